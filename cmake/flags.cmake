@@ -1,0 +1,55 @@
+# Flags of all targets (interface library ash_flags) and of the kernel units.
+#
+# The same bits on every machine rest on these lines: -ffp-contract=off everywhere (a multiply and an add are fused only
+# where the source says fma), no fast-math, no -march=native; an instruction set is a unit of its own, chosen at run time.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo or MinSizeRel" FORCE)
+endif()
+
+add_library(ash_flags INTERFACE)
+target_compile_options(ash_flags INTERFACE
+    -ffp-contract=off
+    -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+    -Wno-sign-conversion  # clang counts it under -Wconversion, g++ does not
+    $<$<BOOL:${ASH_WERROR}>:-Werror>
+    # The same wheel, byte for byte, from any folder; a debugger needs the folder.
+    "$<$<CONFIG:Release,MinSizeRel>:-ffile-prefix-map=${CMAKE_BINARY_DIR}=build;-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.>")
+
+set(ash_sanitizer_flags_address -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+set(ash_sanitizer_flags_thread -fsanitize=thread -fno-omit-frame-pointer)
+if(ASH_SANITIZE)
+    if(NOT DEFINED ash_sanitizer_flags_${ASH_SANITIZE})
+        message(FATAL_ERROR " ASH_SANITIZE is '${ASH_SANITIZE}': allowed are an empty string, address and thread.")
+    endif()
+    target_compile_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})
+    target_link_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})
+endif()
+
+set(ASH_KERNEL_FLAGS "${ASH_KERNEL_OPTIMIZATION}" -fno-math-errno -fno-trapping-math)
+set(ash_kernel_flags_baseline "")
+set(ash_kernel_flags_v3 -mavx2 -mfma)
+set(ash_kernel_flags_v4 -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+set(ash_kernel_flags_neon "")
+
+# Adds folder/unit_<set>.cpp for each instruction set of this architecture, each with its own flags.
+function(ash_add_kernel_units target folder)
+    set(sets baseline)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+        list(APPEND sets v3 v4)
+    elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
+        list(APPEND sets neon)
+    endif()
+    foreach(set IN LISTS sets)
+        set(unit "${folder}/unit_${set}.cpp")
+        target_sources(${target} PRIVATE "${unit}")
+        set_source_files_properties("${unit}" PROPERTIES COMPILE_OPTIONS "${ASH_KERNEL_FLAGS};${ash_kernel_flags_${set}}")
+    endforeach()
+endfunction()

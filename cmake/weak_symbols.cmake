@@ -1,0 +1,12 @@
+# cmake -DNM=... -DOBJECTS=... -P weak_symbols.cmake: fails if an object of unit_v3 or unit_v4 defines a weak symbol.
+
+list(FILTER OBJECTS INCLUDE REGEX "unit_v[34]\\.")
+foreach(object IN LISTS OBJECTS)
+    execute_process(COMMAND "${NM}" --demangle --defined-only "${object}" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "[0-9a-f]+ [uVvWw] [^\n]+" weak "${symbols}")
+    list(FILTER weak EXCLUDE REGEX "DW\\.ref\\.")  # an address for the unwinder, no code
+    if(weak)
+        list(JOIN weak "\n  " weak)
+        message(FATAL_ERROR "${object} defines what other units may be linked to:\n  ${weak}")
+    endif()
+endforeach()

@@ -1,0 +1,93 @@
+// elementary.hpp: exp, log, tanh, sigmoid on vectors, without libm, whose bits differ from one version to the next.
+//
+// Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials there, the exponent put in
+// by bits. Largest errors, measured by tests/test_elementary.py with fused multiply-add: see the table in cpp/DESIGN.md.
+// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN; results below 2^-126 are
+// rounded as denormals.
+// Only for unit_*.cpp.
+#pragma once
+
+#include "ash/kernels/simd.hpp"
+
+namespace {
+
+constexpr float kLog2E = 1.44269504F;
+constexpr float kLn2High = 0.693145752F;    // the first 15 bits of ln 2: n * kLn2High is exact
+constexpr float kLn2Low = 1.42860677e-6F;   // the rest
+constexpr float kRoundMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+
+// 2^n for n in [-126, 127].
+ASH_INLINE Floats power_of_two(Integers n) { return from_bits((n + 127) << 23); }
+
+struct Reduced {
+    Integers n;
+    Floats excess;  // e^r - 1, where x = n ln 2 + r
+};
+
+// e^x = 2^n (1 + excess). REQUIRES: |x| < 2^21, or NaN.
+ASH_INLINE Reduced reduce_exp(Floats x) {
+    const Floats shifted = fma(x, broadcast(kLog2E), broadcast(kRoundMagic));
+    const Floats n = shifted - kRoundMagic;
+    Floats r = fma(n, broadcast(-kLn2High), x);
+    r = fma(n, broadcast(-kLn2Low), r);
+    Floats p = broadcast(1.0F / 5040);
+    p = fma(p, r, broadcast(1.0F / 720));
+    p = fma(p, r, broadcast(1.0F / 120));
+    p = fma(p, r, broadcast(1.0F / 24));
+    p = fma(p, r, broadcast(1.0F / 6));
+    p = fma(p, r, broadcast(0.5F));
+    return {bits(shifted) - bits(broadcast(kRoundMagic)), fma(p, r * r, r)};
+}
+
+ASH_INLINE Floats exp(Floats x) {
+    const Floats clamped = at_most(at_least(x, broadcast(-105.0F)), broadcast(89.0F));
+    const Reduced reduced = reduce_exp(clamped);
+    const Integers half = reduced.n >> 1;  // in two factors, so that denormals and infinity come out right
+    return (1.0F + reduced.excess) * power_of_two(half) * power_of_two(reduced.n - half);
+}
+
+// e^x for x <= 0 as in a softmax: results below 2^-126 are zero, which saves a factor.
+ASH_INLINE Floats exp_of_negative(Floats x) {
+    const Reduced reduced = reduce_exp(at_least(x, broadcast(-87.0F)));
+    return select(x < -87.0F, Floats{}, (1.0F + reduced.excess) * power_of_two(reduced.n));
+}
+
+ASH_INLINE Floats log(Floats x) {
+    const Integers tiny = x < 0x1.0p-126F;
+    const Floats scaled = select(tiny, x * 0x1.0p23F, x);
+    // The mantissa in [sqrt(1/2), sqrt(2)), so that log(1) is exact and cancels nothing near 1.
+    const Integers offset = bits(scaled) - 0x3F3504F3;
+    const Integers exponent = offset >> 23;
+    const Floats mantissa = from_bits((offset & 0x007FFFFF) + 0x3F3504F3);
+    const Floats e = __builtin_convertvector(exponent, Floats) - select(tiny, broadcast(23.0F), Floats{});
+    const Floats f = mantissa - 1.0F;
+    const Floats s = f / (2.0F + f);  // log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R), R = 2/3 s^2 + 2/5 s^4 + ...
+    const Floats z = s * s;
+    Floats p = broadcast(2.0F / 11);
+    p = fma(p, z, broadcast(2.0F / 9));
+    p = fma(p, z, broadcast(2.0F / 7));
+    p = fma(p, z, broadcast(2.0F / 5));
+    p = fma(p, z, broadcast(2.0F / 3));
+    const Floats half_square = 0.5F * f * f;
+    const Floats tail = fma(s, fma(p, z, half_square), e * kLn2Low);
+    const Floats finite = fma(e, broadcast(kLn2High), f - (half_square - tail));
+    const Floats infinity = broadcast(__builtin_inff());
+    Floats result = select(x == infinity, infinity, finite);
+    result = select(x == 0.0F, -infinity, result);
+    return select((x < 0.0F) | (x != x), broadcast(__builtin_nanf("")), result);
+}
+
+ASH_INLINE Floats tanh(Floats x) {
+    const Floats size = at_most(absolute(x), broadcast(10.0F));
+    const Reduced reduced = reduce_exp(size + size);
+    const Floats factor = power_of_two(reduced.n);
+    const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);  // e^2x - 1, exact in small x
+    return with_sign_of(expm1 / (expm1 + 2.0F), x);
+}
+
+ASH_INLINE Floats sigmoid(Floats x) {
+    const Floats e = exp(-absolute(x));
+    return select(x < 0.0F, e, broadcast(1.0F)) / (1.0F + e);
+}
+
+}  // namespace

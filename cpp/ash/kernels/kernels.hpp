@@ -1,0 +1,119 @@
+// kernels.hpp: the arithmetic of networks, as one table of functions an instruction set.
+//
+// The same source (product.hpp, elementwise.hpp, update.hpp) is compiled once for each instruction set (unit_*.cpp); the
+// table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry: the definition, and
+// the oracle of the tests.
+//
+// Promise: with fma, an entry gives the same bits on every instruction set. A product is one chain of fused multiply-adds in
+// order of k for each element; vectors run over columns, never over k. Sums over a row are chains in order of columns.
+// Nothing depends on libm, on the width of a vector or on contraction by the compiler.
+//
+// Memory: rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding takes part.
+// Dimension letters: M rows, N columns, K terms of a sum; strides count floats.
+// Threads: pure functions of their arguments. Nothing allocates or throws.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ash/settings.hpp"
+
+namespace ash {
+
+enum class Start : std::uint8_t {
+    bias,        // C = bias + A B; a null bias counts as zeros
+    accumulate,  // C = C + A B, the chain goes on
+    scale,       // C = C * (A B): a delta, where C held the slopes
+};
+
+// C[m][n] (by start) with sum over k of a[m * a_row + k * a_column] * b[k * b_stride + n], k = 0, 1, ...
+struct Product {
+    const float* a;
+    std::int64_t a_row;
+    std::int64_t a_column;
+    const float* b;  // [K][b_stride]
+    std::int64_t b_stride;
+    float* c;  // [M][c_stride]
+    std::int64_t c_stride;
+    std::int64_t rows;     // M
+    std::int64_t columns;  // N
+    std::int64_t terms;    // K
+    Start start = Start::bias;
+    const float* bias = nullptr;  // [N]
+};
+
+// A block of rows [rows][stride] of which `columns` mean something.
+struct Block {
+    std::int64_t rows;
+    std::int64_t columns;
+    std::int64_t stride;
+};
+
+// Masks of inverted dropout: element i of the block is kept iff hash(key, first + i) >= threshold, and then multiplied by scale.
+struct Dropout {
+    std::uint32_t key;
+    std::uint32_t first;
+    std::uint32_t threshold;
+    float scale;
+};
+
+// The numbers of one update. decay: factor of the weight before the update, 1 - learning_rate * weight_decay.
+struct Update {
+    Optimizer optimizer;
+    float learning_rate;
+    float momentum;
+    float beta1;
+    float beta2;
+    float epsilon;
+    float l2;
+    float decay;
+    float correction1;  // 1 / (1 - beta1^t)
+    float correction2;  // 1 / sqrt(1 - beta2^t)
+};
+
+struct Parameters {  // a block each; moments may be null where the optimizer has none
+    float* weights;
+    const float* gradient;
+    float* first_moment;
+    float* second_moment;
+    Block block;
+};
+
+enum class Elementary : std::uint8_t { exp, log, tanh, sigmoid };
+
+struct Kernels {
+    const char* name;
+    int lanes;  // floats a vector
+    bool fma;
+
+    void (*product)(const Product&) noexcept;
+    // y := f(y); slope, if not null, := f'(y).
+    void (*activate)(Activation, float* y, float* slope, Block) noexcept;
+    // y and slope times the mask.
+    void (*drop)(float* y, float* slope, Block, Dropout) noexcept;
+    // logits := probabilities, padding := 0; losses[row] := cross-entropy with smoothed label, if labels are given.
+    void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
+    // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.
+    void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale, Block) noexcept;
+    // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
+    void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
+    void (*update)(const Update&, const Parameters&) noexcept;
+    // to[column * to_stride + row] := from[row * stride + column]; rows up to a multiple of 4 are written.
+    void (*transpose)(const float* from, Block, float* to, std::int64_t to_stride) noexcept;
+    bool (*finite)(const float* values, std::int64_t size) noexcept;
+    // y[i] := f(x[i]); for tests.
+    void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
+    // Runs so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product. For benches.
+    float (*peak)(std::int64_t vectors) noexcept;
+};
+
+extern const Kernels kReference;  // naive, and slow
+
+// Built here and runnable on this processor, the best first; never empty.
+std::span<const Kernels* const> available_kernels();
+
+// By name; "" is the best. Throws std::invalid_argument that lists the available ones.
+const Kernels& kernels(std::string_view name);
+
+}  // namespace ash

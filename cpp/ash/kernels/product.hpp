@@ -1,0 +1,127 @@
+// product.hpp: the one product kernel, in its three uses.
+//
+//     forward          Y = X W + b        A = X           B = W
+//     weight gradient  G = X^T D          A = X, strides swapped   B = D
+//     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that the update refreshes
+//
+//            k ->            columns ->
+//        +---------+       +--------+          A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per k two
+//      m | a a a a |   k   | b b b b|          loads of B and one broadcast of A a row. No packing: rows of B are read
+//        +---------+       +--------+          as they lie, and a panel of B stays in the first cache for all tiles of rows.
+//
+// 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2. Rows are split evenly: 32 rows are
+// 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the latency of its additions.
+// Cost: 2 M N K floating-point operations, N rounded up to a vector.
+// Only for unit_*.cpp.
+#pragma once
+
+#include "ash/kernels/kernels.hpp"
+#include "ash/kernels/simd.hpp"
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kTileRows = 12;
+#else
+constexpr int kTileRows = 6;
+#endif
+
+alignas(64) constexpr float kNothing[2 * kLanes] = {};
+
+// C[row .. row+R)[column .. column+V vectors).
+template <int R, int V>
+__attribute__((noinline)) void tile(const ash::Product& p, int64_t row, int64_t column) noexcept {
+    const float* a = p.a + row * p.a_row;
+    const float* b = p.b + column;
+    float* c = p.c + row * p.c_stride + column;
+    const int64_t a_row = p.a_row;
+    const int64_t a_column = p.a_column;
+    const int64_t b_stride = p.b_stride;
+    const int64_t c_stride = p.c_stride;
+    // Where the sums start: every row at the bias, or at nothing, or at what C holds. No branch between the loads.
+    const bool goes_on = p.start == ash::Start::accumulate;
+    const float* first = goes_on ? c : p.bias != nullptr ? p.bias + column : kNothing;
+    const int64_t first_stride = goes_on ? c_stride : 0;
+    Floats sum[R][V];
+    for (int r = 0; r < R; ++r) {
+        for (int v = 0; v < V; ++v) sum[r][v] = load(first + r * first_stride + v * kLanes);
+    }
+    for (int64_t k = p.terms; k > 0; --k) {
+        Floats factors[V];
+        for (int v = 0; v < V; ++v) factors[v] = load(b + v * kLanes);
+        for (int r = 0; r < R; ++r) {
+            const Floats factor = broadcast(a[r * a_row]);
+            for (int v = 0; v < V; ++v) sum[r][v] = fma(factor, factors[v], sum[r][v]);
+        }
+        a += a_column;
+        b += b_stride;
+    }
+    if (p.start == ash::Start::scale) {
+        for (int r = 0; r < R; ++r) {
+            for (int v = 0; v < V; ++v) sum[r][v] = load(c + r * c_stride + v * kLanes) * sum[r][v];
+        }
+    }
+    for (int r = 0; r < R; ++r) {
+        for (int v = 0; v < V; ++v) store(c + r * c_stride + v * kLanes, sum[r][v]);
+    }
+}
+
+using Tile = void (*)(const ash::Product&, int64_t, int64_t) noexcept;
+
+struct Tiles {
+    Tile of[kTileRows + 1];  // by the number of rows; none for 0
+};
+
+template <int V>
+constexpr Tiles tiles() {
+#if defined(__AVX512F__)
+    return {{nullptr, tile<1, V>, tile<2, V>, tile<3, V>, tile<4, V>, tile<5, V>, tile<6, V>, tile<7, V>, tile<8, V>,
+             tile<9, V>, tile<10, V>, tile<11, V>, tile<12, V>}};
+#else
+    return {{nullptr, tile<1, V>, tile<2, V>, tile<3, V>, tile<4, V>, tile<5, V>, tile<6, V>}};
+#endif
+}
+
+constexpr Tiles kNarrowTiles = tiles<1>();
+constexpr Tiles kWideTiles = tiles<2>();
+
+// All rows of one panel of columns.
+void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
+    const int64_t count = (p.rows + kTileRows - 1) / kTileRows;
+    const int64_t height = p.rows / count;
+    const int64_t higher = p.rows % count;  // so many tiles have one row more
+    int64_t row = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t rows = height + (i < higher ? 1 : 0);
+        tiles.of[rows](p, row, column);
+        row += rows;
+    }
+}
+
+void product(const ash::Product& product) noexcept {
+    const ash::Product p = product;
+    if (p.rows == 0) return;
+    int64_t column = 0;
+    for (; column + kLanes < p.columns; column += 2 * kLanes) panel(p, kWideTiles, column);
+    if (column < p.columns) panel(p, kNarrowTiles, column);
+}
+
+// Opaque starts: the compiler must neither merge the chains nor do the loop once.
+float peak(int64_t vectors) noexcept {
+    constexpr int kChains = kTileRows * 2;  // as in a product, enough to hide the latency
+    Floats sum[kChains];
+    for (int s = 0; s < kChains; ++s) {
+        sum[s] = Floats{};
+        ASH_OPAQUE(sum[s]);
+    }
+    const Floats factor = broadcast(0.5F);
+    const Floats term = broadcast(0.25F);
+    for (int64_t i = 0; i < vectors; i += kChains) {
+        for (int s = 0; s < kChains; ++s) sum[s] = fma(sum[s], factor, term);
+    }
+    Floats total{};
+    for (int s = 0; s < kChains; ++s) total += sum[s];
+    return total[0];
+}
+
+}  // namespace

@@ -1,0 +1,190 @@
+// The naive twin of every kernel: what it means, in the order of operations that it promises.
+//
+// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_kernels.cpp: products, passes and
+// updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken from libm in double here,
+// so what goes through them is compared within the bounds that DESIGN.md states.
+#include <algorithm>
+#include <cmath>
+
+#include "ash/kernels/kernels.hpp"
+
+namespace ash {
+namespace {
+
+void product(const Product& p) noexcept {
+    for (std::int64_t m = 0; m < p.rows; ++m) {
+        for (std::int64_t n = 0; n < p.columns; ++n) {
+            float& c = p.c[m * p.c_stride + n];
+            float sum = 0.0F;
+            if (p.start == Start::bias && p.bias != nullptr) sum = p.bias[n];
+            if (p.start == Start::accumulate) sum = c;
+            for (std::int64_t k = 0; k < p.terms; ++k) {
+                sum = std::fma(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
+            }
+            c = p.start == Start::scale ? c * sum : sum;
+        }
+    }
+}
+
+template <typename Function>
+void for_each(Block block, Function function) {
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        for (std::int64_t column = 0; column < block.columns; ++column) function(row * block.stride + column);
+    }
+}
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+double value_of(Activation activation, double x) {
+    switch (activation) {
+        case Activation::identity: return x;
+        case Activation::relu: return x > 0.0 ? x : 0.0;
+        case Activation::sigmoid: return sigmoid(x);
+        case Activation::tanh: return std::tanh(x);
+        case Activation::gelu: return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+        case Activation::silu: return x * sigmoid(x);
+    }
+    return 0.0;
+}
+
+double slope_of(Activation activation, double x) {
+    switch (activation) {
+        case Activation::identity: return 1.0;
+        case Activation::relu: return x > 0.0 ? 1.0 : 0.0;
+        case Activation::sigmoid: return sigmoid(x) * (1.0 - sigmoid(x));
+        case Activation::tanh: return 1.0 - std::tanh(x) * std::tanh(x);
+        case Activation::gelu: {
+            const double root = std::sqrt(2.0 / M_PI);
+            const double t = std::tanh(root * (x + 0.044715 * x * x * x));
+            return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
+        }
+        case Activation::silu: return sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)));
+    }
+    return 0.0;
+}
+
+void activate(Activation activation, float* y, float* slope, Block block) noexcept {
+    for_each(block, [&](std::int64_t i) {
+        const double x = y[i];
+        y[i] = static_cast<float>(value_of(activation, x));
+        if (slope != nullptr) slope[i] = static_cast<float>(slope_of(activation, x));
+    });
+}
+
+std::uint32_t mix(std::uint32_t x) {
+    x = (x ^ (x >> 16U)) * 0x7FEB352DU;
+    x = (x ^ (x >> 15U)) * 0x846CA68BU;
+    return x ^ (x >> 16U);
+}
+
+void drop(float* y, float* slope, Block block, Dropout dropout) noexcept {
+    for_each(block, [&](std::int64_t i) {
+        const std::uint32_t place = dropout.first + static_cast<std::uint32_t>(i);
+        const bool kept = mix(mix(place ^ dropout.key) + dropout.key) >= dropout.threshold;
+        y[i] *= kept ? dropout.scale : 0.0F;
+        slope[i] *= kept ? dropout.scale : 0.0F;
+    });
+}
+
+double target_of(std::int32_t label, std::int64_t column, float smoothing, std::int64_t classes) {
+    return (column == label ? 1.0 - smoothing : 0.0) + smoothing / static_cast<double>(classes);
+}
+
+void softmax(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block block) noexcept {
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+        float* row = logits + r * block.stride;
+        const double top = *std::max_element(row, row + block.columns);
+        double sum = 0.0;
+        for (std::int64_t c = 0; c < block.columns; ++c) sum += std::exp(row[c] - top);
+        double loss = 0.0;
+        for (std::int64_t c = 0; c < block.columns; ++c) {
+            const double log_probability = row[c] - top - std::log(sum);
+            if (labels != nullptr) loss -= target_of(labels[r], c, smoothing, block.columns) * log_probability;
+            row[c] = static_cast<float>(std::exp(log_probability));
+        }
+        if (labels != nullptr) losses[r] = static_cast<float>(loss);
+    }
+}
+
+void softmax_delta(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
+                   Block block) noexcept {
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+        for (std::int64_t c = 0; c < block.columns; ++c) {
+            float& p = probabilities[r * block.stride + c];
+            p = static_cast<float>((p - target_of(labels[r], c, smoothing, block.columns)) * scale);
+        }
+    }
+}
+
+void squared_error(float* outputs, const float* targets, float scale, float* losses, Block block) noexcept {
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+        float sum = 0.0F;
+        for (std::int64_t c = 0; c < block.columns; ++c) {
+            float& output = outputs[r * block.stride + c];
+            const float error = output - targets[r * block.stride + c];
+            sum += error * error;
+            output = error * scale;
+        }
+        losses[r] = sum;
+    }
+}
+
+// What the weight moves along, after the moments have taken the gradient in.
+float direction(const Update& u, const Parameters& p, std::int64_t i, float gradient) {
+    if (u.optimizer == Optimizer::sgd) return gradient;
+    float& first = p.first_moment[i];
+    if (u.optimizer < Optimizer::adam) {
+        first = std::fma(u.momentum, first, gradient);
+        return u.optimizer == Optimizer::nesterov ? std::fma(u.momentum, first, gradient) : first;
+    }
+    float& second = p.second_moment[i];
+    first = std::fma(u.beta1, first, (1.0F - u.beta1) * gradient);
+    second = std::fma(u.beta2, second, (1.0F - u.beta2) * (gradient * gradient));
+    return first * u.correction1 / std::fma(std::sqrt(second), u.correction2, u.epsilon);
+}
+
+void update(const Update& u, const Parameters& p) noexcept {
+    for_each(p.block, [&](std::int64_t i) {
+        const float gradient = std::fma(u.l2, p.weights[i], p.gradient[i]);
+        const float kept = p.weights[i] * u.decay;
+        p.weights[i] = std::fma(-u.learning_rate, direction(u, p, i, gradient), kept);
+    });
+}
+
+void transpose(const float* from, Block block, float* to, std::int64_t to_stride) noexcept {
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        for (std::int64_t column = 0; column < block.columns; ++column) {
+            to[column * to_stride + row] = from[row * block.stride + column];
+        }
+    }
+}
+
+bool finite(const float* values, std::int64_t size) noexcept {
+    return std::all_of(values, values + size, [](float value) { return std::isfinite(value); });
+}
+
+void elementary(Elementary function, const float* x, float* y, std::int64_t size) noexcept {
+    for (std::int64_t i = 0; i < size; ++i) {
+        const double at = x[i];
+        switch (function) {
+            case Elementary::exp: y[i] = static_cast<float>(std::exp(at)); break;
+            case Elementary::log: y[i] = static_cast<float>(std::log(at)); break;
+            case Elementary::tanh: y[i] = static_cast<float>(std::tanh(at)); break;
+            case Elementary::sigmoid: y[i] = static_cast<float>(sigmoid(at)); break;
+        }
+    }
+}
+
+float peak(std::int64_t vectors) noexcept {
+    float sum = 0.0F;
+    for (std::int64_t i = 0; i < vectors; ++i) sum = std::fma(sum, 0.5F, 0.25F);
+    return sum;
+}
+
+}  // namespace
+
+extern const Kernels kReference;
+const Kernels kReference{"reference", 1,      true,      product,   activate, drop,       softmax,
+                         softmax_delta, squared_error, update, transpose, finite,   elementary, peak};
+
+}  // namespace ash

@@ -1,0 +1,100 @@
+// simd.hpp: vectors of floats in the width of the unit that includes this file, by GCC and Clang vector extensions.
+//
+// Only for unit_*.cpp. Everything here and in the kernel headers has internal linkage, and no header of the standard
+// library with inline functions is included: an inline function compiled for AVX-512 could be the copy that the linker keeps
+// for the whole program, and end in an illegal instruction elsewhere.
+//
+// Fused multiply-add is explicit (fma below) and -ffp-contract=off forbids any other: what the compiler may contract it will
+// contract as it likes. Where the unit has no fused multiply-add (baseline x86-64) it is a product and a sum, and bits differ
+// from the other units.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define ASH_INLINE inline __attribute__((always_inline))
+// Hides from the compiler what a vector register holds.
+#if defined(__aarch64__)
+#define ASH_OPAQUE(value) __asm__ volatile("" : "+w"(value))
+#else
+#define ASH_OPAQUE(value) __asm__ volatile("" : "+v"(value))
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+constexpr bool kFused = true;
+#else
+constexpr bool kFused = false;
+#endif
+
+// may_alias: arrays of float are read and written through these.
+using Floats = float __attribute__((vector_size(kLanes * 4), may_alias));
+using Integers = int32_t __attribute__((vector_size(kLanes * 4), may_alias));
+using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));
+
+ASH_INLINE Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
+ASH_INLINE void store(float* to, Floats value) { *reinterpret_cast<Floats*>(to) = value; }
+ASH_INLINE Floats broadcast(float value) { return value - Floats{}; }  // x - 0 is x for every x, -0 included
+ASH_INLINE Integers bits(Floats value) { return reinterpret_cast<Integers&>(value); }
+ASH_INLINE Floats from_bits(Integers value) { return reinterpret_cast<Floats&>(value); }
+
+ASH_INLINE Floats fma(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__ARM_FEATURE_FMA)
+    return vfmaq_f32(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+ASH_INLINE Floats square_root(Floats x) {
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(x);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(x);
+#elif defined(__ARM_NEON)
+    return vsqrtq_f32(x);
+#else
+    return _mm_sqrt_ps(x);
+#endif
+}
+
+// mask is all ones or all zeros a lane, as comparisons give it.
+ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) {
+    return from_bits((bits(yes) & mask) | (bits(no) & ~mask));
+}
+// The larger one; `bound` where value is NaN is wrong for clamping, so NaN in value stays.
+ASH_INLINE Floats at_least(Floats value, Floats bound) { return select(value < bound, bound, value); }
+ASH_INLINE Floats at_most(Floats value, Floats bound) { return select(value > bound, bound, value); }
+ASH_INLINE Floats absolute(Floats x) { return from_bits(bits(x) & 0x7FFFFFFF); }
+ASH_INLINE Floats with_sign_of(Floats magnitude, Floats sign) {
+    return from_bits(bits(magnitude) | (bits(sign) & static_cast<int32_t>(0x80000000)));
+}
+
+ASH_INLINE Integers lane_numbers() {
+    Integers numbers{};
+    for (int i = 0; i < kLanes; ++i) numbers[i] = i;
+    return numbers;
+}
+
+}  // namespace

@@ -1,0 +1,13 @@
+// unit.hpp: the table of one instruction set; included once by each unit_*.cpp, which names it.
+#pragma once
+
+#include "ash/kernels/elementwise.hpp"
+#include "ash/kernels/product.hpp"
+#include "ash/kernels/update.hpp"
+
+#define ASH_KERNELS_TABLE(variable, label)                                                                  \
+    namespace ash {                                                                                         \
+    extern const Kernels variable;                                                                          \
+    const Kernels variable{label,   kLanes,        kFused,        ::product, ::activate,  ::drop, ::softmax, \
+                           ::softmax_delta, ::squared_error, ::update, ::transpose, ::finite, ::elementary, ::peak}; \
+    }

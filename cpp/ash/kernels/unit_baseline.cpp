@@ -1,0 +1,3 @@
+#include "ash/kernels/unit.hpp"
+
+ASH_KERNELS_TABLE(kBaseline, "baseline")

@@ -1,0 +1,22 @@
+// measure.hpp: what this machine can do and what a step takes, for benches; nothing else calls it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ash/data.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/settings.hpp"
+
+namespace ash {
+
+// Fused multiply-adds of one thread with nothing to load or store, in 1e9 floating-point operations a second: the best of
+// several runs of together about so many seconds.
+double fma_peak(const Kernels& kernels, double seconds);
+
+// Seconds an update of one candidate (gather, forward, loss, backward, update), in each of so many runs of at least
+// `steps` updates. The state is trained on from run to run.
+std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
+                               const Kernels& kernels);
+
+}  // namespace ash

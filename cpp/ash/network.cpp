@@ -1,0 +1,137 @@
+#include "ash/network.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "ash/parallel.hpp"
+#include "ash/propagation.hpp"
+#include "ash/workspace.hpp"
+
+namespace ash {
+namespace {
+
+void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+bool all_finite(std::span<const double> values) {
+    return std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value); });
+}
+
+void check_scaling(const Scaling& scaling, int columns) {
+    const auto size = static_cast<std::size_t>(columns);
+    require(scaling.mean.size() == size && scaling.scale.size() == size, "standardization: wrong number of columns");
+    require(all_finite(scaling.mean) && all_finite(scaling.scale), "standardization: not finite");
+    require(std::all_of(scaling.scale.begin(), scaling.scale.end(), [](double s) { return s > 0.0; }),
+            "standardization: a scale that is not above zero");
+}
+
+Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations) {
+    require(!layers.empty(), "a network has at least one layer");
+    require(activations.size() == layers.size() - 1, "activations: one a hidden layer is needed");
+    Settings settings;
+    settings.hidden.clear();
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const LayerWeights& layer = layers[l];
+        require(layer.inputs >= 1 && layer.outputs >= 1, "a layer has at least one input and one output");
+        require(layer.weights.size() == static_cast<std::size_t>(layer.inputs) * static_cast<std::size_t>(layer.outputs) &&
+                    layer.biases.size() == static_cast<std::size_t>(layer.outputs),
+                "weights: wrong shape");
+        require(l == 0 || layer.inputs == layers[l - 1].outputs, "weights: layers do not follow on each other");
+        if (l + 1 < layers.size()) settings.hidden.push_back(layer.outputs);
+    }
+    settings.activations = std::move(activations);
+    return {layers.front().inputs, layers.back().outputs, settings};
+}
+
+}  // namespace
+
+Network::Network(const State& state, const Data& data)
+    : layout_(state.layout),
+      weights_(state.weights),
+      classes_(data.classes()),
+      inputs_(data.inputs()),
+      targets_(data.targets()) {}
+
+Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
+                 Scaling targets)
+    : layout_(layout_of(layers, std::move(activations))),
+      weights_(layout_.size()),
+      classes_(classes),
+      inputs_(std::move(inputs)),
+      targets_(std::move(targets)) {
+    require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
+    check_scaling(inputs_, features());
+    check_scaling(targets_, outputs());
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layout_.layers()[l];
+        float* row = weights_.data() + layer.offset;
+        const float* from = layers[l].weights.data();
+        for (int i = 0; i < layer.inputs; ++i, row += layer.stride) std::copy_n(from + i * layer.outputs, layer.outputs, row);
+        std::copy_n(layers[l].biases.data(), layer.outputs, row);
+    }
+    require(kReference.finite(weights_.data(), weights_.size()), "weights: not finite");
+}
+
+LayerWeights Network::layer(std::size_t number) const {
+    const Layer& layer = layout_.layers()[number];
+    LayerWeights result{layer.inputs, layer.outputs, {}, {}};
+    const float* row = weights_.data() + layer.offset;
+    for (int i = 0; i < layer.inputs; ++i, row += layer.stride) result.weights.insert(result.weights.end(), row, row + layer.outputs);
+    result.biases.assign(row, row + layer.outputs);
+    return result;
+}
+
+// Buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results [kBlockRows][stride].
+struct Network::Scratch {
+    explicit Scratch(const Layout& layout)
+        : inputs(kBlockRows * padded(layout.layers().front().inputs)),
+          outputs(kBlockRows * layout.row_floats()),
+          results(kBlockRows * layout.layers().back().stride) {}
+    AlignedFloats inputs;
+    AlignedFloats outputs;
+    AlignedFloats results;
+};
+
+void Network::predict_block(const double* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
+                            float* results) const {
+    const std::int64_t input_stride = padded(features());
+    for (std::int64_t row = 0; row < rows; ++row) {
+        standardize(x + row * features(), inputs_, scratch.inputs.data() + row * input_stride);
+    }
+    const Batch batch{.rows = rows,
+                      .inputs = scratch.inputs.data(),
+                      .input_stride = input_stride,
+                      .outputs = scratch.outputs.data(),
+                      .deltas = nullptr,
+                      .capacity = kBlockRows,
+                      .transposed = nullptr};
+    ash::predict(kernels, layout_, weights_.data(), batch, {0, rows}, scratch.results.data());
+    const std::int64_t stride = layout_.layers().back().stride;
+    if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (int o = 0; o < outputs(); ++o) {
+            const auto column = static_cast<std::size_t>(o);
+            const double value = scratch.results.data()[row * stride + o];
+            results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.mean[column]);
+        }
+    }
+}
+
+void Network::predict(const double* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
+    const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+    const auto team = static_cast<int>(std::clamp<std::int64_t>(blocks, 1, threads));
+    parallel(team, [&](int thread) {
+        Scratch scratch(layout_);
+        // Every thread takes each team-th block; a block's results depend on its rows alone.
+        for (std::int64_t block = thread; block < blocks; block += team) {
+            const std::int64_t first = block * kBlockRows;
+            predict_block(x + first * features(), std::min(kBlockRows, rows - first), kernels, scratch,
+                          results + first * outputs());
+        }
+    });
+}
+
+}  // namespace ash

@@ -1,0 +1,58 @@
+// network.hpp: a trained network that is whole by itself: weights, activations and the standardization of its rows.
+//
+// Threads: const after construction; any number may predict at once. Cost: predict() takes a block of rows at a time,
+// one scratch a thread; the caller's rows are standardized block by block and never copied whole.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ash/data.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/layout.hpp"
+#include "ash/state.hpp"
+
+namespace ash {
+
+// One layer as people write it, without padding.
+struct LayerWeights {
+    int inputs;
+    int outputs;
+    std::vector<float> weights;  // [inputs][outputs]
+    std::vector<float> biases;   // [outputs]
+};
+
+class Network {
+  public:
+    // A copy of what a state has learned on these data.
+    Network(const State& state, const Data& data);
+    // From a file. Throws std::invalid_argument unless shapes follow on each other and everything is finite.
+    Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
+            Scaling targets);
+
+    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()].
+    void predict(const double* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
+
+    LayerWeights layer(std::size_t number) const;
+    std::size_t layers() const { return layout_.layers().size(); }
+    Activation activation(std::size_t layer) const { return layout_.layers()[layer].activation; }
+    int features() const { return layout_.layers().front().inputs; }
+    int outputs() const { return layout_.layers().back().outputs; }
+    int classes() const { return classes_; }
+    const Scaling& inputs() const { return inputs_; }
+    const Scaling& targets() const { return targets_; }
+
+  private:
+    struct Scratch;
+    void predict_block(const double* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
+                       float* results) const;
+
+    Layout layout_;
+    AlignedFloats weights_;
+    int classes_;
+    Scaling inputs_;
+    Scaling targets_;
+};
+
+}  // namespace ash

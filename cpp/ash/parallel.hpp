@@ -1,0 +1,62 @@
+// parallel.hpp: the two OpenMP constructs of the core; no other file has a pragma of OpenMP.
+//
+// parallel(threads, body):        body(0) .. body(threads - 1), each once, on at most so many threads; one thread: here.
+// in_critical_section(body):      body() while no other thread of the process is in here.
+//
+// Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
+//          called so that the others can be told to stop, and the exception goes on outside.
+// Threads: the number is said at each region, never by omp_set_num_threads, which would change the host's own regions.
+//          Should OpenMP grant fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies, one after the other;
+//          so a body must not wait for another one to begin.
+// Cost:    a critical section that nobody else is in: some 20 ns. Its lock is one for the whole process.
+
+#pragma once
+
+#include <exception>
+#include <utility>
+
+namespace ash {
+
+template <typename Body>
+void in_critical_section(Body&& body) {
+    std::exception_ptr thrown;
+#pragma omp critical(ash_ladder)
+    {
+        try {
+            body();
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+    }
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+// on_failure() must not throw; any number of threads may call it.
+template <typename Body, typename OnFailure>
+void parallel(int threads, Body&& body, OnFailure&& on_failure) {
+    std::exception_ptr first;
+    const auto guarded = [&](int thread) noexcept {
+        try {
+            body(thread);
+        } catch (...) {
+            in_critical_section([&] {
+                if (!first) first = std::current_exception();
+            });
+            on_failure();
+        }
+    };
+    if (threads == 1) {
+        guarded(0);
+    } else {
+#pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
+        for (int thread = 0; thread < threads; ++thread) guarded(thread);
+    }
+    if (first) std::rethrow_exception(first);
+}
+
+template <typename Body>
+void parallel(int threads, Body&& body) {
+    parallel(threads, std::forward<Body>(body), [] {});
+}
+
+}  // namespace ash

@@ -1,0 +1,39 @@
+// random.hpp: counter-based random numbers: a draw is a function of where it is used, not of what was drawn before.
+//
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed; its
+// counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
+// that draws them nor on where a job was resumed.
+// Threads: pure functions. Cost: 10 rounds for 4 words; a shuffle takes one Philox draw and then SplitMix64 a row.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace ash {
+
+enum class Purpose : std::uint32_t { initialization = 1, shuffle = 2, dropout = 3 };
+
+// What a draw is for. time: the epoch of a shuffle, the update of a dropout mask, 0 for initial weights.
+struct Place {
+    std::uint32_t candidate;
+    Purpose purpose;
+    std::uint32_t layer;  // below 2^24
+    std::uint32_t time;
+};
+
+using Words = std::array<std::uint32_t, 4>;
+
+// The plain generator, tested against its published answers.
+Words philox(const Words& counter, std::uint64_t key);
+
+// Four words at `index` of the stream that belongs to a place.
+Words draw(std::uint64_t seed, const Place& place, std::uint32_t index);
+
+// Uniform in [0, 1), 24 bits.
+inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
+
+// rows := a random order of 0 .. size-1 (Fisher-Yates).
+void shuffle(std::uint64_t seed, const Place& place, std::span<std::uint32_t> rows);
+
+}  // namespace ash

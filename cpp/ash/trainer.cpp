@@ -1,0 +1,242 @@
+#include "ash/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ash/learning_rate.hpp"
+#include "ash/propagation.hpp"
+#include "ash/random.hpp"
+
+namespace ash {
+namespace {
+
+bool is_set(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(std::memory_order_relaxed); }
+
+// One job under way. Only the state and the workspace change.
+class Run {
+  public:
+    Run(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
+        Workspace& workspace)
+        : data_(data),
+          settings_(settings),
+          training_(training),
+          kernels_(kernels),
+          state_(state),
+          workspace_(workspace),
+          full_(settings.batch_size == 0),
+          batch_(batch_rows(settings, data.training().count)),
+          steps_((data.training().count + batch_ - 1) / batch_) {
+        transpose_all(kernels_, state_.layout, state_.weights.data(), workspace_.transposed.data());
+    }
+
+    Outcome all() {
+        Outcome outcome;
+        for (std::int64_t epoch = 0; epoch < training_.epochs && !outcome.diverged; ++epoch) {
+            if (!one_epoch(epoch)) {
+                outcome.stopped = true;
+                return outcome;
+            }
+            outcome.loss = loss_sum_ / static_cast<double>(data_.training().count);
+            if (!training_.losses.empty()) training_.losses[static_cast<std::size_t>(epoch)] = outcome.loss;
+            outcome.diverged =
+                !std::isfinite(outcome.loss) || !kernels_.finite(state_.weights.data(), state_.weights.size());
+        }
+        return outcome;
+    }
+
+  private:
+    // False if it was stopped.
+    bool one_epoch(std::int64_t epoch) {
+        const std::int64_t rows = data_.training().count;
+        loss_sum_ = 0.0;
+        if (!full_) {
+            const Place place{training_.candidate, Purpose::shuffle, 0, static_cast<std::uint32_t>(state_.epochs)};
+            shuffle(training_.seed, place, {workspace_.order.data(), static_cast<std::size_t>(rows)});
+        }
+        for (std::int64_t step = 0; step < steps_; ++step) {
+            const std::int64_t first = step * batch_;
+            const Batch batch = batch_of(std::min(batch_, rows - first));
+            if (!propagate(batch, first)) return false;
+            update(batch, epoch * steps_ + step);
+            for (std::int64_t row = 0; row < batch.rows; ++row) loss_sum_ += losses_per_row() * workspace_.losses.data()[row];
+        }
+        ++state_.epochs;
+        return true;
+    }
+
+    // A squared error is the mean over outputs too.
+    double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
+
+    Batch batch_of(std::int64_t rows) {
+        const Rows& training = data_.training();
+        return {.rows = rows,
+                .inputs = full_ ? training.x.data() : workspace_.inputs.data(),
+                .input_stride = training.stride,
+                .outputs = workspace_.outputs.data(),
+                .deltas = workspace_.deltas.data(),
+                .capacity = batch_,
+                .transposed = workspace_.transposed.data()};
+    }
+
+    // Rows of a batch through the network and back. False if it was stopped.
+    bool propagate(const Batch& batch, std::int64_t first) {
+        const Mask mask{static_cast<float>(settings_.dropout), training_.seed, training_.candidate,
+                        static_cast<std::uint32_t>(state_.updates)};
+        for (std::int64_t row = 0; row < batch.rows; row += kBlockRows) {
+            if (is_set(training_.stop)) return false;
+            const Span rows{row, std::min(kBlockRows, batch.rows - row)};
+            if (!full_) gather(first, rows);
+            forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
+            lose(batch, rows);
+            backward(kernels_, state_.layout, batch, rows);
+        }
+        return true;
+    }
+
+    // Rows of the epoch's order, from first on, into the workspace.
+    void gather(std::int64_t first, Span rows) {
+        const Rows& from = data_.training();
+        for (std::int64_t row = rows.first; row < rows.first + rows.count; ++row) {
+            const std::int64_t source = workspace_.order[static_cast<std::size_t>(first + row)];
+            std::copy_n(from.x.data() + source * from.stride, from.stride, workspace_.inputs.data() + row * from.stride);
+            if (data_.classes() > 0) {
+                workspace_.labels[static_cast<std::size_t>(row)] = from.labels[static_cast<std::size_t>(source)];
+            } else {
+                std::copy_n(from.targets.data() + source * from.target_stride, from.target_stride,
+                            workspace_.targets.data() + row * from.target_stride);
+            }
+        }
+    }
+
+    // The losses of some rows, and the deltas of the last layer in place of its outputs.
+    void lose(const Batch& batch, Span rows) {
+        const Layer& last = state_.layout.layers().back();
+        const Rows& from = data_.training();
+        const Block block{rows.count, last.outputs, last.stride};
+        const auto count = static_cast<float>(batch.rows);
+        float* outputs = batch.deltas_of(last, rows.first);
+        float* losses = workspace_.losses.data() + rows.first;
+        if (data_.classes() > 0) {
+            const std::int32_t* labels = (full_ ? from.labels.data() : workspace_.labels.data()) + rows.first;
+            const auto smoothing = static_cast<float>(settings_.label_smoothing);
+            kernels_.softmax(outputs, labels, smoothing, losses, block);
+            kernels_.softmax_delta(outputs, labels, smoothing, 1.0F / count, block);
+        } else {
+            const float* targets = full_ ? from.targets.data() : workspace_.targets.data();
+            const float scale = 2.0F / (count * static_cast<float>(last.outputs));
+            kernels_.squared_error(outputs, targets + rows.first * from.target_stride, scale, losses, block);
+        }
+    }
+
+    // All weights, from the deltas that propagate() has left. Layers and blocks of rows may go in any order.
+    void update(const Batch& batch, std::int64_t step) {
+        const Update numbers = next_update(step);
+        float* gradient = workspace_.gradient.data();
+        const auto layers = state_.layout.layers();
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+            for (std::int64_t row = 0; row < layers[l].inputs; row += kBlockWeights) {
+                const Span rows{row, std::min<std::int64_t>(kBlockWeights, layers[l].inputs - row)};
+                update_weights(kernels_, numbers, l, rows, batch, state_, gradient);
+            }
+            update_biases(kernels_, numbers, l, batch, state_, gradient);
+        }
+    }
+
+    // step: updates of this job so far.
+    Update next_update(std::int64_t step) {
+        ++state_.updates;
+        state_.beta1_power *= settings_.beta1;
+        state_.beta2_power *= settings_.beta2;
+        double rate = settings_.learning_rate;
+        if (settings_.learning_rate_schedule == LearningRateSchedule::cycle) {
+            rate *= cycle(static_cast<double>(step) / static_cast<double>(training_.epochs * steps_));
+        }
+        return {.optimizer = settings_.optimizer,
+                .learning_rate = static_cast<float>(rate),
+                .momentum = static_cast<float>(settings_.momentum),
+                .beta1 = static_cast<float>(settings_.beta1),
+                .beta2 = static_cast<float>(settings_.beta2),
+                .epsilon = static_cast<float>(settings_.epsilon),
+                .l2 = static_cast<float>(settings_.l2),
+                .decay = static_cast<float>(1.0 - rate * settings_.weight_decay),
+                .correction1 = static_cast<float>(1.0 / (1.0 - state_.beta1_power)),
+                .correction2 = static_cast<float>(1.0 / std::sqrt(1.0 - state_.beta2_power))};
+    }
+
+    const Data& data_;
+    const Settings& settings_;
+    const Training& training_;
+    const Kernels& kernels_;
+    State& state_;
+    Workspace& workspace_;
+    const bool full_;
+    const std::int64_t batch_;  // rows an update
+    const std::int64_t steps_;  // updates an epoch
+    double loss_sum_ = 0.0;     // over the rows of this epoch, in order
+};
+
+// Mean squared error of the standardized targets.
+double squared_loss(const Rows& rows, int outputs, const float* predictions) {
+    double sum = 0.0;
+    for (std::int64_t row = 0; row < rows.count; ++row) {
+        for (int o = 0; o < outputs; ++o) {
+            const double error = static_cast<double>(predictions[row * rows.target_stride + o]) -
+                                 rows.targets.data()[row * rows.target_stride + o];
+            sum += error * error;
+        }
+    }
+    return sum / (static_cast<double>(rows.count) * outputs);
+}
+
+double mean(const float* values, std::int64_t count) {
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < count; ++i) sum += values[i];
+    return sum / static_cast<double>(count);
+}
+
+Evaluation classification(const Data& data, Metric metric, Workspace& workspace) {
+    const Rows& rows = data.validation();
+    const double loss = mean(workspace.losses.data(), rows.count);
+    const Predictions predictions{workspace.predictions.data(), rows.count, data.outputs(), rows.target_stride};
+    return {.score = score(metric, predictions, rows.labels, loss, workspace.metric), .loss = loss};
+}
+
+Evaluation regression(const Data& data, Metric metric, Workspace& workspace) {
+    const Rows& rows = data.validation();
+    const Predictions predictions{workspace.predictions.data(), rows.count, data.outputs(), rows.target_stride};
+    const Targets targets{rows.targets.data(), rows.target_stride, data.targets().scale};
+    return {.score = score(metric, predictions, targets, workspace.metric),
+            .loss = squared_loss(rows, data.outputs(), predictions.values)};
+}
+
+}  // namespace
+
+Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
+              Workspace& workspace) {
+    return Run(data, settings, training, kernels, state, workspace).all();
+}
+
+Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
+                    const std::atomic<bool>* stop, Workspace& workspace) {
+    const Rows& rows = data.validation();
+    const Layer& last = state.layout.layers().back();
+    const Batch batch{.rows = rows.count,
+                      .inputs = rows.x.data(),
+                      .input_stride = rows.stride,
+                      .outputs = workspace.outputs.data(),
+                      .deltas = nullptr,
+                      .capacity = kBlockRows,
+                      .transposed = nullptr};
+    for (std::int64_t row = 0; row < rows.count; row += kBlockRows) {
+        if (is_set(stop)) return {.stopped = true};
+        const Span block{row, std::min(kBlockRows, rows.count - row)};
+        float* results = workspace.predictions.data() + row * last.stride;
+        predict(kernels, state.layout, state.weights.data(), batch, block, results);
+        if (data.classes() == 0) continue;
+        kernels.softmax(results, rows.labels.data() + row, 0.0F, workspace.losses.data() + row,
+                        {block.count, last.outputs, last.stride});
+    }
+    return data.classes() > 0 ? classification(data, metric, workspace) : regression(data, metric, workspace);
+}
+
+}  // namespace ash

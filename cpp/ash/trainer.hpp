@@ -1,0 +1,58 @@
+// trainer.hpp: trains one candidate from a state to a state, and scores it.
+//
+//     for each epoch: shuffle the rows
+//       for each batch:
+//         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
+//         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
+//
+// The two halves of a step write disjoint blocks and read what the other has finished, so that later several threads
+// can share one job without a change in any bit: a gradient is one chain of fused multiply-adds in order of rows.
+// The loss of a batch is a sum over rows in order.
+//
+// Threads: a state and a workspace belong to one thread; Data, Settings and Kernels are shared and const.
+// Cost: no allocation but in prepare(); the stop flag is read once a block.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "ash/data.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/metrics.hpp"
+#include "ash/settings.hpp"
+#include "ash/state.hpp"
+#include "ash/workspace.hpp"
+
+namespace ash {
+
+struct Training {
+    std::int64_t epochs;
+    std::uint64_t seed;
+    std::uint32_t candidate;
+    const std::atomic<bool>* stop = nullptr;  // set: train() returns within a block of rows
+    std::span<double> losses = {};            // [epochs], of every epoch, or empty
+};
+
+struct Outcome {
+    double loss = 0.0;      // mean over the rows of the last epoch, each at the weights it met, with label smoothing
+    bool diverged = false;  // a loss or a weight is not finite; training ended with that epoch
+    bool stopped = false;   // by the flag; the state is between two updates and of no further use
+};
+
+// One job: a cosine cycle of the learning rate over so many epochs, from `state` on. REQUIRES: workspace.prepare()d for
+// these settings.
+Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
+              Workspace& workspace);
+
+struct Evaluation {
+    double score = 0.0;  // higher is better
+    double loss = 0.0;   // mean cross-entropy, or squared error of the standardized target
+    bool stopped = false;
+};
+
+// Scores a state on the validation rows. REQUIRES: as train().
+Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
+                    const std::atomic<bool>* stop, Workspace& workspace);
+
+}  // namespace ash

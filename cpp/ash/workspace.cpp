@@ -1,0 +1,49 @@
+#include "ash/workspace.hpp"
+
+#include <algorithm>
+
+namespace ash {
+namespace {
+
+void grow(AlignedFloats& floats, std::int64_t size) {
+    if (floats.size() < size) floats = AlignedFloats(size);
+}
+
+template <typename T>
+void grow(std::vector<T>& values, std::int64_t size) {
+    if (static_cast<std::int64_t>(values.size()) < size) values.resize(static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+std::int64_t batch_rows(const Settings& settings, std::int64_t training_rows) {
+    return settings.batch_size == 0 ? training_rows : std::min(settings.batch_size, training_rows);
+}
+
+Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
+    for (const Settings& settings : candidates) prepare(data, settings);
+}
+
+void Workspace::prepare(const Data& data, const Settings& settings) {
+    const Rows& training = data.training();
+    const Layout layout(data.features(), data.outputs(), settings);
+    const std::int64_t batch = std::max(batch_rows(settings, training.count), kBlockRows);
+    std::int64_t widest = 0;
+    for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
+    if (settings.batch_size != 0) grow(inputs, batch * training.stride);
+    grow(outputs, batch * layout.row_floats());
+    grow(deltas, batch * layout.row_floats());
+    grow(transposed, layout.transposed_size());
+    grow(gradient, kBlockWeights * widest);
+    // The logarithm of a block of losses works on whole vectors.
+    grow(losses, padded(std::max(batch, data.validation().count)));
+    grow(predictions, data.validation().count * padded(data.outputs()));
+    if (data.classes() > 0) {
+        grow(labels, batch);
+    } else {
+        grow(targets, batch * training.target_stride);
+    }
+    if (settings.batch_size != 0) grow(order, training.count);
+}
+
+}  // namespace ash

@@ -1,0 +1,64 @@
+// common.hpp: the one place that includes pybind11, and what the binding files share.
+//
+// Arguments are read while the interpreter is held; it is released for whatever may take longer than a millisecond, where
+// nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated before.
+// Exceptions: std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11.
+// Free threading: objects are const after construction, except Ladder and Settings (one owner) and Tuner (locks of its own).
+#pragma once
+
+// The casters of stl.h must be seen by every file or by none (the one definition rule).
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ash/ladder.hpp"
+#include "ash/records.hpp"
+
+namespace ash::bindings {
+
+namespace py = pybind11;
+
+template <typename T>
+using Array = py::array_t<T, py::array::c_style>;  // every use is noconvert: another dtype or order is refused
+
+template <typename T>
+Array<T> array(const std::vector<T>& values) {
+    return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+template <typename T>
+std::span<const T> view(const Array<T>& values) {
+    return {values.data(), static_cast<std::size_t>(values.size())};
+}
+
+inline void require(bool holds, const char* what) {
+    if (!holds) throw py::value_error(what);
+}
+
+template <typename Enum>
+Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, Enum>> names) {
+    for (const auto& [known, value] : names) {
+        if (text == known) return value;
+    }
+    throw py::value_error("unknown name: " + text);
+}
+
+LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion);
+
+// A dict a rung: places, epochs, running, finished, promoted, diverged.
+py::list rung_rows(const std::vector<RungCounts>& rungs);
+
+void bind_ladder(py::module_& m);
+void bind_data(py::module_& m);
+void bind_network(py::module_& m);
+void bind_tuner(py::module_& m);
+void bind_functions(py::module_& m);
+
+}  // namespace ash::bindings

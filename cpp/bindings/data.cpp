@@ -1,0 +1,75 @@
+#include "ash/data.hpp"
+
+#include <memory>
+
+#include "ash/settings.hpp"
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+namespace {
+
+// A field that Python sees as a name.
+template <typename Enum, Enum Settings::* kField>
+void bind_name(py::class_<Settings>& settings, const char* field) {
+    settings.def_property(
+        field, [](const Settings& s) { return std::string(name(s.*kField)); },
+        [](Settings& s, const std::string& text) { s.*kField = parse<Enum>(text); });
+}
+
+void bind_settings(py::module_& m) {
+    py::class_<Settings> settings(m, "Settings");
+    settings.def(py::init<>())
+        .def_readwrite("hidden", &Settings::hidden)
+        .def_property(
+            "activations",
+            [](const Settings& s) {
+                std::vector<std::string> names;
+                for (const Activation a : s.activations) names.emplace_back(name(a));
+                return names;
+            },
+            [](Settings& s, const std::vector<std::string>& names) {
+                std::vector<Activation> activations;
+                for (const std::string& text : names) activations.push_back(parse<Activation>(text));
+                s.activations = activations;
+            })
+        .def_readwrite("learning_rate", &Settings::learning_rate)
+        .def_readwrite("momentum", &Settings::momentum)
+        .def_readwrite("beta1", &Settings::beta1)
+        .def_readwrite("beta2", &Settings::beta2)
+        .def_readwrite("epsilon", &Settings::epsilon)
+        .def_readwrite("l2", &Settings::l2)
+        .def_readwrite("weight_decay", &Settings::weight_decay)
+        .def_readwrite("dropout", &Settings::dropout)
+        .def_readwrite("label_smoothing", &Settings::label_smoothing)
+        .def_readwrite("batch_size", &Settings::batch_size);
+    bind_name<Optimizer, &Settings::optimizer>(settings, "optimizer");
+    bind_name<LearningRateSchedule, &Settings::learning_rate_schedule>(settings, "learning_rate_schedule");
+    bind_name<Initialization, &Settings::initialization>(settings, "initialization");
+}
+
+std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
+                                const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
+                                bool standardize) {
+    require(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0), "x and y: two dimensions, the same rows");
+    const Table table{x.data(), y.data(), x.shape(0), static_cast<int>(x.shape(1)), static_cast<int>(y.shape(1)), classes};
+    const auto training_rows = view(training);
+    const auto validation_rows = view(validation);
+    const py::gil_scoped_release release;  // plain memory from here on, kept alive by the arguments
+    return std::make_shared<Data>(table, training_rows, validation_rows, standardize);
+}
+
+}  // namespace
+
+void bind_data(py::module_& m) {
+    bind_settings(m);
+    py::class_<Data, std::shared_ptr<Data>>(m, "Data")
+        .def(py::init(&make_data), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("classes"),
+             py::arg("training").noconvert(), py::arg("validation").noconvert(), py::arg("standardize") = true)
+        .def_property_readonly("features", &Data::features)
+        .def_property_readonly("outputs", &Data::outputs)
+        .def_property_readonly("constant_features", [](const Data& data) {
+            return std::vector<int>(data.constant_features().begin(), data.constant_features().end());
+        });
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "ash/build_info.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/measure.hpp"
+#include "ash/metrics.hpp"
+#include "ash/network.hpp"
+#include "ash/trainer.hpp"
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+namespace {
+
+py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
+                      std::uint32_t candidate, int cycles, const std::string& instruction_set) {
+    check(settings);
+    const Kernels& table = kernels(instruction_set);
+    std::vector<double> losses(static_cast<std::size_t>(epochs * cycles));
+    State state = initial_state(data.features(), data.outputs(), settings, seed, candidate);
+    {
+        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        Workspace workspace(data, {&settings, 1});
+        for (int cycle = 0; cycle < cycles; ++cycle) {
+            const auto first = static_cast<std::size_t>(cycle * epochs);
+            const std::span<double> part{losses.data() + first, static_cast<std::size_t>(epochs)};
+            train(data, settings, {.epochs = epochs, .seed = seed, .candidate = candidate, .losses = part}, table, state,
+                  workspace);
+        }
+    }
+    return py::make_tuple(Network(state, data), array(losses));
+}
+
+// Mean of -log(probability of the label).
+double mean_cross_entropy(const Predictions& rows, std::span<const std::int32_t> labels) {
+    std::vector<float> logs;
+    for (std::int64_t r = 0; r < rows.rows; ++r) {
+        const float probability = rows.values[r * rows.stride + labels[static_cast<std::size_t>(r)]];
+        logs.push_back(std::max(probability, std::numeric_limits<float>::min()));
+    }
+    kernels("").elementary(Elementary::log, logs.data(), logs.data(), rows.rows);
+    return -std::accumulate(logs.begin(), logs.end(), 0.0) / static_cast<double>(rows.rows);
+}
+
+double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes) {
+    require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0), "y, predictions: shapes");
+    const Predictions rows{predictions.data(), predictions.shape(0), static_cast<int>(predictions.shape(1)),
+                           predictions.shape(1)};
+    MetricScratch scratch;
+    const auto targets = view(y);
+    if (classes == 0) {
+        const std::vector<float> values(targets.begin(), targets.end());
+        return score(parse_metric(metric), rows, Targets{values.data(), y.shape(1)}, scratch);
+    }
+    const std::vector<std::int32_t> labels(targets.begin(), targets.end());
+    return score(parse_metric(metric), rows, labels, mean_cross_entropy(rows, labels), scratch);
+}
+
+Array<float> evaluate_elementary(const std::string& function, const Array<float>& x, const std::string& instruction_set) {
+    Array<float> y(x.size());
+    const auto which = pick<Elementary>(function, {{"exp", Elementary::exp},
+                                                   {"log", Elementary::log},
+                                                   {"tanh", Elementary::tanh},
+                                                   {"sigmoid", Elementary::sigmoid}});
+    kernels(instruction_set).elementary(which, x.data(), y.mutable_data(), x.size());
+    return y;
+}
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const Kernels* table : available_kernels()) names.emplace_back(table->name);
+    return names;
+}
+
+py::dict describe_build() {
+    py::dict info;
+    info["version"] = build_info::kVersion;
+    info["commit"] = build_info::kCommit;
+    info["compiler"] = build_info::kCompiler;
+    info["build_type"] = build_info::kBuildType;
+    info["flags"] = std::string(build_info::kFlags) + "; kernels: " + build_info::kKernelFlags;
+    info["openmp"] = build_info::kOpenMP;
+    info["instruction_set"] = available_kernels().front()->name;
+    info["instruction_sets"] = py::str(", ").attr("join")(instruction_sets());
+    return info;
+}
+
+}  // namespace
+
+void bind_functions(py::module_& m) {
+    m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
+          py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("instruction_set") = "");
+    m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
+          py::arg("classes"));
+    m.def("evaluate_elementary", &evaluate_elementary, py::arg("function"), py::arg("x").noconvert(),
+          py::arg("instruction_set"));
+    m.def("instruction_sets", &instruction_sets);
+    m.def("build_info", &describe_build);
+    m.def(
+        "fma_peak",
+        [](const std::string& instruction_set, double seconds) { return fma_peak(kernels(instruction_set), seconds); },
+        py::arg("instruction_set") = "", py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>());
+    m.def(
+        "time_steps",
+        [](const Data& data, const Settings& settings, std::int64_t steps, int repeats, const std::string& set) {
+            check(settings);
+            return time_steps(data, settings, steps, repeats, kernels(set));
+        },
+        py::arg("data"), py::arg("settings"), py::arg("steps"), py::arg("repeats"), py::arg("instruction_set") = "",
+        py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,50 @@
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+
+LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion) {
+    return {.candidates = candidates,
+            .eta = eta,
+            .min_epochs = min_epochs,
+            .max_rungs = max_rungs,
+            .algorithm = pick<Algorithm>(
+                algorithm, {{"ash", Algorithm::ash}, {"sh", Algorithm::sh}, {"random", Algorithm::random}}),
+            .promotion =
+                pick<Promotion>(promotion, {{"capped", Promotion::capped}, {"paper", Promotion::paper}})};
+}
+
+py::list rung_rows(const std::vector<RungCounts>& rungs) {
+    py::list rows;
+    for (const RungCounts& rung : rungs) {
+        py::dict row;
+        row["places"] = rung.places;
+        row["epochs"] = rung.epochs;
+        row["running"] = rung.running;
+        row["finished"] = rung.finished;
+        row["promoted"] = rung.promoted;
+        row["diverged"] = rung.diverged;
+        rows.append(row);
+    }
+    return rows;
+}
+
+void bind_ladder(py::module_& m) {
+    py::class_<Job>(m, "Job")
+        .def_readonly("candidate", &Job::candidate)
+        .def_readonly("rung", &Job::rung)
+        .def_readonly("epochs", &Job::epochs);
+    py::class_<Ladder>(m, "Ladder")
+        .def(py::init([](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
+                         const std::string& algorithm, const std::string& promotion) {
+                 return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion));
+             }),
+             py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
+             py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped")
+        .def("next", &Ladder::next)
+        .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
+        .def_property_readonly("finished", &Ladder::finished)
+        .def_property_readonly("rungs", [](const Ladder& ladder) { return rung_rows(counts(ladder.rungs())); });
+}
+
+}  // namespace ash::bindings

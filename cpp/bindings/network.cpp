@@ -1,0 +1,74 @@
+#include "ash/network.hpp"
+
+#include "ash/kernels/kernels.hpp"
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+namespace {
+
+Network make_network(const std::vector<Array<float>>& weights, const std::vector<Array<float>>& biases,
+                     const std::vector<std::string>& activations, int classes, const std::vector<double>& input_mean,
+                     const std::vector<double>& input_scale, const std::vector<double>& target_mean,
+                     const std::vector<double>& target_scale) {
+    require(weights.size() == biases.size(), "weights and biases: one each a layer");
+    std::vector<LayerWeights> layers;
+    for (std::size_t l = 0; l < weights.size(); ++l) {
+        require(weights[l].ndim() == 2 && biases[l].ndim() == 1, "weights: two dimensions; biases: one");
+        const auto w = view(weights[l]);
+        const auto b = view(biases[l]);
+        layers.push_back({static_cast<int>(weights[l].shape(0)), static_cast<int>(weights[l].shape(1)),
+                          {w.begin(), w.end()}, {b.begin(), b.end()}});
+    }
+    std::vector<Activation> parsed;
+    for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
+    return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale});
+}
+
+Array<float> predict_rows(const Network& network, const Array<double>& x, int threads, const std::string& instruction_set) {
+    require(x.ndim() == 2 && x.shape(1) == network.features(), "x: two dimensions, a column a feature");
+    require(threads >= 1, "threads: at least 1");
+    Array<float> results({x.shape(0), static_cast<py::ssize_t>(network.outputs())});
+    const double* from = x.data();
+    float* to = results.mutable_data();
+    const std::int64_t rows = x.shape(0);
+    const Kernels& table = kernels(instruction_set);
+    {
+        const py::gil_scoped_release release;  // x and results are held by this frame
+        network.predict(from, rows, threads, table, to);
+    }
+    return results;
+}
+
+py::list layer_arrays(const Network& network, bool weights) {
+    py::list arrays;
+    for (std::size_t l = 0; l < network.layers(); ++l) {
+        const LayerWeights layer = network.layer(l);
+        Array<float> flat = array(weights ? layer.weights : layer.biases);
+        arrays.append(weights ? flat.reshape({layer.inputs, layer.outputs}) : py::array(flat));
+    }
+    return arrays;
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+    py::class_<Network>(m, "Network")
+        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
+             py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"))
+        .def("predict", &predict_rows, py::arg("x").noconvert(), py::arg("threads") = 1, py::arg("instruction_set") = "")
+        .def_property_readonly("weights", [](const Network& n) { return layer_arrays(n, true); })
+        .def_property_readonly("biases", [](const Network& n) { return layer_arrays(n, false); })
+        .def_property_readonly("activations",
+                               [](const Network& n) {
+                                   std::vector<std::string> names;
+                                   for (std::size_t l = 0; l + 1 < n.layers(); ++l) names.emplace_back(name(n.activation(l)));
+                                   return names;
+                               })
+        .def_property_readonly("classes", &Network::classes)
+        .def_property_readonly("input_mean", [](const Network& n) { return array(n.inputs().mean); })
+        .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
+        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().mean); })
+        .def_property_readonly("target_scale", [](const Network& n) { return array(n.targets().scale); });
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,53 @@
+"""ash: tune neural networks on a table by asynchronous successive halving, in a native core.
+
+    result = ash.tune(X, y, candidates=256, seed=0)
+    result.best_params, result.best_score
+    result.model.predict(X_new)
+
+Importing ash loads numpy and the core, changes no global state and starts no thread; scikit-learn, rich and matplotlib are
+imported when something needs them.
+"""
+
+from ash import _core
+from ash.domains import choice, integers, log, uniform
+from ash.errors import (
+    AllDiverged,
+    AshError,
+    DataError,
+    MissingExtra,
+    ModelFormatError,
+    NothingFinished,
+    SettingError,
+)
+from ash.ladder import Ladder
+from ash.model_file import load
+from ash.network import Network
+from ash.result import Result
+from ash.space import Space
+from ash.tune import tune
+from ash.versions import show_versions, versions
+
+__version__: str = _core.build_info()["version"]
+
+__all__ = [
+    "AllDiverged",
+    "AshError",
+    "DataError",
+    "Ladder",
+    "MissingExtra",
+    "ModelFormatError",
+    "Network",
+    "NothingFinished",
+    "Result",
+    "SettingError",
+    "Space",
+    "__version__",
+    "choice",
+    "integers",
+    "load",
+    "log",
+    "show_versions",
+    "tune",
+    "uniform",
+    "versions",
+]

@@ -1,0 +1,8 @@
+"""`python -m ash` is the command `ash-tune`."""
+
+import sys
+
+from ash.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The native core as Python sees it: ladder, training data, networks and the tuner.
+
+Private: arguments are checked by the Python side before they come here; what the core itself refuses
+(ValueError, IndexError) is a fault of that side. Arrays are C-contiguous with exactly the dtype named, or
+refused. Every call that may take longer than a millisecond releases the GIL.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Job:
+    """One candidate to be trained for one rung."""
+
+    @property
+    def candidate(self) -> int: ...
+    @property
+    def rung(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+
+class Ladder:
+    """Rungs, promotions and the next job, by ask and tell (cpp/ash/ladder.hpp). Not for two threads at once."""
+
+    def __init__(
+        self,
+        candidates: int,
+        *,
+        eta: int = 2,
+        min_epochs: int = 1,
+        max_rungs: int = 0,  # 0: as many as there are
+        algorithm: str = "ash",  # "ash" | "sh" | "random"
+        promotion: str = "capped",  # "capped" | "paper"
+    ) -> None: ...
+    def next(self) -> Job | None: ...
+    def report(self, job: Job, score: float, loss: float) -> None: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
+
+class Settings:
+    """Hyperparameters of one candidate; plain attributes."""
+
+    hidden: list[int]
+    activations: list[str]  # one a hidden layer: relu sigmoid tanh gelu silu identity
+    optimizer: str  # sgd momentum nesterov adam adamw
+    learning_rate: float
+    learning_rate_schedule: str  # cycle constant
+    momentum: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    l2: float
+    weight_decay: float
+    dropout: float
+    label_smoothing: float
+    batch_size: int  # 0: the whole training part, one update an epoch
+    initialization: str  # auto he xavier
+    def __init__(self) -> None: ...
+
+class Data:
+    """Training and validation rows, standardized by the training rows, float32. Immutable; shared by all threads."""
+
+    def __init__(
+        self,
+        x: NDArray[np.float64],  # [rows, features]
+        y: NDArray[np.float64],  # [rows, outputs]; class numbers 0..classes-1 in one column for classification
+        classes: int,  # 0: regression
+        training: NDArray[np.int64],  # row numbers
+        validation: NDArray[np.int64],
+        standardize: bool = True,
+    ) -> None: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def constant_features(self) -> list[int]: ...
+
+class Network:
+    """A trained network with its standardization. Immutable; any thread may predict."""
+
+    def __init__(
+        self,
+        weights: Sequence[NDArray[np.float32]],  # a layer: [inputs, outputs]
+        biases: Sequence[NDArray[np.float32]],  # a layer: [outputs]
+        activations: Sequence[str],  # one a hidden layer
+        classes: int,
+        input_mean: NDArray[np.float64],
+        input_scale: NDArray[np.float64],
+        target_mean: NDArray[np.float64],  # zeros for classification
+        target_scale: NDArray[np.float64],
+    ) -> None: ...
+    def predict(self, x: NDArray[np.float64], threads: int = 1, instruction_set: str = "") -> NDArray[np.float32]:
+        """Probabilities [rows, classes], or targets [rows, outputs] in their own units."""
+    @property
+    def weights(self) -> list[NDArray[np.float32]]: ...
+    @property
+    def biases(self) -> list[NDArray[np.float32]]: ...
+    @property
+    def activations(self) -> list[str]: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def input_mean(self) -> NDArray[np.float64]: ...
+    @property
+    def input_scale(self) -> NDArray[np.float64]: ...
+    @property
+    def target_mean(self) -> NDArray[np.float64]: ...
+    @property
+    def target_scale(self) -> NDArray[np.float64]: ...
+
+class Tuner:
+    """Threads that train candidates up a ladder (cpp/ash/tuner.hpp)."""
+
+    def __init__(
+        self,
+        data: Data,
+        candidates: Sequence[Settings],
+        *,
+        eta: int = 2,
+        min_epochs: int = 1,
+        max_rungs: int = 0,
+        algorithm: str = "ash",
+        promotion: str = "capped",
+        training: str = "resume",  # "resume" | "restart"
+        metric: str = "accuracy",  # accuracy log_loss balanced_accuracy auc r2 rmse mae
+        threads: int = 1,
+        seed: int = 0,
+        instruction_set: str = "",  # "": the best that this processor has
+    ) -> None: ...
+    def start(self) -> None: ...
+    def wait(self, seconds: float) -> bool:
+        """Waits at most so long; True when all threads have ended. Raises what a thread raised."""
+    def stop(self) -> None:
+        """Asks the threads to end within a block of rows; returns at once. Unfinished jobs leave no record."""
+    def events(self) -> list[tuple[str, int, int, float, float]]:
+        """All since the last call, in order: (kind, candidate, rung, seconds since start, score).
+
+        kind: "started", "finished", "diverged", "promoted" (rung: the one left). score is NaN but for "finished".
+        """
+    def jobs(self) -> dict[str, NDArray[np.generic]]:
+        """Columns, a row a finished job in order of finishing: candidate, rung, epochs, thread (int64), score, loss,
+        training_loss, start, end (float64; seconds since start), diverged (bool)."""
+    def best(self) -> tuple[int, int, Network] | None:
+        """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
+    @property
+    def rungs(self) -> list[dict[str, int]]: ...
+
+def train(
+    data: Data,
+    settings: Settings,
+    epochs: int,
+    seed: int = 0,
+    candidate: int = 0,
+    cycles: int = 1,  # so many jobs of `epochs` each, resumed
+    instruction_set: str = "",
+) -> tuple[Network, NDArray[np.float64]]:
+    """One candidate alone: its network and the training loss of every epoch. epochs 0: the initial network."""
+
+def score(metric: str, y: NDArray[np.float64], predictions: NDArray[np.float32], classes: int) -> float:
+    """A native metric, higher is better (errors negated); NaN where it is undefined."""
+
+def instruction_sets() -> list[str]:
+    """Those that were built and that this processor can run, the best first."""
+
+def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]:
+    """exp, log, tanh or sigmoid of the kernels, for tests of their error bound."""
+
+def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
+    """Fused multiply-adds of one thread, in 1e9 floating-point operations a second; for benches."""
+
+def time_steps(
+    data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = ""
+) -> list[float]:
+    """Seconds an update in each of `repeats` runs of at least `steps` updates; for benches."""
+
+def build_info() -> dict[str, str]:
+    """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""

@@ -1,0 +1,165 @@
+"""The command `ash-tune`: a table in, the best network out.
+
+    read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
+
+Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
+report of what had finished by then. A reader that closes the pipe early is no error: the files are written first.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from ash import _core
+from ash.cli_report import Report, print_report, write_files
+from ash.data import read_training, split
+from ash.errors import AshError
+from ash.options import ALGORITHMS
+from ash.table_file import BUILT_IN, read_table
+from ash.targets import TASKS
+from ash.tune import tune
+
+TEST_SHARE = 0.2
+FAILED = 2
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line, as all errors here do."""
+        self.exit(FAILED, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    """
+    wishes = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a label may be beyond the locale's encoding
+    interruption = _Interruption()
+    with interruption, _short_warnings():
+        try:
+            return _run(wishes, interruption)
+        except KeyboardInterrupt:
+            _complain("stopped before there was anything to write")
+            return interruption.status
+        except (AshError, OSError, MemoryError) as error:
+            _complain(_one_line(error))
+            return FAILED
+
+
+def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
+    data = read_table(wishes.data, wishes.target)
+    task = wishes.task or data.task
+    whole = read_training(data.X, data.y, task)
+    rest, test = split(whole, TEST_SHARE, wishes.seed)
+    result = tune(
+        data.X.take(rest),
+        data.y[rest],
+        candidates=wishes.candidates,
+        algorithm=wishes.algorithm,
+        threads=wishes.threads,
+        task=whole.task,
+        time_limit=wishes.time,
+        seed=wishes.seed,
+        progress=not wishes.quiet,
+    )
+    test_score = result.model.score(data.X.take(test), data.y[test], result.metric)
+    report = Report(wishes.data, data, result, len(rest), len(test), test_score)
+    files = write_files(report, Path(wishes.out), wishes.json)
+    if not wishes.quiet:
+        _print(report, files)
+    return interruption.status if result.interrupted else 0
+
+
+def _print(report: Report, files: Sequence[str]) -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    try:
+        print_report(report, files)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at exit, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Interruption:
+    """Turns SIGTERM into the KeyboardInterrupt that ends a run gracefully, and remembers which of the two it was.
+
+    Only while the command runs, and only in the main thread: no other one may set handlers.
+    """
+
+    def __init__(self) -> None:
+        self.status = INTERRUPTED
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._terminate)
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _terminate(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.status = TERMINATED
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    def show(message: Warning | str, *where: Any, **more: Any) -> None:
+        _complain(str(message), "warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"{error.filename}: no such file (and none of {', '.join(BUILT_IN)})"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _complain(message: str, kind: str = "error") -> None:
+    print(f"ash-tune: {kind}: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="ash-tune",
+        description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
+        epilog="Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
+    )
+    parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
+    parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
+    parser.add_argument("--task", choices=TASKS, help="default: told from the target")
+    parser.add_argument("--candidates", type=int, default=128, metavar="N", help="how many to try (default: 128)")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default: 0)")
+    parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ash", help="default: ash")
+    parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    version = _core.build_info()["version"]
+    parser.add_argument("--version", action="version", version=f"ash-tune {version}")
+    return parser

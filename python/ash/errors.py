@@ -1,0 +1,32 @@
+"""Every error that ash raises on purpose; one base class to catch them all.
+
+What the caller passed wrongly is also a ``ValueError``, so that code written for scikit-learn catches it unchanged.
+"""
+
+
+class AshError(Exception):
+    """Base class of all errors of ash."""
+
+
+class DataError(AshError, ValueError):
+    """A table that cannot be used: its shape, type or values. Raised before any training."""
+
+
+class SettingError(AshError, ValueError):
+    """An argument or hyperparameter outside of what is allowed. Raised before any training."""
+
+
+class NothingFinished(AshError):
+    """The time was up, or Ctrl-C was pressed, before the first job ended."""
+
+
+class AllDiverged(AshError):
+    """Every candidate ended in a non-finite loss or weight; the message holds the table of causes."""
+
+
+class ModelFormatError(AshError, ValueError):
+    """A file that is not a model of ash, or a damaged one. Nothing in it was run."""
+
+
+class MissingExtra(AshError, ImportError):
+    """An optional package is not installed; the message names the extra to install."""

@@ -1,0 +1,231 @@
+"""The public ladder: asynchronous successive halving by ask and tell, for anything that can be trained further."""
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TypedDict
+
+from ash import _core
+from ash.errors import SettingError
+
+ALGORITHMS = ("ash", "sh", "random")
+PROMOTIONS = ("capped", "paper")
+
+_MOST_CANDIDATES = 2**31 - 1
+_MOST_EPOCHS = 2**63 - 1
+
+
+class LadderSettings(TypedDict):
+    """Checked arguments, as the core takes them."""
+
+    candidates: int
+    eta: int
+    min_epochs: int
+    max_rungs: int
+    algorithm: str
+    promotion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One candidate to be trained for one rung.
+
+    A job is a value: it may be pickled, sent to another process and reported from there.
+
+    Attributes
+    ----------
+    candidate : int
+        Its place in the vector of candidates, from 0.
+    rung : int
+        From 0. A job of a higher rung was promoted out of the rung below.
+    epochs : int
+        The budget of this rung, ``min_epochs * eta**rung``: to be trained from where the candidate stands, or from
+        scratch, as you like, but the same way for all.
+    """
+
+    candidate: int
+    rung: int
+    epochs: int
+
+
+class Ladder:
+    """Asynchronous successive halving by ask and tell: you train, the ladder decides.
+
+    Parameters
+    ----------
+    candidates : int
+        How many there are, 1 to 2**31 - 1; a candidate is known by its number.
+    eta : int, default 2
+        Reduction factor, at least 2: of ``f`` finished in a rung ``f // eta`` may go up.
+    min_epochs : int, default 1
+        Budget of rung 0, in any unit; rung ``k`` takes ``min_epochs * eta**k``.
+    max_rungs : int or None, default None
+        At most so many rungs. None: rung ``k`` has ``candidates // eta**k`` places, and the last rung is the highest
+        one with at least `eta` places.
+    algorithm : {"ash", "sh", "random"}, default "ash"
+        "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates nobody.
+    promotion : {"capped", "paper"}, default "capped"
+        For "ash": "capped" never promotes more than the rung above has places for; "paper" promotes whoever is among
+        the best ``f // eta`` at the time [1]_, so that latecomers may overfill the rung above.
+
+    Raises
+    ------
+    SettingError
+        An argument that is not allowed; the message names it, its value and what is allowed.
+
+    Notes
+    -----
+    Higher scores rank first, then lower losses, then lower numbers; a score or loss that is not finite means that the
+    candidate diverged: it ranks last and is never promoted. A decision takes O(log candidates). Threads may share a
+    ladder.
+
+    References
+    ----------
+    .. [1] Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, Algorithm 2.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ladder = ash.Ladder(candidates=4)
+    >>> while (job := ladder.next()) is not None:
+    ...     ladder.report(job, score=job.candidate / 10)
+    >>> [rung["finished"] for rung in ladder.rungs]
+    [4, 2]
+    """
+
+    def __init__(
+        self,
+        candidates: int,
+        *,
+        eta: int = 2,
+        min_epochs: int = 1,
+        max_rungs: int | None = None,
+        algorithm: str = "ash",
+        promotion: str = "capped",
+    ) -> None:
+        settings = ladder_settings(
+            candidates,
+            eta=eta,
+            min_epochs=min_epochs,
+            max_rungs=max_rungs,
+            algorithm=algorithm,
+            promotion=promotion,
+        )
+        self._core = _core.Ladder(**settings)
+        self._running: dict[Job, _core.Job] = {}
+        self._lock = threading.Lock()
+
+    def next(self) -> Job | None:
+        """Return the next job, or None: then wait for a report, unless `finished`."""
+        with self._lock:
+            asked = self._core.next()
+            if asked is None:
+                return None
+            job = Job(asked.candidate, asked.rung, asked.epochs)
+            self._running[job] = asked
+            return job
+
+    def report(self, job: Job, score: float, loss: float = 0.0) -> None:
+        """Report how a job ended.
+
+        Parameters
+        ----------
+        job : Job
+            One that `next` returned and that was not reported yet.
+        score : float
+            Higher is better; NaN or infinite when the candidate diverged.
+        loss : float, default 0.0
+            Breaks ties between equal scores, lower is better; NaN or infinite when the candidate diverged.
+
+        Raises
+        ------
+        SettingError
+            The job is not running here, or score or loss is not a number. Nothing has changed then.
+        """
+        if not isinstance(job, Job):
+            raise SettingError(f"job={job!r} is not a Job; report what Ladder.next() returned.")
+        score, loss = _number("score", score), _number("loss", loss)
+        with self._lock:
+            asked = self._running.pop(job, None)
+            if asked is None:
+                raise SettingError(
+                    f"job={job!r} is not running in this ladder: it was reported before, or is not one of its jobs; "
+                    "report each job that Ladder.next() returned, once."
+                )
+            self._core.report(asked, score, loss)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no job runs and none can be had any more."""
+        with self._lock:
+            return self._core.finished
+
+    @property
+    def rungs(self) -> list[dict[str, int]]:
+        """A dict a rung, from rung 0 up: places, epochs, running, finished, promoted, diverged."""
+        with self._lock:
+            return self._core.rungs
+
+    def __repr__(self) -> str:
+        """Show the finished jobs of each rung."""
+        rungs = ", ".join(f"{rung['finished']}/{rung['places']}" for rung in self.rungs)
+        return f"<ash.Ladder finished {rungs}>"
+
+
+def ladder_settings(
+    candidates: int,
+    *,
+    eta: int,
+    min_epochs: int,
+    max_rungs: int | None,
+    algorithm: str,
+    promotion: str,
+) -> LadderSettings:
+    """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
+    settings = LadderSettings(
+        candidates=_integer("candidates", candidates, 1, _MOST_CANDIDATES),
+        eta=_integer("eta", eta, 2, _MOST_EPOCHS),
+        min_epochs=_integer("min_epochs", min_epochs, 1, _MOST_EPOCHS),
+        max_rungs=0 if max_rungs is None else _integer("max_rungs", max_rungs, 1, _MOST_EPOCHS),
+        algorithm=_one_of("algorithm", algorithm, ALGORITHMS),
+        promotion=_one_of("promotion", promotion, PROMOTIONS),
+    )
+    last = _rungs(settings) - 1
+    if settings["min_epochs"] * settings["eta"] ** last > _MOST_EPOCHS:
+        raise SettingError(
+            f"min_epochs={min_epochs!r} is too large: the last rung, {last}, would take more than 2**63 - 1 epochs; "
+            "lower min_epochs or max_rungs."
+        )
+    return settings
+
+
+def _rungs(settings: LadderSettings) -> int:
+    eta, rungs, places = settings["eta"], 1, settings["candidates"]
+    while places // eta >= eta and rungs != settings["max_rungs"]:
+        rungs, places = rungs + 1, places // eta
+    return rungs
+
+
+def _integer(name: str, value: object, lowest: int, highest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise SettingError(f"{name}={value!r} is not an integer; give an integer of at least {lowest}.")
+    if not lowest <= int(value) <= highest:
+        raise SettingError(f"{name}={value!r} is out of range; give an integer from {lowest} to {highest}.")
+    return int(value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise SettingError(f"{name}={value!r} is not a number; give a float, math.nan if the candidate diverged.")
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floats: not finite, whatever its sign
+        return math.inf
+
+
+def _one_of(name: str, value: object, allowed: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise SettingError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}.")
+    return value

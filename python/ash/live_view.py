@@ -1,0 +1,72 @@
+"""The live view of a run on a terminal, by rich: a row for each rung, a bar of epochs, the time left."""
+
+from types import TracebackType
+from typing import NoReturn, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ash.progress import Board, BoardView
+from ash.text_table import show, show_seconds
+
+
+class _Console(Console):
+    """rich's console, but a broken pipe stays an error that a view can catch; rich would end the process."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise the BrokenPipeError that is being handled."""
+        raise
+
+
+class LiveView(BoardView):
+    """Drawn in place ten times a second and wiped at the end, when one line stays.
+
+    No thread of its own: rich's refresh thread is off, and stdout and stderr are left as they are.
+    """
+
+    period = 0.1
+
+    def __init__(self, board: Board, stream: TextIO) -> None:
+        super().__init__(board, stream)
+        self._live = Live(
+            console=_Console(file=stream),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        """Hide the cursor and draw the empty ladder."""
+        self.guard(self._live.start)
+        self.guard(self.draw)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wipe the table, show the cursor again and write the last line."""
+        self.guard(self._live.stop)
+        super().__exit__(kind, error, trace)
+
+    def draw(self) -> None:
+        """Draw the board anew."""
+        self._live.update(render(self.board), refresh=True)
+
+
+def render(board: Board) -> RenderableType:
+    """Return the table of rungs, the highest first, above the bar of epochs."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("rung", "epochs", "running", "waiting", "promoted", f"best {board.metric}"):
+        table.add_column(name, justify="right", overflow="fold")  # an ellipsis is no ASCII
+    for number, rung in reversed(list(enumerate(board.rungs))):
+        best = show(rung.best_score) if rung.finished > rung.diverged else ""
+        cells = (number, rung.epochs, rung.running, rung.waiting, rung.promoted, best)
+        table.add_row(*map(str, cells), style="" if rung.running or rung.finished else "dim")
+    left = board.seconds_left
+    bar = ProgressBar(total=max(1, board.total_epochs), completed=min(board.done_epochs, board.total_epochs), width=40)
+    ending = "" if left is None else f", about {show_seconds(left)} left"
+    return Group(table, bar, Text(board.headline() + ending))

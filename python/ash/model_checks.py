@@ -1,0 +1,132 @@
+"""What a model file must hold, checked before any of it is used: the metadata, the tensors, the labels.
+
+A file may come from anybody. Nothing here allocates by a number that the file merely claims: tensors have been read, so
+they are as large as the file, and labels are bounded by LARGEST_LABELS.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.metrics import METRICS
+
+FORMAT = "ash-network"
+VERSION = 1
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "identity")
+VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
+LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
+"""numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
+LARGEST_LABELS = 2**28
+"""Bytes: a dtype such as <U100000000 makes a few labels huge."""
+
+
+class MalformedError(Exception):
+    """What is wrong with a file, without its path."""
+
+
+def require(condition: bool, wrong: str) -> None:
+    """Raise MalformedError, saying what is wrong, unless the condition holds."""
+    if not condition:
+        raise MalformedError(wrong)
+
+
+def parse_metadata(text: str) -> dict[str, Any]:
+    """Return the JSON table of a file of our format and version; its entries are not checked yet."""
+
+    def refuse(constant: str) -> None:
+        raise MalformedError(f"metadata holds {constant}")
+
+    try:
+        about = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"metadata is no JSON ({error})") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise MalformedError(f"metadata does not say format {FORMAT!r}")
+    version = about.get("version")
+    require(type(version) is int and version >= 1, f"version {version!r} is none")
+    require(version == VERSION, f"written in version {version} of the format; this ash reads {VERSION}: update ash")
+    return about
+
+
+def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of the metadata and of all tensors by name: no flipped bit goes unseen."""
+    hashed = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        hashed.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+        hashed.update(np.ascontiguousarray(tensor).data)
+    return hashed.hexdigest()
+
+
+def check_metadata(about: dict[str, Any]) -> None:
+    """Raise MalformedError unless the entries have the types and values that `save` writes; labels come later."""
+    activations = about.get("activations")
+    require(isinstance(activations, list), "activations are no list")
+    for name in about["activations"]:
+        require(name in ACTIVATIONS, f"unknown activation {name!r}")
+    for key in ("feature_names", "target_names"):
+        names = about.get(key)
+        require(names is None or is_list_of(names, str), f"{key} are no list of names")
+    require(isinstance(about.get("params"), dict), "params are no table")
+    require(about.get("metric") in METRICS[_task(about)], f"metric {about.get('metric')!r} does not fit")
+    score = about.get("validation_score")
+    require(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
+
+
+def _task(about: dict[str, Any]) -> str:
+    return "regression" if about.get("classes") is None else "classification"
+
+
+def is_list_of(values: Any, kind: type) -> bool:
+    """Return whether it is a list of exactly that type (bool is no int)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
+
+
+def check_tensors(tensors: dict[str, NDArray[Any]], layers: int) -> None:
+    """Raise MalformedError unless the tensors are those of so many layers, fit each other and are finite."""
+    wanted = {name: ("float64", 1) for name in VECTORS}
+    for layer in range(layers):
+        wanted[f"weight.{layer}"] = ("float32", 2)
+        wanted[f"bias.{layer}"] = ("float32", 1)
+    require(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {layers} layer(s)")
+    for name, (dtype, axes) in wanted.items():
+        tensor = tensors[name]
+        require(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
+        require(tensor.size > 0, f"{name} is empty")
+        require(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
+    inputs = len(tensors["input_mean"])
+    for layer in range(layers):
+        outputs = len(tensors[f"bias.{layer}"])
+        shape = tensors[f"weight.{layer}"].shape
+        require(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
+        inputs = outputs
+    require(tensors["input_scale"].shape == tensors["input_mean"].shape, "input_scale does not fit input_mean")
+    require(tensors["target_scale"].shape == tensors["target_mean"].shape, "target_scale does not fit target_mean")
+    require(bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive")
+
+
+def read_labels(saved: Any) -> NDArray[Any] | None:
+    """Return the sorted labels in their own dtype, None for regression; raise MalformedError for what is no label."""
+    if saved is None:
+        return None
+    require(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")
+    try:
+        dtype = np.dtype(saved["dtype"]) if isinstance(saved["dtype"], str) else None
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in LABEL_KINDS:
+        raise MalformedError(f"classes have dtype {saved['dtype']!r}")
+    require(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are no labels of dtype {dtype}")
+    require(dtype.itemsize * len(saved["values"]) <= LARGEST_LABELS, f"classes of dtype {dtype} are too large")
+    try:
+        labels = np.array(saved["values"], dtype=dtype)
+    except (OverflowError, ValueError) as error:
+        raise MalformedError(f"classes do not fit dtype {dtype}") from error
+    require(labels.tolist() == saved["values"], f"classes do not fit dtype {dtype}")
+    require(labels.tolist() == sorted(set(labels.tolist())), "classes are not sorted and unique")
+    return labels

@@ -1,0 +1,219 @@
+"""Models on disk: one safetensors file, numbers as tensors and all else as one JSON text in its metadata.
+
+    tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
+               input_mean, input_scale [features] float64; target_mean, target_scale [outputs] float64
+    metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
+               "sha256": of that text and of the tensors
+
+Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
+against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
+names the path; a missing or unreadable file stays the OSError that it is; (3) saving writes a temporary file beside the
+target, flushes it to the disk and then renames it: a crash leaves the old file, whole.
+"""
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.errors import ModelFormatError
+from ash.model_checks import (
+    FORMAT,
+    LABEL_KINDS,
+    VECTORS,
+    VERSION,
+    MalformedError,
+    check_metadata,
+    check_tensors,
+    digest,
+    is_list_of,
+    parse_metadata,
+    read_labels,
+    require,
+)
+from ash.network import Network, core_parts
+
+KEY = "ash"
+"""Of our text in the metadata."""
+DIGEST = "sha256"
+"""Of the checksum there."""
+
+
+def save(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network to `path`, replacing what is there.
+
+    Parameters
+    ----------
+    network : Network
+        What to save.
+    path : path-like
+        The file; by custom it ends in `.safetensors`. It is readable by its owner only.
+
+    Raises
+    ------
+    ModelFormatError
+        The labels are of a dtype that the format does not hold (dates, mixed objects).
+    OSError
+        The file cannot be written; what was there is left as it was.
+    """
+    from safetensors.numpy import save as serialize
+
+    parts = core_parts(network.core)
+    tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
+    for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
+        tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
+        tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    about = {
+        "format": FORMAT,
+        "version": VERSION,
+        "ash_version": _core.build_info()["version"],
+        "activations": list(parts["activations"]),
+        "classes": _write_labels(network.classes_, path),
+        "feature_names": network.feature_names,
+        "target_names": network.target_names,
+        "params": network.params,
+        "metric": network.metric,
+        "validation_score": float(network.validation_score) if math.isfinite(network.validation_score) else None,
+    }
+    text = json.dumps(about, allow_nan=False, default=_plain)
+    replace_file(Path(path), serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)}))
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network that `save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Network
+        Predicting bit for bit as the saved one.
+
+    Raises
+    ------
+    ModelFormatError
+        The file is no model of ash, damaged, or of a newer version.
+    OSError
+        The file cannot be read.
+    """
+    name = os.fspath(path)
+    tensors, metadata = _read_tensors(name)
+    try:
+        text = metadata[KEY]
+        about = parse_metadata(text)
+        require(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
+        check_metadata(about)
+        layers = len(about["activations"]) + 1
+        check_tensors(tensors, layers)
+        return _build(tensors, about, layers)
+    except MalformedError as error:
+        raise ModelFormatError(f"{name}: {error}") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that after a crash either the old or the new file is there, whole."""
+    folder = path.parent
+    # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and nobody can change the file.
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name[:64]}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; where a folder cannot be opened or synced (Windows) it is so by itself."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return all tensors and the metadata; the library checks the header, sizes and offsets."""
+    from safetensors import SafetensorError, safe_open
+
+    with open(name, "rb"):  # a missing or unreadable file is an OSError of Python's own
+        pass
+    try:
+        with safe_open(name, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                raise ModelFormatError(f"{name}: no model of ash (its metadata has no {KEY!r})")
+            names = list(file.keys())
+            for tensor in names:
+                dtype = file.get_slice(tensor).get_dtype()
+                if dtype not in ("F32", "F64"):
+                    raise ModelFormatError(f"{name}: tensor {tensor!r} has dtype {dtype}")
+            return {tensor: file.get_tensor(tensor) for tensor in names}, metadata
+    except (SafetensorError, ValueError, OverflowError) as error:
+        if isinstance(error, ModelFormatError):
+            raise
+        raise ModelFormatError(f"{name}: no safetensors file, or a damaged one ({error})") from error
+
+
+def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int) -> Network:
+    classes = read_labels(about["classes"])
+    outputs = len(tensors[f"bias.{layers - 1}"])
+    features, names = len(tensors["input_mean"]), about.get("feature_names")
+    require(names is None or len(names) == features, f"{features} features, but other feature_names")
+    require(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
+    require(classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer")
+    targets = about.get("target_names")
+    require(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
+    try:
+        core = _core.Network(
+            [tensors[f"weight.{layer}"] for layer in range(layers)],
+            [tensors[f"bias.{layer}"] for layer in range(layers)],
+            about["activations"],
+            0 if classes is None else outputs,
+            *(tensors[name] for name in VECTORS),
+        )
+    except ValueError as error:
+        raise MalformedError(f"the core refuses it: {error}") from error
+    score = about.get("validation_score")
+    return Network(
+        core,
+        classes=classes,
+        feature_names=None if names is None else tuple(names),
+        target_names=None if targets is None else tuple(targets),
+        params={key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
+        metric=about["metric"],
+        validation_score=math.nan if score is None else float(score),
+    )
+
+
+def _write_labels(classes: NDArray[Any] | None, path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    if classes is None:
+        return None
+    values = classes.tolist()
+    kind = LABEL_KINDS.get(classes.dtype.kind)
+    if kind is None or not is_list_of(values, kind):
+        raise ModelFormatError(f"{os.fspath(path)}: labels of dtype {classes.dtype} cannot be saved; use str or int")
+    return {"dtype": "object" if classes.dtype.kind == "O" else classes.dtype.str, "values": values}
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's scalars into what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be saved")

@@ -1,0 +1,79 @@
+"""From the core's records to a Result, or to the error that says why there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ash import _core
+from ash.errors import AllDiverged, NothingFinished
+from ash.network import Network
+from ash.options import Options
+from ash.parts import Parts
+from ash.records import JobRecord, job_rows
+from ash.result import Result
+from ash.settings import check_params
+from ash.text_table import format_table
+
+CAUSES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: "finished", "time_limit" or "interrupted", and the seconds that it took."""
+
+    ended: str
+    wall_seconds: float
+
+
+def read_result(
+    tuner: _core.Tuner, parts: Parts, candidates: Sequence[dict[str, Any]], options: Options, ending: Ending
+) -> Result:
+    """Return the Result of a run whose threads have ended.
+
+    Raises
+    ------
+    NothingFinished, AllDiverged, KeyboardInterrupt
+        No job has left a network: the time was over, all have diverged, or it was interrupted.
+    """
+    best = tuner.best()
+    jobs = tuner.jobs()
+    if best is None:
+        raise _no_model(job_rows(jobs), candidates, ending)
+    candidate, rung, core = best
+    of_best = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
+    model = Network(
+        core,
+        classes=parts.table.classes_,
+        feature_names=parts.table.feature_names,
+        target_names=parts.table.target_names,
+        params=candidates[candidate],
+        metric=str(options.metric),
+        validation_score=float(jobs["score"][of_best].item()),
+    )
+    return Result(
+        model=model,
+        best_candidate=candidate,
+        best_rung=rung,
+        params=tuple(candidates),
+        columns=jobs,
+        ladder=tuner.rungs,
+        options=options,
+        ended=ending.ended,
+        wall_seconds=ending.wall_seconds,
+    )
+
+
+def _no_model(jobs: list[JobRecord], candidates: Sequence[dict[str, Any]], ending: Ending) -> BaseException:
+    if ending.ended == "interrupted":
+        return KeyboardInterrupt()
+    if not jobs:
+        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, before the first job ended")
+    causes = []
+    for job in jobs[:CAUSES_SHOWN]:
+        params = check_params(candidates[job.candidate])
+        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, job.loss))
+    lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
+    if len(jobs) > CAUSES_SHOWN:
+        lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
+    advice = "lower the learning rates of the space, or look for extreme values in y"
+    return AllDiverged("\n".join([f"all {len(jobs)} candidates that finished have diverged; {advice}:", *lines]))

@@ -1,0 +1,192 @@
+"""What is seen of a run while it goes on: a live table on a terminal, plain lines elsewhere, or nothing.
+
+    core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
+
+Threads: all of it runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
+A view that cannot write any more (closed terminal, broken pipe) falls silent: a run is not lost for its display.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+from ash.options import Options
+from ash.text_table import show, show_seconds
+
+Event = tuple[str, int, int, float, float]
+"""(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""
+
+LINE_SECONDS = 5.0
+"""Between two plain lines."""
+
+
+@dataclass
+class RungCounts:
+    """What has become of the jobs of one rung so far; `finished` counts diverged ones too."""
+
+    epochs: int
+    places: int
+    running: int = 0
+    finished: int = 0
+    promoted: int = 0
+    diverged: int = 0
+    best_score: float = -math.inf
+
+    @property
+    def waiting(self) -> int:
+        """Return how many are scored and not promoted."""
+        return self.finished - self.promoted - self.diverged
+
+
+class Board:
+    """The counts of all rungs, kept up to date by events. Cost: O(1) an event."""
+
+    def __init__(self, ladder: Sequence[dict[str, int]], metric: str, time_limit: float | None) -> None:
+        self.rungs = [RungCounts(rung["epochs"], rung["places"]) for rung in ladder]
+        self.metric = metric
+        self.time_limit = time_limit
+        self.total_epochs = sum(rung.epochs * rung.places for rung in self.rungs)
+        self.done_epochs = 0
+        self.started = time.monotonic()
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Count a batch of events."""
+        for kind, _, number, _, score in events:
+            rung = self.rungs[number]
+            if kind == "started":
+                rung.running += 1
+            elif kind == "promoted":
+                rung.promoted += 1
+            else:
+                self._finish(rung, kind, score)
+
+    def _finish(self, rung: RungCounts, kind: str, score: float) -> None:
+        rung.running -= 1
+        rung.finished += 1
+        self.done_epochs += rung.epochs
+        if kind == "diverged":
+            rung.diverged += 1
+        else:
+            rung.best_score = max(rung.best_score, score)
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return an estimate by the epochs still to do, never beyond the time limit; None before the first job."""
+        left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
+        if self.done_epochs:
+            left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
+        return min(left, default=None)
+
+    def headline(self) -> str:
+        """Return epochs done, the time gone and the best score."""
+        score = max(rung.best_score for rung in self.rungs)
+        best = f"best {self.metric} {show(score)}" if score > -math.inf else "no score"
+        return f"{self.done_epochs} of {self.total_epochs} epochs in {show_seconds(self.elapsed)}, {best}"
+
+    def line(self) -> str:
+        """Return the headline, the time left and what is going on in each rung that somebody has reached."""
+        left = self.seconds_left
+        rungs = [
+            f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
+            for number, rung in enumerate(self.rungs)
+            if rung.running or rung.finished
+        ]
+        return "; ".join([self.headline(), "" if left is None else f"about {show_seconds(left)} left", *rungs])
+
+
+class View:
+    """The silent view, and the interface of all: a context manager that is fed batches of events."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop showing, whatever has happened."""
+
+    def update(self, events: Sequence[Event]) -> None:
+        """Take a batch of events."""
+
+
+class BoardView(View):
+    """A view that draws the board every `period` seconds and a last time at the end."""
+
+    period = LINE_SECONDS
+
+    def __init__(self, board: Board, stream: TextIO) -> None:
+        self.board = board
+        self.stream = stream
+        self._drawn = time.monotonic()
+        self._writable = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Draw the end."""
+        self.guard(self.finish)
+
+    def update(self, events: Sequence[Event]) -> None:
+        """Take a batch of events; draw when it is time."""
+        self.board.apply(events)
+        if time.monotonic() - self._drawn >= self.period:
+            self._drawn = time.monotonic()
+            self.guard(self.draw)
+
+    def guard(self, write: Callable[[], None]) -> None:
+        """Write, and never again after the stream has failed: OSError when it broke, ValueError when it is closed."""
+        if not self._writable:
+            return
+        try:
+            write()
+        except (OSError, ValueError):
+            self._writable = False
+
+    def draw(self) -> None:
+        """Write a line."""
+        self._write(self.board.line())
+
+    def finish(self) -> None:
+        """Write the last line."""
+        self._write(self.board.headline())
+
+    def _write(self, line: str) -> None:
+        self.stream.write(f"ash: {line}\n")
+        self.stream.flush()
+
+
+def open_view(options: Options, ladder: Sequence[dict[str, int]]) -> View:
+    """Return the view for `progress` of the options.
+
+    None: on a terminal only. True: plain lines where there is no terminal (a notebook too). A terminal that cannot move
+    its cursor (TERM=dumb) gets plain lines. False: silent.
+    """
+    stream = sys.stderr
+    terminal = is_terminal(stream)
+    if stream is None or options.progress is False or (options.progress is None and not terminal):
+        return View()
+    board = Board(ladder, str(options.metric), options.time_limit)
+    if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
+        return BoardView(board, stream)
+    from ash.live_view import LiveView  # here: it imports rich
+
+    return LiveView(board, stream)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether it is an open terminal."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False

@@ -1,0 +1,242 @@
+"""The space of hyperparameters that is searched: named domains, their conditions, and the draw of candidates.
+
+    space = ash.Space(
+        hidden=ash.choice((64,), (128, 64)),
+        optimizer=ash.choice("adam", "momentum"),
+        learning_rate=[ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+        momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
+        batch_size=64,
+    )
+
+Candidates are drawn from the grid (grid.py) without repetition: candidate 0 is the default configuration, the others
+come in the order of a shuffle of all configurations (Fisher and Yates, kept sparse), so each set of them is equally
+likely and the first k of n are the draw of k. Bits: PCG64 seeded by SeedSequence(seed, spawn_key=(1,)), whose raw
+outputs NumPy promises not to change; candidate k takes the w words from (k-1)w on, w such that at least 64 bits more
+than the size of the grid needs are read, as one big-endian number r below 2^(64w); its place in the shuffle is
+k + floor(r (size - k) / 2^(64w)). No other function of numpy.random is used. The bias towards any configuration is
+below 2^-64.
+"""
+
+import warnings
+from collections.abc import Mapping
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ash.domains import Domain, choice, distinct, integers, log, uniform
+from ash.errors import SettingError
+from ash.grid import Condition, Grid, Variant
+from ash.scalars import check_seed, is_integer
+from ash.settings import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
+
+__all__ = ["Domain", "Space", "choice", "default_space", "integers", "log", "uniform"]
+
+_SIZES = (  # of a default space: rows below; widths; batch sizes
+    (1_000, (16, 32, 64), (8, 16, 32)),
+    (10_000, (32, 64, 128), (16, 32, 64)),
+    (100_000, (64, 128, 256), (32, 64, 128, 256)),
+    (float("inf"), (128, 256, 512), (128, 256, 512, 1024)),
+)
+_COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
+
+_STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
+
+
+class Space:
+    """Named domains of hyperparameters, validated as a whole. Immutable.
+
+    Parameters
+    ----------
+    **hyperparameters
+        For each name of ``ash.settings.HYPERPARAMETERS`` that is not to have its default: a domain (``ash.choice``,
+        ``ash.integers``, ``ash.uniform``, ``ash.log``), a plain value, or a list of domains of which the first whose
+        conditions hold applies. A hyperparameter without one that applies is absent from the candidate.
+
+    Raises
+    ------
+    SettingError
+        An unknown name (the nearest are named), a name that belongs to the run, a level that is not allowed, a
+        condition that cannot hold, conditions in a circle, or levels that exclude each other and may occur together.
+    """
+
+    def __init__(self, **hyperparameters: Any) -> None:
+        self._domains = {name: _read_domains(name, value) for name, value in hyperparameters.items()}
+        levels = {
+            name: distinct(level for one in several for level in one.levels) for name, several in self._domains.items()
+        }
+        self._grid = Grid(
+            {
+                name: [Variant(one.levels, one.default, _read_conditions(name, one, levels)) for one in several]
+                for name, several in self._domains.items()
+            }
+        )
+        self._check_conflicts()
+
+    @property
+    def domains(self) -> Mapping[str, tuple[Domain, ...]]:
+        """The domains of each name, levels in plain form."""
+        return MappingProxyType(self._domains)
+
+    @property
+    def size(self) -> int:
+        """The exact number of distinct configurations, conditions counted."""
+        return self._grid.size
+
+    @property
+    def default(self) -> Params:
+        """The default configuration: candidate 0."""
+        return dict(self._grid.default)
+
+    def sample(self, n: int, seed: int = 0) -> list[Params]:
+        """Return n distinct configurations, the default one first; inactive hyperparameters are absent.
+
+        Parameters
+        ----------
+        n : int
+            How many, at least 1. The first k of n are the sample of k.
+        seed : int
+            At least 0, of any length. Same seed, same configurations, on any machine.
+
+        Raises
+        ------
+        SettingError
+            ``n`` or ``seed`` is not such an integer.
+
+        Warns
+        -----
+        UserWarning
+            ``n`` is more than the size of the space: all its configurations are returned.
+        """
+        if not is_integer(n) or n < 1:
+            raise SettingError(f"candidates={n!r} is not allowed: give an integer of at least 1.")
+        if n > self.size:
+            text = f"candidates={n} is more than the {self.size} configurations of the space; all of them are used."
+            warnings.warn(text, UserWarning, stacklevel=2)
+        first = self._grid.number(self._grid.default)
+        numbers = _draw(self.size, min(int(n), self.size), first, check_seed(seed))
+        return [self._grid.configuration(number) for number in numbers]
+
+    def __repr__(self) -> str:
+        """Names and numbers of levels."""
+        parts = (f"{name}: {sum(len(one.levels) for one in several)}" for name, several in self._domains.items())
+        return f"<ash.Space of {self.size:,} configurations ({', '.join(parts)})>"
+
+    def _check_conflicts(self) -> None:
+        for first, second in CONFLICTING:
+            for one, other in self._grid.pairs(first, second):
+                together = {
+                    first: HYPERPARAMETERS[first].default if one is None else one,
+                    second: HYPERPARAMETERS[second].default if other is None else other,
+                }
+                reason = conflict(together)
+                if reason:
+                    raise SettingError(
+                        f"{reason}; the space allows both at once: keep them apart by a condition (when)."
+                    )
+
+
+def _read_domains(name: str, value: Any) -> tuple[Domain, ...]:
+    """Return the domains of one name with all levels checked and in plain form."""
+    check_name(name)
+    if isinstance(value, (list, tuple)) and any(isinstance(one, Domain) for one in value):
+        given = [one if isinstance(one, Domain) else Domain((one,), one) for one in value]
+    else:
+        given = [value if isinstance(value, Domain) else Domain((value,), value)]
+    return tuple(
+        Domain(
+            distinct(check_value(name, level) for level in one.levels), check_value(name, one.default), one.conditions
+        )
+        for one in given
+    )
+
+
+def _read_conditions(name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]) -> frozenset[Condition]:
+    return frozenset(_read_condition(name, other, values, levels) for other, values in domain.conditions)
+
+
+def _read_condition(name: str, other: str, values: Any, levels: Mapping[str, tuple[Any, ...]]) -> Condition:
+    if other not in levels:
+        check_name(other)
+        raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=...")
+    whole = HYPERPARAMETERS[other].read(values)
+    several = values if isinstance(values, tuple) and (whole is None or whole not in levels[other]) else (values,)
+    wanted = [check_value(other, value) for value in several]
+    for value in wanted:
+        if value not in levels[other]:
+            raise SettingError(
+                f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
+                f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}."
+            )
+    if not wanted:
+        raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value.")
+    return other, frozenset(wanted)
+
+
+def _draw(size: int, n: int, first: int, seed: int) -> list[int]:
+    """Return the first n numbers of a shuffle of 0..size-1 that begins with ``first``."""
+    words = (size.bit_length() + 127) // 64
+    source = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
+    raw = source.random_raw(words * (n - 1)).astype(">u8").tobytes()
+    moved = {first: 0}  # places of the shuffle that no longer hold their own number
+    numbers = [first]
+    for place in range(1, n):
+        random = int.from_bytes(raw[8 * words * (place - 1) : 8 * words * place], "big")
+        other = place + (random * (size - place) >> 64 * words)
+        numbers.append(moved.get(other, other))
+        moved[other] = moved.get(place, place)
+    return numbers
+
+
+def default_space(rows: int, features: int, outputs: int, classes: int) -> Space:
+    """Return the space that is searched where the user names none: depth 0..3, widths and batch sizes by the rows.
+
+    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Learning rates
+    depend on the optimizer. Label smoothing helps accuracy only, and is offered for classification alone.
+
+    Parameters
+    ----------
+    rows, features, outputs : int
+        Of the table; outputs are the columns of the target.
+    classes : int
+        Number of classes; 0 for regression.
+
+    Returns
+    -------
+    Space
+        Its default (candidate 0): two hidden layers of relu, AdamW at 0.003, no regularization.
+
+    References
+    ----------
+    The spaces of RTDL's MLP (Gorishniy et al., arXiv:2106.11959), TabM (arXiv:2410.24210) and RealMLP (Holzmueller et
+    al., arXiv:2407.04491), made narrower, and with learning rates for the standard parametrization.
+    """
+    lines = [line for line in _SIZES if rows < line[0]]
+    batches = lines[0][2]
+    needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
+    widths = next((line[1] for line in lines if needed <= line[1][-1]), lines[-1][1])
+    smoothing = {"label_smoothing": choice(0.0, 0.03, 0.1)} if classes else {}
+    return Space(
+        hidden=choice(*_shapes(widths), default=(widths[1], widths[1])),
+        activation=choice("relu", "silu", "gelu", "tanh"),
+        optimizer=choice("adamw", "adam", "nesterov"),
+        learning_rate=[
+            log(3e-3, 3e-1, levels=17).when(optimizer="nesterov"),
+            log(3e-4, 3e-2, levels=17),
+        ],
+        momentum=choice(0.9, 0.95).when(optimizer="nesterov"),
+        beta2=choice(0.95, 0.99, 0.999).when(optimizer=("adam", "adamw")),
+        weight_decay=choice(0.0, 0.001, 0.01, 0.03, 0.1, 0.3).when(optimizer="adamw"),
+        l2=choice(0.0, 1e-5, 1e-4, 1e-3).when(optimizer=("adam", "nesterov")),
+        dropout=uniform(0.0, 0.3, levels=7, default=0.0),
+        batch_size=choice(*batches, default=batches[1]),
+        **smoothing,
+    )
+
+
+def _shapes(widths: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return no hidden layer, one, two that do not widen and three equal ones; the widest stands once at most."""
+    shapes: list[tuple[int, ...]] = [(), *((width,) for width in widths)]
+    shapes += [pair for pair in product(widths, repeat=2) if pair[0] >= pair[1] and pair[1] < widths[-1]]
+    return [*shapes, *((width,) * 3 for width in widths[:-1])]

@@ -1,0 +1,44 @@
+"""Plain text for people: tables in ASCII, numbers and settings as short as they may be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return the lines of a table: columns aligned to the right, two spaces between."""
+    cells = [list(header), *([show(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
+
+
+def show(value: Any) -> str:
+    """Return a number with four digits after the point, or four in all where that says more; all else as it is."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 0.1 or abs(value) >= 1000 else f"{value:.4f}"
+    return str(value)
+
+
+def show_param(value: Any) -> str:
+    """Return a hyperparameter: a number as short as it is, widths as 64-32, all else as it is."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "-".join(map(str, value)) or "none"
+    return str(value)
+
+
+def show_params(params: dict[str, Any]) -> list[str]:
+    """Return a line for each hyperparameter, the names aligned."""
+    width = max(map(len, params), default=0)
+    return [f"{name.ljust(width)}  {show_param(value)}" for name, value in params.items()]
+
+
+def show_seconds(seconds: float) -> str:
+    """Return a duration as 0.41 s, 12.3 s, 4 min 05 s or 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"

@@ -1,0 +1,194 @@
+"""`ash.tune`: from a table to the best of many networks.
+
+    check arguments -> read X, y -> split -> draw candidates -> core trains them up the ladder -> Result
+                                                                   |  ^
+                                             events, every 50 ms   v  | stop (time is over, Ctrl-C)
+                                                              calling thread
+
+Threads: the core's threads train and never touch Python. The calling thread sleeps in the core without the GIL, wakes
+every 50 ms to look at the clock, to let Python deliver signals (in the main thread) and to draw the progress. No signal
+handler is installed, so it runs as well in any other thread.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ash import _core
+from ash.errors import SettingError
+from ash.options import Options, read_options
+from ash.outcome import Ending, read_result
+from ash.parts import Parts, draw, read_parts, usable_metric
+from ash.progress import View, open_view
+from ash.result import Result
+from ash.settings import to_settings
+from ash.space import Space
+
+WAKE_SECONDS = 0.05
+"""How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
+
+
+def tune(
+    X: Any,
+    y: Any,
+    space: Space | None = None,
+    *,
+    candidates: int = 128,
+    eta: int = 2,
+    min_epochs: int = 1,
+    max_rungs: int | None = None,
+    algorithm: str = "ash",
+    promotion: str = "capped",
+    training: str = "resume",
+    schedule: str = "greedy",
+    threads: int | None = None,
+    validation: float | int | tuple[Any, Any] = 0.2,
+    metric: str | None = None,
+    task: str | None = None,
+    time_limit: float | None = None,
+    seed: int | None = 0,
+    progress: bool | None = None,
+) -> Result:
+    """Train many networks on a table by asynchronous successive halving and return the best one.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (rows, features)
+        Numbers, finite.
+    y : array-like of shape (rows,) or (rows, outputs)
+        Class labels of any dtype, or targets; several columns for regression only.
+    space : Space, optional
+        Where the candidates are drawn from; a space that suits the size of the table by default. Candidate 0 is its
+        default configuration.
+    candidates : int
+        How many; fewer when the space holds fewer.
+    eta : int
+        The reduction factor: of each rung the best 1/eta go on, with eta times the epochs.
+    min_epochs : int
+        Epochs of a job in the lowest rung.
+    max_rungs : int, optional
+        No more rungs than that.
+    algorithm : {"ash", "sh", "random"}
+        Asynchronous halving; halving with a barrier between rungs; every candidate up to the last rung.
+    promotion : {"capped", "paper"}
+        "capped" never promotes more than floor(finished / eta); "paper" is Algorithm 2 of the source.
+    training : {"resume", "restart"}
+        Whether a promoted candidate goes on from where it stands, or starts anew.
+    schedule : {"greedy"}
+        Decisions are taken as jobs really end, so with several threads two runs may differ.
+    threads : int, optional
+        OMP_NUM_THREADS if set, else the CPUs that this process may use; -1 means all of them, -2 all but one.
+    validation : float, int or (X, y)
+        The share or number of rows that score the candidates and are not trained on, or a table of its own.
+    metric : str, optional
+        accuracy (default), balanced_accuracy, log_loss or auc; r2 (default), rmse or mae. Higher is better: errors
+        are negated.
+    task : {"classification", "regression"}, optional
+        Told from y when not given.
+    time_limit : float, optional
+        Seconds after which the run stops with what has finished.
+    seed : int or None
+        Of the split, the candidates and the training; None draws one, to be found in `Result.seed`.
+    progress : bool, optional
+        None: a live view on stderr when that is a terminal. True: plain lines when it is not. False: silent.
+
+    Returns
+    -------
+    Result
+        After Ctrl-C too, with `interrupted` set, if a job had finished; a second Ctrl-C raises at once.
+
+    Raises
+    ------
+    SettingError
+        An argument or the space is not allowed.
+    DataError
+        X or y cannot be learned from.
+    NothingFinished
+        The time was over before the first job ended.
+    AllDiverged
+        No candidate kept a finite loss.
+    KeyboardInterrupt
+        Ctrl-C before the first job ended.
+
+    References
+    ----------
+    Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
+    >>> labels = result.model.predict(load_wine().data)
+    """
+    options = read_options(
+        candidates=candidates,
+        eta=eta,
+        min_epochs=min_epochs,
+        max_rungs=max_rungs,
+        algorithm=algorithm,
+        promotion=promotion,
+        training=training,
+        schedule=schedule,
+        threads=threads,
+        metric=metric,
+        task=task,
+        time_limit=time_limit,
+        seed=seed,
+        progress=progress,
+    )
+    if space is not None and not isinstance(space, Space):
+        raise SettingError(f"space={space!r} is not allowed; it must be an ash.Space or None")
+    parts = read_parts(X, y, validation, options)
+    options = replace(options, metric=usable_metric(parts, options), task=parts.table.task)
+    return _run(parts, draw(space, parts, options), options)
+
+
+def _run(parts: Parts, candidates: Sequence[dict[str, Any]], options: Options) -> Result:
+    table = parts.table
+    data = _core.Data(table.x, table.y, table.classes, parts.training, parts.validation)
+    tuner = _core.Tuner(
+        data,
+        [to_settings(params) for params in candidates],
+        eta=options.eta,
+        min_epochs=options.min_epochs,
+        max_rungs=options.max_rungs or 0,
+        algorithm=options.algorithm,
+        promotion=options.promotion,
+        training=options.training,
+        metric=str(options.metric),
+        threads=options.threads,
+        seed=options.seed,
+    )
+    ending = _wait(tuner, options)
+    return read_result(tuner, parts, candidates, options, ending)
+
+
+def _wait(tuner: _core.Tuner, options: Options) -> Ending:
+    """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
+    started = time.monotonic()
+    ended = "finished"
+    with open_view(options, tuner.rungs) as view:
+        try:
+            ended = _watch(tuner, view, started, options.time_limit)
+        except KeyboardInterrupt:
+            ended = "interrupted"
+        finally:
+            tuner.stop()
+        while not tuner.wait(WAKE_SECONDS):
+            continue
+        wall_seconds = time.monotonic() - started
+        view.update(tuner.events())
+    return Ending(ended, wall_seconds)
+
+
+def _watch(tuner: _core.Tuner, view: View, started: float, time_limit: float | None) -> str:
+    limit = float("inf") if time_limit is None else time_limit
+    if limit > 0:
+        tuner.start()
+    while (left := limit - (time.monotonic() - started)) > 0:
+        if tuner.wait(min(WAKE_SECONDS, left)):
+            return "finished"
+        view.update(tuner.events())
+    return "time_limit"

@@ -1,0 +1,46 @@
+"""Fixtures for all tests: real tables that scikit-learn ships, and the folder of larger ones where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn import datasets
+
+Data = tuple[NDArray[np.float64], NDArray[np.float64]]
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def digits() -> Data:
+    """1797 rows of 64 counts 0..16, ten classes."""
+    return read_only(datasets.load_digits(return_X_y=True))
+
+
+@pytest.fixture(scope="session")
+def breast_cancer() -> Data:
+    """569 rows of 30 features of very different scales, two classes."""
+    return read_only(datasets.load_breast_cancer(return_X_y=True))
+
+
+@pytest.fixture(scope="session")
+def diabetes() -> Data:
+    """442 rows of 10 features, a regression."""
+    return read_only(datasets.load_diabetes(return_X_y=True))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Give the folder `../shared/data` of larger tables (optdigits_train.csv.gz, ...), or skip the test."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder ../shared/data is not there")
+    return SHARED_DATA
+
+
+def read_only(data: Data) -> Data:
+    """Protect arrays that all tests share, so that whoever writes to one fails at once."""
+    for array in data:
+        array.setflags(write=False)
+    return data

@@ -1,0 +1,258 @@
+// Ladder, rung and clock against the written rules; the same rules in plain Python are compared in test_ladder.py.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "ash/clock.hpp"
+#include "ash/ladder.hpp"
+#include "ash/rung.hpp"
+
+namespace {
+
+using ash::Algorithm;
+using ash::Entry;
+using ash::Job;
+using ash::Ladder;
+using ash::LadderSettings;
+using ash::Promotion;
+using ash::Rung;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+LadderSettings settings(std::int64_t candidates, std::int64_t eta = 2, Algorithm algorithm = Algorithm::ash,
+                        Promotion promotion = Promotion::capped) {
+    LadderSettings made;
+    made.candidates = candidates;
+    made.eta = eta;
+    made.algorithm = algorithm;
+    made.promotion = promotion;
+    return made;
+}
+
+std::vector<std::int64_t> places(const Ladder& ladder) {
+    std::vector<std::int64_t> all;
+    for (const Rung& rung : ladder.rungs()) all.push_back(rung.places());
+    return all;
+}
+
+// The naive twin of a rung: everything in one list, sorted anew at every question.
+struct SortedRung {
+    std::vector<Entry> finished;
+    std::vector<std::int32_t> promoted;
+
+    std::vector<Entry> ranking() const {
+        std::vector<Entry> all;
+        for (const Entry& entry : finished) {
+            if (!ash::is_diverged(entry.score, entry.loss)) all.push_back(entry);
+        }
+        std::ranges::sort(all, ash::better);
+        return all;
+    }
+
+    // Place in the ranking of the best that was not promoted; nothing when nobody waits.
+    std::optional<std::size_t> best_waiting() const {
+        const std::vector<Entry> all = ranking();
+        for (std::size_t place = 0; place < all.size(); ++place) {
+            if (!std::ranges::count(promoted, all[place].candidate)) return place;
+        }
+        return std::nullopt;
+    }
+};
+
+double random_score(std::mt19937& random) {
+    const auto level = static_cast<int>(random() % 12);
+    return level == 0 ? kNan : level / 4;  // four levels, so that most scores are ties
+}
+
+struct Counts {
+    std::int64_t jobs = 0;
+    std::int64_t epochs = 0;
+};
+
+// Runs to the end with `workers` jobs at once, which end in random order, and checks the invariants on the way.
+Counts run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
+    Counts counts;
+    std::vector<Job> running;
+    while (!ladder.finished()) {
+        std::optional<Job> job;
+        while (running.size() < workers && (job = ladder.next())) {
+            running.push_back(*job);
+            ++counts.jobs;
+            counts.epochs += job->epochs;
+        }
+        REQUIRE_FALSE(running.empty());
+        std::swap(running[random() % running.size()], running.back());
+        ladder.report(running.back(), random_score(random), random_score(random));
+        running.pop_back();
+        for (std::size_t k = 0; k < ladder.rungs().size(); ++k) {
+            const Rung& rung = ladder.rungs()[k];
+            REQUIRE(rung.waiting() + rung.promoted() + rung.diverged() == rung.finished());
+            if (k == 0) continue;
+            REQUIRE(ladder.rungs()[k - 1].promoted() == rung.running() + rung.finished());
+        }
+    }
+    CHECK_FALSE(ladder.next());
+    return counts;
+}
+
+}  // namespace
+
+TEST_CASE("rungs are counted in integers") {
+    CHECK(places(Ladder(settings(128))) == std::vector<std::int64_t>{128, 64, 32, 16, 8, 4, 2});
+    CHECK(places(Ladder(settings(243, 3))) == std::vector<std::int64_t>{243, 81, 27, 9, 3});
+    CHECK(places(Ladder(settings(729, 3))) == std::vector<std::int64_t>{729, 243, 81, 27, 9, 3});
+    CHECK(places(Ladder(settings(1000, 10))) == std::vector<std::int64_t>{1000, 100, 10});
+    CHECK(places(Ladder(settings(1))) == std::vector<std::int64_t>{1});
+    CHECK(places(Ladder(settings(3, 5))) == std::vector<std::int64_t>{3});
+    for (std::int64_t eta = 2; eta < 12; ++eta) {
+        std::int64_t power = eta;
+        for (std::size_t rungs = 1; power < std::numeric_limits<std::int32_t>::max(); power *= eta, ++rungs) {
+            CHECK(Ladder(settings(power, eta)).rungs().size() == rungs);
+            CHECK(Ladder(settings(power - 1, eta)).rungs().size() == std::max<std::size_t>(rungs - 1, 1));
+        }
+    }
+}
+
+TEST_CASE("what cannot be a ladder is refused") {
+    const auto refuses = [](auto change) {
+        LadderSettings made = settings(128);
+        change(made);
+        CHECK_THROWS_AS(Ladder{made}, std::invalid_argument);
+    };
+    refuses([](LadderSettings& made) { made.candidates = 0; });
+    refuses([](LadderSettings& made) { made.candidates = std::int64_t{1} << 31; });
+    refuses([](LadderSettings& made) { made.eta = 1; });
+    refuses([](LadderSettings& made) { made.min_epochs = 0; });
+    refuses([](LadderSettings& made) { made.max_rungs = -1; });
+    refuses([](LadderSettings& made) { made.min_epochs = std::int64_t{1} << 57; });  // 2^57 * 2^6 = 2^63
+}
+
+TEST_CASE("epochs up to 2^63 - 1") {
+    LadderSettings made = settings(4);
+    made.min_epochs = std::numeric_limits<std::int64_t>::max() / 2;
+    CHECK(Ladder(made).rungs()[1].epochs() == std::numeric_limits<std::int64_t>::max() - 1);
+    made.max_rungs = 1;
+    made.min_epochs = std::numeric_limits<std::int64_t>::max();
+    CHECK(Ladder(made).rungs()[0].epochs() == std::numeric_limits<std::int64_t>::max());
+}
+
+TEST_CASE("scores 2, 1, 3 tell the promotion rules apart") {
+    for (const Promotion promotion : {Promotion::capped, Promotion::paper}) {
+        Ladder ladder(settings(8, 2, Algorithm::ash, promotion));
+        const Job first = *ladder.next();
+        const Job second = *ladder.next();
+        const Job third = *ladder.next();
+        ladder.report(first, 2.0, 0.0);
+        ladder.report(second, 1.0, 0.0);
+        const Job climber = *ladder.next();
+        CHECK(climber.candidate == 0);
+        CHECK(climber.rung == 1);
+        CHECK(climber.epochs == 2);
+        ladder.report(third, 3.0, 0.0);
+        CHECK(ladder.next()->candidate == (promotion == Promotion::paper ? 2 : 3));
+    }
+}
+
+TEST_CASE("a rung agrees with its sorted twin, whatever finishes and whenever one goes up") {
+    std::mt19937 random(1);
+    for (const std::int64_t eta : {2, 3, 7}) {
+        Rung rung(400, 1, true);
+        SortedRung twin;
+        for (std::int32_t candidate = 0; candidate < 400; ++candidate) {
+            const Entry entry{random_score(random), random_score(random), candidate};
+            const auto best = (rung.finished() + 1) / eta;
+            rung.start();
+            rung.finish(entry, best);
+            twin.finished.push_back(entry);
+            const std::optional<std::size_t> place = twin.best_waiting();
+            REQUIRE(place.has_value() == (rung.waiting() > 0));
+            const bool among_best = place && static_cast<std::int64_t>(*place) < best;
+            REQUIRE(rung.among_best() == among_best);
+            if (!place || random() % 3 == 0) continue;  // at times nobody asks, at times the rule is not heeded
+            const Entry up = rung.promote();
+            REQUIRE(up.candidate == twin.ranking()[*place].candidate);
+            twin.promoted.push_back(up.candidate);
+        }
+    }
+}
+
+TEST_CASE("no schedule of capped or sh spends more than the places, and 128 candidates spend 896 epochs") {
+    std::mt19937 random(2);
+    for (const Algorithm algorithm : {Algorithm::ash, Algorithm::sh}) {
+        for (const std::size_t workers : {1, 2, 7, 500}) {
+            Ladder ladder(settings(1000, 3, algorithm));
+            run_all(ladder, workers, random);
+            for (const Rung& rung : ladder.rungs()) CHECK(rung.finished() <= rung.places());
+        }
+        Ladder ladder(settings(128, 2, algorithm));
+        Counts counts;
+        while (const std::optional<Job> job = ladder.next()) {
+            ladder.report(*job, 1.0, 0.0);
+            ++counts.jobs;
+            counts.epochs += job->epochs;
+        }
+        CHECK(counts.jobs == 254);
+        CHECK(counts.epochs == 896);
+    }
+}
+
+TEST_CASE("paper and random run to the end with their invariants") {
+    std::mt19937 random(3);
+    for (const std::size_t workers : {1, 2, 7, 500}) {
+        Ladder paper(settings(500, 2, Algorithm::ash, Promotion::paper));
+        run_all(paper, workers, random);
+        Ladder everyone(settings(100, 2, Algorithm::random));
+        run_all(everyone, workers, random);
+        for (std::size_t k = 1; k < everyone.rungs().size(); ++k) {
+            const Rung& below = everyone.rungs()[k - 1];
+            CHECK(everyone.rungs()[k].finished() == below.finished() - below.diverged());
+        }
+    }
+}
+
+TEST_CASE("the barrier holds until the last of a rung has finished") {
+    Ladder ladder(settings(8, 2, Algorithm::sh));
+    std::vector<Job> jobs;
+    while (const std::optional<Job> job = ladder.next()) jobs.push_back(*job);
+    REQUIRE(jobs.size() == 8);
+    for (const Job& job : jobs) {
+        CHECK_FALSE(ladder.next());
+        ladder.report(job, job.candidate == 7 ? kNan : job.candidate, 0.0);
+    }
+    for (const std::int32_t expected : {6, 5, 4, 3}) CHECK(ladder.next()->candidate == expected);
+    CHECK_FALSE(ladder.next());
+}
+
+TEST_CASE("a job that does not run cannot be reported, and nothing changes") {
+    Ladder ladder(settings(8));
+    const Job job = *ladder.next();
+    for (const Job& foreign : {Job{1, 0, 1}, Job{-1, 0, 1}, Job{0, 1, 2}, Job{0, -1, 1}, Job{100, 0, 1}}) {
+        CHECK_THROWS_AS(ladder.report(foreign, 1.0, 0.0), std::invalid_argument);
+    }
+    ladder.report(job, 1.0, 0.0);
+    CHECK_THROWS_AS(ladder.report(job, 1.0, 0.0), std::invalid_argument);
+    CHECK(ladder.rungs()[0].finished() == 1);
+}
+
+TEST_CASE("the greedy clock decides as the ladder does, for whichever worker asks") {
+    Ladder ladder(settings(4));
+    Ladder twin(settings(4));
+    ash::GreedyClock clock(ladder);
+    for (int worker = 0; !clock.finished(); ++worker) {
+        const std::optional<Job> job = clock.next(worker);
+        const std::optional<Job> expected = twin.next();
+        REQUIRE(job);
+        CHECK(job->candidate == expected->candidate);
+        CHECK(job->rung == expected->rung);
+        clock.finish(worker, *job, 1.0 / (1 + job->candidate), 0.0);
+        twin.report(*expected, 1.0 / (1 + job->candidate), 0.0);
+    }
+    CHECK(twin.finished());
+    CHECK_FALSE(clock.next(0));
+}

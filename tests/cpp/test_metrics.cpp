@@ -1,0 +1,157 @@
+// Metrics against values worked out by hand and against naive twins; scikit-learn is compared in test_metrics.py.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "ash/metrics.hpp"
+
+namespace {
+
+using ash::Metric;
+using ash::MetricScratch;
+using ash::Predictions;
+using ash::Targets;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+using Values = std::vector<std::vector<float>>;
+
+// Predictions of [rows][outputs], laid out with a gap of NaN after each row that no metric may read.
+struct Table {
+    std::vector<float> values;
+    int outputs;
+
+    explicit Table(const Values& rows) : outputs(static_cast<int>(rows.at(0).size())) {
+        for (const std::vector<float>& row : rows) {
+            values.insert(values.end(), row.begin(), row.end());
+            values.push_back(kNan);
+        }
+    }
+    std::int64_t stride() const { return outputs + 1; }
+    Predictions predictions() const {
+        return {values.data(), static_cast<std::int64_t>(values.size()) / stride(), outputs, stride()};
+    }
+    Targets targets() const { return {values.data(), stride()}; }
+};
+
+double score(Metric metric, const Table& table, const std::vector<std::int32_t>& labels) {
+    MetricScratch scratch;
+    return ash::score(metric, table.predictions(), labels, 0.25, scratch);
+}
+
+double score(Metric metric, const Table& table, const Table& targets, const std::vector<double>& scale = {}) {
+    MetricScratch scratch;
+    Targets made = targets.targets();
+    made.scale = scale;
+    return ash::score(metric, table.predictions(), made, scratch);
+}
+
+// The naive twin: all pairs of a positive and a negative.
+double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int32_t>& labels) {
+    double right = 0.0;
+    double pairs = 0.0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        for (std::size_t j = 0; j < values.size(); ++j) {
+            if (labels[i] != 1 || labels[j] != 0) continue;
+            right += values[i] > values[j] ? 1.0 : values[i] == values[j] ? 0.5 : 0.0;
+            pairs += 1.0;
+        }
+    }
+    return right / pairs;
+}
+
+}  // namespace
+
+TEST_CASE("metrics have the names of the border") {
+    for (const char* text : {"accuracy", "log_loss", "balanced_accuracy", "auc", "r2", "rmse", "mae"}) {
+        CHECK(ash::name(ash::parse_metric(text)) == text);
+    }
+    CHECK(ash::classifies(Metric::auc));
+    CHECK_FALSE(ash::classifies(Metric::r2));
+    CHECK_THROWS_WITH_AS(ash::parse_metric("f1"), doctest::Contains("accuracy, log_loss, balanced_accuracy, auc, r2"),
+                         std::invalid_argument);
+}
+
+TEST_CASE("accuracy takes the first of the highest") {
+    const Table table({{0.5F, 0.5F, 0.0F}, {0.1F, 0.6F, 0.3F}, {0.2F, 0.4F, 0.4F}, {0.0F, 0.0F, 1.0F}});
+    CHECK(score(Metric::accuracy, table, {0, 1, 1, 2}) == 1.0);
+    CHECK(score(Metric::accuracy, table, {1, 1, 2, 2}) == 0.5);
+}
+
+TEST_CASE("balanced accuracy is the mean recall of the classes that occur") {
+    const Table table({{1, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}});
+    CHECK(score(Metric::balanced_accuracy, table, {0, 0, 0, 1}) == (2.0 / 3.0 + 0.0) / 2.0);
+}
+
+TEST_CASE("log loss is the trainer's, negated") {
+    CHECK(score(Metric::log_loss, Table(Values{{1, 0}}), std::vector<std::int32_t>{1}) == -0.25);
+}
+
+TEST_CASE("auc of two classes is the share of pairs in the right order, ties half") {
+    std::mt19937 random(1);
+    for (int round = 0; round < 50; ++round) {
+        std::vector<float> values;
+        std::vector<std::int32_t> labels{0, 1};
+        Values rows;
+        for (std::size_t r = 0; r < 40; ++r) {
+            values.push_back(static_cast<float>(random() % 8) / 8.0F);
+            rows.push_back({1.0F - values.back(), values.back()});
+            if (r >= 2) labels.push_back(static_cast<std::int32_t>(random() % 2));
+        }
+        CHECK(score(Metric::auc, Table(rows), labels) == doctest::Approx(auc_by_pairs(values, labels)).epsilon(1e-14));
+    }
+}
+
+TEST_CASE("auc of more classes is the mean over one against the rest") {
+    const Table table({{0.8F, 0.1F, 0.1F}, {0.2F, 0.5F, 0.3F}, {0.3F, 0.4F, 0.3F}, {0.1F, 0.2F, 0.7F}});
+    // class 0: 0.8 against 0.2 0.3 0.1; class 1: 0.5 against 0.1 0.4 0.2; class 2: 0.3 0.7 against 0.1 0.3: 3.5 of 4
+    CHECK(score(Metric::auc, table, {0, 1, 2, 2}) == (1.0 + 1.0 + 0.875) / 3.0);
+}
+
+TEST_CASE("regression: worked values, many outputs, units of the target") {
+    const Table predictions({{1, 10}, {2, 20}, {3, 33}});
+    const Table targets({{1, 10}, {2, 23}, {6, 33}});
+    // errors 0 0 3 and 0 3 0; targets minus their means -2 -1 3 and -12 1 11
+    CHECK(score(Metric::r2, predictions, targets) == ((1.0 - 9.0 / 14.0) + (1.0 - 9.0 / 266.0)) / 2.0);
+    CHECK(score(Metric::rmse, predictions, targets) == -std::sqrt(3.0));
+    CHECK(score(Metric::mae, predictions, targets) == -1.0);
+    CHECK(score(Metric::mae, predictions, targets, {2.0, 10.0}) == -6.0);
+    CHECK(score(Metric::r2, predictions, targets, {2.0, 10.0}) == score(Metric::r2, predictions, targets));
+}
+
+TEST_CASE("r2 of a constant output: 1 when it is met, else 0") {
+    const Table targets({{0.1F}, {0.1F}, {0.1F}});
+    CHECK(score(Metric::r2, targets, targets) == 1.0);
+    CHECK(score(Metric::r2, Table({{0.1F}, {0.2F}, {0.1F}}), targets) == 0.0);
+}
+
+TEST_CASE("undefined is NaN") {
+    const Table one(Values{{0.5F}});
+    CHECK(std::isnan(score(Metric::r2, one, one)));
+    CHECK(score(Metric::rmse, one, one) == 0.0);
+    const Table two({{0.3F, 0.7F}, {0.6F, 0.4F}});
+    CHECK(std::isnan(score(Metric::auc, two, {1, 1})));
+    CHECK(std::isnan(score(Metric::auc, two, {0, 0})));
+    CHECK(std::isnan(score(Metric::auc, Table({{0.3F, 0.4F, 0.3F}, {0.6F, 0.1F, 0.3F}}), {0, 1})));
+    const Table lost({{0.3F, 0.7F}, {kNan, 0.4F}});
+    const Table beyond({{0.3F, 0.7F}, {0.1F, -std::numeric_limits<float>::infinity()}});
+    for (const Metric metric : {Metric::accuracy, Metric::log_loss, Metric::balanced_accuracy, Metric::auc}) {
+        CHECK(std::isnan(score(metric, lost, {0, 1})));
+        CHECK(std::isnan(score(metric, beyond, {0, 1})));
+    }
+    MetricScratch scratch;
+    CHECK(std::isnan(ash::score(Metric::accuracy, {nullptr, 0, 2, 2}, std::vector<std::int32_t>{}, 0.0, scratch)));
+    CHECK(std::isnan(ash::score(Metric::r2, {nullptr, 0, 2, 2}, Targets{nullptr, 2}, scratch)));
+}
+
+TEST_CASE("a metric of the other task is refused") {
+    const Table table(Values{{1, 0}});
+    CHECK_THROWS_AS(score(Metric::r2, table, std::vector<std::int32_t>{0}), std::invalid_argument);
+    CHECK_THROWS_AS(score(Metric::accuracy, table, table), std::invalid_argument);
+}

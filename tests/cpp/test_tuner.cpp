@@ -1,0 +1,321 @@
+// The threads of the tuner: every job once and alone, no lost wake-up, stops and failures; first with candidates that only
+// pretend to train, then with networks.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <new>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ash/candidates.hpp"
+#include "ash/parallel.hpp"
+#include "ash/tuner.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using ash::Job;
+using ash::LadderSettings;
+using ash::Result;
+using ash::Tuner;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLong = 60.0;  // seconds; nothing here takes so long unless a thread sleeps for ever
+
+using Train = std::function<Result(const Job&, const std::atomic<bool>& stop)>;
+
+// Candidates that count how often they are trained, and check that each is trained by one thread at a time.
+class Pretenders final : public ash::Candidates {
+  public:
+    Pretenders(std::int64_t count, Train train)
+        : train_(std::move(train)), busy_(static_cast<std::size_t>(count)), states_(static_cast<std::size_t>(count)) {}
+
+    std::int64_t count() const override { return std::ssize(states_); }
+
+    Result train(const Job& job, int, const std::atomic<bool>& stop) override {
+        const auto candidate = static_cast<std::size_t>(job.candidate);
+        if (busy_[candidate].exchange(true)) throw std::logic_error("two threads train one candidate");
+        const Result result = train_(job, stop);
+        states_[candidate] = std::make_shared<ash::State>();
+        states_[candidate]->epochs = job.epochs;
+        busy_[candidate] = false;
+        return result;
+    }
+
+    std::shared_ptr<const ash::State> publish(std::int32_t candidate) override {
+        return states_[static_cast<std::size_t>(candidate)];
+    }
+
+    void settle(std::int32_t candidate, bool may_go_on) override {
+        if (!may_go_on) states_[static_cast<std::size_t>(candidate)] = nullptr;
+    }
+
+  private:
+    Train train_;
+    std::vector<std::atomic<bool>> busy_;
+    std::vector<std::shared_ptr<ash::State>> states_;
+};
+
+std::unique_ptr<Tuner> pretend(std::int64_t count, int threads, Train train, LadderSettings ladder = {}) {
+    return std::make_unique<Tuner>(std::make_unique<Pretenders>(count, std::move(train)), ladder, threads);
+}
+
+Result scored(double score) { return {.score = score, .loss = -score, .training_loss = 0.0}; }
+
+Result by_number(const Job& job, const std::atomic<bool>&) { return scored(job.candidate); }
+
+// Runs until the flag is set.
+Result endless(const Job&, const std::atomic<bool>& stop) {
+    while (!stop) std::this_thread::sleep_for(1ms);
+    return {.stopped = true};
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void check_records(const Tuner& tuner, int threads) {
+    std::set<std::pair<int, int>> seen;
+    std::map<int, double> last_end;
+    for (const ash::JobRecord& record : tuner.jobs()) {
+        CHECK(seen.emplace(record.job.candidate, record.job.rung).second);
+        CHECK(record.thread >= 0);
+        CHECK(record.thread < threads);
+        CHECK(record.start <= record.end);
+        CHECK(record.start >= last_end[record.thread]);  // one job at a time on a thread
+        last_end[record.thread] = record.end;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("parallel runs every body once, whatever the number of threads") {
+    for (const int threads : {1, 2, 3, 7}) {
+        std::vector<std::atomic<int>> runs(static_cast<std::size_t>(threads));
+        ash::parallel(threads, [&](int thread) { ++runs[static_cast<std::size_t>(thread)]; });
+        for (const std::atomic<int>& each : runs) CHECK(each == 1);
+    }
+}
+
+TEST_CASE("parallel throws the first exception of any kind, outside, and tells the others") {
+    for (const int threads : {1, 2, 7}) {
+        std::atomic<bool> told{false};
+        const auto first_throws = [&](auto thrown) {
+            told = false;
+            ash::parallel(
+                threads,
+                [&](int thread) {
+                    if (thread == 0) throw thrown;
+                    while (!told) std::this_thread::yield();
+                },
+                [&] { told = true; });
+        };
+        CHECK_THROWS_AS(first_throws(std::bad_alloc()), std::bad_alloc);
+        CHECK_THROWS_WITH_AS(first_throws(std::runtime_error("broken")), "broken", std::runtime_error);
+        CHECK_THROWS_AS(first_throws(7), int);
+        CHECK(told);
+    }
+}
+
+TEST_CASE("the critical section lets one in at a time, and exceptions out") {
+    int count = 0;
+    ash::parallel(4, [&](int) {
+        for (int i = 0; i < 10'000; ++i) ash::in_critical_section([&] { ++count; });
+    });
+    CHECK(count == 40'000);
+    CHECK_THROWS_AS(ash::in_critical_section([] { throw std::bad_alloc(); }), std::bad_alloc);
+    ash::in_critical_section([&] { ++count; });
+    CHECK(count == 40'001);
+}
+
+TEST_CASE("every job runs once, and the epochs are those of successive halving") {
+    for (const int threads : {1, 2, 3, 7}) {
+        const auto tuner = pretend(128, threads, by_number);
+        tuner->start();
+        REQUIRE(tuner->wait(kLong));
+        check_records(*tuner, threads);
+        const std::vector<ash::JobRecord> jobs = tuner->jobs();
+        CHECK(jobs.size() == 254);
+        const std::int64_t epochs = std::accumulate(
+            jobs.begin(), jobs.end(), std::int64_t{0}, [](auto sum, const auto& each) { return sum + each.job.epochs; });
+        CHECK(epochs == 896);
+        for (const ash::RungCounts& rung : tuner->rungs()) {
+            CHECK(rung.finished == rung.places);
+            CHECK(rung.running == 0);
+        }
+        const auto best = tuner->best();
+        REQUIRE(best);
+        CHECK(best->candidate == 127);
+        CHECK(best->rung == 0);  // the same score again, higher up, does not replace it
+        CHECK(best->state->epochs == 1);
+    }
+}
+
+TEST_CASE("on one thread the decisions are the ladder's") {
+    for (const ash::Promotion promotion : {ash::Promotion::capped, ash::Promotion::paper}) {
+        const LadderSettings settings{.candidates = 50, .promotion = promotion};
+        const auto score = [](const Job& job) { return static_cast<double>(job.candidate * 7 % 13); };
+        const auto tuner = pretend(50, 1, [&](const Job& job, const auto&) { return scored(score(job)); }, settings);
+        tuner->start();
+        REQUIRE(tuner->wait(kLong));
+        ash::Ladder ladder(settings);
+        for (const ash::JobRecord& record : tuner->jobs()) {
+            const Job job = ladder.next().value();
+            CHECK(record.job.candidate == job.candidate);
+            CHECK(record.job.rung == job.rung);
+            ladder.report(job, score(job), -score(job));
+        }
+        CHECK(ladder.finished());
+    }
+}
+
+TEST_CASE("events tell the whole story in order, and are told once") {
+    const auto tuner = pretend(16, 3, [](const Job& job, const auto&) {
+        return scored(job.candidate == 3 ? kNan : job.candidate);
+    });
+    tuner->start();
+    REQUIRE(tuner->wait(kLong));
+    const std::vector<ash::Event> events = tuner->take_events();
+    CHECK(tuner->take_events().empty());
+    std::map<std::pair<int, int>, ash::EventKind> last;
+    std::map<ash::EventKind, std::size_t> counts;
+    for (const ash::Event& event : events) {
+        ++counts[event.kind];
+        const std::pair key(event.candidate, event.rung);
+        switch (event.kind) {
+            case ash::EventKind::started:
+                CHECK_FALSE(last.contains(key));
+                if (event.rung > 0) CHECK(last.at({event.candidate, event.rung - 1}) == ash::EventKind::promoted);
+                break;
+            case ash::EventKind::finished:
+                CHECK(last.at(key) == ash::EventKind::started);
+                CHECK(event.score == event.candidate);
+                break;
+            case ash::EventKind::diverged:
+                CHECK(event.candidate == 3);
+                CHECK(std::isnan(event.score));
+                break;
+            case ash::EventKind::promoted:
+                CHECK(last.at(key) == ash::EventKind::finished);
+                break;
+        }
+        last[key] = event.kind;
+    }
+    CHECK(counts[ash::EventKind::diverged] == 1);
+    CHECK(counts[ash::EventKind::started] == tuner->jobs().size());
+    CHECK(counts[ash::EventKind::promoted] == tuner->jobs().size() - 16);
+}
+
+// The property: a thread with nothing to do wakes up as soon as there is something. With sh and more threads than jobs
+// nearly every thread sleeps between rungs, so that a lost wake-up would leave the run asleep for ever.
+TEST_CASE("no wake-up is lost") {
+    for (int round = 0; round < 30; ++round) {
+        const auto tuner = pretend(16, 8, by_number, {.algorithm = ash::Algorithm::sh});
+        tuner->start();
+        REQUIRE(tuner->wait(kLong));
+        CHECK(tuner->jobs().size() == 30);
+    }
+}
+
+TEST_CASE("stop ends jobs and sleepers alike, within half a second, and keeps what is finished") {
+    const auto tuner = pretend(8, 4, [](const Job& job, const std::atomic<bool>& stop) {
+        return job.candidate < 5 ? by_number(job, stop) : endless(job, stop);
+    }, {.max_rungs = 1});
+    tuner->start();
+    while (tuner->jobs().size() < 5) std::this_thread::sleep_for(1ms);
+    CHECK_FALSE(tuner->wait(0.02));
+    const auto start = std::chrono::steady_clock::now();
+    tuner->stop();
+    REQUIRE(tuner->wait(kLong));
+    CHECK(seconds_since(start) < 0.5);
+    CHECK(tuner->jobs().size() == 5);
+    CHECK(tuner->best()->candidate == 4);
+}
+
+TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
+    for (int round = 0; round < 30; ++round) {
+        const auto tuner = pretend(64, 4, by_number);
+        if (round == 0) tuner->stop();
+        tuner->start();
+        CHECK_THROWS_AS(tuner->start(), std::logic_error);
+        std::this_thread::sleep_for(std::chrono::microseconds(20 * round));
+        if (round % 3 == 0) continue;
+        tuner->stop();
+        tuner->stop();
+        REQUIRE(tuner->wait(kLong));
+        REQUIRE(tuner->wait(0.0));
+        check_records(*tuner, 4);
+    }
+    const auto idle = pretend(4, 2, endless);
+    idle->start();
+}
+
+TEST_CASE("what a job throws ends the run and reaches the caller; the next run works") {
+    const auto run = [](auto thrown, int threads) {
+        const auto tuner = pretend(32, threads, [&](const Job& job, const std::atomic<bool>& stop) -> Result {
+            if (job.candidate == 5) throw thrown;
+            return job.candidate > 5 ? endless(job, stop) : by_number(job, stop);
+        });
+        tuner->start();
+        tuner->wait(kLong);
+    };
+    for (const int threads : {1, 2, 7}) {
+        CHECK_THROWS_AS(run(std::bad_alloc(), threads), std::bad_alloc);
+        CHECK_THROWS_WITH_AS(run(std::runtime_error("broken"), threads), "broken", std::runtime_error);
+        CHECK_THROWS_AS(run(7, threads), int);
+    }
+    const auto tuner = pretend(32, 7, by_number);
+    tuner->start();
+    REQUIRE(tuner->wait(kLong));
+    CHECK(tuner->rungs().front().finished == 32);
+}
+
+TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; never one that diverged") {
+    const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
+                                         {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},
+                                         {.score = kNan, .loss = 0.0}, {.score = 9.0, .loss = kNan}};
+    const auto tuner = pretend(6, 1, [&](const Job& job, const auto&) {
+        return results[static_cast<std::size_t>(job.candidate)];
+    });
+    tuner->start();
+    REQUIRE(tuner->wait(kLong));
+    const auto best = tuner->best();
+    REQUIRE(best);
+    CHECK(best->candidate == 2);
+    CHECK(best->rung == 0);
+    const auto none = pretend(4, 2, [](const Job&, const auto&) { return scored(kNan); });
+    none->start();
+    REQUIRE(none->wait(kLong));
+    CHECK_FALSE(none->best());
+    CHECK(none->jobs().size() == 4);
+}
+
+TEST_CASE("two tuners at once do not disturb each other") {
+    const auto first = pretend(64, 2, by_number);
+    const auto second = pretend(100, 3, by_number, {.eta = 3});
+    first->start();
+    second->start();
+    REQUIRE(second->wait(kLong));
+    REQUIRE(first->wait(kLong));
+    CHECK(first->rungs().back().finished == 2);
+    CHECK(second->rungs().back().finished == 3);
+}
+
+TEST_CASE("a tuner that cannot be is refused") {
+    CHECK_THROWS_AS(pretend(4, 0, by_number), std::invalid_argument);
+    CHECK_THROWS_AS(pretend(0, 1, by_number), std::invalid_argument);
+    CHECK_THROWS_AS(pretend(4, 1, by_number, {.eta = 1}), std::invalid_argument);
+}

@@ -1,0 +1,98 @@
+// Prints a digest of the weights that a few short trainings end with, on each instruction set that has fma; fails when two
+// of them differ. Builds of different compilers and optimization levels must print the same line: .ci/run compares them.
+// The rows come from the core's own integers, so no library has a part in them.
+#include <bit>
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "ash/kernels/kernels.hpp"
+#include "ash/trainer.hpp"
+
+namespace {
+
+constexpr int kRows = 203;  // no multiple of a batch or a block
+constexpr int kFeatures = 13;
+constexpr int kClasses = 3;
+constexpr int kTrainingRows = 150;
+constexpr std::int64_t kEpochs = 4;
+constexpr std::uint64_t kFnvOffset = 14695981039346656037U;
+constexpr std::uint64_t kFnvPrime = 1099511628211U;
+
+// Row and column scattered over 0..996, exact in every arithmetic.
+double cell(int row, int column) { return (row * 7919 + column * 104729 + row * column * 31) % 997; }
+
+ash::Data make_data(int classes) {
+    std::vector<double> x;
+    std::vector<double> y;
+    for (int row = 0; row < kRows; ++row) {
+        for (int column = 0; column < kFeatures; ++column) x.push_back(cell(row, column));
+        y.push_back(classes > 0 ? row % classes : cell(row, kFeatures));
+    }
+    std::vector<std::int64_t> rows(kRows);
+    std::iota(rows.begin(), rows.end(), 0);
+    const std::span<const std::int64_t> all(rows);
+    return {{x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
+}
+
+// Every activation and every optimizer once; dropout, decay and smoothing somewhere.
+std::vector<ash::Settings> make_settings() {
+    using enum ash::Activation;
+    std::vector<ash::Settings> all;
+    for (int i = 0; i < 5; ++i) {
+        ash::Settings settings;
+        settings.hidden = {17 + i, 33};
+        settings.activations = {std::vector{relu, tanh, gelu, silu, identity}[static_cast<std::size_t>(i)], sigmoid};
+        settings.optimizer = static_cast<ash::Optimizer>(i);
+        settings.learning_rate = 0.01;
+        settings.batch_size = i == 0 ? 0 : 20 + i;
+        settings.dropout = i % 2 == 0 ? 0.0 : 0.2;
+        settings.l2 = i == 2 ? 1e-3 : 0.0;
+        settings.weight_decay = i == 4 ? 1e-2 : 0.0;
+        all.push_back(settings);
+    }
+    return all;
+}
+
+std::uint64_t fold(std::uint64_t digest, std::uint32_t word) { return (digest ^ word) * kFnvPrime; }
+
+std::uint64_t train(const ash::Data& data, const ash::Settings& settings, const ash::Kernels& kernels,
+                    std::uint64_t digest) {
+    ash::Workspace workspace(data, {&settings, 1});
+    workspace.prepare(data, settings);
+    ash::State state = ash::initial_state(data.features(), data.outputs(), settings, 5, 1);
+    ash::train(data, settings, {.epochs = kEpochs, .seed = 5, .candidate = 1}, kernels, state, workspace);
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(state.weights.size()); ++i) {
+        digest = fold(digest, std::bit_cast<std::uint32_t>(state.weights.data()[i]));
+    }
+    return digest;
+}
+
+std::uint64_t digest_of(const ash::Kernels& kernels) {
+    std::uint64_t digest = kFnvOffset;
+    for (const int classes : {kClasses, 0}) {
+        const ash::Data data = make_data(classes);
+        for (ash::Settings settings : make_settings()) {
+            if (classes > 0) settings.label_smoothing = 0.1;
+            digest = train(data, settings, kernels, digest);
+        }
+    }
+    return digest;
+}
+
+}  // namespace
+
+int main() {
+    std::set<std::uint64_t> digests;
+    for (const ash::Kernels* kernels : ash::available_kernels()) {
+        if (!kernels->fma) continue;
+        const std::uint64_t digest = digest_of(*kernels);
+        digests.insert(digest);
+        std::fprintf(stderr, "%-12s %016llx\n", kernels->name, static_cast<unsigned long long>(digest));
+    }
+    for (const std::uint64_t digest : digests) std::printf("%016llx\n", static_cast<unsigned long long>(digest));
+    return digests.size() > 1 ? 1 : 0;
+}

@@ -1,0 +1,60 @@
+"""Shared by the tests of faults: small tables, short runs, and child processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+
+
+def table(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Two classes that a straight line nearly separates."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, features))
+    return x, (x[:, 0] + 0.1 * random.normal(size=rows) > 0).astype(np.int64)
+
+
+def targets(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A regression table."""
+    x, _ = table(rows, features)
+    return x, 3 * x[:, 0] + np.random.default_rng(1).normal(size=rows) + 5
+
+
+def small_space(**changes: Any) -> ash.Space:
+    """A handful of small networks."""
+    domains = {
+        "hidden": ash.choice((4,), (), (6, 3)),
+        "learning_rate": ash.log(1e-3, 1e-2),
+        "batch_size": 16,
+        **changes,
+    }
+    return ash.Space(**domains)
+
+
+def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash.Result:
+    """A run of a fraction of a second that does not depend on timing."""
+    settings = {"candidates": 4, "threads": 1, "progress": False, "seed": 3, **changes}
+    return ash.tune(X, y, small_space() if space is None else space, **settings)
+
+
+def python(code: str, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter with these environment variables changed."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def command_line(*arguments: str) -> list[str]:
+    """The command `ash-tune` as a list, by the module, so that it is the one under test."""
+    return [sys.executable, "-m", "ash", *arguments]

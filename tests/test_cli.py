@@ -1,0 +1,303 @@
+"""The command line: real tables in, files and a report out, one line for each mistake."""
+
+import csv
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_wine
+
+import ash
+from ash.cli import main
+from ash.cli_report import cell, write_csv
+from ash.table_file import read_table
+
+WINE = load_wine(as_frame=True).frame
+
+
+def run(*arguments, **settings):
+    return subprocess.run([sys.executable, "-m", "ash", *arguments], capture_output=True, text=True, **settings)
+
+
+@pytest.fixture
+def wine_csv(tmp_path):
+    WINE.to_csv(tmp_path / "wine.csv", index=False)
+    return str(tmp_path / "wine.csv")
+
+
+def refused(capsys, *arguments):
+    """Return the one line with which the command refuses its arguments."""
+    assert main([*arguments, "--candidates", "2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return err
+
+
+def test_digits_in_an_empty_folder(tmp_path):
+    done = run("digits", "--candidates", "32", "--json", "summary.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", done.stdout, re.MULTILINE)
+    assert float(found[1]) > 0.95 and float(found[2]) > 0.93
+    assert "1437 rows to tune on, 360 held out as the test part; 64 features, 10 classes" in done.stdout
+    rungs = [line.split()[:4] for line in done.stdout.splitlines() if re.match(r" +\d", line)]
+    assert rungs[0] == ["0", "1", "32", "32"] and len(rungs) == 5
+    assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [
+        "candidates.csv",
+        "jobs.csv",
+        "model.safetensors",
+        "summary.json",
+    ]
+    assert {file.name for file in tmp_path.iterdir()} == {"ash-tune-out", "summary.json"}
+
+
+def test_what_the_files_hold(tmp_path, capsys):
+    assert main(["wine", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]) == 0
+    summary = json.loads((tmp_path / "s.json").read_text())
+    candidates, jobs = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("candidates", "jobs"))
+    assert list(candidates["candidate"]) == list(range(8)) and len(jobs) == 8 + 4 + 2 == summary["jobs"]
+    assert jobs["score"].max() == summary["validation_score"]
+    best = candidates.iloc[summary["best_candidate"]]
+    assert best["score"] == summary["validation_score"]
+    assert json.loads(best["hidden"]) == summary["best_params"]["hidden"]
+    assert best["learning_rate"] == summary["best_params"]["learning_rate"]
+    assert summary["settings"]["seed"] == 0 and summary["versions"]["numpy"] == np.__version__
+    assert summary["rows"] + summary["test_rows"] == 178 and summary["ended"] == "finished"
+    model = ash.load(tmp_path / "model.safetensors")
+    assert model.params == {**summary["best_params"], "hidden": tuple(summary["best_params"]["hidden"])}
+    assert f"test {summary['test_score']:.4f}" in capsys.readouterr().out
+
+
+def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
+    """The rows that tune gets and the rows of the test score have nothing in common and are all there are."""
+    import ash.cli as cli
+
+    seen = []
+
+    def spy(X, y, **settings):
+        seen.append(np.asarray(X))
+        result = ash.tune(X, y, **settings)
+        monkeypatch.setattr(type(result.model), "score", lambda self, X, y, metric: seen.append(np.asarray(X)) or 0.5)
+        return result
+
+    monkeypatch.setattr(cli, "tune", spy)
+    assert main(["digits", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    tuned, tested = ({row.tobytes() for row in part} for part in seen)
+    assert len(seen[0]) + len(seen[1]) == 1797 and not tuned & tested
+
+
+def test_seed_and_threads_and_algorithm(tmp_path):
+    arguments = ["wine", "--candidates", "4", "--threads", "1", "--algorithm", "sh", "--quiet", "--out", str(tmp_path)]
+    tables = []
+    for seed in ("7", "7", "8"):
+        assert main([*arguments, "--seed", seed]) == 0
+        tables.append((tmp_path / "candidates.csv").read_text())
+    assert tables[0] == tables[1] != tables[2]
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "wine", "diabetes"])
+def test_tables_of_scikit_learn(name, tmp_path, capsys):
+    assert main([name, "--candidates", "4", "--out", str(tmp_path)]) == 0
+    assert ("r2" if name == "diabetes" else "accuracy") in capsys.readouterr().out
+
+
+def test_csv_gz_and_parquet_are_the_same_table(wine_csv, tmp_path):
+    with open(wine_csv, "rb") as plain, gzip.open(tmp_path / "wine.csv.gz", "wb") as packed:
+        packed.write(plain.read())
+    WINE.to_parquet(tmp_path / "wine.parquet")
+    for name in ("wine.csv", "wine.csv.gz", "wine.parquet"):
+        data = read_table(str(tmp_path / name), None)
+        assert (data.X.values == WINE.drop(columns="target").to_numpy()).all()
+        assert (data.y == WINE["target"].to_numpy()).all() and data.y.dtype == np.int64
+        assert data.X.columns == tuple(WINE.columns[:-1]) and data.target == "target"
+
+
+def test_model_knows_the_columns(wine_csv, tmp_path):
+    assert main([wine_csv, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    model = ash.load(tmp_path / "model.safetensors")
+    assert model.feature_names == tuple(WINE.columns[:-1])
+    assert model.score(WINE.drop(columns="target"), WINE["target"]) > 0.3
+
+
+def test_target_is_named_or_last(tmp_path):
+    (tmp_path / "a.csv").write_text("x,target,z\n1,2,3.5\n4,5,6.5\n")
+    (tmp_path / "b.csv").write_text("x;y;z\n1;2;a\n4;5;b\n\n")
+    assert read_table(str(tmp_path / "a.csv"), None).y.tolist() == [2, 5]
+    assert read_table(str(tmp_path / "a.csv"), "z").y.tolist() == [3.5, 6.5]
+    assert read_table(str(tmp_path / "a.csv"), "z").X.columns == ("x", "target")
+    assert read_table(str(tmp_path / "b.csv"), None).y.tolist() == ["a", "b"]
+
+
+def test_a_file_without_names_gets_them(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2,0\n3,4,1\n")
+    data = read_table(str(tmp_path / "a.csv"), None)
+    assert data.X.columns == ("column_0", "column_1") and data.X.values.tolist() == [[1, 2], [3, 4]]
+
+
+def test_byte_order_mark_and_quotes(tmp_path):
+    (tmp_path / "a.csv").write_bytes('\ufeff"größe, cm",y\r\n"1.5",ja\r\n2e3,nein\r\n'.encode())
+    data = read_table(str(tmp_path / "a.csv"), None)
+    assert data.X.columns == ("größe, cm",) and data.X.values.tolist() == [[1.5], [2000.0]]
+    assert data.y.tolist() == ["ja", "nein"]
+
+
+def test_many_blocks(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(20_000, 3))
+    np.savetxt(tmp_path / "a.csv", rows, delimiter="\t", header="a\tb\tc", comments="", fmt="%.17g")
+    data = read_table(str(tmp_path / "a.csv"), None)
+    assert (np.column_stack([data.X.values, data.y]) == rows).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("x,color,y\n1,red,0\n2,blue,1\n", r"column 'color' holds text \('red' in line 2\): .*encode"),
+        ("x,z,y\n1,1,0\n2,,1\n", r"column 'z' has missing cells \(first in line 3\): fill"),
+        ("x,z,y\n1,nan,0\n2,3,1\n", r"column 'z' has missing cells \(first in line 2\)"),
+        ("x,z,y\n1,?,0\n2,b,1\n", r"column 'z' holds text \('b' in line 3\)"),
+        ("x,y\n1,a\n2,\n", r"target 'y' misses 1 of 2 cells"),
+        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells instead of 3"),
+        ("x,x,y\n1,2,0\n", r"more than one column named 'x'"),
+        ("y\n1\n2\n", r"1 column\(s\)"),
+        ("", r"0 column\(s\)"),
+        ("x,y\n", r"no rows"),
+        ("x,y\ninf,1\n2,0\n3,1\n", r"infinity"),
+        ("x,y\n1,a\n2,a\n3,a\n", r"only one class"),
+    ],
+)
+def test_files_that_cannot_be_learned_from(content, complaint, tmp_path, capsys):
+    (tmp_path / "bad.csv").write_text(content)
+    assert re.search(complaint, refused(capsys, str(tmp_path / "bad.csv")))
+
+
+def test_files_that_are_no_tables(tmp_path, capsys):
+    (tmp_path / "a.csv").write_bytes(b"x,y\n\xff\xfe\x00,1\n")
+    (tmp_path / "b.csv.gz").write_bytes(b"no gzip")
+    (tmp_path / "c.parquet").write_bytes(b"no parquet")
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n" * 1000)[:-20])
+    for name, complaint in (("a.csv", "UTF-8"), ("b.csv.gz", "CSV"), ("c.parquet", "Parquet"), ("d.csv.gz", "CSV")):
+        assert complaint in refused(capsys, str(tmp_path / name))
+    assert "no such file" in refused(capsys, str(tmp_path / "none.csv"))
+    assert "directory" in refused(capsys, str(tmp_path))
+
+
+def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": ["a", "b", "c"], "y": [0, 1, 0]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert "column 's' holds" in refused(capsys, str(tmp_path / "a.parquet"))
+    frame.assign(s=[1.0, None, 2.0]).to_parquet(tmp_path / "b.parquet")
+    assert "column 's' has 1 missing" in refused(capsys, str(tmp_path / "b.parquet"))
+    frame.assign(s=1, y=["a", None, "b"]).to_parquet(tmp_path / "c.parquet")
+    assert "target 'y' misses 1" in refused(capsys, str(tmp_path / "c.parquet"))
+
+
+def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
+    WINE.to_parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "ash-tune[tables]" in refused(capsys, str(tmp_path / "a.parquet"))
+
+
+def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
+    assert "no column 'price'" in refused(capsys, wine_csv, "--target", "price")
+    assert "no target column" in refused(capsys, "digits", "--target", "price")
+    assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
+    assert "threads=0" in refused(capsys, "wine", "--threads", "0")
+    assert "time_limit" in refused(capsys, "wine", "--time", "-3")
+    assert "time limit was over" in refused(capsys, "wine", "--time", "0", "--quiet")
+    (tmp_path / "file").write_text("")
+    assert "file" in refused(capsys, "wine", "--quiet", "--out", str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["wine", "--candidates", "few"], ["wine", "--algorithm", "x"], ["wine", "--x"]]
+)
+def test_arguments_that_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("ash-tune: error: ") and err.count("\n") == 1
+
+
+def test_warnings_are_one_line(tmp_path):
+    done = run("wine", "--candidates", "2", "--quiet", "--threads", "4096", cwd=tmp_path)
+    assert done.returncode == 0
+    err = done.stderr
+    assert err.startswith("ash-tune: warning: threads=4096") and err.count("\n") == 1
+
+
+def test_version_and_help():
+    assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
+    help_text = run("--help").stdout
+    for option in ("target", "task", "candidates", "threads", "seed", "time", "algorithm", "out", "json", "quiet"):
+        assert f"--{option}" in help_text
+
+
+def test_quiet_is_quiet(tmp_path):
+    done = run("wine", "--candidates", "4", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_reader_that_leaves_early(tmp_path):
+    script = f"'{sys.executable}' -m ash wine --candidates 4 | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == "0"
+    assert "Broken" not in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "ash-tune-out" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(closing, tmp_path):
+    script = f"'{sys.executable}' -m ash wine --candidates 4 {closing}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert (tmp_path / "ash-tune-out" / "jobs.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TERM": "dumb", "COLUMNS": "20"},
+        {"NO_COLOR": "1", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"HOME": "/proc"},
+    ],
+    ids=["dumb", "ascii", "ascii streams", "home"],
+)
+def test_poor_surroundings(variables, tmp_path):
+    WINE.rename(columns={"target": "größe"}).to_csv(tmp_path / "wein.csv", index=False)
+    done = run("wein.csv", "--candidates", "4", cwd=tmp_path, env={**os.environ, **variables})
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in done.stdout
+
+
+def test_cells_are_harmless_and_read_back(tmp_path):
+    assert [cell(text) for text in ("=1+1", "+1", "-1", "@x", "\tx", "plain", "a=b")] == [
+        "'=1+1",
+        "'+1",
+        "'-1",
+        "'@x",
+        "'\tx",
+        "plain",
+        "a=b",
+    ]
+    assert [cell(value) for value in (-0.1, 3, (64, 32), (), None, float("nan"), True)] == [
+        "-0.1",
+        "3",
+        "[64, 32]",
+        "[]",
+        "",
+        "",
+        "True",
+    ]
+    write_csv(tmp_path / "a.csv", [{"x": 0.1, "text": 'a,"b"\n'}, {"x": 1 / 3, "more": "=cmd|' /C calc'!A0"}])
+    with open(tmp_path / "a.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["x"]) for row in rows] == [0.1, 1 / 3]
+    assert rows[0]["text"] == 'a,"b"\n' and rows[0]["more"] == "" and rows[1]["more"].startswith("'=cmd")

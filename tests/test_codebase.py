@@ -1,0 +1,185 @@
+"""Style, types, sizes and the rules of CONTRIBUTING.md as ordinary tests, so that they fail where everything else does.
+
+They look at the folder that these tests lie in and, where said, at the `ash` that is installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ash
+from ash import _core
+
+ROOT = Path(__file__).resolve().parents[1]
+MAXIMUM_LINES = 300
+MAXIMUM_FUNCTION_LINES = 60
+FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
+# What a part of the core may include, besides what these include themselves: dependencies point one way.
+ALLOWED_INCLUDES = {
+    "rung": set(),
+    "ladder": {"rung"},
+    "clock": {"ladder", "rung"},
+}
+
+
+def sources(*patterns: str) -> list[Path]:
+    """Return the files of the repository that match, sorted; never an empty list."""
+    folders = ("cpp", "python", "tests", "bench")
+    found = sorted(path for pattern in patterns for folder in folders for path in (ROOT / folder).rglob(pattern))
+    assert found, f"no file matches {patterns} under {ROOT}"
+    return found
+
+
+def run(*command: str) -> None:
+    """Run a tool in the root of the repository; its output is the message of the failure."""
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
+
+
+def run_module(module: str, *arguments: str) -> None:
+    """Run a Python tool of the extra `test`, or skip where it is not installed."""
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        pytest.skip(f"{module} is not installed: pip install '.[test]'")
+    run(sys.executable, "-m", module, *arguments)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_ruff_finds_nothing() -> None:
+    run_module("ruff", "check", ".")
+
+
+def test_ruff_would_format_nothing() -> None:
+    run_module("ruff", "format", "--check", ".")
+
+
+def test_types_are_strict() -> None:
+    run_module("mypy")
+
+
+def test_the_stub_of_the_core_tells_the_truth() -> None:
+    run_module("mypy.stubtest", "ash._core", "--allowlist", str(ROOT / "tests" / "stubtest_allowed.txt"))
+
+
+def test_clang_format_would_change_nothing() -> None:
+    clang_format = shutil.which("clang-format")
+    if clang_format is None:
+        pytest.skip("clang-format is not installed: pip install '.[lint]'")
+    version = subprocess.run([clang_format, "--version"], capture_output=True, text=True, check=True).stdout
+    wanted = next(line for line in project()["optional-dependencies"]["lint"] if line.startswith("clang-format"))
+    if wanted.partition("==")[2] not in version:
+        pytest.skip(f"{version.strip()} is not the {wanted} that decides: pip install '.[lint]'")
+    run(clang_format, "--dry-run", "-Werror", *map(str, sources("*.cpp", "*.hpp")))
+
+
+def project() -> dict[str, object]:
+    table: dict[str, object] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def test_there_is_one_version() -> None:
+    version = project()["version"]
+    newest = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == version
+    assert _core.build_info()["version"] == version
+    assert importlib.metadata.version("ash-tune") == version
+    assert ash.__version__ == version
+
+
+def test_no_command_is_called_ash() -> None:
+    scripts = [entry.name for entry in importlib.metadata.distribution("ash-tune").entry_points]
+    assert scripts == ["ash-tune"]
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(ash.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("path", sources("*.py", "*.pyi", "*.cpp", "*.hpp"), ids=name)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAXIMUM_LINES
+
+
+@pytest.mark.parametrize("path", sources("*.py"), ids=name)
+def test_python_functions_are_short(path: Path) -> None:
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None
+        if node.end_lineno - node.lineno + 1 - len((ast.get_docstring(node) or "").splitlines())
+        > MAXIMUM_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_no_flag_breaks_bits_or_portability() -> None:
+    build_files = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
+    build_files += [*(ROOT / "cmake").iterdir(), *ROOT.glob("*/**/CMakeLists.txt")]
+    found = [
+        f"{name(path)}: {line.strip()}"
+        for path in build_files
+        for line in path.read_text().splitlines()
+        if FORBIDDEN_FLAGS.search(line.partition("#")[0])
+    ]
+    assert found == []
+    flags = _core.build_info()["flags"]
+    assert not FORBIDDEN_FLAGS.search(flags)
+    assert "-ffp-contract=off" in flags
+
+
+def includes(path: Path) -> Iterator[str]:
+    """Yield what a C++ file includes, as written between the quotes or brackets."""
+    for match in re.finditer(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE):
+        yield match.group(1)
+
+
+def test_every_source_of_the_core_is_built() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    missing = [
+        name(path)
+        for path in (ROOT / "cpp" / "ash").rglob("*.cpp")
+        if name(path) not in cmake and not path.name.startswith("unit_")
+    ]
+    assert missing == []
+
+
+def test_only_the_bindings_know_python() -> None:
+    guilty = [
+        f"{name(path)}: {header}"
+        for path in sources("*.cpp", "*.hpp")
+        for header in includes(path)
+        if header.startswith("pybind11") or header == "Python.h"
+    ]
+    assert [line for line in guilty if not line.startswith("cpp/bindings")] == []
+    assert guilty != []
+
+
+@pytest.mark.parametrize("part", ALLOWED_INCLUDES)
+def test_the_ladder_knows_neither_threads_nor_training(part: str) -> None:
+    for suffix in (".hpp", ".cpp"):
+        path = ROOT / "cpp" / "ash" / f"{part}{suffix}"
+        own = {
+            header.removeprefix("ash/").removesuffix(".hpp") for header in includes(path) if header.startswith("ash/")
+        }
+        assert own <= ALLOWED_INCLUDES[part] | {part}
+        assert not {"omp.h", "thread", "mutex", "atomic", "chrono"} & set(includes(path))
+
+
+def test_the_trainer_knows_no_rungs() -> None:
+    for path in (ROOT / "cpp" / "ash").rglob("*.[ch]pp"):
+        if path.stem.startswith(("trainer", "network", "state", "data")) or path.parent.name == "kernels":
+            assert not {"ash/rung.hpp", "ash/ladder.hpp", "ash/clock.hpp", "ash/tuner.hpp"} & set(includes(path)), path

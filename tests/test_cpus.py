@@ -1,0 +1,220 @@
+"""How many CPUs are allowed: affinity, cgroups of both versions in made-up trees, OpenMP (F39, F83, F84)."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+
+from ash.cpus import CpuLimit, allowed_cpus, default_threads, resolve_threads
+from ash.errors import SettingError
+from ash.memory import available_bytes
+
+EIGHT = CpuLimit(8, "affinity mask of 8 CPUs")
+
+
+class Machine:
+    """A tree of the kernel's files in a folder: /proc/self and the mounted cgroup hierarchies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.proc = folder / "proc"
+        self.root = folder / "cgroup"
+        self.proc.mkdir()
+        self.root.mkdir()
+
+    def belongs_to(self, *lines: str) -> None:
+        (self.proc / "cgroup").write_text("\n".join(lines) + "\n")
+
+    def mounts(self, *lines: str) -> None:
+        (self.proc / "mountinfo").write_text("\n".join(lines) + "\n")
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def allowed(self, affinity: int = 8) -> CpuLimit:
+        return allowed_cpus(affinity, self.proc, self.root)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_affinity_alone(machine: Machine) -> None:
+    assert machine.allowed(3) == CpuLimit(3, "affinity mask of 3 CPUs")
+
+
+def test_affinity_is_asked_from_the_system(machine: Machine) -> None:
+    assert allowed_cpus(proc=machine.proc, root=machine.root).count == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("150000 100000", 2),
+        ("100000 100000", 1),
+        ("1000 100000", 1),
+        ("400001 100000", 5),
+        ("250000", 3),
+        ("max 100000", 8),
+        ("", 8),
+        ("nonsense 100000", 8),
+        ("-1 100000", 8),
+        ("0 100000", 8),
+        ("100000 0", 8),
+        ("1600000 100000", 8),
+    ],
+)
+def test_version_2_quota_is_rounded_up(machine: Machine, text: str, count: int) -> None:
+    machine.belongs_to("0::/job")
+    machine.write("job/cpu.max", text)
+    assert machine.allowed().count == count
+
+
+def test_every_level_up_counts_and_the_reason_names_it(machine: Machine) -> None:
+    machine.belongs_to("0::/user/session/job")
+    machine.write("user/session/job/cpu.max", "max 100000")
+    machine.write("user/session/cpu.max", "600000 100000")
+    machine.write("user/cpu.max", "250000 100000")
+    machine.write("cpu.max", "700000 100000")
+    assert machine.allowed() == CpuLimit(3, f"cgroup quota of 2.5 CPUs in {machine.root / 'user'}")
+
+
+@pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
+def test_version_1(machine: Machine, controllers: str) -> None:
+    machine.belongs_to("5:memory:/elsewhere", f"4:{controllers}:/docker/abc", "0::/")
+    machine.write(f"{controllers}/docker/abc/cpu.cfs_quota_us", "-1")
+    machine.write(f"{controllers}/docker/abc/cpu.cfs_period_us", "100000")
+    machine.write(f"{controllers}/docker/cpu.cfs_quota_us", "120000")
+    machine.write(f"{controllers}/docker/cpu.cfs_period_us", "50000")
+    machine.write("memory/elsewhere/cpu.cfs_quota_us", "1000")
+    machine.write("memory/elsewhere/cpu.cfs_period_us", "100000")
+    assert machine.allowed().count == 3
+
+
+def test_version_1_without_a_period_is_no_limit(machine: Machine) -> None:
+    machine.belongs_to("4:cpu:/")
+    machine.write("cpu/cpu.cfs_quota_us", "100000")
+    assert machine.allowed().count == 8
+
+
+def test_both_versions_at_once(machine: Machine) -> None:
+    machine.belongs_to("4:cpu:/a", "0::/b")
+    machine.write("cpu/a/cpu.cfs_quota_us", "500000")
+    machine.write("cpu/a/cpu.cfs_period_us", "100000")
+    machine.write("unified/b/cpu.max", "400000 100000")
+    assert machine.allowed().count == 4
+
+
+def test_a_path_that_the_mount_does_not_show_is_read_at_the_mount(machine: Machine) -> None:
+    machine.belongs_to("0::/../../host/job")
+    machine.write("cpu.max", "200000 100000")
+    assert machine.allowed().count == 2
+
+
+def test_mountinfo_says_which_part_is_visible(machine: Machine, tmp_path: Path) -> None:
+    point = tmp_path / "other place"
+    machine.belongs_to("0::/docker/abc/inner")
+    machine.mounts(
+        "not a line of mountinfo",
+        "29 1 0:5 / /proc rw - proc proc rw",
+        f"30 29 0:26 /docker/abc {str(point).replace(' ', chr(92) + '040')} ro,nosuid shared:4 - cgroup2 cgroup2 rw",
+    )
+    (point / "inner").mkdir(parents=True)
+    (point / "inner" / "cpu.max").write_text("300000 100000")
+    assert machine.allowed() == CpuLimit(3, f"cgroup quota of 3 CPUs in {point / 'inner'}")
+
+
+def test_mountinfo_of_version_1_needs_the_controller(machine: Machine, tmp_path: Path) -> None:
+    machine.belongs_to("4:cpu,cpuacct:/", "3:memory:/")
+    for name, quota in (("one", "200000"), ("two", "100000")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cpu.cfs_quota_us").write_text(quota)
+        (tmp_path / name / "cpu.cfs_period_us").write_text("100000")
+    machine.mounts(
+        f"30 29 0:26 / {tmp_path / 'one'} rw - cgroup cgroup rw,cpu,cpuacct",
+        f"31 29 0:27 / {tmp_path / 'two'} rw - cgroup cgroup rw,memory",
+    )
+    assert machine.allowed().count == 2
+
+
+def test_unreadable_files_are_no_limit(machine: Machine) -> None:
+    machine.belongs_to("0::/job")
+    (machine.root / "job" / "cpu.max").mkdir(parents=True)  # reading it fails, for root too
+    machine.write("cpu.max", "500000 100000").write_bytes(b"\xff\xfe\x00")
+    assert machine.allowed().count == 8
+
+
+def test_lines_that_are_no_cgroup_lines(machine: Machine) -> None:
+    machine.belongs_to("", "garbage", "1:2", "::", "0::")
+    machine.write("cpu.max", "500000 100000")
+    assert machine.allowed().count == 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "count"),
+    [
+        ({}, 8),
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": " 3 "}, 3),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"OMP_NUM_THREADS": "0"}, 8),
+        ({"OMP_NUM_THREADS": "abc"}, 8),
+        ({"OMP_NUM_THREADS": "-2"}, 8),
+        ({"OMP_NUM_THREADS": ""}, 8),
+        ({"OMP_NUM_THREADS": "99999999999999999999"}, 8),
+        ({"OMP_NUM_THREADS": "64"}, 8),
+        ({"OMP_THREAD_LIMIT": "1"}, 1),
+        ({"OMP_THREAD_LIMIT": "2", "OMP_NUM_THREADS": "6"}, 2),
+        ({"OMP_THREAD_LIMIT": "none"}, 8),
+    ],
+)
+def test_threads_none_follows_openmp(environment: dict[str, str], count: int) -> None:
+    assert resolve_threads(None, EIGHT, environment) == count
+
+
+def test_the_reason_names_the_variable() -> None:
+    assert default_threads(EIGHT, {"OMP_NUM_THREADS": "4,2"}).reason == "OMP_NUM_THREADS=4,2"
+    assert default_threads(EIGHT, {"OMP_THREAD_LIMIT": "1"}).reason == "OMP_THREAD_LIMIT=1"
+    assert default_threads(EIGHT, {}) == EIGHT
+
+
+@pytest.mark.parametrize(("threads", "count"), [(1, 1), (8, 8), (-1, 8), (-2, 7), (-8, 1), (-100, 1)])
+def test_numbers_as_in_joblib(threads: int, count: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve_threads(threads, EIGHT, {"OMP_NUM_THREADS": "2"}) == count
+
+
+def test_too_many_are_capped_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"threads=9 .* 8 used \(affinity mask"):
+        assert resolve_threads(9, EIGHT, {}) == 8
+    with pytest.warns(UserWarning, match="OMP_THREAD_LIMIT=1"):
+        assert resolve_threads(2, EIGHT, {"OMP_THREAD_LIMIT": "1"}) == 1
+
+
+@pytest.mark.parametrize("threads", [0, 1.0, "2", True, (1,), float("nan")])
+def test_what_is_no_number_of_threads(threads: object) -> None:
+    with pytest.raises(SettingError, match="threads="):
+        resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
+
+
+def test_real_machine_allows_at_least_one() -> None:
+    assert 1 <= allowed_cpus().count <= len(os.sched_getaffinity(0))
+
+
+def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert available_bytes(meminfo, machine.proc, machine.root) is None
+    meminfo.write_text("MemTotal:       99 kB\nMemAvailable:   64 kB\n")
+    assert available_bytes(meminfo, machine.proc, machine.root) == 65_536
+    machine.belongs_to("0::/job")
+    machine.write("job/memory.max", "50000\n")
+    machine.write("job/memory.current", "30000\n")
+    machine.write("memory.max", "max\n")
+    assert available_bytes(meminfo, machine.proc, machine.root) == 20_000
+    machine.write("job/memory.stat", "anon 1\ninactive_file 5000\n")
+    assert available_bytes(meminfo, machine.proc, machine.root) == 25_000

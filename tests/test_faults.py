@@ -1,0 +1,299 @@
+"""The faults of data and settings (F01 to F37), a line each: a call, and the error to end in, or that it works.
+
+The details are tested where the parts are tested; this table makes sure that no fault is forgotten and that each is
+met at the public face. `test_faults_running.py` has the faults of a run: numerics, threads, signals, surroundings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.errors import AshError, DataError, SettingError
+from fault_help import quick, small_space, table, targets
+
+X, Y = table()
+XR, YR = targets()
+
+
+def changed(row: int, column: int, value: float) -> np.ndarray:
+    x = X.copy()
+    x[row, column] = value
+    return x
+
+
+def labels(values: Any, dtype: Any = None) -> np.ndarray:
+    """Y in the user's own two labels."""
+    return np.array(values, dtype=dtype)[Y]
+
+
+def rows_of(ladder: ash.Ladder) -> list[int]:
+    return [rung["epochs"] for rung in ladder.rungs]
+
+
+REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
+    ("F01-no-rows", lambda: quick(X[:0], Y[:0]), DataError, r"0 sample"),
+    ("F01-no-columns", lambda: quick(X[:, :0], Y), DataError, r"0 feature"),
+    ("F02-flat", lambda: quick(X[:, 0], Y), DataError, r"(?i)reshape your data"),
+    ("F02-number", lambda: quick(3.0, Y), DataError, r"(?i)reshape your data|scalar"),
+    ("F03-one-row", lambda: quick(X[:1], Y[:1]), DataError, r"1 sample|n_samples=1|one row"),
+    ("F04-lengths", lambda: quick(X, Y[:-1]), DataError, r"inconsistent numbers of samples"),
+    ("F04-no-y", lambda: quick(X, None), DataError, r"requires y to be passed"),
+    ("F05-nan", lambda: quick(changed(2, 1, np.nan), Y), DataError, r"(?i)nan|missing"),
+    ("F06-inf", lambda: quick(changed(2, 1, np.inf), Y), DataError, r"(?i)inf"),
+    ("F06-minus-inf", lambda: quick(changed(2, 1, -np.inf), Y), DataError, r"(?i)inf"),
+    ("F08-nan-in-target", lambda: quick(XR, np.where(np.arange(60) == 3, np.nan, YR)), DataError, r"(?i)nan"),
+    ("F08-inf-in-target", lambda: quick(XR, np.where(np.arange(60) == 3, np.inf, YR)), DataError, r"(?i)inf"),
+    ("F08-nan-label", lambda: quick(X, labels([0.0, np.nan]), task="classification"), DataError, r"(?i)nan"),
+    ("F09-float-classes", lambda: quick(XR, YR, task="classification"), DataError, r"Unknown label type"),
+    ("F10-one-class", lambda: quick(X, np.zeros(60, dtype=int)), DataError, r"class"),
+    ("F13-complex", lambda: quick(X + 1j, Y), DataError, r"Complex data not supported"),
+    ("F13-complex-target", lambda: quick(X, YR + 1j), DataError, r"(?i)complex"),
+    ("F14-dict-inside", lambda: quick(np.array([[1.0, {}]] * 60, dtype=object), Y), DataError, r"dict|string.*number"),
+    ("F14-text", lambda: quick(np.array([["a", "b"]] * 60, dtype=object), Y), DataError, r"'a'|text|number"),
+    ("F28-too-much", lambda: quick(np.broadcast_to(0.5, (2**24, 2**13)), np.zeros(2**24)), DataError, r"GB|GiB|TB|TiB"),
+    ("F30-two-label-columns", lambda: quick(X, np.stack([Y, Y], 1), task="classification"), DataError, r"y"),
+    ("F31-iterator", lambda: quick(iter(X), Y), DataError, r"iterator|generator"),
+    ("F31-generator", lambda: quick((row for row in X), Y), DataError, r"generator"),
+    ("F31-none", lambda: quick(None, Y), DataError, r"None"),
+    ("F31-three-dimensional", lambda: quick(X[:, :, None], Y), DataError, r"3"),
+    ("F31-masked", lambda: quick(np.ma.masked_greater(X, 1.0), Y), DataError, r"(?i)mask"),
+    ("F31-path", lambda: quick("table.csv", Y), DataError, r"(?i)str|path"),
+    ("F33-unknown", lambda: ash.Space(learning_rates=0.1), SettingError, r"learning_rate\b"),
+    ("F33-peer", lambda: ash.Space(hidden_layer_sizes=(3,)), SettingError, r"hidden\b"),
+    ("F33-budget", lambda: ash.Space(epochs=ash.integers(1, 9)), SettingError, r"epochs.*budget"),
+    ("F34-empty", lambda: ash.choice(), SettingError, r"empty"),
+    ("F34-low-above-high", lambda: ash.uniform(1, 0), SettingError, r"low"),
+    ("F34-integers-low-above-high", lambda: ash.integers(5, 4), SettingError, r"low"),
+    ("F34-log-of-zero", lambda: ash.log(0, 1), SettingError, r"low"),
+    ("F34-log-of-less", lambda: ash.log(-1, 1), SettingError, r"low"),
+    ("F34-wide-step", lambda: ash.integers(1, 4, step=9), SettingError, r"step"),
+    ("F34-nan", lambda: ash.uniform(0, float("nan")), SettingError, r"finite"),
+    ("F34-infinite", lambda: ash.log(1, float("inf")), SettingError, r"finite"),
+    ("F35-unhashable", lambda: ash.choice({"a": 1}, {"b": 2}), SettingError, r"choice"),
+    (
+        "F35-nan-value",
+        lambda: ash.Space(learning_rate=ash.choice(0.1, float("nan"))),
+        SettingError,
+        r"learning_rate=nan",
+    ),
+    ("F36-no-epochs", lambda: quick(X, Y, min_epochs=0), SettingError, r"min_epochs=0"),
+    ("F36-no-rungs", lambda: quick(X, Y, max_rungs=0), SettingError, r"max_rungs=0"),
+    ("F36-eta-one", lambda: quick(X, Y, eta=1), SettingError, r"eta=1"),
+    ("F36-eta-fraction", lambda: quick(X, Y, eta=2.5), SettingError, r"eta=2.5"),
+    ("F36-ladder-eta-one", lambda: ash.Ladder(8, eta=1), SettingError, r"eta=1"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "pattern"), [pytest.param(*c[1:], id=c[0]) for c in REFUSED])
+def test_refused(call: Callable[[], Any], error: type[AshError], pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an error of ours that is also a ValueError, says what is wrong, and comes before any training."""
+
+    def trained(*_: Any, **__: Any) -> None:
+        raise AssertionError("training has begun")
+
+    monkeypatch.setattr("ash._core.Tuner", trained)
+    with pytest.raises(error, match=pattern) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)
+
+
+ACCEPTED: list[tuple[str, Callable[[], ash.Result]]] = [
+    ("F03-one-feature", lambda: quick(X[:, :1], Y)),
+    ("F14-numeric-strings", lambda: quick(X.astype(object), Y)),
+    ("F14-digits-as-text", lambda: quick(X.astype("U32").astype(object), Y)),
+    ("F21-signed-zeros", lambda: quick(np.column_stack([X, np.where(Y > 0, 0.0, -0.0)]), Y)),
+    ("F21-duplicate-columns", lambda: quick(np.column_stack([X, X]), Y)),
+    ("F30-several-targets", lambda: quick(XR, np.stack([YR, -YR], 1))),
+    ("F34-low-equals-high", lambda: quick(X, Y, small_space(learning_rate=ash.log(0.01, 0.01)))),
+    ("F35-duplicates", lambda: quick(X, Y, small_space(dropout=ash.choice(0.0, 0.0, 0.1)))),
+]
+
+
+@pytest.mark.parametrize("call", [pytest.param(c[1], id=c[0]) for c in ACCEPTED])
+def test_accepted(call: Callable[[], ash.Result]) -> None:
+    result = call()
+    assert np.isfinite(result.best_score)
+    assert all(np.isfinite(w).all() for w in result.model.core.weights)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pytest.param(X[0], id="F02-flat"),
+        pytest.param(X[:, :2], id="F19-fewer-columns"),
+        pytest.param(changed(0, 0, np.nan), id="F05-nan"),
+        pytest.param(changed(0, 0, np.inf), id="F06-inf"),
+        pytest.param(X + 1j, id="F13-complex"),
+        pytest.param(None, id="F31-none"),
+        pytest.param(X[:, :, None], id="F31-three-dimensional"),
+    ],
+)
+def test_refused_by_predict(x: Any) -> None:
+    model = quick(X, Y).model
+    with pytest.raises(DataError):
+        model.predict(x)
+
+
+@pytest.mark.parametrize("value", [pytest.param(np.nan, id="F05-nan"), pytest.param(np.inf, id="F06-inf")])
+def test_the_column_is_named(value: float) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
+    with pytest.raises(DataError, match="weight"):
+        quick(pandas.DataFrame(changed(2, 1, value), columns=["height", "weight", "age"]), Y)
+    with pytest.raises(DataError, match=r"column.*\b1\b"):
+        quick(changed(2, 1, value), Y)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pytest.param(X * 1e300, id="F07-beyond-float32"),
+        pytest.param((X * 2**55).astype(np.int64), id="F07-beyond-2-to-the-53"),
+    ],
+)
+def test_numbers_beyond_float32(x: Any) -> None:
+    """Refused with a reason, or learned from as well as the same numbers at a usual scale: never a silent infinity."""
+    try:
+        result = quick(x, Y)
+    except DataError as error:
+        assert re.search(r"large|float32|range|2\*\*53", str(error))
+        return
+    assert result.best_score == pytest.approx(quick(X, Y).best_score, abs=0.1)
+    assert np.isfinite(result.model.predict_proba(x)).all()
+
+
+def test_f11_a_class_with_one_member() -> None:
+    """It keeps its column of probabilities, wherever the split has put its row."""
+    y = Y.copy()
+    y[7] = 2
+    with pytest.warns(UserWarning, match=r"class"):
+        result = quick(X, y)
+    assert result.model.classes_.tolist() == [0, 1, 2]
+    assert result.model.predict_proba(X).shape == (60, 3)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        pytest.param(labels(["no", "yes"]), ["no", "yes"], id="F12-str"),
+        pytest.param(labels(["no", "yes"], object), ["no", "yes"], id="F12-object"),
+        pytest.param(labels([False, True]), [False, True], id="F12-bool"),
+        pytest.param(labels([7, -40]), [-40, 7], id="F12-gaps"),
+        pytest.param(labels([-1, 1]), [-1, 1], id="F12-signs"),
+        pytest.param(labels([1, 2], np.uint8), [1, 2], id="F12-uint8"),
+        pytest.param(labels([0.0, 1.0]), [0.0, 1.0], id="F12-whole-floats"),
+    ],
+)
+def test_labels_come_back(y: np.ndarray, expected: list[Any]) -> None:
+    result = quick(X, y, task="classification")
+    assert result.model.classes_.tolist() == expected
+    predictions = result.model.predict(X)
+    assert predictions.dtype == y.dtype and set(predictions.tolist()) <= set(expected)
+    assert (predictions == y).mean() > 0.6
+
+
+def test_f12_categorical_labels() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
+    result = quick(X, pandas.Series(labels(["no", "yes"]), dtype="category"))
+    assert result.model.classes_.tolist() == ["no", "yes"]
+
+
+WHOLE = np.round(X * 20)
+
+
+def read_only_map(folder: Path) -> np.ndarray:
+    np.save(folder / "x.npy", WHOLE)
+    return np.asanyarray(np.load(folder / "x.npy", mmap_mode="r"))
+
+
+LAYOUTS: dict[str, Callable[[Path], Any]] = {
+    **{f"F15-{t}": lambda _, t=t: WHOLE.astype(t) for t in ("f2", "f4", "i1", "i2", "i4", "i8", ">f8", ">f4", ">i4")},
+    "F15-F-order": lambda _: np.asfortranarray(WHOLE),
+    "F15-negative-strides": lambda _: WHOLE[::-1].copy()[::-1],
+    "F15-slice": lambda _: np.repeat(np.repeat(WHOLE, 2, axis=0), 2, axis=1)[::2, ::2],
+    "F15-read-only-map": read_only_map,
+    "F15-list": lambda _: WHOLE.tolist(),
+}
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_equal_numbers_give_equal_results(layout: str, tmp_path: Path) -> None:
+    """Whatever their type and layout; the caller's array is not written to."""
+    x = LAYOUTS[layout](tmp_path)
+    before = np.array(x)
+    result, expected = quick(x, Y), quick(WHOLE, Y)
+    np.testing.assert_array_equal(result.model.predict_proba(x), expected.model.predict_proba(WHOLE))
+    np.testing.assert_array_equal(np.asarray(x), before)
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4", "u8", "?"])
+def test_f15_unsigned_and_bool(kind: str) -> None:
+    x = (np.abs(WHOLE) % 2 if kind == "?" else np.abs(WHOLE)).astype(kind)
+    expected = quick(x.astype(np.float64), Y).model.predict_proba(x.astype(np.float64))
+    np.testing.assert_array_equal(quick(x, Y).model.predict_proba(x), expected)
+
+
+def test_f21_constant_columns() -> None:
+    """No division by zero; what was constant in training says nothing at prediction either."""
+    x = np.column_stack([X, np.full(60, 7.0), np.zeros(60)])
+    model = quick(x, Y).model
+    assert np.isfinite(model.predict_proba(x)).all()
+    other = x.copy()
+    other[:, 3:] = [8.0, -1.0]
+    np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(x))
+
+
+def test_f29_the_data_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever overwrites X and y once training has begun changes nothing."""
+    from ash import _core
+
+    expected = quick(X, Y)
+    x, y, tuner = X.copy(), Y.copy(), _core.Tuner
+
+    def overwrite(*arguments: Any, **keywords: Any) -> Any:
+        x[:], y[:] = np.nan, -9
+        return tuner(*arguments, **keywords)
+
+    monkeypatch.setattr("ash._core.Tuner", overwrite)
+    result = quick(x, y)
+    assert np.isnan(x).all()
+    assert result.best_score == expected.best_score
+    np.testing.assert_array_equal(result.model.predict_proba(X), expected.model.predict_proba(X))
+
+
+@pytest.mark.parametrize("y", [pytest.param(Y, id="F30-classes"), pytest.param(YR, id="F30-targets")])
+def test_a_target_in_one_column_is_warned_of(y: np.ndarray) -> None:
+    from sklearn.exceptions import DataConversionWarning
+
+    with pytest.warns(DataConversionWarning):
+        result = quick(X, y[:, None])
+    assert result.model.predict(X).shape == (60,)
+
+
+def test_f31_a_frame_without_columns() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
+    with pytest.raises(DataError, match=r"0 feature|column"):
+        quick(pandas.DataFrame(index=range(60)), Y)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "eta", "epochs"),
+    [
+        pytest.param(243, 3, [1, 3, 9, 27, 81], id="F37-243-by-3"),
+        pytest.param(729, 3, [1, 3, 9, 27, 81, 243], id="F37-epochs-to-243"),
+        pytest.param(1000, 10, [1, 10, 100], id="F37-1000-by-10"),
+        pytest.param(10_000, 10, [1, 10, 100, 1000], id="F37-epochs-to-1000"),
+        pytest.param(128, 2, [1, 2, 4, 8, 16, 32, 64], id="F37-the-seed"),
+        pytest.param(10, 2, [1, 2, 4], id="F37-10-by-2"),
+        pytest.param(1, 2, [1], id="F37-one"),
+    ],
+)
+def test_rungs_are_whole_numbers(candidates: int, eta: int, epochs: list[int]) -> None:
+    """Powers by integers: a floating logarithm loses the last rung at 243 / 3 and 1000 / 10."""
+    assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs

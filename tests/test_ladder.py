@@ -1,0 +1,367 @@
+"""One conformance class that the reference ladder and the native one pass, then both in step on random histories."""
+
+import math
+import pickle
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from ash import SettingError, _core
+from ash.ladder import Job, Ladder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import ReferenceLadder
+
+NAN = math.nan
+INFINITY = math.inf
+ALGORITHMS = ("ash", "sh", "random")
+PROMOTIONS = ("capped", "paper")
+
+
+def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> list[tuple[int, int, int]]:
+    """Run to the end with so many jobs at once, the oldest reported first; return (candidate, rung, epochs)."""
+    running: list[Any] = []
+    history = []
+    while not ladder.finished:
+        while len(running) < workers and (job := ladder.next()) is not None:
+            running.append(job)
+            history.append((job.candidate, job.rung, job.epochs))
+        job = running.pop(0)
+        ladder.report(job, score(job), 0.0)
+    return history
+
+
+def start(ladder: Any, count: int) -> list[Any]:
+    """Ask for so many jobs of rung 0."""
+    jobs = [ladder.next() for _ in range(count)]
+    assert [(job.candidate, job.rung) for job in jobs] == [(each, 0) for each in range(count)]
+    return jobs
+
+
+def column(ladder: Any, name: str) -> list[int]:
+    """Return one count of every rung."""
+    return [rung[name] for rung in ladder.rungs]
+
+
+@pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
+class TestConformance:
+    """The rules as sentences; any ladder must pass."""
+
+    @pytest.mark.parametrize(
+        ("candidates", "eta", "places"),
+        [
+            (128, 2, [128, 64, 32, 16, 8, 4, 2]),
+            (243, 3, [243, 81, 27, 9, 3]),  # a floating logarithm loses a rung here,
+            (1000, 10, [1000, 100, 10]),  # and here
+            (729, 3, [729, 243, 81, 27, 9, 3]),
+            (100, 3, [100, 33, 11, 3]),
+            (4, 2, [4, 2]),
+            (3, 2, [3]),
+            (2, 3, [2]),
+            (1, 2, [1]),
+        ],
+    )
+    def test_rungs(self, make, candidates, eta, places):
+        ladder = make(candidates, eta=eta)
+        assert column(ladder, "places") == places
+        assert column(ladder, "epochs") == [eta**k for k in range(len(places))]
+
+    def test_last_rung_of_729_trains_243_epochs(self, make):
+        assert column(make(729, eta=3), "epochs") == [1, 3, 9, 27, 81, 243]
+
+    def test_min_epochs_and_max_rungs(self, make):
+        ladder = make(128, min_epochs=5, max_rungs=3)
+        assert column(ladder, "epochs") == [5, 10, 20]
+        assert len(make(128, max_rungs=100).rungs) == 7
+
+    @pytest.mark.parametrize("workers", [1, 3, 32, 200])
+    @pytest.mark.parametrize("algorithm", ["ash", "sh"])
+    def test_spends_what_successive_halving_spends(self, make, algorithm, workers):
+        history = run_all(make(128, algorithm=algorithm), lambda job: job.candidate % 7, workers)
+        assert sum(epochs for _, _, epochs in history) == 896
+
+    def test_random_eliminates_nobody(self, make):
+        ladder = make(16, algorithm="random")
+        assert column(ladder, "places") == [16, 16, 16, 16]
+        run_all(ladder, lambda job: NAN if (job.candidate, job.rung) == (5, 1) else 0.0, workers=3)
+        assert column(ladder, "finished") == [16, 16, 15, 15]
+
+    @pytest.mark.parametrize(("promotion", "second"), [("capped", (3, 0)), ("paper", (2, 1))])
+    def test_scores_2_1_3_tell_the_promotion_rules_apart(self, make, promotion, second):
+        ladder = make(8, promotion=promotion)
+        jobs = start(ladder, 3)
+        ladder.report(jobs[0], 2.0, 0.0)
+        ladder.report(jobs[1], 1.0, 0.0)
+        job = ladder.next()
+        assert (job.candidate, job.rung) == (0, 1)
+        ladder.report(jobs[2], 3.0, 0.0)
+        job = ladder.next()
+        assert (job.candidate, job.rung) == second
+
+    def test_paper_rule_forgets_who_fell_out_of_the_best(self, make):
+        ladder = make(16, promotion="paper")
+        jobs = start(ladder, 4)
+        for job, score in zip(jobs, [1.0, 0.0, 3.0, 2.0], strict=True):
+            ladder.report(job, score, 0.0)
+        climbers = [ladder.next() for _ in range(3)]
+        assert [(job.candidate, job.rung) for job in climbers] == [(2, 1), (3, 1), (4, 0)]
+
+    def test_the_highest_rung_goes_first(self, make):
+        ladder = make(16)
+        jobs = start(ladder, 6)
+        for job in jobs[:4]:
+            ladder.report(job, 1.0, 0.0)
+        climbers = [ladder.next(), ladder.next()]
+        for job in climbers:
+            ladder.report(job, 1.0, 0.0)
+        for job in jobs[4:]:
+            ladder.report(job, 1.0, 0.0)
+        assert [ladder.next().rung for _ in range(3)] == [2, 1, 0]
+
+    @pytest.mark.parametrize("eta", [2, 3, 5])
+    def test_equal_scores_promote_by_number(self, make, eta):
+        ladder = make(50, eta=eta, algorithm="sh")
+        history = run_all(ladder, lambda job: 0.5, workers=4)
+        promoted = [candidate for candidate, rung, _ in history if rung == 1]
+        assert promoted == list(range(50 // eta))
+        assert history == run_all(make(50, eta=eta, algorithm="sh"), lambda job: 0.5, workers=4)
+
+    def test_ties_go_to_the_lower_loss_then_the_lower_number(self, make):
+        ladder = make(4, algorithm="sh")
+        for job, loss in zip(start(ladder, 4), [0.3, 0.2, 0.1, 0.2], strict=True):
+            ladder.report(job, 1.0, loss)
+        assert [ladder.next().candidate for _ in range(2)] == [2, 1]
+
+    @pytest.mark.parametrize("promotion", PROMOTIONS)
+    @pytest.mark.parametrize(
+        ("score", "loss"), [(NAN, 0.0), (1.0, NAN), (INFINITY, 0.0), (-INFINITY, 0.0), (9.0, INFINITY)]
+    )
+    def test_diverged_counts_as_finished_and_is_never_promoted(self, make, promotion, score, loss):
+        ladder = make(8, promotion=promotion)
+        jobs = start(ladder, 4)
+        ladder.report(jobs[0], 0.1, 0.0)
+        for job in jobs[1:]:
+            ladder.report(job, score, loss)
+        climber = ladder.next()
+        assert (climber.candidate, climber.rung) == (0, 1)
+        assert ladder.next().rung == 0
+        assert (column(ladder, "finished")[0], column(ladder, "diverged")[0]) == (4, 3)
+
+    @pytest.mark.parametrize("algorithm", ALGORITHMS)
+    def test_all_diverged_ends(self, make, algorithm):
+        ladder = make(20, algorithm=algorithm)
+        run_all(ladder, lambda job: NAN, workers=3)
+        assert column(ladder, "finished") == [20, 0, 0, 0]
+
+    def test_barrier(self, make):
+        ladder = make(4, algorithm="sh")
+        jobs = start(ladder, 4)
+        for job in jobs[:3]:
+            ladder.report(job, float(job.candidate), 0.0)
+            assert ladder.next() is None
+        ladder.report(jobs[3], NAN, 0.0)
+        assert [ladder.next().candidate for _ in range(2)] == [2, 1]
+        assert ladder.next() is None
+
+    def test_barrier_with_fewer_survivors_than_places(self, make):
+        ladder = make(16, algorithm="sh")
+        run_all(ladder, lambda job: 1.0 if job.candidate in (3, 7, 11) else NAN, workers=5)
+        assert column(ladder, "finished") == [16, 3, 3, 2]
+
+    def test_nothing_to_have_is_not_finished(self, make):
+        ladder = make(2)
+        first, second = start(ladder, 2)
+        assert ladder.next() is None
+        assert not ladder.finished
+        ladder.report(first, 1.0, 0.0)
+        assert not ladder.finished
+        ladder.report(second, 1.0, 0.0)
+        assert ladder.finished
+        assert ladder.next() is None
+
+    def test_report_of_a_job_that_does_not_run_changes_nothing(self, make):
+        ladder = make(8)
+        jobs = start(ladder, 2)
+        ladder.report(jobs[0], 1.0, 0.0)
+        before = ladder.rungs
+        with pytest.raises(ValueError, match="not running"):
+            ladder.report(jobs[0], 1.0, 0.0)
+        with pytest.raises(ValueError, match="not running"):
+            ladder.report(start(make(8), 8)[7], 1.0, 0.0)
+        assert ladder.rungs == before
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"candidates": 0},
+            {"candidates": 2**31},
+            {"eta": 1},
+            {"eta": 0},
+            {"min_epochs": 0},
+            {"max_rungs": -1},
+            {"min_epochs": 2**60},
+            {"algorithm": "hyperband"},
+            {"promotion": "none"},
+        ],
+    )
+    def test_refuses(self, make, arguments):
+        with pytest.raises(ValueError):
+            make(**{"candidates": 128, **arguments})
+
+    def test_largest_epochs(self, make):
+        assert column(make(4, min_epochs=2**62 - 1), "epochs") == [2**62 - 1, 2**63 - 2]
+
+
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
+LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])
+LADDERS = st.fixed_dictionaries(
+    {
+        "candidates": st.integers(1, 60),
+        "eta": st.integers(2, 5),
+        "min_epochs": st.integers(1, 3),
+        "max_rungs": st.integers(0, 4),
+        "algorithm": st.sampled_from(ALGORITHMS),
+        "promotion": st.sampled_from(PROMOTIONS),
+    }
+)
+
+
+def as_tuple(job: Any) -> tuple[int, int, int] | None:
+    """Return a job of any ladder as something to compare."""
+    return None if job is None else (job.candidate, job.rung, job.epochs)
+
+
+def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
+    """Ask and tell both ladders the same; every decision and every count must agree until both are finished."""
+    core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
+    running: list[tuple[Any, Any]] = []
+    while True:
+        assert core.finished == oracle.finished
+        assert core.rungs == oracle.rungs
+        if core.finished:
+            return
+        # choose() names a running job to report, or one more than that: ask.
+        place = choose(range(len(running) + (len(running) < workers)))
+        if place == len(running):
+            jobs = core.next(), oracle.next()
+            assert as_tuple(jobs[0]) == as_tuple(jobs[1])
+            if jobs[0] is not None:
+                running.append(jobs)
+                continue
+            place = choose(range(len(running)))
+        score, loss = outcome()
+        for ladder, job in zip((core, oracle), running.pop(place), strict=True):
+            ladder.report(job, score, loss)
+
+
+@settings(deadline=None)
+@given(arguments=LADDERS, workers=st.integers(1, 40), data=st.data())
+def test_core_and_reference_agree_on_drawn_histories(arguments, workers, data):
+    walk_in_step(
+        arguments,
+        workers,
+        choose=lambda places: data.draw(st.sampled_from(places)),
+        outcome=lambda: (data.draw(SCORES), data.draw(LOSSES)),
+    )
+
+
+@pytest.mark.parametrize("promotion", PROMOTIONS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("candidates", "eta"), [(128, 2), (81, 3), (100, 10), (57, 4)])
+def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candidates, eta):
+    for workers in (1, 2, 7, 32, 1000):
+        draw = random.Random(f"{algorithm} {promotion} {candidates} {workers}")
+        scores = [draw.random(), NAN, 0.5, *(level / 20 for level in range(20))]
+        walk_in_step(
+            {"candidates": candidates, "eta": eta, "algorithm": algorithm, "promotion": promotion},
+            workers,
+            choose=draw.choice,
+            outcome=lambda draw=draw, scores=scores: (draw.choice(scores), draw.choice([0.0, 0.1, NAN, 0.1, 0.2])),
+        )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_capped_rungs_never_overflow(algorithm):
+    draw = random.Random(1)
+    for candidates in range(1, 80):
+        ladder = _core.Ladder(candidates, algorithm=algorithm)
+        run_all(ladder, lambda job: draw.choice([NAN, 0.1, 0.2, 0.3]), workers=1 + candidates % 9)
+        assert all(rung["finished"] <= rung["places"] for rung in ladder.rungs)
+
+
+class TestPublicLadder:
+    """What `ash.Ladder` adds: values for jobs, and sentences for mistakes."""
+
+    def test_finds_the_best(self):
+        history = run_all(Ladder(64, algorithm="sh"), lambda job: float(job.candidate), workers=4)
+        assert history[-2:] == [(63, 5, 32), (62, 5, 32)]
+
+    def test_jobs_are_values(self):
+        ladder = Ladder(2)
+        job = ladder.next()
+        assert job == Job(candidate=0, rung=0, epochs=1)
+        ladder.report(pickle.loads(pickle.dumps(job)), 0.5)
+        assert ladder.rungs[0]["finished"] == 1
+        assert repr(ladder) == "<ash.Ladder finished 1/2>"
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            ({"candidates": 0}, r"candidates=0 is out of range; give an integer from 1 to"),
+            ({"candidates": 10.0}, r"candidates=10\.0 is not an integer"),
+            ({"candidates": True}, r"candidates=True is not an integer"),
+            ({"eta": 1}, r"eta=1 is out of range; give an integer from 2"),
+            ({"eta": 2.5}, r"eta=2\.5 is not an integer"),
+            ({"min_epochs": 0}, r"min_epochs=0 is out of range"),
+            ({"max_rungs": 0}, r"max_rungs=0 is out of range"),
+            ({"min_epochs": 2**60}, r"min_epochs=\d+ is too large: the last rung, 4,"),
+            ({"algorithm": "asha"}, r"algorithm='asha' is not known; choose one of 'ash', 'sh', 'random'"),
+            ({"promotion": None}, r"promotion=None is not known; choose one of 'capped', 'paper'"),
+        ],
+    )
+    def test_refuses_in_a_sentence(self, arguments, sentence):
+        with pytest.raises(SettingError, match=sentence):
+            Ladder(**{"candidates": 32, **arguments})
+
+    def test_a_job_reported_twice(self):
+        ladder = Ladder(4)
+        job = ladder.next()
+        ladder.report(job, 1.0)
+        with pytest.raises(SettingError, match="reported before, or is not one of its jobs"):
+            ladder.report(job, 1.0)
+
+    @pytest.mark.parametrize("job", [Job(3, 0, 1), Job(0, 1, 1), Job(0, 0, 7), Job(-1, 0, 1)])
+    def test_a_foreign_job(self, job):
+        ladder = Ladder(4)
+        ladder.next()
+        with pytest.raises(SettingError, match="is not running in this ladder"):
+            ladder.report(job, 1.0)
+
+    @pytest.mark.parametrize("job", [None, 0, (0, 0, 1)])
+    def test_what_is_not_a_job(self, job):
+        with pytest.raises(SettingError, match="is not a Job"):
+            Ladder(4).report(job, 1.0)
+
+    @pytest.mark.parametrize("value", [None, "0.5", True, [0.5], 1j])
+    @pytest.mark.parametrize("name", ["score", "loss"])
+    def test_what_is_not_a_number_leaves_the_job_running(self, name, value):
+        ladder = Ladder(4)
+        job = ladder.next()
+        with pytest.raises(SettingError, match=f"{name}=.* is not a number"):
+            ladder.report(job, **{"score": 1.0, name: value})
+        ladder.report(job, 1.0)
+
+    def test_numbers_of_other_kinds(self):
+        numpy = pytest.importorskip("numpy")
+        ladder = Ladder(4)
+        for score in (1, numpy.float32(0.5), numpy.int64(2), 10**400):
+            ladder.report(ladder.next(), score)
+        assert ladder.rungs[0] == {
+            "places": 4,
+            "epochs": 1,
+            "running": 0,
+            "finished": 3,
+            "promoted": 1,
+            "diverged": 1,
+        }

@@ -1,0 +1,117 @@
+"""The native metrics against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from ash import _core
+from sklearn import metrics
+
+ROWS = [1, 2, 3, 10, 63, 64, 65, 1000]
+
+
+def labels_and_probabilities(rows, classes, levels, seed):
+    """Draw [rows] labels, every class at least once, and [rows, classes] float32 probabilities with ties."""
+    draw = np.random.default_rng(seed)
+    labels = draw.permutation(np.concatenate([np.arange(classes), draw.integers(classes, size=rows - classes)]))
+    weights = draw.integers(1, levels + 1, size=(rows, classes)).astype(np.float64)
+    weights[np.arange(rows), labels] += levels / 4
+    return labels, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def native(metric, y, predictions, classes=0):
+    """Call the core as the Python side does: y in columns, float64."""
+    columns = np.ascontiguousarray(y, dtype=np.float64).reshape(len(predictions), -1)
+    return _core.score(metric, columns, np.ascontiguousarray(predictions, dtype=np.float32), classes)
+
+
+def as_sklearn(probabilities):
+    """Return probabilities in double that add up to 1 more closely than float32 can."""
+    wide = probabilities.astype(np.float64)
+    return wide / wide.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("levels", [3, 1000], ids=["ties", "distinct"])
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("rows", [rows for rows in ROWS if rows >= 10])
+class TestClassification:
+    def test_accuracy(self, rows, classes, levels):
+        y, p = labels_and_probabilities(rows, classes, levels, seed=1)
+        assert native("accuracy", y, p, classes) == metrics.accuracy_score(y, p.argmax(axis=1))
+
+    def test_balanced_accuracy(self, rows, classes, levels):
+        y, p = labels_and_probabilities(rows, classes, levels, seed=2)
+        expected = metrics.balanced_accuracy_score(y, p.argmax(axis=1))
+        assert native("balanced_accuracy", y, p, classes) == pytest.approx(expected, rel=1e-14)
+
+    def test_log_loss(self, rows, classes, levels):
+        y, p = labels_and_probabilities(rows, classes, levels, seed=3)
+        expected = -metrics.log_loss(y, as_sklearn(p), labels=range(classes))
+        assert native("log_loss", y, p, classes) == pytest.approx(expected, rel=1e-6)
+
+    def test_auc(self, rows, classes, levels):
+        y, p = labels_and_probabilities(rows, classes, levels, seed=4)
+        if classes == 2:
+            expected = metrics.roc_auc_score(y, p[:, 1])
+        else:
+            each = [metrics.roc_auc_score(y == k, p[:, k]) for k in range(classes)]
+            expected = np.mean(each)
+            # It ranks what as_sklearn() has rounded anew, which may part or join a tie.
+            ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
+            assert ovr == pytest.approx(expected, abs=0.01)
+        assert native("auc", y, p, classes) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(
+    ("metric", "sign", "expected"),
+    [
+        ("r2", 1, metrics.r2_score),
+        ("rmse", -1, metrics.root_mean_squared_error),
+        ("mae", -1, metrics.mean_absolute_error),
+    ],
+)
+def test_regression(metric, sign, expected, rows, outputs):
+    draw = np.random.default_rng(5)
+    y = draw.normal(3.0, 2.0, size=(rows, outputs)).astype(np.float32)
+    predictions = (y + draw.normal(size=y.shape)).astype(np.float32)
+    if metric == "r2" and rows == 1:
+        assert math.isnan(native(metric, y, predictions))
+        return
+    wide = y.astype(np.float64), predictions.astype(np.float64)
+    assert native(metric, y, predictions) == pytest.approx(sign * expected(*wide), rel=1e-12)
+
+
+@pytest.mark.parametrize("met", [True, False])
+def test_r2_of_a_constant_output(met):
+    y = np.column_stack([np.full(50, 0.1, dtype=np.float32), np.arange(50, dtype=np.float32)])
+    predictions = y if met else y + np.float32(0.5)
+    expected = metrics.r2_score(y.astype(np.float64), predictions.astype(np.float64))
+    assert native("r2", y, predictions) == pytest.approx(expected, rel=1e-12)
+
+
+def test_classes_that_do_not_occur():
+    y = np.array([0, 0, 2, 2])
+    p = np.array([[0.5, 0.2, 0.3], [0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]], dtype=np.float32)
+    assert native("balanced_accuracy", y, p, 3) == metrics.balanced_accuracy_score(y, p.argmax(axis=1)) == 0.75
+    assert math.isnan(native("auc", y, p, 3))
+
+
+@pytest.mark.parametrize(("y", "rows"), [([1, 1, 1], 3), ([0, 0], 2), ([1], 1)])
+def test_auc_of_one_class_is_undefined(y, rows):
+    p = np.tile(np.array([[0.4, 0.6]], dtype=np.float32), (rows, 1))
+    assert math.isnan(native("auc", np.array(y), p, 2))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "balanced_accuracy", "auc"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_predictions_that_are_not_finite(metric, value):
+    y, p = labels_and_probabilities(20, 2, 1000, seed=6)
+    p[7, 0] = value
+    assert math.isnan(native(metric, y, p, 2))
+
+
+def test_unknown_metric_names_those_there_are():
+    with pytest.raises(ValueError, match="accuracy.*log_loss.*balanced_accuracy.*auc.*r2.*rmse.*mae"):
+        native("f1", np.zeros(2), np.zeros((2, 1)))

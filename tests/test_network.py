@@ -1,0 +1,181 @@
+"""A network as its user sees it: predictions, scores, what it refuses, copies."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+
+import ash
+from ash import _core
+
+X, Y = load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ash.tune(X, Y, candidates=8, progress=False).model
+
+
+@pytest.fixture(scope="module")
+def named():
+    frame = load_wine(as_frame=True)
+    return frame.data, ash.tune(frame.data, frame.target, candidates=2, progress=False).model
+
+
+@pytest.fixture(scope="module")
+def regression():
+    return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False).model
+
+
+def test_probabilities(model):
+    probabilities = model.predict_proba(X)
+    assert probabilities.shape == (len(X), 3) and probabilities.dtype == np.float64
+    assert (probabilities >= 0).all()
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(X)), abs=1e-12)
+    assert (model.classes_[probabilities.argmax(axis=1)] == model.predict(X)).all()
+
+
+def test_predictions_depend_neither_on_threads_nor_on_company(model):
+    many = np.tile(X, (20, 1))
+    expected = model.predict_proba(many, threads=1)
+    assert (model.predict_proba(many, threads=2) == expected).all()
+    assert (model.predict_proba(many[5:6]) == expected[5:6]).all()
+
+
+def test_many_threads_may_share_a_network(model):
+    expected = model.predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        for prediction in pool.map(lambda _: model.predict_proba(X), range(40)):
+            assert (prediction == expected).all()
+
+
+def test_scores_are_those_of_scikit_learn(model):
+    probabilities = model.predict_proba(X)
+    expected = {
+        "accuracy": metrics.accuracy_score(Y, model.predict(X)),
+        "balanced_accuracy": metrics.balanced_accuracy_score(Y, model.predict(X)),
+        "log_loss": -metrics.log_loss(Y, probabilities),
+        "auc": metrics.roc_auc_score(Y, probabilities, multi_class="ovr"),
+    }
+    for metric, value in expected.items():
+        assert model.score(X, Y, metric) == pytest.approx(value, abs=1e-5)
+    assert model.score(X, Y) == expected["accuracy"]
+
+
+def test_regression_scores_are_those_of_scikit_learn(regression):
+    data, target = load_diabetes(return_X_y=True)
+    prediction = regression.predict(data)
+    expected = {
+        "r2": metrics.r2_score(target, prediction),
+        "rmse": -metrics.root_mean_squared_error(target, prediction),
+        "mae": -metrics.mean_absolute_error(target, prediction),
+    }
+    for metric, value in expected.items():
+        assert regression.score(data, target, metric) == pytest.approx(value, rel=1e-5)
+    assert regression.score(data, target) == regression.score(data, target, "r2")
+
+
+def test_labels_it_never_saw(model):
+    strange = np.where(Y == 0, 9, Y)
+    assert model.score(X, strange) == pytest.approx(np.mean(model.predict(X) == strange))
+    assert model.score(X, np.array(["wine"] * len(X))) == 0.0
+    with pytest.raises(ash.DataError, match="not trained: 9"):
+        model.score(X, strange, "log_loss")
+
+
+def test_scores_of_labels_in_any_container(model):
+    expected = model.score(X, Y, "balanced_accuracy")
+    for labels in (Y.tolist(), pd.Series(Y), Y.astype(float), Y.astype(object), Y.reshape(-1, 1)):
+        assert model.score(X, labels, "balanced_accuracy") == expected
+
+
+def test_undefined_score_is_nan_with_a_warning(model, regression):
+    with pytest.warns(UserWarning, match="auc is undefined on these 3 rows"):
+        assert np.isnan(model.score(X[:3], Y[:3], "auc"))
+    data, target = load_diabetes(return_X_y=True)
+    with pytest.warns(UserWarning, match="r2 is undefined on these 1 rows"):
+        assert np.isnan(regression.score(data[:1], target[:1]))
+
+
+def test_refused_input(model, regression):
+    with pytest.raises(ash.DataError, match=r"X has 3 features, but .* is expecting 13"):
+        model.predict(X[:, :3])
+    with pytest.raises(ash.DataError, match="Reshape your data"):
+        model.predict(X[0])
+    with pytest.raises(ash.DataError, match="NaN"):
+        model.predict(np.full((2, 13), np.nan))
+    with pytest.raises(ash.DataError, match="expected"):
+        model.score(X, Y[:5])
+    with pytest.raises(ash.SettingError, match="does not fit classification"):
+        model.score(X, Y, "r2")
+    with pytest.raises(ash.SettingError, match="not known"):
+        model.score(X, Y, "f1")
+    data, target = load_diabetes(return_X_y=True)
+    with pytest.raises(ash.DataError, match="NaN"):
+        regression.score(data, np.full(len(target), np.nan))
+    with pytest.raises(ash.DataError, match="expected"):
+        regression.score(data, np.column_stack([target, target]))
+
+
+def test_regression_has_no_probabilities(regression):
+    with pytest.raises(AttributeError, match="predict_proba"):
+        regression.predict_proba(load_diabetes().data)
+    assert regression.classes_ is None and regression.task == "regression"
+
+
+def test_column_names(named):
+    frame, network = named
+    assert network.feature_names == tuple(frame.columns)
+    assert (network.predict(frame) == network.predict(frame.to_numpy())).all()
+    with pytest.raises(ash.DataError, match="feature names should match"):
+        network.predict(frame[frame.columns[::-1]])
+
+
+def test_copies_predict_the_same(model, regression):
+    data = load_diabetes().data
+    for network, rows in ((model, X), (regression, data)):
+        for twin in (pickle.loads(pickle.dumps(network)), copy.copy(network), copy.deepcopy(network)):
+            assert (twin.predict(rows) == network.predict(rows)).all()
+            assert twin.params == network.params and repr(twin) == repr(network)
+
+
+def test_one_line_says_what_it_is(model):
+    line = repr(model)
+    assert line.startswith("Network(13-") and "3 classes" in line and "\n" not in line
+
+
+def test_of_equal_probabilities_the_first_class_wins():
+    core = _core.Network(
+        [np.zeros((2, 2), np.float32)],
+        [np.zeros(2, np.float32)],
+        [],
+        2,
+        np.zeros(2),
+        np.ones(2),
+        np.zeros(2),
+        np.ones(2),
+    )
+    labels = np.array(["no", "yes"])
+    network = ash.Network(
+        core,
+        classes=labels,
+        feature_names=None,
+        target_names=None,
+        params={},
+        metric="accuracy",
+        validation_score=0.5,
+    )
+    assert network.predict(np.ones((3, 2))).tolist() == ["no"] * 3
+    assert network.predict_proba(np.ones((1, 2))).tolist() == [[0.5, 0.5]]
+    assert repr(network) == "Network(2-2, linear, 2 classes, validation accuracy 0.5)"
+
+
+def test_breast_cancer_probabilities_rank():
+    data, target = load_breast_cancer(return_X_y=True)
+    network = ash.tune(data[:400], target[:400], candidates=8, progress=False).model
+    assert metrics.roc_auc_score(target[400:], network.predict_proba(data[400:])[:, 1]) > 0.95

@@ -1,0 +1,214 @@
+"""What is seen of a run: the counts, who sees what, and outputs that fail."""
+
+import io
+import math
+import os
+import pty
+import sys
+import threading
+
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_wine
+
+import ash
+from ash.options import read_options
+from ash.progress import Board, BoardView, View, open_view
+
+LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
+NAN = math.nan
+EVENTS = [
+    ("started", 0, 0, 0.0, NAN),
+    ("started", 1, 0, 0.0, NAN),
+    ("finished", 0, 0, 0.1, 0.5),
+    ("started", 2, 0, 0.1, NAN),
+    ("finished", 1, 0, 0.2, 0.75),
+    ("promoted", 1, 0, 0.2, NAN),
+    ("started", 1, 1, 0.2, NAN),
+    ("diverged", 2, 0, 0.3, NAN),
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Broken(Terminal):
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def options(progress, **changes):
+    arguments = {
+        "candidates": 4,
+        "eta": 2,
+        "min_epochs": 1,
+        "max_rungs": None,
+        "algorithm": "ash",
+        "promotion": "capped",
+        "training": "resume",
+        "schedule": "greedy",
+        "threads": 1,
+        "metric": "accuracy",
+        "task": None,
+        "time_limit": None,
+        "seed": 0,
+        "progress": progress,
+    }
+    return read_options(**{**arguments, **changes})
+
+
+def board(time_limit=None):
+    return Board(LADDER, "accuracy", time_limit)
+
+
+def test_events_are_counted():
+    counts = board()
+    counts.apply(EVENTS[:3])
+    counts.apply(EVENTS[3:])
+    lower, upper = counts.rungs
+    assert (lower.running, lower.finished, lower.promoted, lower.diverged, lower.waiting) == (0, 3, 1, 1, 1)
+    assert (upper.running, upper.finished, upper.promoted, upper.diverged, upper.waiting) == (1, 0, 0, 0, 0)
+    assert (counts.done_epochs, counts.total_epochs) == (3, 8)
+    assert lower.best_score == 0.75 and upper.best_score == -math.inf
+
+
+def test_time_left():
+    counts = board()
+    assert counts.seconds_left is None
+    counts.apply(EVENTS)
+    counts.started -= 3.0
+    assert counts.seconds_left == pytest.approx(3.0 / 3 * 5, rel=0.01)
+    limited = board(time_limit=4.0)
+    limited.started -= 3.0
+    limited.apply(EVENTS)
+    assert limited.seconds_left == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_line_says_it_all():
+    counts = board()
+    assert "0 of 8 epochs" in counts.line() and "no score" in counts.line()
+    counts.apply(EVENTS)
+    line = counts.line()
+    for part in (
+        "3 of 8 epochs",
+        "best accuracy 0.7500",
+        "left; rung 0: 0 running, 1 waiting, 1 promoted",
+        "rung 1: 1 running",
+    ):
+        assert part in line
+    assert "\n" not in line and line.isascii()
+
+
+def test_plain_lines_come_every_few_seconds_and_at_the_end():
+    stream = io.StringIO()
+    with BoardView(board(), stream) as view:
+        view.update(EVENTS[:3])
+        assert stream.getvalue() == ""
+        view._drawn -= 6
+        view.update(EVENTS[3:])
+        view.update([])
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "rung 1: 1 running" in lines[0] and lines[1].startswith("ash: 3 of 8 epochs in ")
+
+
+@pytest.mark.parametrize(
+    ("progress", "stream", "term", "kind"),
+    [
+        (None, Terminal(), "xterm", "LiveView"),
+        (None, Terminal(), "dumb", "BoardView"),
+        (None, io.StringIO(), "xterm", "View"),
+        (True, Terminal(), "xterm", "LiveView"),
+        (True, io.StringIO(), "xterm", "BoardView"),
+        (False, Terminal(), "xterm", "View"),
+        (True, None, "xterm", "View"),
+    ],
+)
+def test_who_sees_what(progress, stream, term, kind, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", term)
+    assert type(open_view(options(progress), LADDER)).__name__ == kind
+
+
+def test_silent_is_silent(capfd):
+    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=False)
+    ash.tune(*load_wine(return_X_y=True), candidates=4)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_plain_lines_of_a_run(capfd):
+    ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True)
+    out, err = capfd.readouterr()
+    assert out == "" and err.splitlines()[-1].startswith("ash: 8 of 8 epochs in ")
+
+
+@pytest.mark.parametrize("failing", [Broken, Terminal], ids=["broken pipe", "closed"])
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_run_outlives_its_terminal(failing, term, monkeypatch):
+    stream = failing()
+    if failing is Terminal:
+        stream.isatty = lambda: True
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", term)
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True)
+    assert result.ended == "finished"
+
+
+def test_a_closed_stream_is_no_terminal(monkeypatch):
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert type(open_view(options(None), LADDER)) is View
+
+
+@pytest.mark.parametrize("width", [20, 80, 300])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_live_table_fits(width, encoding):
+    from ash.live_view import render
+
+    counts = board()
+    counts.apply(EVENTS)
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
+    Console(file=stream, width=width, no_color=True, force_terminal=False).print(render(counts))
+    stream.flush()
+    lines = raw.getvalue().decode(encoding).splitlines()
+    assert max(map(len, lines)) <= width and len(lines) >= 5
+    if width > 20:
+        assert any(line.split()[:5] == ["0", "1", "0", "1", "1"] and "0.7500" in line for line in lines)
+
+
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"COLUMNS": "20"}], ids=["plain", "no color", "narrow"])
+def test_live_on_a_terminal(variables, monkeypatch):
+    """A real terminal: the table is drawn and wiped, one line stays, the cursor is shown again."""
+    master, slave = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    threads = threading.active_count()
+    with os.fdopen(slave, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with open_view(options(None), LADDER) as view:
+            assert threading.active_count() == threads
+            view.update(EVENTS)
+            view._drawn -= 1
+            view.update([])
+        shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
+    assert shown.replace("\r\n", "\n").splitlines()[-1].split("ash: ")[1].startswith("3 of 8 epochs")
+    assert ("promoted" in shown) == ("COLUMNS" not in variables)
+    if "NO_COLOR" in variables:
+        assert "\x1b[3" not in shown.replace("\x1b[39m", "")
+
+
+def test_an_error_in_a_run_restores_the_terminal(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    with pytest.raises(RuntimeError), open_view(options(None), LADDER):
+        raise RuntimeError
+    assert stream.getvalue().count("\x1b[?25h") == 1

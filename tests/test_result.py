@@ -1,0 +1,156 @@
+"""What a run hands back: rows that agree with each other, tables, pictures, text."""
+
+import dataclasses
+import math
+import pickle
+import sys
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+
+import ash
+from ash.text_table import format_table, show, show_param, show_seconds
+
+matplotlib.use("Agg")
+X, Y = load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return ash.tune(X, Y, candidates=16, threads=2, seed=1, progress=False)
+
+
+def test_jobs_tell_the_whole_run(result):
+    assert len(result.jobs) == sum(rung["finished"] for rung in result.rungs) == 16 + 8 + 4 + 2
+    assert result.epochs == sum(job.epochs for job in result.jobs) == 16 + 16 + 16 + 16
+    assert len({(job.candidate, job.rung) for job in result.jobs}) == len(result.jobs)
+    for job in result.jobs:
+        assert job.epochs == 2**job.rung and job.team == 1 and 0 <= job.thread < 2
+        assert 0 <= job.start < job.end <= result.wall_seconds + 0.01
+        assert math.isfinite(job.training_loss) and job.loss > 0 and not job.diverged
+    ends = [job.end for job in result.jobs]
+    assert ends == sorted(ends)
+
+
+def test_a_thread_does_one_job_at_a_time(result):
+    for thread in range(2):
+        own = sorted((job.start, job.end) for job in result.jobs if job.thread == thread)
+        assert all(before[1] <= after[0] for before, after in pairwise(own))
+
+
+def test_promoted_candidates_are_found_one_rung_higher(result):
+    for lower, upper in pairwise(result.rungs):
+        assert lower["promoted"] == upper["finished"] <= upper["places"]
+    assert [rung["epochs"] for rung in result.rungs] == [1, 2, 4, 8]
+    assert [rung["rung"] for rung in result.rungs] == [0, 1, 2, 3]
+
+
+def test_candidates_agree_with_their_jobs(result):
+    assert [row["candidate"] for row in result.candidates] == list(range(16))
+    for row in result.candidates:
+        own = [job for job in result.jobs if job.candidate == row["candidate"]]
+        assert row["rungs"] == len(own) and row["epochs"] == sum(job.epochs for job in own)
+        assert row["score"] == max(job.score for job in own)
+        assert row["params"] == result.params[row["candidate"]]
+
+
+def test_the_best_is_the_best(result):
+    best = max(result.jobs, key=lambda job: (job.score, -job.loss, -job.candidate, -job.rung))
+    assert (best.candidate, best.rung) == (result.best_candidate, result.best_rung)
+    assert result.best_score == best.score == max(rung["best_score"] for rung in result.rungs)
+    assert result.best_params == result.candidates[best.candidate]["params"] == result.model.params
+
+
+def test_costs(result):
+    assert 0 < result.core_seconds <= 2 * result.wall_seconds
+    assert result.utilization == pytest.approx(result.core_seconds / (2 * result.wall_seconds))
+    assert result.threads == 2 and result.seed == 1
+    assert result.settings["candidates"] == 16 and result.settings["task"] == "classification"
+
+
+def test_it_is_immutable_and_can_be_pickled(result):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.wall_seconds = 0.0
+    result.best_params["hidden"] = "changed"
+    assert result.best_params["hidden"] != "changed"
+    twin = pickle.loads(pickle.dumps(result))
+    assert twin.jobs == result.jobs and repr(twin) == repr(result)
+    assert (twin.model.predict(X) == result.model.predict(X)).all()
+
+
+def test_frames(result):
+    candidates, jobs, rungs = (result.to_pandas(table) for table in ("candidates", "jobs", "rungs"))
+    assert list(candidates["candidate"]) == list(range(16)) and "learning_rate" in candidates
+    assert len(jobs) == len(result.jobs) and jobs["score"].max() == result.best_score
+    assert list(rungs["places"]) == [16, 8, 4, 2]
+    with pytest.raises(ash.SettingError, match="'candidates', 'jobs', 'rungs'"):
+        result.to_pandas("trials")
+
+
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [("pandas", lambda result: result.to_pandas()), ("matplotlib.pyplot", lambda result: result.plot())],
+)
+def test_a_missing_package_is_named(result, monkeypatch, package, call):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ash.MissingExtra, match=package.split(".")[0]) as missing:
+        call(result)
+    assert "pip install" in str(missing.value) and isinstance(missing.value, ImportError)
+
+
+def test_plot(result):
+    import matplotlib.pyplot as plt
+
+    axes = result.plot()
+    (winner,) = axes.lines
+    own = [job for job in result.jobs if job.candidate == result.best_candidate]
+    assert list(winner.get_xdata()) == list(np.cumsum([job.epochs for job in own]))
+    assert list(winner.get_ydata()) == [job.score for job in own]
+    assert len(axes.collections[0].get_paths()) == 16
+    assert "accuracy" in axes.get_ylabel()
+    assert result.plot(axes) is axes
+    plt.close("all")
+
+
+def test_text(result):
+    text = repr(result)
+    assert text == str(result)
+    assert f"accuracy {result.best_score:.4f} by candidate {result.best_candidate}" in text
+    assert "16 candidates, 30 jobs, 64 epochs" in text and "seed 1" in text
+    rows = text.splitlines()[-4:]
+    assert [row.split()[:4] for row in rows] == [
+        ["0", "1", "16", "16"],
+        ["1", "2", "8", "8"],
+        ["2", "4", "4", "4"],
+        ["3", "8", "2", "2"],
+    ]
+    assert text.isascii() and max(map(len, text.splitlines())) < 100
+
+
+def test_html_is_escaped(result):
+    page = result._repr_html_()
+    assert page.count("<table>") == page.count("</table>") == 2
+    params = ({"<script>": "<b>&"},) * 16
+    assert "<script>" not in dataclasses.replace(result, params=params)._repr_html_()
+    assert "&lt;script&gt;" in dataclasses.replace(result, params=params)._repr_html_()
+
+
+def test_numbers_as_text():
+    assert [show(value) for value in (0.98765, 0.012345, 12345.6, 3, "x")] == [
+        "0.9877",
+        "0.01235",
+        "1.235e+04",
+        "3",
+        "x",
+    ]
+    assert [show_param(value) for value in (0.95, (64, 32), (), "relu", 32)] == ["0.95", "64-32", "none", "relu", "32"]
+    assert [show_seconds(value) for value in (0.4142, 59.9, 245, 7380)] == [
+        "0.414 s",
+        "59.9 s",
+        "4 min 05 s",
+        "2 h 03 min",
+    ]
+    assert format_table(["a", "long"], [[1, 2], [333, 4]]) == ["  a  long", "  1     2", "333     4"]

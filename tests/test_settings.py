@@ -1,0 +1,185 @@
+"""The table of hyperparameters: what is allowed, what it says of what is not, and what reaches the core."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ash import _core
+from ash.errors import AshError, SettingError
+from ash.settings import HYPERPARAMETERS, check_params, check_value, to_settings
+
+
+def test_errors_are_value_errors_too() -> None:
+    assert issubclass(SettingError, AshError)
+    assert issubclass(SettingError, ValueError)
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
+    default = HYPERPARAMETERS[name].default
+    assert check_value(name, default) == default
+    assert type(check_value(name, default)) is type(default)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("hidden", [128, 64], (128, 64)),
+        ("hidden", (np.int64(8),), (8,)),
+        ("hidden", 32, (32,)),
+        ("hidden", (), ()),
+        ("hidden", (1,), (1,)),
+        ("hidden", (4096,), (4096,)),
+        ("activation", np.str_("tanh"), "tanh"),
+        ("activation", ["relu", "tanh"], ("relu", "tanh")),
+        ("learning_rate", 1e6, 1e6),
+        ("learning_rate", np.float32(0.5), 0.5),
+        ("momentum", 0, 0.0),
+        ("batch_size", "full", "full"),
+        ("batch_size", np.int32(7), 7),
+        ("dropout", 0.5, 0.5),
+    ],
+)
+def test_plain_form(name: str, value: Any, plain: Any) -> None:
+    read = check_value(name, value)
+    assert read == plain
+    assert type(read) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden", (0,)),
+        ("hidden", (64, -1)),
+        ("hidden", (64.0,)),
+        ("hidden", (True,)),
+        ("hidden", "64"),
+        ("hidden", (16_385,)),
+        ("hidden", (8,) * 65),
+        ("hidden", None),
+        ("hidden", ((64,),)),
+        ("activation", "reluu"),
+        ("activation", ("relu", "softmax")),
+        ("activation", 3),
+        ("optimizer", "lbfgs"),
+        ("optimizer", ("sgd",)),
+        ("learning_rate", 0.0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("learning_rate", "0.1"),
+        ("learning_rate", True),
+        ("learning_rate", 1e-3j),
+        ("learning_rate_schedule", "cosine"),
+        ("momentum", 1.0),
+        ("beta1", -0.1),
+        ("beta2", 1),
+        ("epsilon", 0.0),
+        ("l2", -1e-9),
+        ("weight_decay", float("nan")),
+        ("dropout", 1.5),
+        ("dropout", 1.0),
+        ("label_smoothing", 1.0),
+        ("batch_size", 0),
+        ("batch_size", 32.0),
+        ("batch_size", "all"),
+        ("batch_size", 2**31),
+        ("initialization", "random"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> None:
+    with pytest.raises(SettingError) as caught:
+        to_settings({name: value})
+    assert str(caught.value) == f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}."
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("learning_rat", "did you mean learning_rate"),
+        ("hiden", "did you mean hidden"),
+        ("beta", "beta1"),
+        ("hidden_layer_sizes", "did you mean hidden?"),
+        ("lr", "did you mean learning_rate?"),
+        ("alpha", "did you mean l2?"),
+        ("zzzzzzzz", "there are hidden, activation, optimizer"),
+    ],
+)
+def test_unknown_names_get_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(SettingError, match="unknown hyperparameter") as caught:
+        check_params({name: 1})
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["epochs", "candidates", "threads", "eta", "min_epochs", "max_iter", "time_limit"])
+def test_the_budget_is_not_searched(name: str) -> None:
+    with pytest.raises(SettingError, match=f"'{name}' is part of the budget"):
+        check_params({name: 1})
+
+
+@pytest.mark.parametrize("name", ["seed", "metric", "validation", "random_state"])
+def test_what_belongs_to_the_run_is_not_searched(name: str) -> None:
+    with pytest.raises(SettingError, match=f"'{name}' is an argument of ash.tune"):
+        check_params({name: 1})
+
+
+def test_activations_and_layers_must_agree() -> None:
+    with pytest.raises(SettingError, match=r"names 2 layers, but hidden=\(64,\) has 1"):
+        to_settings({"hidden": (64,), "activation": ("relu", "tanh")})
+    assert to_settings({"hidden": (64, 32), "activation": ("relu", "tanh")}).activations == ["relu", "tanh"]
+    assert to_settings({"hidden": (64, 32), "activation": "gelu"}).activations == ["gelu", "gelu"]
+    assert to_settings({"hidden": (), "activation": "gelu"}).activations == []
+    assert to_settings({"hidden": (), "activation": ()}).activations == []
+
+
+def test_adam_with_decoupled_decay_is_called_adamw() -> None:
+    with pytest.raises(SettingError, match=r"takes no weight_decay=0\.01: use optimizer='adamw', or l2"):
+        to_settings({"optimizer": "adam", "weight_decay": 0.01})
+    assert to_settings({"optimizer": "adam", "weight_decay": 0}).weight_decay == 0
+    for optimizer in ("sgd", "momentum", "nesterov", "adamw"):
+        assert to_settings({"optimizer": optimizer, "weight_decay": 0.01}).weight_decay == 0.01
+
+
+def test_every_hyperparameter_reaches_the_core() -> None:
+    given = {
+        "hidden": (12, 7),
+        "activation": "tanh",
+        "optimizer": "nesterov",
+        "learning_rate": 0.25,
+        "learning_rate_schedule": "constant",
+        "momentum": 0.75,
+        "beta1": 0.5,
+        "beta2": 0.625,
+        "epsilon": 0.125,
+        "l2": 0.0625,
+        "weight_decay": 0.375,
+        "dropout": 0.25,
+        "label_smoothing": 0.125,
+        "batch_size": 48,
+        "initialization": "xavier",
+    }
+    assert list(given) == list(HYPERPARAMETERS)
+    settings = to_settings(given)
+    assert isinstance(settings, _core.Settings)
+    assert settings.hidden == [12, 7]
+    assert settings.activations == ["tanh", "tanh"]
+    for name in [name for name in given if name not in ("hidden", "activation")]:
+        assert getattr(settings, name) == given[name], name
+    assert to_settings({"batch_size": "full"}).batch_size == 0
+
+
+def test_what_is_not_named_has_the_default_of_the_table() -> None:
+    settings = to_settings({})
+    for name in [name for name in HYPERPARAMETERS if name not in ("hidden", "activation")]:
+        assert getattr(settings, name) == HYPERPARAMETERS[name].default, name
+    assert settings.hidden == [64, 64]
+    assert settings.activations == ["relu", "relu"]
+
+
+def test_full_configuration_in_the_order_of_the_table_and_input_unchanged() -> None:
+    given = {"batch_size": 16, "hidden": [8]}
+    full = check_params(given)
+    assert list(full) == list(HYPERPARAMETERS)
+    assert full["hidden"] == (8,)
+    assert given == {"batch_size": 16, "hidden": [8]}

@@ -1,0 +1,160 @@
+"""Ctrl-C and SIGTERM: quick, graceful, and never a handler of ours in the library."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from sklearn.datasets import load_digits
+
+import ash
+
+# A signal comes a moment after the first event of a kind: a run is then under way, however slow the machine is.
+CHILD = """
+import importlib, os, signal, sys, threading, time
+import ash
+from sklearn.datasets import load_digits
+
+module = importlib.import_module("ash.tune")
+open_view = module.open_view
+X, y = load_digits(return_X_y=True)
+sent = []
+
+def interrupt_after(kind, number=signal.SIGINT):
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), number)
+
+    def watch(*arguments):
+        view = open_view(*arguments)
+        update = view.update
+        def spy(events):
+            update(events)
+            if any(event[0] == kind for event in events) and not armed:
+                armed.append(threading.Timer(0.2, send))
+                armed[0].start()
+        armed = []
+        view.update = spy
+        return view
+
+    module.open_view = watch
+"""
+PARTIAL = """
+interrupt_after("finished")
+result = ash.tune(X, y, candidates=1000, min_epochs=20, threads=2, progress=PROGRESS)
+delay = time.monotonic() - sent[0]
+assert result.interrupted and result.ended == "interrupted", result.ended
+assert 0 < len(result.jobs) < 2000 and result.model.predict(X).shape == y.shape
+print(delay)
+"""
+NOTHING = """
+space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
+interrupt_after("started")
+try:
+    ash.tune(X, y, space, candidates=2, min_epochs=100_000, threads=2, progress=False)
+except KeyboardInterrupt:
+    print(time.monotonic() - sent[0])
+"""
+COMMAND = """
+interrupt_after("finished", NUMBER)
+from ash.cli import main
+sys.exit(main(["digits", "--candidates", "20000", "--out", "out", "--json", "s.json"]))
+"""
+
+
+def child(code, status=0, **settings):
+    done = subprocess.run([sys.executable, "-c", CHILD + code], capture_output=True, text=True, timeout=300, **settings)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_ctrl_c_returns_what_has_finished_within_half_a_second(progress):
+    assert float(child(PARTIAL.replace("PROGRESS", str(progress))).stdout) < 0.5
+
+
+def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt_within_half_a_second():
+    assert float(child(NOTHING).stdout) < 0.5
+
+
+def test_a_second_run_after_ctrl_c():
+    child(
+        PARTIAL.replace("PROGRESS", "False") + "assert ash.tune(X, y, candidates=2, progress=False).ended == 'finished'"
+    )
+
+
+class StubbornTuner:
+    """A core that needs long to end: Ctrl-C comes while the threads run, and again while they are waited for."""
+
+    rungs = ({"epochs": 1, "places": 1},)
+
+    def __init__(self):
+        self.stopped = 0
+
+    def start(self):
+        pass
+
+    def stop(self):
+        self.stopped += 1
+
+    def events(self):
+        return []
+
+    def wait(self, seconds):
+        raise KeyboardInterrupt
+
+
+def test_a_second_ctrl_c_raises_at_once():
+    module = importlib.import_module("ash.tune")
+    options = importlib.import_module("test_progress").options(False)
+    tuner = StubbornTuner()
+    with pytest.raises(KeyboardInterrupt):
+        module._wait(tuner, options)
+    assert tuner.stopped == 1
+
+
+def test_a_failing_view_stops_the_threads(monkeypatch):
+    module = importlib.import_module("ash.tune")
+
+    class Failing(module.View):
+        def update(self, events):
+            raise RuntimeError("no display")
+
+    monkeypatch.setattr(module, "open_view", lambda *_: Failing())
+    before = time.monotonic()
+    with pytest.raises(RuntimeError, match="no display"):
+        ash.tune(*load_digits(return_X_y=True), candidates=20_000, min_epochs=3)
+    assert time.monotonic() - before < 10
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+def test_the_command_writes_what_there_is(tmp_path, number, status):
+    done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
+    assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"model.safetensors", "candidates.csv", "jobs.csv"} and (tmp_path / "s.json").exists()
+    assert ash.load(tmp_path / "out" / "model.safetensors").score(*load_digits(return_X_y=True)) > 0.5
+
+
+def test_the_command_gives_its_handler_back(tmp_path):
+    from ash.cli import main
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_command_outside_of_the_main_thread(tmp_path):
+    from ash.cli import main
+
+    status = []
+    thread = threading.Thread(
+        target=lambda: status.append(main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]))
+    )
+    thread.start()
+    thread.join(60)
+    assert status == [0] and os.listdir(tmp_path)

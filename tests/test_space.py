@@ -1,0 +1,222 @@
+"""Spaces of hyperparameters: validation, conditions, the exact size, and the default space (F33)."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ash
+from ash import Space
+from ash.domains import encode
+from ash.errors import SettingError
+from ash.settings import check_params, to_settings
+from ash.space import default_space
+
+
+def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, encode(value)) for name, value in params.items()))
+
+
+def momentum_space() -> Space:
+    return Space(
+        learning_rate=ash.log(1e-4, 1e-1, levels=4),
+        optimizer=ash.choice("sgd", "momentum", "nesterov"),
+        momentum=ash.choice(0.8, 0.9, 0.95).when(optimizer=("momentum", "nesterov")),
+        batch_size=64,
+    )
+
+
+# Validation of a space
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Space(learning_rat=0.1), "did you mean learning_rate"),
+        (lambda: Space(epochs=ash.choice(1, 2)), "'epochs' is part of the budget"),
+        (lambda: Space(candidates=8), "'candidates' is part of the budget"),
+        (lambda: Space(threads=ash.integers(1, 4)), "'threads' is part of the budget"),
+        (lambda: Space(activation="reluu"), "activation='reluu' is not allowed: one of relu"),
+        (lambda: Space(activation=ash.choice("relu", "reluu")), "activation='reluu' is not allowed"),
+        (lambda: Space(hidden=(0,)), r"hidden=\(0,\) is not allowed"),
+        (lambda: Space(hidden=ash.choice((8,), (8, 0))), r"hidden=\(8, 0\) is not allowed"),
+        (lambda: Space(dropout=ash.uniform(0, 1.5)), "dropout=1.05 is not allowed"),
+        (lambda: Space(learning_rate=float("nan")), "learning_rate=nan is not allowed"),
+        (lambda: Space(learning_rate=ash.choice(0.1, float("nan"))), "learning_rate=nan is not allowed"),
+        (lambda: Space(batch_size=ash.uniform(1, 9)), "batch_size=1.0 is not allowed"),
+        (lambda: Space(momentum=ash.choice(0.9).when(optimizer="sgd")), "which is not in the space"),
+        (lambda: Space(momentum=ash.choice(0.9).when(optimiser="sgd")), "did you mean optimizer"),
+        (
+            lambda: Space(optimizer=ash.choice("sgd", "adam"), momentum=ash.choice(0.9).when(optimizer="momentum")),
+            "not a level of optimizer: there are 'sgd', 'adam'",
+        ),
+        (
+            lambda: Space(optimizer=ash.choice("sgd", "adam"), momentum=ash.choice(0.9).when(optimizer=())),
+            "which never holds",
+        ),
+        (lambda: Space(dropout=ash.choice(0.1).when(dropout=0.1)), "circle: dropout -> dropout"),
+        (
+            lambda: Space(dropout=ash.choice(0.1).when(l2=0.1), l2=ash.choice(0.1).when(dropout=0.1)),
+            "conditions go in a circle",
+        ),
+        (
+            lambda: Space(
+                optimizer=ash.choice("sgd", "adam", "momentum"),
+                momentum=ash.choice(0.8, 0.9).when(optimizer="momentum"),
+                beta1=ash.choice(0.9).when(optimizer="adam", momentum=0.8),
+            ),
+            "beta1: domain 1 of 1 is never used",
+        ),
+        (
+            lambda: Space(optimizer="sgd", learning_rate=[ash.log(0.1, 1), ash.log(1, 2).when(optimizer="sgd")]),
+            "domain 2 of 2 is never used, .* or an earlier domain always applies",
+        ),
+        (
+            lambda: Space(optimizer=ash.choice("adam", "sgd"), weight_decay=ash.choice(0.0, 0.1)),
+            "takes no weight_decay=0.1",
+        ),
+        (lambda: Space(hidden=(8, 8), activation=ash.choice("relu", ("relu",))), "names 1 layers"),
+        (lambda: Space(activation=("relu",)), "names 1 layers, but hidden=\\(64, 64\\) has 2"),
+    ],
+)
+def test_spaces_that_make_no_sense(make: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        make()
+
+
+def test_exclusive_levels_are_kept_apart_by_conditions() -> None:
+    space = Space(
+        optimizer=ash.choice("adam", "adamw"),
+        weight_decay=ash.choice(0.01, 0.1).when(optimizer="adamw"),
+        hidden=ash.choice((8,), (8, 4)),
+        activation=[ash.choice("relu", ("tanh",)).when(hidden=(8,)), ash.choice("relu", ("relu", "tanh"))],
+    )
+    assert space.size == (1 + 2) * (2 + 2)
+    for params in space.sample(space.size):
+        to_settings(params)
+
+
+# Conditions and size
+
+
+def test_inactive_hyperparameters_are_absent_and_do_not_count() -> None:
+    space = momentum_space()
+    assert space.size == 4 * (1 + 2 * 3)
+    drawn = space.sample(space.size)
+    assert all(("momentum" in params) == (params["optimizer"] != "sgd") for params in drawn)
+    assert all(list(params)[:2] == ["learning_rate", "optimizer"] for params in drawn)
+
+
+def test_several_conditions_and_chains() -> None:
+    space = Space(
+        optimizer=ash.choice("sgd", "momentum", "adam"),
+        batch_size=ash.choice(16, 32),
+        momentum=ash.choice(0.8, 0.9).when(optimizer="momentum").when(batch_size=16),
+        dropout=ash.choice(0.1, 0.2, 0.3).when(momentum=0.9),
+    )
+    assert space.size == 2 + 2 + 1 + (1 + 3)
+
+
+def test_the_first_domain_whose_conditions_hold_applies() -> None:
+    space = Space(
+        optimizer=ash.choice("adam", "sgd", "nesterov"),
+        learning_rate=[ash.choice(0.5, 0.6).when(optimizer="sgd"), ash.choice(0.1, 0.2, 0.3)],
+    )
+    assert space.size == 3 + 2 + 3
+    assert space.default == {"optimizer": "adam", "learning_rate": 0.1}
+    for params in space.sample(8):
+        assert (params["learning_rate"] >= 0.5) == (params["optimizer"] == "sgd")
+
+
+def test_conditions_on_tuples() -> None:
+    space = Space(
+        hidden=ash.choice((64,), (64, 32), (32,)),
+        dropout=ash.choice(0.1, 0.2).when(hidden=(64, 32)),
+        l2=ash.choice(0.1, 0.2).when(hidden=((64,), (32,))),
+    )
+    drawn = space.sample(6)
+    assert space.size == 6
+    assert all(("dropout" in params) == (params["hidden"] == (64, 32)) for params in drawn)
+    assert all(("l2" in params) == (len(params["hidden"]) == 1) for params in drawn)
+
+
+def test_levels_that_conditions_treat_alike_stay_one_case() -> None:
+    space = Space(
+        batch_size=ash.integers(1, 50_000),
+        dropout=ash.choice(0.1, 0.2).when(batch_size=7),
+        l2=ash.choice(0.1, 0.2).when(batch_size=(7, 9)),
+    )
+    assert space.size == 49_998 + 4 + 2
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> tuple[Space, dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]]:
+    """A random space of at most five hyperparameters, and its levels and conditions in plain lists."""
+    names = draw(st.permutations(["dropout", "l2", "momentum", "beta1", "label_smoothing"]))
+    plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]] = {}
+    for name in names[: draw(st.integers(1, 5))]:
+        levels = draw(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), min_size=1, max_size=4, unique=True))
+        above = draw(st.sampled_from([None, *plain]))
+        conditions = []
+        if above is not None and not plain[above][1]:
+            wanted = draw(st.lists(st.sampled_from(plain[above][0]), min_size=1, unique=True))
+            conditions = [(above, wanted)]
+        plain[name] = (levels, conditions)
+    shown = draw(st.permutations(list(plain)))
+    domains = {}
+    for name in shown:
+        domain = ash.choice(*plain[name][0])
+        for other, wanted in plain[name][1]:
+            domain = domain.when(**{other: tuple(wanted)})
+        domains[name] = domain
+    return Space(**domains), plain
+
+
+def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]) -> set[Any]:
+    """All configurations by brute force: every assignment, with what is inactive taken out."""
+    found = set()
+    for values in product(*(levels for levels, _ in plain.values())):
+        params: dict[str, Any] = {}
+        for (name, (_, conditions)), value in zip(plain.items(), values, strict=True):
+            if all(params.get(other) in wanted for other, wanted in conditions):
+                params[name] = value
+        found.add(key(params))
+    return found
+
+
+@given(spaces(), st.integers(0, 2**70))
+@settings(max_examples=100, deadline=None)
+def test_the_grid_is_exactly_all_configurations(pair: Any, seed: int) -> None:
+    space, plain = pair
+    drawn = [key(params) for params in space.sample(space.size, seed)]
+    assert len(drawn) == len(set(drawn)) == space.size
+    assert set(drawn) == every_configuration(plain)
+    assert drawn[0] == key(space.default)
+
+
+# The default space
+
+
+@pytest.mark.parametrize("rows", [20, 500, 4_000, 50_000, 1_000_000])
+@pytest.mark.parametrize(("features", "outputs", "classes"), [(1, 1, 2), (64, 1, 10), (5000, 1, 0), (8, 300, 0)])
+def test_default_space_is_valid_everywhere(rows: int, features: int, outputs: int, classes: int) -> None:
+    space = default_space(rows, features, outputs, classes)
+    assert space.size > 100_000
+    assert ("label_smoothing" in space.domains) == (classes > 0)
+    for params in space.sample(200):
+        to_settings(params)
+    full = check_params(space.default)
+    assert (full["activation"], full["optimizer"], full["learning_rate"]) == ("relu", "adamw", 3e-3)
+    assert len(full["hidden"]) == 2
+    assert {len(level) for level in space.domains["hidden"][0].levels} == {0, 1, 2, 3}
+
+
+def test_default_space_grows_with_the_table() -> None:
+    def widest(*table: int) -> int:
+        return max(max(level, default=0) for level in default_space(*table).domains["hidden"][0].levels)
+
+    assert [widest(rows, 64, 1, 10) for rows in (500, 4_000, 50_000, 10**6)] == [64, 128, 256, 512]
+    assert widest(4_000, 1_600, 1, 2) == 256
+    assert widest(4_000, 64, 1, 400) == 512

@@ -1,0 +1,144 @@
+"""Targets: labels and numbers of any kind, which task they ask for, and what cannot be learned (F04, F08-F12, F30)."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from ash.data import read_training
+from ash.errors import DataError, SettingError
+
+X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
+Y = np.array([0, 1, 0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("y", "labels"),
+    [
+        (["b", "a", "b", "a", "c", "c"], ["a", "b", "c"]),
+        (np.array(["b", "a", "b", "a", "c", "c"], object), ["a", "b", "c"]),
+        ([True, False, True, False, True, True], [False, True]),
+        (np.array([True, False, True, False, True, True], object), [False, True]),
+        ([10, -3, 10, -3, 7, 7], [-3, 7, 10]),
+        (np.array([10, -3, 10, -3, 7, 7], object), [-3, 7, 10]),
+        ([-1, 1, -1, 1, 1, 1], [-1, 1]),
+        (np.array([2.0, 0.0, 2.0, 0.0, 2.0, 0.0]), [0.0, 2.0]),
+        (np.array([2, 0, 2, 0, 2, 0], ">u2"), [0, 2]),
+    ],
+)
+def test_labels_of_any_kind(y: Any, labels: list[Any]) -> None:
+    table = read_training(X, y)
+    assert table.task == "classification"
+    assert table.classes_ is not None
+    assert table.classes_.tolist() == labels
+    assert table.classes == len(labels)
+    assert table.classes_[table.y[:, 0].astype(int)].tolist() == list(np.asarray(y).tolist())
+    assert (table.y.dtype, table.y.shape) == (np.dtype(np.float64), (6, 1))
+
+
+def test_labels_of_frames() -> None:
+    pandas = pytest.importorskip("pandas")
+    for y in (
+        pandas.Series(list("babacc"), dtype="category"),
+        pandas.Series(list("babacc"), dtype="string"),
+        pandas.Series(list("babacc"), dtype=object),
+    ):
+        assert read_training(X, y).classes_.tolist() == ["a", "b", "c"]
+    assert read_training(X, pandas.Series([1, 2, 1, 2, 1, 2], dtype="Int64")).classes_.tolist() == [1, 2]
+    with pytest.raises(DataError, match=r"Label contains NaN: y is (missing|nan) in row 1"):
+        read_training(X, pandas.Series([1, None, 1, 2, 1, 2], dtype="Int64"))
+
+
+def test_the_task_is_inferred_as_documented() -> None:
+    def task(y: Any) -> str:
+        y = np.asarray(y)
+        return read_training(np.arange(len(y), dtype=float)[:, None], y).task
+
+    assert task([0.5, 1, 2, 3]) == "regression"
+    assert task([1, 2, 3, 4, 5, 6]) == "regression"
+    assert task([1, 2, 3, 1, 2, 3]) == "classification"
+    assert task([1, 2]) == "classification"
+    assert task(np.arange(400) % 20) == "classification"
+    assert task(np.arange(400) % 21) == "regression"
+    assert task(np.arange(20_000) % 26) == "classification"
+    assert task(np.arange(100_000) % 90) == "regression"
+    assert task(list("abcdef")) == "classification"
+    assert task(np.arange(40, dtype=float) % 4) == "classification"
+
+
+def test_the_task_can_be_told() -> None:
+    assert read_training(X, Y, "regression").classes_ is None
+    assert read_training(X, [1, 2, 3, 4, 5, 6], "classification").classes == 6
+    assert read_training(X, list("123456"), "regression").y[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+    for wrong in ("classify", "", 1):
+        with pytest.raises(SettingError, match="task="):
+            read_training(X, Y, wrong)  # type: ignore[arg-type]
+
+
+def test_regression_of_several_columns() -> None:
+    y = X[:, :2] + 0.5
+    table = read_training(X, y)
+    assert (table.task, table.classes, table.y.shape) == ("regression", 0, (6, 2))
+    assert not np.shares_memory(table.y, y)
+    pandas = pytest.importorskip("pandas")
+    assert read_training(X, pandas.DataFrame(y, columns=["u", "v"])).target_names == ("u", "v")
+
+
+def test_one_column_in_two_dimensions_warns() -> None:
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
+        table = read_training(X, Y[:, None])
+    assert table.task == "classification"
+    assert table.y[:, 0].tolist() == Y.tolist()
+
+
+def test_one_hot_targets_warn() -> None:
+    with pytest.warns(UserWarning, match="one-hot"):
+        assert read_training(X, np.eye(2)[Y]).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "message"),
+    [
+        (None, None, "requires y to be passed, but the target y is None"),
+        (Y[:5], None, r"inconsistent numbers of samples: \[6, 5\]"),
+        (0, None, "y should be a 1d array"),
+        (np.zeros((6, 2, 2)), None, "y should be a 1d array"),
+        (np.zeros((6, 0)), None, "y should be a 1d array"),
+        ([0, 1, np.nan, 1, 0, 1], None, "Label contains NaN: y is nan in row 2"),
+        ([0, 1, None, 1, 0, 1], None, "Label contains NaN: y is missing in row 2"),
+        (["a", None, "b", "a", "b", "a"], None, "Label contains NaN"),
+        (["a", "b", float("nan"), "a", "b", "a"], None, "Label contains NaN: y is missing in row 2"),
+        ([0, 1, np.inf, 1, 0, 1], "classification", "Label contains infinity"),
+        ([0.5, np.nan, 1, 1, 0, 1], None, "Input y contains NaN in column 0"),
+        ([0.5, np.inf, 1, 1, 0, 1], None, "Input y contains infinity"),
+        ([0.5, 1e39, 1, 1, 0, 1], None, "too large for dtype"),
+        ([0.5, 1.5, 0.5, 1.5, 0.5, 1.5], "classification", "Unknown label type: continuous"),
+        (np.eye(2)[Y], "classification", "Unknown label type: y has 2 columns"),
+        (["a", 1, "b", 2, "a", 1], None, "Unknown label type: y holds objects of type int, str"),
+        ([True, 2, True, 2, True, 3.5], None, None),
+        (np.array([True, "a", 1, 2, 3, 4], object), None, "Unknown label type"),
+        ([{"a": 1}] * 6, None, "Unknown label type"),
+        ([b"a", b"b"] * 3, None, "decode the labels"),
+        (Y + 1j, None, "Complex data not supported"),
+        (Y.astype("M8[s]"), None, "y has dtype datetime64"),
+        ([0] * 6, None, r"only one class \(.*0.*\): .* at least 2 classes"),
+        (["a"] * 6, None, "only one class"),
+        (list("abcabc"), "regression", "y holds text that is no number"),
+        ("target.csv", None, "y is text or a path"),
+        (iter(Y), None, "y is a .*iterator"),
+        (np.ma.masked_equal(Y, 1), None, "y is a masked array"),
+    ],
+)
+def test_targets_that_cannot_be_learned(y: Any, task: str | None, message: str | None) -> None:
+    if message is None:
+        assert read_training(X, y, task).task == "regression"
+        return
+    with pytest.raises(DataError, match=message):
+        read_training(X, y, task)
+
+
+def test_one_sample_and_one_feature() -> None:
+    with pytest.raises(DataError, match="n_samples=1"):
+        read_training(X[:1], [0.5])
+    assert read_training(X[:, :1], Y).x.shape == (6, 1)

@@ -1,0 +1,216 @@
+"""What training promises beyond the formulas: which rows a batch has, what a seed decides, dropout, initialization."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ash import _core
+from training_help import (
+    FMA_SETS,
+    core_data,
+    parameters,
+    same_bits,
+    settings,
+    standardized,
+    table,
+)
+
+RATE = 3e-4  # small enough that a row's step hardly moves the others' residuals
+
+
+def uses_of_rows(rows: int, batch: int, epochs: int = 1, seed: int = 0, candidate: int = 0) -> np.ndarray:
+    """1 / (size of the batch that a row was in), summed over its uses.
+
+    A linear model of one-hot rows: row i alone moves weight i, by 2 * rate * residual / (size of its batch).
+    """
+    x, y = np.eye(rows), (-1.0) ** np.arange(rows)[:, None]
+    data = core_data(x, y, 0, standardize=False)
+    chosen = settings(learning_rate=RATE, learning_rate_schedule="constant", batch_size=batch)
+    before, _ = _core.train(data, chosen, 0, seed, candidate)
+    after, _ = _core.train(data, chosen, epochs, seed, candidate)
+    moved = after.weights[0][:, 0].astype(np.float64) - before.weights[0][:, 0]
+    residual = standardized(y)[:, 0] - before.weights[0][:, 0]
+    return np.asarray(moved / (2 * RATE * residual))
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(40, 40), (40, 8), (40, 7), (41, 8), (13, 1), (130, 64), (70, 69), (1, 1)])
+def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
+    """Also the rows of a last partial batch, whose loss is the mean over its own size (F55: one row included)."""
+    uses = uses_of_rows(rows, batch)
+    partial = rows % batch
+    expected = np.sort([1 / batch] * (rows - partial) + [1 / partial] * partial if partial else [1 / batch] * rows)
+    np.testing.assert_allclose(np.sort(uses), expected, rtol=0.03)
+
+
+@pytest.mark.parametrize("batch", [50, 51, 1000])
+def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
+    """But for the order of the rows in the sums, which is shuffled."""
+    data = core_data(*table(50, 5, 3, 3), 3)
+    chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
+    full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)
+    other, losses = _core.train(data, settings(**chosen, batch_size=batch), 4)
+    np.testing.assert_allclose(parameters(other), parameters(full), rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(losses, full_losses, rtol=2e-6)
+
+
+def last_batch(seed: int = 0, candidate: int = 0, epochs: int = 1) -> tuple[int, ...]:
+    """The rows of the partial last batch (of 8 out of 40 by 32), or those of several epochs."""
+    return tuple(np.flatnonzero(uses_of_rows(40, 32, epochs, seed, candidate) > 1.5 * epochs / 32))
+
+
+def test_the_order_depends_on_seed_candidate_and_epoch() -> None:
+    assert last_batch() == last_batch()
+    assert len({last_batch(seed=seed) for seed in range(6)}) == 6
+    assert len({last_batch(candidate=candidate) for candidate in range(6)}) == 6
+    two_epochs = uses_of_rows(40, 32, epochs=2) - uses_of_rows(40, 32, epochs=1)
+    second = tuple(np.flatnonzero(two_epochs > 1.5 / 32))
+    assert len(second) == 8 and second != last_batch()
+
+
+def test_every_row_is_as_often_last() -> None:
+    """Over 200 seeds each row is in the last batch 40 times on average (binomial, 5 standard deviations = 28)."""
+    counts = np.zeros(40)
+    for seed in range(200):
+        counts[list(last_batch(seed=seed))] += 1
+    assert counts.sum() == 1600
+    assert np.abs(counts - 40).max() < 5 * math.sqrt(200 * 0.2 * 0.8)
+
+
+def train_bits(seed: int = 0, candidate: int = 0, instruction_set: str = "", **changes: object) -> np.ndarray:
+    data = core_data(*table(75, 6, 3, 3), 3)
+    chosen = {
+        "hidden": (33, 10),
+        "activations": ("gelu", "tanh"),
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "batch_size": 16,
+        "dropout": 0.2,
+        **changes,
+    }
+    network, losses = _core.train(data, settings(**chosen), 6, seed, candidate, instruction_set=instruction_set)
+    return np.concatenate([parameters(network).astype(np.float64), losses])
+
+
+def test_same_seed_same_bits() -> None:
+    assert same_bits(train_bits(), train_bits())
+    assert not same_bits(train_bits(), train_bits(seed=1))
+    assert not same_bits(train_bits(), train_bits(candidate=1))
+    assert not same_bits(train_bits(), train_bits(seed=2**63))
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
+    """F57: all with a fused multiply-add; the baseline has none, so its products round twice.
+
+    Baseline: 30 updates at rate 0.01, each with sums of at most 33 terms: 30 * 33 * 6e-8 = 6e-5 of a sum of size 1;
+    Adam expands that where a gradient is near 0, hence epsilon 1e-3.
+    """
+    chosen = {"activations": (activation, "tanh"), "optimizer": optimizer, "epsilon": 1e-3}
+    best = train_bits(**chosen)
+    for name in FMA_SETS:
+        assert same_bits(best, train_bits(instruction_set=name, **chosen)), name
+    if "baseline" in _core.instruction_sets():
+        np.testing.assert_allclose(train_bits(instruction_set="baseline", **chosen), best, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_resumed_equals_uninterrupted(optimizer: str) -> None:
+    """At a constant rate, 2 jobs of 3 epochs are 1 job of 6, bit for bit: shuffles and dropout count all epochs."""
+    data = core_data(*table(75, 6, 3, 3), 3)
+    chosen = settings(
+        hidden=(20,),
+        activations=("relu",),
+        optimizer=optimizer,
+        learning_rate=0.01,
+        learning_rate_schedule="constant",
+        batch_size=16,
+        dropout=0.3,
+    )
+    once, once_losses = _core.train(data, chosen, 6)
+    for cycles in (2, 3, 6):
+        resumed, losses = _core.train(data, chosen, 6 // cycles, cycles=cycles)
+        assert same_bits(parameters(once), parameters(resumed))
+        assert same_bits(once_losses, losses)
+
+
+def test_no_dropout_without_hidden_layers() -> None:
+    data = core_data(*table(50, 5, 1, 0), 0)
+    plain, _ = _core.train(data, settings(), 3)
+    dropped, _ = _core.train(data, settings(dropout=0.5), 3)
+    assert same_bits(parameters(plain), parameters(dropped))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_dropout_keeps_the_expectation(rate: float) -> None:
+    """A frozen hidden layer of identity: a term of inverted dropout has mean h w and variance h^2 w^2 p / (1 - p).
+
+    So the mean loss over masks is (prediction - y)^2 + p / (1 - p) * sum((h w)^2). 400 epochs of 50 rows give the mean
+    with a standard error taken from the epochs themselves; five of them are allowed.
+    """
+    x, y = table(50, 5, 1, 0)
+    data = core_data(x, y, 0)
+    frozen = {"hidden": (40,), "activations": ("identity",), "learning_rate": 1e-30, "batch_size": 10}
+    network, losses = _core.train(data, settings(**frozen, dropout=rate), 400)
+    initial, exact = _core.train(data, settings(**frozen), 1)
+    assert same_bits(network.weights[0], initial.weights[0]) and same_bits(network.weights[1], initial.weights[1])
+    hidden = standardized(x) @ initial.weights[0].astype(np.float64) + initial.biases[0]
+    terms = hidden * initial.weights[1][:, 0].astype(np.float64)
+    residual = terms.sum(axis=1) + float(initial.biases[1][0]) - standardized(y)[:, 0]
+    assert exact[0] == pytest.approx((residual**2).mean(), rel=1e-5)
+    expected = (residual**2).mean() + rate / (1 - rate) * (terms**2).sum(axis=1).mean()
+    error = losses.std(ddof=1) / math.sqrt(len(losses))
+    assert 0 < error < 0.05 * expected
+    assert abs(losses.mean() - expected) < 5 * error
+    assert len(np.unique(losses)) == len(losses), "every epoch has masks of its own"
+
+
+def test_dropout_is_off_in_prediction() -> None:
+    x, y = table(50, 5, 3, 3)
+    network, _ = _core.train(core_data(x, y, 3), settings(hidden=(30,), activations=("relu",), dropout=0.5), 3)
+    first = network.predict(x)
+    hidden = np.maximum(standardized(x) @ network.weights[0].astype(np.float64) + network.biases[0], 0)
+    logits = hidden @ network.weights[1].astype(np.float64) + network.biases[1]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(first, powers / powers.sum(axis=1, keepdims=True), atol=2e-6)
+    assert same_bits(first, network.predict(x))
+
+
+GAINS = {"relu": "he", "gelu": "he", "silu": "he", "tanh": "xavier", "sigmoid": "xavier", "identity": "xavier"}
+
+
+@pytest.mark.parametrize("initialization", ["he", "xavier", "auto"])
+@pytest.mark.parametrize("activation", sorted(GAINS))
+def test_initialization_has_its_variance_and_its_bound(activation: str, initialization: str) -> None:
+    """He et al. 2015: variance 2 / inputs; Glorot and Bengio 2010: 2 / (inputs + outputs); uniform, within sqrt(3 var).
+
+    400 * 300 weights: the variance of a uniform sample errs by sqrt(0.8 / 120,000) = 0.26 %; five of those are allowed.
+    """
+    data = core_data(*table(20, 400, 1, 0), 0)
+    chosen = settings(hidden=(300,), activations=(activation,), initialization=initialization)
+    network, losses = _core.train(data, chosen, 0)
+    weights = network.weights[0].astype(np.float64)
+    kind = GAINS[activation] if initialization == "auto" else initialization
+    variance = 2 / 400 if kind == "he" else 2 / 700
+    assert losses.shape == (0,)
+    assert weights.shape == (400, 300) and network.weights[1].shape == (300, 1)
+    assert weights.var() == pytest.approx(variance, rel=0.013)
+    assert abs(weights.mean()) < 5 * math.sqrt(variance / weights.size)
+    assert 0.99 * math.sqrt(3 * variance) < np.abs(weights).max() <= math.sqrt(3 * variance) * (1 + 1e-6)
+    assert all(not b.any() for b in network.biases)
+    correlation = np.corrcoef(weights[:-1].ravel(), weights[1:].ravel())[0, 1]
+    assert abs(correlation) < 5 / math.sqrt(weights.size)
+
+
+def test_layers_and_candidates_start_differently() -> None:
+    data = core_data(*table(20, 30, 1, 0), 0)
+    chosen = settings(hidden=(30, 30), activations=("relu", "relu"), initialization="he")
+    first, _ = _core.train(data, chosen, 0)
+    second, _ = _core.train(data, chosen, 0, candidate=1)
+    reseeded, _ = _core.train(data, chosen, 0, seed=1)
+    assert len(np.intersect1d(first.weights[0], first.weights[1])) < 10
+    assert len(np.intersect1d(first.weights[0], second.weights[0])) < 10
+    assert len(np.intersect1d(first.weights[0], reseeded.weights[0])) < 10

@@ -1,0 +1,254 @@
+"""Training under the tuner: same bits on any number of threads, divergence, odd numbers, the host's state."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from ash import _core
+from training_help import core_data, parameters, run_tuner, same_bits, scores, settings, table
+
+
+def mixed_candidates(count: int) -> list[_core.Settings]:
+    """Different sizes, optimizers, batches and rates."""
+    optimizers = ["sgd", "momentum", "nesterov", "adam", "adamw"]
+    activations = ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"]
+    return [
+        settings(
+            hidden=(8 + 7 * (i % 4),) * (i % 3),
+            activations=(activations[i % 6],) * (i % 3),
+            optimizer=optimizers[i % 5],
+            learning_rate=10.0 ** -(1 + i % 3),
+            batch_size=[0, 16, 33][i % 3],
+            dropout=[0.0, 0.2][i % 2],
+        )
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def three_classes() -> _core.Data:
+    return core_data(*table(260, 6, 3, 3), 3, validation=60)
+
+
+@pytest.mark.parametrize("training", ["resume", "restart"])
+@pytest.mark.parametrize("algorithm", ["sh", "random"])
+def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
+    """These algorithms do not depend on timing, so all their records must be equal; `ash` itself is greedy."""
+    results = {
+        threads: scores(
+            run_tuner(
+                three_classes, mixed_candidates(24), algorithm=algorithm, training=training, threads=threads, seed=5
+            )
+        )
+        for threads in (1, 2, 3, 7)
+    }
+    assert len(results[1]) > 24 or algorithm == "random"
+    for threads in (2, 3, 7):
+        assert results[threads] == results[1], f"{threads} threads"
+
+
+def test_a_job_has_the_same_bits_under_ash(three_classes: _core.Data) -> None:
+    """Which jobs `ash` runs depends on timing with several threads; what a job yields does not."""
+    one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
+    for threads in (2, 7):
+        several = scores(run_tuner(three_classes, mixed_candidates(24), threads=threads, seed=5))
+        common = one.keys() & several.keys()
+        assert len(common) >= 24
+        assert all(one[key] == several[key] for key in common)
+
+
+def test_restarted_job_is_the_training_of_one_candidate_alone(three_classes: _core.Data) -> None:
+    candidates = mixed_candidates(8)
+    tuner = run_tuner(three_classes, candidates, algorithm="sh", training="restart", min_epochs=2, seed=9)
+    best = tuner.best()
+    assert best is not None
+    candidate, rung, network = best
+    alone, _ = _core.train(three_classes, candidates[candidate], 2 * 2**rung, seed=9, candidate=candidate)
+    assert same_bits(parameters(network), parameters(alone))
+
+
+def test_resumed_job_is_the_uninterrupted_one(three_classes: _core.Data) -> None:
+    """At a constant rate: rungs 0..k of 2, 4, ... epochs are one training of their sum."""
+    candidates = mixed_candidates(8)
+    for candidate in candidates:
+        candidate.learning_rate_schedule = "constant"
+    tuner = run_tuner(three_classes, candidates, algorithm="sh", training="resume", min_epochs=2, seed=9)
+    best = tuner.best()
+    assert best is not None
+    candidate, rung, network = best
+    epochs = 2 * (2 ** (rung + 1) - 1)
+    alone, _ = _core.train(three_classes, candidates[candidate], epochs, seed=9, candidate=candidate)
+    assert same_bits(parameters(network), parameters(alone))
+
+
+def test_best_is_the_highest_score_and_its_network_has_it() -> None:
+    x, y = table(260, 6, 3, 3)
+    tuner = run_tuner(core_data(x, y, 3, validation=60), mixed_candidates(12), threads=2)
+    best, jobs = tuner.best(), tuner.jobs()
+    assert best is not None
+    candidate, rung, network = best
+    row = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
+    assert jobs["score"][row] == jobs["score"].max()
+    hits = network.predict(np.ascontiguousarray(x[-60:])).argmax(axis=1) == y[-60:, 0]
+    assert jobs["score"][row][0] == pytest.approx(hits.mean(), abs=1e-12)
+
+
+def exploding(**changes: object) -> _core.Settings:
+    return settings(hidden=(20, 20), activations=("identity", "identity"), learning_rate=1e6, batch_size=8, **changes)
+
+
+@pytest.mark.parametrize("algorithm", ["ash", "sh", "random"])
+def test_f51_divergence_is_a_result_that_ranks_last(algorithm: str) -> None:
+    data = core_data(*table(200, 6, 1, 0), 0, validation=40)
+    candidates = [exploding() if i % 2 else settings(learning_rate=0.01 * (i + 1)) for i in range(8)]
+    tuner = run_tuner(data, candidates, algorithm=algorithm, metric="r2", min_epochs=3, threads=2)
+    jobs = tuner.jobs()
+    exploded = jobs["candidate"] % 2 == 1
+    assert exploded.sum() == 4, "each was tried once and never promoted"
+    assert jobs["diverged"][exploded].all() and not jobs["diverged"][~exploded].any()
+    assert np.isfinite(jobs["score"][~exploded]).all() and np.isfinite(jobs["loss"][~exploded]).all()
+    best = tuner.best()
+    assert best is not None and best[0] % 2 == 0
+    if algorithm != "random":
+        assert jobs["rung"].max() >= 1, "the others' cut-off is not poisoned"
+    kinds = [event[0] for event in tuner.events()]
+    assert kinds.count("diverged") == 4
+
+
+def test_f51_all_diverged_leaves_no_best() -> None:
+    data = core_data(*table(200, 6, 1, 0), 0, validation=40)
+    tuner = run_tuner(data, [exploding() for _ in range(6)], metric="r2", min_epochs=3)
+    assert tuner.best() is None
+    assert tuner.jobs()["diverged"].all() and len(tuner.jobs()["diverged"]) == 6
+    assert tuner.rungs[0]["diverged"] == 6
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_f51_train_stops_at_the_epoch_that_diverged(optimizer: str) -> None:
+    data = core_data(*table(200, 6, 1, 0), 0)
+    rate = {"learning_rate": 1e30} if optimizer.startswith("adam") else {}
+    chosen = settings(hidden=(20, 20), activations=("identity",) * 2, batch_size=8, optimizer=optimizer)
+    chosen.learning_rate = rate.get("learning_rate", 1e6)
+    _, losses = _core.train(data, chosen, 4)
+    finite = np.isfinite(losses)
+    assert not finite.all()
+    assert not finite[int(finite.argmin()) :].any(), "no loss is made up for epochs that were not trained"
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30, 1e150, 1e-150])
+def test_f52_features_of_any_size_train_alike(scale: float) -> None:
+    """The scaler works in double, so a factor on the features changes no more than roundings."""
+    x, y = table(120, 5, 3, 3)
+    chosen = settings(hidden=(9,), activations=("tanh",))
+    plain, losses = _core.train(core_data(x, y, 3), chosen, 5)
+    scaled, scaled_losses = _core.train(core_data(x * scale, y, 3), chosen, 5)
+    np.testing.assert_allclose(scaled_losses, losses, rtol=1e-4)
+    np.testing.assert_allclose(parameters(scaled), parameters(plain), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        scaled.predict(np.ascontiguousarray(x * scale)), plain.predict(np.ascontiguousarray(x)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("hidden", [(), (9,), (9, 9)])
+def test_f52_huge_unscaled_features_diverge(hidden: tuple[int, ...]) -> None:
+    x, y = table(120, 5, 1, 0)
+    data = core_data(x * 1e30, y, 0, validation=20, standardize=False)
+    candidates = [settings(hidden=hidden, activations=("relu",) * len(hidden)) for _ in range(4)]
+    tuner = run_tuner(data, candidates, metric="r2")
+    assert tuner.jobs()["diverged"].all() and tuner.best() is None
+
+
+def test_f55_depth_0_with_batches_of_one_row_learns() -> None:
+    x, y = table(120, 5, 1, 0)
+    _, losses = _core.train(core_data(x, y, 0), settings(learning_rate=0.01, batch_size=1), 10)
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_f56_constant_target(classes: int) -> None:
+    x, y = table(60, 5, 1, classes)
+    y[:] = 2.0
+    network, losses = _core.train(core_data(x, y, classes), settings(hidden=(4,), activations=("tanh",)), 40)
+    assert np.isfinite(losses).all() and np.isfinite(parameters(network)).all()
+    predictions = network.predict(x)
+    if classes:
+        assert (predictions.argmax(axis=1) == 2).all()
+    else:
+        np.testing.assert_allclose(predictions, 2.0, atol=0.5)
+
+
+def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
+    one_row = np.array([[1.0]])
+    assert np.isnan(_core.score("r2", one_row, np.array([[2.0]], dtype=np.float32), 0))
+    probabilities = np.array([[0.4, 0.6], [0.3, 0.7]], dtype=np.float32)
+    assert np.isnan(_core.score("auc", np.array([[1.0], [1.0]]), probabilities, 2))
+    x, y = table(60, 5, 1, 0)
+    tuner = run_tuner(core_data(x, y, 0, validation=1), [settings() for _ in range(4)], metric="r2")
+    jobs = tuner.jobs()
+    assert np.isnan(jobs["score"]).all()
+    assert np.isfinite(jobs["loss"]).all(), "the metric is undefined, the network is not"
+
+
+def test_f54_a_nan_is_seen_in_this_build() -> None:
+    """-ffast-math would fold the checks away."""
+    nan = np.array([np.nan], dtype=np.float32)
+    for name in _core.instruction_sets():
+        for function in ("exp", "log", "tanh", "sigmoid"):
+            assert np.isnan(_core.evaluate_elementary(function, nan, name)[0]), (function, name)
+    assert "fast-math" not in _core.build_info()["flags"]
+
+
+HOST_STATE = textwrap.dedent("""
+    import ctypes, ctypes.util, threading
+    import numpy as np
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+
+    def state():
+        tiny = np.array([1e-40], dtype=np.float32)
+        kept = (tiny * np.float32(1.0) != 0).all() and (np.array([1e-38], np.float32) * np.float32(1e-3) != 0).all()
+        environment = ctypes.create_string_buffer(64)
+        libm.fegetenv(environment)
+        control = int.from_bytes(environment.raw[28:32], "little") & 0xFFC0  # MXCSR: FTZ, rounding, masks, DAZ
+        return bool(kept), libm.fegetround(), control
+
+    def state_of_a_new_thread():
+        found = []
+        thread = threading.Thread(target=lambda: found.append(state()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    before = state(), state_of_a_new_thread()
+    assert before[0][0]
+    import ash
+    from ash import _core
+    assert (state(), state_of_a_new_thread()) == before, "import"
+    x = np.random.default_rng(0).normal(size=(200, 5)) * 1e-30
+    y = (x[:, :1] > 0).astype(float)
+    rows = np.arange(200)
+    tuner = _core.Tuner(_core.Data(x, y, 2, rows, rows), [_core.Settings() for _ in range(4)], threads=3)
+    tuner.start()
+    assert tuner.wait(60)
+    _core.train(_core.Data(x, y, 2, rows, rows, False), _core.Settings(), 3)
+    assert (state(), state_of_a_new_thread()) == before, "training"
+""")
+
+
+def test_f53_the_hosts_floating_point_is_left_alone() -> None:
+    """Rounding mode and denormals, before and after import and training, in this and in a new thread."""
+    subprocess.run([sys.executable, "-c", HOST_STATE], check=True, timeout=120)
+
+
+def test_f29_data_is_a_copy() -> None:
+    x, y = table(60, 5, 3, 3)
+    data = core_data(x, y, 3)
+    plain, _ = _core.train(data, settings(), 3)
+    x[:] = np.nan
+    y[:] = 0
+    again, _ = _core.train(data, settings(), 3)
+    assert same_bits(parameters(plain), parameters(again))

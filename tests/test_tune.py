@@ -1,0 +1,300 @@
+"""ash.tune from end to end on real data, and what it refuses."""
+
+import asyncio
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.model_selection import train_test_split
+
+import ash
+
+WINE = load_wine(return_X_y=True)
+
+
+def quick(X=WINE[0], y=WINE[1], space=None, **settings):
+    return ash.tune(X, y, space, **{"candidates": 8, "threads": 2, "progress": False, **settings})
+
+
+def test_digits_are_learned():
+    X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+    result = quick(X, y, candidates=32)
+    assert result.best_score > 0.95
+    assert result.model.score(X_test, y_test) > 0.94
+    assert result.ended == "finished" and not result.interrupted
+    assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
+
+
+def test_validation_score_is_that_of_the_returned_model():
+    X, y = load_breast_cancer(return_X_y=True)
+    validation = (X[400:], y[400:])
+    for metric in ("accuracy", "balanced_accuracy", "log_loss", "auc"):
+        result = quick(X[:400], y[:400], validation=validation, metric=metric)
+        assert result.metric == metric
+        assert result.model.score(*validation, metric) == pytest.approx(result.best_score, abs=1e-5)
+
+
+def test_regression_in_the_units_of_the_target():
+    X, y = load_diabetes(return_X_y=True)
+    for metric in ("r2", "rmse", "mae"):
+        result = quick(X[:350], y[:350], validation=(X[350:], y[350:]), metric=metric, candidates=16)
+        assert result.model.score(X[350:], y[350:], metric) == pytest.approx(result.best_score, rel=1e-4)
+        assert result.model.score(X[350:], y[350:]) > 0.25
+    prediction = result.model.predict(X)
+    assert prediction.shape == y.shape and prediction.dtype == np.float64
+    assert abs(prediction.mean() - y.mean()) < 20
+
+
+def test_several_targets():
+    X, y = load_diabetes(return_X_y=True)
+    both = np.column_stack([y, -3 * y])
+    model = quick(X, both, candidates=16).model
+    assert model.predict(X).shape == both.shape
+    assert model.n_outputs_ == 2
+    assert model.score(X, both) > 0.25
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["ant", "bee", "cat"]),
+        np.array(["ant", "bee", "cat"], dtype=object),
+        np.array([-7, 3, 10**6]),
+        np.array([-1.0, 1.0, 5.0]),
+    ],
+    ids=["str", "object", "int", "float"],
+)
+def test_predictions_are_the_users_labels(labels):
+    X, y = WINE
+    model = quick(X, labels[y], task="classification").model
+    assert list(model.classes_) == list(labels)
+    assert np.mean(model.predict(X) == labels[y]) > 0.9
+
+
+def test_boolean_labels():
+    X, y = load_breast_cancer(return_X_y=True)
+    model = quick(X, y.astype(bool)).model
+    assert model.predict(X).dtype == bool
+    assert model.predict_proba(X).shape == (len(X), 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "allowed"),
+    [
+        ("candidates", 0, "integers in 1"),
+        ("candidates", -1, "integers"),
+        ("candidates", None, "integers"),
+        ("candidates", True, "integers"),
+        ("eta", 1, "integers in 2"),
+        ("eta", 2.5, "integers"),
+        ("min_epochs", 0, "integers in 1"),
+        ("max_rungs", 0, "integers in 1"),
+        ("algorithm", "asha", "'ash', 'sh', 'random'"),
+        ("promotion", None, "'capped', 'paper'"),
+        ("training", "warm", "'resume', 'restart'"),
+        ("schedule", "reproducible", "'greedy'"),
+        ("schedule", "lazy", "'greedy'"),
+        ("threads", 0, "threads"),
+        ("threads", 1.5, "threads"),
+        ("metric", "accurracy", "accuracy"),
+        ("metric", "roc_auc", "auc"),
+        ("metric", "r2", "accuracy"),
+        ("task", "clustering", "'classification', 'regression'"),
+        ("time_limit", -1, "zero or more"),
+        ("time_limit", math.nan, "zero or more"),
+        ("time_limit", "10", "zero or more"),
+        ("seed", -1, "integers in 0"),
+        ("seed", 0.5, "integers in 0"),
+        ("seed", "0", "integers in 0"),
+        ("progress", "yes", "True, False or None"),
+        ("validation", 0, "validation"),
+        ("validation", 1.0, "validation"),
+        ("validation", (WINE[0],), r"\(X, y\)"),
+    ],
+)
+def test_refused_settings_name_argument_and_value(setting, value, allowed):
+    with pytest.raises(ash.SettingError, match=allowed) as refusal:
+        quick(**{setting: value})
+    assert setting in str(refusal.value)
+
+
+def test_settings_are_checked_before_the_data_is_read():
+    with pytest.raises(ash.SettingError, match="eta"):
+        quick(None, None, eta=2.5)
+
+
+def test_space_must_be_a_space():
+    with pytest.raises(ash.SettingError, match=r"ash\.Space"):
+        quick(space={"hidden": (3,)})
+
+
+def test_validation_table_must_fit():
+    X, y = WINE
+    with pytest.raises(ash.DataError, match="features"):
+        quick(validation=(X[:, :5], y))
+    with pytest.raises(ash.DataError, match="not trained: 7"):
+        quick(validation=(X, np.where(y == 1, 7, y)))
+    with pytest.raises(ash.DataError, match="one label for each row"):
+        quick(validation=(X, y[:-1]))
+
+
+def test_validation_table_is_not_trained_on():
+    X, X_other, y, y_other = train_test_split(*WINE, random_state=0)
+    result = quick(X, y, validation=(X_other + 1000, y_other))
+    assert result.model.core.input_mean == pytest.approx(X.mean(axis=0))
+
+
+def test_wished_metric_that_is_undefined_is_refused():
+    X, y = load_breast_cancer(return_X_y=True)
+    ones = np.flatnonzero(y == 1)[:20]
+    with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):
+        quick(X, y, validation=(X[ones], y[ones]), metric="auc")
+
+
+def test_default_metric_that_is_undefined_gives_way_with_a_warning():
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.warns(UserWarning, match="ranked by 'rmse'"):
+        result = quick(X, y, validation=1)
+    assert result.metric == "rmse" and result.best_score < 0
+
+
+def test_constant_target_of_a_regression():
+    X, _ = load_diabetes(return_X_y=True)
+    with pytest.warns(UserWarning, match="r2.* is undefined"):
+        model = quick(X, np.full(len(X), 2.5), task="regression").model
+    assert model.predict(X) == pytest.approx(np.full(len(X), 2.5), abs=1.0)
+
+
+def test_no_time_at_all():
+    with pytest.raises(ash.NothingFinished, match="before the first job ended"):
+        quick(time_limit=0)
+
+
+def test_time_limit_returns_what_has_finished():
+    result = quick(*load_digits(return_X_y=True), candidates=20_000, min_epochs=5, time_limit=1.0)
+    assert result.ended == "time_limit" and not result.interrupted
+    assert 0.9 < result.wall_seconds < 2.0
+    assert 0 < len(result.jobs) < 20_000
+    assert "time limit" in repr(result)
+
+
+def test_all_diverged_lists_the_causes():
+    space = ash.Space(learning_rate=ash.choice(1e29, 1e30), optimizer="sgd", hidden=(8,))
+    with pytest.raises(ash.AllDiverged, match="all 2 candidates") as refusal:
+        quick(space=space, candidates=2)
+    lines = str(refusal.value).splitlines()
+    assert lines[1].split() == ["candidate", "learning_rate", "optimizer", "epochs", "loss"]
+    assert sorted(line.split()[0] for line in lines[2:]) == ["0", "1"]
+
+
+def test_a_diverged_candidate_is_recorded_and_never_promoted():
+    space = ash.Space(
+        learning_rate=ash.choice(0.05, 1e30), optimizer="sgd", hidden=ash.choice((8,), (16,), (4,), (12,))
+    )
+    result = quick(space=space, candidates=8)
+    diverged = [row for row in result.candidates if row["diverged"]]
+    assert {row["params"]["learning_rate"] for row in diverged} == {1e30}
+    assert all(row["rungs"] == 1 and math.isnan(row["score"]) for row in diverged)
+    assert result.rungs[0]["diverged"] == len(diverged) == 4
+
+
+def test_one_thread_and_one_seed_give_one_answer():
+    runs = [quick(candidates=16, threads=1, seed=3) for _ in range(2)]
+    assert [job[:6] for job in runs[0].jobs] == [job[:6] for job in runs[1].jobs]
+    assert runs[0].model.predict_proba(WINE[0]).tolist() == runs[1].model.predict_proba(WINE[0]).tolist()
+    other = quick(candidates=16, threads=1, seed=4)
+    assert [job[:6] for job in other.jobs] != [job[:6] for job in runs[0].jobs]
+
+
+def test_a_drawn_seed_can_be_used_again():
+    first = quick(seed=None, threads=1)
+    again = quick(seed=first.seed, threads=1)
+    assert first.seed != quick(seed=None).seed
+    assert again.params == first.params and again.best_score == first.best_score
+
+
+def test_seeds_of_numpy_and_of_full_width():
+    assert quick(seed=np.int64(5)).seed == 5
+    assert quick(seed=2**64 - 1).seed == 2**64 - 1
+
+
+def test_a_space_smaller_than_the_wish():
+    space = ash.Space(learning_rate=ash.choice(0.01, 0.02, 0.03))
+    with pytest.warns(UserWarning, match="3 configurations"):
+        assert len(quick(space=space).params) == 3
+
+
+def test_candidate_zero_is_the_default_configuration():
+    space = ash.Space(learning_rate=ash.choice(0.01, 0.02, 0.03, default=0.02), hidden=ash.choice((8,), (4,)))
+    assert quick(space=space, candidates=4).params[0] == {"learning_rate": 0.02, "hidden": (8,)}
+
+
+@pytest.mark.parametrize("algorithm", ["ash", "sh", "random"])
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_every_algorithm_climbs_the_same_ladder(algorithm, training):
+    result = quick(algorithm=algorithm, training=training, candidates=9, eta=3)
+    assert [rung["epochs"] for rung in result.rungs] == [1, 3]
+    places = [9, 9] if algorithm == "random" else [9, 3]
+    assert [rung["finished"] for rung in result.rungs] == places
+    assert result.epochs == sum(rung["epochs"] * rung["finished"] for rung in result.rungs)
+
+
+def test_max_rungs():
+    assert len(quick(max_rungs=2).rungs) == 2
+
+
+@pytest.mark.parametrize("hidden", [(), (1,), (4, 4, 4)])
+@pytest.mark.parametrize("batch_size", [1, 1000, "full"])
+def test_extreme_shapes(hidden, batch_size):
+    space = ash.Space(hidden=hidden, batch_size=batch_size, learning_rate=ash.choice(0.003, 0.01))
+    assert 0 <= quick(space=space, candidates=2).best_score <= 1
+
+
+def test_input_is_left_as_it_was():
+    X, y = (part.copy() for part in WINE)
+    quick(X, y)
+    assert np.array_equal(X, WINE[0]) and np.array_equal(y, WINE[1])
+
+
+def test_outside_of_the_main_thread():
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(quick())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == 2 and all(result.ended == "finished" for result in results)
+
+
+def test_inside_an_event_loop():
+    async def run():
+        ticks = 0
+        task = asyncio.get_running_loop().run_in_executor(None, lambda: quick(candidates=64))
+        while not task.done():
+            await asyncio.sleep(0.001)
+            ticks += 1
+        return ticks, await task, quick(candidates=2)
+
+    ticks, result, direct = asyncio.run(run())
+    assert ticks > 0 and result.ended == "finished" and direct.ended == "finished"
+
+
+def test_global_state_is_left_as_it_was():
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    environment, threads = dict(os.environ), threading.active_count()
+    quick()
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert environment == dict(os.environ) and threads == threading.active_count()
+
+
+def test_import_is_light():
+    heavy = "('sklearn', 'rich', 'pandas', 'matplotlib', 'safetensors', 'pyarrow', 'scipy')"
+    code = f"import ash, sys; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,64 @@
+"""What show_versions tells, and what importing ash leaves alone."""
+
+import io
+import subprocess
+import sys
+
+from ash import _core
+from ash.versions import _installed, show_versions, versions
+
+CHANGES_NOTHING = """
+import logging, os, signal, sys, warnings
+import numpy
+def state():
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return (dict(os.environ), handlers, numpy.geterr(), list(logging.root.handlers), list(warnings.filters))
+before = state()
+import ash
+ash.show_versions()
+assert state() == before
+heavy = sorted(name for name in ("sklearn", "rich", "pandas", "matplotlib", "scipy") if name in sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_all_that_a_bug_report_needs() -> None:
+    lines = versions()
+    assert lines["ash"] == _core.build_info()["version"]
+    assert set(lines) >= {
+        "commit",
+        "compiler",
+        "flags",
+        "OpenMP",
+        "instruction set",
+        "CPUs allowed",
+        "threads",
+        "python",
+    }
+    assert set(lines) >= {"numpy", "scikit-learn", "rich", "platform"}
+    assert all(isinstance(value, str) and value for value in lines.values())
+    assert lines["instruction set"].startswith(_core.instruction_sets()[0])
+
+
+def test_the_cpus_come_with_the_limit_that_decided(monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert "(" in versions()["CPUs allowed"]
+    assert versions()["threads"].startswith("1 (")
+
+
+def test_printed_a_line_each(capsys) -> None:
+    file = io.StringIO()
+    show_versions(file)
+    assert len(file.getvalue().splitlines()) == len(versions())
+    assert capsys.readouterr().out == ""
+    show_versions()
+    assert capsys.readouterr().out == file.getvalue()
+
+
+def test_a_missing_package_is_said_to_be_missing() -> None:
+    assert _installed("no-such-package-as-this") == "not installed"
+
+
+def test_import_changes_no_global_state_and_is_light() -> None:
+    done = subprocess.run([sys.executable, "-c", CHANGES_NOTHING], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

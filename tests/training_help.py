@@ -1,0 +1,124 @@
+"""Shared by the tests of training: small tables, settings from keywords, the oracle from the core's own weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from reference_network import Array, Hyperparameters, Network, Trainer
+
+ACTIVATIONS = ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"]
+OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "adamw"]
+FMA_SETS = [name for name in _core.instruction_sets() if name != "baseline"]
+
+
+def settings(**changes: Any) -> _core.Settings:
+    """Core settings that differ from plain full-batch gradient descent by `changes`."""
+    values: dict[str, Any] = {
+        "hidden": [],
+        "activations": [],
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "learning_rate_schedule": "cycle",
+        "momentum": 0.9,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+        "l2": 0.0,
+        "weight_decay": 0.0,
+        "dropout": 0.0,
+        "label_smoothing": 0.0,
+        "batch_size": 0,
+        "initialization": "auto",
+    }
+    unknown = set(changes) - set(values)
+    if unknown:
+        raise ValueError(f"unknown settings {sorted(unknown)}")
+    result = _core.Settings()
+    for name, value in {**values, **changes}.items():
+        setattr(result, name, list(value) if isinstance(value, tuple) else value)
+    return result
+
+
+def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
+    """Normal features on different scales; a target that depends on them."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, features)) * random.uniform(0.5, 20, features) + random.uniform(-5, 5, features)
+    signal = np.tanh((x - x.mean(0)) / x.std(0) @ random.normal(size=(features, classes or outputs)))
+    if classes:
+        return x, signal.argmax(axis=1).astype(float)[:, None]
+    return x, 3 * signal + 0.1 * random.normal(size=signal.shape) + 7
+
+
+def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize: bool = True) -> _core.Data:
+    """Data whose last `validation` rows are for validation, or all rows for both where it is 0."""
+    numbers = np.arange(len(x), dtype=np.int64)
+    training, held = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers)
+    return _core.Data(
+        np.ascontiguousarray(x, dtype=np.float64),
+        np.ascontiguousarray(y, dtype=np.float64),
+        classes,
+        training.copy(),
+        held.copy(),
+        standardize,
+    )
+
+
+def standardized(values: Array) -> Array:
+    """Mean 0 and standard deviation 1 a column (constant columns: 0), rounded to the float32 that the core stores."""
+    scale = values.std(axis=0)
+    shifted = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    return shifted.astype(np.float32).astype(np.float64)
+
+
+def reference(
+    data: _core.Data, chosen: _core.Settings, x: Array, y: Array, classes: int, jobs: list[int]
+) -> tuple[Network, list[float]]:
+    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y standardized."""
+    initial, _ = _core.train(data, chosen, 0)
+    hyperparameters = Hyperparameters(
+        hidden=tuple(chosen.hidden),
+        activations=tuple(chosen.activations),
+        **{
+            name: getattr(chosen, name)
+            for name in Hyperparameters.__dataclass_fields__
+            if name not in ("hidden", "activations")
+        },
+    )
+    weights = [w.astype(np.float64) for w in initial.weights]
+    biases = [b.astype(np.float64) for b in initial.biases]
+    network = Network(weights, biases, hyperparameters, classes)
+    trainer = Trainer(network, hyperparameters)
+    losses = [loss for epochs in jobs for loss in trainer.job(x, y, epochs)]
+    return network, losses
+
+
+def parameters(network: _core.Network) -> NDArray[np.float32]:
+    """All weights and biases in one vector, for comparisons bit for bit."""
+    return np.concatenate([p.ravel() for p in (*network.weights, *network.biases)])
+
+
+def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:
+    """Equal shape, type and bytes; so NaN equals NaN, and 0.0 differs from -0.0."""
+    return left.shape == right.shape and left.dtype == right.dtype and left.tobytes() == right.tobytes()
+
+
+def run_tuner(data: _core.Data, candidates: list[_core.Settings], **arguments: Any) -> _core.Tuner:
+    """A tuner that has finished."""
+    tuner = _core.Tuner(data, candidates, **arguments)
+    tuner.start()
+    if not tuner.wait(120):
+        tuner.stop()
+        raise TimeoutError("the tuner did not finish within 120 s")
+    return tuner
+
+
+def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
+    """(candidate, rung) -> the bits of score, loss and training loss of each finished job."""
+    jobs = tuner.jobs()
+    columns = [np.asarray(jobs[name], dtype=np.float64) for name in ("score", "loss", "training_loss")]
+    keys = zip(jobs["candidate"].tolist(), jobs["rung"].tolist(), strict=True)
+    return {key: tuple(c[row].tobytes() for c in columns) for row, key in enumerate(keys)}
