@@ -2,9 +2,12 @@
 //
 //     ladder [FILE]      prints a table; keeps it as JSON in FILE
 //
-// A decision is a next() and its report(). 32 jobs are out at any time and end in the order they began; scores are a hash
-// of the candidate and the rung. Before any time is taken each run is checked: every rung must have finished exactly its
-// places. Promised: a million candidates in less than 2 s and 200 MB, less than 1 us a decision, and a flat curve.
+// A decision is a next() and its report(). 32 jobs are out at any time and end in the order they began; scores are a
+// hash of the candidate and the rung. Before any time is taken each run is checked: every rung must have finished
+// exactly its places. Promised: a million candidates in less than 2 s and 200 MB, less than 1 us a decision, and a flat
+// curve.
+#include "ash/ladder.hpp"
+
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -22,7 +25,6 @@
 #include <vector>
 
 #include "ash/build_info.hpp"
-#include "ash/ladder.hpp"
 
 namespace {
 
@@ -51,8 +53,8 @@ struct Row {
 
 // Uniform in [0, 1), the same on every machine (the finalizer of splitmix64).
 double hashed_score(const ash::Job& job) {
-    std::uint64_t x = (static_cast<std::uint64_t>(job.candidate) << 6) + static_cast<std::uint64_t>(job.rung) +
-                      0x9e3779b97f4a7c15ULL;
+    std::uint64_t x =
+        (static_cast<std::uint64_t>(job.candidate) << 6) + static_cast<std::uint64_t>(job.rung) + 0x9e3779b97f4a7c15ULL;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
     return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1.0p-53;

@@ -15,6 +15,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_types_are_strict() -> None:
 
 
 def test_the_stub_of_the_core_tells_the_truth() -> None:
-    run_module("mypy.stubtest", "ash._core", "--allowlist", str(ROOT / "tests" / "stubtest_allowed.txt"))
+    run_module("mypy.stubtest", "ash._core")
 
 
 def test_clang_format_would_change_nothing() -> None:
@@ -85,8 +86,8 @@ def test_clang_format_would_change_nothing() -> None:
     run(clang_format, "--dry-run", "-Werror", *map(str, sources("*.cpp", "*.hpp")))
 
 
-def project() -> dict[str, object]:
-    table: dict[str, object] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return table
 
 
@@ -109,21 +110,24 @@ def test_the_package_is_typed() -> None:
     assert (Path(ash.__file__).parent / "py.typed").is_file()
 
 
-@pytest.mark.parametrize("path", sources("*.py", "*.pyi", "*.cpp", "*.hpp"), ids=name)
-def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= MAXIMUM_LINES
+def test_files_are_short() -> None:
+    lengths = {name(path): len(path.read_text().splitlines()) for path in sources("*.py", "*.pyi", "*.cpp", "*.hpp")}
+    assert {path: lines for path, lines in lengths.items() if lines > MAXIMUM_LINES} == {}
 
 
-@pytest.mark.parametrize("path", sources("*.py"), ids=name)
-def test_python_functions_are_short(path: Path) -> None:
-    long = [
-        f"{node.name}: {node.end_lineno - node.lineno + 1}"
+def test_python_functions_are_short() -> None:
+    lengths = {
+        f"{name(path)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1 - docstring_lines(node)
+        for path in sources("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None
-        if node.end_lineno - node.lineno + 1 - len((ast.get_docstring(node) or "").splitlines())
-        > MAXIMUM_FUNCTION_LINES
-    ]
-    assert long == []
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {function: lines for function, lines in lengths.items() if lines > MAXIMUM_FUNCTION_LINES} == {}
+
+
+def docstring_lines(node: ast.FunctionDef) -> int:
+    """Return how long the docstring is, which says shapes and errors and so may be longer than the function."""
+    return len((ast.get_docstring(node) or "").splitlines())
 
 
 def test_no_flag_breaks_bits_or_portability() -> None:

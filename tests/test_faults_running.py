@@ -86,10 +86,10 @@ def test_sizes_at_the_edge(changes: dict[str, object]) -> None:
 
 def test_f56_constant_target_and_undefined_metric() -> None:
     with pytest.warns(UserWarning, match="undefined"):
-        result = quick(XR, np.full(60, 4.0))
-    np.testing.assert_allclose(result.model.predict(XR), 4.0, atol=0.5)
+        result = quick(XR, np.full(60, 4.5), min_epochs=50)
+    np.testing.assert_allclose(result.model.predict(XR), 4.5, atol=0.5)
     with pytest.raises(SettingError, match="r2"):
-        quick(XR, np.full(60, 4.0), metric="r2")
+        quick(XR, np.full(60, 4.5), metric="r2")
 
 
 def test_f78_in_other_threads_at_once() -> None:
@@ -119,9 +119,11 @@ REQUIRED = [
 def test_every_fault_has_a_test() -> None:
     """Each number that is due stands in the name or the id of a test, in Python or in C++ (F85: a worker throws)."""
     here = Path(__file__).parent
-    sources = [*here.glob("test_*.py"), *(here / "cpp").glob("*.cpp")]
-    named = re.compile(r"id=\"F(\d+)|\"F(\d+)-|def test_\w*?f(\d+)_|def test_f\d+_f(\d+)_|TEST_CASE\([^)]*?F(\d+)")
-    found = {
-        int(number) for file in sources for groups in named.findall(file.read_text()) for number in groups if number
-    }
+    lines = [
+        line
+        for file in (*here.glob("test_*.py"), *(here / "cpp").glob("*.cpp"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(r"def test_|TEST_CASE|ids?=|\"F\d", line)
+    ]
+    found = {int(number) for line in lines for number in re.findall(r"(?<![A-Za-z])[Ff](\d{2,3})(?!\d)", line)}
     assert [f"F{number:02}" for number in REQUIRED if number not in found] == []

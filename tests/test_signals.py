@@ -114,7 +114,7 @@ def test_a_second_ctrl_c_raises_at_once():
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
         module._wait(tuner, options)
-    assert tuner.stopped == 1
+    assert tuner.stopped > 0
 
 
 def test_a_failing_view_stops_the_threads(monkeypatch):

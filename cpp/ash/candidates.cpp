@@ -38,10 +38,8 @@ Result NetworkCandidates::train(const Job& job, int thread, const std::atomic<bo
     Workspace& scratch = workspace(thread);
     scratch.prepare(data_, settings);
     State& state = state_to_train(job.candidate);
-    const Training training{.epochs = job.epochs,
-                            .seed = seed_,
-                            .candidate = static_cast<std::uint32_t>(job.candidate),
-                            .stop = &stop};
+    const Training training{
+        .epochs = job.epochs, .seed = seed_, .candidate = static_cast<std::uint32_t>(job.candidate), .stop = &stop};
     const Outcome outcome = ash::train(data_, settings, training, kernels_, state, scratch);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
@@ -65,8 +63,8 @@ State& NetworkCandidates::state_to_train(std::int32_t candidate) {
     Slot& own = slot(candidate);
     if (!own.state) {
         const Settings& settings = candidates_[static_cast<std::size_t>(candidate)];
-        own.state = std::make_shared<State>(initial_state(data_.features(), data_.outputs(), settings, seed_,
-                                                          static_cast<std::uint32_t>(candidate)));
+        own.state = std::make_shared<State>(
+            initial_state(data_.features(), data_.outputs(), settings, seed_, static_cast<std::uint32_t>(candidate)));
     } else if (own.published) {
         own.state = std::make_shared<State>(*own.state);
     }

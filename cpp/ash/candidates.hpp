@@ -6,11 +6,13 @@
 //
 // Invariants:  (1) a state is written only by the job that its candidate runs, and a candidate runs one job at a time;
 //              (2) a published state is never written again: the next job of its candidate goes on with a copy;
-//              (3) resume: a job goes on from the state that the last one left; restart: each begins with the initial one,
-//                  and nothing is kept between jobs. The random stream depends on seed, candidate and epoch alone.
-// Threads:     a slot of a candidate belongs to the thread that runs its job, from the decision that starts the job to the
-//              one that reports it; both are taken in the critical section, which hands the slot from thread to thread.
-//              Scratch belongs to one thread, is made by it before its first job and never again. All else is const.
+//              (3) resume: a job goes on from the state that the last one left; restart: each begins with the
+//                  initial one, and nothing is kept between jobs. The random stream depends on seed, candidate and
+//                  epoch alone.
+// Threads:     the slot of a candidate belongs to the thread that runs its job, from the decision that starts the job
+//              to the one that reports it; both are taken in the critical section, which so hands the slot from
+//              thread to thread. Scratch belongs to one thread, which makes it before its first job and never again.
+//              All else is const.
 // Cost:        memory: a state for each candidate that may still go on; a training step allocates nothing.
 
 #pragma once
@@ -44,7 +46,7 @@ class Candidates {
 
     virtual std::int64_t count() const = 0;
 
-    // Trains and scores. REQUIRES: the calling thread is the only one with this number and the only one with this candidate.
+    // Trains and scores. REQUIRES: no other thread has this number, and none this candidate.
     virtual Result train(const Job& job, int thread, const std::atomic<bool>& stop) = 0;
 
     // The state that the last job left, for good. REQUIRES: the job has ended and was not settled.
@@ -58,8 +60,8 @@ enum class Continuation : std::uint8_t { resume, restart };
 
 class NetworkCandidates final : public Candidates {
   public:
-    // REQUIRES: data and kernels outlive this. Throws std::invalid_argument for settings out of range, for none, or for a
-    // metric of the other task.
+    // REQUIRES: data and kernels outlive this. Throws std::invalid_argument for settings out of range, for none, or for
+    // a metric of the other task.
     NetworkCandidates(const Data& data, std::vector<Settings> candidates, Continuation continuation, Metric metric,
                       std::uint64_t seed, const Kernels& kernels, int threads);
 
@@ -78,7 +80,6 @@ class NetworkCandidates final : public Candidates {
     State& state_to_train(std::int32_t candidate);
     Workspace& workspace(int thread);
 
-    // Const after construction.
     const Data& data_;
     const std::vector<Settings> candidates_;
     const Continuation continuation_;

@@ -4,9 +4,9 @@
 //     worker 1 --next--> job ... training ... --finish-->+--> Clock --report/next--> Ladder
 //     worker 2 --next--> nothing yet: waits              +
 //
-// A clock decides in which order the ladder hears of results and who is given which job. GreedyClock takes every decision
-// the moment a job really ends (the seed's way), so its outcome depends on timing. A clock that orders the reports by
-// itself may hold a result back; so after any finish() every waiting worker must ask again.
+// A clock decides in which order the ladder hears of results and who is given which job. GreedyClock takes every
+// decision the moment a job really ends (the seed's way), so its outcome depends on timing. A clock that orders the
+// reports by itself may hold a result back; so after any finish() every waiting worker must ask again.
 //
 // Invariants:  (1) a worker finishes the job that it was given before it asks for another;
 //              (2) finished() never turns false again.

@@ -18,8 +18,8 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-constexpr std::array<std::string_view, 7> kNames = {"accuracy", "log_loss", "balanced_accuracy", "auc",
-                                                    "r2",       "rmse",     "mae"};
+constexpr std::array<std::string_view, 7> kNames = {"accuracy", "log_loss", "balanced_accuracy", "auc", "r2",
+                                                    "rmse",     "mae"};
 
 std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};
@@ -74,7 +74,8 @@ double balanced_accuracy(const Predictions& predictions, std::span<const std::in
 }
 
 // Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
-// probability puts in the right order, by the sum of ranks (Mann and Whitney 1947). Twice the ranks, to stay in integers.
+// probability puts in the right order, by the sum of ranks (Mann and Whitney 1947). Twice the ranks, to stay in
+// integers.
 double auc_of_class(const Predictions& predictions, std::span<const std::int32_t> labels, std::int32_t positive,
                     std::vector<std::int64_t>& order) {
     const auto value = [&](std::int64_t r) { return predictions.values[r * predictions.stride + positive]; };
@@ -86,8 +87,9 @@ double auc_of_class(const Predictions& predictions, std::span<const std::int32_t
     std::int64_t ranks = 0;  // twice their sum, from 1, tied rows sharing the mean of theirs
     for (std::int64_t first = 0, end = 0; first < rows; first = end) {
         std::int64_t tied_positives = 0;
-        for (; end < rows && value(order[static_cast<std::size_t>(end)]) ==
-                                 value(order[static_cast<std::size_t>(first)]); ++end) {
+        for (;
+             end < rows && value(order[static_cast<std::size_t>(end)]) == value(order[static_cast<std::size_t>(first)]);
+             ++end) {
             tied_positives += labels[static_cast<std::size_t>(order[static_cast<std::size_t>(end)])] == positive;
         }
         positives += tied_positives;
@@ -131,8 +133,11 @@ double r2(const Predictions& predictions, const Targets& targets, MetricScratch&
     sum_rows(predictions, targets, total, [&](double y, double, std::size_t o) { return squared(y - mean[o]); });
     double sum = 0.0;
     for (std::size_t o = 0; o < outputs; ++o) {
-        if (total[o] > 0.0) sum += 1.0 - residual[o] / total[o];
-        else if (residual[o] == 0.0) sum += 1.0;
+        if (total[o] > 0.0) {
+            sum += 1.0 - residual[o] / total[o];
+        } else if (residual[o] == 0.0) {
+            sum += 1.0;
+        }
     }
     return sum / predictions.outputs;
 }

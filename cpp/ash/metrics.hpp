@@ -7,12 +7,13 @@
 //              the classes that occur. auc with two classes ranks the probability of class 1; with more it is the plain
 //              mean over classes of one against the rest. r2 is the plain mean over outputs; a constant output scores 1
 //              when it is met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means.
-// Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score depends
-//              on nothing but its arguments. auc counts a tie as half, by ranks, so the sort's way with ties is not seen.
-// Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all of them; a prediction that is not finite.
+// Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
+//              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
+//              does not matter.
+// Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all; a prediction that is not finite.
 // Threads:     none. A scratch belongs to one thread.
-// Cost:        O(rows * outputs), auc O(rows log rows * outputs). Nothing is allocated once the scratch has served as
-//              many rows and outputs.
+// Cost:        O(rows * outputs), auc O(rows log rows * outputs). Nothing is allocated once the scratch has served
+//              as many rows and outputs.
 
 #pragma once
 
@@ -42,7 +43,7 @@ struct Predictions {
 struct Targets {
     const float* values;
     std::int64_t stride;
-    std::span<const double> scale = {};  // [outputs]: what one unit of an output stands for; empty: 1. rmse and mae use it.
+    std::span<const double> scale = {};  // [outputs]: what a unit of each stands for, in rmse and mae; empty: 1
 };
 
 struct MetricScratch {
@@ -51,8 +52,9 @@ struct MetricScratch {
     std::vector<std::int64_t> order;   // [rows], auc
 };
 
-// log_loss: the mean of -log(probability of the label), as the trainer has computed it with its own logarithm; it is only
-// negated here. The other metrics do not read it. labels: [rows], each in 0..outputs-1. REQUIRES: classifies(metric).
+// log_loss: the mean of -log(probability of the label), as the trainer has computed it with its own logarithm; it is
+// only negated here. The other metrics do not read it. labels: [rows], each in 0..outputs-1.
+// REQUIRES: classifies(metric).
 double score(Metric metric, const Predictions& predictions, std::span<const std::int32_t> labels, double log_loss,
              MetricScratch& scratch);
 

@@ -1,18 +1,23 @@
 // parallel.hpp: the two OpenMP constructs of the core; no other file has a pragma of OpenMP.
 //
-// parallel(threads, body):        body(0) .. body(threads - 1), each once, on at most so many threads; one thread: here.
-// in_critical_section(body):      body() while no other thread of the process is in here.
+//     parallel(threads, body)     body(0) .. body(threads - 1), each once, on at most so many threads; 1 thread: here
+//     in_critical_section(body)   body(), while no other thread of the process is in here
 //
 // Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
 //          called so that the others can be told to stop, and the exception goes on outside.
 // Threads: the number is said at each region, never by omp_set_num_threads, which would change the host's own regions.
-//          Should OpenMP grant fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies, one after the other;
-//          so a body must not wait for another one to begin.
-// Cost:    a critical section that nobody else is in: some 20 ns. Its lock is one for the whole process.
+//          Should OpenMP grant fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies, one after the
+//          other; so a body must not wait for a later one to begin.
+//          libgomp keeps a pool of threads for every thread that has opened a region, and a fork leaves its child with
+//          a pool without threads, at which the child's next region hangs. So a region is opened by a thread of its
+//          own, with which the pool ends; the caller sleeps meanwhile.
+// Cost:    a region: the start of its threads, some 50 us. A critical section that nobody else is in: some 20 ns; its
+//          lock is one for the whole process.
 
 #pragma once
 
 #include <exception>
+#include <thread>
 #include <utility>
 
 namespace ash {
@@ -45,11 +50,14 @@ void parallel(int threads, Body&& body, OnFailure&& on_failure) {
             on_failure();
         }
     };
+    const auto region = [&guarded, threads] {
+#pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
+        for (int thread = 0; thread < threads; ++thread) guarded(thread);
+    };
     if (threads == 1) {
         guarded(0);
     } else {
-#pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
-        for (int thread = 0; thread < threads; ++thread) guarded(thread);
+        std::thread(region).join();
     }
     if (first) std::rethrow_exception(first);
 }

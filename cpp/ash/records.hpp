@@ -4,8 +4,8 @@
 //
 // Order:       events and jobs in order of decision. Best: higher score, then lower loss, then lower candidate, then
 //              lower rung; who diverged is never the best.
-// Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread that
-//              holds the critical section may take it, never the other way round.
+// Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
+//              that holds the critical section may take it, never the other way round.
 // Cost:        100 bytes a job; events are gone once they are taken.
 
 #pragma once
@@ -69,7 +69,7 @@ class Records {
     void finished(const JobRecord& record);
     void count(std::span<const Rung> rungs);
 
-    // Whether this job would be the best. Another thread may come between this and keep_best(), unless one lock spans both.
+    // Whether this job would be the best. REQUIRES: one lock of the caller spans this and keep_best().
     bool would_be_best(const JobRecord& record) const;
     void keep_best(const JobRecord& record, std::shared_ptr<const State> state);
 

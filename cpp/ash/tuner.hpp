@@ -7,20 +7,19 @@
 //       | stop() - - - -|- - - - - - - - > leave within a block of rows
 //       | wait() <------| ends when all have left
 //
-// One thread trains one job, and there are never more threads than were allowed. The launcher is a thread of its own, so
-// that the caller can look for signals, and so that libgomp's pool, which belongs to the thread that opens a region, ends
-// with the run: a process that forks later does not inherit a pool without threads.
+// One thread trains one job, and there are never more threads at work than were allowed. The launcher is a thread of
+// its own, asleep while they run, so that the caller can look for signals.
 //
-// Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not reported and
-//                  leaves no record;
-//              (2) a sleeper waits for changes_ to leave the value that it read in the critical section in which it found
-//                  nothing to do, and looks at stop_ in between; reports add to changes_ in the critical section and
-//                  stop() after it has set stop_; so no wake-up is lost;
+// Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not
+//                  reported and leaves no record;
+//              (2) a sleeper waits for changes_ to leave the value that it read in the critical section in which it
+//                  found nothing to do, and looks at stop_ in between; reports add to changes_ in the critical
+//                  section, and stop() adds after it has set stop_; so no wake-up is lost;
 //              (3) after the first exception, of any kind, all threads leave, and wait() throws it.
 // Members:     const after construction: threads_.
 //              - ladder_, clock_: critical section; touched by the OpenMP threads alone.
-//              - candidates_: bookkeeping (publish, settle) in the critical section; train() outside, by the thread that
-//                holds the job (candidates.hpp).
+//              - candidates_: bookkeeping (publish, settle) in the critical section; train() outside, by the thread
+//                that holds the job (candidates.hpp).
 //              - records_: its own mutex; written by the OpenMP threads in the critical section, read by the caller.
 //              - changes_: atomic; written in the critical section and by stop().
 //              - stop_: atomic, set once, never cleared; polled by the trainer.
@@ -28,7 +27,7 @@
 //              - failure_: written by the launcher before ended_, read by the caller after it.
 //              - launcher_, start_: caller alone; start_ is written before there is any thread.
 // Threads:     start(), wait() and the destructor belong to one caller; all others may be called from any thread.
-// Cost:        a decision: the ladder's O(log n), under 2 us with its records. A sleeper costs nothing.
+// Cost:        a decision: the ladder's O(log n); about 1 us with its records. A sleeper costs nothing.
 
 #pragma once
 

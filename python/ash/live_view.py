@@ -5,12 +5,14 @@ from typing import NoReturn, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ash.progress import Board, BoardView
 from ash.text_table import show, show_seconds
+
+BAR = 40
+"""Characters of the bar. rich's own shows the part to do by colour alone, and writes no end of line."""
 
 
 class _Console(Console):
@@ -67,6 +69,7 @@ def render(board: Board) -> RenderableType:
         cells = (number, rung.epochs, rung.running, rung.waiting, rung.promoted, best)
         table.add_row(*map(str, cells), style="" if rung.running or rung.finished else "dim")
     left = board.seconds_left
-    bar = ProgressBar(total=max(1, board.total_epochs), completed=min(board.done_epochs, board.total_epochs), width=40)
+    done = BAR * min(board.done_epochs, board.total_epochs) // board.total_epochs
+    bar = Text("#" * done + "." * (BAR - done), no_wrap=True, overflow="crop")
     ending = "" if left is None else f", about {show_seconds(left)} left"
     return Group(table, bar, Text(board.headline() + ending))

@@ -167,28 +167,31 @@ def _run(parts: Parts, candidates: Sequence[dict[str, Any]], options: Options) -
 
 def _wait(tuner: _core.Tuner, options: Options) -> Ending:
     """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
+    ladder = tuner.rungs
     started = time.monotonic()
-    ended = "finished"
-    with open_view(options, tuner.rungs) as view:
-        try:
+    if options.time_limit == 0:
+        tuner.stop()  # beforehand: not even a short job ends
+    tuner.start()  # before the view, so that they train while rich is imported
+    try:
+        with open_view(options, ladder) as view:
             ended = _watch(tuner, view, started, options.time_limit)
-        except KeyboardInterrupt:
-            ended = "interrupted"
-        finally:
             tuner.stop()
-        while not tuner.wait(WAKE_SECONDS):
-            continue
-        wall_seconds = time.monotonic() - started
-        view.update(tuner.events())
+            while not tuner.wait(WAKE_SECONDS):
+                continue
+            wall_seconds = time.monotonic() - started
+            view.update(tuner.events())
+    finally:
+        tuner.stop()  # whatever was raised: nobody trains on behind it
     return Ending(ended, wall_seconds)
 
 
 def _watch(tuner: _core.Tuner, view: View, started: float, time_limit: float | None) -> str:
     limit = float("inf") if time_limit is None else time_limit
-    if limit > 0:
-        tuner.start()
-    while (left := limit - (time.monotonic() - started)) > 0:
-        if tuner.wait(min(WAKE_SECONDS, left)):
-            return "finished"
-        view.update(tuner.events())
+    try:
+        while (left := limit - (time.monotonic() - started)) > 0:
+            if tuner.wait(min(WAKE_SECONDS, left)):
+                return "finished"
+            view.update(tuner.events())
+    except KeyboardInterrupt:
+        return "interrupted"
     return "time_limit"

@@ -159,6 +159,14 @@ TEST_CASE("scores 2, 1, 3 tell the promotion rules apart") {
     }
 }
 
+TEST_CASE("order: higher score, lower loss, lower candidate") {
+    CHECK(ash::better({2.0, 9.0, 9}, {1.0, 0.0, 0}));
+    CHECK(ash::better({1.0, 0.5, 9}, {1.0, 0.6, 0}));
+    CHECK(ash::better({1.0, 0.5, 3}, {1.0, 0.5, 4}));
+    CHECK_FALSE(ash::better({1.0, 0.5, 4}, {1.0, 0.5, 3}));
+    CHECK_FALSE(ash::better({1.0, 0.5, 4}, {1.0, 0.5, 4}));
+}
+
 TEST_CASE("a rung agrees with its sorted twin, whatever finishes and whenever one goes up") {
     std::mt19937 random(1);
     for (const std::int64_t eta : {2, 3, 7}) {
@@ -227,6 +235,17 @@ TEST_CASE("the barrier holds until the last of a rung has finished") {
     }
     for (const std::int32_t expected : {6, 5, 4, 3}) CHECK(ladder.next()->candidate == expected);
     CHECK_FALSE(ladder.next());
+}
+
+TEST_CASE("the barrier opens as well when fewer have survived than there are places") {
+    Ladder ladder(settings(16, 2, Algorithm::sh));
+    while (const std::optional<Job> job = ladder.next()) {
+        ladder.report(*job, job->candidate % 5 == 3 ? 1.0 : kNan, 0.0);
+    }
+    std::vector<std::int64_t> finished;
+    for (const Rung& rung : ladder.rungs()) finished.push_back(rung.finished());
+    CHECK(finished == std::vector<std::int64_t>{16, 3, 3, 2});
+    CHECK(ladder.finished());
 }
 
 TEST_CASE("a job that does not run cannot be reported, and nothing changes") {

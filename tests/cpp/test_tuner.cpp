@@ -1,5 +1,5 @@
-// The threads of the tuner: every job once and alone, no lost wake-up, stops and failures; first with candidates that only
-// pretend to train, then with networks.
+// The threads of the tuner: every job once and alone, no lost wake-up, stops and failures; first with candidates that
+// only pretend to train, then with networks.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include <map>
@@ -21,7 +22,6 @@
 #include <vector>
 
 #include "ash/candidates.hpp"
-#include "ash/parallel.hpp"
 #include "ash/tuner.hpp"
 
 namespace {
@@ -102,45 +102,6 @@ void check_records(const Tuner& tuner, int threads) {
 
 }  // namespace
 
-TEST_CASE("parallel runs every body once, whatever the number of threads") {
-    for (const int threads : {1, 2, 3, 7}) {
-        std::vector<std::atomic<int>> runs(static_cast<std::size_t>(threads));
-        ash::parallel(threads, [&](int thread) { ++runs[static_cast<std::size_t>(thread)]; });
-        for (const std::atomic<int>& each : runs) CHECK(each == 1);
-    }
-}
-
-TEST_CASE("parallel throws the first exception of any kind, outside, and tells the others") {
-    for (const int threads : {1, 2, 7}) {
-        std::atomic<bool> told{false};
-        const auto first_throws = [&](auto thrown) {
-            told = false;
-            ash::parallel(
-                threads,
-                [&](int thread) {
-                    if (thread == 0) throw thrown;
-                    while (!told) std::this_thread::yield();
-                },
-                [&] { told = true; });
-        };
-        CHECK_THROWS_AS(first_throws(std::bad_alloc()), std::bad_alloc);
-        CHECK_THROWS_WITH_AS(first_throws(std::runtime_error("broken")), "broken", std::runtime_error);
-        CHECK_THROWS_AS(first_throws(7), int);
-        CHECK(told);
-    }
-}
-
-TEST_CASE("the critical section lets one in at a time, and exceptions out") {
-    int count = 0;
-    ash::parallel(4, [&](int) {
-        for (int i = 0; i < 10'000; ++i) ash::in_critical_section([&] { ++count; });
-    });
-    CHECK(count == 40'000);
-    CHECK_THROWS_AS(ash::in_critical_section([] { throw std::bad_alloc(); }), std::bad_alloc);
-    ash::in_critical_section([&] { ++count; });
-    CHECK(count == 40'001);
-}
-
 TEST_CASE("every job runs once, and the epochs are those of successive halving") {
     for (const int threads : {1, 2, 3, 7}) {
         const auto tuner = pretend(128, threads, by_number);
@@ -149,8 +110,8 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
         check_records(*tuner, threads);
         const std::vector<ash::JobRecord> jobs = tuner->jobs();
         CHECK(jobs.size() == 254);
-        const std::int64_t epochs = std::accumulate(
-            jobs.begin(), jobs.end(), std::int64_t{0}, [](auto sum, const auto& each) { return sum + each.job.epochs; });
+        const std::int64_t epochs = std::accumulate(jobs.begin(), jobs.end(), std::int64_t{0},
+                                                    [](auto sum, const auto& each) { return sum + each.job.epochs; });
         CHECK(epochs == 896);
         for (const ash::RungCounts& rung : tuner->rungs()) {
             CHECK(rung.finished == rung.places);
@@ -183,9 +144,8 @@ TEST_CASE("on one thread the decisions are the ladder's") {
 }
 
 TEST_CASE("events tell the whole story in order, and are told once") {
-    const auto tuner = pretend(16, 3, [](const Job& job, const auto&) {
-        return scored(job.candidate == 3 ? kNan : job.candidate);
-    });
+    const auto tuner =
+        pretend(16, 3, [](const Job& job, const auto&) { return scored(job.candidate == 3 ? kNan : job.candidate); });
     tuner->start();
     REQUIRE(tuner->wait(kLong));
     const std::vector<ash::Event> events = tuner->take_events();
@@ -231,9 +191,11 @@ TEST_CASE("no wake-up is lost") {
 }
 
 TEST_CASE("stop ends jobs and sleepers alike, within half a second, and keeps what is finished") {
-    const auto tuner = pretend(8, 4, [](const Job& job, const std::atomic<bool>& stop) {
-        return job.candidate < 5 ? by_number(job, stop) : endless(job, stop);
-    }, {.max_rungs = 1});
+    const auto tuner = pretend(8, 4,
+                               [](const Job& job, const std::atomic<bool>& stop) {
+                                   return job.candidate < 5 ? by_number(job, stop) : endless(job, stop);
+                               },
+                               {.max_rungs = 1});
     tuner->start();
     while (tuner->jobs().size() < 5) std::this_thread::sleep_for(1ms);
     CHECK_FALSE(tuner->wait(0.02));
@@ -243,6 +205,15 @@ TEST_CASE("stop ends jobs and sleepers alike, within half a second, and keeps wh
     CHECK(seconds_since(start) < 0.5);
     CHECK(tuner->jobs().size() == 5);
     CHECK(tuner->best()->candidate == 4);
+}
+
+TEST_CASE("a thread with nothing to do burns no core") {
+    const auto tuner = pretend(2, 8, endless);
+    tuner->start();
+    CHECK_FALSE(tuner->wait(0.05));  // the six others have come to rest
+    const std::clock_t start = std::clock();
+    CHECK_FALSE(tuner->wait(0.3));
+    CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.1);
 }
 
 TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
@@ -287,9 +258,8 @@ TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; neve
     const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
                                          {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},
                                          {.score = kNan, .loss = 0.0}, {.score = 9.0, .loss = kNan}};
-    const auto tuner = pretend(6, 1, [&](const Job& job, const auto&) {
-        return results[static_cast<std::size_t>(job.candidate)];
-    });
+    const auto tuner =
+        pretend(6, 1, [&](const Job& job, const auto&) { return results[static_cast<std::size_t>(job.candidate)]; });
     tuner->start();
     REQUIRE(tuner->wait(kLong));
     const auto best = tuner->best();

@@ -7,6 +7,8 @@
 #include <initializer_list>
 #include <numeric>
 #include <set>
+#include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "ash/kernels/kernels.hpp"
@@ -64,7 +66,10 @@ std::uint64_t train(const ash::Data& data, const ash::Settings& settings, const 
     ash::Workspace workspace(data, {&settings, 1});
     workspace.prepare(data, settings);
     ash::State state = ash::initial_state(data.features(), data.outputs(), settings, 5, 1);
-    ash::train(data, settings, {.epochs = kEpochs, .seed = 5, .candidate = 1}, kernels, state, workspace);
+    const ash::Training training{.epochs = kEpochs, .seed = 5, .candidate = 1};
+    if (ash::train(data, settings, training, kernels, state, workspace).diverged) {
+        throw std::runtime_error("a training diverged: its digest would say nothing");
+    }
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(state.weights.size()); ++i) {
         digest = fold(digest, std::bit_cast<std::uint32_t>(state.weights.data()[i]));
     }

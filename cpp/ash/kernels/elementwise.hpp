@@ -54,14 +54,24 @@ struct Silu {
     }
 };
 
+template <bool kValue>
+struct Known {
+    static constexpr bool value = kValue;
+};
+
 template <typename Function>
 void activate_with(float* y, float* slope, ash::Block block) noexcept {
-    for (int64_t row = 0; row < block.rows; ++row) {
-        for (int64_t i = row * block.stride; i < row * block.stride + block.columns; i += kLanes) {
+    const auto each = [&](auto with_slope) {
+        for_vectors(block.rows, block.columns, block.stride, [&](int64_t i) {
             const Point point = Function::at(load(y + i));
             store(y + i, point.value);
-            if (slope != nullptr) store(slope + i, point.slope);
-        }
+            if constexpr (with_slope.value) store(slope + i, point.slope);
+        });
+    };
+    if (slope != nullptr) {
+        each(Known<true>{});
+    } else {
+        each(Known<false>{});
     }
 }
 
@@ -85,17 +95,15 @@ ASH_INLINE Words mix(Words x) {
 
 void drop(float* y, float* slope, ash::Block block, ash::Dropout dropout) noexcept {
     const Words lanes = reinterpret_cast<const Words&>(static_cast<const Integers&>(lane_numbers()));
-    for (int64_t row = 0; row < block.rows; ++row) {
-        for (int64_t i = row * block.stride; i < row * block.stride + block.columns; i += kLanes) {
-            const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
-            // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
-            Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
-            const Integers kept = reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
-            const Floats mask = from_bits(kept & bits(broadcast(dropout.scale)));
-            store(y + i, load(y + i) * mask);
-            store(slope + i, load(slope + i) * mask);
-        }
-    }
+    for_vectors(block.rows, block.columns, block.stride, [&](int64_t i) {
+        const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
+        // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
+        Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
+        const Integers kept = reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
+        const Floats mask = from_bits(kept & bits(broadcast(dropout.scale)));
+        store(y + i, load(y + i) * mask);
+        store(slope + i, load(slope + i) * mask);
+    });
 }
 
 using Four = float __attribute__((vector_size(16), may_alias));

@@ -28,11 +28,10 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[2 * kLanes] = {};
 
-// C[row .. row+R)[column .. column+V vectors).
+// `count` tiles of R rows one below the other, from `row` on: C[row .. row + count R)[column .. column + V vectors).
 template <int R, int V>
-__attribute__((noinline)) void tile(const ash::Product& p, int64_t row, int64_t column) noexcept {
+__attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, int64_t column, int64_t count) noexcept {
     const float* a = p.a + row * p.a_row;
-    const float* b = p.b + column;
     float* c = p.c + row * p.c_stride + column;
     const int64_t a_row = p.a_row;
     const int64_t a_column = p.a_column;
@@ -40,33 +39,41 @@ __attribute__((noinline)) void tile(const ash::Product& p, int64_t row, int64_t 
     const int64_t c_stride = p.c_stride;
     // Where the sums start: every row at the bias, or at nothing, or at what C holds. No branch between the loads.
     const bool goes_on = p.start == ash::Start::accumulate;
+    const bool scales = p.start == ash::Start::scale;
     const float* first = goes_on ? c : p.bias != nullptr ? p.bias + column : kNothing;
     const int64_t first_stride = goes_on ? c_stride : 0;
-    Floats sum[R][V];
-    for (int r = 0; r < R; ++r) {
-        for (int v = 0; v < V; ++v) sum[r][v] = load(first + r * first_stride + v * kLanes);
-    }
-    for (int64_t k = p.terms; k > 0; --k) {
-        Floats factors[V];
-        for (int v = 0; v < V; ++v) factors[v] = load(b + v * kLanes);
+    for (; count > 0; --count) {
+        Floats sum[R][V];
         for (int r = 0; r < R; ++r) {
-            const Floats factor = broadcast(a[r * a_row]);
-            for (int v = 0; v < V; ++v) sum[r][v] = fma(factor, factors[v], sum[r][v]);
+            for (int v = 0; v < V; ++v) sum[r][v] = load(first + r * first_stride + v * kLanes);
         }
-        a += a_column;
-        b += b_stride;
-    }
-    if (p.start == ash::Start::scale) {
+        const float* b = p.b + column;
+        const float* factor_at = a;
+        for (int64_t k = p.terms; k > 0; --k) {
+            Floats factors[V];
+            for (int v = 0; v < V; ++v) factors[v] = load(b + v * kLanes);
+            for (int r = 0; r < R; ++r) {
+                const Floats factor = broadcast(factor_at[r * a_row]);
+                for (int v = 0; v < V; ++v) sum[r][v] = fma(factor, factors[v], sum[r][v]);
+            }
+            factor_at += a_column;
+            b += b_stride;
+        }
+        if (scales) {
+            for (int r = 0; r < R; ++r) {
+                for (int v = 0; v < V; ++v) sum[r][v] = load(c + r * c_stride + v * kLanes) * sum[r][v];
+            }
+        }
         for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V; ++v) sum[r][v] = load(c + r * c_stride + v * kLanes) * sum[r][v];
+            for (int v = 0; v < V; ++v) store(c + r * c_stride + v * kLanes, sum[r][v]);
         }
-    }
-    for (int r = 0; r < R; ++r) {
-        for (int v = 0; v < V; ++v) store(c + r * c_stride + v * kLanes, sum[r][v]);
+        a += R * a_row;
+        c += R * c_stride;
+        first += R * first_stride;
     }
 }
 
-using Tile = void (*)(const ash::Product&, int64_t, int64_t) noexcept;
+using Tile = void (*)(const ash::Product&, int64_t, int64_t, int64_t) noexcept;
 
 struct Tiles {
     Tile of[kTileRows + 1];  // by the number of rows; none for 0
@@ -75,10 +82,10 @@ struct Tiles {
 template <int V>
 constexpr Tiles tiles() {
 #if defined(__AVX512F__)
-    return {{nullptr, tile<1, V>, tile<2, V>, tile<3, V>, tile<4, V>, tile<5, V>, tile<6, V>, tile<7, V>, tile<8, V>,
-             tile<9, V>, tile<10, V>, tile<11, V>, tile<12, V>}};
+    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>, tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>,
+             tiles_below<9, V>, tiles_below<10, V>, tiles_below<11, V>, tiles_below<12, V>}};
 #else
-    return {{nullptr, tile<1, V>, tile<2, V>, tile<3, V>, tile<4, V>, tile<5, V>, tile<6, V>}};
+    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>, tiles_below<6, V>}};
 #endif
 }
 
@@ -90,12 +97,8 @@ void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
     const int64_t count = (p.rows + kTileRows - 1) / kTileRows;
     const int64_t height = p.rows / count;
     const int64_t higher = p.rows % count;  // so many tiles have one row more
-    int64_t row = 0;
-    for (int64_t i = 0; i < count; ++i) {
-        const int64_t rows = height + (i < higher ? 1 : 0);
-        tiles.of[rows](p, row, column);
-        row += rows;
-    }
+    if (higher > 0) tiles.of[height + 1](p, 0, column, higher);
+    tiles.of[height](p, higher * (height + 1), column, count - higher);
 }
 
 void product(const ash::Product& product) noexcept {

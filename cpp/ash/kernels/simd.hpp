@@ -97,4 +97,18 @@ ASH_INLINE Integers lane_numbers() {
     return numbers;
 }
 
+// Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. Rows without
+// unused vectors at their end are gone through as one.
+template <typename Function>
+ASH_INLINE void for_vectors(int64_t rows, int64_t columns, int64_t stride, Function function) {
+    int64_t width = (columns + kLanes - 1) / kLanes * kLanes;
+    if (width == stride) {
+        width *= rows;
+        rows = 1;
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t i = row * stride; i < row * stride + width; i += kLanes) function(i);
+    }
+}
+
 }  // namespace

@@ -19,16 +19,8 @@ ASH_INLINE Floats step(const ash::Update& u, Floats weights, Floats direction) {
     return fma(broadcast(-u.learning_rate), direction, weights * u.decay);
 }
 
-// Calls function(index of the first lane) for every vector of the block.
-template <typename Function>
-ASH_INLINE void for_vectors(ash::Block block, Function function) {
-    for (int64_t row = 0; row < block.rows; ++row) {
-        for (int64_t i = row * block.stride; i < row * block.stride + block.columns; i += kLanes) function(i);
-    }
-}
-
 void update_sgd(const ash::Update& u, const ash::Parameters& p) noexcept {
-    for_vectors(p.block, [&](int64_t i) {
+    for_vectors(p.block.rows, p.block.columns, p.block.stride, [&](int64_t i) {
         const Floats w = load(p.weights + i);
         store(p.weights + i, step(u, w, regularized(u, load(p.gradient + i), w)));
     });
@@ -36,7 +28,7 @@ void update_sgd(const ash::Update& u, const ash::Parameters& p) noexcept {
 
 template <bool kNesterov>
 void update_momentum(const ash::Update& u, const ash::Parameters& p) noexcept {
-    for_vectors(p.block, [&](int64_t i) {
+    for_vectors(p.block.rows, p.block.columns, p.block.stride, [&](int64_t i) {
         const Floats w = load(p.weights + i);
         const Floats g = regularized(u, load(p.gradient + i), w);
         const Floats velocity = fma(broadcast(u.momentum), load(p.first_moment + i), g);
@@ -46,7 +38,7 @@ void update_momentum(const ash::Update& u, const ash::Parameters& p) noexcept {
 }
 
 void update_adam(const ash::Update& u, const ash::Parameters& p) noexcept {
-    for_vectors(p.block, [&](int64_t i) {
+    for_vectors(p.block.rows, p.block.columns, p.block.stride, [&](int64_t i) {
         const Floats w = load(p.weights + i);
         const Floats g = regularized(u, load(p.gradient + i), w);
         const Floats m = fma(broadcast(u.beta1), load(p.first_moment + i), (1.0F - u.beta1) * g);

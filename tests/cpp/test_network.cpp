@@ -1,0 +1,125 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "ash/network.hpp"
+#include "ash/random.hpp"
+
+using namespace ash;
+
+namespace {
+
+const std::vector<double> kX{1, 5, 7, 2, 5, -3, 3, 5, 0, 4, 5, 9, 5, 5, 2, 6, 5, 1};  // [6][3], the middle column constant
+const std::vector<std::int64_t> kTraining{0, 1, 2, 3};
+const std::vector<std::int64_t> kValidation{4, 5};
+
+Data regression(const std::vector<double>& y) {
+    return {{kX.data(), y.data(), 6, 3, 1, 0}, kTraining, kValidation, true};
+}
+
+LayerWeights layer(int inputs, int outputs, float value) {
+    return {inputs, outputs, std::vector<float>(static_cast<std::size_t>(inputs * outputs), value),
+            std::vector<float>(static_cast<std::size_t>(outputs), value)};
+}
+
+const Scaling kThree{{0, 0, 0}, {1, 1, 1}};
+const Scaling kOne{{0}, {1}};
+
+}  // namespace
+
+TEST_CASE("rows are standardized by the training rows alone") {
+    const Data data = regression({1, 2, 3, 4, 100, -100});
+    CHECK(data.inputs().mean[0] == 2.5);
+    CHECK(data.inputs().scale[0] == doctest::Approx(std::sqrt(1.25)));
+    CHECK(data.targets().mean[0] == 2.5);
+    REQUIRE(data.constant_features().size() == 1);
+    CHECK(data.constant_features()[0] == 1);
+    CHECK(data.inputs().scale[1] == 1.0);
+    for (int row = 0; row < 4; ++row) CHECK(data.training().x.data()[row * data.training().stride + 1] == 0.0F);
+    CHECK(data.validation().x.data()[0] == doctest::Approx(2.5 / std::sqrt(1.25)));
+}
+
+TEST_CASE("data refuse what does not fit") {
+    const std::vector<double> y{0, 1, 2, 1, 0, 1};
+    const std::vector<std::int64_t> none;
+    const std::vector<std::int64_t> beyond{6};
+    const Table table{kX.data(), y.data(), 6, 3, 1, 3};
+    const Table two{kX.data(), y.data(), 6, 3, 1, 2};
+    CHECK_THROWS_AS(Data(table, none, kValidation, true), std::invalid_argument);
+    CHECK_THROWS_AS(Data(table, kTraining, beyond, true), std::invalid_argument);
+    CHECK_THROWS_AS(Data(two, kTraining, kValidation, true), std::invalid_argument);  // class 2 of 0, 1
+    CHECK_NOTHROW(Data(table, kTraining, kValidation, true));
+}
+
+TEST_CASE("wide rows do not fall into the same sets of the cache") {
+    CHECK(padded(1) == 16);
+    CHECK(padded(16) == 16);
+    CHECK(padded(64) == 64);
+    CHECK(padded(128) == 144);
+    CHECK(padded(250) == 272);
+    CHECK(padded(std::numeric_limits<std::int32_t>::max()) > std::numeric_limits<std::int32_t>::max());
+}
+
+TEST_CASE("a linear network predicts what its weights say, in the units of y") {
+    const std::vector<LayerWeights> layers{{3, 1, {2.0F, 0.0F, -1.0F}, {0.5F}}};
+    const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}}, {{10}, {3}});
+    std::vector<float> results(6);
+    network.predict(kX.data(), 6, 2, kernels(""), results.data());
+    for (std::size_t row = 0; row < 6; ++row) {
+        const double z = 2.0 * (kX[row * 3] - 1.0) / 2.0 - kX[row * 3 + 2] + 0.5;
+        CHECK(results[row] == doctest::Approx(z * 3.0 + 10.0));
+    }
+}
+
+TEST_CASE("predictions do not depend on the number of threads") {
+    std::vector<double> x;
+    for (std::uint32_t i = 0; i < 3 * 1000; ++i) x.push_back(unit_float(philox({i, 0, 0, 0}, 1)[0]));
+    const std::vector<LayerWeights> layers{layer(3, 20, 0.1F), layer(20, 4, -0.3F)};
+    const Network network(layers, {Activation::gelu}, 4, kThree, {{0, 0, 0, 0}, {1, 1, 1, 1}});
+    std::vector<float> alone(4000);
+    network.predict(x.data(), 1000, 1, kernels(""), alone.data());
+    for (const int threads : {2, 3, 7, 64}) {
+        std::vector<float> together(4000);
+        network.predict(x.data(), 1000, threads, kernels(""), together.data());
+        CHECK(together == alone);
+    }
+    for (std::size_t row = 0; row < 1000; ++row) {
+        CHECK(alone[4 * row] + alone[4 * row + 1] + alone[4 * row + 2] + alone[4 * row + 3] == doctest::Approx(1.0));
+    }
+}
+
+TEST_CASE("no rows, no results") {
+    const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
+    Network(layers, {}, 0, kThree, kOne).predict(nullptr, 0, 4, kernels(""), nullptr);
+}
+
+TEST_CASE("layers come back as they went in") {
+    const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
+    const Network network(layers, {Activation::relu}, 0, kThree, kOne);
+    for (std::size_t l = 0; l < 2; ++l) {
+        CHECK(network.layer(l).weights == layers[l].weights);
+        CHECK(network.layer(l).biases == layers[l].biases);
+    }
+}
+
+TEST_CASE("a network refuses what does not fit together") {
+    const std::vector<LayerWeights> good{layer(3, 2, 1.0F), layer(2, 1, 1.0F)};
+    const std::vector<LayerWeights> broken{layer(3, 2, 1.0F), layer(3, 1, 1.0F)};
+    std::vector<LayerWeights> infinite = good;
+    infinite[1].weights[0] = std::numeric_limits<float>::infinity();
+    std::vector<LayerWeights> short_weights = good;
+    short_weights[0].weights.pop_back();
+    const std::vector<Activation> one{Activation::relu};
+    CHECK_NOTHROW(Network(good, one, 0, kThree, kOne));
+    CHECK_THROWS_AS(Network({}, {}, 0, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(broken, one, 0, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(infinite, one, 0, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(short_weights, one, 0, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, {}, 0, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 3, kThree, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kOne, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {0}}), std::invalid_argument);
+}

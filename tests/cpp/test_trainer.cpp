@@ -1,0 +1,211 @@
+// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, no allocation in an epoch,
+// and an end when it is told. What it computes is checked against an independent network in tests/test_training.py.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "allocations.hpp"
+#include "ash/learning_rate.hpp"
+#include "ash/random.hpp"
+#include "ash/trainer.hpp"
+
+using namespace ash;
+
+namespace {
+
+// Two rings of points (classification) or their radius (regression), learnable in a few epochs.
+Data make_data(int rows, int features, int classes, int targets = 1) {
+    const int columns = classes > 0 ? 1 : targets;
+    std::vector<double> x(static_cast<std::size_t>(rows * features));
+    std::vector<double> y(static_cast<std::size_t>(rows * columns));
+    std::vector<std::int64_t> training;
+    std::vector<std::int64_t> validation;
+    for (int row = 0; row < rows; ++row) {
+        double sum = 0.0;
+        for (int f = 0; f < features; ++f) {
+            const Words words = philox({static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(f), 0, 0}, 3);
+            const double value = 2.0 * unit_float(words[0]) - 1.0;
+            x[static_cast<std::size_t>(row * features + f)] = value;
+            sum += value * value;
+        }
+        for (int c = 0; c < columns; ++c) {
+            y[static_cast<std::size_t>(row * columns + c)] = classes > 0 ? static_cast<int>(sum * 2.0) % classes : sum * (c + 1);
+        }
+        (row % 5 == 0 ? validation : training).push_back(row);
+    }
+    return {{x.data(), y.data(), rows, features, columns, classes}, training, validation, true};
+}
+
+Settings settings_of(Optimizer optimizer, std::int64_t batch_size) {
+    Settings settings;
+    settings.hidden = {24, 7};
+    settings.activations = {Activation::silu, Activation::tanh};
+    settings.optimizer = optimizer;
+    settings.learning_rate = optimizer >= Optimizer::adam ? 0.01 : 0.05;
+    settings.dropout = 0.1;
+    settings.l2 = 1e-4;
+    settings.batch_size = batch_size;
+    return settings;
+}
+
+struct Trained {
+    State state;
+    Outcome outcome;
+    Evaluation evaluation;
+};
+
+Trained run(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs, const Kernels& kernels) {
+    Trained trained{initial_state(data.features(), data.outputs(), settings, 5, 2), {}, {}};
+    Workspace workspace(data, {&settings, 1});
+    for (const std::int64_t epochs : jobs) {
+        trained.outcome = train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);
+    }
+    const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
+    trained.evaluation = evaluate(data, trained.state, metric, kernels, nullptr, workspace);
+    return trained;
+}
+
+bool equal(const AlignedFloats& a, const AlignedFloats& b) {
+    return a.size() == b.size() && std::equal(a.data(), a.data() + a.size(), b.data());
+}
+
+}  // namespace
+
+TEST_CASE("the same bits on every instruction set with fma") {
+    const Data data = make_data(300, 9, 4);
+    for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam}) {
+        for (const std::int64_t batch : {0, 1, 33, 5000}) {
+            const Settings settings = settings_of(optimizer, batch);
+            const Kernels* first = nullptr;
+            for (const Kernels* kernels : available_kernels()) {
+                if (!kernels->fma) continue;
+                if (first == nullptr) first = kernels;
+                const Trained a = run(data, settings, {2, 4}, *first);
+                const Trained b = run(data, settings, {2, 4}, *kernels);
+                CHECK(equal(a.state.weights, b.state.weights));
+                CHECK(a.evaluation.score == b.evaluation.score);
+                CHECK(a.evaluation.loss == b.evaluation.loss);
+            }
+        }
+    }
+}
+
+TEST_CASE("the kernels and their naive twins train to nearly the same network") {
+    const Data data = make_data(200, 6, 3);
+    for (const Optimizer optimizer : {Optimizer::nesterov, Optimizer::adam}) {
+        const Settings settings = settings_of(optimizer, 16);
+        const Trained slow = run(data, settings, {3}, kReference);
+        for (const Kernels* kernels : available_kernels()) {
+            const Trained fast = run(data, settings, {3}, *kernels);
+            CHECK(fast.outcome.loss == doctest::Approx(slow.outcome.loss).epsilon(1e-4));
+            CHECK(fast.evaluation.loss == doctest::Approx(slow.evaluation.loss).epsilon(1e-4));
+        }
+    }
+}
+
+TEST_CASE("a job that goes on from a copy of a state gives the bits of the original") {
+    const Data data = make_data(300, 9, 0, 3);
+    const Settings settings = settings_of(Optimizer::adamw, 32);
+    const Kernels& table = kernels("");
+    const Trained whole = run(data, settings, {1, 2, 4}, table);
+    Workspace workspace(data, {&settings, 1});
+    State state = initial_state(data.features(), data.outputs(), settings, 5, 2);
+    train(data, settings, {.epochs = 1, .seed = 5, .candidate = 2}, table, state, workspace);
+    train(data, settings, {.epochs = 2, .seed = 5, .candidate = 2}, table, state, workspace);
+    State copy = state;
+    Workspace other(data, {&settings, 1});
+    train(data, settings, {.epochs = 4, .seed = 5, .candidate = 2}, table, copy, other);
+    CHECK(equal(copy.weights, whole.state.weights));
+    CHECK(copy.epochs == 7);
+}
+
+TEST_CASE("seed and candidate change the bits") {
+    const Data data = make_data(100, 4, 2);
+    const Settings settings = settings_of(Optimizer::sgd, 16);
+    const State first = initial_state(4, 2, settings, 0, 0);
+    CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 1, 0).weights));
+    CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 0, 1).weights));
+}
+
+TEST_CASE("an epoch allocates nothing, and neither does a score") {
+    for (const int classes : {0, 4}) {
+        const Data data = make_data(500, 9, classes, 2);
+        for (const std::int64_t batch : {0, 1, 32}) {
+            const Settings settings = settings_of(Optimizer::adam, batch);
+            Workspace workspace(data, {&settings, 1});
+            State state = initial_state(data.features(), data.outputs(), settings, 0, 0);
+            const Kernels& table = kernels("");
+            const Metric metric = classes > 0 ? Metric::accuracy : Metric::r2;
+            train(data, settings, {.epochs = 1, .seed = 0, .candidate = 0}, table, state, workspace);
+            evaluate(data, state, metric, table, nullptr, workspace);
+            const std::int64_t before = testing::allocations();
+            train(data, settings, {.epochs = 3, .seed = 0, .candidate = 0}, table, state, workspace);
+            evaluate(data, state, metric, table, nullptr, workspace);
+            CHECK(testing::allocations() - before == 0);
+        }
+    }
+}
+
+TEST_CASE("the count of allocations counts") {
+    const std::int64_t before = testing::allocations();
+    const std::vector<double> some(100);
+    CHECK(testing::allocations() - before == 1);
+    CHECK(testing::allocated_bytes() >= 800);
+}
+
+TEST_CASE("training learns") {
+    Settings settings = settings_of(Optimizer::adam, 16);
+    settings.dropout = 0.0;
+    const Data classes = make_data(1000, 2, 2);
+    const Data numbers = make_data(1000, 2, 0);
+    CHECK(run(classes, settings, {50}, kernels("")).evaluation.score > 0.8);
+    CHECK(run(numbers, settings, {50}, kernels("")).evaluation.score > 0.95);
+}
+
+TEST_CASE("what is not finite is found at the end of its epoch") {
+    const Data data = make_data(100, 4, 0);
+    Settings settings = settings_of(Optimizer::sgd, 10);
+    settings.activations = {Activation::relu, Activation::relu};
+    settings.learning_rate = 1e6;
+    const Trained trained = run(data, settings, {20}, kernels(""));
+    CHECK(trained.outcome.diverged);
+    CHECK_FALSE(trained.outcome.stopped);
+    CHECK(trained.state.epochs < 20);
+}
+
+TEST_CASE("a flag stops training within a block of rows") {
+    const Data data = make_data(100, 4, 2);
+    const Settings settings = settings_of(Optimizer::sgd, 10);
+    const std::atomic<bool> stop{true};
+    State state = initial_state(4, 2, settings, 0, 0);
+    Workspace workspace(data, {&settings, 1});
+    CHECK(train(data, settings, {.epochs = 1 << 30, .seed = 0, .candidate = 0, .stop = &stop}, kernels(""), state, workspace).stopped);
+    CHECK(evaluate(data, state, Metric::accuracy, kernels(""), &stop, workspace).stopped);
+}
+
+TEST_CASE("one workspace serves candidates of every size in any order") {
+    const Data data = make_data(200, 5, 3);
+    std::vector<Settings> candidates{settings_of(Optimizer::adam, 0), settings_of(Optimizer::sgd, 7), settings_of(Optimizer::adam, 64)};
+    candidates[1].hidden.assign(1, 150);
+    candidates[1].activations.assign(1, Activation::relu);
+    candidates[2].hidden.clear();
+    candidates[2].activations.clear();
+    Workspace workspace(data, candidates);
+    for (const Settings& settings : candidates) {
+        State state = initial_state(data.features(), data.outputs(), settings, 5, 2);
+        train(data, settings, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace);
+        CHECK(equal(state.weights, run(data, settings, {2}, kernels("")).state.weights));
+    }
+}
+
+TEST_CASE("the cosine of the learning rate is libm's to the thirteenth digit") {
+    for (int i = 0; i <= 1000; ++i) {
+        const double t = i / 1000.0;
+        CHECK(std::abs(cosine_of_half_turn(t) - std::cos(3.14159265358979323846 * t)) < 1e-12);
+    }
+    CHECK(cycle(0.0) == doctest::Approx(1.0));
+    CHECK(cycle(1.0) == doctest::Approx(0.0));
+}
