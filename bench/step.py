@@ -2,8 +2,9 @@
 
 A step is what training does over and over: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD
 with momentum. First one to three steps must agree with PyTorch to 1e-5. Then rounds: in each the peak, our steps and
-PyTorch's are measured one after the other, so that a disturbed moment spoils all three; ratios are taken within a
-round, and their median over the rounds is compared with what is required.
+PyTorch's are measured one after the other, each the best of a few short stretches, so that neither a disturbed moment
+nor a busy machine favours one of them; ratios are taken within a round, and their median over the rounds is compared
+with what is required.
 
 Multiply-adds of a step: batch * weights forward, the same for the gradient of the weights, and for the gradient of the
 inputs of every layer but the first.
@@ -24,6 +25,7 @@ from ash import _core
 
 ROWS = 4096
 RATE, MOMENTUM = 0.01, 0.9
+STRETCHES = 8  # in a round, of which the best counts
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def check(torch: Any, case: Case) -> float:
 def measure(torch: Any | None, case: Case, rounds: int) -> dict[str, Any]:
     """Run rounds of peak, ours and PyTorch, interleaved."""
     data, chosen = core_data(*rows_of(case, ROWS), case.sizes[-1], standardize=False), settings(case, case.batch)
-    steps = max(20, int(0.05 / (case.operations / 60e9)))
+    steps = max(5, int(0.005 / (case.operations / 60e9)))
     theirs: Callable[[int], float] | None = None
     if torch is not None:
         theirs = TorchSteps(torch, case, _core.train(data, chosen, 0)[0], ROWS).seconds
@@ -142,9 +144,9 @@ def measure(torch: Any | None, case: Case, rounds: int) -> dict[str, Any]:
     peaks, ours, others = [], [], []
     for _ in range(rounds):
         peaks.append(_core.fma_peak(seconds=0.05))
-        ours.extend(_core.time_steps(data, chosen, steps, 1))
+        ours.append(min(_core.time_steps(data, chosen, steps, STRETCHES)))
         if theirs is not None:
-            others.append(theirs(100))
+            others.append(min(theirs(10) for _ in range(STRETCHES)))
     shares = [100 * case.operations / second / (peak * 1e9) for second, peak in zip(ours, peaks, strict=True)]
     ratios = [other / second for other, second in zip(others, ours, strict=True)] if others else []
     return {

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from ash import _core
 from sklearn import metrics
+
+from ash import _core
 
 ROWS = [1, 2, 3, 10, 63, 64, 65, 1000]
 
@@ -113,5 +114,5 @@ def test_predictions_that_are_not_finite(metric, value):
 
 
 def test_unknown_metric_names_those_there_are():
-    with pytest.raises(ValueError, match="accuracy.*log_loss.*balanced_accuracy.*auc.*r2.*rmse.*mae"):
+    with pytest.raises(ValueError, match=r"accuracy.*log_loss.*balanced_accuracy.*auc.*r2.*rmse.*mae"):
         native("f1", np.zeros(2), np.zeros((2, 1)))

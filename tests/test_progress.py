@@ -1,5 +1,6 @@
 """What is seen of a run: the counts, who sees what, and outputs that fail."""
 
+import contextlib
 import io
 import math
 import os
@@ -37,6 +38,15 @@ class Terminal(io.StringIO):
 class Broken(Terminal):
     def write(self, text):
         raise BrokenPipeError(32, "Broken pipe")
+
+
+def read_all(terminal):
+    """Return all that is written to a terminal until its other side is closed, which Linux reports as an error."""
+    parts = []
+    with os.fdopen(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):
+        while part := file.read(1 << 16):
+            parts.append(part)
+    return b"".join(parts).decode()
 
 
 def options(progress, **changes):
@@ -188,6 +198,9 @@ def test_live_on_a_terminal(variables, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    shown = io.StringIO()
+    reader = threading.Thread(target=lambda: shown.write(read_all(master)))
+    reader.start()
     threads = threading.active_count()
     with os.fdopen(slave, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
@@ -196,8 +209,8 @@ def test_live_on_a_terminal(variables, monkeypatch):
             view.update(EVENTS)
             view._drawn -= 1
             view.update([])
-        shown = os.read(master, 1 << 16).decode()
-    os.close(master)
+    reader.join()
+    shown = shown.getvalue()
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
     assert shown.replace("\r\n", "\n").splitlines()[-1].split("ash: ")[1].startswith("3 of 8 epochs")
     assert ("promoted" in shown) == ("COLUMNS" not in variables)

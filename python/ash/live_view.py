@@ -63,7 +63,7 @@ def render(board: Board) -> RenderableType:
     """Return the table of rungs, the highest first, above the bar of epochs."""
     table = Table(box=None, pad_edge=False)
     for name in ("rung", "epochs", "running", "waiting", "promoted", f"best {board.metric}"):
-        table.add_column(name, justify="right", overflow="fold")  # an ellipsis is no ASCII
+        table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
     for number, rung in reversed(list(enumerate(board.rungs))):
         best = show(rung.best_score) if rung.finished > rung.diverged else ""
         cells = (number, rung.epochs, rung.running, rung.waiting, rung.promoted, best)

@@ -43,7 +43,7 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
     `score` and `loss` are those of its best job (NaN if it has none), `rungs` and `epochs` count what it finished,
     `diverged` says that its last job did.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "candidate": number,
             "rungs": 0,

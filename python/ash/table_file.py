@@ -7,7 +7,7 @@ unless all of its cells are numbers. Cost: about 0.2 us a cell; the text of BLOC
 import csv
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -127,7 +127,7 @@ def _read_csv(file: IO[str], name: str, target: str | None) -> DataTable:
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(chain([first], file), delimiter=delimiter)
     names = next(reader, [])
-    lines = ((reader.line_num, row) for row in reader if row)
+    lines: Iterator[tuple[int, list[str]]] = ((reader.line_num, row) for row in reader if row)
     if names and all(_is_number(cell) for cell in names):
         lines, names = chain([(1, names)], lines), [f"column_{number}" for number in range(len(names))]
     check_names(names, name)

@@ -13,9 +13,24 @@
 #include "ash/layout.hpp"
 #include "ash/random.hpp"
 
+namespace ash {
+#if defined(__x86_64__)
+extern const Kernels kWide;  // unit_wide.cpp
+#endif
+}  // namespace ash
+
 using namespace ash;
 
 namespace {
+
+// The units that this processor can run, and the tiles of AVX-512 even where it cannot.
+std::vector<const Kernels*> tested_kernels() {
+    std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) tables.push_back(&kWide);
+#endif
+    return tables;
+}
 
 constexpr int kLargest = 70;
 
@@ -77,7 +92,7 @@ double product_distance(const Kernels& kernels, int rows, int columns, int terms
 }  // namespace
 
 TEST_CASE("products equal their naive twin in all three uses") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(std::string(kernels->name));
         for (int rows = 1; rows <= kLargest; ++rows) {
             for (int columns = 1; columns <= kLargest; ++columns) {
@@ -92,7 +107,7 @@ TEST_CASE("products equal their naive twin in all three uses") {
 }
 
 TEST_CASE("a product of every number of terms goes on where it was") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int terms = 1; terms <= kLargest; ++terms) {
             CHECK(product_distance(*kernels, 13, 35, terms, Start::accumulate, false) <= tolerance(*kernels, terms));
             CHECK(product_distance(*kernels, 13, 35, terms, Start::bias, true) <= tolerance(*kernels, terms));
@@ -101,7 +116,7 @@ TEST_CASE("a product of every number of terms goes on where it was") {
 }
 
 TEST_CASE("activations and their slopes equal their definition") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(std::string(kernels->name));
         for (int size = 1; size <= kLargest; ++size) {
             for (const Activation activation : {Activation::identity, Activation::relu, Activation::sigmoid,
@@ -122,7 +137,7 @@ TEST_CASE("activations and their slopes equal their definition") {
 }
 
 TEST_CASE("activations at zero, at infinity and at NaN") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (const Activation activation : {Activation::identity, Activation::relu, Activation::sigmoid,
                                             Activation::tanh, Activation::gelu, Activation::silu}) {
             AlignedFloats y(16);
@@ -138,7 +153,7 @@ TEST_CASE("activations at zero, at infinity and at NaN") {
 }
 
 TEST_CASE("dropout keeps the same elements on every instruction set, and its share of them") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             const Block block = block_of(kLargest, size);
             AlignedFloats fast = random_block(block, 6);
@@ -165,7 +180,7 @@ TEST_CASE("dropout keeps the same elements on every instruction set, and its sha
 }
 
 TEST_CASE("softmax, its loss and its delta equal their definition") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int classes = 2; classes <= kLargest; ++classes) {
             for (const float smoothing : {0.0F, 0.1F}) {
                 const Block block = block_of(1 + (classes * 29) % 130, classes);
@@ -190,7 +205,7 @@ TEST_CASE("softmax, its loss and its delta equal their definition") {
 }
 
 TEST_CASE("padding of a delta is zero") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         AlignedFloats row(16);
         AlignedFloats losses(16);
         const std::int32_t label = 1;
@@ -201,7 +216,7 @@ TEST_CASE("padding of a delta is zero") {
 }
 
 TEST_CASE("squared errors equal their twin") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             const Block block = block_of(17, size);
             AlignedFloats fast = random_block(block, 8);
@@ -218,7 +233,7 @@ TEST_CASE("squared errors equal their twin") {
 }
 
 TEST_CASE("updates equal their twin, moments included") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov,
                                               Optimizer::adam, Optimizer::adamw}) {
@@ -242,7 +257,7 @@ TEST_CASE("updates equal their twin, moments included") {
 }
 
 TEST_CASE("transposition") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int rows = 1; rows <= kLargest; ++rows) {
             for (int columns = 1; columns <= kLargest; ++columns) {
                 const AlignedFloats from = random_block(block_of(rows, columns), 14);
@@ -257,7 +272,7 @@ TEST_CASE("transposition") {
 }
 
 TEST_CASE("whatever is not finite is found, wherever it stands") {
-    for (const Kernels* kernels : available_kernels()) {
+    for (const Kernels* kernels : tested_kernels()) {
         for (int place = 0; place < 80; ++place) {
             AlignedFloats values(80);
             std::fill_n(values.data(), values.size(), 3e38F);

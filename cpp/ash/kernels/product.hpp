@@ -20,7 +20,7 @@
 
 namespace {
 
-#if defined(__AVX512F__)
+#if ASH_LANES == 16
 constexpr int kTileRows = 12;
 #else
 constexpr int kTileRows = 6;
@@ -81,7 +81,7 @@ struct Tiles {
 
 template <int V>
 constexpr Tiles tiles() {
-#if defined(__AVX512F__)
+#if ASH_LANES == 16
     return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>, tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>,
              tiles_below<9, V>, tiles_below<10, V>, tiles_below<11, V>, tiles_below<12, V>}};
 #else

@@ -20,23 +20,23 @@
 #include <emmintrin.h>
 #endif
 
-#define ASH_INLINE inline __attribute__((always_inline))
-// Hides from the compiler what a vector register holds.
-#if defined(__aarch64__)
-#define ASH_OPAQUE(value) __asm__ volatile("" : "+w"(value))
+// Floats a vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without it.
+#if defined(ASH_LANES)
+#elif defined(__AVX512F__)
+#define ASH_LANES 16
+#elif defined(__AVX2__)
+#define ASH_LANES 8
 #else
-#define ASH_OPAQUE(value) __asm__ volatile("" : "+v"(value))
+#define ASH_LANES 4
 #endif
+
+#define ASH_INLINE inline __attribute__((always_inline))
+// Hides from the compiler what a vector holds.
+#define ASH_OPAQUE(value) __asm__ volatile("" : "+m"(value))
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX2__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
+constexpr int kLanes = ASH_LANES;
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 constexpr bool kFused = true;
@@ -56,26 +56,30 @@ ASH_INLINE Integers bits(Floats value) { return reinterpret_cast<Integers&>(valu
 ASH_INLINE Floats from_bits(Integers value) { return reinterpret_cast<Floats&>(value); }
 
 ASH_INLINE Floats fma(Floats a, Floats b, Floats c) {
-#if defined(__AVX512F__)
+#if ASH_LANES == 16 && defined(__AVX512F__)
     return _mm512_fmadd_ps(a, b, c);
-#elif defined(__FMA__)
+#elif ASH_LANES == 8 && defined(__FMA__)
     return _mm256_fmadd_ps(a, b, c);
-#elif defined(__ARM_FEATURE_FMA)
+#elif ASH_LANES == 4 && defined(__ARM_FEATURE_FMA)
     return vfmaq_f32(c, a, b);
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
 #else
     return a * b + c;
 #endif
 }
 
 ASH_INLINE Floats square_root(Floats x) {
-#if defined(__AVX512F__)
+#if ASH_LANES == 16 && defined(__AVX512F__)
     return _mm512_sqrt_ps(x);
-#elif defined(__AVX2__)
+#elif ASH_LANES == 8 && defined(__AVX2__)
     return _mm256_sqrt_ps(x);
-#elif defined(__ARM_NEON)
-    return vsqrtq_f32(x);
-#else
+#elif ASH_LANES == 4 && defined(__SSE2__)
     return _mm_sqrt_ps(x);
+#else
+    for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
 #endif
 }
 

@@ -1,0 +1,82 @@
+"""What ash.tune refuses, before anything runs, and what it says then."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_wine
+
+import ash
+
+WINE = load_wine(return_X_y=True)
+
+
+def quick(X=WINE[0], y=WINE[1], space=None, **settings):
+    return ash.tune(X, y, space, **{"candidates": 8, "progress": False, **settings})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "allowed"),
+    [
+        ("candidates", 0, "integers in 1"),
+        ("candidates", -1, "integers"),
+        ("candidates", None, "integers"),
+        ("candidates", True, "integers"),
+        ("eta", 1, "integers in 2"),
+        ("eta", 2.5, "integers"),
+        ("min_epochs", 0, "integers in 1"),
+        ("max_rungs", 0, "integers in 1"),
+        ("algorithm", "asha", "'ash', 'sh', 'random'"),
+        ("promotion", None, "'capped', 'paper'"),
+        ("training", "warm", "'resume', 'restart'"),
+        ("schedule", "reproducible", "'greedy'"),
+        ("schedule", "lazy", "'greedy'"),
+        ("threads", 0, "threads"),
+        ("threads", 1.5, "threads"),
+        ("metric", "accurracy", "accuracy"),
+        ("metric", "roc_auc", "auc"),
+        ("metric", "r2", "accuracy"),
+        ("task", "clustering", "'classification', 'regression'"),
+        ("time_limit", -1, "zero or more"),
+        ("time_limit", math.nan, "zero or more"),
+        ("time_limit", "10", "zero or more"),
+        ("seed", -1, "integers in 0"),
+        ("seed", 0.5, "integers in 0"),
+        ("seed", "0", "integers in 0"),
+        ("progress", "yes", "True, False or None"),
+        ("validation", 0, "validation"),
+        ("validation", 1.0, "validation"),
+        ("validation", (WINE[0],), r"\(X, y\)"),
+    ],
+)
+def test_refused_settings_name_argument_and_value(setting, value, allowed):
+    with pytest.raises(ash.SettingError, match=allowed) as refusal:
+        quick(**{setting: value})
+    assert setting in str(refusal.value)
+
+
+def test_settings_are_checked_before_the_data_is_read():
+    with pytest.raises(ash.SettingError, match="eta"):
+        quick(None, None, eta=2.5)
+
+
+def test_space_must_be_a_space():
+    with pytest.raises(ash.SettingError, match=r"ash\.Space"):
+        quick(space={"hidden": (3,)})
+
+
+def test_validation_table_must_fit():
+    X, y = WINE
+    with pytest.raises(ash.DataError, match="features"):
+        quick(validation=(X[:, :5], y))
+    with pytest.raises(ash.DataError, match="not trained: 7"):
+        quick(validation=(X, np.where(y == 1, 7, y)))
+    with pytest.raises(ash.DataError, match="one label for each row"):
+        quick(validation=(X, y[:-1]))
+
+
+def test_wished_metric_that_is_undefined_is_refused():
+    X, y = load_breast_cancer(return_X_y=True)
+    ones = np.flatnonzero(y == 1)[:20]
+    with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):
+        quick(X, y, validation=(X[ones], y[ones]), metric="auc")
