@@ -33,7 +33,8 @@ if(ASH_SANITIZE)
     target_link_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})
 endif()
 
-set(ASH_KERNEL_FLAGS "${ASH_KERNEL_OPTIMIZATION}" -fno-math-errno -fno-trapping-math)
+# -fwrapv: integers of a vector wrap, as the processor's do.
+set(ASH_KERNEL_FLAGS "${ASH_KERNEL_OPTIMIZATION}" -fno-math-errno -fno-trapping-math -fwrapv)
 set(ash_kernel_flags_baseline "")
 set(ash_kernel_flags_v3 -mavx2 -mfma)
 set(ash_kernel_flags_v4 -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)

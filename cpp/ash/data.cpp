@@ -104,8 +104,8 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
     const Matrix x{table.x, table.features};
     for (int column = 0; column < features_; ++column) {
         const Moments found = moments(x, column, training);
+        if (!standardize_inputs) break;
         if (found.constant) constant_features_.push_back(column);
-        if (!standardize_inputs) continue;
         inputs_.mean[static_cast<std::size_t>(column)] = found.mean;
         inputs_.scale[static_cast<std::size_t>(column)] = found.scale;
     }
@@ -128,6 +128,9 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
     };
     fill(training_, training);
     fill(validation_, validation);
+    for (std::int64_t row = 0; row < validation_.count; ++row) {
+        for (const int column : constant_features_) validation_.x.data()[row * validation_.stride + column] = 0.0F;
+    }
 }
 
 }  // namespace ash

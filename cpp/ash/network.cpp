@@ -53,7 +53,13 @@ Network::Network(const State& state, const Data& data)
       weights_(state.weights),
       classes_(data.classes()),
       inputs_(data.inputs()),
-      targets_(data.targets()) {}
+      targets_(data.targets()) {
+    // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
+    const Layer& first = layout_.layers().front();
+    for (const int feature : data.constant_features()) {
+        std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
+    }
+}
 
 Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
                  Scaling targets)

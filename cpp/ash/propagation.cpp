@@ -150,6 +150,7 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
 }
 
 void transpose_all(const Kernels& kernels, const Layout& layout, const float* weights, float* transposed) {
+    std::fill_n(transposed, layout.transposed_size(), 0.0F);  // padding held weights of a network of another shape
     for (const Layer& layer : layout.layers().subspan(1)) {
         kernels.transpose(weights + layer.offset, {layer.inputs, layer.outputs, layer.stride},
                           transposed + layer.transposed, layer.transposed_stride());

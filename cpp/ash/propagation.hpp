@@ -7,7 +7,7 @@
 // Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
 //     outputs, deltas   layer after layer: [B][S]; of the last layer the outputs are written into deltas, where they become D
 //     transposed        W^T of a layer: [outputs][padded(inputs)]
-// Invariants: (1) padding columns of x, weights and deltas are zero; (2) transposed equals the weights it was made from.
+// Invariants: (1) padding columns of x, weights, transposed and deltas are zero as far as whole vectors reach; (2) transposed equals the weights it was made from.
 // Threads: functions of disjoint blocks may run at once: rows for forward() and backward(), rows of weights for update().
 // Cost: 2 * weights * rows operations each for forward(), backward() and the gradient; none of them allocates.
 #pragma once
@@ -70,7 +70,7 @@ void update_weights(const Kernels& kernels, const Update& update, std::size_t la
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,
                    float* gradient);
 
-// W^T of all layers but the first.
+// W^T of all layers but the first, padding zeroed.
 void transpose_all(const Kernels& kernels, const Layout& layout, const float* weights, float* transposed);
 
 }  // namespace ash

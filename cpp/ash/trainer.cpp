@@ -96,16 +96,16 @@ class Run {
     // Rows of the epoch's order, from first on, into the workspace.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
-        for (std::int64_t row = rows.first; row < rows.first + rows.count; ++row) {
-            const std::int64_t source = workspace_.order[static_cast<std::size_t>(first + row)];
-            std::copy_n(from.x.data() + source * from.stride, from.stride, workspace_.inputs.data() + row * from.stride);
-            if (data_.classes() > 0) {
-                workspace_.labels[static_cast<std::size_t>(row)] = from.labels[static_cast<std::size_t>(source)];
-            } else {
-                std::copy_n(from.targets.data() + source * from.target_stride, from.target_stride,
-                            workspace_.targets.data() + row * from.target_stride);
-            }
+        const std::uint32_t* numbers = workspace_.order.data() + first + rows.first;
+        kernels_.gather(from.x.data(), from.stride, numbers, rows.count,
+                        workspace_.inputs.data() + rows.first * from.stride);
+        if (data_.classes() == 0) {
+            kernels_.gather(from.targets.data(), from.target_stride, numbers, rows.count,
+                            workspace_.targets.data() + rows.first * from.target_stride);
+            return;
         }
+        std::int32_t* labels = workspace_.labels.data() + rows.first;
+        for (std::int64_t row = 0; row < rows.count; ++row) labels[row] = from.labels[numbers[row]];
     }
 
     // The losses of some rows, and the deltas of the last layer in place of its outputs.

@@ -16,7 +16,7 @@
 namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;    // rows of a batch that go through the network together
-inline constexpr std::int64_t kBlockWeights = 24;  // rows of weights whose gradient is computed and used together
+inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights whose gradient is computed and used together
 
 // Rows an update of these settings sees: batch_size, at most the training part.
 std::int64_t batch_rows(const Settings& settings, std::int64_t training_rows);

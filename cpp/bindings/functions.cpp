@@ -17,16 +17,18 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
                       std::uint32_t candidate, int cycles, const std::string& instruction_set) {
     check(settings);
     const Kernels& table = kernels(instruction_set);
-    std::vector<double> losses(static_cast<std::size_t>(epochs * cycles));
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
+    std::vector<double> losses(static_cast<std::size_t>(epochs * cycles), kNan);
     State state = initial_state(data.features(), data.outputs(), settings, seed, candidate);
     {
         const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
         Workspace workspace(data, {&settings, 1});
-        for (int cycle = 0; cycle < cycles; ++cycle) {
+        bool diverged = false;
+        for (int cycle = 0; cycle < cycles && !diverged; ++cycle) {
             const auto first = static_cast<std::size_t>(cycle * epochs);
             const std::span<double> part{losses.data() + first, static_cast<std::size_t>(epochs)};
-            train(data, settings, {.epochs = epochs, .seed = seed, .candidate = candidate, .losses = part}, table, state,
-                  workspace);
+            const Training training{.epochs = epochs, .seed = seed, .candidate = candidate, .losses = part};
+            diverged = train(data, settings, training, table, state, workspace).diverged;
         }
     }
     return py::make_tuple(Network(state, data), array(losses));

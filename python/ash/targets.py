@@ -159,7 +159,7 @@ def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:
     labels, numbers = np.unique(y, return_inverse=True)
     if len(labels) < 2:
         raise DataError(
-            f"y has only one class ({labels[0]!r}): classification needs samples of at least 2 classes in the data."
+            f"y has only one class ({labels[0]}, n_samples={len(y)}); classification needs rows of at least 2 classes."
         )
     return numbers.astype(np.float64).reshape(-1, 1), labels
 

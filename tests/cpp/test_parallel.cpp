@@ -26,7 +26,7 @@ TEST_CASE("parallel runs every body once, whatever the number of threads") {
     }
 }
 
-TEST_CASE("parallel throws the first exception of any kind, outside, and tells the others") {
+TEST_CASE("F85 parallel throws the first exception of any kind, outside, and tells the others") {
     for (const int threads : {1, 2, 7}) {
         std::atomic<bool> told{false};
         const auto first_throws = [&](auto thrown) {

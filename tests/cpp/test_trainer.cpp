@@ -201,6 +201,25 @@ TEST_CASE("one workspace serves candidates of every size in any order") {
     }
 }
 
+TEST_CASE("a network that diverged leaves nothing behind for the next one") {
+    const Data data = make_data(200, 5, 3);
+    Settings wild = settings_of(Optimizer::sgd, 16);
+    wild.hidden = {90, 90, 90};
+    wild.activations.assign(3, Activation::relu);
+    wild.learning_rate = 1e20;
+    for (int width = 1; width <= 40; ++width) {
+        Settings tame = settings_of(Optimizer::adam, 16);
+        tame.hidden = {width, width + 3};
+        Workspace workspace(data, {&wild, 1});
+        State broken = initial_state(data.features(), data.outputs(), wild, 5, 1);
+        CHECK(train(data, wild, {.epochs = 2, .seed = 5, .candidate = 1}, kernels(""), broken, workspace).diverged);
+        workspace.prepare(data, tame);
+        State state = initial_state(data.features(), data.outputs(), tame, 5, 2);
+        CHECK_FALSE(train(data, tame, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace).diverged);
+        CHECK(equal(state.weights, run(data, tame, {2}, kernels("")).state.weights));
+    }
+}
+
 TEST_CASE("the cosine of the learning rate is libm's to the thirteenth digit") {
     for (int i = 0; i <= 1000; ++i) {
         const double t = i / 1000.0;

@@ -234,7 +234,7 @@ TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
     idle->start();
 }
 
-TEST_CASE("what a job throws ends the run and reaches the caller; the next run works") {
+TEST_CASE("F85 what a job throws ends the run and reaches the caller; the next run works") {
     const auto run = [](auto thrown, int threads) {
         const auto tuner = pretend(32, threads, [&](const Job& job, const std::atomic<bool>& stop) -> Result {
             if (job.candidate == 5) throw thrown;

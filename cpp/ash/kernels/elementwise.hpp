@@ -149,11 +149,15 @@ struct RowFacts {
 constexpr int64_t kTurnedRows = 64;
 constexpr int64_t kTurnedColumns = 16;
 
-// A square of logits, turned: [kTurnedColumns][kTurnedRows]. Rows beyond the block hold zeros or what was there before; their
-// results are never read.
+// A square of logits, turned: [kTurnedColumns][kTurnedRows]. Rows that fill up the last vector hold zeros; what comes out for
+// them is never read.
 struct Turned {
     alignas(64) float values[kTurnedColumns * kTurnedRows];
 
+    explicit Turned(int64_t rows) {
+        if (rows % kLanes == 0) return;
+        for (int64_t c = 0; c < kTurnedColumns; ++c) store(values + c * kTurnedRows + rows / kLanes * kLanes, Floats{});
+    }
     void take(const float* from, ash::Block block) {
         transpose(from, block, values, kTurnedRows);
     }
@@ -172,7 +176,7 @@ ASH_INLINE void for_squares(ash::Block block, Function function) {
 }
 
 ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned, RowFacts& facts) {
-    for (int64_t r = 0; r < kTurnedRows; r += kLanes) {
+    for (int64_t r = 0; r < block.rows; r += kLanes) {
         store(facts.tops + r, broadcast(-3.4028234e38F));
         store(facts.totals + r, Floats{});
     }
@@ -193,7 +197,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
 }
 
 ASH_INLINE void exponentiate(float* logits, ash::Block block, Turned& turned, RowFacts& facts) {
-    for (int64_t r = 0; r < kTurnedRows; r += kLanes) store(facts.sums + r, Floats{});
+    for (int64_t r = 0; r < block.rows; r += kLanes) store(facts.sums + r, Floats{});
     for_squares(block, [&](int64_t column, ash::Block square) {
         if (block.columns > kTurnedColumns) turned.take(logits + column, square);
         for (int64_t r = 0; r < block.rows; r += kLanes) {
@@ -222,7 +226,7 @@ ASH_INLINE void cross_entropies(const RowFacts& facts, float smoothing, float* l
 }
 
 ASH_INLINE void softmax_block(float* logits, const int32_t* labels, float smoothing, float* losses, ash::Block block) {
-    Turned turned{};
+    Turned turned(block.rows);
     RowFacts facts;
     for (int64_t r = 0; labels != nullptr && r < block.rows; ++r) facts.targets[r] = logits[r * block.stride + labels[r]];
     find_tops(logits, block, turned, facts);
@@ -273,6 +277,13 @@ void squared_error(float* outputs, const float* targets, float scale, float* los
             row[c] = error * scale;
         }
         losses[r] = sum;
+    }
+}
+
+void gather(const float* from, int64_t stride, const uint32_t* numbers, int64_t rows, float* to) noexcept {
+    for (int64_t row = 0; row < rows; ++row, to += stride) {
+        const float* source = from + numbers[row] * stride;
+        for (int64_t i = 0; i < stride; i += kLanes) store(to + i, load(source + i));
     }
 }
 

@@ -101,6 +101,9 @@ struct Kernels {
     void (*update)(const Update&, const Parameters&) noexcept;
     // to[column * to_stride + row] := from[row * stride + column]; rows up to a multiple of 4 are written.
     void (*transpose)(const float* from, Block, float* to, std::int64_t to_stride) noexcept;
+    // to[row] := from[numbers[row]], whole rows of `stride` floats.
+    void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
+                   float* to) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;

@@ -101,8 +101,7 @@ void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
     tiles.of[height](p, higher * (height + 1), column, count - higher);
 }
 
-void product(const ash::Product& product) noexcept {
-    const ash::Product p = product;
+void product(const ash::Product& p) noexcept {
     if (p.rows == 0) return;
     int64_t column = 0;
     for (; column + kLanes < p.columns; column += 2 * kLanes) panel(p, kWideTiles, column);

@@ -159,6 +159,10 @@ void transpose(const float* from, Block block, float* to, std::int64_t to_stride
     }
 }
 
+void gather(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows, float* to) noexcept {
+    for (std::int64_t row = 0; row < rows; ++row) std::copy_n(from + numbers[row] * stride, stride, to + row * stride);
+}
+
 bool finite(const float* values, std::int64_t size) noexcept {
     return std::all_of(values, values + size, [](float value) { return std::isfinite(value); });
 }
@@ -185,6 +189,6 @@ float peak(std::int64_t vectors) noexcept {
 
 extern const Kernels kReference;
 const Kernels kReference{"reference", 1,      true,      product,   activate, drop,       softmax,
-                         softmax_delta, squared_error, update, transpose, finite,   elementary, peak};
+                         softmax_delta, squared_error, update, transpose, gather, finite,   elementary, peak};
 
 }  // namespace ash
