@@ -1,9 +1,9 @@
 """`ash.tune` on the optical digits against scikit-learn's HalvingRandomSearchCV over MLPClassifier, in one run.
 
-Both tune 128 candidates of one space by halving on 1, 2, 4, ... 64 epochs, hold out 20 % for validation, use two
-processors, and end with a trained model, which is scored on test rows that neither has seen. In favour of scikit-learn:
-its data are scaled before the clock starts, its worker processes are up, their BLAS is held to one thread, and its
-early stopping is left on.
+Both tune 128 candidates of one space by halving on 1, 2, 4, ... 64 epochs, use two processors, and end with a trained
+model, which is scored on test rows that neither has seen. scikit-learn runs twice: scored by one split of 20 %, as ash
+does, and with its default, 5 folds. In its favour: its data are scaled before the clock starts, its worker processes
+are up, their BLAS is held to one thread, and its early stopping is left on.
 
 Two spaces that both can express: small networks, and the default space of `ash` for this table less what scikit-learn
 has not (silu, gelu, dropout, label smoothing, decoupled weight decay). `ash` on its whole default space is shown too.
@@ -109,10 +109,16 @@ def tune(x: np.ndarray, y: np.ndarray, chosen: ash.Space | None) -> ash.Result:
     return ash.tune(x, y, chosen, candidates=CANDIDATES, threads=THREADS, seed=SEED, progress=False)
 
 
-def search(x: np.ndarray, y: np.ndarray, space: list[dict[str, list[Any]]]) -> Any:
+def one_split() -> Any:
+    from sklearn.model_selection import ShuffleSplit
+
+    return ShuffleSplit(1, test_size=0.2, random_state=SEED)
+
+
+def search(x: np.ndarray, y: np.ndarray, space: list[dict[str, list[Any]]], cv: Any) -> Any:
     """Return scikit-learn's search, fitted; resource max_iter 1..64, factor 2."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-    from sklearn.model_selection import HalvingRandomSearchCV, ShuffleSplit
+    from sklearn.model_selection import HalvingRandomSearchCV
     from sklearn.neural_network import MLPClassifier
 
     return HalvingRandomSearchCV(
@@ -123,7 +129,7 @@ def search(x: np.ndarray, y: np.ndarray, space: list[dict[str, list[Any]]]) -> A
         resource="max_iter",
         min_resources=1,
         max_resources=64,
-        cv=ShuffleSplit(1, test_size=0.2, random_state=SEED),
+        cv=cv,
         random_state=SEED,
         n_jobs=THREADS,
     ).fit(x, y)
@@ -156,7 +162,7 @@ def measure_ours(
 
 
 def measure_theirs(
-    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, space: Shared, repeats: int
+    x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, space: Shared, cv: Any
 ) -> dict[str, Any]:
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
@@ -165,14 +171,13 @@ def measure_theirs(
     scaled, scaled_test = scaler.transform(x), scaler.transform(x_test)
     start_workers()
     with threadpool_limits(1):  # of the final fit, which runs in this process
-        runs = [timed(lambda: search(scaled, y, space.theirs())) for _ in range(repeats)]
-    last = runs[-1][1]
-    rungs = zip(last.n_resources_, last.n_candidates_, strict=True)
+        seconds, found = timed(lambda: search(scaled, y, space.theirs(), cv))
+    rungs = zip(found.n_resources_, found.n_candidates_, strict=True)
     return {
-        "seconds": spread([seconds for seconds, _ in runs]),
-        "validation": spread([float(result.best_score_) for _, result in runs]),
-        "test": spread([float(result.score(scaled_test, y_test)) for _, result in runs]),
-        "epochs": int(sum(resources * candidates for resources, candidates in rungs)),
+        "seconds": spread([seconds]),
+        "validation": spread([float(found.best_score_)]),
+        "test": spread([float(found.score(scaled_test, y_test))]),
+        "epochs": int(sum(resources * candidates for resources, candidates in rungs)) * found.n_splits_,
     }
 
 
@@ -207,10 +212,12 @@ def main() -> None:
     repeats, tables = (2 if quick else 5), (x, y, x_test, y_test)
     results: dict[str, Any] = {"data": name}
     for title, space in SPACES.items():
-        before = measure_ours(*tables, space.ours(), repeats)
-        theirs = measure_theirs(*tables, space, 1 if quick else 2)
-        after = measure_ours(*tables, space.ours(), repeats)
-        results[title] = {"ash_before": before, "scikit_learn": theirs, "ash_after": after}
+        results[title] = {
+            "ash_before": measure_ours(*tables, space.ours(), repeats),
+            "scikit_learn": measure_theirs(*tables, space, one_split()),
+            **({} if quick else {"scikit_learn_5_folds": measure_theirs(*tables, space, None)}),
+            "ash_after": measure_ours(*tables, space.ours(), repeats),
+        }
         report(title, results[title])
     results["default"] = {"ash": measure_ours(*tables, None, repeats)}
     report("default", results["default"])
@@ -218,14 +225,15 @@ def main() -> None:
 
 
 def report(title: str, result: dict[str, Any]) -> None:
-    """Print the table of one space, and what is required beside what was found; adds the ratio of times."""
+    """Print the table of one space, and what is required beside what was found; adds the ratios of times."""
     print_table([title, *HEADER], [row(name, line) for name, line in result.items()])
     ours = [line for name, line in result.items() if name.startswith("ash")]
+    theirs = {name: line for name, line in result.items() if name.startswith("scikit_learn")}
     wanted = [("test accuracy", min(line["test"]["min"] for line in ours), REQUIRED_ACCURACY)]
-    if "scikit_learn" in result:
-        seconds = statistics.mean(line["seconds"]["median"] for line in ours)
-        result["ratio"] = result["scikit_learn"]["seconds"]["median"] / seconds
-        wanted.append(("ratio of times", result["ratio"], REQUIRED_RATIO))
+    seconds = statistics.mean(line["seconds"]["median"] for line in ours)
+    for name, line in theirs.items():
+        result[f"ratio_{name}"] = line["seconds"]["median"] / seconds
+        wanted.append((f"time of {name} by ours", result[f"ratio_{name}"], REQUIRED_RATIO))
     for what, value, required in wanted:
         print(f"{what} {value:.4g}, required >= {required}: {'yes' if value >= required else 'NO'}")
     print(flush=True)
