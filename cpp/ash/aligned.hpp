@@ -21,9 +21,7 @@ class AlignedFloats {
   public:
     AlignedFloats() = default;
     explicit AlignedFloats(std::int64_t size) : size_(size), floats_(allocate(size)) {}
-    AlignedFloats(const AlignedFloats& other) : AlignedFloats(other.size_) {
-        std::copy_n(other.data(), size_, data());
-    }
+    AlignedFloats(const AlignedFloats& other) : AlignedFloats(other.size_) { std::copy_n(other.data(), size_, data()); }
     AlignedFloats& operator=(const AlignedFloats& other) {
         if (this == &other) return *this;
         if (size_ != other.size_) return *this = AlignedFloats(other);

@@ -1,8 +1,8 @@
 // data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
 //
-// Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`; (2) mean and scale come from the
-// training rows alone; (3) a feature that is constant there is dropped: it is 0 in every row, and Network ignores it.
-// Threads: const after construction; read by all. Memory: rows * padded(features) floats, and no second copy.
+// Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`; (2) mean and scale come from
+// the training rows alone; (3) a feature that is constant there is dropped: it is 0 in every row, and Network ignores
+// it. Threads: const after construction; read by all. Memory: rows * padded(features) floats, and no second copy.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,14 @@ void standardize(const double* from, const Scaling& scaling, float* to);
 
 struct Rows {
     std::int64_t count = 0;
-    std::int64_t stride = 0;         // floats a row of x
-    std::int64_t target_stride = 0;  // floats a row of targets
-    AlignedFloats x;                 // [count][stride]
+    std::int64_t stride = 0;           // floats a row of x
+    std::int64_t target_stride = 0;    // floats a row of targets
+    AlignedFloats x;                   // [count][stride]
     std::vector<std::int32_t> labels;  // [count], classification
     AlignedFloats targets;             // [count][target_stride], regression, standardized
 };
 
-struct Table {  // what Data reads, row-major; nothing of it is kept
+struct Table {        // what Data reads, row-major; nothing of it is kept
     const double* x;  // [rows][features]
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
@@ -49,7 +49,7 @@ class Data {
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
     int features() const { return features_; }
-    int classes() const { return classes_; }                          // 0: regression
+    int classes() const { return classes_; }                            // 0: regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
     const Scaling& inputs() const { return inputs_; }
     const Scaling& targets() const { return target_scaling_; }  // zeros and ones for classification

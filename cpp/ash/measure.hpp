@@ -10,8 +10,8 @@
 
 namespace ash {
 
-// Fused multiply-adds of one thread with nothing to load or store, in 1e9 floating-point operations a second: the best of
-// several runs of together about so many seconds.
+// Fused multiply-adds of one thread with nothing to load or store, in 1e9 floating-point operations a second: the best
+// of several runs of together about so many seconds.
 double fma_peak(const Kernels& kernels, double seconds);
 
 // Seconds an update of one candidate (gather, forward, loss, backward, update), in each of so many runs of at least

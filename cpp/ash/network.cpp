@@ -36,9 +36,10 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const LayerWeights& layer = layers[l];
         require(layer.inputs >= 1 && layer.outputs >= 1, "a layer has at least one input and one output");
-        require(layer.weights.size() == static_cast<std::size_t>(layer.inputs) * static_cast<std::size_t>(layer.outputs) &&
-                    layer.biases.size() == static_cast<std::size_t>(layer.outputs),
-                "weights: wrong shape");
+        require(
+            layer.weights.size() == static_cast<std::size_t>(layer.inputs) * static_cast<std::size_t>(layer.outputs) &&
+                layer.biases.size() == static_cast<std::size_t>(layer.outputs),
+            "weights: wrong shape");
         require(l == 0 || layer.inputs == layers[l - 1].outputs, "weights: layers do not follow on each other");
         if (l + 1 < layers.size()) settings.hidden.push_back(layer.outputs);
     }
@@ -75,7 +76,8 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
         const Layer& layer = layout_.layers()[l];
         float* row = weights_.data() + layer.offset;
         const float* from = layers[l].weights.data();
-        for (int i = 0; i < layer.inputs; ++i, row += layer.stride) std::copy_n(from + i * layer.outputs, layer.outputs, row);
+        for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
+            std::copy_n(from + i * layer.outputs, layer.outputs, row);
         std::copy_n(layers[l].biases.data(), layer.outputs, row);
     }
     require(kReference.finite(weights_.data(), weights_.size()), "weights: not finite");
@@ -85,7 +87,8 @@ LayerWeights Network::layer(std::size_t number) const {
     const Layer& layer = layout_.layers()[number];
     LayerWeights result{layer.inputs, layer.outputs, {}, {}};
     const float* row = weights_.data() + layer.offset;
-    for (int i = 0; i < layer.inputs; ++i, row += layer.stride) result.weights.insert(result.weights.end(), row, row + layer.outputs);
+    for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
+        result.weights.insert(result.weights.end(), row, row + layer.outputs);
     result.biases.assign(row, row + layer.outputs);
     return result;
 }

@@ -8,8 +8,8 @@
 namespace ash {
 namespace {
 
-// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes a row, stay in the first
-// cache. The chain of additions goes on where it was, so the split changes no bit.
+// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes a row, stay in the
+// first cache. The chain of additions goes on where it was, so the split changes no bit.
 constexpr std::int64_t kBlockTerms = 256;
 
 // c [rows.count][stride] := x W + b
@@ -56,9 +56,7 @@ void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std
     }
 }
 
-float* at(AlignedFloats& floats, std::int64_t offset) {
-    return floats.size() == 0 ? nullptr : floats.data() + offset;
-}
+float* at(AlignedFloats& floats, std::int64_t offset) { return floats.size() == 0 ? nullptr : floats.data() + offset; }
 
 Parameters parameters_of(State& state, const Layer& layer, Span rows, const float* gradient) {
     const std::int64_t offset = layer.offset + rows.first * layer.stride;

@@ -1,7 +1,7 @@
 // random.hpp: counter-based random numbers: a draw is a function of where it is used, not of what was drawn before.
 //
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed; its
-// counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed;
+// its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
 // that draws them nor on where a job was resumed.
 // Threads: pure functions. Cost: 10 rounds for 4 words; a shuffle takes one Philox draw and then SplitMix64 a row.
 #pragma once

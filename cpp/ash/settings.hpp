@@ -15,21 +15,21 @@ enum class LearningRateSchedule : std::uint8_t { cycle, constant };             
 enum class Initialization : std::uint8_t { automatic, he, xavier };                  // automatic: by the activation
 
 struct Settings {
-    std::vector<int> hidden{64};                           // widths; empty: a linear model
+    std::vector<int> hidden{64};                            // widths; empty: a linear model
     std::vector<Activation> activations{Activation::relu};  // one a hidden layer
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
     Initialization initialization = Initialization::automatic;
     double learning_rate = 3e-3;
-    double momentum = 0.9;           // momentum, nesterov
-    double beta1 = 0.9;              // adam, adamw
-    double beta2 = 0.999;            // adam, adamw
-    double epsilon = 1e-8;           // adam, adamw
-    double l2 = 0.0;                 // adds l2 * W to the gradient of the weights, not of the biases
-    double weight_decay = 0.0;       // decoupled: W -= learning_rate * weight_decay * W
-    double dropout = 0.0;            // share of hidden outputs set to zero in training
-    double label_smoothing = 0.0;    // classification only
-    std::int64_t batch_size = 32;    // rows an update; 0: the whole training part, one update an epoch
+    double momentum = 0.9;         // momentum, nesterov
+    double beta1 = 0.9;            // adam, adamw
+    double beta2 = 0.999;          // adam, adamw
+    double epsilon = 1e-8;         // adam, adamw
+    double l2 = 0.0;               // adds l2 * W to the gradient of the weights, not of the biases
+    double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
+    double dropout = 0.0;          // share of hidden outputs set to zero in training
+    double label_smoothing = 0.0;  // classification only
+    std::int64_t batch_size = 32;  // rows an update; 0: the whole training part, one update an epoch
 };
 
 // Throws std::invalid_argument that names the first field out of range.

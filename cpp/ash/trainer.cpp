@@ -58,7 +58,8 @@ class Run {
             const Batch batch = batch_of(std::min(batch_, rows - first));
             if (!propagate(batch, first)) return false;
             update(batch, epoch * steps_ + step);
-            for (std::int64_t row = 0; row < batch.rows; ++row) loss_sum_ += losses_per_row() * workspace_.losses.data()[row];
+            for (std::int64_t row = 0; row < batch.rows; ++row)
+                loss_sum_ += losses_per_row() * workspace_.losses.data()[row];
         }
         ++state_.epochs;
         return true;
@@ -211,8 +212,8 @@ Evaluation regression(const Data& data, Metric metric, Workspace& workspace) {
 
 }  // namespace
 
-Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
-              Workspace& workspace) {
+Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
+              State& state, Workspace& workspace) {
     return Run(data, settings, training, kernels, state, workspace).all();
 }
 

@@ -42,8 +42,8 @@ struct Outcome {
 
 // One job: a cosine cycle of the learning rate over so many epochs, from `state` on. REQUIRES: workspace.prepare()d for
 // these settings.
-Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
-              Workspace& workspace);
+Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
+              State& state, Workspace& workspace);
 
 struct Evaluation {
     double score = 0.0;  // higher is better

@@ -1,6 +1,7 @@
 // workspace.hpp: the scratch of one thread, made once for the largest candidate it may meet.
 //
-// Threads: owned by one. Cost: prepare() allocates only what is larger than anything before; train() and evaluate() none.
+// Threads: owned by one. Cost: prepare() allocates only what is larger than anything before; train() and evaluate()
+// none.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace ash {
 
-inline constexpr std::int64_t kBlockRows = 64;    // rows of a batch that go through the network together
+inline constexpr std::int64_t kBlockRows = 64;     // rows of a batch that go through the network together
 inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights whose gradient is computed and used together
 
 // Rows an update of these settings sees: batch_size, at most the training part.
@@ -27,16 +28,16 @@ struct Workspace {
     void prepare(const Data& data, const Settings& settings);
 
     // B = rows of a batch, V = rows of validation, H = row_floats of the layout.
-    AlignedFloats inputs;      // [B][stride of x], gathered; unused when the batch is the whole part
-    AlignedFloats outputs;     // [B * H]: layer after layer [B][stride]
-    AlignedFloats deltas;      // [B * H], the same shape: first the slopes of the activations, then the deltas
-    AlignedFloats targets;     // [B][target stride], gathered, regression
-    AlignedFloats transposed;  // W^T of all layers but the first
-    AlignedFloats gradient;    // [kBlockWeights][widest stride]
-    AlignedFloats losses;      // [max(B, V)] a row
-    AlignedFloats predictions;           // [V][padded(outputs)]
-    std::vector<std::int32_t> labels;    // [B], gathered, classification
-    std::vector<std::uint32_t> order;    // [training rows], of the epoch
+    AlignedFloats inputs;              // [B][stride of x], gathered; unused when the batch is the whole part
+    AlignedFloats outputs;             // [B * H]: layer after layer [B][stride]
+    AlignedFloats deltas;              // [B * H], the same shape: first the slopes of the activations, then the deltas
+    AlignedFloats targets;             // [B][target stride], gathered, regression
+    AlignedFloats transposed;          // W^T of all layers but the first
+    AlignedFloats gradient;            // [kBlockWeights][widest stride]
+    AlignedFloats losses;              // [max(B, V)] a row
+    AlignedFloats predictions;         // [V][padded(outputs)]
+    std::vector<std::int32_t> labels;  // [B], gathered, classification
+    std::vector<std::uint32_t> order;  // [training rows], of the epoch
     MetricScratch metric;
 };
 

@@ -51,7 +51,8 @@ std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, 
                                 const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
                                 bool standardize) {
     require(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0), "x and y: two dimensions, the same rows");
-    const Table table{x.data(), y.data(), x.shape(0), static_cast<int>(x.shape(1)), static_cast<int>(y.shape(1)), classes};
+    const Table table{x.data(), y.data(), x.shape(0), static_cast<int>(x.shape(1)), static_cast<int>(y.shape(1)),
+                      classes};
     const auto training_rows = view(training);
     const auto validation_rows = view(validation);
     const py::gil_scoped_release release;  // plain memory from here on, kept alive by the arguments

@@ -59,7 +59,8 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     return score(parse_metric(metric), rows, labels, mean_cross_entropy(rows, labels), scratch);
 }
 
-Array<float> evaluate_elementary(const std::string& function, const Array<float>& x, const std::string& instruction_set) {
+Array<float> evaluate_elementary(const std::string& function, const Array<float>& x,
+                                 const std::string& instruction_set) {
     Array<float> y(x.size());
     const auto which = pick<Elementary>(function, {{"exp", Elementary::exp},
                                                    {"log", Elementary::log},

@@ -16,15 +16,18 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
         require(weights[l].ndim() == 2 && biases[l].ndim() == 1, "weights: two dimensions; biases: one");
         const auto w = view(weights[l]);
         const auto b = view(biases[l]);
-        layers.push_back({static_cast<int>(weights[l].shape(0)), static_cast<int>(weights[l].shape(1)),
-                          {w.begin(), w.end()}, {b.begin(), b.end()}});
+        layers.push_back({static_cast<int>(weights[l].shape(0)),
+                          static_cast<int>(weights[l].shape(1)),
+                          {w.begin(), w.end()},
+                          {b.begin(), b.end()}});
     }
     std::vector<Activation> parsed;
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
     return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale});
 }
 
-Array<float> predict_rows(const Network& network, const Array<double>& x, int threads, const std::string& instruction_set) {
+Array<float> predict_rows(const Network& network, const Array<double>& x, int threads,
+                          const std::string& instruction_set) {
     require(x.ndim() == 2 && x.shape(1) == network.features(), "x: two dimensions, a column a feature");
     require(threads >= 1, "threads: at least 1");
     Array<float> results({x.shape(0), static_cast<py::ssize_t>(network.outputs())});
@@ -55,13 +58,15 @@ void bind_network(py::module_& m) {
     py::class_<Network>(m, "Network")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
              py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"))
-        .def("predict", &predict_rows, py::arg("x").noconvert(), py::arg("threads") = 1, py::arg("instruction_set") = "")
+        .def("predict", &predict_rows, py::arg("x").noconvert(), py::arg("threads") = 1,
+             py::arg("instruction_set") = "")
         .def_property_readonly("weights", [](const Network& n) { return layer_arrays(n, true); })
         .def_property_readonly("biases", [](const Network& n) { return layer_arrays(n, false); })
         .def_property_readonly("activations",
                                [](const Network& n) {
                                    std::vector<std::string> names;
-                                   for (std::size_t l = 0; l + 1 < n.layers(); ++l) names.emplace_back(name(n.activation(l)));
+                                   for (std::size_t l = 0; l + 1 < n.layers(); ++l)
+                                       names.emplace_back(name(n.activation(l)));
                                    return names;
                                })
         .def_property_readonly("classes", &Network::classes)

@@ -21,10 +21,10 @@ std::unique_ptr<OwningTuner> make_tuner(const std::shared_ptr<Data>& data, const
                                         const std::string& algorithm, const std::string& promotion,
                                         const std::string& training, const std::string& metric, int threads,
                                         std::uint64_t seed, const std::string& instruction_set) {
-    const auto continuation = pick<Continuation>(
-        training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
-    const LadderSettings ladder = ladder_settings(static_cast<std::int64_t>(candidates.size()), eta, min_epochs,
-                                                  max_rungs, algorithm, promotion);
+    const auto continuation =
+        pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
+    const LadderSettings ladder =
+        ladder_settings(static_cast<std::int64_t>(candidates.size()), eta, min_epochs, max_rungs, algorithm, promotion);
     auto trained = std::make_unique<NetworkCandidates>(*data, candidates, continuation, parse_metric(metric), seed,
                                                        kernels(instruction_set), threads);
     return std::unique_ptr<OwningTuner>(new OwningTuner{data, Tuner(std::move(trained), ladder, threads)});
@@ -32,10 +32,14 @@ std::unique_ptr<OwningTuner> make_tuner(const std::shared_ptr<Data>& data, const
 
 const char* name_of(EventKind kind) {
     switch (kind) {
-        case EventKind::started: return "started";
-        case EventKind::finished: return "finished";
-        case EventKind::diverged: return "diverged";
-        case EventKind::promoted: return "promoted";
+        case EventKind::started:
+            return "started";
+        case EventKind::finished:
+            return "finished";
+        case EventKind::diverged:
+            return "diverged";
+        case EventKind::promoted:
+            return "promoted";
     }
     return "";
 }

@@ -4,8 +4,8 @@
     result.best_params, result.best_score
     result.model.predict(X_new)
 
-Importing ash loads numpy and the core, changes no global state and starts no thread; scikit-learn, rich and matplotlib are
-imported when something needs them.
+Importing ash loads numpy and the core, changes no global state and starts no thread; scikit-learn, rich and matplotlib
+are imported when something needs them.
 """
 
 from ash import _core

@@ -172,9 +172,7 @@ def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: 
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
     """Fused multiply-adds of one thread, in 1e9 floating-point operations a second; for benches."""
 
-def time_steps(
-    data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = ""
-) -> list[float]:
+def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]:
     """Seconds an update in each of `repeats` runs of at least `steps` updates; for benches."""
 
 def build_info() -> dict[str, str]:

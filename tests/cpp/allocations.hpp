@@ -5,7 +5,7 @@
 
 namespace ash::testing {
 
-std::int64_t allocations();       // since the thread began
+std::int64_t allocations();      // since the thread began
 std::int64_t allocated_bytes();  // likewise
 
 }  // namespace ash::testing

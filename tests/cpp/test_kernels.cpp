@@ -1,6 +1,7 @@
 // Kernels against their naive twins, for every size 1..70 and every instruction set of this processor.
 //
-// With fma, products and updates must be equal to the last bit; what goes through exp or log is compared within a bound.
+// With fma, products and updates must be equal to the last bit; what goes through exp or log is compared within a
+// bound.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -160,10 +161,8 @@ TEST_CASE("dropout keeps the same elements on every instruction set, and its sha
             AlignedFloats slow = fast;
             AlignedFloats fast_slope = fast;
             AlignedFloats slow_slope = fast;
-            const Dropout dropout{.key = 12345U + static_cast<std::uint32_t>(size),
-                                  .first = 77,
-                                  .threshold = 0x60000000U,
-                                  .scale = 1.6F};
+            const Dropout dropout{
+                .key = 12345U + static_cast<std::uint32_t>(size), .first = 77, .threshold = 0x60000000U, .scale = 1.6F};
             kernels->drop(fast.data(), fast_slope.data(), block, dropout);
             kReference.drop(slow.data(), slow_slope.data(), block, dropout);
             CHECK(distance(fast, slow, block) == 0.0);
@@ -235,8 +234,8 @@ TEST_CASE("squared errors equal their twin") {
 TEST_CASE("updates equal their twin, moments included") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
-            for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov,
-                                              Optimizer::adam, Optimizer::adamw}) {
+            for (const Optimizer optimizer :
+                 {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam, Optimizer::adamw}) {
                 const Block block = block_of(5, size);
                 const Update update{optimizer, 0.1F, 0.9F, 0.8F, 0.95F, 1e-8F, 0.01F, 0.99F, 1.5F, 1.25F};
                 std::vector<AlignedFloats> fast;

@@ -12,7 +12,8 @@ using namespace ash;
 
 namespace {
 
-const std::vector<double> kX{1, 5, 7, 2, 5, -3, 3, 5, 0, 4, 5, 9, 5, 5, 2, 6, 5, 1};  // [6][3], the middle column constant
+const std::vector<double> kX{1, 5, 7, 2, 5, -3, 3, 5, 0,
+                             4, 5, 9, 5, 5, 2,  6, 5, 1};  // [6][3], the middle column constant
 const std::vector<std::int64_t> kTraining{0, 1, 2, 3};
 const std::vector<std::int64_t> kValidation{4, 5};
 

@@ -1,5 +1,6 @@
-// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, no allocation in an epoch,
-// and an end when it is told. What it computes is checked against an independent network in tests/test_training.py.
+// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, no allocation in an
+// epoch, and an end when it is told. What it computes is checked against an independent network in
+// tests/test_training.py.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -32,7 +33,8 @@ Data make_data(int rows, int features, int classes, int targets = 1) {
             sum += value * value;
         }
         for (int c = 0; c < columns; ++c) {
-            y[static_cast<std::size_t>(row * columns + c)] = classes > 0 ? static_cast<int>(sum * 2.0) % classes : sum * (c + 1);
+            y[static_cast<std::size_t>(row * columns + c)] =
+                classes > 0 ? static_cast<int>(sum * 2.0) % classes : sum * (c + 1);
         }
         (row % 5 == 0 ? validation : training).push_back(row);
     }
@@ -61,7 +63,8 @@ Trained run(const Data& data, const Settings& settings, const std::vector<std::i
     Trained trained{initial_state(data.features(), data.outputs(), settings, 5, 2), {}, {}};
     Workspace workspace(data, {&settings, 1});
     for (const std::int64_t epochs : jobs) {
-        trained.outcome = train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);
+        trained.outcome =
+            train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);
     }
     const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
     trained.evaluation = evaluate(data, trained.state, metric, kernels, nullptr, workspace);
@@ -182,13 +185,16 @@ TEST_CASE("a flag stops training within a block of rows") {
     const std::atomic<bool> stop{true};
     State state = initial_state(4, 2, settings, 0, 0);
     Workspace workspace(data, {&settings, 1});
-    CHECK(train(data, settings, {.epochs = 1 << 30, .seed = 0, .candidate = 0, .stop = &stop}, kernels(""), state, workspace).stopped);
+    CHECK(train(data, settings, {.epochs = 1 << 30, .seed = 0, .candidate = 0, .stop = &stop}, kernels(""), state,
+                workspace)
+              .stopped);
     CHECK(evaluate(data, state, Metric::accuracy, kernels(""), &stop, workspace).stopped);
 }
 
 TEST_CASE("one workspace serves candidates of every size in any order") {
     const Data data = make_data(200, 5, 3);
-    std::vector<Settings> candidates{settings_of(Optimizer::adam, 0), settings_of(Optimizer::sgd, 7), settings_of(Optimizer::adam, 64)};
+    std::vector<Settings> candidates{settings_of(Optimizer::adam, 0), settings_of(Optimizer::sgd, 7),
+                                     settings_of(Optimizer::adam, 64)};
     candidates[1].hidden.assign(1, 150);
     candidates[1].activations.assign(1, Activation::relu);
     candidates[2].hidden.clear();
@@ -215,7 +221,8 @@ TEST_CASE("a network that diverged leaves nothing behind for the next one") {
         CHECK(train(data, wild, {.epochs = 2, .seed = 5, .candidate = 1}, kernels(""), broken, workspace).diverged);
         workspace.prepare(data, tame);
         State state = initial_state(data.features(), data.outputs(), tame, 5, 2);
-        CHECK_FALSE(train(data, tame, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace).diverged);
+        CHECK_FALSE(
+            train(data, tame, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace).diverged);
         CHECK(equal(state.weights, run(data, tame, {2}, kernels("")).state.weights));
     }
 }

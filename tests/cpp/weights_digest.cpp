@@ -1,6 +1,6 @@
-// Prints a digest of the weights that a few short trainings end with, on each instruction set that has fma; fails when two
-// of them differ. Builds of different compilers and optimization levels must print the same line: .ci/run compares them.
-// The rows come from the core's own integers, so no library has a part in them.
+// Prints a digest of the weights that a few short trainings end with, on each instruction set that has fma; fails when
+// two of them differ. Builds of different compilers and optimization levels must print the same line: .ci/run compares
+// them. The rows come from the core's own integers, so no library has a part in them.
 #include <bit>
 #include <cstdint>
 #include <cstdio>
@@ -37,7 +37,8 @@ ash::Data make_data(int classes) {
     std::vector<std::int64_t> rows(kRows);
     std::iota(rows.begin(), rows.end(), 0);
     const std::span<const std::int64_t> all(rows);
-    return {{x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
+    return {
+        {x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
 }
 
 // Every activation and every optimizer once; dropout, decay and smoothing somewhere.

@@ -1,8 +1,6 @@
-// elementwise.hpp: passes over blocks of rows: activations, dropout, losses, transposition.
+// elementwise.hpp: passes over blocks of rows without a sum: activations, dropout, transposition, gathering.
 //
-// Passes run over whole vectors up to the last column that means something. What sums over a row (softmax) is turned by a
-// quarter first, so that vectors run over rows and every sum over columns is one chain in order: its bits do not depend on
-// the width of a vector, and nothing is added across a register.
+// They run over whole vectors up to the last column that means something.
 // Cost: one read and one write of the block; all of it is in the first or second cache when it comes here.
 // Only for unit_*.cpp.
 #pragma once
@@ -22,7 +20,9 @@ struct Identity {
     ASH_INLINE static Point at(Floats x) { return {x, broadcast(1.0F)}; }
 };
 struct Relu {  // the slope at 0 is 0, as in PyTorch; a NaN goes on
-    ASH_INLINE static Point at(Floats x) { return {select(x <= 0.0F, Floats{}, x), select(x > 0.0F, broadcast(1.0F), Floats{})}; }
+    ASH_INLINE static Point at(Floats x) {
+        return {select(x <= 0.0F, Floats{}, x), select(x > 0.0F, broadcast(1.0F), Floats{})};
+    }
 };
 struct Sigmoid {
     ASH_INLINE static Point at(Floats x) {
@@ -77,12 +77,18 @@ void activate_with(float* y, float* slope, ash::Block block) noexcept {
 
 void activate(ash::Activation activation, float* y, float* slope, ash::Block block) noexcept {
     switch (activation) {
-        case ash::Activation::identity: return activate_with<Identity>(y, slope, block);
-        case ash::Activation::relu: return activate_with<Relu>(y, slope, block);
-        case ash::Activation::sigmoid: return activate_with<Sigmoid>(y, slope, block);
-        case ash::Activation::tanh: return activate_with<Tanh>(y, slope, block);
-        case ash::Activation::gelu: return activate_with<Gelu>(y, slope, block);
-        case ash::Activation::silu: return activate_with<Silu>(y, slope, block);
+        case ash::Activation::identity:
+            return activate_with<Identity>(y, slope, block);
+        case ash::Activation::relu:
+            return activate_with<Relu>(y, slope, block);
+        case ash::Activation::sigmoid:
+            return activate_with<Sigmoid>(y, slope, block);
+        case ash::Activation::tanh:
+            return activate_with<Tanh>(y, slope, block);
+        case ash::Activation::gelu:
+            return activate_with<Gelu>(y, slope, block);
+        case ash::Activation::silu:
+            return activate_with<Silu>(y, slope, block);
     }
 }
 
@@ -99,7 +105,8 @@ void drop(float* y, float* slope, ash::Block block, ash::Dropout dropout) noexce
         const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
         // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
         Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
-        const Integers kept = reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
+        const Integers kept =
+            reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
         const Floats mask = from_bits(kept & bits(broadcast(dropout.scale)));
         store(y + i, load(y + i) * mask);
         store(slope + i, load(slope + i) * mask);
@@ -137,149 +144,6 @@ void transpose(const float* from, ash::Block block, float* to, int64_t to_stride
     }
 }
 
-// log_sums [rows]: log of the sums of exponentials; tops, targets, totals: largest, label's and summed logit of each row.
-// cross-entropy = log_sum + top - (1 - smoothing) z[label] - smoothing * mean(z)
-struct RowFacts {
-    alignas(64) float tops[64];
-    alignas(64) float sums[64];
-    alignas(64) float totals[64];
-    float targets[64];
-};
-
-constexpr int64_t kTurnedRows = 64;
-constexpr int64_t kTurnedColumns = 16;
-
-// A square of logits, turned: [kTurnedColumns][kTurnedRows]. Rows that fill up the last vector hold zeros; what comes out for
-// them is never read.
-struct Turned {
-    alignas(64) float values[kTurnedColumns * kTurnedRows];
-
-    explicit Turned(int64_t rows) {
-        if (rows % kLanes == 0) return;
-        for (int64_t c = 0; c < kTurnedColumns; ++c) store(values + c * kTurnedRows + rows / kLanes * kLanes, Floats{});
-    }
-    void take(const float* from, ash::Block block) {
-        transpose(from, block, values, kTurnedRows);
-    }
-    void give(float* to, ash::Block block) const {
-        transpose(values, {block.columns, block.rows, kTurnedRows}, to, block.stride);
-    }
-};
-
-// Calls function(first column, square) for squares of up to 16 columns of a block of at most 64 rows.
-template <typename Function>
-ASH_INLINE void for_squares(ash::Block block, Function function) {
-    for (int64_t column = 0; column < block.columns; column += kTurnedColumns) {
-        const int64_t left = block.columns - column;
-        function(column, ash::Block{block.rows, left < kTurnedColumns ? left : kTurnedColumns, block.stride});
-    }
-}
-
-ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned, RowFacts& facts) {
-    for (int64_t r = 0; r < block.rows; r += kLanes) {
-        store(facts.tops + r, broadcast(-3.4028234e38F));
-        store(facts.totals + r, Floats{});
-    }
-    for_squares(block, [&](int64_t column, ash::Block square) {
-        turned.take(logits + column, square);
-        for (int64_t r = 0; r < block.rows; r += kLanes) {
-            Floats top = load(facts.tops + r);
-            Floats total = load(facts.totals + r);
-            for (int64_t c = 0; c < square.columns; ++c) {
-                const Floats z = load(turned.values + c * kTurnedRows + r);
-                top = at_least(z, top);  // a NaN may be passed over here; it is found in the sum of exponentials
-                total += z;
-            }
-            store(facts.tops + r, top);
-            store(facts.totals + r, total);
-        }
-    });
-}
-
-ASH_INLINE void exponentiate(float* logits, ash::Block block, Turned& turned, RowFacts& facts) {
-    for (int64_t r = 0; r < block.rows; r += kLanes) store(facts.sums + r, Floats{});
-    for_squares(block, [&](int64_t column, ash::Block square) {
-        if (block.columns > kTurnedColumns) turned.take(logits + column, square);
-        for (int64_t r = 0; r < block.rows; r += kLanes) {
-            const Floats top = load(facts.tops + r);
-            Floats sum = load(facts.sums + r);
-            for (int64_t c = 0; c < square.columns; ++c) {
-                float* at = turned.values + c * kTurnedRows + r;
-                const Floats e = exp_of_negative(load(at) - top);
-                store(at, e);
-                sum += e;
-            }
-            store(facts.sums + r, sum);
-        }
-        turned.give(logits + column, square);
-    });
-}
-
-ASH_INLINE void cross_entropies(const RowFacts& facts, float smoothing, float* losses, ash::Block block) {
-    const auto columns = static_cast<float>(block.columns);
-    alignas(64) float logs[kTurnedRows];
-    for (int64_t r = 0; r < block.rows; r += kLanes) store(logs + r, log(load(facts.sums + r)));
-    for (int64_t r = 0; r < block.rows; ++r) {
-        const float target = facts.targets[r];
-        losses[r] = logs[r] + ((facts.tops[r] - target) + smoothing * (target - facts.totals[r] / columns));
-    }
-}
-
-ASH_INLINE void softmax_block(float* logits, const int32_t* labels, float smoothing, float* losses, ash::Block block) {
-    Turned turned(block.rows);
-    RowFacts facts;
-    for (int64_t r = 0; labels != nullptr && r < block.rows; ++r) facts.targets[r] = logits[r * block.stride + labels[r]];
-    find_tops(logits, block, turned, facts);
-    exponentiate(logits, block, turned, facts);
-    for (int64_t r = 0; r < block.rows; ++r) {
-        float* row = logits + r * block.stride;
-        const Floats inverse = broadcast(1.0F / facts.sums[r]);
-        for (int64_t i = 0; i < block.columns; i += kLanes) store(row + i, load(row + i) * inverse);
-    }
-    if (labels != nullptr) cross_entropies(facts, smoothing, losses, block);
-}
-
-void softmax(float* logits, const int32_t* labels, float smoothing, float* losses, ash::Block block) noexcept {
-    for (int64_t first = 0; first < block.rows; first += kTurnedRows) {
-        const int64_t left = block.rows - first;
-        const ash::Block part{left < kTurnedRows ? left : kTurnedRows, block.columns, block.stride};
-        softmax_block(logits + first * block.stride, labels == nullptr ? nullptr : labels + first, smoothing,
-                      losses == nullptr ? nullptr : losses + first, part);
-    }
-}
-
-// Lanes of a vector at `column` that lie before the padding.
-ASH_INLINE Integers means_something(int64_t column, int64_t columns) {
-    return lane_numbers() < static_cast<int32_t>(columns - column);
-}
-
-void softmax_delta(float* probabilities, const int32_t* labels, float smoothing, float scale,
-                   ash::Block block) noexcept {
-    const float rest = smoothing / static_cast<float>(block.columns);
-    for (int64_t r = 0; r < block.rows; ++r) {
-        float* row = probabilities + r * block.stride;
-        row[labels[r]] -= 1.0F - smoothing;
-        for (int64_t i = 0; i < block.columns; i += kLanes) {
-            const Floats delta = (load(row + i) - rest) * scale;
-            store(row + i, select(means_something(i, block.columns), delta, Floats{}));
-        }
-    }
-}
-
-void squared_error(float* outputs, const float* targets, float scale, float* losses, ash::Block block) noexcept {
-    for (int64_t r = 0; r < block.rows; ++r) {
-        float* row = outputs + r * block.stride;
-        const float* target = targets + r * block.stride;
-        float sum = 0.0F;
-        for (int64_t c = 0; c < block.columns; ++c) {
-            const float error = row[c] - target[c];
-            sum += error * error;
-            row[c] = error * scale;
-        }
-        losses[r] = sum;
-    }
-}
-
 void gather(const float* from, int64_t stride, const uint32_t* numbers, int64_t rows, float* to) noexcept {
     for (int64_t row = 0; row < rows; ++row, to += stride) {
         const float* source = from + numbers[row] * stride;
@@ -299,10 +163,18 @@ void elementary(ash::Elementary function, const float* x, float* y, int64_t size
     for (int64_t i = 0; i < size; ++i) {
         const Floats at = broadcast(x[i]);
         switch (function) {
-            case ash::Elementary::exp: y[i] = exp(at)[0]; break;
-            case ash::Elementary::log: y[i] = log(at)[0]; break;
-            case ash::Elementary::tanh: y[i] = tanh(at)[0]; break;
-            case ash::Elementary::sigmoid: y[i] = sigmoid(at)[0]; break;
+            case ash::Elementary::exp:
+                y[i] = exp(at)[0];
+                break;
+            case ash::Elementary::log:
+                y[i] = log(at)[0];
+                break;
+            case ash::Elementary::tanh:
+                y[i] = tanh(at)[0];
+                break;
+            case ash::Elementary::sigmoid:
+                y[i] = sigmoid(at)[0];
+                break;
         }
     }
 }

@@ -1,16 +1,16 @@
 // kernels.hpp: the arithmetic of networks, as one table of functions an instruction set.
 //
-// The same source (product.hpp, elementwise.hpp, update.hpp) is compiled once for each instruction set (unit_*.cpp); the
-// table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry: the definition, and
-// the oracle of the tests.
+// The same source (product.hpp, elementwise.hpp, losses.hpp, update.hpp) is compiled once for each instruction set
+// (unit_*.cpp); the table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry:
+// the definition, and the oracle of the tests.
 //
-// Promise: with fma, an entry gives the same bits on every instruction set. A product is one chain of fused multiply-adds in
-// order of k for each element; vectors run over columns, never over k. Sums over a row are chains in order of columns.
-// Nothing depends on libm, on the width of a vector or on contraction by the compiler.
+// Promise: with fma, an entry gives the same bits on every instruction set. A product is one chain of fused
+// multiply-adds in order of k for each element; vectors run over columns, never over k. Sums over a row are chains in
+// order of columns. Nothing depends on libm, on the width of a vector or on contraction by the compiler.
 //
-// Memory: rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding takes part.
-// Dimension letters: M rows, N columns, K terms of a sum; strides count floats.
-// Threads: pure functions of their arguments. Nothing allocates or throws.
+// Memory: rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding
+// takes part. Dimension letters: M rows, N columns, K terms of a sum; strides count floats. Threads: pure functions of
+// their arguments. Nothing allocates or throws.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ struct Block {
     std::int64_t stride;
 };
 
-// Masks of inverted dropout: element i of the block is kept iff hash(key, first + i) >= threshold, and then multiplied by scale.
+// Masks of inverted dropout: element i of the block is kept iff hash(key, first + i) >= threshold, and then multiplied
+// by scale.
 struct Dropout {
     std::uint32_t key;
     std::uint32_t first;
@@ -95,7 +96,8 @@ struct Kernels {
     // logits := probabilities, padding := 0; losses[row] := cross-entropy with smoothed label, if labels are given.
     void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
     // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.
-    void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale, Block) noexcept;
+    void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
+                          Block) noexcept;
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     void (*update)(const Update&, const Parameters&) noexcept;
@@ -107,7 +109,8 @@ struct Kernels {
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // Runs so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product. For benches.
+    // Runs so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product. For
+    // benches.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 

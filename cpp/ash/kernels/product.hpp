@@ -5,14 +5,15 @@
 //     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that the update refreshes
 //
 //            k ->            columns ->
-//        +---------+       +--------+          A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per k two
+//        +---------+       +--------+          A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per
+//        k two
 //      m | a a a a |   k   | b b b b|          loads of B and one broadcast of A a row. No packing: rows of B are read
-//        +---------+       +--------+          as they lie, and a panel of B stays in the first cache for all tiles of rows.
+//        +---------+       +--------+          as they lie, and a panel of B stays in the first cache for all tiles of
+//        rows.
 //
-// 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2. Rows are split evenly: 32 rows are
-// 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the latency of its additions.
-// Cost: 2 M N K floating-point operations, N rounded up to a vector.
-// Only for unit_*.cpp.
+// 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2. Rows are split
+// evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the
+// latency of its additions. Cost: 2 M N K floating-point operations, N rounded up to a vector. Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"
@@ -82,10 +83,12 @@ struct Tiles {
 template <int V>
 constexpr Tiles tiles() {
 #if ASH_LANES == 16
-    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>, tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>,
-             tiles_below<9, V>, tiles_below<10, V>, tiles_below<11, V>, tiles_below<12, V>}};
+    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>,
+             tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>, tiles_below<9, V>, tiles_below<10, V>,
+             tiles_below<11, V>, tiles_below<12, V>}};
 #else
-    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>, tiles_below<6, V>}};
+    return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>,
+             tiles_below<6, V>}};
 #endif
 }
 

@@ -1,8 +1,8 @@
 // The naive twin of every kernel: what it means, in the order of operations that it promises.
 //
-// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_kernels.cpp: products, passes and
-// updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken from libm in double here,
-// so what goes through them is compared within the bounds that DESIGN.md states.
+// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_kernels.cpp: products,
+// passes and updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken from libm
+// in double here, so what goes through them is compared within the bounds that DESIGN.md states.
 #include <algorithm>
 #include <cmath>
 
@@ -37,28 +37,39 @@ double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 double value_of(Activation activation, double x) {
     switch (activation) {
-        case Activation::identity: return x;
-        case Activation::relu: return x > 0.0 ? x : 0.0;
-        case Activation::sigmoid: return sigmoid(x);
-        case Activation::tanh: return std::tanh(x);
-        case Activation::gelu: return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
-        case Activation::silu: return x * sigmoid(x);
+        case Activation::identity:
+            return x;
+        case Activation::relu:
+            return x > 0.0 ? x : 0.0;
+        case Activation::sigmoid:
+            return sigmoid(x);
+        case Activation::tanh:
+            return std::tanh(x);
+        case Activation::gelu:
+            return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+        case Activation::silu:
+            return x * sigmoid(x);
     }
     return 0.0;
 }
 
 double slope_of(Activation activation, double x) {
     switch (activation) {
-        case Activation::identity: return 1.0;
-        case Activation::relu: return x > 0.0 ? 1.0 : 0.0;
-        case Activation::sigmoid: return sigmoid(x) * (1.0 - sigmoid(x));
-        case Activation::tanh: return 1.0 - std::tanh(x) * std::tanh(x);
+        case Activation::identity:
+            return 1.0;
+        case Activation::relu:
+            return x > 0.0 ? 1.0 : 0.0;
+        case Activation::sigmoid:
+            return sigmoid(x) * (1.0 - sigmoid(x));
+        case Activation::tanh:
+            return 1.0 - std::tanh(x) * std::tanh(x);
         case Activation::gelu: {
             const double root = std::sqrt(2.0 / M_PI);
             const double t = std::tanh(root * (x + 0.044715 * x * x * x));
             return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
         }
-        case Activation::silu: return sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)));
+        case Activation::silu:
+            return sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)));
     }
     return 0.0;
 }
@@ -159,7 +170,8 @@ void transpose(const float* from, Block block, float* to, std::int64_t to_stride
     }
 }
 
-void gather(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows, float* to) noexcept {
+void gather(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
+            float* to) noexcept {
     for (std::int64_t row = 0; row < rows; ++row) std::copy_n(from + numbers[row] * stride, stride, to + row * stride);
 }
 
@@ -171,10 +183,18 @@ void elementary(Elementary function, const float* x, float* y, std::int64_t size
     for (std::int64_t i = 0; i < size; ++i) {
         const double at = x[i];
         switch (function) {
-            case Elementary::exp: y[i] = static_cast<float>(std::exp(at)); break;
-            case Elementary::log: y[i] = static_cast<float>(std::log(at)); break;
-            case Elementary::tanh: y[i] = static_cast<float>(std::tanh(at)); break;
-            case Elementary::sigmoid: y[i] = static_cast<float>(sigmoid(at)); break;
+            case Elementary::exp:
+                y[i] = static_cast<float>(std::exp(at));
+                break;
+            case Elementary::log:
+                y[i] = static_cast<float>(std::log(at));
+                break;
+            case Elementary::tanh:
+                y[i] = static_cast<float>(std::tanh(at));
+                break;
+            case Elementary::sigmoid:
+                y[i] = static_cast<float>(sigmoid(at));
+                break;
         }
     }
 }
@@ -188,7 +208,7 @@ float peak(std::int64_t vectors) noexcept {
 }  // namespace
 
 extern const Kernels kReference;
-const Kernels kReference{"reference", 1,      true,      product,   activate, drop,       softmax,
-                         softmax_delta, squared_error, update, transpose, gather, finite,   elementary, peak};
+const Kernels kReference{"reference",   1,      true,      product, activate, drop,       softmax, softmax_delta,
+                         squared_error, update, transpose, gather,  finite,   elementary, peak};
 
 }  // namespace ash

@@ -1,12 +1,12 @@
 // simd.hpp: vectors of floats in the width of the unit that includes this file, by GCC and Clang vector extensions.
 //
 // Only for unit_*.cpp. Everything here and in the kernel headers has internal linkage, and no header of the standard
-// library with inline functions is included: an inline function compiled for AVX-512 could be the copy that the linker keeps
-// for the whole program, and end in an illegal instruction elsewhere.
+// library with inline functions is included: an inline function compiled for AVX-512 could be the copy that the linker
+// keeps for the whole program, and end in an illegal instruction elsewhere.
 //
-// Fused multiply-add is explicit (fma below) and -ffp-contract=off forbids any other: what the compiler may contract it will
-// contract as it likes. Where the unit has no fused multiply-add (baseline x86-64) it is a product and a sum, and bits differ
-// from the other units.
+// Fused multiply-add is explicit (fma below) and -ffp-contract=off forbids any other: what the compiler may contract it
+// will contract as it likes. Where the unit has no fused multiply-add (baseline x86-64) it is a product and a sum, and
+// bits differ from the other units.
 #pragma once
 
 #include <stddef.h>
@@ -20,7 +20,8 @@
 #include <emmintrin.h>
 #endif
 
-// Floats a vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without it.
+// Floats a vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without
+// it.
 #if defined(ASH_LANES)
 #elif defined(__AVX512F__)
 #define ASH_LANES 16
@@ -101,8 +102,8 @@ ASH_INLINE Integers lane_numbers() {
     return numbers;
 }
 
-// Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. Rows without
-// unused vectors at their end are gone through as one.
+// Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. Rows
+// without unused vectors at their end are gone through as one.
 template <typename Function>
 ASH_INLINE void for_vectors(int64_t rows, int64_t columns, int64_t stride, Function function) {
     int64_t width = (columns + kLanes - 1) / kLanes * kLanes;

@@ -53,11 +53,15 @@ void update_adam(const ash::Update& u, const ash::Parameters& p) noexcept {
 void update(const ash::Update& update, const ash::Parameters& p) noexcept {
     const ash::Update u = update;  // a copy: the stores below could otherwise change it, for all the compiler knows
     switch (u.optimizer) {
-        case ash::Optimizer::sgd: return update_sgd(u, p);
-        case ash::Optimizer::momentum: return update_momentum<false>(u, p);
-        case ash::Optimizer::nesterov: return update_momentum<true>(u, p);
+        case ash::Optimizer::sgd:
+            return update_sgd(u, p);
+        case ash::Optimizer::momentum:
+            return update_momentum<false>(u, p);
+        case ash::Optimizer::nesterov:
+            return update_momentum<true>(u, p);
         case ash::Optimizer::adam:
-        case ash::Optimizer::adamw: return update_adam(u, p);
+        case ash::Optimizer::adamw:
+            return update_adam(u, p);
     }
 }
 
