@@ -270,6 +270,22 @@ TEST_CASE("transposition") {
     }
 }
 
+TEST_CASE("gathering takes whole rows in the order asked for") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int columns = 1; columns <= kLargest; ++columns) {
+            const Block block = block_of(9, columns);
+            const AlignedFloats from = random_block(block, 15);
+            const std::vector<std::uint32_t> numbers{8, 0, 3, 3, 5};
+            AlignedFloats fast(5 * block.stride);
+            AlignedFloats slow(5 * block.stride);
+            kernels->gather(from.data(), block.stride, numbers.data(), 5, fast.data());
+            kReference.gather(from.data(), block.stride, numbers.data(), 5, slow.data());
+            CHECK(std::equal(fast.data(), fast.data() + fast.size(), slow.data()));
+            CHECK(slow.data()[block.stride] == from.data()[0]);
+        }
+    }
+}
+
 TEST_CASE("whatever is not finite is found, wherever it stands") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int place = 0; place < 80; ++place) {
