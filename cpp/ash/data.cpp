@@ -19,34 +19,38 @@ struct Matrix {  // row-major view
     const double* row(std::int64_t r) const { return values + r * columns; }
 };
 
-// Mean and standard deviation of one column over some rows, in two passes; scale 1 where it is constant.
-struct Moments {
-    double mean = 0.0;
-    double scale = 1.0;
-    bool constant = true;
+struct Moments {  // a value a column
+    std::vector<double> mean;
+    std::vector<double> scale;  // standard deviation; 1 where the column is constant
+    std::vector<bool> constant;
 };
 
-Moments moments(const Matrix& matrix, int column, std::span<const std::int64_t> rows) {
-    Moments result;
-    double low = std::numeric_limits<double>::infinity();
-    double high = -low;
-    double sum = 0.0;
-    for (const std::int64_t r : rows) {
-        const double value = matrix.row(r)[column];
-        low = value < low ? value : low;
-        high = value > high ? value : high;
-        sum += value;
-    }
+// In two passes, since a sum of squares loses what a large mean leaves; each goes along the rows, as they lie in
+// memory.
+Moments moments(const Matrix& matrix, std::span<const std::int64_t> rows) {
+    const auto columns = static_cast<std::size_t>(matrix.columns);
     const auto count = static_cast<double>(rows.size());
-    result.constant = !(low < high);
-    result.mean = result.constant ? low : sum / count;
-    double squares = 0.0;
+    const double* first = matrix.row(rows.front());
+    Moments result{std::vector<double>(columns, 0.0), std::vector<double>(columns, 0.0),
+                   std::vector<bool>(columns, true)};
     for (const std::int64_t r : rows) {
-        const double distance = matrix.row(r)[column] - result.mean;
-        squares += distance * distance;
+        for (std::size_t c = 0; c < columns; ++c) {
+            const double value = matrix.row(r)[c];
+            result.mean[c] += value;
+            if (value != first[c]) result.constant[c] = false;
+        }
     }
-    const double deviation = std::sqrt(squares / count);
-    if (!result.constant && deviation > 0.0 && std::isfinite(deviation)) result.scale = deviation;
+    for (std::size_t c = 0; c < columns; ++c) result.mean[c] = result.constant[c] ? first[c] : result.mean[c] / count;
+    for (const std::int64_t r : rows) {
+        for (std::size_t c = 0; c < columns; ++c) {
+            const double distance = matrix.row(r)[c] - result.mean[c];
+            result.scale[c] += distance * distance;
+        }
+    }
+    for (double& scale : result.scale) {
+        const double deviation = std::sqrt(scale / count);
+        scale = deviation > 0.0 && std::isfinite(deviation) ? deviation : 1.0;
+    }
     return result;
 }
 
@@ -102,18 +106,17 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
     check_rows(training, table.rows, "no row to train on");
     check_rows(validation, table.rows, "no row to validate on");
     const Matrix x{table.x, table.features};
-    for (int column = 0; column < features_; ++column) {
-        const Moments found = moments(x, column, training);
-        if (!standardize_inputs) break;
-        if (found.constant) constant_features_.push_back(column);
-        inputs_.mean[static_cast<std::size_t>(column)] = found.mean;
-        inputs_.scale[static_cast<std::size_t>(column)] = found.scale;
-    }
     const Matrix y{table.y, table.columns};
-    for (int column = 0; classes_ == 0 && column < targets_; ++column) {
-        const Moments found = moments(y, column, training);
-        target_scaling_.mean[static_cast<std::size_t>(column)] = found.mean;
-        target_scaling_.scale[static_cast<std::size_t>(column)] = found.scale;
+    if (standardize_inputs) {
+        const Moments found = moments(x, training);
+        inputs_ = {found.mean, found.scale};
+        for (int column = 0; column < features_; ++column) {
+            if (found.constant[static_cast<std::size_t>(column)]) constant_features_.push_back(column);
+        }
+    }
+    if (classes_ == 0) {
+        const Moments found = moments(y, training);
+        target_scaling_ = {found.mean, found.scale};
     }
     const auto fill = [&](Rows& rows, std::span<const std::int64_t> numbers) {
         rows.count = static_cast<std::int64_t>(numbers.size());
