@@ -116,6 +116,16 @@ TEST_CASE("a product of every number of terms goes on where it was") {
     }
 }
 
+TEST_CASE("one row of every width, as the gradient of biases is") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int columns = 1; columns <= 300; ++columns) {
+            for (const Start start : {Start::bias, Start::accumulate}) {
+                CHECK(product_distance(*kernels, 1, columns, 33, start, false) <= tolerance(*kernels, 33));
+            }
+        }
+    }
+}
+
 TEST_CASE("activations and their slopes equal their definition") {
     for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(std::string(kernels->name));

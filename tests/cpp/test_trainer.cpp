@@ -1,5 +1,5 @@
-// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, no allocation in an
-// epoch, and an end when it is told. What it computes is checked against an independent network in
+// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, and an end
+// when it is told. What it computes is checked against an independent network in
 // tests/test_training.py.
 #include <doctest/doctest.h>
 
@@ -8,50 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "allocations.hpp"
 #include "ash/learning_rate.hpp"
 #include "ash/random.hpp"
 #include "ash/trainer.hpp"
+#include "training_data.hpp"
 
 using namespace ash;
+using namespace ash::testing;
 
 namespace {
-
-// Two rings of points (classification) or their radius (regression), learnable in a few epochs.
-Data make_data(int rows, int features, int classes, int targets = 1) {
-    const int columns = classes > 0 ? 1 : targets;
-    std::vector<double> x(static_cast<std::size_t>(rows * features));
-    std::vector<double> y(static_cast<std::size_t>(rows * columns));
-    std::vector<std::int64_t> training;
-    std::vector<std::int64_t> validation;
-    for (int row = 0; row < rows; ++row) {
-        double sum = 0.0;
-        for (int f = 0; f < features; ++f) {
-            const Words words = philox({static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(f), 0, 0}, 3);
-            const double value = 2.0 * unit_float(words[0]) - 1.0;
-            x[static_cast<std::size_t>(row * features + f)] = value;
-            sum += value * value;
-        }
-        for (int c = 0; c < columns; ++c) {
-            y[static_cast<std::size_t>(row * columns + c)] =
-                classes > 0 ? static_cast<int>(sum * 2.0) % classes : sum * (c + 1);
-        }
-        (row % 5 == 0 ? validation : training).push_back(row);
-    }
-    return {{x.data(), y.data(), rows, features, columns, classes}, training, validation, true};
-}
-
-Settings settings_of(Optimizer optimizer, std::int64_t batch_size) {
-    Settings settings;
-    settings.hidden = {24, 7};
-    settings.activations = {Activation::silu, Activation::tanh};
-    settings.optimizer = optimizer;
-    settings.learning_rate = optimizer >= Optimizer::adam ? 0.01 : 0.05;
-    settings.dropout = 0.1;
-    settings.l2 = 1e-4;
-    settings.batch_size = batch_size;
-    return settings;
-}
 
 struct Trained {
     State state;
@@ -131,32 +96,6 @@ TEST_CASE("seed and candidate change the bits") {
     const State first = initial_state(4, 2, settings, 0, 0);
     CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 1, 0).weights));
     CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 0, 1).weights));
-}
-
-TEST_CASE("an epoch allocates nothing, and neither does a score") {
-    for (const int classes : {0, 4}) {
-        const Data data = make_data(500, 9, classes, 2);
-        for (const std::int64_t batch : {0, 1, 32}) {
-            const Settings settings = settings_of(Optimizer::adam, batch);
-            Workspace workspace(data, {&settings, 1});
-            State state = initial_state(data.features(), data.outputs(), settings, 0, 0);
-            const Kernels& table = kernels("");
-            const Metric metric = classes > 0 ? Metric::accuracy : Metric::r2;
-            train(data, settings, {.epochs = 1, .seed = 0, .candidate = 0}, table, state, workspace);
-            evaluate(data, state, metric, table, nullptr, workspace);
-            const std::int64_t before = testing::allocations();
-            train(data, settings, {.epochs = 3, .seed = 0, .candidate = 0}, table, state, workspace);
-            evaluate(data, state, metric, table, nullptr, workspace);
-            CHECK(testing::allocations() - before == 0);
-        }
-    }
-}
-
-TEST_CASE("the count of allocations counts") {
-    const std::int64_t before = testing::allocations();
-    const std::vector<double> some(100);
-    CHECK(testing::allocations() - before == 1);
-    CHECK(testing::allocated_bytes() >= 800);
 }
 
 TEST_CASE("training learns") {

@@ -133,9 +133,11 @@ void softmax_delta(float* probabilities, const int32_t* labels, float smoothing,
     const float rest = smoothing / static_cast<float>(block.columns);
     for (int64_t r = 0; r < block.rows; ++r) {
         float* row = probabilities + r * block.stride;
-        row[labels[r]] -= 1.0F - smoothing;
         for (int64_t i = 0; i < block.columns; i += kLanes) {
-            const Floats delta = (load(row + i) - rest) * scale;
+            // By comparison: a store of one float right before the load of a vector around it would hold that load up.
+            const Integers hit = lane_numbers() == static_cast<int32_t>(labels[r] - i);
+            const Floats error = load(row + i) - select(hit, broadcast(1.0F - smoothing), Floats{});
+            const Floats delta = (error - rest) * scale;
             store(row + i, select(means_something(i, block.columns), delta, Floats{}));
         }
     }

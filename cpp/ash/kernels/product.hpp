@@ -27,7 +27,7 @@ constexpr int kTileRows = 12;
 constexpr int kTileRows = 6;
 #endif
 
-alignas(64) constexpr float kNothing[2 * kLanes] = {};
+alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
 // `count` tiles of R rows one below the other, from `row` on: C[row .. row + count R)[column .. column + V vectors).
 template <int R, int V>
@@ -107,6 +107,8 @@ void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
 void product(const ash::Product& p) noexcept {
     if (p.rows == 0) return;
     int64_t column = 0;
+    // One row, a gradient of biases: more vectors in place of the rows that would hide the latency.
+    for (; p.rows == 1 && column + 7 * kLanes < p.columns; column += 8 * kLanes) tiles_below<1, 8>(p, 0, column, 1);
     for (; column + kLanes < p.columns; column += 2 * kLanes) panel(p, kWideTiles, column);
     if (column < p.columns) panel(p, kNarrowTiles, column);
 }

@@ -1,0 +1,49 @@
+// training_data.hpp: a small table and a candidate for the tests of training.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ash/data.hpp"
+#include "ash/random.hpp"
+#include "ash/settings.hpp"
+
+namespace ash::testing {
+
+// Two rings of points (classification) or their radius (regression), learnable in a few epochs.
+inline Data make_data(int rows, int features, int classes, int targets = 1) {
+    const int columns = classes > 0 ? 1 : targets;
+    std::vector<double> x(static_cast<std::size_t>(rows * features));
+    std::vector<double> y(static_cast<std::size_t>(rows * columns));
+    std::vector<std::int64_t> training;
+    std::vector<std::int64_t> validation;
+    for (int row = 0; row < rows; ++row) {
+        double sum = 0.0;
+        for (int f = 0; f < features; ++f) {
+            const Words words = philox({static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(f), 0, 0}, 3);
+            const double value = 2.0 * unit_float(words[0]) - 1.0;
+            x[static_cast<std::size_t>(row * features + f)] = value;
+            sum += value * value;
+        }
+        for (int c = 0; c < columns; ++c) {
+            y[static_cast<std::size_t>(row * columns + c)] =
+                classes > 0 ? static_cast<int>(sum * 2.0) % classes : sum * (c + 1);
+        }
+        (row % 5 == 0 ? validation : training).push_back(row);
+    }
+    return {{x.data(), y.data(), rows, features, columns, classes}, training, validation, true};
+}
+
+inline Settings settings_of(Optimizer optimizer, std::int64_t batch_size) {
+    Settings settings;
+    settings.hidden = {24, 7};
+    settings.activations = {Activation::silu, Activation::tanh};
+    settings.optimizer = optimizer;
+    settings.learning_rate = optimizer >= Optimizer::adam ? 0.01 : 0.05;
+    settings.dropout = 0.1;
+    settings.l2 = 1e-4;
+    settings.batch_size = batch_size;
+    return settings;
+}
+
+}  // namespace ash::testing
