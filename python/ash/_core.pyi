@@ -134,7 +134,7 @@ class Tuner:
     ) -> None: ...
     def start(self) -> None: ...
     def wait(self, seconds: float) -> bool:
-        """Waits at most so long; True when all threads have ended. Raises what a thread raised. Needs start() before."""
+        """Waits at most so long; True when all threads have ended. Raises what a thread raised. Needs start()."""
     def stop(self) -> None:
         """Asks the threads to end within a block of rows; returns at once. Unfinished jobs leave no record."""
     def events(self) -> list[tuple[str, int, int, float, float]]:
@@ -159,7 +159,7 @@ def train(
     cycles: int = 1,  # so many jobs of `epochs` each, resumed
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """One candidate alone: its network and the loss of every epoch, NaN after it diverged. epochs 0: the initial one."""
+    """One candidate alone: its network and the loss of every epoch, NaN after divergence. epochs 0: the initial one."""
 
 def score(metric: str, y: NDArray[np.float64], predictions: NDArray[np.float32], classes: int) -> float:
     """A native metric, higher is better (errors negated); NaN where it is undefined."""
