@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <stdexcept>
 #include <utility>
 
@@ -77,7 +78,7 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
         float* row = weights_.data() + layer.offset;
         const float* from = layers[l].weights.data();
         for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
-            std::copy_n(from + i * layer.outputs, layer.outputs, row);
+            std::copy_n(from + std::ptrdiff_t{i} * layer.outputs, layer.outputs, row);
         std::copy_n(layers[l].biases.data(), layer.outputs, row);
     }
     require(kReference.finite(weights_.data(), weights_.size()), "weights: not finite");
