@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def result(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    return loaded
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +23,11 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_example_is_short() -> None:
     [code] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
+
+
+def test_the_figures_are_those_of_the_benches() -> None:
+    found = importlib.util.spec_from_file_location("readme", ROOT / "bench" / "readme.py")
+    assert found is not None and found.loader is not None
+    readme = importlib.util.module_from_spec(found)
+    found.loader.exec_module(readme)
+    assert readme.filled(README) == README, "run: python bench/readme.py"
