@@ -1,6 +1,6 @@
-// Kernels against their naive twins, for every size 1..70 and every instruction set of this processor.
+// Passes and updates against their naive twins, for every size 1..70 and every instruction set of this processor.
 //
-// With fma, products and updates must be equal to the last bit; what goes through exp or log is compared within a
+// With fma, updates must be equal to the last bit; what goes through exp or log is compared within a
 // bound.
 #include <doctest/doctest.h>
 
@@ -9,122 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "ash/aligned.hpp"
-#include "ash/kernels/kernels.hpp"
-#include "ash/layout.hpp"
-#include "ash/random.hpp"
-
-namespace ash {
-#if defined(__x86_64__)
-extern const Kernels kWide;  // unit_wide.cpp
-#endif
-}  // namespace ash
+#include "kernel_help.hpp"
 
 using namespace ash;
-
-namespace {
-
-// The units that this processor can run, and the tiles of AVX-512 even where it cannot.
-std::vector<const Kernels*> tested_kernels() {
-    std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) tables.push_back(&kWide);
-#endif
-    return tables;
-}
-
-constexpr int kLargest = 70;
-
-// Numbers in [-1, 1), a function of the seed alone; columns beyond `columns` are zero.
-AlignedFloats random_block(Block block, std::uint64_t seed) {
-    AlignedFloats values(block.rows * block.stride);
-    for (std::int64_t row = 0; row < block.rows; ++row) {
-        for (std::int64_t column = 0; column < block.columns; ++column) {
-            const auto index = static_cast<std::uint32_t>(row * block.columns + column);
-            values.data()[row * block.stride + column] = 2.0F * unit_float(philox({index, 0, 0, 0}, seed)[0]) - 1.0F;
-        }
-    }
-    return values;
-}
-
-Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
-
-// Largest distance over the columns that mean something; infinite if one is NaN and the other is not.
-double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
-    double largest = 0.0;
-    for (std::int64_t row = 0; row < block.rows; ++row) {
-        for (std::int64_t column = 0; column < block.columns; ++column) {
-            const double gap = std::abs(static_cast<double>(a.data()[row * block.stride + column]) -
-                                        b.data()[row * block.stride + column]);
-            if (!(gap <= largest)) largest = gap;
-        }
-    }
-    return largest;
-}
-
-// 0 with fma; without it a sum of k products differs by rounding.
-double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
-
-double product_distance(const Kernels& kernels, int rows, int columns, int terms, Start start, bool turned) {
-    const Block a_block = turned ? block_of(terms, rows) : block_of(rows, terms);
-    const AlignedFloats a = random_block(a_block, 1);
-    const AlignedFloats b = random_block(block_of(terms, columns), 2);
-    const AlignedFloats bias = random_block(block_of(1, columns), 3);
-    AlignedFloats fast = random_block(block_of(rows, columns), 4);
-    AlignedFloats slow = fast;
-    Product product{.a = a.data(),
-                    .a_row = turned ? 1 : a_block.stride,
-                    .a_column = turned ? a_block.stride : 1,
-                    .b = b.data(),
-                    .b_stride = padded(columns),
-                    .c = fast.data(),
-                    .c_stride = padded(columns),
-                    .rows = rows,
-                    .columns = columns,
-                    .terms = terms,
-                    .start = start,
-                    .bias = start == Start::bias && terms % 2 == 0 ? bias.data() : nullptr};
-    kernels.product(product);
-    product.c = slow.data();
-    kReference.product(product);
-    return distance(fast, slow, block_of(rows, columns));
-}
-
-}  // namespace
-
-TEST_CASE("products equal their naive twin in all three uses") {
-    for (const Kernels* kernels : tested_kernels()) {
-        CAPTURE(std::string(kernels->name));
-        for (int rows = 1; rows <= kLargest; ++rows) {
-            for (int columns = 1; columns <= kLargest; ++columns) {
-                const int terms = 1 + (rows * 31 + columns * 17) % kLargest;
-                for (const Start start : {Start::bias, Start::accumulate, Start::scale}) {
-                    const double gap = product_distance(*kernels, rows, columns, terms, start, columns % 2 == 0);
-                    if (!(gap <= tolerance(*kernels, terms))) FAIL_CHECK(rows, "x", columns, "x", terms, ": ", gap);
-                }
-            }
-        }
-    }
-}
-
-TEST_CASE("a product of every number of terms goes on where it was") {
-    for (const Kernels* kernels : tested_kernels()) {
-        for (int terms = 1; terms <= kLargest; ++terms) {
-            CHECK(product_distance(*kernels, 13, 35, terms, Start::accumulate, false) <= tolerance(*kernels, terms));
-            CHECK(product_distance(*kernels, 13, 35, terms, Start::bias, true) <= tolerance(*kernels, terms));
-        }
-    }
-}
-
-TEST_CASE("one row of every width, as the gradient of biases is") {
-    for (const Kernels* kernels : tested_kernels()) {
-        for (int columns = 1; columns <= 300; ++columns) {
-            for (const Start start : {Start::bias, Start::accumulate}) {
-                CHECK(product_distance(*kernels, 1, columns, 33, start, false) <= tolerance(*kernels, 33));
-            }
-        }
-    }
-}
+using namespace ash::testing;
 
 TEST_CASE("activations and their slopes equal their definition") {
     for (const Kernels* kernels : tested_kernels()) {

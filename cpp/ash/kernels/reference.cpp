@@ -1,8 +1,8 @@
 // The naive twin of every kernel: what it means, in the order of operations that it promises.
 //
-// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_kernels.cpp: products,
-// passes and updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken from libm
-// in double here, so what goes through them is compared within the bounds that DESIGN.md states.
+// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_{kernels,products}.cpp:
+// products, passes and updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken
+// from libm in double here, so what goes through them is compared within the bounds that DESIGN.md states.
 #include <algorithm>
 #include <cmath>
 

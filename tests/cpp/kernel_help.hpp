@@ -1,0 +1,62 @@
+// kernel_help.hpp: which kernels are tested, on what, and how far two results are apart.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "ash/aligned.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/layout.hpp"
+#include "ash/random.hpp"
+
+namespace ash {
+#if defined(__x86_64__)
+extern const Kernels kWide;  // unit_wide.cpp
+#endif
+}  // namespace ash
+
+namespace ash::testing {
+
+// The units that this processor can run, and the tiles of AVX-512 even where it cannot.
+inline std::vector<const Kernels*> tested_kernels() {
+    std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) tables.push_back(&kWide);
+#endif
+    return tables;
+}
+
+inline constexpr int kLargest = 70;
+
+// Numbers in [-1, 1), a function of the seed alone; columns beyond `columns` are zero.
+inline AlignedFloats random_block(Block block, std::uint64_t seed) {
+    AlignedFloats values(block.rows * block.stride);
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        for (std::int64_t column = 0; column < block.columns; ++column) {
+            const auto index = static_cast<std::uint32_t>(row * block.columns + column);
+            values.data()[row * block.stride + column] = 2.0F * unit_float(philox({index, 0, 0, 0}, seed)[0]) - 1.0F;
+        }
+    }
+    return values;
+}
+
+inline Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
+
+// Largest distance over the columns that mean something; infinite if one is NaN and the other is not.
+inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
+    double largest = 0.0;
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        for (std::int64_t column = 0; column < block.columns; ++column) {
+            const double gap = std::abs(static_cast<double>(a.data()[row * block.stride + column]) -
+                                        b.data()[row * block.stride + column]);
+            if (!(gap <= largest)) largest = gap;
+        }
+    }
+    return largest;
+}
+
+// 0 with fma; without it a sum of k products differs by rounding.
+inline double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
+
+}  // namespace ash::testing
