@@ -260,3 +260,15 @@ def test_cells_are_harmless_and_read_back(tmp_path):
         rows = list(csv.DictReader(file))
     assert [float(row["x"]) for row in rows] == [0.1, 1 / 3]
     assert rows[0]["text"] == 'a,"b"\n' and rows[0]["more"] == "" and rows[1]["more"].startswith("'=cmd")
+
+
+def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
+    def diverges(*arguments, **settings):
+        wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
+        return ash.tune(*arguments, wild, **settings)
+
+    monkeypatch.setattr("ash.cli.tune", diverges)
+    assert main(["diabetes", "--candidates", "2", "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "diverged" in err.splitlines()[0]
+    assert "learning_rate" in err and "1e+20" in err

@@ -25,8 +25,8 @@ struct Moments {  // a value a column
     std::vector<bool> constant;
 };
 
-// In two passes, since a sum of squares loses what a large mean leaves; each goes along the rows, as they lie in
-// memory.
+// In two passes, since a sum of squares loses what a large mean leaves; each goes along
+// the rows, as they lie in memory.
 Moments moments(const Matrix& matrix, std::span<const std::int64_t> rows) {
     const auto columns = static_cast<std::size_t>(matrix.columns);
     const auto count = static_cast<double>(rows.size());

@@ -1,8 +1,11 @@
 // data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
 //
-// Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`; (2) mean and scale come from
-// the training rows alone; (3) a feature that is constant there is dropped: it is 0 in every row, and Network ignores
-// it. Threads: const after construction; read by all. Memory: rows * padded(features) floats, and no second copy.
+// Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
+//             (2) mean and scale come from the training rows alone;
+//             (3) a feature that is constant there is dropped, if inputs are standardized: it is 0 in every row, and
+//                 Network ignores it.
+// Threads:    const after construction; read by all.
+// Memory:     rows * padded(features) floats, and no second copy.
 #pragma once
 
 #include <cstdint>

@@ -2,16 +2,16 @@
 //
 //     x -> [W0 b0] -> f -> [W1 b1] -> f -> ... -> [W b] -> outputs -> loss
 //                     |          |                  |
-//     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: the slope of f at each output, written by the forward
-//     pass
+//     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
 // Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
-//     outputs, deltas   layer after layer: [B][S]; of the last layer the outputs are written into deltas, where they
-//     become D transposed        W^T of a layer: [outputs][padded(inputs)]
-// Invariants: (1) padding columns of x, weights, transposed and deltas are zero as far as whole vectors reach; (2)
-// transposed equals the weights it was made from. Threads: functions of disjoint blocks may run at once: rows for
-// forward() and backward(), rows of weights for update(). Cost: 2 * weights * rows operations each for forward(),
-// backward() and the gradient; none of them allocates.
+//     outputs, deltas   layer after layer: [B][S]; the last layer's outputs are written into deltas and become D there
+//     transposed        W^T of a layer: [outputs][padded(inputs)]
+// Invariants: (1) padding columns of x, weights, transposed and deltas are zero as far as whole vectors reach;
+//             (2) transposed equals the weights it was made from.
+// Threads:    functions of disjoint blocks may run at once: rows for forward() and backward(), rows of weights for
+//             update_weights().
+// Cost:       2 * weights * rows operations each for forward(), backward() and the gradient; none of them allocates.
 #pragma once
 
 #include <cstdint>

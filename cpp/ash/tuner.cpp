@@ -42,6 +42,7 @@ void Tuner::start() {
 }
 
 bool Tuner::wait(double seconds) {
+    if (start_ == std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was not started");
     const std::chrono::duration<double> longest(std::clamp(seconds, 0.0, kLongestWait));
     {
         std::unique_lock lock(mutex_);

@@ -61,7 +61,8 @@ class Tuner {
     // Throws std::logic_error when it was called before, std::system_error when there is no thread to be had.
     void start();
 
-    // Waits at most so long; true when all threads have left. Throws what a thread threw. REQUIRES: start().
+    // Waits at most so long; true when all threads have left. Throws what a thread threw, and
+    // std::logic_error before start().
     bool wait(double seconds);
 
     // Asks the threads to leave; returns at once.

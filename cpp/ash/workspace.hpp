@@ -1,7 +1,7 @@
 // workspace.hpp: the scratch of one thread, made once for the largest candidate it may meet.
 //
-// Threads: owned by one. Cost: prepare() allocates only what is larger than anything before; train() and evaluate()
-// none.
+// Threads: owned by one.
+// Cost:    prepare() allocates only what is larger than anything before; train() and evaluate() allocate nothing.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,9 @@
 //
 // Arguments are read while the interpreter is held; it is released for whatever may take longer than a millisecond,
 // where nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated
-// before. Exceptions: std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. Free threading:
-// objects are const after construction, except Ladder and Settings (one owner) and Tuner (locks of its own).
+// before.
+// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11.
+// Free threading: objects are const after construction, except Ladder and Settings (one owner) and Tuner (own locks).
 #pragma once
 
 // The casters of stl.h must be seen by every file or by none (the one definition rule).

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from ash import _core
 from ash.cli_report import Report, print_report, write_files
 from ash.data import read_training, split
-from ash.errors import AshError
+from ash.errors import AllDiverged, AshError
 from ash.options import ALGORITHMS
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _complain("stopped before there was anything to write")
             return interruption.status
         except (AshError, OSError, MemoryError) as error:
-            _complain(_one_line(error))
+            _complain(_in_words(error))
             return FAILED
 
 
@@ -131,7 +131,10 @@ def _short_warnings() -> Iterator[None]:
         yield
 
 
-def _one_line(error: BaseException) -> str:
+def _in_words(error: BaseException) -> str:
+    """Return one line, but the whole table of causes when every candidate diverged."""
+    if isinstance(error, AllDiverged):
+        return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: no such file (and none of {', '.join(BUILT_IN)})"
     if isinstance(error, OSError) and error.filename is not None:

@@ -220,6 +220,7 @@ TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(64, 4, by_number);
         if (round == 0) tuner->stop();
+        CHECK_THROWS_AS(tuner->wait(0.0), std::logic_error);
         tuner->start();
         CHECK_THROWS_AS(tuner->start(), std::logic_error);
         std::this_thread::sleep_for(std::chrono::microseconds(20 * round));

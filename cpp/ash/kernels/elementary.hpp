@@ -2,8 +2,10 @@
 //
 // Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials there, the
 // exponent put in by bits. Largest errors, measured by tests/test_elementary.py with fused multiply-add: see the table
-// in cpp/DESIGN.md. Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN; results
-// below 2^-126 are rounded as denormals. Only for unit_*.cpp.
+// in cpp/DESIGN.md.
+// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN; results below 2^-126 are
+// rounded as denormals.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/simd.hpp"
@@ -60,8 +62,8 @@ ASH_INLINE Floats log(Floats x) {
     const Floats mantissa = from_bits((offset & 0x007FFFFF) + 0x3F3504F3);
     const Floats e = __builtin_convertvector(exponent, Floats) - select(tiny, broadcast(23.0F), Floats{});
     const Floats f = mantissa - 1.0F;
-    const Floats s =
-        f / (2.0F + f);  // log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R), R = 2/3 s^2 + 2/5 s^4 + ...
+    // log(1 + f) = 2 atanh(s) = f - f^2/2 + s (f^2/2 + R), R = 2/3 s^2 + 2/5 s^4 + ...
+    const Floats s = f / (2.0F + f);
     const Floats z = s * s;
     Floats p = broadcast(2.0F / 11);
     p = fma(p, z, broadcast(2.0F / 9));

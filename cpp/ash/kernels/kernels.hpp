@@ -8,9 +8,10 @@
 // multiply-adds in order of k for each element; vectors run over columns, never over k. Sums over a row are chains in
 // order of columns. Nothing depends on libm, on the width of a vector or on contraction by the compiler.
 //
-// Memory: rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding
-// takes part. Dimension letters: M rows, N columns, K terms of a sum; strides count floats. Threads: pure functions of
-// their arguments. Nothing allocates or throws.
+// Memory:  rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding
+//          takes part.
+// Letters: M rows, N columns, K terms of a sum; strides count floats.
+// Threads: pure functions of their arguments. Nothing allocates or throws.
 #pragma once
 
 #include <cstdint>
@@ -50,8 +51,8 @@ struct Block {
     std::int64_t stride;
 };
 
-// Masks of inverted dropout: element i of the block is kept iff hash(key, first + i) >= threshold, and then multiplied
-// by scale.
+// Masks of inverted dropout: element i of the block is kept, and multiplied by scale, iff hash(key, first + i) is at
+// least the threshold.
 struct Dropout {
     std::uint32_t key;
     std::uint32_t first;
@@ -109,8 +110,7 @@ struct Kernels {
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // Runs so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product. For
-    // benches.
+    // For benches: so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 

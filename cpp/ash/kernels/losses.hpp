@@ -1,9 +1,9 @@
 // losses.hpp: softmax with cross-entropy, and squared error, with their deltas.
 //
 // What sums over a row is turned by a quarter first, so that vectors run over rows and every sum over columns is one
-// chain in order: its bits do not depend on the width of a vector, and nothing is added across a register. Cost: a
-// softmax reads and writes its block twice and turns it back and forth in squares of 64 x 16 on the stack. Only for
-// unit_*.cpp.
+// chain in order: its bits do not depend on the width of a vector, and nothing is added across a register.
+// Cost: a softmax reads and writes its block twice and turns it back and forth in squares of 64 x 16 on the stack.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementary.hpp"
@@ -13,17 +13,17 @@
 
 namespace {
 
+constexpr int64_t kTurnedRows = 64;
+constexpr int64_t kTurnedColumns = 16;
+
 // Of each row: the largest logit, the sum of exponentials, the sum of logits, and the logit of the label.
 // cross-entropy = log_sum + top - (1 - smoothing) z[label] - smoothing * mean(z)
 struct RowFacts {
-    alignas(64) float tops[64];
-    alignas(64) float sums[64];
-    alignas(64) float totals[64];
-    float targets[64];
+    alignas(64) float tops[kTurnedRows];
+    alignas(64) float sums[kTurnedRows];
+    alignas(64) float totals[kTurnedRows];
+    float targets[kTurnedRows];
 };
-
-constexpr int64_t kTurnedRows = 64;
-constexpr int64_t kTurnedColumns = 16;
 
 // A square of logits, turned: [kTurnedColumns][kTurnedRows]. Rows that fill up the last vector hold zeros; what comes
 // out for them is never read.

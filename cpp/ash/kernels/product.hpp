@@ -5,15 +5,17 @@
 //     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that the update refreshes
 //
 //            k ->            columns ->
-//        +---------+       +--------+          A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per
-//        k two
-//      m | a a a a |   k   | b b b b|          loads of B and one broadcast of A a row. No packing: rows of B are read
-//        +---------+       +--------+          as they lie, and a panel of B stays in the first cache for all tiles of
-//        rows.
+//        +---------+       +----------+
+//      m | a a a a |   k   | b b b b  |
+//        +---------+       +----------+
 //
-// 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2. Rows are split
-// evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight to hide the
-// latency of its additions. Cost: 2 M N K floating-point operations, N rounded up to a vector. Only for unit_*.cpp.
+// A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per k two loads of B and one broadcast of A a
+// row. No packing: rows of B are read as they lie, and a panel of B stays in the first cache for all tiles of rows.
+// Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2 and NEON.
+// Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight
+// to hide the latency of its additions.
+// Cost: 2 M N K floating-point operations, N rounded up to a vector, and some 25 to 45 cycles at the end of a tile.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/kernels.hpp"
