@@ -2,10 +2,10 @@
 //
 //     ladder [FILE]      prints a table; keeps it as JSON in FILE
 //
-// A decision is a next() and its report(). 32 jobs are out at any time and end in the order they began; scores are a
-// hash of the candidate and the rung. Before any time is taken each run is checked: every rung must have finished
-// exactly its places. Promised: a million candidates in less than 2 s and 200 MB, less than 1 us a decision, and a flat
-// curve.
+// A decision is a next(), its report() and take_retired(). 32 jobs are out at any time and end in the order they began;
+// scores are a hash of the candidate and the rung. Before any time is taken each run is checked: every rung must have
+// finished exactly its places, and every candidate must have retired. Promised: a million candidates in less than 2 s
+// and 200 MB, less than 1 us a decision, and a flat curve.
 #include "ash/ladder.hpp"
 
 #include <sys/resource.h>
@@ -60,18 +60,24 @@ double hashed_score(const ash::Job& job) {
     return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1.0p-53;
 }
 
-std::int64_t run(ash::Ladder& ladder) {
-    std::deque<ash::Job> running;
+struct Counts {
     std::int64_t decisions = 0;
+    std::int64_t retired = 0;
+};
+
+Counts run(ash::Ladder& ladder) {
+    std::deque<ash::Job> running;
+    Counts counts;
     for (;;) {
         while (running.size() < kWorkers) {
             const auto job = ladder.next();
             if (!job) break;
             running.push_back(*job);
-            ++decisions;
+            ++counts.decisions;
         }
-        if (running.empty()) return decisions;
+        if (running.empty()) return counts;
         ladder.report(running.front(), hashed_score(running.front()), 0.0);
+        counts.retired += std::ssize(ladder.take_retired());
         running.pop_front();
     }
 }
@@ -116,9 +122,10 @@ Row measure(const Kind& kind, std::int64_t candidates) {
     Row row{&kind, candidates, 0, {}, 0.0};
     {
         ash::Ladder ladder = make_ladder(kind, candidates);
-        row.decisions = run(ladder);
-        if (!answer_is_right(kind, ladder)) {
-            std::cerr << kind.name << " with " << candidates << " candidates: wrong counts in the rungs\n";
+        const Counts counts = run(ladder);
+        row.decisions = counts.decisions;
+        if (!answer_is_right(kind, ladder) || counts.retired != candidates) {
+            std::cerr << kind.name << " with " << candidates << " candidates: wrong counts\n";
             std::exit(EXIT_FAILURE);
         }
     }

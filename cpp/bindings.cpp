@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     ash::bindings::bind_data(m);
     ash::bindings::bind_network(m);
     ash::bindings::bind_tuner(m);
+    ash::bindings::bind_simulator(m);
     ash::bindings::bind_functions(m);
 }

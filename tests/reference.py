@@ -55,7 +55,8 @@ class Rung:
 
     def waiting(self) -> list[Outcome]:
         """Scored, not diverged and not promoted, the best first."""
-        return [each for each in self.ranking() if not each.diverged and each.candidate not in self.promoted]
+        promoted = set(self.promoted)
+        return [each for each in self.ranking() if not each.diverged and each.candidate not in promoted]
 
 
 def rung_sizes(candidates: int, eta: int) -> list[int]:
@@ -80,9 +81,11 @@ class ReferenceLadder:
         max_rungs: int = 0,
         algorithm: str = "ash",
         promotion: str = "capped",
+        epoch_limit: int = 0,
+        target: float = math.nan,
     ) -> None:
-        if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0:
-            raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0")
+        if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or epoch_limit < 0:
+            raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, epoch_limit >= 0")
         if algorithm not in ("ash", "sh", "random") or promotion not in ("capped", "paper"):
             raise ValueError("no such algorithm or promotion")
         sizes = rung_sizes(candidates, eta)
@@ -95,30 +98,63 @@ class ReferenceLadder:
         self._eta = eta
         self._algorithm = algorithm
         self._promotion = promotion
+        self._epoch_limit = epoch_limit
+        self._target = target
+        self._count = candidates
+        self._given: list[Job] = []
+        self._taken: set[int] = set()
+        self._target_reached = False
         self._candidates = list(range(candidates))
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
         """From the highest rung down the first promotable; else the next of `candidates`; else nothing."""
-        for k, outcome in self._promotable():
-            self._rungs[k].promoted.append(outcome.candidate)
-            return self._start(outcome.candidate, k + 1)
-        if self._candidates:
-            return self._start(self._candidates.pop(0), 0)
-        return None
+        job = self._next_job()
+        if job is None or self._exceeds_limit(job):
+            return None
+        if job.rung == 0:
+            self._candidates.remove(job.candidate)
+        else:
+            self._rungs[job.rung - 1].promoted.append(job.candidate)
+        self._rungs[job.rung].running.append(job.candidate)
+        self._given.append(job)
+        return job
+
+    def has_job(self) -> bool:
+        """Whether `next` would give a job."""
+        job = self._next_job()
+        return job is not None and not self._exceeds_limit(job)
 
     def report(self, job: Job, score: float, loss: float) -> None:
         """Take a result; ValueError when the job is not running."""
         if not 0 <= job.rung < len(self._rungs) or job.candidate not in self._rungs[job.rung].running:
             raise ValueError(f"{job} is not running")
         self._rungs[job.rung].running.remove(job.candidate)
-        self._rungs[job.rung].finished.append(Outcome(job.candidate, score, loss))
+        outcome = Outcome(job.candidate, score, loss)
+        self._rungs[job.rung].finished.append(outcome)
+        if not outcome.diverged and score >= self._target:
+            self._target_reached = True
 
     @property
     def finished(self) -> bool:
-        """Nothing runs and nothing can be had."""
-        can_be_had = self._candidates or any(True for _ in self._promotable())
-        return not can_be_had and not any(rung.running for rung in self._rungs)
+        """Nothing runs and nothing can be had, or the target is reached."""
+        return self.ending is not None
+
+    @property
+    def ending(self) -> str | None:
+        """Why nothing goes on; None while it does."""
+        if self._target_reached:
+            return "target"
+        if self.has_job() or any(rung.running for rung in self._rungs):
+            return None
+        return "epoch_limit" if self._next_job() is not None else "finished"
+
+    def take_retired(self) -> list[int]:
+        """Who will never get another job, the lowest first, without those named before."""
+        retired = self._retired()
+        new = sorted(retired - self._taken)
+        self._taken |= retired
+        return new
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -135,9 +171,16 @@ class ReferenceLadder:
             for rung in self._rungs
         ]
 
-    def _start(self, candidate: int, k: int) -> Job:
-        self._rungs[k].running.append(candidate)
-        return Job(candidate, k, self._rungs[k].epochs)
+    def _next_job(self) -> Job | None:
+        """The next one, whatever the epoch limit."""
+        if self._target_reached:
+            return None
+        for k, outcome in self._promotable():
+            return Job(outcome.candidate, k + 1, self._rungs[k + 1].epochs)
+        return Job(self._candidates[0], 0, self._rungs[0].epochs) if self._candidates else None
+
+    def _exceeds_limit(self, job: Job) -> bool:
+        return self._epoch_limit > 0 and sum(each.epochs for each in [*self._given, job]) > self._epoch_limit
 
     def _promotable(self) -> Iterator[tuple[int, Outcome]]:
         for k in reversed(range(len(self._rungs) - 1)):
@@ -163,3 +206,32 @@ class ReferenceLadder:
         """Whether rung j still runs a job or still has somebody to send up."""
         rung = self._rungs[j]
         return bool(rung.running) or (bool(rung.waiting()) and len(rung.promoted) < self._rungs[j + 1].places)
+
+    def _retired(self) -> set[int]:
+        """Who has diverged, finished in the last rung or waits for what no future brings.
+
+        Going up, `most` is the most that can ever have finished in the rung, and a newcomer one of them that has not
+        finished yet.
+        """
+        retired = {each.candidate for rung in self._rungs for each in rung.finished if each.diverged}
+        most = self._count
+        for rung, above in zip(self._rungs, self._rungs[1:], strict=False):
+            waiting = [outcome.candidate for outcome in rung.waiting()]
+            if self._algorithm == "ash" and self._promotion == "paper":
+                most, hopeful = self._paper_future(rung, most)
+            else:
+                limit = most // self._eta if self._algorithm == "ash" else above.places
+                hopeful = waiting[: limit - len(rung.promoted)]
+                newcomers = most - len(rung.finished)
+                most = min(limit, len(rung.promoted) + len(waiting) + newcomers)
+            retired.update(each for each in waiting if each not in hopeful)
+        return retired | {each.candidate for each in self._rungs[-1].finished}
+
+    def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
+        """The most that can ever be promoted here, and who is among those that can be."""
+        ranking = [each.candidate for each in rung.ranking() if not each.diverged]
+        finished = len(rung.finished)
+        goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
+        # Each newcomer can be the best so far. It goes up then, unless fewer than eta have finished: that is left out,
+        # since nobody has come to the rung above by then.
+        return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

@@ -32,7 +32,7 @@ def wine_csv(tmp_path):
 
 def refused(capsys, *arguments):
     """Return the one line with which the command refuses its arguments."""
-    assert main([*arguments, "--candidates", "2"]) == 2
+    assert main([arguments[0], "--candidates", "2", *arguments[1:]]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
     return err
@@ -168,13 +168,25 @@ def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
     assert "threads=0" in refused(capsys, "wine", "--threads", "0")
     assert "time_limit" in refused(capsys, "wine", "--time", "-3")
+    assert "candidates=None needs time_limit, epoch_limit or target" in refused(capsys, "wine", "--candidates", "all")
+    assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
+    assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
     assert "time limit was over" in refused(capsys, "wine", "--time", "0", "--quiet")
     (tmp_path / "file").write_text("")
     assert "file" in refused(capsys, "wine", "--quiet", "--out", str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["wine", "--candidates", "few"], ["wine", "--algorithm", "x"], ["wine", "--x"]]
+    "arguments",
+    [
+        [],
+        ["wine", "--candidates", "few"],
+        ["wine", "--algorithm", "x"],
+        ["wine", "--schedule", "x"],
+        ["wine", "--memory-limit", "2 GB"],
+        ["wine", "--memory-limit", "-1"],
+        ["wine", "--x"],
+    ],
 )
 def test_arguments_that_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as end:
@@ -194,7 +206,10 @@ def test_warnings_are_one_line(tmp_path):
 def test_version_and_help():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
-    for option in ("target", "task", "candidates", "threads", "seed", "time", "algorithm", "out", "json", "quiet"):
+    for option in (
+        *("target", "task", "candidates", "seed", "time", "epochs", "stop-at", "algorithm", "schedule", "workers"),
+        *("threads", "no-teams", "memory-limit", "out", "json", "quiet"),
+    ):
         assert f"--{option}" in help_text
 
 

@@ -56,21 +56,26 @@ def options(progress, **changes):
         "min_epochs": 1,
         "max_rungs": None,
         "algorithm": "ash",
-        "promotion": "capped",
+        "promotion": None,
         "training": "resume",
-        "schedule": "greedy",
+        "schedule": "reproducible",
+        "workers": 32,
+        "teams": True,
         "threads": 1,
+        "memory_limit": None,
         "metric": "accuracy",
         "task": None,
         "time_limit": None,
+        "epoch_limit": None,
+        "target": None,
         "seed": 0,
         "progress": progress,
     }
     return read_options(**{**arguments, **changes})
 
 
-def board(time_limit=None):
-    return Board(LADDER, "accuracy", time_limit)
+def board(**changes):
+    return Board(LADDER, options(None, **changes))
 
 
 def test_events_are_counted():
@@ -94,6 +99,29 @@ def test_time_left():
     limited.started -= 3.0
     limited.apply(EVENTS)
     assert limited.seconds_left == pytest.approx(1.0, abs=0.1)
+
+
+def test_epochs_left_by_an_epoch_limit():
+    limited = board(epoch_limit=5)
+    limited.apply(EVENTS)
+    limited.started -= 3.0
+    assert limited.total_epochs == 5 and limited.share == 3 / 5
+    assert limited.seconds_left == pytest.approx(3.0 / 3 * 2, rel=0.01)
+    assert board(epoch_limit=1000).total_epochs == 8
+
+
+def test_an_endless_ladder_has_no_total():
+    timed = board(candidates=None, time_limit=4.0)
+    assert [number for number, _ in timed.shown_rungs] == [0]
+    timed.apply(EVENTS)
+    timed.started -= 3.0
+    assert timed.total_epochs is None and timed.line().startswith("3 epochs in 3 s, best accuracy 0.7500; about ")
+    assert timed.share == pytest.approx(0.75, abs=0.01) and timed.seconds_left == pytest.approx(1.0, abs=0.1)
+    assert [number for number, _ in timed.shown_rungs] == [0, 1]
+    aimed = board(candidates=None, target=0.9)
+    aimed.apply(EVENTS)
+    assert aimed.share is None and aimed.seconds_left is None and "left" not in aimed.line()
+    assert board(candidates=None, epoch_limit=12).total_epochs == 12
 
 
 def test_a_line_says_it_all():
@@ -189,6 +217,24 @@ def test_the_live_table_fits(width, encoding):
     assert max(map(len, lines)) <= width and len(lines) >= 5
     if width > 20:
         assert any(line.split()[:5] == ["0", "1", "0", "1", "1"] and "0.7500" in line for line in lines)
+
+
+def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
+    from ash.live_view import render
+
+    def shown(counts):
+        stream = io.StringIO()
+        Console(file=stream, width=80, no_color=True, force_terminal=False).print(render(counts))
+        return stream.getvalue()
+
+    counts = board(candidates=None, time_limit=100.0)
+    assert [line.split()[0] for line in shown(counts).splitlines()[:2]] == ["rung", "0"]
+    counts.started -= 50.0
+    assert "#" * 20 + "." * 20 in shown(counts)
+    counts.apply(EVENTS)
+    assert [line.split()[0] for line in shown(counts).splitlines()[:3]] == ["rung", "1", "0"]
+    aimed = shown(board(candidates=None, target=0.9))
+    assert "#" not in aimed and "...." not in aimed and "0 epochs in" in aimed
 
 
 @pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"COLUMNS": "20"}], ids=["plain", "no color", "narrow"])

@@ -44,6 +44,13 @@ def test_jobs_are_values():
         ({"min_epochs": 2**60}, r"min_epochs=\d+ is too large: the last rung, 4,"),
         ({"algorithm": "asha"}, r"algorithm='asha' is not known; choose one of 'ash', 'sh', 'random'"),
         ({"promotion": None}, r"promotion=None is not known; choose one of 'capped', 'paper'"),
+        ({"epoch_limit": 0}, r"epoch_limit=0 is out of range; give an integer from 1 to"),
+        ({"epoch_limit": 1e6}, r"epoch_limit=1000000\.0 is not an integer"),
+        ({"epoch_limit": 9, "min_epochs": 10}, r"epoch_limit=9 allows no job at all; give at least min_epochs.* 10"),
+        ({"target": "0.9"}, r"target='0\.9' is not a number; give a finite float"),
+        ({"target": True}, r"target=True is not a number"),
+        ({"target": math.nan}, r"target=nan is not finite"),
+        ({"target": 10**400}, r"target=1\d+ is not finite"),
     ],
 )
 def test_refuses_in_a_sentence(arguments, sentence):
@@ -121,3 +128,45 @@ def test_not_finite_is_diverged():
     for score, loss in [(math.nan, 0.0), (1.0, math.inf), (-math.inf, 0.0), (1.0, 0.0)]:
         ladder.report(ladder.next(), score, loss)
     assert (ladder.rungs[0]["diverged"], ladder.next().candidate) == (3, 3)
+
+
+def test_checkpoints_of_the_retired_can_be_deleted():
+    """What is kept between jobs is there when a job needs it, and gone when nothing is left to do."""
+    ladder = Ladder(100, eta=3)
+    draw = random.Random(5)
+    checkpoints = {}
+    most = 0
+    while (job := ladder.next()) is not None:
+        assert (job.candidate in checkpoints) == (job.rung > 0)
+        checkpoints[job.candidate] = job.rung
+        ladder.report(job, draw.random())
+        for candidate in ladder.take_retired():
+            del checkpoints[candidate]
+        most = max(most, len(checkpoints))
+    assert not checkpoints
+    assert most < 40
+
+
+def test_ends_at_the_epoch_limit():
+    ladder = Ladder(8, epoch_limit=9)
+    spent = 0
+    while (job := ladder.next()) is not None:
+        assert ladder.ending is None
+        spent += job.epochs
+        ladder.report(job, 0.0)
+    assert (spent, ladder.ending, ladder.finished) == (8, "epoch_limit", True)
+
+
+def test_ends_at_the_target_while_a_job_runs():
+    ladder = Ladder(8, target=np.float32(0.5))
+    first, second = ladder.next(), ladder.next()
+    ladder.report(first, 0.5)
+    assert (ladder.ending, ladder.finished, ladder.next()) == ("target", True, None)
+    ladder.report(second, 0.7)
+    assert ladder.rungs[0]["finished"] == 2
+
+
+def test_ends_when_all_is_done():
+    ladder = Ladder(1)
+    ladder.report(ladder.next(), 0.0)
+    assert (ladder.ending, ladder.take_retired()) == ("finished", [0])

@@ -12,7 +12,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
+from ash.records import JobRecord, finite
 from ash.text_table import format_table, show, show_param, show_seconds
+from result_help import make_result
 
 matplotlib.use("Agg")
 X, Y = load_wine(return_X_y=True)
@@ -28,17 +30,41 @@ def test_jobs_tell_the_whole_run(result):
     assert result.epochs == sum(job.epochs for job in result.jobs) == 16 + 16 + 16 + 16
     assert len({(job.candidate, job.rung) for job in result.jobs}) == len(result.jobs)
     for job in result.jobs:
-        assert job.epochs == 2**job.rung and job.team == 1 and 0 <= job.thread < 2
+        assert job.epochs == 2**job.rung and 1 <= job.team <= 2 and 0 <= job.thread < 2
+        assert 0 <= job.worker < 32 and 0 <= job.virtual_start < job.virtual_end and 0 < job.weights_hash < 2**64
         assert 0 <= job.start < job.end <= result.wall_seconds + 0.01
         assert math.isfinite(job.training_loss) and job.loss > 0 and not job.diverged
-    ends = [job.end for job in result.jobs]
-    assert ends == sorted(ends)
+    decided = [(job.virtual_end, job.worker) for job in result.jobs]
+    assert decided == sorted(decided)
+    assert len({job.weights_hash for job in result.jobs}) == len(result.jobs)
 
 
-def test_a_thread_does_one_job_at_a_time(result):
+def test_records_are_those_of_the_columns(result):
+    assert set(JobRecord._fields) == set(result.columns)
+    assert all(values.shape == (len(result.jobs),) for values in result.columns.values())
+    assert set(result.assists) == {"candidate", "rung", "thread", "start", "end"}
+    assert set(result.memory) >= {"limit", "peak_bytes", "dropped", "retrained_epochs"}
+    assert result.memory["peak_bytes"] > 0 == result.memory["dropped"] == result.memory["retrained_epochs"]
+
+
+def test_a_thread_does_one_thing_at_a_time(result):
+    jobs = [(job.thread, job.start, job.end) for job in result.jobs]
+    assists = zip(*(result.assists[name].tolist() for name in ("thread", "start", "end")), strict=True)
     for thread in range(2):
-        own = sorted((job.start, job.end) for job in result.jobs if job.thread == thread)
+        own = sorted(busy[1:] for busy in [*jobs, *assists] if busy[0] == thread)
         assert all(before[1] <= after[0] for before, after in pairwise(own))
+
+
+def test_helpers_count_in_core_seconds():
+    result = make_result(candidates=16, threads=4)
+    helped = {(job.candidate, job.rung): 0.0 for job in result.jobs}
+    names = ("candidate", "rung", "start", "end")
+    for candidate, rung, start, end in zip(*(result.assists[name].tolist() for name in names), strict=True):
+        helped[candidate, rung] += end - start
+    for job in result.jobs:
+        assert job.core_seconds == pytest.approx(job.end - job.start + helped[job.candidate, job.rung])
+    assert result.core_seconds == pytest.approx(sum(job.end - job.start for job in result.jobs) + sum(helped.values()))
+    assert sum(helped.values()) > 0 and result.utilization == pytest.approx(1 / 1.01)
 
 
 def test_promoted_candidates_are_found_one_rung_higher(result):
@@ -85,6 +111,7 @@ def test_frames(result):
     candidates, jobs, rungs = (result.to_pandas(table) for table in ("candidates", "jobs", "rungs"))
     assert list(candidates["candidate"]) == list(range(16)) and "learning_rate" in candidates
     assert len(jobs) == len(result.jobs) and jobs["score"].max() == result.best_score
+    assert list(jobs["weights_hash"]) == [job.weights_hash for job in result.jobs]
     assert list(rungs["places"]) == [16, 8, 4, 2]
     with pytest.raises(ash.SettingError, match="'candidates', 'jobs', 'rungs'"):
         result.to_pandas("trials")
@@ -130,12 +157,30 @@ def test_text(result):
     assert text.isascii() and max(map(len, text.splitlines())) < 100
 
 
+@pytest.mark.parametrize("ended", ["finished", "target", "epoch_limit", "time_limit", "interrupted"])
+def test_text_says_how_it_ended_and_what_memory_it_took(result, ended):
+    use = {"limit": 2_000_000, "peak_bytes": 1_500_000, "dropped": 3, "retrained_epochs": 12}
+    text = repr(dataclasses.replace(result, ended=ended, memory=use))
+    said = {"finished": "", "target": ", target reached", "epoch_limit": ", epoch limit reached"}
+    said |= {"time_limit": ", stopped by the time limit", "interrupted": ", interrupted"}
+    assert text.splitlines()[1].endswith(f"seed 1{said[ended]}")
+    assert "states of at most 1.5 MB, 3 dropped, 12 epochs retrained" in text
+    assert "dropped" not in repr(result)
+
+
 def test_html_is_escaped(result):
     page = result._repr_html_()
     assert page.count("<table>") == page.count("</table>") == 2
     params = ({"<script>": "<b>&"},) * 16
     assert "<script>" not in dataclasses.replace(result, params=params)._repr_html_()
     assert "&lt;script&gt;" in dataclasses.replace(result, params=params)._repr_html_()
+
+
+def test_what_json_does_not_know_is_null():
+    assert finite({"a": [1.5, float("nan")], "b": (float("inf"), "x", None, 7)}) == {
+        "a": [1.5, None],
+        "b": [None, "x", None, 7],
+    }
 
 
 def test_numbers_as_text():

@@ -77,6 +77,11 @@ def test_ctrl_c_returns_what_has_finished_within_half_a_second(progress):
     assert float(child(PARTIAL.replace("PROGRESS", str(progress))).stdout) < 0.5
 
 
+def test_ctrl_c_ends_an_endless_stream():
+    endless = PARTIAL.replace("PROGRESS", "False").replace("candidates=1000", "candidates=None, target=2.0")
+    assert float(child(endless).stdout) < 0.5
+
+
 def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt_within_half_a_second():
     assert float(child(NOTHING).stdout) < 0.5
 
@@ -113,7 +118,7 @@ def test_a_second_ctrl_c_raises_at_once():
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
-        module._wait(tuner, options)
+        module._wait(tuner, module.Candidates([{}], 1, iter(())), options)
     assert tuner.stopped > 0
 
 

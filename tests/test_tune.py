@@ -144,7 +144,7 @@ def test_a_diverged_candidate_leaves_nothing_behind_for_the_next():
         learning_rate=[ash.choice(1e30).when(hidden=(16,)), ash.choice(0.05).when(hidden=(3,))],
         optimizer="sgd",
     )
-    result = quick(space=space, candidates=2, threads=1)
+    result = quick(space=space, candidates=2, threads=1, schedule="greedy")  # in order of candidates
     assert [job.diverged for job in result.jobs if job.rung == 0] == [True, False]
     assert result.best_candidate == 1
 
@@ -155,6 +155,22 @@ def test_one_thread_and_one_seed_give_one_answer():
     assert runs[0].model.predict_proba(WINE[0]).tolist() == runs[1].model.predict_proba(WINE[0]).tolist()
     other = quick(candidates=16, threads=1, seed=4)
     assert [job[:6] for job in other.jobs] != [job[:6] for job in runs[0].jobs]
+
+
+def test_threads_and_teams_change_nothing():
+    expected = quick(candidates=16, threads=1, teams=False)
+    for threads in (1, 2):
+        for workers in (1, 32):
+            result = quick(candidates=16, threads=threads, workers=workers)
+            assert (result.digest == expected.digest) == (workers == 32)
+    proba = quick(candidates=16, threads=2).model.predict_proba(WINE[0])
+    assert proba.tolist() == expected.model.predict_proba(WINE[0]).tolist()
+
+
+def test_a_greedy_run_in_one_thread_repeats():
+    runs = [quick(threads=1, schedule="greedy") for _ in range(2)]
+    assert runs[0].digest == runs[1].digest
+    assert runs[0].model.predict_proba(WINE[0]).tolist() == runs[1].model.predict_proba(WINE[0]).tolist()
 
 
 def test_a_drawn_seed_can_be_used_again():

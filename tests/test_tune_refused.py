@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import ash
 
@@ -20,17 +20,33 @@ def quick(X=WINE[0], y=WINE[1], space=None, **settings):
     [
         ("candidates", 0, "integers in 1"),
         ("candidates", -1, "integers"),
-        ("candidates", None, "integers"),
+        ("candidates", None, "needs time_limit, epoch_limit or target"),
         ("candidates", True, "integers"),
         ("eta", 1, "integers in 2"),
         ("eta", 2.5, "integers"),
         ("min_epochs", 0, "integers in 1"),
         ("max_rungs", 0, "integers in 1"),
         ("algorithm", "asha", "'ash', 'sh', 'random'"),
-        ("promotion", None, "'capped', 'paper'"),
+        ("promotion", "all", "'capped', 'paper'"),
         ("training", "warm", "'resume', 'restart'"),
-        ("schedule", "reproducible", "'greedy'"),
-        ("schedule", "lazy", "'greedy'"),
+        ("schedule", "lazy", "'reproducible', 'greedy'"),
+        ("schedule", None, "'reproducible', 'greedy'"),
+        ("workers", 0, "integers in 1..65536"),
+        ("workers", 65_537, "integers in 1..65536"),
+        ("workers", None, "integers"),
+        ("workers", True, "integers"),
+        ("teams", 1, "True or False"),
+        ("teams", None, "True or False"),
+        ("memory_limit", 0, "integers in 1"),
+        ("memory_limit", "2G", "integers in 1"),
+        ("memory_limit", 1e9, "integers in 1"),
+        ("epoch_limit", 0, "integers in 1"),
+        ("epoch_limit", 2**63, "integers in 1"),
+        ("epoch_limit", 10.0, "integers in 1"),
+        ("target", math.nan, "finite"),
+        ("target", math.inf, "finite"),
+        ("target", "0.9", "finite"),
+        ("target", True, "finite"),
         ("threads", 0, "threads"),
         ("threads", 1.5, "threads"),
         ("metric", "accurracy", "accuracy"),
@@ -53,6 +69,28 @@ def test_refused_settings_name_argument_and_value(setting, value, allowed):
     with pytest.raises(ash.SettingError, match=allowed) as refusal:
         quick(**{setting: value})
     assert setting in str(refusal.value)
+
+
+def test_an_endless_stream_must_end_and_have_no_barrier():
+    for limit in ({}, {"time_limit": math.inf}):
+        with pytest.raises(ash.SettingError, match="candidates=None needs time_limit, epoch_limit or target"):
+            quick(candidates=None, **limit)
+    with pytest.raises(ash.SettingError, match="algorithm='sh'"):
+        quick(candidates=None, epoch_limit=10, algorithm="sh")
+    with pytest.raises(ash.SettingError, match="max_rungs"):
+        quick(candidates=None, epoch_limit=10, algorithm="random")
+
+
+def test_an_epoch_limit_must_allow_one_job():
+    with pytest.raises(ash.SettingError, match=r"epoch_limit=4 .* at least min_epochs=5"):
+        quick(epoch_limit=4, min_epochs=5)
+
+
+def test_a_target_is_not_compared_with_another_metric():
+    """Without a target, r2 on one row would give way to rmse."""
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
+        quick(X, y, validation=1, target=0.5)
 
 
 def test_settings_are_checked_before_the_data_is_read():

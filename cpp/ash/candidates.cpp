@@ -1,11 +1,14 @@
 #include "ash/candidates.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "ash/cost.hpp"
+#include "ash/digest.hpp"
 #include "ash/trainer.hpp"
 
 namespace ash {
@@ -13,70 +16,136 @@ namespace ash {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+
+std::int64_t checked_count(std::int64_t count) {
+    if (count >= 1 && count <= kMost) return count;
+    throw std::invalid_argument("candidates must be in 1.." + std::to_string(kMost) + ", not " + std::to_string(count));
+}
 
 }  // namespace
 
-NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> candidates, Continuation continuation,
-                                     Metric metric, std::uint64_t seed, const Kernels& kernels, int threads)
+NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count,
+                                     Continuation continuation, Metric metric, std::uint64_t seed,
+                                     const Kernels& kernels, int threads, std::int64_t min_epochs, std::int64_t eta,
+                                     std::int64_t memory_limit)
     : data_(data),
-      candidates_(std::move(candidates)),
+      count_(checked_count(count)),
       continuation_(continuation),
       metric_(metric),
       seed_(seed),
       kernels_(kernels),
-      slots_(candidates_.size()),
-      workspaces_(static_cast<std::size_t>(threads)) {
-    if (candidates_.empty()) throw std::invalid_argument("there are no candidates");
-    for (const Settings& settings : candidates_) check(settings);
+      min_epochs_(min_epochs),
+      eta_(eta),
+      chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
+      workspaces_(static_cast<std::size_t>(threads)),
+      states_(memory_limit) {
     if (classifies(metric) != (data.classes() > 0)) {
         throw std::invalid_argument(std::string(name(metric)) + " does not score this task");
     }
+    append(std::move(first));
 }
 
-Result NetworkCandidates::train(const Job& job, int thread, const std::atomic<bool>& stop) {
-    const Settings& settings = candidates_[static_cast<std::size_t>(job.candidate)];
-    Workspace& scratch = workspace(thread);
-    scratch.prepare(data_, settings);
-    State& state = state_to_train(job.candidate);
-    const Training training{
-        .epochs = job.epochs, .seed = seed_, .candidate = static_cast<std::uint32_t>(job.candidate), .stop = &stop};
-    const Outcome outcome = ash::train(data_, settings, training, kernels_, state, scratch);
+void NetworkCandidates::append(std::vector<Settings> more) {
+    if (std::ssize(more) > count_ - known_) {
+        throw std::invalid_argument("more than " + std::to_string(count_) + " candidates");
+    }
+    for (const Settings& each : more) check(each);
+    for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);
+         first += kChunk) {
+        const auto size = static_cast<std::size_t>(std::min(kChunk, count_ - first));
+        chunks_[static_cast<std::size_t>(first / kChunk)] = std::make_unique<Settings[]>(size);
+    }
+    for (Settings& each : more) {
+        chunks_[static_cast<std::size_t>(known_ / kChunk)][static_cast<std::size_t>(known_ % kChunk)] = std::move(each);
+        ++known_;
+    }
+}
+
+double NetworkCandidates::cost(const Job& job) const {
+    return job_cost(layout(job.candidate), data_.training().count, data_.validation().count, job.epochs);
+}
+
+double NetworkCandidates::step_cost(std::int32_t candidate) const {
+    const std::int64_t rows = batch_rows(settings(candidate), data_.training().count);
+    return static_cast<double>(rows) * training_cost(layout(candidate));
+}
+
+Result NetworkCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+    const Settings& own = settings(job.candidate);
+    Workspace& scratch = workspace(job.candidate, thread);
+    const std::shared_ptr<State> state = state_to_train(job.candidate);
+    const Training training{.epochs = job.epochs,
+                            .seed = seed_,
+                            .candidate = static_cast<std::uint32_t>(job.candidate),
+                            .stop = &stop,
+                            .team = &team};
+    if (!train_before(job, training, *state, scratch)) return {.stopped = true};
+    const Outcome outcome = ash::train(data_, own, training, kernels_, *state, scratch);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    const Evaluation evaluation = evaluate(data_, state, metric_, kernels_, &stop, scratch);
+    const Evaluation evaluation = evaluate(data_, *state, metric_, kernels_, &stop, scratch);
+    const AlignedFloats& weights = state->weights;
     return {.score = evaluation.score,
             .loss = evaluation.loss,
             .training_loss = outcome.loss,
+            .weights_hash = digest({weights.data(), static_cast<std::size_t>(weights.size())}),
             .stopped = evaluation.stopped};
 }
 
-std::shared_ptr<const State> NetworkCandidates::publish(std::int32_t candidate) {
-    slot(candidate).published = true;
-    return slot(candidate).state;
+std::int64_t NetworkCandidates::help(std::int32_t candidate, int thread, Team& team,
+                                     const Team::Invitation& invitation) {
+    return team.help(invitation, workspace(candidate, thread));
 }
 
-void NetworkCandidates::settle(std::int32_t candidate, bool may_go_on) {
-    if (!may_go_on || continuation_ == Continuation::restart) slot(candidate) = Slot();
-}
-
-State& NetworkCandidates::state_to_train(std::int32_t candidate) {
-    Slot& own = slot(candidate);
-    if (!own.state) {
-        const Settings& settings = candidates_[static_cast<std::size_t>(candidate)];
-        own.state = std::make_shared<State>(
-            initial_state(data_.features(), data_.outputs(), settings, seed_, static_cast<std::uint32_t>(candidate)));
-    } else if (own.published) {
-        own.state = std::make_shared<State>(*own.state);
+void NetworkCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
+    if (continuation_ == Continuation::restart || is_diverged(score, loss)) {
+        states_.release(candidate);
+    } else {
+        states_.wait(rung, {score, loss, candidate});
     }
-    own.published = false;
-    return *own.state;
+}
+
+MemoryUse NetworkCandidates::memory() const {
+    MemoryUse use = states_.use();
+    use.retrained_epochs = retrained_epochs_;
+    return use;
+}
+
+const Settings& NetworkCandidates::settings(std::int64_t candidate) const {
+    return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
+}
+
+Layout NetworkCandidates::layout(std::int32_t candidate) const {
+    return {data_.features(), data_.outputs(), settings(candidate)};
 }
 
 // Made here and not in the constructor, so that its pages lie where its thread runs.
-Workspace& NetworkCandidates::workspace(int thread) {
+Workspace& NetworkCandidates::workspace(std::int32_t candidate, int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
-    if (!own) own = std::make_unique<Workspace>(data_, candidates_);
+    if (!own) own = std::make_unique<Workspace>();
+    own->prepare(data_, settings(candidate));
     return *own;
+}
+
+std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate) {
+    std::shared_ptr<State> state = states_.take(candidate);
+    if (state) return state;
+    const Settings& own = settings(candidate);
+    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
+        return initial_state(data_.features(), data_.outputs(), own, seed_, static_cast<std::uint32_t>(candidate));
+    });
+}
+
+// The rungs below the job's, if the state has never been there. False if it was stopped.
+bool NetworkCandidates::train_before(const Job& job, Training training, State& state, Workspace& scratch) {
+    if (continuation_ == Continuation::restart || state.epochs > 0) return true;
+    training.epochs = min_epochs_;
+    for (std::int32_t rung = 0; rung < job.rung; ++rung, training.epochs *= eta_) {
+        if (ash::train(data_, settings(job.candidate), training, kernels_, state, scratch).stopped) return false;
+        retrained_epochs_ += training.epochs;
+    }
+    return true;
 }
 
 }  // namespace ash

@@ -1,19 +1,27 @@
 // candidates.hpp: the vector `candidates`: what each one is, how far it has been trained, and how a job trains it.
 //
-//     a candidate's state:   none --train--> own --publish--> shared --train--> own (a copy) -- ... --settle--> none
+//     count  2^31 - 1 at most                            a job of rung k:   has its state  ->  train rung k, score
+//     known  [ chunk | chunk | chu..  <- append()                           has none       ->  train rungs 0, 1, .. k
 //
 // Candidates is what the tuner knows of them; NetworkCandidates are the multilayer perceptrons of this project.
 //
-// Invariants:  (1) a state is written only by the job that its candidate runs, and a candidate runs one job at a time;
+// Invariants:  (1) a state is written only by the job that its candidate runs and the team of that; a candidate runs
+//                  one job at a time;
 //              (2) a published state is never written again: the next job of its candidate goes on with a copy;
-//              (3) resume: a job goes on from the state that the last one left; restart: each begins with the
-//                  initial one, and nothing is kept between jobs. The random stream depends on seed, candidate and
-//                  epoch alone.
-// Threads:     the slot of a candidate belongs to the thread that runs its job, from the decision that starts the job
-//              to the one that reports it; both are taken in the critical section, which so hands the slot from
-//              thread to thread. Scratch belongs to one thread, which makes it before its first job and never again.
+//              (3) resume: a job goes on from the state that the last one left; if that was dropped, or never made, all
+//                  rungs before it are trained first, each as the job it was, so the bits are the same. restart: each
+//                  job begins with the initial state, and nothing is kept between jobs. The random stream depends on
+//                  seed, candidate and epoch alone;
+//              (4) no state, limit or drop has a part in cost(), nor in any result;
+//              (5) settings of a known candidate are never written again and never move: they lie in chunks, and the
+//                  vector of chunks has had its final length from the beginning.
+// Threads:     train() and help() are called outside the critical section, all others inside. Who trains or helps was
+//              told of the candidate in the critical section, after append() had known it; append() writes only what
+//              is not known. States: store.hpp. Scratch belongs to one thread, which makes it before its first job.
 //              All else is const.
-// Cost:        memory: a state for each candidate that may still go on; a training step allocates nothing.
+// Cost:        memory: the states (store.hpp), about 250 bytes a known candidate, 8 bytes for each 4096 of
+//              count(). Training again from scratch takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs: with
+//              eta 2, fewer than the job itself. A training step allocates nothing.
 
 #pragma once
 
@@ -28,67 +36,103 @@
 #include "ash/metrics.hpp"
 #include "ash/settings.hpp"
 #include "ash/state.hpp"
+#include "ash/store.hpp"
+#include "ash/team.hpp"
 #include "ash/workspace.hpp"
 
 namespace ash {
+
+struct Training;
 
 // How a job ended. Diverged: score and loss are NaN.
 struct Result {
     double score = 0.0;
     double loss = 0.0;
     double training_loss = 0.0;
-    bool stopped = false;  // by the flag: there is no result
+    std::uint64_t weights_hash = 0;  // digest.hpp: of all weights and biases; 0: diverged
+    bool stopped = false;            // by the flag: there is no result
 };
 
 class Candidates {
   public:
     virtual ~Candidates() = default;
 
-    virtual std::int64_t count() const = 0;
+    virtual std::int64_t count() const = 0;  // in all, also those still to be drawn
+    virtual std::int64_t known() const = 0;  // from 0 on
 
-    // Trains and scores. REQUIRES: no other thread has this number, and none this candidate.
-    virtual Result train(const Job& job, int thread, const std::atomic<bool>& stop) = 0;
+    // The work of a job, in multiply-adds, resumed or not: cost.hpp. REQUIRES, here and below: the candidate is known.
+    virtual double cost(const Job& job) const = 0;
 
-    // The state that the last job left, for good. REQUIRES: the job has ended and was not settled.
+    // The work of one update.
+    virtual double step_cost(std::int32_t candidate) const = 0;
+
+    // Trains and scores. team: the thread's own, open or not. REQUIRES: no other thread has this number, and none this
+    // candidate.
+    virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) = 0;
+
+    // Joins the team of another thread that trains this candidate; how many blocks it has done there.
+    virtual std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) = 0;
+
+    // The state that the last job left, for good. REQUIRES: the job has ended, and wait() was not called since.
     virtual std::shared_ptr<const State> publish(std::int32_t candidate) = 0;
 
-    // The job was reported: whatever no further job of this candidate needs is freed. REQUIRES: as publish().
-    virtual void settle(std::int32_t candidate, bool may_go_on) = 0;
+    // The candidate waits, or has diverged: its state may be dropped. REQUIRES: as publish().
+    virtual void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) = 0;
+
+    // There will be no further job: its state is freed. REQUIRES: it runs none.
+    virtual void retire(std::int32_t candidate) = 0;
+
+    virtual MemoryUse memory() const = 0;
 };
 
 enum class Continuation : std::uint8_t { resume, restart };
 
 class NetworkCandidates final : public Candidates {
   public:
-    // REQUIRES: data and kernels outlive this. Throws std::invalid_argument for settings out of range, for none, or for
-    // a metric of the other task.
-    NetworkCandidates(const Data& data, std::vector<Settings> candidates, Continuation continuation, Metric metric,
-                      std::uint64_t seed, const Kernels& kernels, int threads);
+    // first: those known by now, of `count` in all. min_epochs, eta: of the ladder. memory_limit: bytes of states; 0:
+    // none. REQUIRES: data and kernels outlive this. Throws std::invalid_argument for settings out of range, for a
+    // count out of 1..2^31 - 1 or below those that are known, or for a metric of the other task.
+    NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count, Continuation continuation,
+                      Metric metric, std::uint64_t seed, const Kernels& kernels, int threads, std::int64_t min_epochs,
+                      std::int64_t eta, std::int64_t memory_limit);
 
-    std::int64_t count() const override { return std::ssize(candidates_); }
-    Result train(const Job& job, int thread, const std::atomic<bool>& stop) override;
-    std::shared_ptr<const State> publish(std::int32_t candidate) override;
-    void settle(std::int32_t candidate, bool may_go_on) override;
+    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range or too many.
+    void append(std::vector<Settings> more);
+
+    std::int64_t count() const override { return count_; }
+    std::int64_t known() const override { return known_; }
+    double cost(const Job& job) const override;
+    double step_cost(std::int32_t candidate) const override;
+    Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override;
+    std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
+    std::shared_ptr<const State> publish(std::int32_t candidate) override { return states_.publish(candidate); }
+    void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
+    void retire(std::int32_t candidate) override { states_.release(candidate); }
+    MemoryUse memory() const override;
 
   private:
-    struct Slot {
-        std::shared_ptr<State> state;
-        bool published = false;
-    };
+    static constexpr std::int64_t kChunk = 4096;
 
-    Slot& slot(std::int32_t candidate) { return slots_[static_cast<std::size_t>(candidate)]; }
-    State& state_to_train(std::int32_t candidate);
-    Workspace& workspace(int thread);
+    const Settings& settings(std::int64_t candidate) const;
+    Layout layout(std::int32_t candidate) const;
+    Workspace& workspace(std::int32_t candidate, int thread);
+    std::shared_ptr<State> state_to_train(std::int32_t candidate);
+    bool train_before(const Job& job, Training training, State& state, Workspace& scratch);
 
     const Data& data_;
-    const std::vector<Settings> candidates_;
+    const std::int64_t count_;
     const Continuation continuation_;
     const Metric metric_;
     const std::uint64_t seed_;
     const Kernels& kernels_;
+    const std::int64_t min_epochs_;
+    const std::int64_t eta_;
 
-    std::vector<Slot> slots_;                             // [candidate]
+    std::int64_t known_ = 0;                              // critical section
+    std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up
     std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread]
+    StateStore states_;
+    std::atomic<std::int64_t> retrained_epochs_{0};
 };
 
 }  // namespace ash

@@ -1,8 +1,12 @@
 #include "ash/measure.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <thread>
 
+#include "ash/parallel.hpp"
+#include "ash/team.hpp"
 #include "ash/trainer.hpp"
 
 namespace ash {
@@ -14,6 +18,37 @@ double seconds_of(Function function) {
     function();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
+
+// Updates of one candidate, run again and again.
+class Steps {
+  public:
+    Steps(const Data& data, const Settings& settings, std::int64_t steps, const Kernels& kernels)
+        : data_(data),
+          settings_(settings),
+          kernels_(kernels),
+          state_(initial_state(data.features(), data.outputs(), settings, 0, 0)),
+          workspace_(data, {&settings, 1}) {
+        const std::int64_t batch = batch_rows(settings, data.training().count);
+        epoch_ = (data.training().count + batch - 1) / batch;
+        epochs_ = (steps + epoch_ - 1) / epoch_;
+    }
+
+    // Seconds an update.
+    double run(Team* team) {
+        const Training training{.epochs = epochs_, .seed = 0, .candidate = 0, .team = team};
+        const double run = seconds_of([&] { train(data_, settings_, training, kernels_, state_, workspace_); });
+        return run / static_cast<double>(epochs_ * epoch_);
+    }
+
+  private:
+    const Data& data_;
+    const Settings& settings_;
+    const Kernels& kernels_;
+    State state_;
+    Workspace workspace_;
+    std::int64_t epoch_;   // updates
+    std::int64_t epochs_;  // a run
+};
 
 }  // namespace
 
@@ -33,16 +68,38 @@ double fma_peak(const Kernels& kernels, double seconds) {
 
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels) {
-    const std::int64_t batch = batch_rows(settings, data.training().count);
-    const std::int64_t epoch = (data.training().count + batch - 1) / batch;
-    const Training training{.epochs = (steps + epoch - 1) / epoch, .seed = 0, .candidate = 0};
-    State state = initial_state(data.features(), data.outputs(), settings, training.seed, training.candidate);
-    Workspace workspace(data, {&settings, 1});
+    Steps job(data, settings, steps, kernels);
     std::vector<double> times;
-    for (int repeat = 0; repeat < repeats; ++repeat) {
-        const double run = seconds_of([&] { train(data, settings, training, kernels, state, workspace); });
-        times.push_back(run / static_cast<double>(training.epochs * epoch));
-    }
+    for (int repeat = 0; repeat < repeats; ++repeat) times.push_back(job.run(nullptr));
+    return times;
+}
+
+TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
+                    const Kernels& kernels) {
+    TeamTimes times;
+    std::atomic<std::uint32_t> bell{0};
+    std::atomic<std::int64_t> blocks{0};
+    std::atomic<bool> over{false};
+    Team team(bell);
+    const auto own = [&] {
+        Steps job(data, settings, steps, kernels);
+        for (int repeat = 0; repeat < repeats; ++repeat) {
+            times.alone.push_back(job.run(nullptr));
+            team.open(threads - 1, [](void*) {}, nullptr);
+            times.shared.push_back(job.run(&team));
+            team.close();
+        }
+        over = true;
+    };
+    const auto help = [&] {
+        Workspace scratch(data, {&settings, 1});
+        while (!over) {
+            if (team.is_open()) blocks += team.help(team.invitation(bell), scratch);
+            std::this_thread::yield();
+        }
+    };
+    parallel(threads, [&](int thread) { thread == 0 ? own() : help(); });
+    times.blocks = blocks;
     return times;
 }
 

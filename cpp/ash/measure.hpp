@@ -19,4 +19,14 @@ double fma_peak(const Kernels& kernels, double seconds);
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
+// The same with a team of so many threads, at least 2, of which all but one are ready to help at any time. alone: seconds
+// of runs without them, one before each run of the team, so that pairs have seen the same machine.
+struct TeamTimes {
+    std::vector<double> alone;
+    std::vector<double> shared;
+    std::int64_t blocks = 0;  // that others than the owner have run
+};
+TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
+                    const Kernels& kernels);
+
 }  // namespace ash

@@ -1,6 +1,7 @@
 #include "ash/records.hpp"
 
 #include <limits>
+#include <map>
 #include <utility>
 
 namespace ash {
@@ -25,12 +26,18 @@ void Records::started(const Job& job, double seconds) {
     events_.push_back({EventKind::started, job.candidate, job.rung, seconds, kNan});
 }
 
-void Records::finished(const JobRecord& record) {
+void Records::finished(const JobRecord& record, double seconds) {
     const std::lock_guard lock(mutex_);
+    const Job& job = record.task.job;
     const EventKind kind = record.diverged ? EventKind::diverged : EventKind::finished;
     const double score = record.diverged ? kNan : record.score;
-    events_.push_back({kind, record.job.candidate, record.job.rung, record.end, score});
+    events_.push_back({kind, job.candidate, job.rung, seconds, score});
     jobs_.push_back(record);
+}
+
+void Records::assisted(const Assist& assist) {
+    const std::lock_guard lock(mutex_);
+    assists_.push_back(assist);
 }
 
 void Records::count(std::span<const Rung> rungs) {
@@ -42,15 +49,15 @@ bool Records::would_be_best(const JobRecord& record) const {
     if (record.diverged) return false;
     const std::lock_guard lock(mutex_);
     if (!best_) return true;
-    const Entry entry{record.score, record.loss, record.job.candidate};
+    const Entry entry{record.score, record.loss, record.task.job.candidate};
     const Entry best{best_->score, best_->loss, best_->candidate};
     if (better(entry, best)) return true;
-    return !better(best, entry) && record.job.rung < best_->rung;
+    return !better(best, entry) && record.task.job.rung < best_->rung;
 }
 
 void Records::keep_best(const JobRecord& record, std::shared_ptr<const State> state) {
     const std::lock_guard lock(mutex_);
-    best_ = Best{record.job.candidate, record.job.rung, record.score, record.loss, std::move(state)};
+    best_ = Best{record.task.job.candidate, record.task.job.rung, record.score, record.loss, std::move(state)};
 }
 
 std::vector<Event> Records::take_events() {
@@ -60,7 +67,20 @@ std::vector<Event> Records::take_events() {
 
 std::vector<JobRecord> Records::jobs() const {
     const std::lock_guard lock(mutex_);
-    return jobs_;
+    std::map<std::pair<std::int32_t, std::int32_t>, double> helped;  // by candidate and rung
+    for (const Assist& each : assists_) helped[{each.job.candidate, each.job.rung}] += each.end - each.start;
+    std::vector<JobRecord> jobs = jobs_;
+    for (JobRecord& record : jobs) {
+        record.core_seconds = record.end - record.start;
+        const auto found = helped.find({record.task.job.candidate, record.task.job.rung});
+        if (found != helped.end()) record.core_seconds += found->second;
+    }
+    return jobs;
+}
+
+std::vector<Assist> Records::assists() const {
+    const std::lock_guard lock(mutex_);
+    return assists_;
 }
 
 std::optional<Best> Records::best() const {

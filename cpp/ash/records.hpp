@@ -1,4 +1,4 @@
-// records.hpp: what a run has done so far: events, finished jobs, the best and the counts of the rungs.
+// records.hpp: what a run has done so far: events, finished jobs, who helped, the best and the counts of the rungs.
 //
 // Written by the threads of the tuner, read by its caller at any time. Seconds are since the start of the run.
 //
@@ -6,7 +6,7 @@
 //              lower rung; who diverged is never the best.
 // Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
 //              that holds the critical section may take it, never the other way round.
-// Cost:        100 bytes a job; events are gone once they are taken.
+// Cost:        150 bytes a job, 40 an assist; events are gone once they are taken. jobs() goes through all.
 
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "ash/clock.hpp"
 #include "ash/ladder.hpp"
 #include "ash/state.hpp"
 
@@ -33,14 +34,25 @@ struct Event {
 };
 
 struct JobRecord {
-    Job job;
+    Task task;
     int thread;
     double score;
     double loss;
     double training_loss;
+    std::uint64_t weights_hash;
     double start;
     double end;
-    bool diverged;  // score or loss is not finite
+    int team;                   // the most threads that shared it at once
+    double core_seconds = 0.0;  // of all threads; known when it is read
+    bool diverged = false;      // score or loss is not finite
+};
+
+// A thread was in the team of another's job.
+struct Assist {
+    Job job;
+    int thread;
+    double start;
+    double end;
 };
 
 struct Best {
@@ -66,7 +78,8 @@ class Records {
   public:
     // The job is a promotion as well if its rung is not the first.
     void started(const Job& job, double seconds);
-    void finished(const JobRecord& record);
+    void finished(const JobRecord& record, double seconds);
+    void assisted(const Assist& assist);
     void count(std::span<const Rung> rungs);
 
     // Whether this job would be the best. REQUIRES: one lock of the caller spans this and keep_best().
@@ -75,6 +88,7 @@ class Records {
 
     std::vector<Event> take_events();
     std::vector<JobRecord> jobs() const;
+    std::vector<Assist> assists() const;
     std::optional<Best> best() const;
     std::vector<RungCounts> rungs() const;
 
@@ -82,6 +96,7 @@ class Records {
     mutable std::mutex mutex_;  // guards all below
     std::vector<Event> events_;
     std::vector<JobRecord> jobs_;
+    std::vector<Assist> assists_;
     std::optional<Best> best_;
     std::vector<RungCounts> rungs_;
 };

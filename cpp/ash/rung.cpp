@@ -1,31 +1,8 @@
 #include "ash/rung.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace ash {
-
-namespace {
-
-// std heaps keep the element on top that no other one exceeds, so "less" puts the best on top, "greater" the worst.
-bool best_on_top(const Entry& a, const Entry& b) { return better(b, a); }
-bool worst_on_top(const Entry& a, const Entry& b) { return better(a, b); }
-
-template <typename Compare>
-void push(std::vector<Entry>& heap, const Entry& entry, Compare compare) {
-    heap.push_back(entry);
-    std::push_heap(heap.begin(), heap.end(), compare);
-}
-
-template <typename Compare>
-Entry pop(std::vector<Entry>& heap, Compare compare) {
-    std::pop_heap(heap.begin(), heap.end(), compare);
-    const Entry top = heap.back();
-    heap.pop_back();
-    return top;
-}
-
-}  // namespace
 
 bool better(const Entry& a, const Entry& b) {
     if (a.score != b.score) return a.score > b.score;
@@ -44,31 +21,56 @@ void Rung::finish(const Entry& entry, std::int64_t best_target) {
     if (is_diverged(entry.score, entry.loss)) {
         ++diverged_;
     } else {
-        push(waiting_, entry, best_on_top);
-        if (keeps_best_) push(others_, entry, best_on_top);
+        others_.waiting.push(entry);
     }
     if (keeps_best_) fill_best(best_target);
 }
 
 Entry Rung::promote() {
     ++promoted_;
-    return pop(waiting_, best_on_top);
+    if (!keeps_best_) return others_.waiting.pop_best();
+    const Entry entry = best_.waiting.pop_best();
+    best_.promoted.push(entry);
+    return entry;
 }
 
-bool Rung::among_best() const {
-    return !waiting_.empty() && !best_.empty() && !better(best_.front(), waiting_.front());
+void Rung::keep(std::int64_t count, std::vector<std::int32_t>& retired) {
+    while (best_.size() + others_.size() > count) {
+        const auto heap = others_.with_worst();
+        const Entry worst = (others_.*heap).pop_worst();
+        if (heap == &Group::waiting) retired.push_back(worst.candidate);
+    }
 }
 
 // The newcomer is on probation in others_: it may push out the worst of best_; then the best grow to their target.
 void Rung::fill_best(std::int64_t best_target) {
-    if (!best_.empty() && !others_.empty() && better(others_.front(), best_.front())) {
-        const Entry riser = pop(others_, best_on_top);
-        push(others_, pop(best_, worst_on_top), best_on_top);
-        push(best_, riser, worst_on_top);
+    if (best_.size() > 0 && others_.size() > 0) {
+        const auto heap = best_.with_worst();
+        const Entry worst = (best_.*heap).worst();
+        if (better((others_.*others_.with_best()).best(), worst)) {
+            raise_best_other();
+            (best_.*heap).pop_worst();
+            (others_.*heap).push(worst);
+        }
     }
-    while (static_cast<std::int64_t>(best_.size()) < best_target && !others_.empty()) {
-        push(best_, pop(others_, best_on_top), worst_on_top);
-    }
+    while (best_.size() < best_target && others_.size() > 0) raise_best_other();
+}
+
+void Rung::raise_best_other() {
+    const auto heap = others_.with_best();
+    (best_.*heap).push((others_.*heap).pop_best());
+}
+
+Rung::Heap Rung::Group::* Rung::Group::with_best() const {
+    if (waiting.empty()) return &Group::promoted;
+    if (promoted.empty()) return &Group::waiting;
+    return better(waiting.best(), promoted.best()) ? &Group::waiting : &Group::promoted;
+}
+
+Rung::Heap Rung::Group::* Rung::Group::with_worst() const {
+    if (waiting.empty()) return &Group::promoted;
+    if (promoted.empty()) return &Group::waiting;
+    return better(waiting.worst(), promoted.worst()) ? &Group::promoted : &Group::waiting;
 }
 
 }  // namespace ash

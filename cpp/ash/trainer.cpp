@@ -6,6 +6,7 @@
 #include "ash/learning_rate.hpp"
 #include "ash/propagation.hpp"
 #include "ash/random.hpp"
+#include "ash/sharing.hpp"
 
 namespace ash {
 namespace {
@@ -25,13 +26,15 @@ class Run {
           workspace_(workspace),
           full_(settings.batch_size == 0),
           batch_(batch_rows(settings, data.training().count)),
-          steps_((data.training().count + batch_ - 1) / batch_) {
+          steps_((data.training().count + batch_ - 1) / batch_),
+          weight_cut_(state.layout) {
         transpose_all(kernels_, state_.layout, state_.weights.data(), workspace_.transposed.data());
     }
 
     Outcome all() {
         Outcome outcome;
         for (std::int64_t epoch = 0; epoch < training_.epochs && !outcome.diverged; ++epoch) {
+            if (training_.team != nullptr) training_.team->set_left(1.0 - static_cast<double>(epoch) / static_cast<double>(training_.epochs));
             if (!one_epoch(epoch)) {
                 outcome.stopped = true;
                 return outcome;
@@ -56,8 +59,7 @@ class Run {
         for (std::int64_t step = 0; step < steps_; ++step) {
             const std::int64_t first = step * batch_;
             const Batch batch = batch_of(std::min(batch_, rows - first));
-            if (!propagate(batch, first)) return false;
-            update(batch, epoch * steps_ + step);
+            if (!one_step(batch, first, epoch * steps_ + step)) return false;
             for (std::int64_t row = 0; row < batch.rows; ++row)
                 loss_sum_ += losses_per_row() * workspace_.losses.data()[row];
         }
@@ -79,19 +81,51 @@ class Run {
                 .transposed = workspace_.transposed.data()};
     }
 
-    // Rows of a batch through the network and back. False if it was stopped.
-    bool propagate(const Batch& batch, std::int64_t first) {
-        const Mask mask{static_cast<float>(settings_.dropout), training_.seed, training_.candidate,
-                        static_cast<std::uint32_t>(state_.updates)};
+    // The batch through the network and back, then all weights; by a team where there is one. False if it was stopped.
+    bool one_step(const Batch& batch, std::int64_t first, std::int64_t step) {
+        if (training_.team != nullptr && training_.team->joined()) return shared_step(batch, first, step);
+        const Mask mask = next_mask();
         for (std::int64_t row = 0; row < batch.rows; row += kBlockRows) {
             if (is_set(training_.stop)) return false;
-            const Span rows{row, std::min(kBlockRows, batch.rows - row)};
-            if (!full_) gather(first, rows);
-            forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
-            lose(batch, rows);
-            backward(kernels_, state_.layout, batch, rows);
+            propagate(batch, first, mask, {row, std::min(kBlockRows, batch.rows - row)});
+        }
+        const Update numbers = next_update(step);
+        const auto layers = state_.layout.layers();
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+            for (std::int64_t row = 0; row < layers[l].inputs; row += kBlockWeights) {
+                const Span rows{row, std::min<std::int64_t>(kBlockWeights, layers[l].inputs - row)};
+                update(batch, numbers, {l, rows}, workspace_);
+            }
         }
         return true;
+    }
+
+    bool shared_step(const Batch& batch, std::int64_t first, std::int64_t step) {
+        if (is_set(training_.stop)) return false;
+        Team& team = *training_.team;
+        const Mask mask = next_mask();
+        const RowCut rows(batch.rows, team.size());
+        team.share(rows.count(), workspace_,
+                   [&](int block, Workspace&) { propagate(batch, first, mask, rows[block]); });
+        const Update numbers = next_update(step);
+        const auto blocks = weight_cut_.blocks(team.size());
+        team.share(static_cast<int>(blocks.size()), workspace_, [&](int block, Workspace& scratch) {
+            update(batch, numbers, blocks[static_cast<std::size_t>(block)], scratch);
+        });
+        return true;
+    }
+
+    Mask next_mask() const {
+        return {static_cast<float>(settings_.dropout), training_.seed, training_.candidate,
+                static_cast<std::uint32_t>(state_.updates)};
+    }
+
+    // Some rows of a batch through the network and back.
+    void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows) {
+        if (!full_) gather(first, rows);
+        forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
+        lose(batch, rows);
+        backward(kernels_, state_.layout, batch, rows);
     }
 
     // Rows of the epoch's order, from first on, into the workspace.
@@ -129,18 +163,12 @@ class Run {
         }
     }
 
-    // All weights, from the deltas that propagate() has left. Layers and blocks of rows may go in any order.
-    void update(const Batch& batch, std::int64_t step) {
-        const Update numbers = next_update(step);
-        float* gradient = workspace_.gradient.data();
-        const auto layers = state_.layout.layers();
-        for (std::size_t l = 0; l < layers.size(); ++l) {
-            for (std::int64_t row = 0; row < layers[l].inputs; row += kBlockWeights) {
-                const Span rows{row, std::min<std::int64_t>(kBlockWeights, layers[l].inputs - row)};
-                update_weights(kernels_, numbers, l, rows, batch, state_, gradient);
-            }
-            update_biases(kernels_, numbers, l, batch, state_, gradient);
-        }
+    // Some rows of weights, from the deltas that propagate() has left, in any order; the biases go with the last rows.
+    void update(const Batch& batch, const Update& numbers, const WeightBlock& block, Workspace& scratch) {
+        float* gradient = scratch.gradient.data();
+        update_weights(kernels_, numbers, block.layer, block.rows, batch, state_, gradient);
+        const bool last = block.rows.first + block.rows.count == state_.layout.layers()[block.layer].inputs;
+        if (last) update_biases(kernels_, numbers, block.layer, batch, state_, gradient);
     }
 
     // step: updates of this job so far.
@@ -173,6 +201,7 @@ class Run {
     const bool full_;
     const std::int64_t batch_;  // rows an update
     const std::int64_t steps_;  // updates an epoch
+    WeightCut weight_cut_;
     double loss_sum_ = 0.0;     // over the rows of this epoch, in order
 };
 

@@ -5,12 +5,14 @@
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
-// The two halves of a step write disjoint blocks and read what the other has finished, so that later several threads
-// can share one job without a change in any bit: a gradient is one chain of fused multiply-adds in order of rows.
-// The loss of a batch is a sum over rows in order.
+// The two halves of a step write disjoint blocks and read what the other has finished, so that a team can share a job
+// (team.hpp) without a change in any bit: a gradient is one chain of fused multiply-adds in order of rows, whoever
+// computes it and however the rows and weights are cut into blocks. The loss of a batch is a sum over rows in order.
 //
-// Threads: a state and a workspace belong to one thread; Data, Settings and Kernels are shared and const.
-// Cost: no allocation but in prepare(); the stop flag is read once a block.
+// Threads: a state and a workspace belong to one thread, and to its team while that shares a step; Data, Settings and
+//          Kernels are shared and const.
+// Cost: no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block, by a team once
+//       a step.
 #pragma once
 
 #include <atomic>
@@ -22,6 +24,7 @@
 #include "ash/metrics.hpp"
 #include "ash/settings.hpp"
 #include "ash/state.hpp"
+#include "ash/team.hpp"
 #include "ash/workspace.hpp"
 
 namespace ash {
@@ -32,6 +35,7 @@ struct Training {
     std::uint32_t candidate;
     const std::atomic<bool>* stop = nullptr;  // set: train() returns within a block of rows
     std::span<double> losses = {};            // [epochs], of every epoch, or empty
+    Team* team = nullptr;                     // set: others may join; open()ed by the caller
 };
 
 struct Outcome {

@@ -11,23 +11,31 @@ namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;  // seconds; what a clock can surely count
+constexpr double kLongestWait = 1e6;     // seconds; what a clock can surely count
+constexpr std::int64_t kAhead = 1024;    // candidates known that have not entered: below it more are wanted
+constexpr double kLeastShare = 0.75e6;   // multiply-adds of a step for each thread that shares it (bench/teams.py)
 
-LadderSettings with_candidates(LadderSettings settings, const Candidates& candidates) {
-    settings.candidates = candidates.count();
+TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
+    if (settings.threads < 1) {
+        throw std::invalid_argument("threads must be at least 1, not " + std::to_string(settings.threads));
+    }
+    if (settings.cores < 1) settings.cores = settings.threads;
+    settings.ladder.candidates = candidates.count();
     return settings;
-}
-
-int checked(int threads) {
-    if (threads < 1) throw std::invalid_argument("threads must be at least 1, not " + std::to_string(threads));
-    return threads;
 }
 
 }  // namespace
 
-Tuner::Tuner(std::unique_ptr<Candidates> candidates, LadderSettings ladder, int threads)
-    : threads_(checked(threads)), candidates_(std::move(candidates)), ladder_(with_candidates(ladder, *candidates_)) {
+Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings)
+    : settings_(checked(settings, *candidates)),
+      candidates_(std::move(candidates)),
+      ladder_(settings_.ladder),
+      clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
+                        [this](const Job& job) { return candidates_->cost(job); })),
+      seats_(static_cast<std::size_t>(settings_.threads)) {
+    for (int thread = 0; thread < settings_.threads; ++thread) teams_.push_back(std::make_unique<Team>(bell_));
     records_.count(ladder_.rungs());
+    look_for_wants();
 }
 
 Tuner::~Tuner() {
@@ -46,7 +54,8 @@ bool Tuner::wait(double seconds) {
     const std::chrono::duration<double> longest(std::clamp(seconds, 0.0, kLongestWait));
     {
         std::unique_lock lock(mutex_);
-        if (!end_.wait_for(lock, longest, [this] { return ended_; })) return false;
+        end_.wait_for(lock, longest, [this] { return ended_ || (wanted_ > 0 && !stop_); });
+        if (!ended_) return false;
     }
     if (launcher_.joinable()) launcher_.join();
     if (failure_) std::rethrow_exception(failure_);
@@ -55,13 +64,32 @@ bool Tuner::wait(double seconds) {
 
 void Tuner::stop() noexcept {
     stop_ = true;
-    ++changes_;
-    changes_.notify_all();
+    ring();
+}
+
+void Tuner::provide(const std::function<void(Candidates&)>& append) {
+    change([&] {
+        append(*candidates_);
+        clock_->provide(candidates_->known());
+    });
+}
+
+MemoryUse Tuner::memory() const {
+    MemoryUse memory;
+    in_critical_section([&] { memory = candidates_->memory(); });
+    return memory;
+}
+
+Ending Tuner::ending() const {
+    Ending ending = Ending::none;
+    in_critical_section([&] { ending = ladder_.ending(); });
+    return ending;
 }
 
 void Tuner::run() noexcept {
     try {
-        parallel(threads_, [this](int thread) { work(thread); }, [this] { stop(); });
+        parallel(settings_.threads, [this](int thread) { work(thread); }, [this] { stop(); });
+        if (ending() == Ending::none) change([this] { clock_->release(); });
     } catch (...) {
         failure_ = std::current_exception();
     }
@@ -71,55 +99,174 @@ void Tuner::run() noexcept {
 }
 
 void Tuner::work(int thread) {
-    std::optional<JobRecord> ended;
+    Done done;
     for (;;) {
-        const Decision decision = decide(thread, ended);
+        const Decision decision = decide(thread, done);
         if (decision.finished || stop_) return;
-        ended.reset();
-        if (decision.job) {
-            ended = train(*decision.job, thread);
+        done = {};
+        if (decision.task) {
+            done = train(thread, *decision.task);
+        } else if (decision.help) {
+            done = help(thread, *decision.help);
         } else {
-            changes_.wait(decision.changes);
+            bell_.wait(decision.bell);
         }
     }
 }
 
-Tuner::Decision Tuner::decide(int thread, const std::optional<JobRecord>& ended) {
+Tuner::Decision Tuner::decide(int thread, const Done& done) {
     Decision decision;
+    bool news = false;  // for those who found nothing to do
     in_critical_section([&] {
-        if (ended) settle(*ended);
-        if (!stop_) decision.job = clock_.next(thread);
-        if (decision.job) records_.started(*decision.job, seconds());
-        records_.count(ladder_.rungs());
-        decision.changes = changes_;
-        decision.finished = clock_.finished();
+        take(thread, done);
+        if (done.report) {
+            clock_->finish(*done.report);
+            settle();
+        }
+        if (!stop_) decision.task = clock_->next();
+        if (decision.task) assign(thread, *decision.task);
+        decision.bell = bell_;
+        if (!decision.task && !stop_) decision.help = invite();
+        if (decision.help) {
+            ++helping_;
+            ++seats_[static_cast<std::size_t>(decision.help->owner)].helpers;
+        }
+        decision.finished = clock_->finished();
+        news = clock_->has_task() || decision.finished || opened(thread, decision);
     });
-    if (ended) changes_.notify_all();
+    if (news) ring();
     return decision;
 }
 
-void Tuner::settle(const JobRecord& record) {
-    const Job& job = record.job;
-    records_.finished(record);
-    if (records_.would_be_best(record)) records_.keep_best(record, candidates_->publish(job.candidate));
-    const bool highest = job.rung + 1 == std::ssize(ladder_.rungs());
-    candidates_->settle(job.candidate, !record.diverged && !highest);
-    clock_.finish(record.thread, job, record.score, record.loss);
-    ++changes_;
+// A thread has come back from its job or from another's.
+void Tuner::take(int thread, const Done& done) {
+    Seat& seat = seats_[static_cast<std::size_t>(thread)];
+    if (seat.task) {
+        seat.task.reset();
+        --busy_;
+    }
+    if (done.helped) {
+        --seats_[static_cast<std::size_t>(*done.helped)].helpers;
+        --helping_;
+    }
+    if (done.assist) records_.assisted(*done.assist);
+    if (done.record) held_.emplace(done.record->task.job.candidate, *done.record);
 }
 
-std::optional<JobRecord> Tuner::train(const Job& job, int thread) {
+void Tuner::assign(int thread, const Task& task) {
+    Seat& seat = seats_[static_cast<std::size_t>(thread)];
+    seat.task = task;
+    seat.cost = candidates_->cost(task.job);
+    ++busy_;
+    const double threads = settings_.teams ? candidates_->step_cost(task.job.candidate) / kLeastShare : 1.0;
+    const int most = static_cast<int>(std::clamp(threads, 1.0, static_cast<double>(settings_.threads)));
+    teams_[static_cast<std::size_t>(thread)]->open(most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
+    records_.started(task.job, seconds());
+    look_for_wants();
+}
+
+// Whether this decision has opened a team.
+bool Tuner::opened(int thread, const Decision& decision) const {
+    return decision.task && teams_[static_cast<std::size_t>(thread)]->is_open();
+}
+
+// The open team of the job that has most left for each of its threads.
+std::optional<Tuner::Invited> Tuner::invite() const {
+    if (busy_ + helping_ >= settings_.cores) return std::nullopt;
+    std::optional<Invited> best;
+    double most = 0.0;
+    for (std::size_t owner = 0; owner < seats_.size(); ++owner) {
+        const Seat& seat = seats_[owner];
+        const Team& team = *teams_[owner];
+        if (!seat.task || !team.is_open() || seat.helpers >= team.most_members()) continue;
+        const double left = team.left() * seat.cost / (1 + seat.helpers);
+        if (best && left <= most) continue;
+        most = left;
+        best = Invited{static_cast<int>(owner), seat.task->job, team.invitation(bell_)};
+    }
+    return best;
+}
+
+// A change to the clock by somebody who is not one of the threads.
+void Tuner::change(const std::function<void()>& change) {
+    in_critical_section([&] {
+        change();
+        settle();
+        look_for_wants();
+    });
+    ring();
+}
+
+// Whatever the clock has decided is recorded, in that order; then states that nobody needs any more are freed, and the
+// others wait. REQUIRES: the clock has just been told something.
+void Tuner::settle() {
+    for (const Report& report : clock_->decided()) record(report);
+    std::vector<std::int32_t> retired = ladder_.take_retired();
+    for (const std::int32_t candidate : retired) candidates_->retire(candidate);
+    std::sort(retired.begin(), retired.end());
+    for (const auto& [task, score, loss] : clock_->decided()) {
+        const std::int32_t candidate = task.job.candidate;
+        if (std::binary_search(retired.begin(), retired.end(), candidate)) continue;
+        candidates_->wait(candidate, task.job.rung, score, loss);
+    }
+    records_.count(ladder_.rungs());
+    if (ladder_.ending() == Ending::target) stop_ = true;
+}
+
+void Tuner::record(const Report& report) {
+    const auto held = held_.find(report.task.job.candidate);
+    const JobRecord record = held->second;
+    held_.erase(held);
+    records_.finished(record, seconds());
+    if (records_.would_be_best(record)) {
+        records_.keep_best(record, candidates_->publish(report.task.job.candidate));
+    }
+}
+
+void Tuner::look_for_wants() {
+    const std::int64_t known = candidates_->known();
+    const std::int64_t room = candidates_->count() - known;
+    const bool short_of = ladder_.entered() + kAhead > known;
+    const std::int64_t wanted = short_of ? std::min(kAhead, room) : 0;
+    if (wanted == wanted_) return;
+    const std::lock_guard lock(mutex_);
+    wanted_ = wanted;
+    if (wanted > 0) end_.notify_all();
+}
+
+Tuner::Done Tuner::train(int thread, const Task& task) {
+    Team& team = *teams_[static_cast<std::size_t>(thread)];
     const double start = seconds();
-    const Result result = candidates_->train(job, thread, stop_);
-    if (result.stopped) return std::nullopt;
-    return JobRecord{.job = job,
-                     .thread = thread,
-                     .score = result.score,
-                     .loss = result.loss,
-                     .training_loss = result.training_loss,
-                     .start = start,
-                     .end = seconds(),
-                     .diverged = is_diverged(result.score, result.loss)};
+    const Result result = candidates_->train(task.job, thread, team, stop_);
+    team.close();
+    if (result.stopped) return {};
+    const JobRecord record{.task = task,
+                           .thread = thread,
+                           .score = result.score,
+                           .loss = result.loss,
+                           .training_loss = result.training_loss,
+                           .weights_hash = result.weights_hash,
+                           .start = start,
+                           .end = seconds(),
+                           .team = team.largest(),
+                           .diverged = is_diverged(result.score, result.loss)};
+    return {.report = Report{task, result.score, result.loss}, .record = record};
+}
+
+Tuner::Done Tuner::help(int thread, const Invited& invited) {
+    const double start = seconds();
+    Team& team = *teams_[static_cast<std::size_t>(invited.owner)];
+    const std::int64_t blocks = candidates_->help(invited.job.candidate, thread, team, invited.invitation);
+    Done done{.helped = invited.owner};
+    if (blocks > 0) done.assist = Assist{invited.job, thread, start, seconds()};
+    return done;
+}
+
+// Everybody who has nothing of his own to do looks again.
+void Tuner::ring() noexcept {
+    ++bell_;
+    bell_.notify_all();
+    for (const std::unique_ptr<Team>& team : teams_) team->recall();
 }
 
 double Tuner::seconds() const {

@@ -1,33 +1,41 @@
 // tuner.hpp: the threads that train candidates up a ladder.
 //
-//     caller         launcher            OpenMP threads 0 .. threads - 1
-//       | start() ----> | parallel ------> decide: report the last job, ask for the next     [critical section]
-//       | wait()        |                  train                                             [alone]
-//       | events() ...  |                  nothing to do: sleep until somebody reports
+//     caller           launcher            OpenMP threads 0 .. threads - 1
+//       | start() ----> | parallel ------> decide: report the last job, ask the clock for the next  [critical section]
+//       | wait()        |                  a task:    train                                          [alone]
+//       | provide() - - |- - - - - - - - > no task:   help a running job, if its team is open        [its team]
+//       | events() ...  |                  nothing:   sleep until the bell rings
 //       | stop() - - - -|- - - - - - - - > leave within a block of rows
 //       | wait() <------| ends when all have left
 //
-// One thread trains one job, and there are never more threads at work than were allowed. The launcher is a thread of
-// its own, asleep while they run, so that the caller can look for signals.
+// There are never more threads at work than were allowed: one that helps has no job of its own. The launcher is a
+// thread of its own, asleep while they run, so that the caller can look for signals.
 //
+// Order:       the clock's (clock.hpp). A result that it holds back stays in held_ and is settled (recorded, made the
+//              best, its state freed) when it is decided, so records too are in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not
 //                  reported and leaves no record;
-//              (2) a sleeper waits for changes_ to leave the value that it read in the critical section in which it
-//                  found nothing to do, and looks at stop_ in between; reports add to changes_ in the critical
-//                  section, and stop() adds after it has set stop_; so no wake-up is lost;
-//              (3) after the first exception, of any kind, all threads leave, and wait() throws it.
-// Members:     const after construction: threads_.
-//              - ladder_, clock_: critical section; touched by the OpenMP threads alone.
-//              - candidates_: bookkeeping (publish, settle) in the critical section; train() outside, by the thread
-//                that holds the job (candidates.hpp).
+//              (2) a sleeper or a member of a team waits for bell_ to leave the value that it read in the critical
+//                  section in which it found nothing to do; whoever reports, provides, stops or reopens a team adds to
+//                  bell_ and wakes; so no wake-up is lost;
+//              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
+//              (4) threads that run a job and members of teams together are never more than cores;
+//              (5) after stop(), results that were held back are settled before wait() returns true; after the ladder's
+//                  target was met they are dropped, so that what is recorded does not depend on timing.
+// Members:     const after construction: settings_, teams_ (the vector).
+//              - ladder_, clock_, held_, seats_, busy_, helping_: critical section.
+//              - candidates_: bookkeeping in the critical section; train() and help() outside (candidates.hpp).
 //              - records_: its own mutex; written by the OpenMP threads in the critical section, read by the caller.
-//              - changes_: atomic; written in the critical section and by stop().
+//              - bell_: atomic; written by everybody.
 //              - stop_: atomic, set once, never cleared; polled by the trainer.
+//              - wanted_: atomic; written in the critical section, under mutex_ too when it grows from 0.
 //              - ended_: written by the launcher as its last act, under mutex_; the caller waits for it.
 //              - failure_: written by the launcher before ended_, read by the caller after it.
 //              - launcher_, start_: caller alone; start_ is written before there is any thread.
-// Threads:     start(), wait() and the destructor belong to one caller; all others may be called from any thread.
-// Cost:        a decision: the ladder's O(log n); about 1 us with its records. A sleeper costs nothing.
+// Threads:     start(), wait(), provide() and the destructor belong to one caller; all others may be called from any
+//              thread.
+// Cost:        a decision: the ladder's O(log n) and, with teams, O(threads); about 1 us with its records. A sleeper
+//              costs nothing.
 
 #pragma once
 
@@ -36,24 +44,35 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "ash/candidates.hpp"
 #include "ash/clock.hpp"
 #include "ash/ladder.hpp"
 #include "ash/records.hpp"
+#include "ash/team.hpp"
 
 namespace ash {
 
+struct TunerSettings {
+    LadderSettings ladder;  // its candidates are Candidates::count(), whatever it says
+    int threads = 1;
+    int cores = 0;  // how many threads may run at once, teams included; 0: threads
+    Schedule schedule = Schedule::reproducible;
+    int workers = 32;  // of the virtual clock
+    bool teams = true;
+};
+
 class Tuner {
   public:
-    // ladder.candidates is candidates->count(), whatever it says. Throws std::invalid_argument as Ladder does, and for
-    // threads < 1.
-    Tuner(std::unique_ptr<Candidates> candidates, LadderSettings ladder, int threads);
+    // Throws std::invalid_argument as Ladder and VirtualClock do, and for threads < 1.
+    Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
     ~Tuner();  // stops and waits
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
@@ -61,41 +80,82 @@ class Tuner {
     // Throws std::logic_error when it was called before, std::system_error when there is no thread to be had.
     void start();
 
-    // Waits at most so long; true when all threads have left. Throws what a thread threw, and
-    // std::logic_error before start().
+    // Waits at most so long, less when candidates are wanted; true when all threads have left. Throws what a thread
+    // threw, and std::logic_error before start().
     bool wait(double seconds);
 
     // Asks the threads to leave; returns at once.
     void stop() noexcept;
 
+    // How many more candidates would be welcome now; without them threads may soon stand still. 0: none.
+    std::int64_t wanted() const { return wanted_; }
+
+    // append(candidates) makes more candidates known. Throws what it throws, and has then changed nothing.
+    void provide(const std::function<void(Candidates&)>& append);
+
     std::vector<Event> take_events() { return records_.take_events(); }
     std::vector<JobRecord> jobs() const { return records_.jobs(); }
+    std::vector<Assist> assists() const { return records_.assists(); }
     std::optional<Best> best() const { return records_.best(); }
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
+    MemoryUse memory() const;
+    Ending ending() const;
 
   private:
+    struct Seat {  // of a thread: what it runs, for those who may help
+        std::optional<Task> task;
+        double cost = 0.0;
+        int helpers = 0;
+    };
+    struct Invited {
+        int owner;
+        Job job;
+        Team::Invitation invitation;
+    };
     struct Decision {
-        std::optional<Job> job;
-        std::uint32_t changes = 0;
+        std::optional<Task> task = {};
+        std::optional<Invited> help = {};
+        std::uint32_t bell = 0;
         bool finished = false;
+    };
+    struct Done {  // what a thread comes back with
+        std::optional<Report> report = {};
+        std::optional<JobRecord> record = {};
+        std::optional<Assist> assist = {};
+        std::optional<int> helped = {};  // the owner
     };
 
     void run() noexcept;
     void work(int thread);
-    Decision decide(int thread, const std::optional<JobRecord>& ended);
-    void settle(const JobRecord& record);
-    std::optional<JobRecord> train(const Job& job, int thread);
+    Decision decide(int thread, const Done& done);
+    void take(int thread, const Done& done);
+    void assign(int thread, const Task& task);
+    bool opened(int thread, const Decision& decision) const;
+    std::optional<Invited> invite() const;
+    void change(const std::function<void()>& change);
+    void settle();
+    void record(const Report& report);
+    void look_for_wants();
+    Done train(int thread, const Task& task);
+    Done help(int thread, const Invited& invited);
+    void ring() noexcept;
     double seconds() const;
 
-    const int threads_;
+    const TunerSettings settings_;
     const std::unique_ptr<Candidates> candidates_;
     Ladder ladder_;
-    GreedyClock clock_{ladder_};
+    std::unique_ptr<Clock> clock_;
+    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: ended, not decided
+    std::vector<Seat> seats_;                           // [thread]
+    int busy_ = 0;                                      // threads that run a job
+    int helping_ = 0;                                   // threads that help
     Records records_;
-    std::atomic<std::uint32_t> changes_{0};
+    std::vector<std::unique_ptr<Team>> teams_;  // [thread], of the job it runs
+    std::atomic<std::uint32_t> bell_{0};
     std::atomic<bool> stop_{false};
+    std::atomic<std::int64_t> wanted_{0};
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable end_;
     bool ended_ = false;
     std::exception_ptr failure_;

@@ -51,7 +51,8 @@ Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, 
 }
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
-                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion);
+                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                               std::int64_t epoch_limit, double target);
 
 // A dict a rung: places, epochs, running, finished, promoted, diverged.
 py::list rung_rows(const std::vector<RungCounts>& rungs);
@@ -60,6 +61,7 @@ void bind_ladder(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
 void bind_tuner(py::module_& m);
+void bind_simulator(py::module_& m);
 void bind_functions(py::module_& m);
 
 }  // namespace ash::bindings

@@ -89,6 +89,23 @@ py::dict describe_build() {
     return info;
 }
 
+py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
+                      const std::string& instruction_set) {
+    check(settings);
+    require(threads >= 2, "threads: a team has at least 2");
+    const Kernels& table = kernels(instruction_set);
+    TeamTimes times;
+    {
+        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        times = time_team(data, settings, steps, repeats, threads, table);
+    }
+    py::dict result;
+    result["alone"] = times.alone;
+    result["shared"] = times.shared;
+    result["blocks"] = times.blocks;
+    return result;
+}
+
 }  // namespace
 
 void bind_functions(py::module_& m) {
@@ -112,6 +129,8 @@ void bind_functions(py::module_& m) {
         },
         py::arg("data"), py::arg("settings"), py::arg("steps"), py::arg("repeats"), py::arg("instruction_set") = "",
         py::call_guard<py::gil_scoped_release>());
+    m.def("time_team", &time_team_of, py::arg("data"), py::arg("settings"), py::kw_only(), py::arg("steps"),
+          py::arg("repeats"), py::arg("threads"), py::arg("instruction_set") = "");
 }
 
 }  // namespace ash::bindings

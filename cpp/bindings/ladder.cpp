@@ -1,17 +1,40 @@
+#include <limits>
+
 #include "bindings/common.hpp"
 
 namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
-                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion) {
+                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                               std::int64_t epoch_limit, double target) {
     return {.candidates = candidates,
             .eta = eta,
             .min_epochs = min_epochs,
             .max_rungs = max_rungs,
             .algorithm = pick<Algorithm>(
                 algorithm, {{"ash", Algorithm::ash}, {"sh", Algorithm::sh}, {"random", Algorithm::random}}),
-            .promotion = pick<Promotion>(promotion, {{"capped", Promotion::capped}, {"paper", Promotion::paper}})};
+            .promotion = pick<Promotion>(promotion, {{"capped", Promotion::capped}, {"paper", Promotion::paper}}),
+            .epoch_limit = epoch_limit,
+            .target = target};
 }
+
+namespace {
+
+const char* name(Ending ending) {
+    switch (ending) {
+        case Ending::finished:
+            return "finished";
+        case Ending::target:
+            return "target";
+        case Ending::epoch_limit:
+            return "epoch_limit";
+        case Ending::none:
+            break;
+    }
+    return nullptr;
+}
+
+}  // namespace
 
 py::list rung_rows(const std::vector<RungCounts>& rungs) {
     py::list rows;
@@ -35,14 +58,20 @@ void bind_ladder(py::module_& m) {
         .def_readonly("epochs", &Job::epochs);
     py::class_<Ladder>(m, "Ladder")
         .def(py::init([](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                         const std::string& algorithm, const std::string& promotion) {
-                 return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion));
+                         const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit,
+                         double target) {
+                 return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
+                                               epoch_limit, target));
              }),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
-             py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped")
+             py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
+             py::arg("epoch_limit") = 0, py::arg("target") = std::numeric_limits<double>::quiet_NaN())
         .def("next", &Ladder::next)
         .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
+        .def("has_job", &Ladder::has_job)
+        .def("take_retired", &Ladder::take_retired)
         .def_property_readonly("finished", &Ladder::finished)
+        .def_property_readonly("ending", [](const Ladder& ladder) { return name(ladder.ending()); })
         .def_property_readonly("rungs", [](const Ladder& ladder) { return rung_rows(counts(ladder.rungs())); });
 }
 

@@ -1,7 +1,10 @@
 #include "ash/tuner.hpp"
 
+#include <limits>
 #include <memory>
-#include <thread>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "ash/kernels/kernels.hpp"
 #include "ash/network.hpp"
@@ -16,18 +19,32 @@ struct OwningTuner {
     Tuner tuner;
 };
 
-std::unique_ptr<OwningTuner> make_tuner(const std::shared_ptr<Data>& data, const std::vector<Settings>& candidates,
-                                        std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                                        const std::string& algorithm, const std::string& promotion,
-                                        const std::string& training, const std::string& metric, int threads,
-                                        std::uint64_t seed, const std::string& instruction_set) {
+// What follows the candidates in Python, by name.
+struct Arguments {
+    std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, memory_limit;
+    std::string algorithm, promotion, training, schedule, metric, instruction_set;
+    int threads, cores, workers;
+    bool teams;
+    double target;
+    std::uint64_t seed;
+};
+
+std::unique_ptr<OwningTuner> make_tuner(const std::shared_ptr<Data>& data, std::vector<Settings> candidates,
+                                        const Arguments& a) {
     const auto continuation =
-        pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
-    const LadderSettings ladder =
-        ladder_settings(static_cast<std::int64_t>(candidates.size()), eta, min_epochs, max_rungs, algorithm, promotion);
-    auto trained = std::make_unique<NetworkCandidates>(*data, candidates, continuation, parse_metric(metric), seed,
-                                                       kernels(instruction_set), threads);
-    return std::unique_ptr<OwningTuner>(new OwningTuner{data, Tuner(std::move(trained), ladder, threads)});
+        pick<Continuation>(a.training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
+    const std::int64_t count = a.count == 0 ? std::ssize(candidates) : a.count;
+    const TunerSettings settings{
+        .ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit, a.target),
+        .threads = a.threads,
+        .cores = a.cores,
+        .schedule = pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
+        .workers = a.workers,
+        .teams = a.teams};
+    auto trained = std::make_unique<NetworkCandidates>(*data, std::move(candidates), count, continuation,
+                                                       parse_metric(a.metric), a.seed, kernels(a.instruction_set),
+                                                       a.threads, a.min_epochs, a.eta, a.memory_limit);
+    return std::unique_ptr<OwningTuner>(new OwningTuner{data, Tuner(std::move(trained), settings)});
 }
 
 const char* name_of(EventKind kind) {
@@ -52,28 +69,75 @@ py::list take_events(OwningTuner& owner) {
     return events;
 }
 
-template <typename T, typename Get>
-py::array column(const std::vector<JobRecord>& jobs, Get get) {
-    py::array_t<T> values(static_cast<py::ssize_t>(jobs.size()));
+template <typename T, typename Row, typename Get>
+py::array column(const std::vector<Row>& rows, Get get) {
+    py::array_t<T> values(static_cast<py::ssize_t>(rows.size()));
     T* to = values.mutable_data();
-    for (const JobRecord& job : jobs) *to++ = static_cast<T>(get(job));
+    for (const Row& row : rows) *to++ = static_cast<T>(get(row));
     return values;
 }
 
 py::dict job_columns(const OwningTuner& owner) {
     const std::vector<JobRecord> jobs = owner.tuner.jobs();
     py::dict columns;
-    columns["candidate"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.job.candidate; });
-    columns["rung"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.job.rung; });
-    columns["epochs"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.job.epochs; });
+    columns["candidate"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.candidate; });
+    columns["rung"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.rung; });
+    columns["epochs"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.epochs; });
+    columns["worker"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.worker; });
+    columns["virtual_start"] = column<double>(jobs, [](const JobRecord& j) { return j.task.start; });
+    columns["virtual_end"] = column<double>(jobs, [](const JobRecord& j) { return j.task.finish; });
     columns["thread"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.thread; });
+    columns["team"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.team; });
     columns["score"] = column<double>(jobs, [](const JobRecord& j) { return j.score; });
     columns["loss"] = column<double>(jobs, [](const JobRecord& j) { return j.loss; });
     columns["training_loss"] = column<double>(jobs, [](const JobRecord& j) { return j.training_loss; });
+    columns["weights_hash"] = column<std::uint64_t>(jobs, [](const JobRecord& j) { return j.weights_hash; });
     columns["start"] = column<double>(jobs, [](const JobRecord& j) { return j.start; });
     columns["end"] = column<double>(jobs, [](const JobRecord& j) { return j.end; });
+    columns["core_seconds"] = column<double>(jobs, [](const JobRecord& j) { return j.core_seconds; });
     columns["diverged"] = column<bool>(jobs, [](const JobRecord& j) { return j.diverged; });
     return columns;
+}
+
+py::dict assist_columns(const OwningTuner& owner) {
+    const std::vector<Assist> assists = owner.tuner.assists();
+    py::dict columns;
+    columns["candidate"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.candidate; });
+    columns["rung"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.rung; });
+    columns["thread"] = column<std::int64_t>(assists, [](const Assist& a) { return a.thread; });
+    columns["start"] = column<double>(assists, [](const Assist& a) { return a.start; });
+    columns["end"] = column<double>(assists, [](const Assist& a) { return a.end; });
+    return columns;
+}
+
+py::dict memory_use(const OwningTuner& owner) {
+    const MemoryUse use = owner.tuner.memory();
+    py::dict memory;
+    memory["limit"] = use.limit;
+    memory["peak_bytes"] = use.peak_bytes;
+    memory["dropped"] = use.dropped;
+    memory["retrained_epochs"] = use.retrained_epochs;
+    return memory;
+}
+
+void provide(OwningTuner& owner, std::vector<Settings> more) {
+    owner.tuner.provide([&](Candidates& candidates) {
+        static_cast<NetworkCandidates&>(candidates).append(std::move(more));
+    });
+}
+
+std::string ended(OwningTuner& owner) {
+    switch (owner.tuner.ending()) {
+        case Ending::finished:
+            return "finished";
+        case Ending::target:
+            return "target";
+        case Ending::epoch_limit:
+            return "epoch_limit";
+        case Ending::none:
+            break;
+    }
+    return owner.tuner.wait(0.0) ? "stopped" : "running";
 }
 
 py::object best_of(const OwningTuner& owner) {
@@ -85,19 +149,53 @@ py::object best_of(const OwningTuner& owner) {
 }  // namespace
 
 void bind_tuner(py::module_& m) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     py::class_<OwningTuner>(m, "Tuner")
-        .def(py::init(&make_tuner), py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("eta") = 2,
+        .def(py::init([](const std::shared_ptr<Data>& data, std::vector<Settings> candidates, std::int64_t count,
+                         std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs, const std::string& algorithm,
+                         const std::string& promotion, const std::string& training, const std::string& metric,
+                         int threads, std::uint64_t seed, const std::string& instruction_set,
+                         const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
+                         std::int64_t epoch_limit, double target) {
+                 return make_tuner(data, std::move(candidates),
+                                   {.count = count,
+                                    .eta = eta,
+                                    .min_epochs = min_epochs,
+                                    .max_rungs = max_rungs,
+                                    .epoch_limit = epoch_limit,
+                                    .memory_limit = memory_limit,
+                                    .algorithm = algorithm,
+                                    .promotion = promotion,
+                                    .training = training,
+                                    .schedule = schedule,
+                                    .metric = metric,
+                                    .instruction_set = instruction_set,
+                                    .threads = threads,
+                                    .cores = cores,
+                                    .workers = workers,
+                                    .teams = teams,
+                                    .target = target,
+                                    .seed = seed});
+             }),
+             py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("count") = 0, py::arg("eta") = 2,
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
-             py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "")
+             py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
+             py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
+             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("target") = kNone)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
             py::call_guard<py::gil_scoped_release>())  // the one argument is a number; the threads never call Python
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
+        .def("provide", &provide, py::arg("candidates"))
         .def("events", &take_events)
         .def("jobs", &job_columns)
+        .def("assists", &assist_columns)
         .def("best", &best_of)
+        .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
+        .def_property_readonly("ended", &ended)
+        .def_property_readonly("memory", &memory_use)
         .def_property_readonly("rungs", [](const OwningTuner& owner) { return rung_rows(owner.tuner.rungs()); });
 }
 

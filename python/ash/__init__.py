@@ -23,6 +23,7 @@ from ash.ladder import Ladder
 from ash.model_file import load
 from ash.network import Network
 from ash.result import Result
+from ash.simulate import simulate
 from ash.space import Space
 from ash.tune import tune
 from ash.versions import show_versions, versions
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "log",
     "show_versions",
+    "simulate",
     "tune",
     "uniform",
     "versions",

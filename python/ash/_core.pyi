@@ -6,6 +6,7 @@ refused. Every call that may take longer than a millisecond releases the GIL.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,17 @@ class Ladder:
         max_rungs: int = 0,  # 0: as many as there are
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper"
+        epoch_limit: int = 0,  # of all jobs together; 0: none
+        target: float = ...,  # NaN: none
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
+    def has_job(self) -> bool: ...
+    def take_retired(self) -> list[int]: ...  # each once
     @property
     def finished(self) -> bool: ...
+    @property
+    def ending(self) -> str | None: ...  # None | "finished" | "target" | "epoch_limit"
     @property
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
@@ -119,8 +126,9 @@ class Tuner:
     def __init__(
         self,
         data: Data,
-        candidates: Sequence[Settings],
+        candidates: Sequence[Settings],  # those known by now, from number 0 on
         *,
+        count: int = 0,  # in all; 0: no more than these
         eta: int = 2,
         min_epochs: int = 1,
         max_rungs: int = 0,
@@ -131,20 +139,47 @@ class Tuner:
         threads: int = 1,
         seed: int = 0,
         instruction_set: str = "",  # "": the best that this processor has
+        schedule: str = "reproducible",  # "reproducible" | "greedy"
+        workers: int = 32,  # of the virtual clock
+        teams: bool = True,
+        cores: int = 0,  # that the threads share; 0: one each
+        memory_limit: int = 0,  # bytes of waiting states; 0: none
+        epoch_limit: int = 0,  # of all jobs together; 0: none
+        target: float = ...,  # a score that ends the run; NaN: none
     ) -> None: ...
     def start(self) -> None: ...
     def wait(self, seconds: float) -> bool:
-        """Waits at most so long; True when all threads have ended. Raises what a thread raised. Needs start()."""
+        """Waits at most so long; True when all threads have ended. Sooner False when candidates are wanted.
+
+        Raises what a thread raised. Needs start().
+        """
     def stop(self) -> None:
         """Asks the threads to end within a block of rows; returns at once. Unfinished jobs leave no record."""
+    @property
+    def wanted(self) -> int:
+        """How many candidates should be provided now; 0: none."""
+    def provide(self, candidates: Sequence[Settings]) -> None:
+        """The next candidates of a stream, at most as many as are left of `count`."""
     def events(self) -> list[tuple[str, int, int, float, float]]:
         """All since the last call, in order: (kind, candidate, rung, seconds since start, score).
 
         kind: "started", "finished", "diverged", "promoted" (rung: the one left). score is NaN but for "finished".
         """
     def jobs(self) -> dict[str, NDArray[np.generic]]:
-        """Columns, a row a finished job in order of finishing: candidate, rung, epochs, thread (int64), score, loss,
-        training_loss, start, end (float64; seconds since start), diverged (bool)."""
+        """Columns, a row a finished job in order of decision (greedy: of finishing).
+
+        candidate, rung, epochs, thread, worker, team (int64; the most threads that shared it at once), score, loss,
+        training_loss, start, end (float64; seconds since start), virtual_start, virtual_end (float64; 0 if greedy),
+        core_seconds (float64; of all threads in it), diverged (bool), weights_hash (uint64; 0 if diverged).
+        """
+    def assists(self) -> dict[str, NDArray[np.generic]]:
+        """Columns, a row a time that a thread helped another's job: candidate, rung, thread (int64), start, end."""
+    @property
+    def memory(self) -> dict[str, int]:
+        """limit, peak_bytes (of states), dropped (states), retrained_epochs (for their sake)."""
+    @property
+    def ended(self) -> str:
+        """running, finished, target, epoch_limit or stopped."""
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
     @property
@@ -176,5 +211,43 @@ def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]:
     """Seconds an update in each of `repeats` runs of at least `steps` updates; for benches."""
 
+def time_team(
+    data: Data, settings: Settings, *, steps: int, repeats: int, threads: int, instruction_set: str = ""
+) -> dict[str, Any]:
+    """Seconds an update, alone and shared by `threads` >= 2, in `repeats` pairs of runs; for benches.
+
+    alone, shared: list[float], a pair at the same place. blocks: int, that others than the owner have run.
+    """
+
 def build_info() -> dict[str, str]:
     """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
+
+def simulate(
+    candidates: int,
+    costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds an epoch; [candidates, rungs]: of the whole job
+    *,
+    seconds: NDArray[np.float64] | None = None,  # the real ones, shaped alike; None: as costs
+    scores: NDArray[np.float64] | None = None,  # [candidates] or [candidates, rungs]; None: random by seed
+    losses: NDArray[np.float64] | None = None,  # shaped alike; None: 0
+    eta: int = 2,
+    min_epochs: int = 1,
+    max_rungs: int = 0,
+    algorithm: str = "ash",
+    promotion: str = "capped",
+    epoch_limit: int = 0,
+    target: float = ...,
+    schedule: str = "reproducible",
+    workers: int = 32,
+    order: str = "finish",  # of outstanding jobs: "finish" | "start" | "rung"
+    threads: int = 1,
+    teams: bool = True,
+    team_efficiency: float = 1.0,
+    noise: float = 0.0,  # sigma of the logarithm of real seconds
+    seed: int = 0,
+    keep_jobs: bool = False,
+) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
+    """A run without training (cpp/ash/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
+
+    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs. Columns, empty without keep_jobs, have a row
+    a job in order of decision: candidate, rung, epochs, thread, team (int64), start, end (float64).
+    """

@@ -8,6 +8,7 @@ report of what had finished by then. A reader that closes the pipe early is no e
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ from ash import _core
 from ash.cli_report import Report, print_report, write_files
 from ash.data import read_training, split
 from ash.errors import AllDiverged, AshError
-from ash.options import ALGORITHMS
+from ash.options import ALGORITHMS, SCHEDULES
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
 from ash.tune import tune
@@ -73,9 +74,15 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
         data.y[rest],
         candidates=wishes.candidates,
         algorithm=wishes.algorithm,
+        schedule=wishes.schedule,
+        workers=wishes.workers,
+        teams=not wishes.no_teams,
         threads=wishes.threads,
+        memory_limit=wishes.memory_limit,
         task=whole.task,
         time_limit=wishes.time,
+        epoch_limit=wishes.epochs,
+        target=wishes.stop_at,
         seed=wishes.seed,
         progress=not wishes.quiet,
     )
@@ -146,6 +153,23 @@ def _complain(message: str, kind: str = "error") -> None:
     print(f"ash-tune: {kind}: {message}", file=sys.stderr)
 
 
+def _candidates(text: str) -> int | None:
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'all'") from None
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of a size such as 500M; the letters are powers of 1024."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give bytes, or a number followed by K, M, G or T")
+    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ash-tune",
@@ -155,11 +179,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: told from the target")
-    parser.add_argument("--candidates", type=int, default=128, metavar="N", help="how many to try (default: 128)")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    parser.add_argument(
+        "--candidates",
+        type=_candidates,
+        default=128,
+        metavar="N",
+        help="how many to try (default: 128); 'all': an endless stream, until --time, --epochs or --stop-at",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default: 0)")
     parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")
+    parser.add_argument("--epochs", type=int, metavar="N", help="stop before all jobs together take more")
+    parser.add_argument("--stop-at", type=float, metavar="SCORE", help="stop when a validation score reaches it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="ash", help="default: ash")
+    parser.add_argument("--schedule", choices=SCHEDULES, default="reproducible", help="default: reproducible")
+    parser.add_argument("--workers", type=int, default=32, metavar="W", help="of that schedule (default: 32)")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    parser.add_argument("--no-teams", action="store_true", help="threads without a job stay idle")
+    parser.add_argument(
+        "--memory-limit",
+        type=_bytes,
+        metavar="SIZE",
+        help="for waiting candidates, as 500M or 2G (default: half of what is left)",
+    )
     parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
     parser.add_argument("--quiet", action="store_true", help="print errors only")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ash.records import finite
 from ash.result import Result
 from ash.table_file import DataTable
 from ash.text_table import show
@@ -92,18 +93,12 @@ def summarize(report: Report) -> dict[str, Any]:
         "wall_seconds": result.wall_seconds,
         "core_seconds": result.core_seconds,
         "utilization": result.utilization,
+        "memory": result.memory,
         "ended": result.ended,
+        "digest": result.digest,
         "versions": versions(),
     }
-    return {key: _finite(value) for key, value in summary.items()}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {key: finite(value) for key, value in summary.items()}
 
 
 def print_report(report: Report, files: Sequence[str]) -> None:
@@ -118,4 +113,5 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(result)
     print()
     print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
+    print(f"digest {result.digest}")
     print(f"wrote {', '.join(files)}")

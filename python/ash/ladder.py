@@ -26,6 +26,8 @@ class LadderSettings(TypedDict):
     max_rungs: int
     algorithm: str
     promotion: str
+    epoch_limit: int  # 0: none
+    target: float  # NaN: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,12 @@ class Ladder:
     promotion : {"capped", "paper"}, default "capped"
         For "ash": "capped" never promotes more than the rung above has places for; "paper" promotes whoever is among
         the best ``f // eta`` at the time [1]_, so that latecomers may overfill the rung above.
+    epoch_limit : int or None, default None
+        The epochs of all jobs together never exceed it, at least `min_epochs`. As soon as the next job would exceed it,
+        no job is given any more, not even a smaller one. None: no limit.
+    target : float or None, default None
+        A finite score. When one at least as high is reported, the ladder is `finished` at once; jobs that still run may
+        be reported. None: no target.
 
     Raises
     ------
@@ -80,6 +88,9 @@ class Ladder:
     Higher scores rank first, then lower losses, then lower numbers; a score or loss that is not finite means that the
     candidate diverged: it ranks last and is never promoted. A decision takes O(log candidates). Threads may share a
     ladder.
+
+    What you keep of a candidate between its jobs, such as a checkpoint, can be deleted as soon as `take_retired` names
+    it.
 
     References
     ----------
@@ -104,6 +115,8 @@ class Ladder:
         max_rungs: int | None = None,
         algorithm: str = "ash",
         promotion: str = "capped",
+        epoch_limit: int | None = None,
+        target: float | None = None,
     ) -> None:
         settings = ladder_settings(
             candidates,
@@ -112,6 +125,8 @@ class Ladder:
             max_rungs=max_rungs,
             algorithm=algorithm,
             promotion=promotion,
+            epoch_limit=epoch_limit,
+            target=target,
         )
         self._core = _core.Ladder(**settings)
         self._running: dict[Job, _core.Job] = {}
@@ -156,11 +171,31 @@ class Ladder:
                 )
             self._core.report(asked, score, loss)
 
+    def take_retired(self) -> list[int]:
+        """Return the candidates that have retired since it was called last: they will never get another job.
+
+        A candidate retires with the report that makes this certain: when it has diverged, has finished in the last
+        rung, or has so many better ones before it that it cannot be promoted whatever is still to come.
+
+        Returns
+        -------
+        list of int
+            Each candidate once in the life of the ladder; empty when nobody has retired since.
+        """
+        with self._lock:
+            return self._core.take_retired()
+
     @property
     def finished(self) -> bool:
-        """Whether no job runs and none can be had any more."""
+        """Whether no job runs and none can be had any more, or the target is reached."""
         with self._lock:
             return self._core.finished
+
+    @property
+    def ending(self) -> str | None:
+        """Why the ladder is `finished`: "finished" (all is done), "target" or "epoch_limit"; None while it is not."""
+        with self._lock:
+            return self._core.ending
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -182,6 +217,8 @@ def ladder_settings(
     max_rungs: int | None,
     algorithm: str,
     promotion: str,
+    epoch_limit: int | None = None,
+    target: float | None = None,
 ) -> LadderSettings:
     """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
     settings = LadderSettings(
@@ -191,7 +228,13 @@ def ladder_settings(
         max_rungs=0 if max_rungs is None else _integer("max_rungs", max_rungs, 1, _MOST_EPOCHS),
         algorithm=_one_of("algorithm", algorithm, ALGORITHMS),
         promotion=_one_of("promotion", promotion, PROMOTIONS),
+        epoch_limit=0 if epoch_limit is None else _integer("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
+        target=math.nan if target is None else _finite("target", target),
     )
+    if 0 < settings["epoch_limit"] < settings["min_epochs"]:
+        raise SettingError(
+            f"epoch_limit={epoch_limit!r} allows no job at all; give at least min_epochs, which is {min_epochs!r}."
+        )
     last = _rungs(settings) - 1
     if settings["min_epochs"] * settings["eta"] ** last > _MOST_EPOCHS:
         raise SettingError(
@@ -223,6 +266,15 @@ def _number(name: str, value: object) -> float:
         return float(value)
     except OverflowError:  # an integer beyond all floats: not finite, whatever its sign
         return math.inf
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise SettingError(f"{name}={value!r} is not a number; give a finite float.")
+    number = _number(name, value)
+    if not math.isfinite(number):
+        raise SettingError(f"{name}={value!r} is not finite; give a finite float.")
+    return number
 
 
 def _one_of(name: str, value: object, allowed: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal, by rich: a row for each rung, a bar of epochs, the time left."""
+"""The live view of a run on a terminal, by rich: a row for each rung, a bar of epochs or time, the time left."""
 
 from types import TracebackType
 from typing import NoReturn, Self, TextIO
@@ -60,16 +60,16 @@ class LiveView(BoardView):
 
 
 def render(board: Board) -> RenderableType:
-    """Return the table of rungs, the highest first, above the bar of epochs."""
+    """Return the table of rungs, the highest first, above the bar of what is done."""
     table = Table(box=None, pad_edge=False)
     for name in ("rung", "epochs", "running", "waiting", "promoted", f"best {board.metric}"):
         table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
-    for number, rung in reversed(list(enumerate(board.rungs))):
+    for number, rung in reversed(board.shown_rungs):
         best = show(rung.best_score) if rung.finished > rung.diverged else ""
         cells = (number, rung.epochs, rung.running, rung.waiting, rung.promoted, best)
-        table.add_row(*map(str, cells), style="" if rung.running or rung.finished else "dim")
-    left = board.seconds_left
-    done = BAR * min(board.done_epochs, board.total_epochs) // board.total_epochs
-    bar = Text("#" * done + "." * (BAR - done), no_wrap=True, overflow="crop")
+        table.add_row(*map(str, cells), style="" if rung.reached else "dim")
+    share, left = board.share, board.seconds_left
+    done = 0 if share is None else int(BAR * share)
+    bar = Text("#" * done + "." * (BAR - done) if share is not None else "", no_wrap=True, overflow="crop")
     ending = "" if left is None else f", about {show_seconds(left)} left"
     return Group(table, bar, Text(board.headline() + ending))

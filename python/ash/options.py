@@ -7,16 +7,24 @@ from typing import Any
 
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
+from ash.memory import default_limit
 from ash.metrics import check_metric
-from ash.scalars import is_integer
+from ash.scalars import is_integer, is_number
 from ash.targets import TASKS
 
 ALGORITHMS = ("ash", "sh", "random")
 PROMOTIONS = ("capped", "paper")
 TRAININGS = ("resume", "restart")
+SCHEDULES = ("reproducible", "greedy")
 
 LARGEST = 2**31 - 1
 """Of candidates, eta and epochs: with it, the epochs of the last rung fit into 64 bits."""
+
+MOST_WORKERS = 2**16
+"""More than any machine has threads; more would only make promotions later and the clock larger."""
+
+LARGEST_COUNT = 2**63 - 1
+"""Of bytes, and of epochs added up: what the core counts in."""
 
 LARGEST_SEED = 2**64 - 1
 
@@ -25,10 +33,11 @@ LARGEST_SEED = 2**64 - 1
 class Options:
     """Checked arguments of one run.
 
-    `threads` is resolved and `seed` is drawn, so equal options ask for the same run.
+    `threads`, `promotion` and `memory_limit` are resolved and `seed` is drawn, so equal options ask for the same run.
+    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is.
     """
 
-    candidates: int
+    candidates: int | None
     eta: int
     min_epochs: int
     max_rungs: int | None
@@ -36,10 +45,15 @@ class Options:
     promotion: str
     training: str
     schedule: str
+    workers: int
+    teams: bool
     threads: int
+    memory_limit: int | None
     metric: str | None
     task: str | None
     time_limit: float | None
+    epoch_limit: int | None
+    target: float | None
     seed: int
     progress: bool | None
 
@@ -58,22 +72,31 @@ def read_options(**given: Any) -> Options:
         Naming the argument, its value and what is allowed.
     """
     check_metric(given["metric"])
-    return Options(
-        candidates=whole("candidates", given["candidates"], 1, LARGEST),
+    candidates = None if given["candidates"] is None else whole("candidates", given["candidates"], 1, LARGEST)
+    memory_limit = _optional("memory_limit", given["memory_limit"], LARGEST_COUNT)
+    options = Options(
+        candidates=candidates,
         eta=whole("eta", given["eta"], 2, LARGEST),
         min_epochs=whole("min_epochs", given["min_epochs"], 1, LARGEST),
-        max_rungs=None if given["max_rungs"] is None else whole("max_rungs", given["max_rungs"], 1, LARGEST),
+        max_rungs=_optional("max_rungs", given["max_rungs"], LARGEST),
         algorithm=one_of("algorithm", given["algorithm"], ALGORITHMS),
-        promotion=one_of("promotion", given["promotion"], PROMOTIONS),
+        promotion=_promotion(given["promotion"], candidates),
         training=one_of("training", given["training"], TRAININGS),
-        schedule=_schedule(given["schedule"]),
+        schedule=one_of("schedule", given["schedule"], SCHEDULES),
+        workers=whole("workers", given["workers"], 1, MOST_WORKERS),
+        teams=_teams(given["teams"]),
         threads=resolve_threads(given["threads"]),
+        memory_limit=default_limit() if memory_limit is None else memory_limit,
         metric=given["metric"],
         task=None if given["task"] is None else one_of("task", given["task"], TASKS),
         time_limit=_time_limit(given["time_limit"]),
+        epoch_limit=_optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
+        target=_target(given["target"]),
         seed=_seed(given["seed"]),
         progress=_progress(given["progress"]),
     )
+    _check_budget(options)
+    return options
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -90,10 +113,47 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _schedule(value: Any) -> str:
-    if value == "reproducible":
-        raise SettingError("schedule='reproducible' comes with the next version; this one knows only 'greedy'")
-    return one_of("schedule", value, ("greedy",))
+def _check_budget(options: Options) -> None:
+    """Refuse a run that could not begin, and one that could not end."""
+    if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
+        raise SettingError(
+            f"epoch_limit={options.epoch_limit} is not allowed; it must be at least min_epochs={options.min_epochs}, "
+            "the epochs of the first job"
+        )
+    if options.candidates is not None:
+        return
+    if options.time_limit is None and options.epoch_limit is None and options.target is None:
+        raise SettingError("candidates=None needs time_limit, epoch_limit or target: an endless stream must be stopped")
+    if options.algorithm == "sh":
+        raise SettingError("algorithm='sh' waits for whole rungs; it needs a number of candidates, not candidates=None")
+    if options.algorithm == "random" and options.max_rungs is None:
+        raise SettingError(
+            "algorithm='random' with candidates=None needs max_rungs: an endless ladder has no last rung"
+        )
+
+
+def _optional(name: str, value: Any, high: int) -> int | None:
+    return None if value is None else whole(name, value, 1, high)
+
+
+def _promotion(value: Any, candidates: int | None) -> str:
+    if value is None:
+        return "paper" if candidates is None else "capped"
+    return one_of("promotion", value, PROMOTIONS)
+
+
+def _teams(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise SettingError(f"teams={value!r} is not allowed; it must be True or False")
+    return value
+
+
+def _target(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not is_number(value):
+        raise SettingError(f"target={value!r} is not allowed; give a finite score, or None for no target")
+    return float(value)
 
 
 def _time_limit(value: Any) -> float | None:

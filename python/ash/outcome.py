@@ -8,7 +8,7 @@ from ash import _core
 from ash.errors import AllDiverged, NothingFinished
 from ash.network import Network
 from ash.options import Options
-from ash.parts import Parts
+from ash.parts import Candidates, Parts
 from ash.records import JobRecord, job_rows
 from ash.result import Result
 from ash.settings import check_params
@@ -19,15 +19,13 @@ CAUSES_SHOWN = 10
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended: "finished", "time_limit" or "interrupted", and the seconds that it took."""
+    """How a run ended (see `Result.ended`), and the seconds that it took."""
 
     ended: str
     wall_seconds: float
 
 
-def read_result(
-    tuner: _core.Tuner, parts: Parts, candidates: Sequence[dict[str, Any]], options: Options, ending: Ending
-) -> Result:
+def read_result(tuner: _core.Tuner, parts: Parts, candidates: Candidates, options: Options, ending: Ending) -> Result:
     """Return the Result of a run whose threads have ended.
 
     Raises
@@ -37,8 +35,9 @@ def read_result(
     """
     best = tuner.best()
     jobs = tuner.jobs()
+    params = candidates.params
     if best is None:
-        raise _no_model(job_rows(jobs), candidates, ending)
+        raise _no_model(job_rows(jobs), params, ending)
     candidate, rung, core = best
     of_best = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
     model = Network(
@@ -46,17 +45,23 @@ def read_result(
         classes=parts.table.classes_,
         feature_names=parts.table.feature_names,
         target_names=parts.table.target_names,
-        params=candidates[candidate],
+        params=params[candidate],
         metric=str(options.metric),
         validation_score=float(jobs["score"][of_best].item()),
     )
+    ladder = tuner.rungs
+    if options.candidates is None:  # of a stream, only what was reached
+        params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        ladder = [rung for rung in ladder if rung["running"] + rung["finished"] > 0]
     return Result(
         model=model,
         best_candidate=candidate,
         best_rung=rung,
-        params=tuple(candidates),
+        params=tuple(params),
         columns=jobs,
-        ladder=tuner.rungs,
+        assists=tuner.assists(),
+        ladder=ladder,
+        memory=tuner.memory,
         options=options,
         ended=ending.ended,
         wall_seconds=ending.wall_seconds,

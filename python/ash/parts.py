@@ -1,7 +1,9 @@
 """What a run needs of the data: the table, which rows train and which validate, the metric, the candidates."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,12 @@ from ash.data import Table, read_features, read_training, split
 from ash.errors import SettingError
 from ash.metrics import metric_of
 from ash.network import read_targets
-from ash.options import Options
+from ash.options import LARGEST, Options
+from ash.settings import Params, to_settings
 from ash.space import Space, default_space
+
+CHUNK = 1024
+"""Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,28 @@ class Parts:
     table: Table
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
+
+
+@dataclass
+class Candidates:
+    """The hyperparameters of the candidates: all from the beginning, or a stream that is drawn as the core asks.
+
+    `params` are those drawn so far, by number; `count` is how many there are in all; `rest` gives the others.
+    """
+
+    params: list[Params]
+    count: int
+    rest: Iterator[Params]
+
+    def first(self) -> list[_core.Settings]:
+        """Return the settings of all that are drawn."""
+        return [to_settings(params) for params in self.params]
+
+    def more(self, wanted: int) -> list[_core.Settings]:
+        """Draw at least so many more, as far as there are, and return their settings."""
+        drawn = list(islice(self.rest, max(wanted, CHUNK)))
+        self.params += drawn
+        return [to_settings(params) for params in drawn]
 
 
 def read_parts(X: Any, y: Any, validation: Any, options: Options) -> Parts:
@@ -50,15 +78,20 @@ def usable_metric(parts: Parts, options: Options) -> str:
     if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
-    if options.metric is not None:
+    if options.metric is not None or options.target is not None:  # a target is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
     warnings.warn(f"{why}; candidates are ranked by 'rmse' instead", UserWarning, stacklevel=3)
     return "rmse"
 
 
-def draw(space: Space | None, parts: Parts, options: Options) -> list[dict[str, Any]]:
-    """Return the hyperparameters of the candidates; fewer than asked for when the space holds fewer."""
+def draw(space: Space | None, parts: Parts, options: Options) -> Candidates:
+    """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream."""
     table = parts.table
     if space is None:
         space = default_space(len(parts.training), table.x.shape[1], table.y.shape[1], table.classes)
-    return space.sample(options.candidates, options.seed)
+    if options.candidates is not None:
+        params = space.sample(options.candidates, options.seed)
+        return Candidates(params, len(params), iter(()))
+    count = min(space.size, LARGEST)
+    stream = islice(space.stream(options.seed), count)
+    return Candidates(list(islice(stream, CHUNK)), count, stream)

@@ -30,7 +30,6 @@ class RungCounts:
     """What has become of the jobs of one rung so far; `finished` counts diverged ones too."""
 
     epochs: int
-    places: int
     running: int = 0
     finished: int = 0
     promoted: int = 0
@@ -42,15 +41,27 @@ class RungCounts:
         """Return how many are scored and not promoted."""
         return self.finished - self.promoted - self.diverged
 
+    @property
+    def reached(self) -> bool:
+        """Return whether anybody has come so far."""
+        return self.running + self.finished > 0
+
 
 class Board:
-    """The counts of all rungs, kept up to date by events. Cost: O(1) an event."""
+    """The counts of all rungs, kept up to date by events. Cost: O(1) an event.
 
-    def __init__(self, ladder: Sequence[dict[str, int]], metric: str, time_limit: float | None) -> None:
-        self.rungs = [RungCounts(rung["epochs"], rung["places"]) for rung in ladder]
-        self.metric = metric
-        self.time_limit = time_limit
-        self.total_epochs = sum(rung.epochs * rung.places for rung in self.rungs)
+    `total_epochs` is what the whole ladder takes, or the epoch limit if that is less; an endless ladder without such a
+    limit has no total.
+    """
+
+    def __init__(self, ladder: Sequence[dict[str, int]], options: Options) -> None:
+        self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
+        self.metric = str(options.metric)
+        self.time_limit = options.time_limit
+        self.endless = options.candidates is None
+        totals = [] if self.endless else [sum(rung["epochs"] * rung["places"] for rung in ladder)]
+        totals += [] if options.epoch_limit is None else [options.epoch_limit]
+        self.total_epochs = min(totals, default=None)
         self.done_epochs = 0
         self.started = time.monotonic()
 
@@ -81,17 +92,32 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return an estimate by the epochs still to do, never beyond the time limit; None before the first job."""
+        """Return an estimate by the epochs still to do, never beyond the time limit; None where neither is known."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
-        if self.done_epochs:
+        if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
         return min(left, default=None)
+
+    @property
+    def share(self) -> float | None:
+        """Return how much is done, 0 to 1: of the epochs, else of the time limit; None where neither is known."""
+        if self.total_epochs is not None:
+            return min(1.0, self.done_epochs / self.total_epochs)
+        return min(1.0, self.elapsed / self.time_limit) if self.time_limit else None
+
+    @property
+    def shown_rungs(self) -> list[tuple[int, RungCounts]]:
+        """Return the rungs with their numbers; of an endless ladder the lowest and those that somebody has reached."""
+        return [
+            (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
+        ]
 
     def headline(self) -> str:
         """Return epochs done, the time gone and the best score."""
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(score)}" if score > -math.inf else "no score"
-        return f"{self.done_epochs} of {self.total_epochs} epochs in {show_seconds(self.elapsed)}, {best}"
+        total = "" if self.total_epochs is None else f" of {self.total_epochs}"
+        return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}"
 
     def line(self) -> str:
         """Return the headline, the time left and what is going on in each rung that somebody has reached."""
@@ -99,7 +125,7 @@ class Board:
         rungs = [
             f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
             for number, rung in enumerate(self.rungs)
-            if rung.running or rung.finished
+            if rung.reached
         ]
         return "; ".join([self.headline(), "" if left is None else f"about {show_seconds(left)} left", *rungs])
 
@@ -176,7 +202,7 @@ def open_view(options: Options, ladder: Sequence[dict[str, int]]) -> View:
     terminal = is_terminal(stream)
     if stream is None or options.progress is False or (options.progress is None and not terminal):
         return View()
-    board = Board(ladder, str(options.metric), options.time_limit)
+    board = Board(ladder, options)
     if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
         return BoardView(board, stream)
     from ash.live_view import LiveView  # here: it imports rich

@@ -1,20 +1,29 @@
-"""The rows that a Result is read in: jobs, candidates and rungs, made out of the core's columns when asked for."""
+"""The rows that a Result is read in: jobs and candidates, made out of the core's columns when asked for."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import pandas
+
 Columns = dict[str, NDArray[Any]]
-"""What `_core.Tuner.jobs` returns: one array a field, a row a finished job in order of finishing."""
+"""What `_core.Tuner.jobs` returns: one array a field, a row a finished job in order of decision."""
 
 
 class JobRecord(NamedTuple):
     """One candidate trained for one rung.
 
     `score` is higher-is-better; `loss` is that of the validation rows, `training_loss` the mean of the last epoch;
-    `start` and `end` are seconds since the start of the run; `team` is the number of threads that shared the job.
+    `start` and `end` are seconds since the start of the run; `team` is the most threads that shared the job at once,
+    `core_seconds` what all of them spent in it. `worker` is the virtual worker that the job was given to,
+    `virtual_start` and `virtual_end` are multiply-adds on the virtual clock: all 0 under the greedy schedule.
+    `weights_hash` is one of all weights and biases after the job, an unsigned number of 64 bits; 0 when it diverged.
     """
 
     candidate: int
@@ -28,13 +37,17 @@ class JobRecord(NamedTuple):
     end: float
     team: int
     diverged: bool
+    worker: int
+    virtual_start: float
+    virtual_end: float
+    core_seconds: float
+    weights_hash: int
 
 
 def job_rows(columns: Columns) -> list[JobRecord]:
-    """Return a record for each finished job, in order of finishing."""
-    teams = np.ones(len(columns["candidate"]), dtype=np.int64)
-    fields = [teams if name == "team" else columns[name] for name in JobRecord._fields]
-    return [JobRecord(*row) for row in zip(*(field.tolist() for field in fields), strict=True)]
+    """Return a record for each finished job, in order of decision."""
+    fields = [columns[name].tolist() for name in JobRecord._fields]
+    return [JobRecord(*row) for row in zip(*fields, strict=True)]
 
 
 def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,11 +85,21 @@ def _before(kept: tuple[float, float], other: tuple[float, float]) -> bool:
     return kept[1] <= other[1]
 
 
-def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]]) -> list[dict[str, Any]]:
-    """Return a row for each rung: its epochs a job, its places, what became of them, and the best score in it."""
-    rows = []
-    for number, rung in enumerate(ladder):
-        scores = columns["score"][(columns["rung"] == number) & ~columns["diverged"].astype(bool)]
-        counts = {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
-        rows.append({"rung": number, **counts, "best_score": float(scores.max()) if len(scores) else np.nan})
-    return rows
+def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
+    """Return rows as a DataFrame, or raise MissingExtra where pandas is not installed."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtra(
+            "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
+        ) from error
+    return pandas.DataFrame.from_records(rows)
+
+
+def finite(value: Any) -> Any:
+    """Return a value as JSON knows it: NaN and infinity become None, in dicts and sequences too."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

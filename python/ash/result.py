@@ -1,20 +1,24 @@
 """What `ash.tune` returns: the winner, and the whole story of the run."""
 
-import html
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ash.errors import MissingExtra, SettingError
+from ash.digest import digest_run
+from ash.errors import SettingError
 from ash.network import Network
 from ash.options import Options
-from ash.records import Columns, JobRecord, candidate_rows, job_rows, rung_rows
-from ash.text_table import format_table, show, show_param, show_params, show_seconds
+from ash.recall import rung_rows
+from ash.records import Columns, JobRecord, candidate_rows, job_rows, to_frame
+from ash.result_text import result_html, result_text
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+
+    from ash.simulate import Simulation
 
 TABLES = ("candidates", "jobs", "rungs")
 
@@ -32,13 +36,18 @@ class Result:
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, an array each, a row a finished job in order of finishing.
+        The fields of `jobs`, an array each, a row a finished job in order of decision.
+    assists : dict of str to ndarray
+        When a thread helped with another's job: candidate, rung, thread, start, end (seconds since the start).
+    memory : dict of str to int
+        Of the states of candidates that may still go up: `limit` and `peak_bytes`, how many were `dropped` to keep the
+        limit, and the `retrained_epochs` that this cost.
     ladder : list of dict
         Counts of each rung, as the core reports them.
     options : Options
         The checked arguments of the run.
     ended : str
-        "finished", "time_limit" or "interrupted".
+        "finished", "target", "epoch_limit", "time_limit" or "interrupted".
     wall_seconds : float
         From the start of the threads to the end of the last one.
     """
@@ -48,6 +57,8 @@ class Result:
     best_rung: int
     params: tuple[dict[str, Any], ...]
     columns: Columns
+    assists: Columns
+    memory: dict[str, int]
     ladder: list[dict[str, int]]
     options: Options
     ended: str
@@ -73,13 +84,30 @@ class Result:
 
     @cached_property
     def jobs(self) -> list[JobRecord]:
-        """Return a record for each finished job, in order of finishing."""
+        """Return a record for each finished job, in order of decision (greedy: of finishing)."""
         return job_rows(self.columns)
 
     @cached_property
     def rungs(self) -> list[dict[str, Any]]:
-        """Return a row for each rung: rung, epochs (of a job), places, finished, promoted, diverged, best_score."""
-        return rung_rows(self.columns, self.ladder)
+        """Return a row for each rung, lowest first.
+
+        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
+        finished, were promoted, diverged; best_score; recall; spent_epochs of all its finished jobs. `recall` is the
+        quality of the promotions: of those that a barrier at the end of the rung would have promoted, the best
+        finished // eta without the diverged, the share that went up, NaN for the last rung or if there are none.
+        """
+        return rung_rows(self.columns, self.ladder, self.options.eta, endless=self.options.candidates is None)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/digest.py for the exact bytes.
+
+        Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
+        no times, threads, teams or memory. Equal for two runs of the same data, space, settings and seed on any number
+        of threads and any machine, if the schedule was "reproducible", or "greedy" on one thread, and neither a time
+        limit nor Ctrl-C ended them. Other runs differ by chance, and so do their digests.
+        """
+        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
     @property
     def epochs(self) -> int:
@@ -88,8 +116,8 @@ class Result:
 
     @property
     def core_seconds(self) -> float:
-        """Return the seconds that threads spent in finished jobs, added up."""
-        return float((self.columns["end"] - self.columns["start"]).sum())
+        """Return the seconds that threads spent in finished jobs, helpers included, added up."""
+        return float(self.columns["core_seconds"].sum())
 
     @property
     def utilization(self) -> float:
@@ -138,13 +166,7 @@ class Result:
         """
         if table not in TABLES:
             raise SettingError(f"table={table!r} is not allowed; it must be one of {', '.join(map(repr, TABLES))}")
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra(
-                "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
-            ) from error
-        return pandas.DataFrame.from_records(self.rows(table))
+        return to_frame(self.rows(table))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
@@ -169,32 +191,106 @@ class Result:
 
         return plot_scores(self, ax)
 
+    def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        """
+        from ash.timeline_plot import plot_threads
+
+        return plot_threads(self, ax)
+
+    def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw each candidate's score in each rung: what went up, what stayed, and where a barrier would have cut.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        """
+        from ash.ladder_plot import plot_rungs
+
+        return plot_rungs(self, ax)
+
+    def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the speed-up by threads: simulated on the costs of this run, its bounds, barriers, and this run itself.
+
+        The work W is that of all jobs, D that of the candidate with most. SH with barriers waits for each rung to end,
+        without teams; the jobs of a rung count as equal there, so it may come out above the bound. The speed-up of this
+        run itself is `core_seconds / wall_seconds`.
+
+        Parameters
+        ----------
+        threads : int or sequence of int, optional
+            Numbers of threads; powers of two by default.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        """
+        from ash.scaling_plot import plot_speedup
+
+        return plot_speedup(self, threads, ax)
+
+    def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
+        """Run the same ladder and schedule on a clock, with the costs and scores of this run, for any threads.
+
+        Parameters
+        ----------
+        threads : int or sequence of int, optional
+            Numbers of threads; powers of two by default.
+        **changes
+            Other arguments of `ash.simulate` that are to differ from those of this run.
+
+        Raises
+        ------
+        SettingError
+            An argument is not allowed.
+        """
+        from ash.simulate import simulate_result
+
+        chosen = changes if threads is None else {"threads": threads, **changes}
+        return simulate_result(self, **chosen)
+
+    def trace(self, path: str | os.PathLike[str]) -> None:
+        """Write the run as a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+
+        A row a thread with its jobs and where it helped (category "team"); for the reproducible schedule the virtual
+        workers too, their clock scaled to the length of the run.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, in the Trace Event Format (JSON); one that is there is replaced, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.trace import write_trace
+
+        write_trace(self, path)
+
     def __repr__(self) -> str:
-        """Return a few lines: the winner, what it cost, its hyperparameters, the ladder."""
-        lines = [*self._headlines(), "", *show_params(self.best_params), "", *format_table(*self._ladder_table())]
-        return "\n".join(lines)
-
-    def _headlines(self) -> list[str]:
-        ended = {"finished": "", "time_limit": ", stopped by the time limit", "interrupted": ", interrupted"}
-        return [
-            f"{self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
-            f"{len(self.params)} candidates, {len(self.columns['rung'])} jobs, {self.epochs} epochs"
-            f" in {show_seconds(self.wall_seconds)} on {self.threads} thread{'s' * (self.threads > 1)}"
-            f" ({self.utilization:.0%} busy), seed {self.seed}{ended[self.ended]}",
-        ]
-
-    def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
-        header = ["rung", "epochs", "places", "finished", "promoted", "diverged", f"best {self.metric}"]
-        return header, [list(row.values()) for row in self.rungs]
+        """Return a few lines: the winner, what it cost, its digest, its hyperparameters, the ladder."""
+        return result_text(self)
 
     def _repr_html_(self) -> str:
-        params = [[name, show_param(value)] for name, value in self.best_params.items()]
-        header, rows = self._ladder_table()
-        headlines = "<br>".join(map(html.escape, self._headlines()))
-        return f"<p>{headlines}</p>{_html_table([], params)}{_html_table(header, rows)}"
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(show(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
+        return result_html(self)

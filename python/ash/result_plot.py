@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.errors import MissingExtra
+from ash.plot_axes import GREY, RED, axes_for
 from ash.text_table import show
 
 if TYPE_CHECKING:
@@ -20,20 +20,16 @@ def plot_scores(result: "Result", ax: "Axes | None" = None) -> "Axes":
     Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
     of the rung when it was restarted. One collection holds all lines, so 10,000 candidates are drawn in a second.
     """
-    try:
-        import matplotlib.pyplot as plt
-        from matplotlib.collections import LineCollection
-    except ImportError as error:
-        raise MissingExtra("plot needs matplotlib; install it by: pip install 'ash-tune[plot]'") from error
-    if ax is None:
-        _, ax = plt.subplots()
+    ax = axes_for("plot", ax, (6.4, 4.8))
+    from matplotlib.collections import LineCollection
+
     curves = _curves(result)
-    ax.add_collection(LineCollection([*curves.values()], colors="0.6", linewidths=0.6))
+    ax.add_collection(LineCollection([*curves.values()], colors=GREY, linewidths=0.6))
     points = np.concatenate([*curves.values()])
-    ax.scatter(points[:, 0], points[:, 1], s=4, color="0.6")
+    ax.scatter(points[:, 0], points[:, 1], s=4, color=GREY)
     best = curves[result.best_candidate]
     label = f"candidate {result.best_candidate}: {show(result.best_score)}"
-    ax.plot(best[:, 0], best[:, 1], marker="o", color="C3", linewidth=2, label=label)
+    ax.plot(best[:, 0], best[:, 1], marker="o", color=RED, linewidth=2, label=label)
     ax.set_xscale("log", base=max(2, result.options.eta))
     ax.set_xlabel("epochs")
     ax.set_ylabel(f"validation {result.metric}")

@@ -10,16 +10,16 @@
 
 Candidates are drawn from the grid (grid.py) without repetition: candidate 0 is the default configuration, the others
 come in the order of a shuffle of all configurations (Fisher and Yates, kept sparse), so each set of them is equally
-likely and the first k of n are the draw of k. Bits: PCG64 seeded by SeedSequence(seed, spawn_key=(1,)), whose raw
-outputs NumPy promises not to change; candidate k takes the w words from (k-1)w on, w such that at least 64 bits more
-than the size of the grid needs are read, as one big-endian number r below 2^(64w); its place in the shuffle is
-k + floor(r (size - k) / 2^(64w)). No other function of numpy.random is used. The bias towards any configuration is
-below 2^-64.
+likely and the first k of n are the draw of k. The shuffle is drawn step by step, as far as somebody asks. Bits: PCG64
+seeded by SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change; candidate k takes the w
+words from (k-1)w on, w such that at least 64 bits more than the size of the grid needs are read, as one big-endian
+number r below 2^(64w); its place in the shuffle is k + floor(r (size - k) / 2^(64w)). No other function of numpy.random
+is used. The bias towards any configuration is below 2^-64.
 """
 
 import warnings
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
 from types import MappingProxyType
 from typing import Any
 
@@ -42,6 +42,7 @@ _SIZES = (  # of a default space: rows below; widths; batch sizes
 _COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
 
 _STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
+_DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
 
 
 class Space:
@@ -114,9 +115,41 @@ class Space:
         if n > self.size:
             text = f"candidates={n} is more than the {self.size} configurations of the space; all of them are used."
             warnings.warn(text, UserWarning, stacklevel=2)
+        return list(islice(self.stream(seed), min(int(n), self.size)))
+
+    def stream(self, seed: int = 0) -> Iterator[Params]:
+        """Return an iterator over all configurations, each once and each drawn only when it is asked for.
+
+        Parameters
+        ----------
+        seed : int
+            As for `sample`: the first n are ``sample(n, seed)``.
+
+        Returns
+        -------
+        iterator of dict
+            It ends after as many as the space holds. A configuration costs the same time however many were drawn;
+            the iterator keeps at most two integers for each.
+
+        Raises
+        ------
+        SettingError
+            ``seed`` is not such an integer.
+        """
+        return map(self._grid.configuration, self._shuffle(check_seed(seed)))
+
+    def _shuffle(self, seed: int) -> Iterator[int]:
+        """Yield the numbers of all configurations in random order, that of the default first."""
+        words = (self.size.bit_length() + 127) // 64
         first = self._grid.number(self._grid.default)
-        numbers = _draw(self.size, min(int(n), self.size), first, check_seed(seed))
-        return [self._grid.configuration(number) for number in numbers]
+        yield first
+        moved = {first: 0}  # places still to come that no longer hold their own number
+        for place, random in zip(range(1, self.size), _random_numbers(seed, words), strict=False):
+            other = place + (random * (self.size - place) >> 64 * words)
+            here = moved.pop(place, place)
+            yield here if other == place else moved.get(other, other)
+            if other != place:
+                moved[other] = here
 
     def __repr__(self) -> str:
         """Names and numbers of levels."""
@@ -174,19 +207,13 @@ def _read_condition(name: str, other: str, values: Any, levels: Mapping[str, tup
     return other, frozenset(wanted)
 
 
-def _draw(size: int, n: int, first: int, seed: int) -> list[int]:
-    """Return the first n numbers of a shuffle of 0..size-1 that begins with ``first``."""
-    words = (size.bit_length() + 127) // 64
+def _random_numbers(seed: int, words: int) -> Iterator[int]:
+    """Yield random integers of so many words of 64 bits, without end."""
     source = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
-    raw = source.random_raw(words * (n - 1)).astype(">u8").tobytes()
-    moved = {first: 0}  # places of the shuffle that no longer hold their own number
-    numbers = [first]
-    for place in range(1, n):
-        random = int.from_bytes(raw[8 * words * (place - 1) : 8 * words * place], "big")
-        other = place + (random * (size - place) >> 64 * words)
-        numbers.append(moved.get(other, other))
-        moved[other] = moved.get(place, place)
-    return numbers
+    size = 8 * words
+    while True:
+        raw = source.random_raw(words * _DRAWS_AT_ONCE).astype(">u8").tobytes()
+        yield from (int.from_bytes(raw[at : at + size], "big") for at in range(0, len(raw), size))
 
 
 def default_space(rows: int, features: int, outputs: int, classes: int) -> Space:

@@ -2,16 +2,17 @@
 
     check arguments -> read X, y -> split -> draw candidates -> core trains them up the ladder -> Result
                                                                    |  ^
-                                             events, every 50 ms   v  | stop (time is over, Ctrl-C)
+                            events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
                                                               calling thread
 
 Threads: the core's threads train and never touch Python. The calling thread sleeps in the core without the GIL, wakes
-every 50 ms to look at the clock, to let Python deliver signals (in the main thread) and to draw the progress. No signal
-handler is installed, so it runs as well in any other thread.
+every 50 ms to look at the clock, to let Python deliver signals (in the main thread) and to draw the progress, and
+sooner when an endless stream has to be drawn further. No signal handler is installed, so it runs as well in any other
+thread.
 """
 
+import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +20,9 @@ from ash import _core
 from ash.errors import SettingError
 from ash.options import Options, read_options
 from ash.outcome import Ending, read_result
-from ash.parts import Parts, draw, read_parts, usable_metric
+from ash.parts import Candidates, Parts, draw, read_parts, usable_metric
 from ash.progress import View, open_view
 from ash.result import Result
-from ash.settings import to_settings
 from ash.space import Space
 
 WAKE_SECONDS = 0.05
@@ -34,19 +34,24 @@ def tune(
     y: Any,
     space: Space | None = None,
     *,
-    candidates: int = 128,
+    candidates: int | None = 128,
     eta: int = 2,
     min_epochs: int = 1,
     max_rungs: int | None = None,
     algorithm: str = "ash",
-    promotion: str = "capped",
+    promotion: str | None = None,
     training: str = "resume",
-    schedule: str = "greedy",
+    schedule: str = "reproducible",
+    workers: int = 32,
+    teams: bool = True,
     threads: int | None = None,
+    memory_limit: int | None = None,
     validation: float | int | tuple[Any, Any] = 0.2,
     metric: str | None = None,
     task: str | None = None,
     time_limit: float | None = None,
+    epoch_limit: int | None = None,
+    target: float | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
 ) -> Result:
@@ -61,8 +66,9 @@ def tune(
     space : Space, optional
         Where the candidates are drawn from; a space that suits the size of the table by default. Candidate 0 is its
         default configuration.
-    candidates : int
-        How many; fewer when the space holds fewer.
+    candidates : int or None
+        How many; fewer when the space holds fewer. None: an endless stream, until the whole space (at most 2**31 - 1
+        configurations) is drawn; it needs `time_limit`, `epoch_limit` or `target`, and takes no algorithm "sh".
     eta : int
         The reduction factor: of each rung the best 1/eta go on, with eta times the epochs.
     min_epochs : int
@@ -71,14 +77,31 @@ def tune(
         No more rungs than that.
     algorithm : {"ash", "sh", "random"}
         Asynchronous halving; halving with a barrier between rungs; every candidate up to the last rung.
-    promotion : {"capped", "paper"}
-        "capped" never promotes more than floor(finished / eta); "paper" is Algorithm 2 of the source.
+    promotion : {"capped", "paper"}, optional
+        "capped" never promotes more than floor(finished / eta); "paper" is Algorithm 2 of the source. By default
+        "capped", and "paper" for an endless stream.
     training : {"resume", "restart"}
         Whether a promoted candidate goes on from where it stands, or starts anew.
-    schedule : {"greedy"}
-        Decisions are taken as jobs really end, so with several threads two runs may differ.
+    schedule : {"reproducible", "greedy"}
+        "reproducible": same data, space, arguments and seed, same outcome bit for bit (who was promoted when, every
+        score, every weight) on any number of threads, with or without teams, whatever else the machine does, on every
+        instruction set with fused multiply-add. `Result.digest` is a hash of that outcome, for two people to compare.
+        Decisions are taken on a virtual clock, on which a job lasts as long as its multiply-adds, so a thread may
+        have to wait for a result that really comes later. "greedy": decisions are taken as jobs really end, so with
+        several threads two runs may differ; nothing ever waits. A run that `time_limit` or Ctrl-C has ended stops
+        where it stands: what had finished by then depends on timing in both.
+    workers : int
+        Of the virtual clock: how many jobs run at the same virtual time, 1 to 65536. It is part of what determines
+        the outcome; the number of threads is not. Threads beyond it find no job of their own and can only help
+        others, in teams. "greedy" has none.
+    teams : bool
+        Whether threads without a job join running ones. Never changes the outcome of a reproducible run.
     threads : int, optional
         OMP_NUM_THREADS if set, else the CPUs that this process may use; -1 means all of them, -2 all but one.
+    memory_limit : int, optional
+        Bytes for the states (weights and moments) of waiting candidates; half of what the machine or cgroup has left
+        by default. Beyond it the least promising ones are dropped, and trained again from scratch if they go up after
+        all: that costs time and never changes the outcome of a reproducible run.
     validation : float, int or (X, y)
         The share or number of rows that score the candidates and are not trained on, or a table of its own.
     metric : str, optional
@@ -88,6 +111,11 @@ def tune(
         Told from y when not given.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
+    epoch_limit : int, optional
+        Most epochs of all jobs together; the first job that would exceed it ends the run, after those that run.
+    target : float, optional
+        The score, in `metric`, that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log_loss
+        of 0.1.
     seed : int or None
         Of the split, the candidates and the training; None draws one, to be found in `Result.seed`.
     progress : bool, optional
@@ -96,7 +124,8 @@ def tune(
     Returns
     -------
     Result
-        After Ctrl-C too, with `interrupted` set, if a job had finished; a second Ctrl-C raises at once.
+        Its `ended` says why it ended: "finished", "time_limit", "epoch_limit", "target" or "interrupted". After Ctrl-C
+        there is one too, if a job had finished; a second Ctrl-C raises at once.
 
     Raises
     ------
@@ -131,10 +160,15 @@ def tune(
         promotion=promotion,
         training=training,
         schedule=schedule,
+        workers=workers,
+        teams=teams,
         threads=threads,
+        memory_limit=memory_limit,
         metric=metric,
         task=task,
         time_limit=time_limit,
+        epoch_limit=epoch_limit,
+        target=target,
         seed=seed,
         progress=progress,
     )
@@ -145,12 +179,13 @@ def tune(
     return _run(parts, draw(space, parts, options), options)
 
 
-def _run(parts: Parts, candidates: Sequence[dict[str, Any]], options: Options) -> Result:
+def _run(parts: Parts, candidates: Candidates, options: Options) -> Result:
     table = parts.table
     data = _core.Data(table.x, table.y, table.classes, parts.training, parts.validation)
     tuner = _core.Tuner(
         data,
-        [to_settings(params) for params in candidates],
+        candidates.first(),
+        count=candidates.count,
         eta=options.eta,
         min_epochs=options.min_epochs,
         max_rungs=options.max_rungs or 0,
@@ -160,12 +195,18 @@ def _run(parts: Parts, candidates: Sequence[dict[str, Any]], options: Options) -
         metric=str(options.metric),
         threads=options.threads,
         seed=options.seed,
+        schedule=options.schedule,
+        workers=options.workers,
+        teams=options.teams,
+        memory_limit=options.memory_limit or 0,
+        epoch_limit=options.epoch_limit or 0,
+        target=math.nan if options.target is None else options.target,
     )
-    ending = _wait(tuner, options)
+    ending = _wait(tuner, candidates, options)
     return read_result(tuner, parts, candidates, options, ending)
 
 
-def _wait(tuner: _core.Tuner, options: Options) -> Ending:
+def _wait(tuner: _core.Tuner, candidates: Candidates, options: Options) -> Ending:
     """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
     ladder = tuner.rungs
     started = time.monotonic()
@@ -174,7 +215,7 @@ def _wait(tuner: _core.Tuner, options: Options) -> Ending:
     tuner.start()  # before the view, so that they train while rich is imported
     try:
         with open_view(options, ladder) as view:
-            ended = _watch(tuner, view, started, options.time_limit)
+            stopped_by = _watch(tuner, candidates, view, started, options.time_limit)
             tuner.stop()
             while not tuner.wait(WAKE_SECONDS):
                 continue
@@ -182,15 +223,20 @@ def _wait(tuner: _core.Tuner, options: Options) -> Ending:
             view.update(tuner.events())
     finally:
         tuner.stop()  # whatever was raised: nobody trains on behind it
-    return Ending(ended, wall_seconds)
+    return Ending(stopped_by or tuner.ended, wall_seconds)
 
 
-def _watch(tuner: _core.Tuner, view: View, started: float, time_limit: float | None) -> str:
+def _watch(
+    tuner: _core.Tuner, candidates: Candidates, view: View, started: float, time_limit: float | None
+) -> str | None:
+    """Return what ended the run from outside, None if it came to its own end."""
     limit = float("inf") if time_limit is None else time_limit
     try:
         while (left := limit - (time.monotonic() - started)) > 0:
             if tuner.wait(min(WAKE_SECONDS, left)):
-                return "finished"
+                return None
+            if wanted := tuner.wanted:
+                tuner.provide(candidates.more(wanted))
             view.update(tuner.events())
     except KeyboardInterrupt:
         return "interrupted"

@@ -1,4 +1,4 @@
-// Ladder, rung and clock against the written rules; the same rules in plain Python are compared in test_ladder.py.
+// Ladder, rung and greedy clock against the written rules; tests/reference.py has the same rules in plain Python.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -46,6 +46,8 @@ struct SortedRung {
     std::vector<Entry> finished;
     std::vector<std::int32_t> promoted;
 
+    bool waits(const Entry& entry) const { return std::ranges::count(promoted, entry.candidate) == 0; }
+
     std::vector<Entry> ranking() const {
         std::vector<Entry> all;
         for (const Entry& entry : finished) {
@@ -55,13 +57,15 @@ struct SortedRung {
         return all;
     }
 
-    // Place in the ranking of the best that was not promoted; nothing when nobody waits.
-    std::optional<std::size_t> best_waiting() const {
+    // Candidates that wait, of these ranks, the best first.
+    std::vector<std::int32_t> waiting(std::int64_t first, std::int64_t end) const {
         const std::vector<Entry> all = ranking();
-        for (std::size_t place = 0; place < all.size(); ++place) {
-            if (!std::ranges::count(promoted, all[place].candidate)) return place;
+        std::vector<std::int32_t> found;
+        for (std::int64_t rank = first; rank < std::min(end, std::ssize(all)); ++rank) {
+            const Entry& entry = all[static_cast<std::size_t>(rank)];
+            if (waits(entry)) found.push_back(entry.candidate);
         }
-        return std::nullopt;
+        return found;
     }
 };
 
@@ -92,7 +96,7 @@ Counts run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
         running.pop_back();
         for (std::size_t k = 0; k < ladder.rungs().size(); ++k) {
             const Rung& rung = ladder.rungs()[k];
-            REQUIRE(rung.waiting() + rung.promoted() + rung.diverged() == rung.finished());
+            REQUIRE(rung.waiting() + rung.promoted() + rung.diverged() + rung.retired() == rung.finished());
             if (k == 0) continue;
             REQUIRE(ladder.rungs()[k - 1].promoted() == rung.running() + rung.finished());
         }
@@ -169,24 +173,32 @@ TEST_CASE("order: higher score, lower loss, lower candidate") {
 
 TEST_CASE("a rung agrees with its sorted twin, whatever finishes and whenever one goes up") {
     std::mt19937 random(1);
+    constexpr std::int32_t kCount = 400;
     for (const std::int64_t eta : {2, 3, 7}) {
-        Rung rung(400, 1, true);
+        Rung rung(kCount, 1, true);
         SortedRung twin;
-        for (std::int32_t candidate = 0; candidate < 400; ++candidate) {
+        std::int64_t limit = kCount;
+        std::vector<std::int32_t> retired;
+        for (std::int32_t candidate = 0; candidate < kCount; ++candidate) {
             const Entry entry{random_score(random), random_score(random), candidate};
             const auto best = (rung.finished() + 1) / eta;
             rung.start();
             rung.finish(entry, best);
             twin.finished.push_back(entry);
-            const std::optional<std::size_t> place = twin.best_waiting();
-            REQUIRE(place.has_value() == (rung.waiting() > 0));
-            const bool among_best = place && static_cast<std::int64_t>(*place) < best;
-            REQUIRE(rung.among_best() == among_best);
-            if (!place || random() % 3 == 0) continue;  // at times nobody asks, at times the rule is not heeded
+            limit = std::max<std::int64_t>(kCount / eta, limit - static_cast<std::int64_t>(random() % 2));
+            rung.keep(limit, retired);
+            std::vector<std::int32_t> out = twin.waiting(limit, kCount);
+            REQUIRE(std::ranges::is_permutation(retired, out));
+            REQUIRE(rung.retired() == std::ssize(out));
+            REQUIRE(rung.waiting() == std::ssize(twin.waiting(0, limit)));
+            const std::vector<std::int32_t> promotable = twin.waiting(0, best);
+            REQUIRE(rung.promotable() == std::ssize(promotable));
+            if (promotable.empty() || random() % 3 == 0) continue;  // at times nobody asks
             const Entry up = rung.promote();
-            REQUIRE(up.candidate == twin.ranking()[*place].candidate);
+            REQUIRE(up.candidate == promotable.front());
             twin.promoted.push_back(up.candidate);
         }
+        CHECK(retired.size() > 10);
     }
 }
 
@@ -259,19 +271,20 @@ TEST_CASE("a job that does not run cannot be reported, and nothing changes") {
     CHECK(ladder.rungs()[0].finished() == 1);
 }
 
-TEST_CASE("the greedy clock decides as the ladder does, for whichever worker asks") {
+TEST_CASE("the greedy clock decides as the ladder does") {
     Ladder ladder(settings(4));
     Ladder twin(settings(4));
-    ash::GreedyClock clock(ladder);
-    for (int worker = 0; !clock.finished(); ++worker) {
-        const std::optional<Job> job = clock.next(worker);
+    ash::GreedyClock clock(ladder, 4);
+    while (!clock.finished()) {
+        const std::optional<ash::Task> task = clock.next();
         const std::optional<Job> expected = twin.next();
-        REQUIRE(job);
-        CHECK(job->candidate == expected->candidate);
-        CHECK(job->rung == expected->rung);
-        clock.finish(worker, *job, 1.0 / (1 + job->candidate), 0.0);
-        twin.report(*expected, 1.0 / (1 + job->candidate), 0.0);
+        REQUIRE(task);
+        CHECK(task->job.candidate == expected->candidate);
+        CHECK(task->job.rung == expected->rung);
+        const double score = 1.0 / (1 + expected->candidate);
+        clock.finish({.task = *task, .score = score, .loss = 0.0});
+        twin.report(*expected, score, 0.0);
     }
     CHECK(twin.finished());
-    CHECK_FALSE(clock.next(0));
+    CHECK_FALSE(clock.next());
 }

@@ -44,8 +44,11 @@ class Pretenders final : public ash::Candidates {
         : train_(std::move(train)), busy_(static_cast<std::size_t>(count)), states_(static_cast<std::size_t>(count)) {}
 
     std::int64_t count() const override { return std::ssize(states_); }
+    std::int64_t known() const override { return std::ssize(states_); }
+    double cost(const Job& job) const override { return static_cast<double>(job.epochs); }
+    double step_cost(std::int32_t) const override { return 0.0; }  // nothing to share
 
-    Result train(const Job& job, int, const std::atomic<bool>& stop) override {
+    Result train(const Job& job, int, ash::Team&, const std::atomic<bool>& stop) override {
         const auto candidate = static_cast<std::size_t>(job.candidate);
         if (busy_[candidate].exchange(true)) throw std::logic_error("two threads train one candidate");
         const Result result = train_(job, stop);
@@ -59,9 +62,10 @@ class Pretenders final : public ash::Candidates {
         return states_[static_cast<std::size_t>(candidate)];
     }
 
-    void settle(std::int32_t candidate, bool may_go_on) override {
-        if (!may_go_on) states_[static_cast<std::size_t>(candidate)] = nullptr;
-    }
+    std::int64_t help(std::int32_t, int, ash::Team&, const ash::Team::Invitation&) override { return 0; }
+    void wait(std::int32_t, std::int32_t, double, double) override {}
+    void retire(std::int32_t candidate) override { states_[static_cast<std::size_t>(candidate)] = nullptr; }
+    ash::MemoryUse memory() const override { return {}; }
 
   private:
     Train train_;
@@ -70,7 +74,8 @@ class Pretenders final : public ash::Candidates {
 };
 
 std::unique_ptr<Tuner> pretend(std::int64_t count, int threads, Train train, LadderSettings ladder = {}) {
-    return std::make_unique<Tuner>(std::make_unique<Pretenders>(count, std::move(train)), ladder, threads);
+    const ash::TunerSettings settings{.ladder = ladder, .threads = threads, .schedule = ash::Schedule::greedy};
+    return std::make_unique<Tuner>(std::make_unique<Pretenders>(count, std::move(train)), settings);
 }
 
 Result scored(double score) { return {.score = score, .loss = -score, .training_loss = 0.0}; }
@@ -91,7 +96,7 @@ void check_records(const Tuner& tuner, int threads) {
     std::set<std::pair<int, int>> seen;
     std::map<int, double> last_end;
     for (const ash::JobRecord& record : tuner.jobs()) {
-        CHECK(seen.emplace(record.job.candidate, record.job.rung).second);
+        CHECK(seen.emplace(record.task.job.candidate, record.task.job.rung).second);
         CHECK(record.thread >= 0);
         CHECK(record.thread < threads);
         CHECK(record.start <= record.end);
@@ -111,7 +116,7 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
         const std::vector<ash::JobRecord> jobs = tuner->jobs();
         CHECK(jobs.size() == 254);
         const std::int64_t epochs = std::accumulate(jobs.begin(), jobs.end(), std::int64_t{0},
-                                                    [](auto sum, const auto& each) { return sum + each.job.epochs; });
+                                                    [](auto sum, const auto& each) { return sum + each.task.job.epochs; });
         CHECK(epochs == 896);
         for (const ash::RungCounts& rung : tuner->rungs()) {
             CHECK(rung.finished == rung.places);
@@ -135,8 +140,8 @@ TEST_CASE("on one thread the decisions are the ladder's") {
         ash::Ladder ladder(settings);
         for (const ash::JobRecord& record : tuner->jobs()) {
             const Job job = ladder.next().value();
-            CHECK(record.job.candidate == job.candidate);
-            CHECK(record.job.rung == job.rung);
+            CHECK(record.task.job.candidate == job.candidate);
+            CHECK(record.task.job.rung == job.rung);
             ladder.report(job, score(job), -score(job));
         }
         CHECK(ladder.finished());

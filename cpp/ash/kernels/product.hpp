@@ -18,6 +18,9 @@
 // Only for unit_*.cpp.
 #pragma once
 
+#include <cstddef>
+#include <utility>
+
 #include "ash/kernels/kernels.hpp"
 #include "ash/kernels/simd.hpp"
 
@@ -115,22 +118,24 @@ void product(const ash::Product& p) noexcept {
     if (column < p.columns) panel(p, kNarrowTiles, column);
 }
 
-// Opaque starts: the compiler must neither merge the chains nor do the loop once.
-float peak(int64_t vectors) noexcept {
-    constexpr int kChains = kTileRows * 2;  // as in a product, enough to hide the latency
-    Floats sum[kChains];
-    for (int s = 0; s < kChains; ++s) {
-        sum[s] = Floats{};
-        ASH_OPAQUE(sum[s]);
-    }
+// Opaque and different starts: the compiler must neither merge the chains nor do the loop once. Chains are told apart by number at
+// compile time: a loop over 24 of them would not be unrolled, and they would lie in memory.
+template <std::size_t... kChain>
+float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
+    Floats start{};
+    ASH_OPAQUE(start);
+    Floats sum[] = {(start + static_cast<float>(kChain))...};
     const Floats factor = broadcast(0.5F);
     const Floats term = broadcast(0.25F);
-    for (int64_t i = 0; i < vectors; i += kChains) {
-        for (int s = 0; s < kChains; ++s) sum[s] = fma(sum[s], factor, term);
+    for (int64_t i = 0; i < vectors; i += sizeof...(kChain)) {
+        ((sum[kChain] = fma(sum[kChain], factor, term)), ...);
     }
-    Floats total{};
-    for (int s = 0; s < kChains; ++s) total += sum[s];
-    return total[0];
+    return (sum[kChain] + ...)[0];
+}
+
+float peak(int64_t vectors) noexcept {
+    // As many chains as in a product, enough to hide the latency.
+    return peak_of(vectors, std::make_index_sequence<kTileRows * 2>());
 }
 
 }  // namespace

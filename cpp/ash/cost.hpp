@@ -1,0 +1,29 @@
+// cost.hpp: the work of a job as a count of multiply-adds, the same on every machine: virtual time is made of it.
+//
+//     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
+//     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
+//     a job                epochs * training rows * trained   +   validation rows * forward
+//                                                                           d = outputs * [inputs]
+//
+// The multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets, count in
+// whole lines of 16. Biases, activations and updates are not counted.
+//
+// Exact: all are sums and products of integers in double, so exact below 2^53, and beyond that rounded alike
+//        everywhere. Cost: a few additions a layer.
+
+#pragma once
+
+#include <cstdint>
+
+#include "ash/layout.hpp"
+
+namespace ash {
+
+// Of one row.
+double prediction_cost(const Layout& layout);
+double training_cost(const Layout& layout);
+
+// epochs: of this job, whatever was trained before.
+double job_cost(const Layout& layout, std::int64_t training_rows, std::int64_t validation_rows, std::int64_t epochs);
+
+}  // namespace ash

@@ -1,0 +1,148 @@
+// team.hpp: threads that share one running job: loops over blocks which others may join and leave at any time.
+//
+//     owner, who runs the job                     members, invited while they have no job of their own
+//     share(blocks, body):                        help(invitation, scratch):
+//       publish  ticket = {job, blocks, 0}          claim   ticket.next + 1, by compare and exchange
+//       claim and run blocks, as everybody          run     body(block, scratch); done + 1
+//       wait until done = blocks                    nothing to claim: spin, then sleep
+//                                                   leave   when the bell has rung or the team is not open
+//
+// The owner alone goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
+// barriers. A member brings nothing but its time and a scratch, so who runs a block makes no difference to any bit.
+//
+// Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() nobody but the owner
+//                  touches the job;
+//              (2) a claim succeeds only in the job that the member was invited to: the ticket holds its number, which
+//                  is never used again (it would take 2^32 jobs of one thread within one claim);
+//              (3) the owner waits only for blocks that others have claimed, never for a thread that claimed nothing;
+//              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and
+//                  whoever changes one of them looks at sleepers_ afterwards, all sequentially consistent: no wake-up
+//                  is lost.
+// Pay:         a team must not cost more than it brings, and none of this can change a result:
+//              - too little work a thread and step: most_members says so, from the multiply-adds of a step;
+//              - beside other processes a member may be put aside in the middle of a block, which holds the owner up
+//                for milliseconds, or share the owner's core. So the owner compares the time that its loops took with
+//                what it would have needed for all their blocks alone, and closes the team for a while after a long
+//                wait, or where the team brought less than a tenth (pauses.hpp).
+// Members:     ticket_, done_, signal_, sleepers_, members_: atomic, written by all. open_, most_members_, left_: atomic,
+//              written by the owner.
+//              function_, context_: written by the owner before the ticket that tells of them, read after a claim.
+//              all others: the owner alone.
+// Threads:     open() to close() and share() belong to the owner, a thread at a time; help() and recall() to any.
+// Cost:        alone, one relaxed load a step. A loop with one member: about 1 us; a claim: 20 ns alone, 100 ns against
+//              others.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+#include "ash/pauses.hpp"
+
+namespace ash {
+
+struct Workspace;
+
+class Team {
+  public:
+    struct Invitation {
+        std::uint32_t job = 0;   // of the owner, by number
+        std::uint32_t bell = 0;  // its value when the member had nothing else to do
+    };
+
+    // bell: rung whenever there may be something better to do than to help; ring must change its value and then
+    // recall() all teams.
+    explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
+
+    // --- The owner.
+
+    // A job begins that most_members others may share at once. ring(ringer): called by the owner when the team opens
+    // later on, so that idle threads come and look.
+    void open(int most_members, void (*ring)(void*), void* ringer);
+    void close();
+
+    // Whether somebody is here to share the next step with. Looks after pauses too: call it once a step.
+    bool joined() {
+        if (most_members() == 0) return false;
+        if (pauses_.active()) look_after_pause();
+        return members_.load(std::memory_order_relaxed) > 0;
+    }
+    // How much of the job is still to do, 0 to 1; for those who choose whom to help.
+    void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
+    // How many threads are here, the owner included.
+    int size() const { return 1 + members_.load(std::memory_order_relaxed); }
+
+    // body(block, scratch) for all blocks, in any order, by anybody; it must not throw. own: the owner's scratch.
+    template <typename Body>
+    void share(int blocks, Workspace& own, Body&& body) {
+        context_ = std::addressof(body);
+        function_ = [](void* context, int block, Workspace& scratch) noexcept {
+            (*static_cast<std::remove_reference_t<Body>*>(context))(block, scratch);
+        };
+        run(blocks, own);
+    }
+
+    // The most threads that have shared a loop of this job at once.
+    int largest() const { return largest_; }
+
+    // --- Others.
+
+    // For whoever read the bell before it found nothing to do. REQUIRES: is_open().
+    Invitation invitation(std::uint32_t bell) const { return {job_of(ticket_.load()), bell}; }
+    bool is_open() const { return open_.load(); }
+    int most_members() const { return most_members_.load(std::memory_order_relaxed); }
+    double left() const { return left_.load(std::memory_order_relaxed); }
+
+    // Works on the job that the invitation is for, until that ends, the team closes or the bell rings; how many blocks.
+    std::int64_t help(const Invitation& invitation, Workspace& scratch);
+
+    // Makes sleeping members look at the bell.
+    void recall();
+
+  private:
+    using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
+
+    static constexpr int kCountBits = 16;
+    static constexpr std::uint64_t kCountMask = (1U << kCountBits) - 1;
+
+    static std::uint64_t pack(std::uint32_t job, int blocks) {
+        return (std::uint64_t{job} << (2 * kCountBits)) | (static_cast<std::uint64_t>(blocks) << kCountBits);
+    }
+    static std::uint32_t job_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket >> (2 * kCountBits)); }
+    static int blocks_of(std::uint64_t ticket) { return static_cast<int>((ticket >> kCountBits) & kCountMask); }
+    static int next_of(std::uint64_t ticket) { return static_cast<int>(ticket & kCountMask); }
+    static bool has_block(std::uint64_t ticket) { return next_of(ticket) < blocks_of(ticket); }
+
+    void run(int blocks, Workspace& own);
+    int work(std::uint32_t job, Workspace& scratch);
+    void await(int blocks);
+    void judge(double loop, double alone);
+    void pause();
+    bool is_over(const Invitation& invitation) const;
+    void rest(const Invitation& invitation);
+    void look_after_pause();
+
+    alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
+    alignas(64) std::atomic<int> done_{0};              // blocks of this loop
+    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers shall look
+    std::atomic<int> sleepers_{0};
+    std::atomic<int> members_{0};  // in help()
+    std::atomic<bool> open_{false};
+    Function function_ = nullptr;
+    void* context_ = nullptr;
+
+    alignas(64) const std::atomic<std::uint32_t>& bell_;
+    std::atomic<int> most_members_{0};
+    std::atomic<double> left_{1.0};
+    std::uint32_t job_ = 0;
+    int largest_ = 1;
+    Pauses pauses_;
+    double loops_ = 0.0;  // seconds that loops took since the last verdict
+    double alone_ = 0.0;  // seconds that the owner alone would have needed
+    void (*ring_)(void*) = nullptr;
+    void* ringer_ = nullptr;
+};
+
+}  // namespace ash

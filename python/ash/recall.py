@@ -1,0 +1,64 @@
+"""The rungs of a run: what became of each, and how well it has promoted, beside a barrier at the end of the rung.
+
+    rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
+             promoted               *  *     *   *                 recall = 3 of 4
+
+Order: higher score, then lower loss, then lower candidate, as in the ladder; diverged candidates come last and are
+never promoted, so they are not missed either.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.records import Columns
+
+
+def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool) -> list[dict[str, Any]]:
+    """Return a row for each rung: see `Result.rungs`.
+
+    An endless run has more rungs and places than anyone will ever take: its places are None, and rungs that nobody has
+    reached are left out.
+    """
+    if endless:
+        ladder = [rung for rung in ladder if rung["finished"] + rung["running"] > 0]
+    rows = []
+    for number, rung in enumerate(ladder):
+        own = columns["rung"] == number
+        scores = columns["score"][own & ~columns["diverged"].astype(bool)]
+        row: dict[str, Any] = {"rung": number}
+        row |= {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
+        row["places"] = None if endless else rung["places"]
+        row["best_score"] = float(scores.max()) if len(scores) else math.nan
+        row["recall"] = recall(columns, number, eta) if number + 1 < len(ladder) else math.nan
+        row["spent_epochs"] = int(columns["epochs"][own].sum())
+        rows.append(row)
+    return rows
+
+
+def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:
+    """Return the rows of the jobs that a barrier at the end of the rung would have promoted, best first."""
+    rows: NDArray[np.int64] = np.flatnonzero(columns["rung"] == rung)
+    kept: NDArray[np.int64] = rows[~columns["diverged"][rows].astype(bool)]
+    order = np.lexsort((columns["candidate"][kept], columns["loss"][kept], -columns["score"][kept]))
+    return kept[order[: len(rows) // eta]]
+
+
+def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
+    """Return for each job of the rung, in order of decision, whether its candidate has a job in the next one."""
+    below, above = (columns["candidate"][columns["rung"] == number] for number in (rung, rung + 1))
+    return np.isin(below, above)
+
+
+def recall(columns: Columns, rung: int, eta: int) -> float:
+    """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
+
+    Exact for a run that has come to its end. Where one was stopped, candidates count as left behind whose job in the
+    next rung was still running.
+    """
+    best = columns["candidate"][survivors(columns, rung, eta)]
+    above = columns["candidate"][columns["rung"] == rung + 1]
+    return float(np.isin(best, above).mean()) if len(best) else math.nan

@@ -1,0 +1,120 @@
+"""What `ash.simulate` returns: a row for each number of threads, beside the bounds that no schedule beats."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ash.errors import MissingExtra
+from ash.text_table import format_table
+
+if TYPE_CHECKING:
+    import pandas
+
+_COLUMNS = {
+    "threads": "threads",
+    "makespan": "makespan",
+    "speedup": "speed-up",
+    "utilization": "busy",
+    "work_per_thread": "W/p",
+    "bound": "max(W/p, D)",
+    "halving": "SH, barriers",
+}
+
+
+class Run(NamedTuple):
+    """One run of the core: its totals, and the (jobs, seconds) of each rung."""
+
+    totals: dict[str, float]
+    rungs: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Simulation:
+    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in whatever unit the costs are.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One for each number of threads, in the order asked for:
+
+        threads
+            How many there are, p.
+        makespan
+            From the start until the last job has ended.
+        utilization
+            The share of the threads' time that they spent in jobs, help included, 0 to 1.
+        speedup
+            The makespan on one thread by this one.
+        bound
+            ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
+        work_per_thread
+            ``W / p``: with teams no schedule is shorter.
+        halving
+            The sum over the rungs of their work by ``min(jobs, p)``: these jobs with a barrier after each rung, and
+            no more threads in a rung than it has jobs.
+        jobs, epochs
+            How many were finished.
+        work, chain
+            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do these.
+    W : float
+        The seconds of all jobs on one thread, of the run on one thread.
+    D : float
+        The largest sum of the jobs of one candidate, which must follow each other, of the run on one thread.
+    settings : dict
+        The checked arguments.
+    """
+
+    rows: list[dict[str, Any]]
+    W: float
+    D: float
+    settings: dict[str, Any]
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return `rows` as a DataFrame.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra(
+                "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
+            ) from error
+        return pandas.DataFrame.from_records(self.rows)
+
+    def __repr__(self) -> str:
+        """Show the arguments that matter most, W and D, and the rows as a table."""
+        own = self.settings
+        schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
+        teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
+        headline = f"{own['candidates']} candidates, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
+        table = format_table(list(_COLUMNS.values()), [[row[name] for name in _COLUMNS] for row in self.rows])
+        return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
+
+
+def simulation_of(run: Callable[[int], Run], threads: Sequence[int], settings: dict[str, Any]) -> Simulation:
+    """Return the simulation with a row of `run(count)` for each number of threads; one thread is run in any case."""
+    runs = {count: run(count) for count in dict.fromkeys((1, *threads))}
+    alone = runs[1].totals
+    rows = [_row(count, runs[count], alone["makespan"]) for count in threads]
+    return Simulation(rows=rows, W=alone["work"], D=alone["chain"], settings=settings)
+
+
+def _row(threads: int, run: Run, alone: float) -> dict[str, Any]:
+    totals = run.totals
+    return {
+        "threads": threads,
+        "makespan": totals["makespan"],
+        "utilization": totals["busy"] / (threads * totals["makespan"]),
+        "speedup": alone / totals["makespan"],
+        "bound": max(totals["work"] / threads, totals["chain"]),
+        "work_per_thread": totals["work"] / threads,
+        "halving": sum(seconds / min(jobs, threads) for jobs, seconds in run.rungs if jobs),
+        "jobs": int(totals["jobs"]),
+        "epochs": int(totals["epochs"]),
+        "work": totals["work"],
+        "chain": totals["chain"],
+    }

@@ -1,0 +1,106 @@
+// candidates_help.hpp: a small table and candidates of many kinds, for the tests of candidates.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "ash/candidates.hpp"
+#include "ash/trainer.hpp"
+
+namespace ash::testing {
+
+inline constexpr int kRows = 150;
+inline constexpr int kFeatures = 5;
+inline constexpr int kClasses = 3;
+inline constexpr std::uint64_t kSeed = 11;
+
+// Rows whose class is their largest of the first three features, more or less.
+inline Data make_data() {
+    std::mt19937 random(1);
+    std::vector<double> x(kRows * kFeatures);
+    for (double& value : x) value = static_cast<double>(random() % 1000) / 100.0;
+    std::vector<double> y;
+    for (auto row = x.begin(); row != x.end(); row += kFeatures) {
+        y.push_back(static_cast<double>(std::max_element(row, row + kClasses) - row));
+    }
+    std::vector<std::int64_t> training(100);
+    std::vector<std::int64_t> validation(50);
+    std::iota(training.begin(), training.end(), 0);
+    std::iota(validation.begin(), validation.end(), 100);
+    return Data({x.data(), y.data(), kRows, kFeatures, 1, kClasses}, training, validation, true);
+}
+
+inline std::vector<Settings> make_settings(int count) {
+    std::vector<Settings> all;
+    for (int i = 0; i < count; ++i) {
+        Settings settings;
+        settings.hidden.assign(static_cast<std::size_t>(i % 3), 8 + i);
+        settings.activations.assign(static_cast<std::size_t>(i % 3), Activation::tanh);
+        settings.optimizer = static_cast<Optimizer>(i % 5);
+        settings.learning_rate = 0.003 * (1 + i % 4);
+        settings.dropout = i % 2 == 0 ? 0.0 : 0.1;
+        settings.batch_size = i % 4 == 0 ? 0 : 16 + i;
+        all.push_back(settings);
+    }
+    return all;
+}
+
+inline std::vector<float> weights(const State& state) {
+    return {state.weights.data(), state.weights.data() + state.weights.size()};
+}
+
+inline std::int64_t bytes(const State& state) {
+    return 4 * (state.weights.size() + state.first_moment.size() + state.second_moment.size());
+}
+
+// What candidate `number` weighs after jobs of these epochs, trained by hand.
+inline std::vector<float> trained(const Data& data, const Settings& settings, std::uint32_t number,
+                                  const std::vector<std::int64_t>& jobs) {
+    Workspace workspace(data, {&settings, 1});
+    State state = initial_state(data.features(), data.outputs(), settings, kSeed, number);
+    for (const std::int64_t epochs : jobs) {
+        train(data, settings, {.epochs = epochs, .seed = kSeed, .candidate = number}, kernels(""), state, workspace);
+    }
+    return weights(state);
+}
+
+inline constexpr std::int64_t kNoLimit = 0;
+inline constexpr std::int64_t kNothingWaits = 1;  // bytes: every state is dropped as soon as it waits
+
+struct Fixture {
+    Data data = make_data();
+    std::vector<Settings> settings = make_settings(10);
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint32_t> bell{0};
+    Team team{bell};
+
+    NetworkCandidates candidates(Continuation continuation, std::int64_t limit = kNoLimit,
+                                 Metric metric = Metric::accuracy) const {
+        return {data, settings, std::ssize(settings), continuation, metric, kSeed, kernels(""), 1, 1, 2, limit};
+    }
+
+    // A job that is reported at once.
+    Result run(NetworkCandidates& all, const Job& job) {
+        const Result result = all.train(job, 0, team, stop);
+        all.wait(job.candidate, job.rung, result.score, result.loss);
+        return result;
+    }
+
+    // What the candidate weighs after a job.
+    std::vector<float> weights_after(NetworkCandidates& all, const Job& job) {
+        all.train(job, 0, team, stop);
+        return weights(*all.publish(job.candidate));
+    }
+};
+
+inline bool same(const Result& a, const Result& b) {
+    return a.score == b.score && a.loss == b.loss && a.training_loss == b.training_loss &&
+           a.weights_hash == b.weights_hash && a.stopped == b.stopped;
+}
+
+}  // namespace ash::testing

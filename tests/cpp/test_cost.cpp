@@ -1,0 +1,64 @@
+// The work of a job: against multiply-adds counted one by one, and by hand.
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "ash/cost.hpp"
+
+using namespace ash;
+
+namespace {
+
+Layout layout_of(int features, const std::vector<int>& hidden, int outputs) {
+    Settings settings;
+    settings.hidden = hidden;
+    settings.activations.assign(hidden.size(), Activation::relu);
+    return {features, outputs, settings};
+}
+
+// As the products would be written in loops, whole lines of columns at a time.
+std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t validation, std::int64_t epochs) {
+    std::int64_t count = 0;
+    const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t terms) {
+        for (std::int64_t row = 0; row < rows; ++row) {
+            for (std::int64_t line = 0; line < columns; line += 16) count += 16 * terms;
+        }
+    };
+    for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+        bool first = true;
+        for (const Layer& layer : layout.layers()) {
+            product(training, layer.outputs, layer.inputs);              // forward
+            product(layer.inputs, layer.outputs, training);              // gradient
+            if (!first) product(training, layer.inputs, layer.outputs);  // delta of the layer below
+            first = false;
+        }
+    }
+    for (const Layer& layer : layout.layers()) product(validation, layer.outputs, layer.inputs);
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("a job costs the multiply-adds of its products") {
+    for (const std::vector<int>& hidden : {std::vector<int>{}, {1}, {7}, {16, 3}, {5, 130, 9}}) {
+        for (const std::int64_t epochs : {1, 2, 5}) {
+            const Layout layout = layout_of(11, hidden, 4);
+            CHECK(job_cost(layout, 37, 13, epochs) == static_cast<double>(counted(layout, 37, 13, epochs)));
+        }
+    }
+}
+
+TEST_CASE("64-128-64-10 by hand") {
+    const Layout layout = layout_of(64, {128, 64}, 10);
+    CHECK(prediction_cost(layout) == 8192 + 8192 + 64 * 16);
+    CHECK(training_cost(layout) == 2 * 17408 + 8192 + 640);
+    CHECK(job_cost(layout, 1000, 200, 8) == 8'000.0 * 43648 + 200.0 * 17408);
+}
+
+TEST_CASE("what exceeds 64 bits is still a number") {
+    const Layout layout = layout_of(1 << 20, {1 << 20}, 2);
+    const double cost = job_cost(layout, std::int64_t{1} << 31, 1, std::int64_t{1} << 62);
+    CHECK(cost > 0x1p133);
+    CHECK(cost < 0x1p135);
+}

@@ -1,0 +1,196 @@
+// The promise: the same records bit for bit for any number of threads, with and without teams and memory limits, with
+// jobs held up at random; and runs that are stopped at any moment end, all of them.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ash/candidates.hpp"
+#include "ash/tuner.hpp"
+#include "training_data.hpp"
+
+namespace {
+
+using namespace ash;
+
+// What must not depend on timing, a row a job in order of decision.
+using Row = std::array<std::uint64_t, 9>;
+
+std::vector<Row> rows(const Tuner& tuner) {
+    std::vector<Row> all;
+    for (const JobRecord& r : tuner.jobs()) {
+        const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
+        const auto number = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+        all.push_back({number(r.task.job.candidate), number(r.task.job.rung), number(r.task.worker),
+                       bits(r.task.start), bits(r.task.finish), bits(r.score), bits(r.loss), bits(r.training_loss),
+                       r.weights_hash});
+    }
+    return all;
+}
+
+// Networks that a team is worth for: Tuner asks step_cost(); jobs that sleep at random.
+class Shaken final : public Candidates {
+  public:
+    Shaken(std::unique_ptr<NetworkCandidates> networks, bool sleepy) : networks_(std::move(networks)), sleepy_(sleepy) {}
+
+    std::int64_t count() const override { return networks_->count(); }
+    std::int64_t known() const override { return networks_->known(); }
+    double cost(const Job& job) const override { return networks_->cost(job); }
+    double step_cost(std::int32_t) const override { return 1e9; }
+    Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override {
+        sleep();
+        const Result result = networks_->train(job, thread, team, stop);
+        sleep();
+        return result;
+    }
+    std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override {
+        sleep();
+        return networks_->help(candidate, thread, team, invitation);
+    }
+    std::shared_ptr<const State> publish(std::int32_t candidate) override { return networks_->publish(candidate); }
+    void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override {
+        networks_->wait(candidate, rung, score, loss);
+    }
+    void retire(std::int32_t candidate) override { networks_->retire(candidate); }
+    MemoryUse memory() const override { return networks_->memory(); }
+
+  private:
+    void sleep() {
+        if (!sleepy_) return;
+        thread_local std::mt19937 random(std::random_device{}());
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
+    }
+
+    std::unique_ptr<NetworkCandidates> networks_;
+    bool sleepy_;
+};
+
+std::vector<Settings> mixed(int count) {
+    std::vector<Settings> all;
+    for (int i = 0; i < count; ++i) {
+        Settings settings = ash::testing::settings_of(static_cast<Optimizer>(i % 5), std::array{0, 16, 33}[i % 3]);
+        settings.hidden = {8 + 7 * (i % 4), 5};
+        settings.dropout = i % 2 == 0 ? 0.0 : 0.2;
+        if (i % 11 == 0) settings.learning_rate = 1e6;  // diverges
+        all.push_back(settings);
+    }
+    return all;
+}
+
+struct Run {
+    int threads = 1;
+    bool teams = true;
+    std::int64_t memory_limit = 0;
+    bool sleepy = false;
+    LadderSettings ladder = {};
+    Continuation continuation = Continuation::resume;
+};
+
+std::unique_ptr<Tuner> make_tuner(const Data& data, std::uint64_t seed, const Run& run) {
+    constexpr int kCount = 40;
+    const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
+    auto networks = std::make_unique<NetworkCandidates>(data, mixed(kCount), kCount, run.continuation, metric, seed,
+                                                        kernels(""), run.threads, 1, 2, run.memory_limit);
+    return std::make_unique<Tuner>(std::make_unique<Shaken>(std::move(networks), run.sleepy),
+                                   TunerSettings{.ladder = run.ladder,
+                                                 .threads = run.threads,
+                                                 .workers = 6,
+                                                 .teams = run.teams});
+}
+
+std::vector<Row> outcome(const Data& data, std::uint64_t seed, const Run& run) {
+    const auto tuner = make_tuner(data, seed, run);
+    tuner->start();
+    REQUIRE(tuner->wait(60.0));
+    return rows(*tuner);
+}
+
+}  // namespace
+
+TEST_CASE("the same records for any threads, teams, memory limit and delays") {
+    for (const int classes : {3, 0}) {
+        const Data data = ash::testing::make_data(150, 6, classes);
+        for (const std::uint64_t seed : {0U, 1U}) {
+            const std::vector<Row> expected = outcome(data, seed, {});
+            CHECK(expected.size() > 70);
+            for (const int threads : {1, 2, 3, 4, 7}) {
+                for (const bool teams : {true, false}) {
+                    CHECK(outcome(data, seed, {.threads = threads, .teams = teams}) == expected);
+                }
+                CHECK(outcome(data, seed, {.threads = threads, .memory_limit = 4000, .sleepy = true}) == expected);
+            }
+        }
+    }
+}
+
+TEST_CASE("limits of the ladder end a run at the same decision, whoever is still at work") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.target = 0.6},
+                                         LadderSettings{.promotion = Promotion::paper, .target = 0.5}}) {
+        for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
+            const Run one{.ladder = ladder, .continuation = continuation};
+            const std::vector<Row> expected = outcome(data, 3, one);
+            CHECK(expected.size() >= 1);
+            for (const int threads : {2, 5}) {
+                Run run = one;
+                run.threads = threads;
+                run.sleepy = true;
+                CHECK(outcome(data, 3, run) == expected);
+            }
+        }
+    }
+}
+
+TEST_CASE("one thread in a team of many does all the work when the others come late") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    const auto tuner = make_tuner(data, 0, {.threads = 7});
+    tuner->start();
+    REQUIRE(tuner->wait(60.0));
+    for (const JobRecord& record : tuner->jobs()) {
+        CHECK(record.team >= 1);
+        CHECK(record.team <= 7);
+        CHECK(record.core_seconds >= record.end - record.start);
+    }
+    for (const Assist& assist : tuner->assists()) {
+        CHECK(assist.start <= assist.end);
+        CHECK(assist.thread < 7);
+    }
+}
+
+// ASH_STRESS_RUNS: 10,000 outside of sanitizers; 500 by default.
+TEST_CASE("tiny runs with random threads, stops and limits all end, and leave nothing behind") {
+    const char* wish = std::getenv("ASH_STRESS_RUNS");
+    const int runs = wish == nullptr ? 500 : std::atoi(wish);
+    const Data data = ash::testing::make_data(40, 3, 2);
+    std::mt19937 random(7);
+    for (int run = 0; run < runs; ++run) {
+        Run settings{.threads = 1 + static_cast<int>(random() % 8),
+                     .teams = random() % 4 > 0,
+                     .memory_limit = random() % 2 == 0 ? 0 : 3000,
+                     .ladder = {.max_rungs = 1 + static_cast<std::int64_t>(random() % 4)}};
+        if (random() % 3 == 0) settings.ladder.epoch_limit = 1 + random() % 50;
+        if (random() % 3 == 0) settings.ladder.target = 0.5 + 0.1 * static_cast<double>(random() % 6);
+        const auto tuner = make_tuner(data, random(), settings);
+        tuner->start();
+        if (random() % 2 == 0) {
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 2000));
+            tuner->stop();
+        }
+        REQUIRE(tuner->wait(60.0));
+        const std::vector<JobRecord> jobs = tuner->jobs();
+        std::vector<std::pair<int, int>> seen;
+        for (const JobRecord& record : jobs) seen.emplace_back(record.task.job.candidate, record.task.job.rung);
+        std::sort(seen.begin(), seen.end());
+        CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+    }
+}

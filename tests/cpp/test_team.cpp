@@ -1,0 +1,242 @@
+// Teams: every block once, whoever comes and goes; nobody waits for a thread that has claimed nothing; sleepers wake.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "ash/sharing.hpp"
+#include "ash/team.hpp"
+#include "ash/trainer.hpp"
+#include "ash/workspace.hpp"
+#include "training_data.hpp"
+
+namespace {
+
+using namespace ash;
+using namespace std::chrono_literals;
+
+void no_ring(void*) {}
+
+// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go.
+class Members {
+  public:
+    Members(Team& team, const std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {}) {
+        for (int i = 0; i < count; ++i) {
+            threads_.emplace_back([this, &team, &bell, prepare] {
+                Workspace scratch;
+                if (prepare) prepare(scratch);
+                while (!over_) {
+                    if (team.is_open()) blocks_ += team.help(team.invitation(bell), scratch);
+                    std::this_thread::sleep_for(20us);
+                }
+            });
+        }
+    }
+    Members(const Members&) = delete;
+    Members& operator=(const Members&) = delete;
+    ~Members() {
+        over_ = true;
+        for (std::thread& thread : threads_) thread.join();
+    }
+    std::int64_t blocks() const { return blocks_; }
+
+  private:
+    std::atomic<bool> over_{false};
+    std::atomic<std::int64_t> blocks_{0};
+    std::vector<std::thread> threads_;
+};
+
+// Until somebody is there, or the team has closed for a pause.
+void await_member(Team& team) {
+    while (team.is_open() && !team.joined()) std::this_thread::yield();
+}
+
+}  // namespace
+
+TEST_CASE("a loop runs every block once, alone and with members, and ends when all are done") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    Workspace own;
+    for (const int count : {0, 1, 3}) {
+        Members members(team, bell, count);
+        std::vector<int> runs(97);
+        for (int job = 0; job < 50; ++job) {
+            team.open(count, no_ring, nullptr);
+            for (int loop = 0; loop < 20; ++loop) {
+                team.share(97, own, [&](int block, Workspace&) { ++runs[static_cast<std::size_t>(block)]; });
+            }
+            team.close();
+        }
+        for (const int each : runs) CHECK(each == 1000);
+        CHECK((count > 0 || members.blocks() == 0));
+    }
+}
+
+TEST_CASE("a loop without blocks ends, and a closed team has nobody") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    Workspace own;
+    CHECK_FALSE(team.is_open());
+    team.open(0, no_ring, nullptr);
+    CHECK_FALSE(team.is_open());
+    CHECK_FALSE(team.joined());
+    team.share(0, own, [](int, Workspace&) { FAIL("there is no block"); });
+    team.close();
+    CHECK(team.help(team.invitation(bell), own) == 0);  // leaves at once
+}
+
+TEST_CASE("a member leaves when the bell rings, when its job ends, and when it was invited to another one") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    team.open(1, no_ring, nullptr);
+    for (const bool by_bell : {true, false}) {
+        if (!team.is_open()) team.open(1, no_ring, nullptr);
+        std::thread member([&, invitation = team.invitation(bell)] {
+            Workspace scratch;
+            team.help(invitation, scratch);
+        });
+        while (!team.joined()) std::this_thread::yield();
+        std::this_thread::sleep_for(2ms);  // it has fallen asleep
+        if (by_bell) {
+            ++bell;
+            team.recall();
+        } else {
+            team.close();
+        }
+        member.join();
+        CHECK_FALSE(team.joined());
+    }
+    const Team::Invitation old = team.invitation(bell);
+    team.open(1, no_ring, nullptr);
+    Workspace scratch;
+    CHECK(team.help(old, scratch) == 0);
+    team.close();
+}
+
+TEST_CASE("a sleeping member is woken by the next loop") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    Workspace own;
+    const std::thread::id owner = std::this_thread::get_id();
+    team.open(1, no_ring, nullptr);
+    Members members(team, bell, 1);
+    std::atomic<int> by_member{0};
+    for (int loop = 0; loop < 20; ++loop) {
+        await_member(team);
+        std::this_thread::sleep_for(1ms);  // longer than a member spins
+        std::atomic<int> runs{0};
+        team.share(2, own, [&](int, Workspace&) {
+            ++runs;
+            if (std::this_thread::get_id() != owner) ++by_member;
+            std::this_thread::sleep_for(200us);
+        });
+        CHECK(runs == 2);
+    }
+    CHECK(by_member > 0);
+    team.close();
+}
+
+TEST_CASE("a member that is held up in a block closes the team for a while") {
+    std::atomic<std::uint32_t> bell{0};
+    std::atomic<int> rings{0};
+    Team team(bell);
+    Workspace own;
+    const std::thread::id owner = std::this_thread::get_id();
+    team.open(1, [](void* count) { ++*static_cast<std::atomic<int>*>(count); }, &rings);
+    {
+        Members members(team, bell, 1);
+        std::atomic<int> by_member{0};
+        while (team.is_open()) {
+            team.share(2, own, [&](int, Workspace&) {
+                if (std::this_thread::get_id() == owner) return std::this_thread::sleep_for(100us);
+                ++by_member;
+                std::this_thread::sleep_for(5ms);
+            });
+        }
+        CHECK(by_member > 0);
+        while (!team.is_open()) team.joined();  // a busy owner has its core, so the pause ends
+    }
+    CHECK(rings == 1);
+    team.close();
+}
+
+TEST_CASE("an idle member burns no core") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    team.open(1, no_ring, nullptr);
+    Members members(team, bell, 1);
+    while (!team.joined()) std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(5ms);
+    const std::clock_t start = std::clock();
+    std::this_thread::sleep_for(200ms);
+    CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.1);
+    team.close();
+}
+
+TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
+    for (const std::int64_t batch : {1, 16, 31, 64, 100, 1000, 3'000'000}) {
+        for (const int threads : {1, 2, 3, 7, 64}) {
+            const RowCut cut(batch, threads);
+            CHECK(cut.count() < 65536);
+            std::int64_t next = 0;
+            for (int block = 0; block < cut.count(); ++block) {
+                if (cut[block].first != next || cut[block].count < 1 || next % 16 != 0) FAIL("block " << block);
+                next += cut[block].count;
+            }
+            CHECK(next == batch);
+        }
+    }
+    Settings settings;
+    settings.hidden = {1, 300, 17};
+    settings.activations.assign(3, Activation::relu);
+    const Layout layout(70, 3, settings);
+    WeightCut cut(layout);
+    for (const int threads : {2, 5, 2, 64}) {
+        std::vector<std::int64_t> next(layout.layers().size());
+        for (const WeightBlock& block : cut.blocks(threads)) {
+            CHECK(block.rows.first == next[block.layer]);
+            CHECK(block.rows.first % 16 == 0);
+            CHECK(block.rows.count <= kBlockWeights);
+            next[block.layer] += block.rows.count;
+        }
+        for (std::size_t l = 0; l < next.size(); ++l) CHECK(next[l] == layout.layers()[l].inputs);
+    }
+}
+
+TEST_CASE("the same bits for any team, changing while it runs") {
+    for (const int classes : {3, 0}) {
+        const Data data = ash::testing::make_data(400, 21, classes, 2);
+        for (const std::int64_t batch : {0, 100, 33}) {
+            Settings settings = ash::testing::settings_of(Optimizer::adam, batch);
+            settings.hidden = {40, 70, 5};
+            settings.activations.assign(3, Activation::gelu);
+            const Kernels& kernels = ash::kernels("");
+            const auto trained = [&](Team* team) {
+                State state = initial_state(data.features(), data.outputs(), settings, 1, 2);
+                Workspace workspace(data, {&settings, 1});
+                std::vector<double> losses(60);
+                const Training training{.epochs = 60, .seed = 1, .candidate = 2, .losses = losses, .team = team};
+                train(data, settings, training, kernels, state, workspace);
+                std::vector<double> all(state.weights.data(), state.weights.data() + state.weights.size());
+                all.insert(all.end(), losses.begin(), losses.end());
+                return all;
+            };
+            const std::vector<double> expected = trained(nullptr);
+            std::atomic<std::uint32_t> bell{0};
+            Team team(bell);
+            for (const int count : {1, 2, 6}) {
+                Members members(team, bell, count,
+                                [&](Workspace& scratch) { scratch.prepare(data, settings); });
+                team.open(count, no_ring, nullptr);
+                CHECK(trained(&team) == expected);
+                team.close();
+            }
+        }
+    }
+}

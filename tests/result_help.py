@@ -1,0 +1,165 @@
+"""Results made by hand: a real ladder on a clock of our own, no training, and the columns that it would leave."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+from ash import _core
+from ash.options import Options, read_options
+from ash.result import Result
+
+Columns = dict[str, NDArray[Any]]
+
+UNITS_A_SECOND = 1e9
+"""Of virtual time."""
+
+COLUMNS = {
+    **dict.fromkeys(("candidate", "rung", "epochs", "thread", "worker", "team"), np.int64),
+    **dict.fromkeys(("score", "loss", "training_loss", "start", "end"), np.float64),
+    **dict.fromkeys(("virtual_start", "virtual_end", "core_seconds"), np.float64),
+    "diverged": np.bool_,
+    "weights_hash": np.uint64,
+}
+ASSISTS = {"candidate": np.int64, "rung": np.int64, "thread": np.int64, "start": np.float64, "end": np.float64}
+
+
+def options(**changes: Any) -> Options:
+    """Checked arguments of a run: 16 candidates on 2 threads unless told otherwise."""
+    given: dict[str, Any] = {
+        **{"candidates": 16, "eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": None},
+        **{"training": "resume", "schedule": "reproducible", "workers": 32, "teams": True, "threads": 2},
+        **{"memory_limit": None, "metric": "accuracy", "task": "classification", "time_limit": None},
+        **{"epoch_limit": None, "target": None, "seed": 0, "progress": False},
+    }
+    wanted = {**given, **changes}
+    checked = read_options(**{**wanted, "threads": 1})  # more than there are CPUs would be cut down
+    return dataclasses.replace(checked, threads=wanted["threads"])
+
+
+def columns(rows: list[dict[str, Any]]) -> Columns:
+    """Columns as the core returns them; what a row leaves out is 0, a candidate's hash its number and rung."""
+    table = {name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in COLUMNS.items()}
+    if not any("weights_hash" in row for row in rows):
+        table["weights_hash"] = (table["candidate"] * 1000 + table["rung"]).astype(np.uint64) + np.uint64(2**63)
+    return table
+
+
+def no_assists() -> Columns:
+    return {name: np.array([], dtype) for name, dtype in ASSISTS.items()}
+
+
+def network(score: float, params: Mapping[str, Any]) -> ash.Network:
+    """Two features, two classes, no hidden layer."""
+    core = _core.Network(
+        [np.eye(2, dtype=np.float32)],
+        [np.zeros(2, np.float32)],
+        [],
+        2,
+        np.zeros(2),
+        np.ones(2),
+        np.zeros(2),
+        np.ones(2),
+    )
+    about = {"classes": np.arange(2), "feature_names": None, "target_names": None}
+    return ash.Network(core, **about, params=params, metric="accuracy", validation_score=score)
+
+
+def draw_params(count: int, seed: int) -> tuple[dict[str, Any], ...]:
+    generator = np.random.default_rng(seed)
+    rates = 10 ** generator.uniform(-4, -1, count)
+    widths = generator.choice([16, 64, 256], count)
+    return tuple({"learning_rate": float(rates[i]), "hidden": (int(widths[i]),)} for i in range(count))
+
+
+def make_result(
+    *, diverge: float = 0.0, noise: float = 0.3, wall_seconds: float | None = None, **changes: Any
+) -> Result:
+    """Run a ladder on a clock; a candidate's score rises with its rung by a curve of its own.
+
+    Parameters
+    ----------
+    diverge : float
+        The share of candidates that diverge in rung 0.
+    noise : float
+        How much the ranks change from rung to rung.
+    **changes
+        Arguments of `ash.tune`.
+    """
+    wanted = options(**changes)
+    count = wanted.candidates or 200
+    generator = np.random.default_rng(wanted.seed)
+    params = draw_params(count, wanted.seed)
+    quality, gone = generator.uniform(0, 1, count), generator.uniform(0, 1, count) < diverge
+    seconds = 0.002 * (1 + np.array([one["hidden"][0] for one in params]) / 64)
+
+    def outcome(job: Any) -> dict[str, Any]:
+        if gone[job.candidate]:
+            return {"score": np.nan, "loss": np.inf, "training_loss": np.nan, "diverged": True, "weights_hash": 0}
+        error = (0.1 + 0.4 * quality[job.candidate] + noise * generator.uniform(-0.2, 0.2)) * 0.7**job.rung
+        return {"score": float(1 - error), "loss": float(2 * error), "training_loss": float(error), "diverged": False}
+
+    ladder = ash.Ladder(
+        count, eta=wanted.eta, min_epochs=wanted.min_epochs, max_rungs=wanted.max_rungs, promotion=wanted.promotion
+    )
+    rows = _run(ladder, wanted.threads, outcome, lambda job: float(seconds[job.candidate] * job.epochs))
+    end = max(row["end"] for row in rows)
+    assists = _help(rows, wanted.threads, end) if wanted.teams else no_assists()
+    best = max(rows, key=lambda row: (not row["diverged"], row["score"], -row["candidate"], -row["rung"]))
+    return Result(
+        model=network(best["score"], params[best["candidate"]]),
+        best_candidate=best["candidate"],
+        best_rung=best["rung"],
+        params=params,
+        columns=columns(rows),
+        assists=assists,
+        memory={"limit": 10**9, "peak_bytes": 3_000_000, "dropped": 0, "retrained_epochs": 0},
+        ladder=ladder.rungs,
+        options=wanted,
+        ended="finished",
+        wall_seconds=end * 1.01 if wall_seconds is None else wall_seconds,
+    )
+
+
+def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict[str, Any]]:
+    """Greedy on a clock; the virtual clock is the same one in other units, a worker a thread."""
+    now, free, running, rows = 0.0, list(range(threads)), [], []
+    while True:
+        while free and (job := ladder.next()) is not None:
+            heapq.heappush(running, (now + cost(job), free.pop(0), now, job))
+        if not running:
+            return rows
+        now, thread, start, job = heapq.heappop(running)
+        free = sorted([*free, thread])
+        result = outcome(job)
+        ladder.report(job, result["score"], result["loss"])
+        rows.append(
+            {
+                **{"candidate": job.candidate, "rung": job.rung, "epochs": job.epochs, "thread": thread, "team": 1},
+                **{"start": start, "end": now, "core_seconds": now - start, "worker": thread, **result},
+                **{"virtual_start": start * UNITS_A_SECOND, "virtual_end": now * UNITS_A_SECOND},
+            }
+        )
+
+
+def _help(rows: list[dict[str, Any]], threads: int, end: float) -> Columns:
+    """Let every thread without a job help those that run meanwhile, the first ones first; teams are of two."""
+    helped = []
+    for thread in range(threads):
+        own = sorted((row["start"], row["end"]) for row in rows if row["thread"] == thread)
+        gaps = zip([0.0, *(stop for _, stop in own)], [*(start for start, _ in own), end], strict=True)
+        for begin, finish in gaps:
+            for row in sorted(rows, key=lambda row: row["start"]):
+                low, high = max(begin, row["start"]), min(finish, row["end"])
+                if high - low > 1e-6:
+                    row["team"] = 2
+                    row["core_seconds"] += high - low
+                    helped.append((row["candidate"], row["rung"], thread, low, high))
+                    begin = high
+    return {name: np.array([row[at] for row in helped], dtype) for at, (name, dtype) in enumerate(ASSISTS.items())}

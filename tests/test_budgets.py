@@ -1,0 +1,130 @@
+"""What ends a run before its ladder does: seconds, epochs, a score; each leaves the best network so far."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_wine
+
+import ash
+
+WINE = load_wine(return_X_y=True)
+SPACE = ash.Space(
+    hidden=ash.choice((8,), (), (12, 6)), learning_rate=ash.log(1e-3, 1e-1), batch_size=ash.choice(16, 32)
+)
+
+
+def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
+    return ash.tune(X, y, space, **{"candidates": 16, "threads": 2, "progress": False, **settings})
+
+
+def digests(**settings):
+    """Return the digests of one run on different threads, with and without teams: one, if nothing depends on it."""
+    return {
+        quick(threads=threads, teams=teams, **settings).digest
+        for threads, teams in itertools.product((1, 2), (True, False))
+    }
+
+
+# Epochs
+
+
+def test_all_jobs_together_keep_to_the_epoch_limit():
+    whole = quick()
+    assert whole.ended == "finished" and whole.epochs == 64
+    for limit in (1, 2, 17, 63):
+        result = quick(epoch_limit=limit)
+        assert result.ended == "epoch_limit" and 0 < result.epochs <= limit
+        assert "epoch" in repr(result).splitlines()[1]
+    assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
+
+
+def test_the_ladder_under_an_epoch_limit_is_the_beginning_of_the_whole_one():
+    whole, part = quick(threads=1), quick(threads=1, epoch_limit=40)
+    assert 0 < len(part.jobs) < len(whole.jobs)
+    scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
+    assert all(scores[job.candidate, job.rung] == job.score for job in part.jobs)
+
+
+def test_an_epoch_limit_of_one_job():
+    result = quick(min_epochs=7, epoch_limit=7)
+    assert [(job.candidate, job.rung, job.epochs) for job in result.jobs] == [(0, 0, 7)]
+    assert result.best_candidate == 0 and result.ended == "epoch_limit"
+
+
+def test_an_epoch_limit_is_reproducible():
+    assert len(digests(epoch_limit=37)) == 1
+
+
+# A target
+
+
+def test_the_first_score_that_reaches_the_target_ends_the_run():
+    whole = quick()
+    target = sorted(job.score for job in whole.jobs)[-3]
+    result = quick(target=target)
+    assert result.ended == "target" and "target" in repr(result).splitlines()[1]
+    decided = list(itertools.takewhile(lambda job: job.score < target, whole.jobs))
+    assert [(job.candidate, job.rung, job.score) for job in result.jobs[:-1]] == [
+        (job.candidate, job.rung, job.score) for job in decided
+    ]
+    assert result.jobs[-1].score == result.best_score >= target
+
+
+def test_a_target_is_reproducible():
+    for target in (0.6, 0.9):
+        assert len(digests(target=target)) == 1
+
+
+def test_a_target_that_nobody_reaches_changes_nothing():
+    result = quick(target=1.5)
+    assert result.ended == "finished" and result.digest == quick().digest
+
+
+def test_errors_are_negated_in_the_target_too():
+    result = quick(metric="log_loss", target=-0.5)
+    assert result.ended == "target" and -0.5 <= result.best_score <= 0
+    assert quick(metric="log_loss", target=0.5).ended == "finished"
+
+
+def test_a_target_of_every_kind_of_number():
+    for target in (0, np.float32(0.25)):
+        assert quick(target=target).ended == "target"
+
+
+# Seconds
+
+
+@pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
+def test_what_had_finished_when_time_was_over_is_kept(schedule):
+    X, y = load_digits(return_X_y=True)
+    validation = (X[1500:], y[1500:])
+    result = quick(X[:1500], y[:1500], None, validation=validation, candidates=None, time_limit=1.0, schedule=schedule)
+    assert result.ended == "time_limit" and not result.interrupted
+    assert 0.9 < result.wall_seconds < 2.0
+    assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
+    assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
+
+
+def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run():
+    """Whatever was decided in time is what is always decided."""
+    X, y = load_digits(return_X_y=True)
+    settings = {"space": None, "candidates": 512, "min_epochs": 2}
+    scores = {(job.candidate, job.rung): job.score for job in quick(X, y, max_rungs=1, **settings).jobs}
+    part = quick(X, y, time_limit=0.3, **settings)
+    assert part.ended == "time_limit"
+    lowest = [job for job in part.jobs if job.rung == 0]
+    assert lowest and all(scores[job.candidate, 0] == job.score or job.diverged for job in lowest)
+
+
+@pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
+def test_no_time_for_a_single_job(schedule):
+    for candidates in (4, None):
+        with pytest.raises(ash.NothingFinished, match="the time limit was over"):
+            quick(candidates=candidates, time_limit=0, schedule=schedule)
+
+
+def test_the_tightest_of_several_limits_ends_the_run():
+    assert quick(candidates=None, time_limit=100, epoch_limit=30, target=2.0).ended == "epoch_limit"
+    assert quick(candidates=None, time_limit=100, epoch_limit=10**6, target=0.5).ended == "target"
+    assert quick(space=None, candidates=None, time_limit=0.2, epoch_limit=10**9, target=2.0).ended == "time_limit"

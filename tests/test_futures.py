@@ -1,0 +1,232 @@
+"""Retirement against all futures of small ladders: who retires is exactly who can no longer be promoted.
+
+A state keeps of each rung only what the future depends on: the order of those that finished, how many diverged and how
+many run. From each state that any history reaches all futures are followed: each time either somebody asks or one of
+the running jobs ends, diverged or anywhere in the order. The rules are told here once more, for this kind of state, and
+nothing is said of retirement. Every state is then brought about in a real ladder.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import pytest
+
+from ash import _core
+from reference import ReferenceLadder, Rung
+
+WAITING, PROMOTED = "w", "p"
+
+
+class Standing(NamedTuple):
+    """One rung: a letter for each that finished, the best first; then the others."""
+
+    ranking: str = ""
+    diverged: int = 0
+    running: int = 0
+
+    @property
+    def finished(self) -> int:
+        return len(self.ranking) + self.diverged
+
+    @property
+    def promoted(self) -> int:
+        return self.ranking.count(PROMOTED)
+
+
+class State(NamedTuple):
+    entered: int
+    rungs: tuple[Standing, ...]
+
+
+class Move(NamedTuple):
+    """Into which state; ask: who goes up, from rung and place, if any; report: from which rung to which place."""
+
+    after: State
+    kind: Literal["ask", "report"]
+    rung: int | None = None
+    place: int | None = None  # None: nobody was promoted, or the job diverged
+
+
+class Futures:
+    """All states within reach, and who is promoted in some future of each."""
+
+    def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
+        self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
+        self.places = [candidates // eta**k for k in range(rungs)]
+        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of each that can go up
+        self.origin: dict[State, tuple[State, Move]] = {}
+        self.start = State(0, (Standing(),) * rungs)
+        self.look(self.start)
+
+    def look(self, state: State) -> frozenset[tuple[int, int]]:
+        if state in self.hopeful:
+            return self.hopeful[state]
+        found: set[tuple[int, int]] = set()
+        for move in self.moves(state):
+            self.origin.setdefault(move.after, (state, move))
+            later = self.look(move.after)
+            if move.kind == "report" and move.place is not None:
+                later = frozenset(before(each, move.rung, move.place) for each in later) - {None}
+            elif move.place is not None:
+                found.add((move.rung, move.place))
+            found |= later
+        self.hopeful[state] = frozenset(found)
+        return self.hopeful[state]
+
+    def moves(self, state: State) -> Iterator[Move]:
+        if sum(rung.running for rung in state.rungs) < self.workers:
+            yield from self.ask(state)
+        for k, rung in enumerate(state.rungs):
+            if rung.running == 0:
+                continue
+            rest = rung._replace(running=rung.running - 1)
+            last = k + 1 == len(state.rungs)  # where the order no longer matters
+            for place in range(1 if last else len(rung.ranking) + 1):
+                ranking = rung.ranking[:place] + WAITING + rung.ranking[place:]
+                yield Move(replaced(state, k, rest._replace(ranking=ranking)), "report", k, place)
+            yield Move(replaced(state, k, rest._replace(diverged=rung.diverged + 1)), "report", k)
+
+    def ask(self, state: State) -> Iterator[Move]:
+        for k in reversed(range(len(state.rungs) - 1)):
+            rung, above = state.rungs[k], state.rungs[k + 1]
+            place = rung.ranking.find(WAITING)
+            if place < 0 or not self.may_go_up(state, k, place):
+                continue
+            ranking = rung.ranking[:place] + PROMOTED + rung.ranking[place + 1 :]
+            after = replaced(state, k, rung._replace(ranking=ranking))
+            yield Move(replaced(after, k + 1, above._replace(running=above.running + 1)), "ask", k, place)
+            return
+        if state.entered < self.candidates:
+            bottom = state.rungs[0]
+            after = replaced(state, 0, bottom._replace(running=bottom.running + 1))
+            yield Move(after._replace(entered=state.entered + 1), "ask")
+
+    def may_go_up(self, state: State, k: int, place: int) -> bool:
+        rung = state.rungs[k]
+        if self.rule == "random":
+            return True
+        if self.rule == "sh":
+            through = all(
+                each.running == 0 and (WAITING not in each.ranking or each.promoted == self.places[j + 1])
+                for j, each in enumerate(state.rungs[:k])
+            )
+            settled = state.entered == self.candidates and through and rung.running == 0
+            return settled and rung.promoted < self.places[k + 1]
+        best = rung.finished // self.eta
+        return place < best if self.rule == "paper" else rung.promoted < best
+
+    def history(self, state: State) -> list[Move]:
+        """Return how this state comes about."""
+        moves = []
+        while state != self.start:
+            state, move = self.origin[state]
+            moves.append(move)
+        return moves[::-1]
+
+
+def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
+    """Return where this one stood before a newcomer took that place; None for the newcomer."""
+    if stand == (rung, newcomer):
+        return None
+    behind = stand[0] == rung and stand[1] > newcomer
+    return (rung, stand[1] - 1) if behind else stand
+
+
+def replaced(state: State, k: int, rung: Standing) -> State:
+    return state._replace(rungs=(*state.rungs[:k], rung, *state.rungs[k + 1 :]))
+
+
+class Replay:
+    """A real ladder brought into a state."""
+
+    def __init__(self, ladder: Any, futures: Futures, state: State) -> None:
+        self.ladder = ladder
+        self.running: list[list[Any]] = [[] for _ in state.rungs]
+        self.rankings: list[list[tuple[float, int]]] = [[] for _ in state.rungs]
+        for move in futures.history(state):
+            if move.kind == "ask":
+                self.ask(move)
+            else:
+                self.report(move)
+
+    def ask(self, move: Move) -> None:
+        job = self.ladder.next()
+        if move.rung is None:
+            assert job.rung == 0
+        else:
+            assert (job.rung, job.candidate) == (move.rung + 1, self.rankings[move.rung][move.place][1])
+        self.running[job.rung].append(job)
+
+    def report(self, move: Move) -> None:
+        job = self.running[move.rung].pop(0)
+        if move.place is None:
+            self.ladder.report(job, math.nan, 0.0)
+            return
+        ranking = self.rankings[move.rung]
+        higher = ranking[move.place - 1][0] if move.place > 0 else 1.0
+        lower = ranking[move.place][0] if move.place < len(ranking) else 0.0
+        score = (higher + lower) / 2
+        ranking.insert(move.place, (score, job.candidate))
+        self.ladder.report(job, score, 0.0)
+
+
+def check_all_states(futures: Futures, make: Any) -> None:
+    """In each state those have retired, and were named once, that do not run and that no future promotes."""
+    for state, hopeful in futures.hopeful.items():
+        replay = Replay(make(), futures, state)
+        expected = set(range(state.entered))
+        expected -= {job.candidate for jobs in replay.running for job in jobs}
+        expected -= {replay.rankings[rung][place][1] for rung, place in hopeful}
+        assert sorted(replay.ladder.take_retired()) == sorted(expected), state
+
+
+def arguments(rule: str, eta: int) -> dict[str, Any]:
+    ash = rule in ("capped", "paper")
+    return {"eta": eta, "algorithm": "ash" if ash else rule, "promotion": rule if ash else "capped"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidates", "eta", "rungs", "workers"),
+    [
+        ("capped", 6, 2, 3, 6),
+        ("capped", 7, 2, 3, 1),
+        ("capped", 8, 3, 3, 8),
+        ("paper", 5, 2, 3, 5),
+        ("paper", 6, 2, 3, 2),
+        ("paper", 6, 3, 3, 6),
+        ("paper", 7, 3, 3, 1),
+        ("sh", 7, 2, 3, 7),
+        ("random", 3, 2, 3, 3),
+    ],
+)
+def test_reference_retires_whom_no_future_promotes(rule, candidates, eta, rungs, workers):
+    def make():
+        ladder = ReferenceLadder(candidates, **arguments(rule, eta))
+        for k in range(len(ladder._rungs), rungs):  # higher than so few candidates would have it
+            ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))
+        return ladder
+
+    check_all_states(Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers), make)
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidates", "eta", "workers"),
+    [
+        ("capped", 8, 2, 8),
+        ("capped", 8, 2, 1),
+        ("capped", 10, 3, 3),
+        ("paper", 8, 2, 2),
+        ("paper", 8, 2, 1),
+        ("paper", 9, 3, 3),
+        ("sh", 8, 2, 8),
+        ("random", 4, 2, 4),
+    ],
+)
+def test_core_retires_whom_no_future_promotes(rule, candidates, eta, workers):
+    def make():
+        return _core.Ladder(candidates, **arguments(rule, eta))
+
+    rungs = len(make().rungs)
+    assert rungs == (3 if candidates == 8 else 2)
+    check_all_states(Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers), make)

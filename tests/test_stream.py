@@ -1,0 +1,82 @@
+"""`candidates=None`: an endless stream out of the space, drawn as the core asks for more."""
+
+import itertools
+
+import pytest
+from sklearn.datasets import load_wine
+
+import ash
+
+WINE = load_wine(return_X_y=True)
+SPACE = ash.Space(hidden=ash.choice((4,), ()), learning_rate=ash.log(1e-3, 1e-1), l2=ash.log(1e-6, 1e-2))
+
+
+def endless(space=SPACE, **settings):
+    settings = {"candidates": None, "threads": 2, "progress": False, "seed": 5, **settings}
+    return ash.tune(*WINE, space, **settings)
+
+
+def test_candidates_are_those_of_the_spaces_stream():
+    result = endless(epoch_limit=200)
+    assert result.ended == "epoch_limit" and result.epochs <= 200
+    entered = {job.candidate for job in result.jobs}
+    assert result.params == tuple(itertools.islice(SPACE.stream(5), len(result.params)))
+    assert entered <= set(range(len(result.params))) and len(result.params) <= 200
+    assert len(result.candidates) == len(result.params)
+
+
+def test_an_endless_stream_promotes_by_the_papers_rule():
+    result = endless(epoch_limit=100)
+    assert result.settings["promotion"] == "paper" and result.settings["candidates"] is None
+    assert endless(epoch_limit=100, promotion="capped").settings["promotion"] == "capped"
+    assert ash.tune(*WINE, SPACE, candidates=2, progress=False).settings["promotion"] == "capped"
+
+
+def test_the_ladder_has_the_rungs_that_were_reached():
+    result = endless(epoch_limit=300)
+    reached = {job.rung for job in result.jobs}
+    assert 3 <= len(result.rungs) < 10 and set(range(len(result.rungs))) >= reached
+    assert [rung["epochs"] for rung in result.rungs] == [2**number for number in range(len(result.rungs))]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_how_many_are_drawn_together_changes_nothing(threads, monkeypatch):
+    expected = endless(epoch_limit=150, threads=1)
+    for chunk in (1, 3, 5000):
+        monkeypatch.setattr("ash.parts.CHUNK", chunk)
+        result = endless(epoch_limit=150, threads=threads)
+        assert result.digest == expected.digest and result.params == expected.params
+
+
+def test_greedy_streams_go_on_drawing(monkeypatch):
+    monkeypatch.setattr("ash.parts.CHUNK", 2)
+    result = endless(epoch_limit=150, schedule="greedy")
+    assert result.ended == "epoch_limit" and 10 < len(result.params) <= 150
+    assert result.params == tuple(itertools.islice(SPACE.stream(5), len(result.params)))
+
+
+def test_a_small_space_is_searched_whole_and_ends_the_run():
+    space = ash.Space(learning_rate=ash.log(1e-3, 1e-1, levels=6), hidden=ash.choice((3,), ()))
+    result = endless(space, time_limit=100)
+    assert result.ended == "finished" and len(result.params) == space.size == 12
+    assert {job.candidate for job in result.jobs} == set(range(12))
+
+
+def test_a_stream_ends_with_the_largest_number_of_a_candidate(monkeypatch):
+    monkeypatch.setattr("ash.parts.LARGEST", 10)
+    monkeypatch.setattr("ash.parts.CHUNK", 4)
+    result = endless(time_limit=100)
+    assert result.ended == "finished" and len(result.params) == 10
+
+
+def test_random_search_without_end():
+    result = endless(algorithm="random", max_rungs=2, epoch_limit=90)
+    assert {job.epochs for job in result.jobs} == {1, 2}
+    assert result.rungs[0]["finished"] - result.rungs[1]["finished"] <= 32
+
+
+def test_progress_of_a_stream(capfd):
+    endless(epoch_limit=50, progress=True)
+    endless(target=0.3, progress=True)
+    first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("ash: "))
+    assert " of 50 epochs in " in first and " of " not in second and "best accuracy" in second
