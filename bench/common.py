@@ -15,9 +15,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.cpus import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -41,7 +45,7 @@ def arguments(description: str, *, data: bool = False) -> argparse.Namespace:
             "--data",
             type=Path,
             default=ROOT.parent / "shared" / "data",
-            help="folder with optdigits_train.csv.gz and optdigits_test.csv.gz (default: %(default)s)",
+            help="folder with optdigits_train.csv.gz and other tables (default: %(default)s)",
         )
     return parser.parse_args()
 
@@ -100,6 +104,52 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
+def shown(line: Mapping[str, float], form: str = ".3f") -> str:
+    """Return minimum / median / maximum as text."""
+    return " / ".join(format(line[name], form) for name in ("min", "median", "max"))
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
+    """Return the spread of the ratios of pairs."""
+    return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def verdict(value: float, relation: str, required: float | None) -> str:
+    """Return what is required, and whether the value is so; relation: ">=" or "<="."""
+    if required is None:
+        return "-"
+    held = value >= required if relation == ">=" else value <= required
+    return f"{relation} {required:g} {'yes' if held else 'NO'}"
+
+
+def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
+    """Call all functions in turn, so many rounds, each other one backwards; what they returned, by name."""
+    results: dict[str, list[Any]] = {name: [] for name in functions}
+    for number in range(rounds):
+        for name in list(functions)[:: -1 if number % 2 else 1]:
+            results[name].append(functions[name]())
+    return results
+
+
+def cpus() -> int:
+    """Return how many CPUs this process may use, as ash counts them."""
+    return allowed_cpus().count
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep so many other processes running, which do nothing but use a core, and end them."""
+    script = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**5))"
+    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(count)]
+    try:
+        time.sleep(0.5)  # until all have started
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     """Return the seconds that one call took, and what it returned."""
     start = time.perf_counter()
@@ -154,11 +204,56 @@ def core_settings(**values: Any) -> _core.Settings:
     return settings
 
 
-def core_data(x: Array, classes: NDArray[np.int64], count: int, *, standardize: bool = True) -> _core.Data:
-    """Make data with all rows for training, the first for validation (which nothing here looks at)."""
+def core_data(
+    x: Array, classes: NDArray[np.int64], count: int, *, standardize: bool = True, validation: int = 0
+) -> _core.Data:
+    """Make data with the last rows for validation; 0: all rows train, and the first validates too."""
     numbers = np.arange(len(x), dtype=np.int64)
+    training, scoring = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers[:1])
     y = np.ascontiguousarray(classes[:, None], dtype=np.float64)
-    return _core.Data(np.ascontiguousarray(x, dtype=np.float64), y, count, numbers, numbers[:1].copy(), standardize)
+    x = np.ascontiguousarray(x, dtype=np.float64)
+    return _core.Data(x, y, count, training.copy(), scoring.copy(), standardize)
+
+
+def _whole_lines(columns: int) -> int:
+    return -(-columns // 16) * 16
+
+
+def prediction_cost(sizes: Sequence[int]) -> int:
+    """Return the multiply-adds of a row, forward, as cpp/ash/cost.hpp counts them."""
+    return sum(i * _whole_lines(o) for i, o in pairwise(sizes))
+
+
+def training_cost(sizes: Sequence[int]) -> int:
+    """Return the multiply-adds of a row that is trained on, as cpp/ash/cost.hpp counts them."""
+    return 2 * prediction_cost(sizes) + sum(o * _whole_lines(i) for i, o in pairwise(sizes[1:]))
+
+
+@dataclass(frozen=True)
+class CoreRun:
+    """What a run of the core's tuner took, and what it recorded."""
+
+    wall: float  # seconds
+    cpu: float  # seconds of all threads of this process
+    jobs: Mapping[str, NDArray[Any]]
+
+
+def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: Any) -> CoreRun:
+    """Run the core's tuner to its end."""
+    tuner = _core.Tuner(data, candidates, **options)
+    cpu, start = time.process_time(), time.perf_counter()
+    tuner.start()
+    while not tuner.wait(60.0):
+        continue
+    wall = time.perf_counter() - start
+    return CoreRun(wall, time.process_time() - cpu, tuner.jobs())
+
+
+def check_equal(what: str, runs: Sequence[CoreRun]) -> None:
+    """End the script unless all runs decided alike and have trained the same weights."""
+    for name in ("candidate", "rung", "score", "weights_hash"):
+        if any(not np.array_equal(run.jobs[name], runs[0].jobs[name]) for run in runs):
+            raise SystemExit(f"{what}: {name} differs between runs that must be equal: nothing to time")
 
 
 def oracle() -> ModuleType:

@@ -166,15 +166,15 @@ def test_ladder_whose_cut_is_the_best_score_shows_the_rest_at_its_place(result):
 
 def test_scaling_shows_the_simulation_and_its_bounds(result):
     axes = result.plot_scaling(threads=[1, 2, 4, 8])
-    rows = result.simulate(threads=[1, 2, 4, 8]).rows
-    with_teams, without, barriers, simulated, star = axes.lines
+    rows = result.simulate(threads=[1, 2, 4, 8], teams=False).rows
+    with_teams, without, barriers, simulated, *shared, star = axes.lines
     assert [*with_teams.get_xdata()] == [1, 2, 4, 8] == [*with_teams.get_ydata()]
     work = rows[0]["work_per_thread"]
     assert without.get_ydata() == pytest.approx([work / row["bound"] for row in rows])
     assert barriers.get_ydata() == pytest.approx([work / row["halving"] for row in rows])
     assert simulated.get_ydata() == pytest.approx([row["speedup"] for row in rows])
     assert star.get_xdata() == [4] and star.get_ydata() == pytest.approx([4 * result.utilization])
-    assert len(labels(axes)) == 5
+    assert len(shared) == result.options.teams and len(labels(axes)) == 5 + len(shared)
     assert [*result.plot_scaling().lines[0].get_xdata()] == [row["threads"] for row in result.simulate().rows]
 
 

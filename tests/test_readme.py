@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+import ash
+from ash.cli import _parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +27,18 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_example_is_short() -> None:
     [code] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
+
+
+def test_what_it_names_exists() -> None:
+    arguments = {name for line in re.findall(r"`([^`\n]+)`", README) for name in re.findall(r"\b(\w+)=", line)}
+    assert {"time_limit", "epoch_limit", "target", "schedule", "memory_limit"} <= arguments
+    assert arguments <= set(inspect.signature(ash.tune).parameters)
+    attributes = set(re.findall(r"\bresult\.(\w+)", README))
+    assert "digest" in attributes and attributes <= {*dir(ash.Result), *ash.Result.__dataclass_fields__}
+    options = set(re.findall(r"(?<!\S)--[a-z-]+", README))
+    assert "--candidates" in options and options <= set(re.findall(r"--[a-z-]+", _parser().format_help()))
+    names = set(re.findall(r"\bash\.(\w+)", README))
+    assert "tune" in names and names <= set(ash.__all__)
 
 
 def test_the_figures_are_those_of_the_benches() -> None:

@@ -1,10 +1,12 @@
 """The table of hyperparameters: what is allowed, what it says of what is not, and what reaches the core."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
+import ash
 from ash import _core
 from ash.errors import AshError, SettingError
 from ash.settings import HYPERPARAMETERS, check_params, check_value, to_settings
@@ -71,6 +73,7 @@ def test_plain_form(name: str, value: Any, plain: Any) -> None:
         ("learning_rate", "0.1"),
         ("learning_rate", True),
         ("learning_rate", 1e-3j),
+        pytest.param("learning_rate", 10**400, id="learning_rate-huge"),
         ("learning_rate_schedule", "cosine"),
         ("momentum", 1.0),
         ("beta1", -0.1),
@@ -121,6 +124,12 @@ def test_the_budget_is_not_searched(name: str) -> None:
 @pytest.mark.parametrize("name", ["seed", "metric", "validation", "random_state"])
 def test_what_belongs_to_the_run_is_not_searched(name: str) -> None:
     with pytest.raises(SettingError, match=f"'{name}' is an argument of ash.tune"):
+        check_params({name: 1})
+
+
+@pytest.mark.parametrize("name", [*inspect.signature(ash.tune).parameters][3:])
+def test_no_argument_of_tune_is_taken_for_a_misspelt_hyperparameter(name: str) -> None:
+    with pytest.raises(SettingError, match=rf"'{name}' is .*argument of ash\.tune"):
         check_params({name: 1})
 
 

@@ -149,7 +149,7 @@ def test_no_schedule_beats_its_bounds(schedule: str, promotion: str) -> None:
     for row in simulate(100, team_efficiency=0.7, **arguments).rows:
         assert row["makespan"] >= row["work_per_thread"] * (1 - 1e-12)
         assert row["utilization"] == pytest.approx(1)
-    for row in simulate(100, **arguments).rows:
+    for row in simulate(100, team_efficiency=1.0, **arguments).rows:
         assert row["makespan"] == pytest.approx(row["work_per_thread"])
 
 
@@ -237,6 +237,7 @@ def test_scores_decide() -> None:
         ({"costs": [1.0, 2.0]}, r"costs of shape \(2,\) is not allowed; give numbers of shape \(4,\) or \(4, 2\)"),
         ({"costs": [[1.0], [1.0, 2.0]]}, "costs=.* is not allowed; give numbers of shape"),
         ({"costs": "cheap"}, "costs='cheap' is not allowed"),
+        ({"costs": 10**400}, "costs=10.* is not allowed"),
         ({"costs": lambda generator, count: [1.0]}, r"costs of shape \(1,\)"),
         ({"scores": [1.0]}, r"scores of shape \(1,\)"),
         ({"scores": 1.0}, r"scores of shape \(\)"),

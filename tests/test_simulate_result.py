@@ -46,6 +46,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
     columns = {
         **{name: jobs[name] for name in ("candidate", "rung", "epochs")},
         **{"core_seconds": own["seconds"][at], "score": own["scores"][at], "loss": own["losses"][at]},
+        "team": np.ones_like(jobs["rung"]),
         **{"diverged": np.isnan(own["scores"][at]), "virtual_start": start},
         "virtual_end": start + own["costs"][at] if options["schedule"] == "reproducible" else start,
     }

@@ -19,8 +19,8 @@ double fma_peak(const Kernels& kernels, double seconds);
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The same with a team of so many threads, at least 2, of which all but one are ready to help at any time. alone: seconds
-// of runs without them, one before each run of the team, so that pairs have seen the same machine.
+// The same with a team of so many threads, at least 2, of which all but one are ready to help at any time. alone:
+// seconds of runs without them, one before each run of the team, so that pairs have seen the same machine.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;

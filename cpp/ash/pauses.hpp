@@ -41,11 +41,12 @@ class Pauses {
 
     bool active() const { return active_; }
 
-    void begin() {
+    // least: seconds that it lasts at least, whatever else.
+    void begin(double least) {
         const double now = now_seconds();
         const bool long_ago = now - ends_ > kCalm * seconds_;
         seconds_ = long_ago ? kFirst : std::min(2.0 * seconds_, kLongest);
-        ends_ = now + seconds_;
+        ends_ = now + std::max(seconds_, least);
         active_ = true;
         start_watch();
     }
@@ -55,7 +56,7 @@ class Pauses {
         if (now_seconds() < ends_) return;
         has_core_ = has_core();
         active_ = false;
-        if (!has_core_) begin();
+        if (!has_core_) begin(0.0);
     }
 
   private:

@@ -4,8 +4,8 @@
 //                           2: { (end, owner), ... }                      the last of each size are the candidates for
 //                           5: { (end, owner) }                           who needs help most
 //
-// A job is a pile of seconds: a team of s threads takes 1 + (s - 1) * efficiency seconds off it in a second. Among teams
-// of one size the one that ends last has most left, whatever the time, so nothing need be computed anew as time goes on:
+// A job is a pile of seconds: a team of s threads takes 1 + (s - 1) * efficiency seconds off it a second. Among teams
+// of one size the one that ends last has most left, whatever the time, so nothing is computed anew as time goes on:
 // only who joins or leaves a job changes its end.
 //
 // Order:       ends by (end, owner), lowest first. Need: seconds left for each member, then the highest owner.

@@ -1,6 +1,6 @@
 // sharing.hpp: how a team cuts the two halves of a step into blocks. The cut decides who waits for whom, and no bit.
 //
-//     (1) rows of the batch     two blocks a thread
+//     (1) rows of the batch     two blocks a thread, or as many as have 64 rows
 //     (2) rows of weights       four blocks a thread, about equal in multiply-adds; the biases of a layer go with its
 //                               last block
 //
@@ -19,6 +19,7 @@
 
 #include "ash/layout.hpp"
 #include "ash/propagation.hpp"
+#include "ash/team.hpp"
 #include "ash/workspace.hpp"
 
 namespace ash {
@@ -29,13 +30,12 @@ inline std::int64_t padded_rows(std::int64_t rows) {
 }
 
 struct RowCut {
-    std::int64_t rows;  // of the batch
-    std::int64_t block;
+    std::int64_t rows;   // of the batch
+    std::int64_t block;  // rows of all blocks but the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {
-        constexpr std::int64_t kMostBlocks = 1 << 15;  // what a team can count, and half of it
-        const std::int64_t cached = std::min(padded_rows(batch / (2 * threads)), kBlockRows);
-        block = std::max(cached, padded_rows(batch / kMostBlocks));
+        const std::int64_t even = padded_rows(batch / (2 * threads));
+        block = std::max(std::min(even, kBlockRows), padded_rows(batch / (Team::kMostBlocks / 2)));
     }
 
     int count() const { return static_cast<int>((rows + block - 1) / block); }
@@ -45,6 +45,7 @@ struct RowCut {
     }
 };
 
+// Some rows of weights of one layer.
 struct WeightBlock {
     std::size_t layer;
     Span rows;
@@ -52,32 +53,12 @@ struct WeightBlock {
 
 class WeightCut {
   public:
-    explicit WeightCut(const Layout& layout) : layout_(layout) {
-        std::size_t most = 0;
-        for (const Layer& layer : layout.layers()) most += static_cast<std::size_t>(layer.inputs / kLineFloats + 1);
-        blocks_.reserve(most);
-    }
+    explicit WeightCut(const Layout& layout);
 
-    std::span<const WeightBlock> blocks(int threads) {
-        if (threads != threads_) cut(threads);
-        return blocks_;
-    }
+    // For a team of so many threads; valid until the next call.
+    std::span<const WeightBlock> blocks(int threads);
 
   private:
-    void cut(int threads) {
-        threads_ = threads;
-        blocks_.clear();
-        std::int64_t weights = 0;
-        for (const Layer& layer : layout_.layers()) weights += std::int64_t{layer.inputs} * layer.outputs;
-        const std::int64_t share = weights / (4 * threads);
-        for (std::size_t l = 0; l < layout_.layers().size(); ++l) {
-            const Layer& layer = layout_.layers()[l];
-            const std::int64_t rows = std::min(padded_rows(share / layer.outputs), kBlockWeights);
-            for (std::int64_t row = 0; row < layer.inputs; row += rows)
-                blocks_.push_back({l, {row, std::min<std::int64_t>(rows, layer.inputs - row)}});
-        }
-    }
-
     const Layout& layout_;
     int threads_ = 0;
     std::vector<WeightBlock> blocks_;

@@ -9,7 +9,7 @@
 //     the jobs it touches and at no others.
 //
 // Order:       of events: real end, then thread. After each of them threads without a job ask the clock, lowest first;
-//              a task that is left then calls off the lowest of those who help. With teams, each thread that got nothing
+//              a task that is left then calls off the lowest of those who help. With teams, a thread that got nothing
 //              joins the job with the most seconds left for each member (ties: highest thread that it belongs to).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
 //              (2) a thread has a job of its own, or helps one, or has neither; with teams the last only while no job

@@ -13,7 +13,7 @@
 // Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() nobody but the owner
 //                  touches the job;
 //              (2) a claim succeeds only in the job that the member was invited to: the ticket holds its number, which
-//                  is never used again (it would take 2^32 jobs of one thread within one claim);
+//                  comes again only after 2^31 jobs of that owner;
 //              (3) the owner waits only for blocks that others have claimed, never for a thread that claimed nothing;
 //              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and
 //                  whoever changes one of them looks at sleepers_ afterwards, all sequentially consistent: no wake-up
@@ -21,16 +21,18 @@
 // Pay:         a team must not cost more than it brings, and none of this can change a result:
 //              - too little work a thread and step: most_members says so, from the multiply-adds of a step;
 //              - beside other processes a member may be put aside in the middle of a block, which holds the owner up
-//                for milliseconds, or share the owner's core. So the owner compares the time that its loops took with
-//                what it would have needed for all their blocks alone, and closes the team for a while after a long
-//                wait, or where the team brought less than a tenth (pauses.hpp).
-// Members:     ticket_, done_, signal_, sleepers_, members_: atomic, written by all. open_, most_members_, left_: atomic,
-//              written by the owner.
+//                for milliseconds, or share the owner's core; and on some machines two cores lie far apart. So the
+//                owner takes the time of its steps, begins every job with two steps alone, and closes the team for a
+//                while after a long wait, or where shared steps take more than 95 % of the shortest one alone
+//                (pauses.hpp).
+// Members:     ticket_, done_, signal_, sleepers_, members_: atomic, written by all.
+//              open_, most_members_, left_: atomic, written by the owner.
 //              function_, context_: written by the owner before the ticket that tells of them, read after a claim.
 //              all others: the owner alone.
 // Threads:     open() to close() and share() belong to the owner, a thread at a time; help() and recall() to any.
-// Cost:        alone, one relaxed load a step. A loop with one member: about 1 us; a claim: 20 ns alone, 100 ns against
-//              others.
+// Cost:        alone, one relaxed load a step, and a look at the clock where a team could pay. With a member, a few
+//              microseconds a step to wait for each other, and what goes from one core's caches to the other's: up to a
+//              fifth of the work (bench/teams.py).
 
 #pragma once
 
@@ -63,18 +65,19 @@ class Team {
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Whether somebody is here to share the next step with. Looks after pauses too: call it once a step.
-    bool joined() {
-        if (most_members() == 0) return false;
-        if (pauses_.active()) look_after_pause();
-        return members_.load(std::memory_order_relaxed) > 0;
-    }
+    // Whether to share the next step, since somebody is here and it pays. Call it once a step, which is timed until the
+    // next call; whole: it is as large as others of this job.
+    bool joined(bool whole) { return most_members() > 0 && look(whole); }
+
     // How much of the job is still to do, 0 to 1; for those who choose whom to help.
     void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
     // How many threads are here, the owner included.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
+    static constexpr int kMostBlocks = (1 << 16) - 1;  // of a loop
+
     // body(block, scratch) for all blocks, in any order, by anybody; it must not throw. own: the owner's scratch.
+    // REQUIRES: 0 <= blocks <= kMostBlocks.
     template <typename Body>
     void share(int blocks, Workspace& own, Body&& body) {
         context_ = std::addressof(body);
@@ -105,24 +108,25 @@ class Team {
     using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
 
     static constexpr int kCountBits = 16;
-    static constexpr std::uint64_t kCountMask = (1U << kCountBits) - 1;
 
     static std::uint64_t pack(std::uint32_t job, int blocks) {
         return (std::uint64_t{job} << (2 * kCountBits)) | (static_cast<std::uint64_t>(blocks) << kCountBits);
     }
     static std::uint32_t job_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket >> (2 * kCountBits)); }
-    static int blocks_of(std::uint64_t ticket) { return static_cast<int>((ticket >> kCountBits) & kCountMask); }
-    static int next_of(std::uint64_t ticket) { return static_cast<int>(ticket & kCountMask); }
+    static int blocks_of(std::uint64_t ticket) { return static_cast<int>((ticket >> kCountBits) & kMostBlocks); }
+    static int next_of(std::uint64_t ticket) { return static_cast<int>(ticket & kMostBlocks); }
     static bool has_block(std::uint64_t ticket) { return next_of(ticket) < blocks_of(ticket); }
 
     void run(int blocks, Workspace& own);
-    int work(std::uint32_t job, Workspace& scratch);
+    std::int64_t work(std::uint32_t job, Workspace& scratch);
     void await(int blocks);
-    void judge(double loop, double alone);
+    bool look(bool whole);
+    void note_step(double seconds);
+    void begin_trial();
     void pause();
+    void look_after_pause();
     bool is_over(const Invitation& invitation) const;
     void rest(const Invitation& invitation);
-    void look_after_pause();
 
     alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
     alignas(64) std::atomic<int> done_{0};              // blocks of this loop
@@ -139,8 +143,12 @@ class Team {
     std::uint32_t job_ = 0;
     int largest_ = 1;
     Pauses pauses_;
-    double loops_ = 0.0;  // seconds that loops took since the last verdict
-    double alone_ = 0.0;  // seconds that the owner alone would have needed
+    bool sharing_ = false;     // the step under way
+    double step_start_ = 0.0;  // of the step under way; 0: it is not timed
+    double alone_ = 0.0;       // seconds of the shortest step alone
+    int alone_steps_ = 0;
+    double shared_ = 0.0;  // seconds of the steps shared in this trial
+    int shared_steps_ = 0;
     void (*ring_)(void*) = nullptr;
     void* ringer_ = nullptr;
 };

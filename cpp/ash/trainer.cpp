@@ -34,7 +34,8 @@ class Run {
     Outcome all() {
         Outcome outcome;
         for (std::int64_t epoch = 0; epoch < training_.epochs && !outcome.diverged; ++epoch) {
-            if (training_.team != nullptr) training_.team->set_left(1.0 - static_cast<double>(epoch) / static_cast<double>(training_.epochs));
+            if (training_.team != nullptr)
+                training_.team->set_left(1.0 - static_cast<double>(epoch) / static_cast<double>(training_.epochs));
             if (!one_epoch(epoch)) {
                 outcome.stopped = true;
                 return outcome;
@@ -83,7 +84,8 @@ class Run {
 
     // The batch through the network and back, then all weights; by a team where there is one. False if it was stopped.
     bool one_step(const Batch& batch, std::int64_t first, std::int64_t step) {
-        if (training_.team != nullptr && training_.team->joined()) return shared_step(batch, first, step);
+        if (training_.team != nullptr && training_.team->joined(batch.rows == batch_))
+            return shared_step(batch, first, step);
         const Mask mask = next_mask();
         for (std::int64_t row = 0; row < batch.rows; row += kBlockRows) {
             if (is_set(training_.stop)) return false;
@@ -94,7 +96,7 @@ class Run {
         for (std::size_t l = 0; l < layers.size(); ++l) {
             for (std::int64_t row = 0; row < layers[l].inputs; row += kBlockWeights) {
                 const Span rows{row, std::min<std::int64_t>(kBlockWeights, layers[l].inputs - row)};
-                update(batch, numbers, {l, rows}, workspace_);
+                update(batch, numbers, l, rows, workspace_);
             }
         }
         return true;
@@ -110,7 +112,8 @@ class Run {
         const Update numbers = next_update(step);
         const auto blocks = weight_cut_.blocks(team.size());
         team.share(static_cast<int>(blocks.size()), workspace_, [&](int block, Workspace& scratch) {
-            update(batch, numbers, blocks[static_cast<std::size_t>(block)], scratch);
+            const WeightBlock& own = blocks[static_cast<std::size_t>(block)];
+            update(batch, numbers, own.layer, own.rows, scratch);
         });
         return true;
     }
@@ -164,11 +167,11 @@ class Run {
     }
 
     // Some rows of weights, from the deltas that propagate() has left, in any order; the biases go with the last rows.
-    void update(const Batch& batch, const Update& numbers, const WeightBlock& block, Workspace& scratch) {
+    void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         float* gradient = scratch.gradient.data();
-        update_weights(kernels_, numbers, block.layer, block.rows, batch, state_, gradient);
-        const bool last = block.rows.first + block.rows.count == state_.layout.layers()[block.layer].inputs;
-        if (last) update_biases(kernels_, numbers, block.layer, batch, state_, gradient);
+        update_weights(kernels_, numbers, layer, rows, batch, state_, gradient);
+        const bool last = rows.first + rows.count == state_.layout.layers()[layer].inputs;
+        if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
     }
 
     // step: updates of this job so far.
@@ -202,7 +205,7 @@ class Run {
     const std::int64_t batch_;  // rows an update
     const std::int64_t steps_;  // updates an epoch
     WeightCut weight_cut_;
-    double loss_sum_ = 0.0;     // over the rows of this epoch, in order
+    double loss_sum_ = 0.0;  // over the rows of this epoch, in order
 };
 
 // Mean squared error of the standardized targets.

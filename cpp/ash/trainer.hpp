@@ -11,8 +11,8 @@
 //
 // Threads: a state and a workspace belong to one thread, and to its team while that shares a step; Data, Settings and
 //          Kernels are shared and const.
-// Cost: no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block, by a team once
-//       a step.
+// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block, by a team
+//          once a step.
 #pragma once
 
 #include <atomic>

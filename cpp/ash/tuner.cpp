@@ -11,9 +11,9 @@ namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;     // seconds; what a clock can surely count
-constexpr std::int64_t kAhead = 1024;    // candidates known that have not entered: below it more are wanted
-constexpr double kLeastShare = 0.75e6;   // multiply-adds of a step for each thread that shares it (bench/teams.py)
+constexpr double kLongestWait = 1e6;    // seconds; what a clock can surely count
+constexpr std::int64_t kAhead = 1024;   // candidates known that have not entered: below it more are wanted
+constexpr double kLeastShare = 0.75e6;  // multiply-adds of a step for each thread that shares it (bench/teams.py)
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
@@ -160,7 +160,8 @@ void Tuner::assign(int thread, const Task& task) {
     ++busy_;
     const double threads = settings_.teams ? candidates_->step_cost(task.job.candidate) / kLeastShare : 1.0;
     const int most = static_cast<int>(std::clamp(threads, 1.0, static_cast<double>(settings_.threads)));
-    teams_[static_cast<std::size_t>(thread)]->open(most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
+    teams_[static_cast<std::size_t>(thread)]->open(
+        most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
     records_.started(task.job, seconds());
     look_for_wants();
 }

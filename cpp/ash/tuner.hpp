@@ -16,10 +16,10 @@
 // Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not
 //                  reported and leaves no record;
 //              (2) a sleeper or a member of a team waits for bell_ to leave the value that it read in the critical
-//                  section in which it found nothing to do; whoever reports, provides, stops or reopens a team adds to
-//                  bell_ and wakes; so no wake-up is lost;
+//                  section in which it found nothing to do; whoever has news for others (a task, an open team, an end,
+//                  candidates) adds to bell_ and wakes; so no wake-up is lost;
 //              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
-//              (4) threads that run a job and members of teams together are never more than cores;
+//              (4) nobody joins a team while as many threads as there are cores run a job or help;
 //              (5) after stop(), results that were held back are settled before wait() returns true; after the ladder's
 //                  target was met they are dropped, so that what is recorded does not depend on timing.
 // Members:     const after construction: settings_, teams_ (the vector).
@@ -28,7 +28,7 @@
 //              - records_: its own mutex; written by the OpenMP threads in the critical section, read by the caller.
 //              - bell_: atomic; written by everybody.
 //              - stop_: atomic, set once, never cleared; polled by the trainer.
-//              - wanted_: atomic; written in the critical section, under mutex_ too when it grows from 0.
+//              - wanted_: atomic; written in the critical section and under mutex_.
 //              - ended_: written by the launcher as its last act, under mutex_; the caller waits for it.
 //              - failure_: written by the launcher before ended_, read by the caller after it.
 //              - launcher_, start_: caller alone; start_ is written before there is any thread.

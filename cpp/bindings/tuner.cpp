@@ -35,10 +35,12 @@ std::unique_ptr<OwningTuner> make_tuner(const std::shared_ptr<Data>& data, std::
         pick<Continuation>(a.training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
     const std::int64_t count = a.count == 0 ? std::ssize(candidates) : a.count;
     const TunerSettings settings{
-        .ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit, a.target),
+        .ladder =
+            ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit, a.target),
         .threads = a.threads,
         .cores = a.cores,
-        .schedule = pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
+        .schedule =
+            pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
         .workers = a.workers,
         .teams = a.teams};
     auto trained = std::make_unique<NetworkCandidates>(*data, std::move(candidates), count, continuation,
@@ -121,9 +123,8 @@ py::dict memory_use(const OwningTuner& owner) {
 }
 
 void provide(OwningTuner& owner, std::vector<Settings> more) {
-    owner.tuner.provide([&](Candidates& candidates) {
-        static_cast<NetworkCandidates&>(candidates).append(std::move(more));
-    });
+    owner.tuner.provide(
+        [&](Candidates& candidates) { static_cast<NetworkCandidates&>(candidates).append(std::move(more)); });
 }
 
 std::string ended(OwningTuner& owner) {
@@ -152,9 +153,9 @@ void bind_tuner(py::module_& m) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     py::class_<OwningTuner>(m, "Tuner")
         .def(py::init([](const std::shared_ptr<Data>& data, std::vector<Settings> candidates, std::int64_t count,
-                         std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs, const std::string& algorithm,
-                         const std::string& promotion, const std::string& training, const std::string& metric,
-                         int threads, std::uint64_t seed, const std::string& instruction_set,
+                         std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
+                         const std::string& algorithm, const std::string& promotion, const std::string& training,
+                         const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                          const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
                          std::int64_t epoch_limit, double target) {
                  return make_tuner(data, std::move(candidates),

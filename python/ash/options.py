@@ -161,7 +161,7 @@ def _time_limit(value: Any) -> float | None:
         return None
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         seconds = math.nan
     if isinstance(value, bool | str) or not seconds >= 0:
         raise SettingError(f"time_limit={value!r} is not allowed; give seconds, zero or more, or None for no limit")

@@ -50,9 +50,8 @@ def read_result(tuner: _core.Tuner, parts: Parts, candidates: Candidates, option
         validation_score=float(jobs["score"][of_best].item()),
     )
     ladder = tuner.rungs
-    if options.candidates is None:  # of a stream, only what was reached
+    if options.candidates is None:  # of a stream, only those that have entered
         params = params[: ladder[0]["running"] + ladder[0]["finished"]]
-        ladder = [rung for rung in ladder if rung["running"] + rung["finished"] > 0]
     return Result(
         model=model,
         best_candidate=candidate,

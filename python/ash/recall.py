@@ -33,7 +33,8 @@ def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endl
         row |= {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
         row["places"] = None if endless else rung["places"]
         row["best_score"] = float(scores.max()) if len(scores) else math.nan
-        row["recall"] = recall(columns, number, eta) if number + 1 < len(ladder) else math.nan
+        known = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
+        row["recall"] = recall(columns, number, eta) if known else math.nan
         row["spent_epochs"] = int(columns["epochs"][own].sum())
         rows.append(row)
     return rows
@@ -56,8 +57,7 @@ def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
 def recall(columns: Columns, rung: int, eta: int) -> float:
     """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
 
-    Exact for a run that has come to its end. Where one was stopped, candidates count as left behind whose job in the
-    next rung was still running.
+    REQUIRES: no job of the next rung was still running when the run ended; nobody knows whose it was.
     """
     best = columns["candidate"][survivors(columns, rung, eta)]
     above = columns["candidate"][columns["rung"] == rung + 1]

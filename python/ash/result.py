@@ -104,8 +104,8 @@ class Result:
 
         Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
         no times, threads, teams or memory. Equal for two runs of the same data, space, settings and seed on any number
-        of threads and any machine, if the schedule was "reproducible", or "greedy" on one thread, and neither a time
-        limit nor Ctrl-C ended them. Other runs differ by chance, and so do their digests.
+        of threads and any machine with fused multiply-add, if the schedule was "reproducible", or "greedy" on one
+        thread, and neither a time limit nor Ctrl-C ended them. Other runs differ by chance, and so do their digests.
         """
         return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
@@ -250,6 +250,8 @@ class Result:
 
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
         """Run the same ladder and schedule on a clock, with the costs and scores of this run, for any threads.
+
+        Teams are simulated if this run had any; the core seconds on record then hold what sharing costs.
 
         Parameters
         ----------

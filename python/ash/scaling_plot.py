@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ash.plot_axes import BLUE, GREEN, ORANGE, RED, axes_for, legend_below
+from ash.simulate import TEAM_EFFICIENCY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,12 +15,17 @@ if TYPE_CHECKING:
 def plot_speedup(result: "Result", threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
     """Draw the speed-ups and return the axes; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
-    rows = result.simulate(threads=threads).rows
+    rows = result.simulate(threads=threads, teams=False).rows
     x = [row["threads"] for row in rows]
     ax.plot(x, x, ":", color="black", linewidth=1, zorder=3, label="bound with teams, W/p")
     ax.plot(x, _speedups(rows, "bound"), "-.", color=ORANGE, label="bound without teams, max(W/p, D)")
     ax.plot(x, _speedups(rows, "halving"), "s--", color=GREEN, markersize=4, label="SH with barriers, equal jobs")
-    ax.plot(x, [row["speedup"] for row in rows], "o-", color=BLUE, markersize=5, linewidth=2.5, label="simulated")
+    speedups = [row["speedup"] for row in rows]
+    ax.plot(x, speedups, "o-", color=BLUE, markersize=5, linewidth=2.5, label="simulated without teams")
+    if result.options.teams:
+        shared = result.simulate(threads=threads, teams=True, team_efficiency=TEAM_EFFICIENCY).rows
+        label = f"simulated with teams of {TEAM_EFFICIENCY:.0%}"
+        ax.plot(x, [row["speedup"] for row in shared], "^-", color=BLUE, markersize=5, linewidth=1, label=label)
     measured = result.core_seconds / result.wall_seconds
     star = f"this run, measured on {result.threads}"
     ax.plot([result.threads], [measured], "*", color=RED, markersize=14, markeredgecolor="white", label=star)

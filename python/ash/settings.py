@@ -92,12 +92,15 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 
 _BUDGET = frozenset(
     (
-        *("budget", "candidates", "epochs", "eta", "max_epochs", "max_iter", "max_rungs", "min_epochs"),
-        *("n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit", "workers"),
+        *("budget", "candidates", "epoch_limit", "epochs", "eta", "max_epochs", "max_iter", "max_rungs", "min_epochs"),
+        *("n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit"),
     )
 )
 _OF_THE_RUN = frozenset(
-    ("algorithm", "metric", "promotion", "random_state", "schedule", "seed", "task", "training", "validation")
+    (
+        *("algorithm", "memory_limit", "metric", "progress", "promotion", "random_state", "schedule", "seed"),
+        *("target", "task", "teams", "training", "validation", "workers"),
+    )
 )
 _PEERS = {
     "hidden_layer_sizes": "hidden",

@@ -23,6 +23,8 @@ THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
+TEAM_EFFICIENCY = 0.7
+"""What each thread beyond the first adds to a team: of wide networks on two threads (bench/teams.py)."""
 
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
@@ -42,7 +44,7 @@ def simulate(
     schedule: str = "reproducible",
     order: str = "finish",
     teams: bool = True,
-    team_efficiency: float = 1.0,
+    team_efficiency: float = TEAM_EFFICIENCY,
     noise: float = 0.0,
     seed: int = 0,
 ) -> Simulation:
@@ -72,7 +74,7 @@ def simulate(
         the lowest virtual start, or of the highest rung. It changes no decision.
     teams : bool, default True
         Whether a thread without a job helps in the job that has most left for each of its threads.
-    team_efficiency : float, default 1.0
+    team_efficiency : float, default 0.7
         What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
     noise : float, default 0.0
         Of the real seconds: they are the costs times a lognormal factor of mean 1, whose logarithm has this standard
@@ -131,8 +133,9 @@ def simulate(
 def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
     """Simulate a run on its own costs and scores; see `Result.simulate` and, for jobs not on record, `recorded_jobs`.
 
-    Where neither rule nor schedule is changed, a reproducible run that went to its end is decided as it was. A run that
-    was stopped early, or drew its candidates from a stream, goes to the end of the candidates that it had.
+    Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their
+    efficiency is 1. Where neither rule nor schedule is changed, a reproducible run that went to its end is decided as
+    it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that it had.
 
     Raises
     ------
@@ -141,8 +144,9 @@ def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **
     """
     options = result.options
     rule = {name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "target")}
-    other = {name: getattr(options, name) for name in ("workers", "schedule", "teams")}
-    other |= {"order": "finish", "team_efficiency": 1.0, "noise": 0.0, "seed": 0}
+    other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
+    other |= {"teams": bool((result.columns["team"] > 1).any()), "team_efficiency": 1.0}
+    other |= {"order": "finish", "noise": 0.0, "seed": 0}
     for name, value in changes.items():
         if name not in rule and name not in other:
             reason = "is that of the run" if name in _FROM_THE_RUN else "is not known"
@@ -222,7 +226,7 @@ def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.flo
     allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
     try:
         table = np.ascontiguousarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise SettingError(f"{name}={value!r} is not allowed; {allowed}") from None
     if np.shape(value) not in ((candidates,), (candidates, rungs)):
         raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")

@@ -110,7 +110,7 @@ def tune(
     task : {"classification", "regression"}, optional
         Told from y when not given.
     time_limit : float, optional
-        Seconds after which the run stops with what has finished.
+        Seconds, from the start of the training, after which the run stops with what has finished.
     epoch_limit : int, optional
         Most epochs of all jobs together; the first job that would exceed it ends the run, after those that run.
     target : float, optional

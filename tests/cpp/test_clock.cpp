@@ -198,7 +198,8 @@ TEST_CASE("outstanding tasks are handed out in the order asked for") {
 
 TEST_CASE("a result that comes early is held back until those before it have come") {
     Ladder ladder({.candidates = 4});
-    ash::VirtualClock clock(ladder, 4, 2, [](const Job& job) { return job.candidate == 0 ? 10.0 : 1.0; }, Order::finish);
+    ash::VirtualClock clock(
+        ladder, 4, 2, [](const Job& job) { return job.candidate == 0 ? 10.0 : 1.0; }, Order::finish);
     const Task quick = clock.next().value();
     const Task slow = clock.next().value();
     CHECK(quick.job.candidate == 1);

@@ -31,9 +31,8 @@ std::vector<Row> rows(const Tuner& tuner) {
     for (const JobRecord& r : tuner.jobs()) {
         const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
         const auto number = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-        all.push_back({number(r.task.job.candidate), number(r.task.job.rung), number(r.task.worker),
-                       bits(r.task.start), bits(r.task.finish), bits(r.score), bits(r.loss), bits(r.training_loss),
-                       r.weights_hash});
+        all.push_back({number(r.task.job.candidate), number(r.task.job.rung), number(r.task.worker), bits(r.task.start),
+                       bits(r.task.finish), bits(r.score), bits(r.loss), bits(r.training_loss), r.weights_hash});
     }
     return all;
 }
@@ -41,7 +40,8 @@ std::vector<Row> rows(const Tuner& tuner) {
 // Networks that a team is worth for: Tuner asks step_cost(); jobs that sleep at random.
 class Shaken final : public Candidates {
   public:
-    Shaken(std::unique_ptr<NetworkCandidates> networks, bool sleepy) : networks_(std::move(networks)), sleepy_(sleepy) {}
+    Shaken(std::unique_ptr<NetworkCandidates> networks, bool sleepy)
+        : networks_(std::move(networks)), sleepy_(sleepy) {}
 
     std::int64_t count() const override { return networks_->count(); }
     std::int64_t known() const override { return networks_->known(); }
@@ -101,11 +101,9 @@ std::unique_ptr<Tuner> make_tuner(const Data& data, std::uint64_t seed, const Ru
     const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
     auto networks = std::make_unique<NetworkCandidates>(data, mixed(kCount), kCount, run.continuation, metric, seed,
                                                         kernels(""), run.threads, 1, 2, run.memory_limit);
-    return std::make_unique<Tuner>(std::make_unique<Shaken>(std::move(networks), run.sleepy),
-                                   TunerSettings{.ladder = run.ladder,
-                                                 .threads = run.threads,
-                                                 .workers = 6,
-                                                 .teams = run.teams});
+    return std::make_unique<Tuner>(
+        std::make_unique<Shaken>(std::move(networks), run.sleepy),
+        TunerSettings{.ladder = run.ladder, .threads = run.threads, .workers = 6, .teams = run.teams});
 }
 
 std::vector<Row> outcome(const Data& data, std::uint64_t seed, const Run& run) {

@@ -26,7 +26,8 @@ void no_ring(void*) {}
 // Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go.
 class Members {
   public:
-    Members(Team& team, const std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {}) {
+    Members(Team& team, const std::atomic<std::uint32_t>& bell, int count,
+            std::function<void(Workspace&)> prepare = {}) {
         for (int i = 0; i < count; ++i) {
             threads_.emplace_back([this, &team, &bell, prepare] {
                 Workspace scratch;
@@ -54,7 +55,7 @@ class Members {
 
 // Until somebody is there, or the team has closed for a pause.
 void await_member(Team& team) {
-    while (team.is_open() && !team.joined()) std::this_thread::yield();
+    while (team.is_open() && team.size() == 1) std::this_thread::yield();
 }
 
 }  // namespace
@@ -85,7 +86,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has nobody") {
     CHECK_FALSE(team.is_open());
     team.open(0, no_ring, nullptr);
     CHECK_FALSE(team.is_open());
-    CHECK_FALSE(team.joined());
+    CHECK_FALSE(team.joined(true));
     team.share(0, own, [](int, Workspace&) { FAIL("there is no block"); });
     team.close();
     CHECK(team.help(team.invitation(bell), own) == 0);  // leaves at once
@@ -101,7 +102,7 @@ TEST_CASE("a member leaves when the bell rings, when its job ends, and when it w
             Workspace scratch;
             team.help(invitation, scratch);
         });
-        while (!team.joined()) std::this_thread::yield();
+        while (team.size() == 1) std::this_thread::yield();
         std::this_thread::sleep_for(2ms);  // it has fallen asleep
         if (by_bell) {
             ++bell;
@@ -110,7 +111,7 @@ TEST_CASE("a member leaves when the bell rings, when its job ends, and when it w
             team.close();
         }
         member.join();
-        CHECK_FALSE(team.joined());
+        CHECK(team.size() == 1);
     }
     const Team::Invitation old = team.invitation(bell);
     team.open(1, no_ring, nullptr);
@@ -160,10 +161,35 @@ TEST_CASE("a member that is held up in a block closes the team for a while") {
             });
         }
         CHECK(by_member > 0);
-        while (!team.is_open()) team.joined();  // a busy owner has its core, so the pause ends
+        while (!team.is_open()) team.joined(true);  // a busy owner has its core, so the pause ends
     }
     CHECK(rings == 1);
     team.close();
+}
+
+TEST_CASE("a team that brings nothing is closed for a while, and one that does is not") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    Workspace own;
+    for (const bool pays : {true, false}) {
+        team.open(1, no_ring, nullptr);
+        Members members(team, bell, 1);
+        const auto spin = [](std::chrono::microseconds time) {
+            const auto end = std::chrono::steady_clock::now() + time;
+            while (std::chrono::steady_clock::now() < end) continue;
+        };
+        for (int step = 0; step < 200 && team.is_open(); ++step) {
+            if (!team.joined(true)) {
+                spin(200us);
+            } else if (pays) {
+                spin(50us);
+            } else {
+                team.share(4, own, [&](int, Workspace&) { spin(150us); });
+            }
+        }
+        CHECK((pays || !team.is_open()));
+        team.close();
+    }
 }
 
 TEST_CASE("an idle member burns no core") {
@@ -171,7 +197,7 @@ TEST_CASE("an idle member burns no core") {
     Team team(bell);
     team.open(1, no_ring, nullptr);
     Members members(team, bell, 1);
-    while (!team.joined()) std::this_thread::sleep_for(1ms);
+    while (team.size() == 1) std::this_thread::sleep_for(1ms);
     std::this_thread::sleep_for(5ms);
     const std::clock_t start = std::clock();
     std::this_thread::sleep_for(200ms);
@@ -183,7 +209,7 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
     for (const std::int64_t batch : {1, 16, 31, 64, 100, 1000, 3'000'000}) {
         for (const int threads : {1, 2, 3, 7, 64}) {
             const RowCut cut(batch, threads);
-            CHECK(cut.count() < 65536);
+            CHECK(cut.count() <= Team::kMostBlocks);
             std::int64_t next = 0;
             for (int block = 0; block < cut.count(); ++block) {
                 if (cut[block].first != next || cut[block].count < 1 || next % 16 != 0) FAIL("block " << block);
@@ -231,8 +257,7 @@ TEST_CASE("the same bits for any team, changing while it runs") {
             std::atomic<std::uint32_t> bell{0};
             Team team(bell);
             for (const int count : {1, 2, 6}) {
-                Members members(team, bell, count,
-                                [&](Workspace& scratch) { scratch.prepare(data, settings); });
+                Members members(team, bell, count, [&](Workspace& scratch) { scratch.prepare(data, settings); });
                 team.open(count, no_ring, nullptr);
                 CHECK(trained(&team) == expected);
                 team.close();

@@ -115,8 +115,9 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
         check_records(*tuner, threads);
         const std::vector<ash::JobRecord> jobs = tuner->jobs();
         CHECK(jobs.size() == 254);
-        const std::int64_t epochs = std::accumulate(jobs.begin(), jobs.end(), std::int64_t{0},
-                                                    [](auto sum, const auto& each) { return sum + each.task.job.epochs; });
+        const std::int64_t epochs =
+            std::accumulate(jobs.begin(), jobs.end(), std::int64_t{0},
+                            [](auto sum, const auto& each) { return sum + each.task.job.epochs; });
         CHECK(epochs == 896);
         for (const ash::RungCounts& rung : tuner->rungs()) {
             CHECK(rung.finished == rung.places);
