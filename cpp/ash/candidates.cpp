@@ -93,8 +93,7 @@ Result NetworkCandidates::train(const Job& job, int thread, Team& team, const st
             .stopped = evaluation.stopped};
 }
 
-std::int64_t NetworkCandidates::help(std::int32_t candidate, int thread, Team& team,
-                                     const Team::Invitation& invitation) {
+Team::Help NetworkCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
     return team.help(invitation, workspace(candidate, thread));
 }
 

@@ -70,8 +70,8 @@ class Candidates {
     // candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) = 0;
 
-    // Joins the team of another thread that trains this candidate; how many blocks it has done there.
-    virtual std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) = 0;
+    // Joins the team of another thread that trains this candidate.
+    virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) = 0;
 
     // The state that the last job left, for good. REQUIRES: the job has ended, and wait() was not called since.
     virtual std::shared_ptr<const State> publish(std::int32_t candidate) = 0;
@@ -104,7 +104,7 @@ class NetworkCandidates final : public Candidates {
     double cost(const Job& job) const override;
     double step_cost(std::int32_t candidate) const override;
     Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override;
-    std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
+    Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
     std::shared_ptr<const State> publish(std::int32_t candidate) override { return states_.publish(candidate); }
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override { states_.release(candidate); }

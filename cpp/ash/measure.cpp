@@ -94,7 +94,7 @@ TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t ste
     const auto help = [&] {
         Workspace scratch(data, {&settings, 1});
         while (!over) {
-            if (team.is_open()) blocks += team.help(team.invitation(bell), scratch);
+            if (team.is_open()) blocks += team.help(team.invitation(bell), scratch).blocks;
             std::this_thread::yield();
         }
     };

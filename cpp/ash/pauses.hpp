@@ -6,7 +6,7 @@
 //                                     +--+
 //
 // Reasons: the team said so (team.hpp), or the owner itself got less than 90 % of a core while it wanted to run. Both
-// mean that other processes want the cores. A trial then costs some milliseconds, and trials get rarer, from 10 ms to
+// mean that other processes want the cores. A trial then costs some milliseconds, and trials get rarer, from 30 ms to
 // 1 s apart, as long as they fail.
 //
 // Threads: one, the owner of the team. Cost: at the beginning and end of a job and of a pause a system call; while
@@ -60,7 +60,7 @@ class Pauses {
     }
 
   private:
-    static constexpr double kFirst = 10e-3;           // seconds of the first pause
+    static constexpr double kFirst = 30e-3;           // seconds of the first pause
     static constexpr double kLongest = 1.0;           // seconds
     static constexpr double kCalm = 10.0;             // so many pauses without a stall: begin again with the first
     static constexpr double kFreeCore = 0.9;          // of a core

@@ -68,7 +68,7 @@ std::vector<Event> Records::take_events() {
 std::vector<JobRecord> Records::jobs() const {
     const std::lock_guard lock(mutex_);
     std::map<std::pair<std::int32_t, std::int32_t>, double> helped;  // by candidate and rung
-    for (const Assist& each : assists_) helped[{each.job.candidate, each.job.rung}] += each.end - each.start;
+    for (const Assist& each : assists_) helped[{each.job.candidate, each.job.rung}] += each.busy;
     std::vector<JobRecord> jobs = jobs_;
     for (JobRecord& record : jobs) {
         record.core_seconds = record.end - record.start;

@@ -53,6 +53,7 @@ struct Assist {
     int thread;
     double start;
     double end;
+    double busy;  // seconds at work in it
 };
 
 struct Best {

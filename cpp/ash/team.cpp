@@ -138,16 +138,21 @@ void Team::look_after_pause() {
     ring_(ringer_);
 }
 
-std::int64_t Team::help(const Invitation& invitation, Workspace& scratch) {
-    std::int64_t all = 0;
+Team::Help Team::help(const Invitation& invitation, Workspace& scratch) {
+    Help help;
     ++members_;
     while (!is_over(invitation)) {
+        const double start = now_seconds();
         const std::int64_t blocks = work(invitation.job, scratch);
-        if (blocks == 0) rest(invitation);
-        all += blocks;
+        if (blocks == 0) {
+            rest(invitation);
+            continue;
+        }
+        help.blocks += blocks;
+        help.seconds += now_seconds() - start;
     }
     --members_;
-    return all;
+    return help;
 }
 
 bool Team::is_over(const Invitation& invitation) const {

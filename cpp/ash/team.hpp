@@ -54,6 +54,11 @@ class Team {
         std::uint32_t bell = 0;  // its value when the member had nothing else to do
     };
 
+    struct Help {
+        std::int64_t blocks = 0;
+        double seconds = 0.0;  // at work, not waiting
+    };
+
     // bell: rung whenever there may be something better to do than to help; ring must change its value and then
     // recall() all teams.
     explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
@@ -98,8 +103,8 @@ class Team {
     int most_members() const { return most_members_.load(std::memory_order_relaxed); }
     double left() const { return left_.load(std::memory_order_relaxed); }
 
-    // Works on the job that the invitation is for, until that ends, the team closes or the bell rings; how many blocks.
-    std::int64_t help(const Invitation& invitation, Workspace& scratch);
+    // Works on the job that the invitation is for, until that ends, the team closes or the bell rings.
+    Help help(const Invitation& invitation, Workspace& scratch);
 
     // Makes sleeping members look at the bell.
     void recall();

@@ -257,9 +257,9 @@ Tuner::Done Tuner::train(int thread, const Task& task) {
 Tuner::Done Tuner::help(int thread, const Invited& invited) {
     const double start = seconds();
     Team& team = *teams_[static_cast<std::size_t>(invited.owner)];
-    const std::int64_t blocks = candidates_->help(invited.job.candidate, thread, team, invited.invitation);
+    const Team::Help help = candidates_->help(invited.job.candidate, thread, team, invited.invitation);
     Done done{.helped = invited.owner};
-    if (blocks > 0) done.assist = Assist{invited.job, thread, start, seconds()};
+    if (help.blocks > 0) done.assist = Assist{invited.job, thread, start, seconds(), help.seconds};
     return done;
 }
 

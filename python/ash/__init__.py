@@ -23,7 +23,7 @@ from ash.ladder import Ladder
 from ash.model_file import load
 from ash.network import Network
 from ash.result import Result
-from ash.simulate import simulate
+from ash.simulate import Simulation, simulate
 from ash.space import Space
 from ash.tune import tune
 from ash.versions import show_versions, versions
@@ -41,6 +41,7 @@ __all__ = [
     "NothingFinished",
     "Result",
     "SettingError",
+    "Simulation",
     "Space",
     "__version__",
     "choice",

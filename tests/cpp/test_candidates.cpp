@@ -80,7 +80,7 @@ TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, also while it trains ag
 
 TEST_CASE_FIXTURE(Fixture, "a closed team is not helped") {
     NetworkCandidates all = candidates(Continuation::resume);
-    CHECK(all.help(5, 0, team, team.invitation(bell)) == 0);
+    CHECK(all.help(5, 0, team, team.invitation(bell)).blocks == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {

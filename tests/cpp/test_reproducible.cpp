@@ -53,7 +53,7 @@ class Shaken final : public Candidates {
         sleep();
         return result;
     }
-    std::int64_t help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override {
+    Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override {
         sleep();
         return networks_->help(candidate, thread, team, invitation);
     }

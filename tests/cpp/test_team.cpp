@@ -33,7 +33,7 @@ class Members {
                 Workspace scratch;
                 if (prepare) prepare(scratch);
                 while (!over_) {
-                    if (team.is_open()) blocks_ += team.help(team.invitation(bell), scratch);
+                    if (team.is_open()) blocks_ += team.help(team.invitation(bell), scratch).blocks;
                     std::this_thread::sleep_for(20us);
                 }
             });
@@ -89,7 +89,7 @@ TEST_CASE("a loop without blocks ends, and a closed team has nobody") {
     CHECK_FALSE(team.joined(true));
     team.share(0, own, [](int, Workspace&) { FAIL("there is no block"); });
     team.close();
-    CHECK(team.help(team.invitation(bell), own) == 0);  // leaves at once
+    CHECK(team.help(team.invitation(bell), own).blocks == 0);  // leaves at once
 }
 
 TEST_CASE("a member leaves when the bell rings, when its job ends, and when it was invited to another one") {
@@ -116,7 +116,7 @@ TEST_CASE("a member leaves when the bell rings, when its job ends, and when it w
     const Team::Invitation old = team.invitation(bell);
     team.open(1, no_ring, nullptr);
     Workspace scratch;
-    CHECK(team.help(old, scratch) == 0);
+    CHECK(team.help(old, scratch).blocks == 0);
     team.close();
 }
 

@@ -62,7 +62,7 @@ class Pretenders final : public ash::Candidates {
         return states_[static_cast<std::size_t>(candidate)];
     }
 
-    std::int64_t help(std::int32_t, int, ash::Team&, const ash::Team::Invitation&) override { return 0; }
+    ash::Team::Help help(std::int32_t, int, ash::Team&, const ash::Team::Invitation&) override { return {}; }
     void wait(std::int32_t, std::int32_t, double, double) override {}
     void retire(std::int32_t candidate) override { states_[static_cast<std::size_t>(candidate)] = nullptr; }
     ash::MemoryUse memory() const override { return {}; }
