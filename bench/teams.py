@@ -4,6 +4,8 @@
    wait look for work all the time here, so "quiet" is shown too: the same steps with no other thread in the process.
    The team is formed whatever it brings; "tuner" says whether the tuner, which counts multiply-adds a thread and step
    (kLeastShare in cpp/ash/tuner.cpp), would have formed it.
+   What a team brings depends on how far apart its cores are; so "round trip" is what a cache line takes from one thread
+   to the other and back, just before. On a virtual machine that changes from one minute to the next.
 2. Runs of 32 candidates on 2 threads, with teams, without, and on 1 thread, whose core seconds are W.
 3. Never slower. One candidate through the tuner: without a team, with one, without: their mean by the time with one;
    "control" is the first by the third, which shows what the machine does by itself. On the machine as it is, and
@@ -133,6 +135,7 @@ def alone_and_shared(quick: bool) -> list[dict[str, Any]]:
                     "multiply_adds": case.step,
                     "formed_by_tuner": formed,
                     "blocks_of_helpers": times["blocks"],
+                    "round_trip_ns": 1e9 * times["round_trip"],
                     "quiet_us": spread([1e6 * second for second in quiet]),
                     "alone_us": spread([1e6 * second for second in times["alone"]]),
                     "shared_us": spread([1e6 * second for second in times["shared"]]),
@@ -140,13 +143,14 @@ def alone_and_shared(quick: bool) -> list[dict[str, Any]]:
                     "required": 1.7 if (case.sizes, case.batch) == WIDE and threads == 2 else None,
                 }
             )
-    header = ["step", "threads", "M multiply-adds", "tuner", "quiet us", "alone us", "shared us"]
+    header = ["step", "threads", "M multiply-adds", "tuner", "round trip ns", "quiet us", "alone us", "shared us"]
     rows = [
         [
             result["case"],
             str(result["threads"]),
             f"{result['multiply_adds'] / 1e6:.2f}",
             f"team of {result['formed_by_tuner']}" if result["formed_by_tuner"] > 1 else "no team",
+            f"{result['round_trip_ns']:.0f}",
             *(f"{result[name]['median']:.1f}" for name in ("quiet_us", "alone_us", "shared_us")),
             shown(result["speedup"], ".2f"),
             verdict(result["speedup"]["median"], ">=", result["required"]),

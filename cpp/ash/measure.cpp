@@ -19,6 +19,43 @@ double seconds_of(Function function) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// A cache line that two threads hand to and fro.
+class Line {
+  public:
+    // Seconds a round.
+    double ping() {
+        const double seconds = seconds_of([this] {
+            for (int round = 0; round < kRounds; ++round) {
+                turn_ = 2 * round + 1;
+                while (turn_ != 2 * round + 2) continue;
+            }
+        });
+        return seconds / kRounds;
+    }
+    void pong() {
+        for (int round = 0; round < kRounds; ++round) {
+            while (turn_ != 2 * round + 1) continue;
+            turn_ = 2 * round + 2;
+        }
+    }
+
+  private:
+    static constexpr int kRounds = 20'000;
+    alignas(64) std::atomic<int> turn_{0};
+};
+
+template <typename Function>
+class AtExit {
+  public:
+    explicit AtExit(Function function) : function_(function) {}
+    AtExit(const AtExit&) = delete;
+    AtExit& operator=(const AtExit&) = delete;
+    ~AtExit() { function_(); }
+
+  private:
+    Function function_;
+};
+
 // Updates of one candidate, run again and again.
 class Steps {
   public:
@@ -81,7 +118,10 @@ TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t ste
     std::atomic<std::int64_t> blocks{0};
     std::atomic<bool> over{false};
     Team team(bell);
+    Line line;
     const auto own = [&] {
+        const AtExit end([&] { over = true; });
+        times.round_trip = line.ping();
         Steps job(data, settings, steps, kernels);
         for (int repeat = 0; repeat < repeats; ++repeat) {
             times.alone.push_back(job.run(nullptr));
@@ -89,16 +129,16 @@ TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t ste
             times.shared.push_back(job.run(&team));
             team.close();
         }
-        over = true;
     };
-    const auto help = [&] {
+    const auto help = [&](int thread) {
+        if (thread == 1) line.pong();
         Workspace scratch(data, {&settings, 1});
         while (!over) {
             if (team.is_open()) blocks += team.help(team.invitation(bell), scratch).blocks;
             std::this_thread::yield();
         }
     };
-    parallel(threads, [&](int thread) { thread == 0 ? own() : help(); });
+    parallel(threads, [&](int thread) { thread == 0 ? own() : help(thread); });
     times.blocks = blocks;
     return times;
 }

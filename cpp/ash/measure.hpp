@@ -25,6 +25,7 @@ struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;
     std::int64_t blocks = 0;  // that others than the owner have run
+    double round_trip = 0.0;  // seconds of a cache line to the second thread and back: how far apart the two are
 };
 TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                     const Kernels& kernels);

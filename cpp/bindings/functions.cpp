@@ -103,6 +103,7 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
     result["alone"] = times.alone;
     result["shared"] = times.shared;
     result["blocks"] = times.blocks;
+    result["round_trip"] = times.round_trip;
     return result;
 }
 

@@ -216,7 +216,8 @@ def time_team(
 ) -> dict[str, Any]:
     """Seconds an update, alone and shared by `threads` >= 2, in `repeats` pairs of runs; for benches.
 
-    alone, shared: list[float], a pair at the same place. blocks: int, that others than the owner have run.
+    alone, shared: list[float], a pair at the same place. blocks: int, that others than the owner have run. round_trip:
+    float, seconds that a cache line takes to the second thread and back.
     """
 
 def build_info() -> dict[str, str]:
