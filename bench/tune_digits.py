@@ -150,8 +150,10 @@ def start_workers() -> None:
 def measure_ours(
     x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, chosen: ash.Space | None, repeats: int
 ) -> dict[str, Any]:
-    """Return seconds, accuracies and epochs of repeated runs; winners may differ, since decisions follow real time."""
+    """Return seconds, accuracies and epochs of repeated runs, which all have the same digest."""
     runs = [timed(lambda: tune(x, y, chosen)) for _ in range(repeats)]
+    if len({result.digest for _, result in runs}) != 1:
+        raise SystemExit("two runs with the same arguments differ")
     return {
         "seconds": spread([seconds for seconds, _ in runs]),
         "validation": spread([result.best_score for _, result in runs]),

@@ -168,7 +168,7 @@ def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
     assert "threads=0" in refused(capsys, "wine", "--threads", "0")
     assert "time_limit" in refused(capsys, "wine", "--time", "-3")
-    assert "candidates=None needs time_limit, epoch_limit or target" in refused(capsys, "wine", "--candidates", "all")
+    assert "--candidates all needs an end" in refused(capsys, "wine", "--candidates", "all")
     assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
     assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
     assert "time limit was over" in refused(capsys, "wine", "--time", "0", "--quiet")

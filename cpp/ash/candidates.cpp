@@ -73,7 +73,8 @@ double NetworkCandidates::step_cost(std::int32_t candidate) const {
 
 Result NetworkCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
     const Settings& own = settings(job.candidate);
-    Workspace& scratch = workspace(job.candidate, thread);
+    Workspace& scratch = workspace(thread);
+    scratch.prepare(data_, own);
     const std::shared_ptr<State> state = state_to_train(job.candidate);
     const Training training{.epochs = job.epochs,
                             .seed = seed_,
@@ -94,7 +95,9 @@ Result NetworkCandidates::train(const Job& job, int thread, Team& team, const st
 }
 
 Team::Help NetworkCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
-    return team.help(invitation, workspace(candidate, thread));
+    Workspace& scratch = workspace(thread);
+    scratch.prepare_to_help(layout(candidate));
+    return team.help(invitation, scratch);
 }
 
 void NetworkCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
@@ -120,10 +123,9 @@ Layout NetworkCandidates::layout(std::int32_t candidate) const {
 }
 
 // Made here and not in the constructor, so that its pages lie where its thread runs.
-Workspace& NetworkCandidates::workspace(std::int32_t candidate, int thread) {
+Workspace& NetworkCandidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();
-    own->prepare(data_, settings(candidate));
     return *own;
 }
 

@@ -115,7 +115,7 @@ class NetworkCandidates final : public Candidates {
 
     const Settings& settings(std::int64_t candidate) const;
     Layout layout(std::int32_t candidate) const;
-    Workspace& workspace(std::int32_t candidate, int thread);
+    Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::int32_t candidate);
     bool train_before(const Job& job, Training training, State& state, Workspace& scratch);
 

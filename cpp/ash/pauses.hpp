@@ -22,7 +22,7 @@ namespace ash {
 
 class Pauses {
   public:
-    // A job begins.
+    // A job begins; before it the thread may have slept for long.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
@@ -53,7 +53,7 @@ class Pauses {
 
     // REQUIRES: active(). Ends the pause if it is time, or begins the next one.
     void end_when_due() {
-        if (now_seconds() < ends_) return;
+        if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
         active_ = false;
         if (!has_core_) begin(0.0);

@@ -49,7 +49,7 @@ void Team::open(int most_members, void (*ring)(void*), void* ringer) {
     left_ = 1.0;
     ticket_ = pack(++job_, 0);
     if (most_members > 0 && !pauses_.active() && !pauses_.had_core()) pauses_.begin(0.0);
-    if (!pauses_.active()) pauses_.start_watch();
+    pauses_.start_watch();
     open_ = most_members > 0 && !pauses_.active();
 }
 

@@ -88,7 +88,6 @@ class Run {
             return shared_step(batch, first, step);
         const Mask mask = next_mask();
         for (std::int64_t row = 0; row < batch.rows; row += kBlockRows) {
-            if (is_set(training_.stop)) return false;
             propagate(batch, first, mask, {row, std::min(kBlockRows, batch.rows - row)});
         }
         const Update numbers = next_update(step);
@@ -99,11 +98,10 @@ class Run {
                 update(batch, numbers, l, rows, workspace_);
             }
         }
-        return true;
+        return !is_set(training_.stop);
     }
 
     bool shared_step(const Batch& batch, std::int64_t first, std::int64_t step) {
-        if (is_set(training_.stop)) return false;
         Team& team = *training_.team;
         const Mask mask = next_mask();
         const RowCut rows(batch.rows, team.size());
@@ -115,7 +113,7 @@ class Run {
             const WeightBlock& own = blocks[static_cast<std::size_t>(block)];
             update(batch, numbers, own.layer, own.rows, scratch);
         });
-        return true;
+        return !is_set(training_.stop);
     }
 
     Mask next_mask() const {
@@ -125,6 +123,7 @@ class Run {
 
     // Some rows of a batch through the network and back.
     void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows) {
+        if (is_set(training_.stop)) return;
         if (!full_) gather(first, rows);
         forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
         lose(batch, rows);
@@ -168,6 +167,7 @@ class Run {
 
     // Some rows of weights, from the deltas that propagate() has left, in any order; the biases go with the last rows.
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
+        if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();
         update_weights(kernels_, numbers, layer, rows, batch, state_, gradient);
         const bool last = rows.first + rows.count == state_.layout.layers()[layer].inputs;

@@ -11,8 +11,7 @@
 //
 // Threads: a state and a workspace belong to one thread, and to its team while that shares a step; Data, Settings and
 //          Kernels are shared and const.
-// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block, by a team
-//          once a step.
+// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block.
 #pragma once
 
 #include <atomic>
@@ -41,7 +40,7 @@ struct Training {
 struct Outcome {
     double loss = 0.0;      // mean over the rows of the last epoch, each at the weights it met, with label smoothing
     bool diverged = false;  // a loss or a weight is not finite; training ended with that epoch
-    bool stopped = false;   // by the flag; the state is between two updates and of no further use
+    bool stopped = false;   // by the flag; the state is of no further use
 };
 
 // One job: a cosine cycle of the learning rate over so many epochs, from `state` on. REQUIRES: workspace.prepare()d for

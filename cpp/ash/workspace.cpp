@@ -28,13 +28,11 @@ void Workspace::prepare(const Data& data, const Settings& settings) {
     const Rows& training = data.training();
     const Layout layout(data.features(), data.outputs(), settings);
     const std::int64_t batch = std::max(batch_rows(settings, training.count), kBlockRows);
-    std::int64_t widest = 0;
-    for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
     if (settings.batch_size != 0) grow(inputs, batch * training.stride);
     grow(outputs, batch * layout.row_floats());
     grow(deltas, batch * layout.row_floats());
     grow(transposed, layout.transposed_size());
-    grow(gradient, kBlockWeights * widest);
+    prepare_to_help(layout);
     // The logarithm of a block of losses works on whole vectors.
     grow(losses, padded(std::max(batch, data.validation().count)));
     grow(predictions, data.validation().count * padded(data.outputs()));
@@ -44,6 +42,12 @@ void Workspace::prepare(const Data& data, const Settings& settings) {
         grow(targets, batch * training.target_stride);
     }
     if (settings.batch_size != 0) grow(order, training.count);
+}
+
+void Workspace::prepare_to_help(const Layout& layout) {
+    std::int64_t widest = 0;
+    for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
+    grow(gradient, kBlockWeights * widest);
 }
 
 }  // namespace ash

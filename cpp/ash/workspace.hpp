@@ -1,4 +1,4 @@
-// workspace.hpp: the scratch of one thread, made once for the largest candidate it may meet.
+// workspace.hpp: the scratch of one thread, grown to the largest candidate that it meets.
 //
 // Threads: owned by one.
 // Cost:    prepare() allocates only what is larger than anything before; train() and evaluate() allocate nothing.
@@ -26,6 +26,7 @@ struct Workspace {
     Workspace() = default;
     Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for each of them
     void prepare(const Data& data, const Settings& settings);
+    void prepare_to_help(const Layout& layout);  // what a member of a team needs: the gradient alone
 
     // B = rows of a batch, V = rows of validation, H = row_floats of the layout.
     AlignedFloats inputs;              // [B][stride of x], gathered; unused when the batch is the whole part

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from ash import _core
 from ash.cli_report import Report, print_report, write_files
 from ash.data import read_training, split
-from ash.errors import AllDiverged, AshError
+from ash.errors import AllDiverged, AshError, SettingError
 from ash.options import ALGORITHMS, SCHEDULES
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
+    if wishes.candidates is None and (wishes.time, wishes.epochs, wishes.stop_at) == (None, None, None):
+        raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
     data = read_table(wishes.data, wishes.target)
     task = wishes.task or data.task
     whole = read_training(data.X, data.y, task)

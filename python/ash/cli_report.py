@@ -113,5 +113,4 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(result)
     print()
     print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
-    print(f"digest {result.digest}")
     print(f"wrote {', '.join(files)}")
