@@ -40,6 +40,22 @@ def space_rows(title: str, result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def schedule_lines() -> list[str]:
+    """Return what the virtual clock costs and what a team brings, on 2 threads."""
+    compared = load("schedule")["results"]["schedules"]
+    both = next(each for each in compared if each["place"] == "2 threads, teams" and each["seeds"] == "all seeds")
+    steps = load("teams")["results"]["steps"]
+    team = next(step for step in steps if step["case"] == f"{WIDE}, momentum" and step["threads"] == 2)
+    return [
+        "On 2 threads the reproducible schedule takes "
+        f"{both['wall_ratio']['median']:.2f} times as long as the greedy one,",
+        f"{both['wall_a_work_ratio']['median']:.2f} times for the same multiply-adds "
+        "(`python bench/schedule.py`). That step, shared by a team of two, is",
+        f"{team['speedup']['median']:.2f} times as fast as alone, {team['speedup']['min']:.2f} to "
+        f"{team['speedup']['max']:.2f}: it depends on how far apart the cores are (`python bench/teams.py`).",
+    ]
+
+
 def figures() -> str:
     """Return the text between the marks."""
     tuned, steps = load("tune_digits")["results"], load("step")["results"]
@@ -54,6 +70,8 @@ def figures() -> str:
         "of the matrix products. A step of 64-256-256-10 at batch 128 takes PyTorch on one thread "
         f"{wide['times_torch']['median']:.1f} times",
         "as long as ours (`python bench/step.py`).",
+        "",
+        *schedule_lines(),
     ]
     return "\n".join(lines) + "\n"
 

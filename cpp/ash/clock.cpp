@@ -23,20 +23,20 @@ std::optional<Task> GreedyClock::next() {
 }
 
 void GreedyClock::finish(const Report& report) {
-    decided_.clear();
+    begin_decisions();
     ladder_.report(report.task.job, report.score, report.loss);
-    decided_.push_back(report);
+    add_decision(report);
 }
 
 bool GreedyClock::has_task() const { return !released_ && !is_starved(ladder_, known_) && ladder_.has_job(); }
 
 void GreedyClock::provide(std::int64_t candidates) {
-    decided_.clear();
+    begin_decisions();
     known_ = candidates;
 }
 
 void GreedyClock::release() {
-    decided_.clear();
+    begin_decisions();
     released_ = true;
 }
 
@@ -58,7 +58,7 @@ std::optional<Task> VirtualClock::next() {
 }
 
 void VirtualClock::finish(const Report& report) {
-    decided_.clear();
+    begin_decisions();
     Worker& own = worker(report.task.worker);
     own.report = report;
     own.finished = true;
@@ -71,14 +71,14 @@ void VirtualClock::finish(const Report& report) {
 }
 
 void VirtualClock::provide(std::int64_t candidates) {
-    decided_.clear();
+    begin_decisions();
     known_ = candidates;
     if (!released_) advance();
 }
 
 // Tasks that nobody finishes any more stay in ends_, and run in the ladder for ever.
 void VirtualClock::release() {
-    decided_.clear();
+    begin_decisions();
     released_ = true;
     outstanding_.clear();
     for (auto end = ends_.begin(); end != ends_.end();) {
@@ -120,7 +120,7 @@ void VirtualClock::employ() {
 
 void VirtualClock::decide(const Report& report) {
     ladder_.report(report.task.job, report.score, report.loss);
-    decided_.push_back(report);
+    add_decision(report);
 }
 
 // Whether an idle worker waits for a candidate that is still to be drawn.

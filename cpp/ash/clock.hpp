@@ -91,6 +91,10 @@ class Clock {
     virtual bool finished() const = 0;
 
   protected:
+    void begin_decisions() { decided_.clear(); }
+    void add_decision(const Report& report) { decided_.push_back(report); }
+
+  private:
     std::vector<Report> decided_;
 };
 

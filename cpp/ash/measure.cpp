@@ -107,6 +107,7 @@ std::vector<double> time_steps(const Data& data, const Settings& settings, std::
                                const Kernels& kernels) {
     Steps job(data, settings, steps, kernels);
     std::vector<double> times;
+    times.reserve(static_cast<std::size_t>(repeats));
     for (int repeat = 0; repeat < repeats; ++repeat) times.push_back(job.run(nullptr));
     return times;
 }

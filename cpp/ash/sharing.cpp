@@ -16,7 +16,7 @@ std::span<const WeightBlock> WeightCut::blocks(int threads) {
     blocks_.clear();
     std::int64_t weights = 0;
     for (const Layer& layer : layout_.layers()) weights += std::int64_t{layer.inputs} * layer.outputs;
-    const std::int64_t share = weights / (4 * threads);
+    const std::int64_t share = weights / (std::int64_t{4} * threads);
     for (std::size_t l = 0; l < layout_.layers().size(); ++l) {
         const Layer& layer = layout_.layers()[l];
         const std::int64_t rows = std::min(padded_rows(share / layer.outputs), kBlockWeights);

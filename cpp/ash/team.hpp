@@ -47,7 +47,7 @@ namespace ash {
 
 struct Workspace;
 
-class Team {
+class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads write in turn has lines of its own
   public:
     struct Invitation {
         std::uint32_t job = 0;   // of the owner, by number
