@@ -135,13 +135,13 @@ def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     assert ash.tune(X, y, threads=2, workers=3, **wished).digest != first.digest
 
 
-def test_the_command_prints_and_writes_all_of_it(tmp_path, capsys):
+def test_the_command_prints_its_beginning_and_writes_all_of_it(tmp_path, capsys):
     arguments = ["wine", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]
     digests = set()
     for threads in ("1", "2"):
         assert main([*arguments, "--threads", threads]) == 0
         summary = json.loads((tmp_path / "s.json").read_text())
-        assert f"digest {summary['digest']}\n" in capsys.readouterr().out
+        assert f"digest {summary['digest'][:16]};" in capsys.readouterr().out
         assert summary["memory"]["peak_bytes"] > 0 and summary["rungs"][0]["recall"] <= 1.0
         assert summary["rungs"][-1]["recall"] is None
         digests.add(summary["digest"])
