@@ -33,6 +33,15 @@ Array<T> array(const std::vector<T>& values) {
     return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
+// A field of many rows.
+template <typename T, typename Row, typename Get>
+py::array column(const std::vector<Row>& rows, Get get) {
+    py::array_t<T> values(static_cast<py::ssize_t>(rows.size()));
+    T* to = values.mutable_data();
+    for (const Row& row : rows) *to++ = static_cast<T>(get(row));
+    return values;
+}
+
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};

@@ -20,14 +20,6 @@ JobTable table(const Array<double>& values, const LadderSettings& ladder, std::s
     return {.values = view(values), .rungs = for_rungs ? values.shape(1) : 0};
 }
 
-template <typename T, typename Get>
-py::array column(const std::vector<SimulatedJob>& jobs, Get get) {
-    py::array_t<T> values(static_cast<py::ssize_t>(jobs.size()));
-    T* to = values.mutable_data();
-    for (const SimulatedJob& job : jobs) *to++ = static_cast<T>(get(job));
-    return values;
-}
-
 py::dict job_columns(const std::vector<SimulatedJob>& jobs) {
     py::dict columns;
     columns["candidate"] = column<std::int64_t>(jobs, [](const SimulatedJob& j) { return j.job.candidate; });

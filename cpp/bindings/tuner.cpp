@@ -71,14 +71,6 @@ py::list take_events(OwningTuner& owner) {
     return events;
 }
 
-template <typename T, typename Row, typename Get>
-py::array column(const std::vector<Row>& rows, Get get) {
-    py::array_t<T> values(static_cast<py::ssize_t>(rows.size()));
-    T* to = values.mutable_data();
-    for (const Row& row : rows) *to++ = static_cast<T>(get(row));
-    return values;
-}
-
 py::dict job_columns(const OwningTuner& owner) {
     const std::vector<JobRecord> jobs = owner.tuner.jobs();
     py::dict columns;

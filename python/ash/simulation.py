@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ash.errors import MissingExtra
+from ash.records import to_frame
 from ash.text_table import format_table
 
 if TYPE_CHECKING:
@@ -77,13 +77,7 @@ class Simulation:
         MissingExtra
             pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra(
-                "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
-            ) from error
-        return pandas.DataFrame.from_records(self.rows)
+        return to_frame(self.rows)
 
     def __repr__(self) -> str:
         """Show the arguments that matter most, W and D, and the rows as a table."""
