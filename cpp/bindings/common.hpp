@@ -63,6 +63,9 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
                                std::int64_t epoch_limit, double target);
 
+// None, as a null pointer, while nothing has ended.
+const char* name(Ending ending);
+
 // A dict a rung: places, epochs, running, finished, promoted, diverged.
 py::list rung_rows(const std::vector<RungCounts>& rungs);
 

@@ -18,8 +18,6 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
             .target = target};
 }
 
-namespace {
-
 const char* name(Ending ending) {
     switch (ending) {
         case Ending::finished:
@@ -33,8 +31,6 @@ const char* name(Ending ending) {
     }
     return nullptr;
 }
-
-}  // namespace
 
 py::list rung_rows(const std::vector<RungCounts>& rungs) {
     py::list rows;

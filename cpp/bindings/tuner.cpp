@@ -120,16 +120,7 @@ void provide(OwningTuner& owner, std::vector<Settings> more) {
 }
 
 std::string ended(OwningTuner& owner) {
-    switch (owner.tuner.ending()) {
-        case Ending::finished:
-            return "finished";
-        case Ending::target:
-            return "target";
-        case Ending::epoch_limit:
-            return "epoch_limit";
-        case Ending::none:
-            break;
-    }
+    if (const char* own = name(owner.tuner.ending())) return own;
     return owner.tuner.wait(0.0) ? "stopped" : "running";
 }
 
