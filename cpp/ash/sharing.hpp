@@ -34,7 +34,7 @@ struct RowCut {
     std::int64_t block;  // rows of all blocks but the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {
-        const std::int64_t even = padded_rows(batch / (2 * threads));
+        const std::int64_t even = padded_rows(batch / (std::int64_t{2} * threads));
         block = std::max(std::min(even, kBlockRows), padded_rows(batch / (Team::kMostBlocks / 2)));
     }
 
