@@ -101,6 +101,7 @@ class Execution:
     left: float
     helpers: set[int] = field(default_factory=set)
     team: int = 1
+    most: int = 1  # members
 
     def rate(self, efficiency: float) -> float:
         return 1 + len(self.helpers) * efficiency
@@ -116,6 +117,7 @@ class Threads:
 
     count: int
     efficiency: float | None  # None: no teams
+    most: Callable[[Job], int] | None = None  # members of a team; None: all threads
     now: float = 0.0
     busy: float = 0.0
     running: dict[int, Execution] = field(default_factory=dict)
@@ -150,7 +152,8 @@ class Threads:
             thread = (free or helping)[0]
             for job in self.running.values():
                 job.helpers.discard(thread)
-            self.running[thread] = Execution(task, thread, self.now, seconds(task.job))
+            most = self.count if self.most is None else self.most(task.job)
+            self.running[thread] = Execution(task, thread, self.now, seconds(task.job), most=most)
         if self.efficiency is not None and self.running:
             for thread in self.idle():
                 self.join(thread)
@@ -161,11 +164,12 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help where most is left for each member; of equals, the job of the highest thread."""
+        """Help where most is left for each member, and one more is taken; of equals, the job of the highest thread."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
 
-        job = max(self.running.values(), key=need)
-        job.helpers.add(thread)
-        job.team = max(job.team, job.members)
+        job = max((job for job in self.running.values() if job.members < job.most), key=need, default=None)
+        if job is not None:
+            job.helpers.add(thread)
+            job.team = max(job.team, job.members)

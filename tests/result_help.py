@@ -17,11 +17,12 @@ from ash.result import Result
 
 Columns = dict[str, NDArray[Any]]
 
+TEAM_LIMIT = 4
 UNITS_A_SECOND = 1e9
 """Of virtual time."""
 
 COLUMNS = {
-    **dict.fromkeys(("candidate", "rung", "epochs", "thread", "worker", "team"), np.int64),
+    **dict.fromkeys(("candidate", "rung", "epochs", "thread", "worker", "team", "team_limit"), np.int64),
     **dict.fromkeys(("score", "loss", "training_loss", "start", "end"), np.float64),
     **dict.fromkeys(("virtual_start", "virtual_end", "core_seconds"), np.float64),
     "diverged": np.bool_,
@@ -142,6 +143,7 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
         rows.append(
             {
                 **{"candidate": job.candidate, "rung": job.rung, "epochs": job.epochs, "thread": thread, "team": 1},
+                "team_limit": TEAM_LIMIT,
                 **{"start": start, "end": now, "core_seconds": now - start, "worker": thread, **result},
                 **{"virtual_start": start * UNITS_A_SECOND, "virtual_end": now * UNITS_A_SECOND},
             }

@@ -87,7 +87,7 @@ def test_halving_with_threads_for_all_takes_the_longest_job_of_each_rung(schedul
     assert makespans(found) == [pytest.approx(sum(costs[best[: 40 // 2**k], k].max() for k in range(5)))]
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(32))
 def test_against_the_oracle(seed: int) -> None:
     draw = random.Random(seed)
     count, eta, threads, workers = draw.randint(1, 40), draw.randint(2, 4), draw.randint(1, 9), draw.randint(1, 12)
@@ -97,6 +97,7 @@ def test_against_the_oracle(seed: int) -> None:
     efficiency = draw.choice([None, 0.0, 0.3, 1.0])
     rungs = len(_core.Ladder(count, **rules).rungs)
     generator = np.random.default_rng(seed)
+    limits = generator.integers(1, 5, count) if draw.random() < 0.5 else None
     epochs = eta ** np.arange(rungs)
     costs = generator.uniform(0.5, 2, (count, rungs)) * epochs
     seconds = costs * generator.lognormal(0, 0.5, (count, rungs))
@@ -111,7 +112,7 @@ def test_against_the_oracle(seed: int) -> None:
     ladder = ReferenceLadder(count, **rules)
     greedy = schedule == "greedy"
     clock = Greedy(ladder, outcome) if greedy else Planned(ladder, outcome, of(costs), workers, order)
-    expected = Threads(threads, efficiency)
+    expected = Threads(threads, efficiency, None if limits is None else lambda job: int(limits[job.candidate]))
     expected.run(clock, of(seconds))
 
     totals, work, columns = _core.simulate(
@@ -119,6 +120,7 @@ def test_against_the_oracle(seed: int) -> None:
         costs,
         **{**rules, "seconds": seconds, "scores": scores, "schedule": schedule, "order": order, "workers": workers},
         **{"threads": threads, "teams": efficiency is not None, "team_efficiency": efficiency or 0.0},
+        team_limits=None if limits is None else limits.astype(np.float64),
         keep_jobs=True,
     )
     jobs = [

@@ -1,6 +1,8 @@
 """A run simulated on its own record: the same decisions, the recorded costs, and what stands in for a missing job."""
 
+import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ from sklearn.datasets import load_wine
 import ash
 from ash import _core
 from ash.recorded_jobs import recorded_jobs
-from ash.simulate import simulate, simulate_result
+from ash.simulate import TEAM_EFFICIENCY, simulate, simulate_result
 
 CANDIDATES, RUNGS = 40, 5
 
@@ -28,13 +30,14 @@ def tables(seed: int) -> dict[str, np.ndarray]:
         "seconds": generator.uniform(0.5, 2, shape) * epochs,
         "scores": scores,
         "losses": 1 - scores,
+        "team_limits": generator.integers(1, 4, CANDIDATES).astype(np.float64),
     }
 
 
 def recorded(seed: int = 0, **arguments: Any) -> Any:
     """Run the core on such tables and return what a Result would hold of it."""
-    own = {name: table[:, : arguments.get("max_rungs")] for name, table in tables(seed).items()}
-    own = {name: np.ascontiguousarray(table) for name, table in own.items()}
+    own = tables(seed)
+    own |= {name: table[:, : arguments.get("max_rungs")].copy() for name, table in own.items() if table.ndim == 2}
     options = {
         **{"eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": "capped"},
         **{"schedule": "reproducible", "workers": 8, "teams": True, "epoch_limit": None, "target": None, **arguments},
@@ -46,7 +49,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
     columns = {
         **{name: jobs[name] for name in ("candidate", "rung", "epochs")},
         **{"core_seconds": own["seconds"][at], "score": own["scores"][at], "loss": own["losses"][at]},
-        "team": np.ones_like(jobs["rung"]),
+        **{"team": np.ones_like(jobs["rung"]), "team_limit": own["team_limits"][jobs["candidate"]].astype(np.int64)},
         **{"diverged": np.isnan(own["scores"][at]), "virtual_start": start},
         "virtual_end": start + own["costs"][at] if options["schedule"] == "reproducible" else start,
     }
@@ -106,6 +109,7 @@ def columns(*jobs: tuple[int, int, float, float, bool]) -> dict[str, np.ndarray]
     return {
         **{"candidate": candidate, "rung": rung, "epochs": 2**rung, "core_seconds": seconds, "score": score},
         **{"loss": 1 - score, "diverged": diverged, "virtual_start": start, "virtual_end": 10 * seconds},
+        "team_limit": candidate + 1,
     }
 
 
@@ -119,7 +123,32 @@ def test_what_stands_in_for_a_missing_job() -> None:
     scores = [[0.5, 0.5, 0.5], [0.6, 0.8, 0.8], [0.65, 0.65, 0.65], [math.nan] * 3]
     np.testing.assert_allclose(found["scores"], scores)
     np.testing.assert_allclose(found["losses"], 1 - np.array(scores))
+    assert found["team_limits"].tolist() == [1, 2, 2, 4]
     assert recorded_jobs(jobs, 4, [1])["seconds"].tolist() == [[1], [3], [4], [5]]
+
+
+def test_no_job_gets_more_help_than_its_steps_are_worth() -> None:
+    result = recorded()
+    alone = simulate_result(result, threads=16, teams=False).rows
+    shared = simulate_result(result, threads=16, teams=True).rows
+    assert shared[0]["makespan"] < alone[0]["makespan"]
+    result.columns["team_limit"][:] = 1
+    assert simulate_result(result, threads=16, teams=True).rows == alone
+
+
+def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
+    result = recorded()
+    assert simulate_result(result, threads=4).settings["team_efficiency"] == TEAM_EFFICIENCY
+    result.columns["team"][0] = 2
+    assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
+    teams = json.loads((Path(__file__).parents[1] / "bench" / "results" / "teams.json").read_text())
+    assert measured_speedup(teams["results"]) - 1 == pytest.approx(TEAM_EFFICIENCY, abs=0.1)
+
+
+def measured_speedup(results: dict[str, Any]) -> float:
+    """Return that of the wide network on two threads, which is the one that the bench requires something of."""
+    steps = results["steps"] if "steps" in results else list(results.values())
+    return float(next(step["speedup"]["median"] for step in steps if step.get("required") == 1.7))
 
 
 def test_a_job_without_time_is_not_free() -> None:
@@ -166,4 +195,5 @@ def test_a_real_run() -> None:
     assert math.isclose(found.W, result.core_seconds)
     assert [row["jobs"] for row in found.rows] == [len(result.jobs)] * 3
     assert found.rows[1]["makespan"] <= result.wall_seconds
+    assert (result.columns["team_limit"] >= 1).all() and (result.columns["team"] <= result.columns["team_limit"]).all()
     assert [row["threads"] for row in result.simulate(teams=False).rows] == [1, 2, 4, 8, 16, 32, 64]

@@ -43,6 +43,7 @@ struct JobRecord {
     double start;
     double end;
     int team;                   // the most threads that shared it at once
+    int team_limit = 1;         // the most that would, with teams and threads enough; 1: its steps are too small
     double core_seconds = 0.0;  // of all threads; known when it is read
     bool diverged = false;      // score or loss is not finite
 };

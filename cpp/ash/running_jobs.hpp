@@ -1,16 +1,18 @@
 // running_jobs.hpp: for the simulator: which threads run which jobs, who helps whom, and which job ends first.
 //
 //     by size of the team   1: { (end, owner), (end, owner), ... }        the first of these firsts ends first;
-//                           2: { (end, owner), ... }                      the last of each size are the candidates for
-//                           5: { (end, owner) }                           who needs help most
+//                           2: { (end, owner), ... }                      the last of each size, among teams that take
+//                           5: { (end, owner) }                           one more, are the candidates for who needs
+//                                                                         help most
 //
-// A job is a pile of seconds: a team of s threads takes 1 + (s - 1) * efficiency seconds off it a second. Among teams
-// of one size the one that ends last has most left, whatever the time, so nothing is computed anew as time goes on:
-// only who joins or leaves a job changes its end.
+// A job is a pile of seconds: a team of s threads takes 1 + (s - 1) * efficiency seconds off it a second, and takes no
+// more than `most` members. Among teams of one size the one that ends last has most left, whatever the time, so nothing
+// is computed anew as time goes on: only who joins or leaves a job changes its end.
 //
 // Order:       ends by (end, owner), lowest first. Need: seconds left for each member, then the highest owner.
 // Invariants:  (1) a thread owns at most one job, or helps at most one;
-//              (2) a running job is in by_size_ once, under the number of its members and its present end.
+//              (2) a running job is in all_ once, under the number of its members and its present end, and likewise in
+//                  open_ while it has fewer members than its most.
 // Threads:     none. Cost: O(log p + sqrt p) a change: p threads can form teams of at most sqrt(2 p) sizes.
 
 #pragma once
@@ -19,7 +21,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -62,57 +66,90 @@ class ThreadSet {
     std::size_t size_ = 0;
 };
 
+// Teams by (end, owner), apart by the number of their members.
+class TeamsBySize {
+  public:
+    using Key = std::pair<double, int>;  // end, owner
+
+    explicit TeamsBySize(int threads) : teams_(static_cast<std::size_t>(threads) + 1) {}
+
+    bool empty() const { return sizes_.empty(); }
+    std::span<const int> sizes() const { return sizes_; }  // those that there are, in no order
+    const std::set<Key>& of_size(int members) const { return teams_[static_cast<std::size_t>(members)]; }
+
+    void insert(int members, const Key& team) {
+        std::set<Key>& teams = teams_[static_cast<std::size_t>(members)];
+        if (teams.empty()) sizes_.push_back(members);
+        teams.insert(team);
+    }
+
+    // REQUIRES: in here.
+    void erase(int members, const Key& team) {
+        std::set<Key>& teams = teams_[static_cast<std::size_t>(members)];
+        teams.erase(team);
+        if (!teams.empty()) return;
+        *std::ranges::find(sizes_, members) = sizes_.back();
+        sizes_.pop_back();
+    }
+
+  private:
+    std::vector<std::set<Key>> teams_;  // at the number of members
+    std::vector<int> sizes_;            // those of teams_ that are not empty
+};
+
 class RunningJobs {
   public:
     RunningJobs(int threads, double efficiency)
         : jobs_(static_cast<std::size_t>(threads)),
           places_(static_cast<std::size_t>(threads)),
-          by_size_(static_cast<std::size_t>(threads) + 1),
+          all_(threads),
+          open_(threads),
           efficiency_(efficiency) {}
 
     // The job of the thread that owns it.
     struct Shared {
         double end = 0.0;    // if nobody joins or leaves
         double since = 0.0;  // when somebody last did
+        int most = 1;        // members that it takes
         int team = 0;        // most threads at once
         std::vector<int> helpers;
     };
 
-    bool empty() const { return sizes_.empty(); }
+    bool empty() const { return all_.empty(); }
     const Shared& job(int owner) const { return jobs_[static_cast<std::size_t>(owner)]; }
 
-    void start(int owner, double now, double seconds) {
+    void start(int owner, double now, double seconds, int most) {
         Shared& own = at(owner);
         own.end = now + seconds;
         own.since = now;
+        own.most = most;
         own.team = 1;
         own.helpers.clear();
-        std::set<Key> one;
-        one.emplace(own.end, owner);
-        list(1, one.extract(one.begin()));
+        list(owner);
     }
 
     // Ends the job that ends first; returns whose it is. Its helpers can be read until the thread starts another.
     // REQUIRES: not empty.
     int end_first() {
-        Key first = *of_size(sizes_.front()).begin();
-        for (const int members : sizes_) first = std::min(first, *of_size(members).begin());
+        TeamsBySize::Key first = *all_.of_size(all_.sizes().front()).begin();
+        for (const int members : all_.sizes()) first = std::min(first, *all_.of_size(members).begin());
         const auto [end, owner] = first;
         busy_ += size(owner) * (end - job(owner).since);
         unlist(owner);
         return owner;
     }
 
-    // REQUIRES: not empty.
-    int neediest(double now) const {
-        Key most{-1.0, -1};
-        for (const int members : sizes_) {
-            const auto& [end, owner] = *of_size(members).rbegin();
+    // Of those that take one more member; none where all are full.
+    std::optional<int> neediest(double now) const {
+        TeamsBySize::Key most{-1.0, -1};
+        for (const int members : open_.sizes()) {
+            const auto& [end, owner] = *open_.of_size(members).rbegin();
             most = std::max(most, {(end - now) * (rate(members) / members), owner});
         }
-        return most.second;
+        return open_.empty() ? std::nullopt : std::optional(most.second);
     }
 
+    // REQUIRES: the job takes one more member.
     void join(int thread, int owner, double now) {
         change(owner, now, [&](Shared& own) {
             places_[static_cast<std::size_t>(thread)] = {owner, own.helpers.size()};
@@ -134,15 +171,13 @@ class RunningJobs {
     // Seconds of all members until now, added up.
     double busy(double now) const {
         double sum = busy_;
-        for (const int members : sizes_) {
-            for (const auto& [end, owner] : of_size(members)) sum += members * (now - job(owner).since);
+        for (const int members : all_.sizes()) {
+            for (const auto& [end, owner] : all_.of_size(members)) sum += members * (now - job(owner).since);
         }
         return sum;
     }
 
   private:
-    using Key = std::pair<double, int>;  // end, owner
-    using Node = std::set<Key>::node_type;
     struct Place {
         int owner = 0;
         std::size_t index = 0;
@@ -151,42 +186,33 @@ class RunningJobs {
     double rate(int members) const { return 1.0 + (members - 1) * efficiency_; }
     int size(int owner) const { return 1 + static_cast<int>(job(owner).helpers.size()); }
     Shared& at(int owner) { return jobs_[static_cast<std::size_t>(owner)]; }
-    std::set<Key>& of_size(int members) { return by_size_[static_cast<std::size_t>(members)]; }
-    const std::set<Key>& of_size(int members) const { return by_size_[static_cast<std::size_t>(members)]; }
 
     template <typename Edit>
     void change(int owner, double now, Edit edit) {
         Shared& own = at(owner);
         const double left = (own.end - now) * rate(size(owner));
         busy_ += size(owner) * (now - own.since);
-        Node node = unlist(owner);
+        unlist(owner);
         edit(own);
         own.since = now;
         own.end = now + left / rate(size(owner));
-        node.value() = {own.end, owner};
-        list(size(owner), std::move(node));
+        list(owner);
     }
 
-    void list(int members, Node node) {
-        std::set<Key>& jobs = of_size(members);
-        if (jobs.empty()) sizes_.push_back(members);
-        jobs.insert(std::move(node));
+    void list(int owner) {
+        all_.insert(size(owner), {job(owner).end, owner});
+        if (size(owner) < job(owner).most) open_.insert(size(owner), {job(owner).end, owner});
     }
 
-    Node unlist(int owner) {
-        std::set<Key>& jobs = of_size(size(owner));
-        Node node = jobs.extract({job(owner).end, owner});
-        if (jobs.empty()) {
-            *std::ranges::find(sizes_, size(owner)) = sizes_.back();
-            sizes_.pop_back();
-        }
-        return node;
+    void unlist(int owner) {
+        all_.erase(size(owner), {job(owner).end, owner});
+        if (size(owner) < job(owner).most) open_.erase(size(owner), {job(owner).end, owner});
     }
 
-    std::vector<Shared> jobs_;            // a thread each
-    std::vector<Place> places_;           // a thread each: where it helps, if it does
-    std::vector<std::set<Key>> by_size_;  // at the number of members
-    std::vector<int> sizes_;              // those of by_size_ that are not empty
+    std::vector<Shared> jobs_;   // a thread each
+    std::vector<Place> places_;  // a thread each: where it helps, if it does
+    TeamsBySize all_;
+    TeamsBySize open_;
     double efficiency_;
     double busy_ = 0.0;  // up to the last time that somebody joined, left or ended
 };

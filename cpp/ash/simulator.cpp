@@ -93,15 +93,22 @@ class Run {
         }
         if (!settings_.teams || running_.empty()) return;
         while (!free_.empty()) {
+            const std::optional<int> owner = running_.neediest(now_);
+            if (!owner) return;
             const int thread = free_.take_lowest();
-            running_.join(thread, running_.neediest(now_), now_);
+            running_.join(thread, *owner, now_);
             helping_.insert(thread);
         }
     }
 
     void begin(int thread, const Task& task) {
         tasks_[static_cast<std::size_t>(thread)] = {.task = task, .start = now_};
-        running_.start(thread, now_, workload_.seconds(task.job));
+        running_.start(thread, now_, workload_.seconds(task.job), most_members(task.job));
+    }
+
+    int most_members(const Job& job) const {
+        if (!settings_.teams) return 1;
+        return workload_.most_members ? workload_.most_members(job) : settings_.threads;
     }
 
     // Takes the lowest thread that has nothing to do, or else the lowest that helps.

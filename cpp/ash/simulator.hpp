@@ -10,12 +10,13 @@
 //
 // Order:       of events: real end, then thread. After each of them threads without a job ask the clock, lowest first;
 //              a task that is left then calls off the lowest of those who help. With teams, a thread that got nothing
-//              joins the job with the most seconds left for each member (ties: highest thread that it belongs to).
+//              joins the job with the most seconds left for each member (ties: highest thread that it belongs to), among
+//              those that take one more.
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
-//              (2) a thread has a job of its own, or helps one, or has neither; with teams the last only while no job
-//                  runs, without teams only while the clock has no task;
-//              (3) hence with teams of efficiency 1 the makespan is work / threads, without teams it is no less than
-//                  either work / threads or the longest chain;
+//              (2) a thread has a job of its own, or helps one, or has neither; the last only while the clock has no task
+//                  and no running job takes one more member;
+//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads, without teams it is no
+//                  less than either work / threads or the longest chain;
 //              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
 // Threads:     none; any number of runs at once.
 // Cost:        O(log) a decision beside the clock's, and O(log p + sqrt p) for each thread that joins or leaves; memory
@@ -53,6 +54,7 @@ struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<Outcome(const Job&)> outcome;
+    std::function<int(const Job&)> most_members = {};  // of its team, at least 1; empty: as many as there are threads
 };
 
 // A job as it was executed, told when its result was decided.

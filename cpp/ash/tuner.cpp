@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kLongestWait = 1e6;    // seconds; what a clock can surely count
 constexpr std::int64_t kAhead = 1024;   // candidates known that have not entered: below it more are wanted
+constexpr double kMostThreads = 65536;  // of a team; no machine has more
 constexpr double kLeastShare = 0.75e6;  // multiply-adds of a step for each thread that shares it (bench/teams.py)
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
@@ -150,7 +151,12 @@ void Tuner::take(int thread, const Done& done) {
         --helping_;
     }
     if (done.assist) records_.assisted(*done.assist);
-    if (done.record) held_.emplace(done.record->task.job.candidate, *done.record);
+    if (done.record) hold(*done.record);
+}
+
+void Tuner::hold(JobRecord record) {
+    record.team_limit = team_limit(record.task.job);
+    held_.emplace(record.task.job.candidate, record);
 }
 
 void Tuner::assign(int thread, const Task& task) {
@@ -158,12 +164,16 @@ void Tuner::assign(int thread, const Task& task) {
     seat.task = task;
     seat.cost = candidates_->cost(task.job);
     ++busy_;
-    const double threads = settings_.teams ? candidates_->step_cost(task.job.candidate) / kLeastShare : 1.0;
-    const int most = static_cast<int>(std::clamp(threads, 1.0, static_cast<double>(settings_.threads)));
+    const int most = settings_.teams ? std::min(team_limit(task.job), settings_.threads) : 1;
     teams_[static_cast<std::size_t>(thread)]->open(
         most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
     records_.started(task.job, seconds());
     look_for_wants();
+}
+
+// The most threads that a step of this candidate is worth sharing among, whatever number there are.
+int Tuner::team_limit(const Job& job) const {
+    return static_cast<int>(std::clamp(candidates_->step_cost(job.candidate) / kLeastShare, 1.0, kMostThreads));
 }
 
 // Whether this decision has opened a team.

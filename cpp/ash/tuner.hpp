@@ -129,7 +129,9 @@ class Tuner {
     void work(int thread);
     Decision decide(int thread, const Done& done);
     void take(int thread, const Done& done);
+    void hold(JobRecord record);
     void assign(int thread, const Task& task);
+    int team_limit(const Job& job) const;
     bool opened(int thread, const Decision& decision) const;
     std::optional<Invited> invite() const;
     void change(const std::function<void()>& change);

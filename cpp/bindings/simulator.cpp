@@ -53,7 +53,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
               const Numbers& losses, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
               const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit, double target,
               const std::string& schedule, int workers, const std::string& order, int threads, bool teams,
-              double team_efficiency, double noise, std::uint64_t seed, bool keep_jobs) {
+              double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed, bool keep_jobs) {
     const SimulationSettings settings{
         .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, target),
         .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
@@ -68,6 +68,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     const JobTable real = seconds ? read(*seconds) : cost;
     const JobTable loss = losses ? read(*losses) : JobTable{};
     const JobTable score = scores ? read(*scores) : JobTable{};
+    const JobTable limit = team_limits ? read(*team_limits) : JobTable{};
     const Workload workload{
         .seconds = [&](const Job& job) { return real.whole(job) * (noise > 0 ? timing_noise(seed, job, noise) : 1.0); },
         .cost = [&](const Job& job) { return cost.whole(job); },
@@ -75,7 +76,8 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
             [&](const Job& job) {
                 return Outcome{.score = scores ? score.of(job) : random_score(seed, job, eta),
                                .loss = losses ? loss.of(job) : 0.0};
-            }};
+            },
+        .most_members = [&](const Job& job) { return team_limits ? static_cast<int>(limit.of(job)) : threads; }};
     std::vector<SimulatedJob> jobs;
     const auto keep = [&](const SimulatedJob& job) {
         if (keep_jobs) jobs.push_back(job);
@@ -97,8 +99,9 @@ void bind_simulator(py::module_& m) {
           py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
           py::arg("epoch_limit") = 0, py::arg("target") = std::numeric_limits<double>::quiet_NaN(),
           py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("order") = "finish",
-          py::arg("threads") = 1, py::arg("teams") = true, py::arg("team_efficiency") = 1.0, py::arg("noise") = 0.0,
-          py::arg("seed") = 0, py::arg("keep_jobs") = false);
+          py::arg("threads") = 1, py::arg("teams") = true, py::arg("team_efficiency") = 1.0,
+          py::arg("team_limits").noconvert() = py::none(), py::arg("noise") = 0.0, py::arg("seed") = 0,
+          py::arg("keep_jobs") = false);
 }
 
 }  // namespace ash::bindings

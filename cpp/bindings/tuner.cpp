@@ -82,6 +82,7 @@ py::dict job_columns(const OwningTuner& owner) {
     columns["virtual_end"] = column<double>(jobs, [](const JobRecord& j) { return j.task.finish; });
     columns["thread"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.thread; });
     columns["team"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.team; });
+    columns["team_limit"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.team_limit; });
     columns["score"] = column<double>(jobs, [](const JobRecord& j) { return j.score; });
     columns["loss"] = column<double>(jobs, [](const JobRecord& j) { return j.loss; });
     columns["training_loss"] = column<double>(jobs, [](const JobRecord& j) { return j.training_loss; });

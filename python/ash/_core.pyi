@@ -168,8 +168,8 @@ class Tuner:
     def jobs(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 
-        candidate, rung, epochs, thread, worker, team (int64; the most threads that shared it at once), score, loss,
-        training_loss, start, end (float64; seconds since start), virtual_start, virtual_end (float64; 0 if greedy),
+        candidate, rung, epochs, thread, worker, team, team_limit (int64; the most threads that shared it at once, and
+        that would have with threads enough), score, loss, training_loss, start, end (float64; seconds since start), virtual_start, virtual_end (float64; 0 if greedy),
         core_seconds (float64; of all threads in it), diverged (bool), weights_hash (uint64; 0 if diverged).
         """
     def assists(self) -> dict[str, NDArray[np.generic]]:
@@ -243,6 +243,7 @@ def simulate(
     threads: int = 1,
     teams: bool = True,
     team_efficiency: float = 1.0,
+    team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads of a job; None: all
     noise: float = 0.0,  # sigma of the logarithm of real seconds
     seed: int = 0,
     keep_jobs: bool = False,

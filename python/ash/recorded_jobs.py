@@ -14,12 +14,16 @@ _SHORTEST = 1e-9  # seconds; what the clock cannot tell from nothing is not free
 
 
 class JobTables(TypedDict):
-    """Tables [candidates, rungs] as `_core.simulate` takes them: virtual costs, real seconds, scores and losses."""
+    """Tables as `_core.simulate` takes them: virtual costs, real seconds, scores and losses [candidates, rungs].
+
+    `team_limits` [candidates]: the most threads that share a job.
+    """
 
     costs: Table
     seconds: Table
     scores: Table
     losses: Table
+    team_limits: Table
 
 
 def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> JobTables:
@@ -27,12 +31,14 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> J
 
     A job on record costs, in virtual time, what it did in the run (after a greedy run: its seconds) and takes its
     `core_seconds`. A job that is not takes the seconds an epoch of the candidate's other jobs, or the median over the
-    candidates, times its epochs, and yields the candidate's latest score and loss, or the medians of these.
+    candidates, times its epochs, and yields the candidate's latest score and loss, or the medians of these. A
+    candidate without any job on record has teams of the median limit.
 
     Parameters
     ----------
     columns : dict of str to ndarray
-        `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged.
+        `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged,
+        team_limit.
     candidates : int
         How many rows.
     epochs : sequence of int
@@ -47,6 +53,7 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> J
         seconds=_durations(columns, seconds, candidates, epochs),
         scores=_results(columns, np.where(diverged, np.nan, columns["score"]), candidates, len(epochs)),
         losses=_results(columns, np.where(diverged, np.nan, columns["loss"]), candidates, len(epochs)),
+        team_limits=_limits(columns, candidates),
     )
 
 
@@ -72,6 +79,12 @@ def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Ta
     table = np.repeat(latest[:, None], rungs, axis=1)
     _put(table, columns, values)
     return table
+
+
+def _limits(columns: Columns, candidates: int) -> Table:
+    limits = np.full(candidates, np.floor(np.median(columns["team_limit"])))
+    limits[columns["candidate"]] = columns["team_limit"]
+    return limits
 
 
 def _put(table: Table, columns: Columns, values: Table) -> None:

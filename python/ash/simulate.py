@@ -23,8 +23,8 @@ THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
-TEAM_EFFICIENCY = 0.7
-"""What each thread beyond the first adds to a team: of wide networks on two threads (bench/teams.py)."""
+TEAM_EFFICIENCY = 0.57
+"""What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
 
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
@@ -74,7 +74,7 @@ def simulate(
         the lowest virtual start, or of the highest rung. It changes no decision.
     teams : bool, default True
         Whether a thread without a job helps in the job that has most left for each of its threads.
-    team_efficiency : float, default 0.7
+    team_efficiency : float, default 0.57
         What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
     noise : float, default 0.0
         Of the real seconds: they are the costs times a lognormal factor of mean 1, whose logarithm has this standard
@@ -134,7 +134,8 @@ def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **
     """Simulate a run on its own costs and scores; see `Result.simulate` and, for jobs not on record, `recorded_jobs`.
 
     Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their
-    efficiency is 1. Where neither rule nor schedule is changed, a reproducible run that went to its end is decided as
+    efficiency is 1, and `TEAM_EFFICIENCY` where the run had none. No job has more helpers than its steps are worth
+    (`team_limit` of the record). Where neither rule nor schedule is changed, a reproducible run that went to its end is decided as
     it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that it had.
 
     Raises
@@ -145,7 +146,8 @@ def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **
     options = result.options
     rule = {name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "target")}
     other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
-    other |= {"teams": bool((result.columns["team"] > 1).any()), "team_efficiency": 1.0}
+    shared = bool((result.columns["team"] > 1).any())
+    other |= {"teams": shared, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
     other |= {"order": "finish", "noise": 0.0, "seed": 0}
     for name, value in changes.items():
         if name not in rule and name not in other:

@@ -102,16 +102,18 @@ TEST_CASE("a target ends the run while others work") {
 
 TEST_CASE("a team takes the seconds off a job") {
     RunningJobs running(4, 0.5);
-    running.start(0, 0.0, 10.0);
-    running.start(1, 0.0, 3.0);
+    running.start(0, 0.0, 10.0, 3);
+    running.start(1, 0.0, 3.0, 1);
     CHECK(running.neediest(0.0) == 0);
     running.join(2, 0, 1.0);  // 9 left at 1.5
     CHECK(running.job(0).end == 7.0);
     running.join(3, 0, 3.0);  // 6 left at 2
     CHECK(running.job(0).end == 6.0);
+    CHECK_FALSE(running.neediest(3.0));  // three members are the most of job 0, one is that of job 1
     CHECK(running.end_first() == 1);
     running.leave(2, 4.0);  // 4 left at 1.5
     CHECK(running.job(0).end == doctest::Approx(4.0 + 4.0 / 1.5));
+    CHECK(running.neediest(4.0) == 0);
     CHECK(running.job(0).helpers == std::vector<int>{3});
     CHECK(running.job(0).team == 3);
     CHECK(running.busy(4.0) == 3.0 + 1.0 + 2 * 2.0 + 3 * 1.0);
@@ -121,7 +123,7 @@ TEST_CASE("a team takes the seconds off a job") {
 
 TEST_CASE("of equals the lowest thread ends first, and the highest gets help") {
     RunningJobs running(9, 1.0);
-    for (const int owner : {2, 0, 1}) running.start(owner, 0.0, 1.0);
+    for (const int owner : {2, 0, 1}) running.start(owner, 0.0, 1.0, 9);
     CHECK(running.neediest(0.0) == 2);
     CHECK(running.end_first() == 0);
     CHECK(running.end_first() == 1);
