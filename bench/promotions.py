@@ -1,11 +1,12 @@
-"""Quality of promotions: both rules, 1, 8 and 32 virtual workers, both trainings, on three real tables over 10 seeds.
+"""Quality of promotions: both rules, 1, 8 and 32 virtual workers, both trainings, on real tables over 10 seeds.
 
-optdigits as it is (3,823 rows, tested on 1,797); of letter and california 4,000 rows to tune on and 4,000 others for
-testing, drawn once. Classes are scored by accuracy, california by the mean absolute error, negated: its R2 on test rows
-would be decided by a single one, with 1,243 people to a household. 64 candidates of the default space, 2 threads.
+scikit-learn's digits; with --data the full optical digits as they are (3,823 rows, tested on 1,797), and of letter and
+california, where their files lie beside, 4,000 rows to tune on and 4,000 others for testing, drawn once. Classes are
+scored by accuracy, california by the mean absolute error, negated: its R2 on test rows would be decided by a single
+one, with 1,243 people to a household. 64 candidates of the default space, 2 threads.
 
 For each seed and training, SH with barriers is run first on the same candidates. What it promotes are the true
-survivors, and its score of a candidate in a rung must be that of every other run, bit for bit, or the script ends:
+survivors, and its score of a candidate in a rung must be that of every other run, bit for bit, or the bench ends:
 training does not depend on the schedule.
 
     recall          of the true survivors of a rung, the share that the rule promoted too
@@ -21,18 +22,26 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import arguments, digits, machine, print_table, save, show, spread
 
 import ash
+from bench.datasets import digits
+from bench.figures import spread
+from bench.sections import Section
+from bench.sections import Table as Shown
+from bench.suite import Bench, Case, Options
 
-CANDIDATES, THREADS, ROWS = 64, 2, 4000
+CANDIDATES, THREADS, ROWS, SEEDS = 64, 2, 4000, 10
+QUICK_CANDIDATES, QUICK_SEEDS, CHECKED_CANDIDATES = 16, 1, 8
 RULES, WORKERS, TRAININGS = ("capped", "paper"), (1, 8, 32), ("resume", "restart")
+DRAWN = {"letter": False, "california": True}  # whether the target is a number
+TRUTH, LEFT_OUT = "SH with barriers", "left out"
 
 
 @dataclass(frozen=True)
@@ -63,18 +72,23 @@ def drawn(folder: Path, name: str, numeric: bool) -> Table:
     return Table(name, x[:ROWS], y[:ROWS], x[ROWS:], y[ROWS:], "mae" if numeric else "accuracy")
 
 
-def read_tables(folder: Path) -> list[Table]:
-    tables = [Table(*digits(folder))]
-    for name, numeric in (("letter", False), ("california", True)):
-        if (folder / f"{name}.csv.gz").exists():
-            tables.append(drawn(folder, name, numeric))
-        else:
-            print(f"{folder} has no {name}.csv.gz: left out\n")
-    return tables
+@cache
+def read(folder: Path | None, name: str) -> Table:
+    """Return a table by its name; every other name is that of the digits."""
+    if folder is not None and name in DRAWN:
+        return drawn(folder, name, DRAWN[name])
+    found = digits(folder)
+    return Table(found.name, found.x, found.y, found.x_test, found.y_test)
 
 
-def tune(table: Table, seed: int, **options: Any) -> ash.Result:
-    given = {"candidates": CANDIDATES, "metric": table.metric, "threads": THREADS, "seed": seed, **options}
+def file_of(folder: Path | None, name: str) -> Path | None:
+    """Return the file of a drawn table, if it is there."""
+    path = None if folder is None else folder / f"{name}.csv.gz"
+    return path if path is not None and path.is_file() else None
+
+
+def tune(table: Table, seed: int, candidates: int, **options: Any) -> ash.Result:
+    given = {"candidates": candidates, "metric": table.metric, "threads": THREADS, "seed": seed, **options}
     return ash.tune(table.x, table.y, progress=False, **given)
 
 
@@ -84,7 +98,7 @@ def members(result: ash.Result, rung: int) -> set[int]:
 
 
 def check_scores(table: Table, truth: ash.Result, result: ash.Result) -> None:
-    """End the script where a candidate has another score or other weights in a rung than with barriers."""
+    """End the bench where a candidate has another score or other weights in a rung than with barriers."""
     ours, theirs = ({(job.candidate, job.rung): job for job in found.jobs} for found in (result, truth))
     for key in ours.keys() & theirs.keys():
         same = ours[key].weights_hash == theirs[key].weights_hash
@@ -110,19 +124,17 @@ def compare(table: Table, truth: ash.Result, result: ash.Result) -> dict[str, An
     }
 
 
-def measure(table: Table, seeds: int) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Return, by training and rule with workers, a comparison for each seed."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def measure(table: Table, seed: int, candidates: int) -> dict[str, Any]:
+    """Return, by training and rule with workers, what each run is worth beside the true one of this seed."""
+    found: dict[str, dict[str, Any]] = {}
     for training in TRAININGS:
-        for seed in range(seeds):
-            truth = tune(table, seed, training=training, algorithm="sh")
-            found.setdefault((training, "SH with barriers"), []).append(compare(table, truth, truth))
-            for rule in RULES:
-                for workers in WORKERS:
-                    result = tune(table, seed, training=training, promotion=rule, workers=workers)
-                    name = f"{rule}, {workers} worker{'s' if workers > 1 else ''}"
-                    found.setdefault((training, name), []).append(compare(table, truth, result))
-    return found
+        truth = tune(table, seed, candidates, training=training, algorithm="sh")
+        runs = found[training] = {TRUTH: compare(table, truth, truth)}
+        for rule in RULES:
+            for workers in WORKERS:
+                result = tune(table, seed, candidates, training=training, promotion=rule, workers=workers)
+                runs[f"{rule}, {workers} worker{'s' if workers > 1 else ''}"] = compare(table, truth, result)
+    return {"rows": len(table.x), "metric": table.metric, "candidates": candidates, "runs": found}
 
 
 def mean_of_rungs(runs: Sequence[dict[str, Any]], key: str) -> list[float | None]:
@@ -167,21 +179,59 @@ def row(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def main() -> None:
-    options = arguments(__doc__.splitlines()[0] if __doc__ else "", data=True)
-    facts = machine(["scikit-learn"])
-    show(facts)
-    seeds = 2 if options.quick else 10
-    results: dict[str, Any] = {"seeds": seeds, "candidates": CANDIDATES}
+def shown_table(name: str, seeds: Sequence[Mapping[str, Any]], note: str) -> Shown:
+    """Return the means of a table's seeds."""
     header = ["training, rule", "recall by rung", "own recall", "epochs", "by SH", "score", "- SH", "test"]
-    for table in read_tables(Path(options.data)):
-        found = measure(table, seeds)
-        results[table.name] = [summary(*names, runs) for names, runs in found.items()]
-        print(f"{table.name}: {len(table.x)} rows, {CANDIDATES} candidates, {seeds} seeds, {table.metric}")
-        print_table([*header, "same winner", "seconds"], [row(result) for result in results[table.name]])
-        print(flush=True)
-    save("promotions", facts, results)
+    first = seeds[0]
+    lines = [
+        row(summary(training, rule, [seed["runs"][training][rule] for seed in seeds]))
+        for training, rules in first["runs"].items()
+        for rule in rules
+    ]
+    count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    title = (
+        f"Promotions on {name}: {first['rows']:,} rows, {first['candidates']} candidates, {count}, {first['metric']}"
+    )
+    return Shown(title, [*header, "same winner", "seconds"], lines, note)
 
 
-if __name__ == "__main__":
-    main()
+def sections(results: Mapping[str, Any]) -> list[Section]:
+    """Return a table for each table that was tuned on."""
+    by_table: dict[str, list[Any]] = {}
+    for key, value in results.items():
+        if key != LEFT_OUT:
+            by_table.setdefault(key.rsplit(", ", 1)[0], []).append(value)
+    note = (
+        "Means over the seeds. Recall: of those whom a barrier promotes out of the rung, the share promoted here; own "
+        "recall: of the best that finished in this run's rung, the share promoted. By SH: epochs of all jobs by those "
+        "with barriers. - SH: the best validation score less that with barriers. Test: mean and standard deviation."
+    )
+    missing = results[LEFT_OUT]
+    note += f" Left out, for want of the files in --data: {', '.join(missing)}." if missing else ""
+    return [shown_table(name, seeds, note) for name, seeds in by_table.items()]
+
+
+def check(table: Table) -> None:
+    """End unless a few candidates get the same scores and weights under both rules as with barriers."""
+    for training in TRAININGS:
+        truth = tune(table, 0, CHECKED_CANDIDATES, training=training, algorithm="sh")
+        for rule in RULES:
+            check_scores(table, truth, tune(table, 0, CHECKED_CANDIDATES, training=training, promotion=rule))
+
+
+def bench(options: Options) -> Bench:
+    candidates, seeds = (QUICK_CANDIDATES, QUICK_SEEDS) if options.quick else (CANDIDATES, SEEDS)
+    first = "load_digits" if options.data is None else "optdigits"
+    present = [] if options.quick else [name for name in DRAWN if file_of(options.data, name)]
+    missing = [f"{name}.csv.gz" for name in DRAWN if not file_of(options.data, name)]
+
+    def case(name: str, seed: int) -> Callable[[], Any]:
+        return lambda: measure(read(options.data, name), seed, candidates)
+
+    cases = [Case(f"{name}, seed {seed}", case(name, seed)) for name in [first, *present] for seed in range(seeds)]
+    return Bench(
+        [*cases, Case(LEFT_OUT, lambda: missing)],
+        sections,
+        lambda: check(read(options.data, first)),
+        ("scikit-learn",),
+    )

@@ -1,87 +1,117 @@
-"""Fills the README's figures from bench/results, between its two marks; a test compares them.
+"""The README's figures, between its two marks, out of bench/results; `python -m bench report` fills them in.
 
-python bench/readme.py
+A test compares them, so the README cannot say what no bench has measured.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
-BEGIN, END = "<!-- figures: python bench/readme.py -->\n", "<!-- end of figures -->"
+from bench import peers, published, schedule, teams
+from bench.machine import ROOT
+from bench.tables_data import Runs, Variant, from_rounds
+
+BEGIN, END = "<!-- figures: python -m bench report -->\n", "<!-- end of figures -->"
 WIDE = "64-256-256-10 @ 128"
+MODELS = 128
+THREADS = (2, 4, 8, 16, 32)
 
 
-def load(name: str) -> Any:
-    return json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def seconds(*lines: dict[str, Any]) -> str:
-    """Return the median of a line, or the mean of the medians of several, by which bench/tune_digits.py divides."""
-    return f"{statistics.mean(line['seconds']['median'] for line in lines):.3g} s"
-
-
-def accuracy(line: dict[str, Any]) -> str:
-    low, high = line["test"]["min"], line["test"]["max"]
-    return f"{low:.4f}" if low == high else f"{low:.4f} .. {high:.4f}"
-
-
-def space_rows(title: str, result: dict[str, Any]) -> list[str]:
-    """Return the lines of one space: ours, and scikit-learn's with their time by ours."""
-    ours = seconds(result["ash_before"], result["ash_after"])
-    lines = [f"| {title} | ash | {ours} | | {accuracy(result['ash_after'])} |"]
-    for key, name in (("scikit_learn", "one split, as ash"), ("scikit_learn_5_folds", "5 folds, its default")):
-        line, ratio = result[key], result[f"ratio_{key}"]
-        lines.append(f"| | scikit-learn, {name} | {seconds(line)} | {ratio:.3g} x | {accuracy(line)} |")
-    return lines
-
-
-def schedule_lines() -> list[str]:
-    """Return what the virtual clock costs and what a team brings, on 2 threads."""
-    compared = load("schedule")["results"]["schedules"]
-    both = next(each for each in compared if each["place"] == "2 threads, teams" and each["seeds"] == "all seeds")
-    steps = load("teams")["results"]["steps"]
-    team = next(step for step in steps if step["case"] == f"{WIDE}, momentum" and step["threads"] == 2)
-    return [
-        "On 2 threads the reproducible schedule takes "
-        f"{both['wall_ratio']['median']:.2f} times as long as the greedy one,",
-        f"{both['wall_a_work_ratio']['median']:.2f} times for the same multiply-adds "
-        "(`python bench/schedule.py`). That step, shared by a team of two, is",
-        f"{team['speedup']['median']:.2f} times as fast as alone, {team['speedup']['min']:.2f} to "
-        f"{team['speedup']['max']:.2f}: it depends on how far apart the cores are (`python bench/teams.py`).",
-    ]
-
-
-def figures() -> str:
-    """Return the text between the marks."""
-    tuned, steps = load("tune_digits")["results"], load("step")["results"]
-    wide = next(step for step in steps if step["case"] == WIDE)
-    lines = ["| space | tuner | time | by ours | test accuracy |", "|---|---|---|---|---|"]
-    for title, result in tuned.items():
-        if "scikit_learn" in result:
-            lines += space_rows(title, result)
-    lines += [
-        "",
-        "The smaller the networks, the more of a framework's time is overhead; with wide layers the gap closes to that",
-        "of the matrix products. A step of 64-256-256-10 at batch 128 takes PyTorch on one thread "
-        f"{wide['times_torch']['median']:.1f} times",
-        "as long as ours (`python bench/step.py`).",
-        "",
-        *schedule_lines(),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def filled(readme: str) -> str:
+def fill(readme: str) -> str:
     """Return the README with the figures of bench/results."""
     before, rest = readme.split(BEGIN)
     _, after = rest.split(END)
     return before + BEGIN + figures() + END + after
 
 
-if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+def figures() -> str:
+    """Return the text between the marks."""
+    return "\n".join([*peer_lines(), "", *step_lines(), "", *table_lines(), "", *schedule_lines()]) + "\n"
+
+
+def load(name: str) -> Any:
+    """Return the results of a bench."""
+    return json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text(encoding="utf-8"))["results"]
+
+
+def peer_lines() -> list[str]:
+    """Return the table of peers, those that were skipped included."""
+    lines = [
+        "| tuner | seeds | time | by ash | test accuracy | epochs | peak memory |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in peers.summary(load("peers")):
+        name = row["name"] if row["name"] == "ash" else f"{row['name']}, {row['setting']}"
+        if row["skipped"]:
+            lines.append(f"| {name} | {row['skipped']} | | | | | |")
+            continue
+        test = f"{row['test']['min']:.3f} .. {row['test']['max']:.3f}"
+        times = "1" if row["name"] == "ash" else f"{row['times_ash']:.3g} x"
+        memory = f"{row['peak_bytes']['median'] / 1e6:.0f} MB"
+        cells = [
+            row["seeds"],
+            f"{row['seconds']['median']:.3g} s",
+            times,
+            test,
+            f"{row['epochs']['median']:.0f}",
+            memory,
+        ]
+        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def step_lines() -> list[str]:
+    """Return what a framework's overhead is worth, where there is least of it."""
+    wide = load("step")[WIDE]
+    lines = [
+        "The smaller the networks, the more of a framework's time is overhead; with wide layers the gap closes to that"
+    ]
+    if wide["times_torch"] is None:
+        return [*lines, "of the matrix products (`python -m bench kernels`)."]
+    return [
+        *lines,
+        f"of the matrix products: a step of 64-256-256-10 at batch 128 takes PyTorch on one thread "
+        f"{wide['times_torch']['median']:.1f} times",
+        "as long as ours (`python -m bench kernels`).",
+    ]
+
+
+def table_lines() -> list[str]:
+    """Return the speed-ups of 128 models in both settings, beside those that the student project has published."""
+    runs = from_rounds(load("tables")).runs
+    lines = [
+        f"{MODELS} models, ASH by SH on one thread (`python -m bench tables`; * simulated, from what the jobs on one",
+        "thread took):",
+        "",
+        "| threads | " + " | ".join(map(str, THREADS)) + " |",
+        "|---|" + "--:|" * len(THREADS),
+    ]
+    for setting, title in (("seed", "the student project's setting"), ("default", "the defaults")):
+        own = runs[setting, MODELS]
+        for shared, words in ((False, "without teams"), (True, "with teams")):
+            cells = [_speedup(own, Variant("ash", shared, threads)) for threads in THREADS]
+            lines.append(f"| {title}, {words} | {' | '.join(cells)} |")
+    theirs = [published.speedup(MODELS, threads) for threads in THREADS]
+    return [*lines, "| published | " + " | ".join("" if t is None else f"{t:.2f}" for t in theirs) + " |"]
+
+
+def _speedup(own: Runs, variant: Variant) -> str:
+    alone = Variant("sh", False, 1)
+    if variant in own.walls:
+        return f"{own.speedup(variant, alone)['median']:.2f}"
+    seconds = own.simulated("teams" if variant.teams else "no teams", variant.threads)
+    return "" if seconds is None else f"{own.wall(alone) / seconds:.2f} *"
+
+
+def schedule_lines() -> list[str]:
+    """Return what the virtual clock costs and what a team brings, on 2 threads."""
+    both, team = schedule.summary(load("schedule"))["2 threads, teams"], teams.wide_speedup(load("teams"))
+    return [
+        "On 2 threads the reproducible schedule takes "
+        f"{both['wall_ratio']['median']:.2f} times as long as the greedy one,",
+        f"{both['wall_a_work_ratio']['median']:.2f} times for the same multiply-adds (`python -m bench scaling`). That "
+        "step of 64-256-256-10, shared by",
+        f"a team of two, is {team['median']:.2f} times as fast as alone, {team['min']:.2f} to {team['max']:.2f}: it "
+        "depends on how far apart the cores are.",
+    ]

@@ -1,209 +1,109 @@
-"""One training step against the processor's FMA peak and against one-thread PyTorch.
+"""One training step against the processor's FMA peak, PyTorch, scikit-learn and JAX, on one thread each.
 
 A step is what training does over and over: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD
-with momentum. First one to three steps must agree with PyTorch to 1e-5. Then rounds: in each the peak, our steps and
-PyTorch's are measured one after the other, each the best of a few short stretches, so that neither a disturbed moment
-nor a busy machine favours one of them; ratios are taken within a round, and their median over the rounds is compared
-with what is required.
+with momentum. First the weights after one and three steps must agree to 1e-5 with a plain numpy network in double
+precision and with every library that is installed. Then rounds: in each the peak, our steps and theirs are measured
+one after the other, each the best of a few short stretches, so that neither a disturbed moment nor a busy machine
+favours one of them; ratios are taken within a round.
 
 Multiply-adds of a step: batch * weights forward, the same for the gradient of the weights, and for the gradient of the
 inputs of every layer but the first.
+
+What a time holds, and whom that favours: everything between two updates, shuffling once an epoch included. PyTorch is
+called as in its tutorials, several Python calls a step. scikit-learn is measured in whole epochs of `partial_fit`, so
+its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX appears twice:
+one compiled call a step, as most write it, and one compiled call an epoch, the fastest way that it offers. The smaller
+the network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from common import arguments, core_data, core_settings, machine, print_table, save, show, spread
+from bench.child import call
+from bench.figures import shown, verdict
+from bench.sections import Line, Plot, Section, Table
+from bench.step_run import ENVIRONMENT, NETWORKS
+from bench.suite import Bench, Case, Options
 
-from ash import _core
-
-ROWS = 4096
-RATE, MOMENTUM = 0.01, 0.9
-STRETCHES = 8  # in a round, of which the best counts
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network, its batch, and what is required: per cent of peak, times PyTorch (None: nothing is)."""
-
-    sizes: tuple[int, ...]
-    batch: int
-    peak: float | None = None
-    torch: float | None = None
-
-    @property
-    def name(self) -> str:
-        """Sizes and batch, as tables writes them."""
-        return f"{'-'.join(map(str, self.sizes))} @ {self.batch}"
-
-    @property
-    def operations(self) -> float:
-        """Floating-point operations of one step; a multiply-add counts two."""
-        products = [i * o for i, o in pairwise(self.sizes)]
-        return 2.0 * self.batch * (2 * sum(products) + sum(products[1:]))
+ROUNDS, QUICK_ROUNDS = 15, 2
+QUICK = ("64-64-10 @ 32",)
+LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX", "jax_epoch": "JAX, an epoch a call"}
 
 
-CASES = [
-    Case((64, 64, 10), 32, peak=60, torch=30),
-    Case((64, 128, 64, 10), 64, peak=78, torch=7),
-    Case((64, 256, 256, 10), 128, peak=88, torch=1.9),
-    Case((784, 256, 128, 10), 128, torch=1.8),
-    Case((30, 16, 2), 32),
-]
+def _measure(network: str, rounds: int) -> Any:
+    return call("bench.step_run", "measure", {"network": network, "rounds": rounds}, ENVIRONMENT)
 
 
-def settings(case: Case, batch: int) -> _core.Settings:
-    hidden = list(case.sizes[1:-1])
-    return core_settings(
-        hidden=hidden,
-        activations=["relu"] * len(hidden),
-        optimizer="momentum",
-        momentum=MOMENTUM,
-        learning_rate=RATE,
-        learning_rate_schedule="constant",
-        batch_size=batch,
-    )
+def _difference(result: Mapping[str, Any]) -> str:
+    return f"{max(value for value in result['differences'].values() if value is not None):.0e}"
 
 
-def rows_of(case: Case, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(rows, case.sizes[0])).astype(np.float32).astype(np.float64)
-    return x, random.integers(0, case.sizes[-1], rows)
-
-
-class TorchSteps:
-    """The same network, data and optimizer in PyTorch, on one thread."""
-
-    def __init__(self, torch: Any, case: Case, initial: _core.Network, rows: int) -> None:
-        self.torch, self.batch = torch, case.batch
-        layers: list[Any] = []
-        for weight, bias in zip(initial.weights, initial.biases, strict=True):
-            dense = torch.nn.Linear(*weight.shape)
-            dense.weight.data = torch.tensor(weight.T.copy())
-            dense.bias.data = torch.tensor(bias)
-            layers += [dense, torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*layers[:-1])
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE, momentum=MOMENTUM)
-        x, y = rows_of(case, rows)
-        self.x, self.y = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
-        self.criterion = torch.nn.CrossEntropyLoss()
-        self.order, self.next = torch.randperm(rows), 0
-
-    def step(self) -> None:
-        """Train on the next batch of the shuffled rows."""
-        if self.next + self.batch > len(self.order):
-            self.order, self.next = self.torch.randperm(len(self.order)), 0
-        chosen = self.order[self.next : self.next + self.batch]
-        self.next += self.batch
-        self.optimizer.zero_grad()
-        self.criterion(self.model(self.x[chosen]), self.y[chosen]).backward()
-        self.optimizer.step()
-
-    def seconds(self, steps: int) -> float:
-        """Return the seconds a step."""
-        start = time.perf_counter()
-        for _ in range(steps):
-            self.step()
-        return (time.perf_counter() - start) / steps
-
-
-def check(torch: Any, case: Case) -> float:
-    """Return the largest difference to PyTorch's weights after 1 and 3 steps; more than 1e-5 ends the script."""
-    data = core_data(*rows_of(case, case.batch), case.sizes[-1], standardize=False)
-    chosen = settings(case, case.batch)
-    worst = 0.0
-    for steps in (1, 3):
-        theirs = TorchSteps(torch, case, _core.train(data, chosen, 0)[0], case.batch)
-        for _ in range(steps):
-            theirs.step()
-        ours, _ = _core.train(data, chosen, steps)
-        dense = [layer for layer in theirs.model if hasattr(layer, "weight")]
-        for weight, bias, layer in zip(ours.weights, ours.biases, dense, strict=True):
-            worst = max(worst, float(np.abs(weight.T - layer.weight.detach().numpy()).max()))
-            worst = max(worst, float(np.abs(bias - layer.bias.detach().numpy()).max()))
-    if not worst <= 1e-5:
-        raise SystemExit(f"{case.name}: weights differ from PyTorch's by {worst:.2g}, more than 1e-5: nothing to time")
-    return worst
-
-
-def measure(torch: Any | None, case: Case, rounds: int) -> dict[str, Any]:
-    """Run rounds of peak, ours and PyTorch, interleaved."""
-    data, chosen = core_data(*rows_of(case, ROWS), case.sizes[-1], standardize=False), settings(case, case.batch)
-    steps = max(5, int(0.005 / (case.operations / 60e9)))
-    theirs: Callable[[int], float] | None = None
-    if torch is not None:
-        theirs = TorchSteps(torch, case, _core.train(data, chosen, 0)[0], ROWS).seconds
-        theirs(20)
-    _core.time_steps(data, chosen, steps, 1)
-    peaks, ours, others = [], [], []
-    for _ in range(rounds):
-        peaks.append(_core.fma_peak(seconds=0.05))
-        ours.append(min(_core.time_steps(data, chosen, steps, STRETCHES)))
-        if theirs is not None:
-            others.append(min(theirs(10) for _ in range(STRETCHES)))
-    shares = [100 * case.operations / second / (peak * 1e9) for second, peak in zip(ours, peaks, strict=True)]
-    ratios = [other / second for other, second in zip(others, ours, strict=True)] if others else []
-    return {
-        "case": case.name,
-        "peak_gflops": spread(peaks),
-        "ash_us": spread([1e6 * second for second in ours]),
-        "torch_us": spread([1e6 * second for second in others]) if others else None,
-        "percent_of_peak": spread(shares),
-        "required_percent": case.peak,
-        "times_torch": spread(ratios) if ratios else None,
-        "required_times": case.torch,
-    }
-
-
-def verdict(value: float, required: float | None) -> str:
-    if required is None:
-        return "-"
-    return f">= {required:g} {'yes' if value >= required else 'NO'}"
-
-
-def row(result: dict[str, Any]) -> list[str]:
-    share, ratio, theirs = result["percent_of_peak"], result["times_torch"], result["torch_us"]
-    ours = result["ash_us"]
-    return [
-        result["case"],
-        f"{ours['min']:.1f} / {ours['median']:.1f} / {ours['max']:.1f}",
-        f"{theirs['min']:.0f} / {theirs['median']:.0f} / {theirs['max']:.0f}" if theirs else "-",
-        f"{result['peak_gflops']['median']:.0f}",
-        f"{share['min']:.0f} / {share['median']:.0f} / {share['max']:.0f}",
-        verdict(share["median"], result["required_percent"]),
-        f"{ratio['min']:.1f} / {ratio['median']:.1f} / {ratio['max']:.1f}" if ratio else "-",
-        verdict(ratio["median"], result["required_times"]) if ratio else "-",
+def _peak_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    header = ["step", "ash us", "peak GFLOP/s", "% of peak", "required", "largest difference"]
+    rows = [
+        [
+            result["case"],
+            shown(result["ash_us"], ".1f"),
+            f"{result['peak_gflops']['median']:.0f}",
+            shown(result["percent_of_peak"], ".0f"),
+            verdict(result["percent_of_peak"]["median"], ">=", result["required_percent"]),
+            _difference(result),
+        ]
+        for result in results
     ]
+    note = (
+        "Minimum / median / maximum. Largest difference: of any weight after 3 steps, to a double-precision network "
+        "and to every library below (required: 1e-5)."
+    )
+    return Table("A training step, share of the FMA peak", header, rows, note)
 
 
-def main() -> None:
-    options = arguments(__doc__.splitlines()[0] if __doc__ else "")
-    facts = machine(["torch"])
-    show(facts)
-    try:
-        import torch
-    except ImportError:
-        torch = None  # type: ignore[assignment]
-        print("PyTorch is not installed (pip install '.[bench]'): its columns stay empty, and no answer is checked\n")
-    else:
-        torch.set_num_threads(1)
-        torch.manual_seed(0)
-    results = []
-    for case in CASES:
-        difference = check(torch, case) if torch is not None else None
-        results.append({**measure(torch, case, 3 if options.quick else 15), "difference_to_torch": difference})
-        print(f"{case.name}: difference to PyTorch after 3 steps {difference}, measured", flush=True)
-    header = ["step", "ash us min/med/max", "torch us", "peak GFLOP/s", "% of peak", "required", "x torch", "required"]
-    print()
-    print_table(header, [row(result) for result in results])
-    save("step", facts, results)
+def _peer_cells(result: Mapping[str, Any], peer: str) -> list[str]:
+    if result[f"{peer}_us"] is None:
+        return ["not installed", "-"]
+    return [f"{result[f'{peer}_us']['median']:.1f}", shown(result[f"times_{peer}"], ".1f")]
 
 
-if __name__ == "__main__":
-    main()
+def _peers_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    times = [text for label in LABELS.values() for text in (f"{label} us", "times ours")]
+    rows = []
+    for result in results:
+        torch, *others = (_peer_cells(result, peer) for peer in LABELS)
+        ratio, required = result["times_torch"], result["required_times"]
+        held = verdict(ratio["median"], ">=", required) if ratio else "-"
+        cells = [cell for other in others for cell in other]
+        rows.append([result["case"], f"{result['ash_us']['median']:.1f}", *torch, held, *cells])
+    header = ["step", "ash us", *times[:2], "required", *times[2:]]
+    note = (
+        "Microseconds are medians; times ours: minimum / median / maximum. scikit-learn's network for two classes is "
+        "another one: timed, not compared. What is missing: pip install '.[bench]'."
+    )
+    return Table("The same step elsewhere, one thread each", header, rows, note)
+
+
+def _plot(results: Sequence[Mapping[str, Any]]) -> Plot:
+    lines = []
+    for peer, label in LABELS.items():
+        found = [result for result in results if result[f"times_{peer}"] is not None]
+        if found:
+            lines.append(Line(label, {r["operations"] / 1e6: r[f"times_{peer}"]["median"] for r in found}))
+    title = "Time of a training step by ours, one thread"
+    return Plot("step-times", title, "floating-point operations a step, 1e6", "times ours", lines, ("x", "y"))
+
+
+def sections(results: Mapping[str, Any]) -> list[Section]:
+    """Return shares of the peak, ratios to the others, and these ratios over the size of a step."""
+    found = list(results.values())
+    return [_peak_table(found), _peers_table(found), _plot(found)]
+
+
+def bench(options: Options) -> Bench:
+    """Return the bench; each case checks its own answers, in the process that then measures."""
+    networks = QUICK if options.quick else tuple(NETWORKS)
+    rounds = QUICK_ROUNDS if options.quick else ROUNDS
+    cases = [Case(network, functools.partial(_measure, network, rounds)) for network in networks]
+    packages = ("torch", "scikit-learn", "jax", "jaxlib")
+    return Bench(cases, sections, packages=packages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 import ash
 from ash.cli import _parser
+from bench.readme import fill
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,8 +42,4 @@ def test_what_it_names_exists() -> None:
 
 
 def test_the_figures_are_those_of_the_benches() -> None:
-    found = importlib.util.spec_from_file_location("readme", ROOT / "bench" / "readme.py")
-    assert found is not None and found.loader is not None
-    readme = importlib.util.module_from_spec(found)
-    found.loader.exec_module(readme)
-    assert readme.filled(README) == README, "run: python bench/readme.py"
+    assert fill(README) == README, "run: python -m bench report"

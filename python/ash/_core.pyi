@@ -169,8 +169,9 @@ class Tuner:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 
         candidate, rung, epochs, thread, worker, team, team_limit (int64; the most threads that shared it at once, and
-        that would have with threads enough), score, loss, training_loss, start, end (float64; seconds since start), virtual_start, virtual_end (float64; 0 if greedy),
-        core_seconds (float64; of all threads in it), diverged (bool), weights_hash (uint64; 0 if diverged).
+        that would have with threads enough), score, loss, training_loss, start, end (float64; seconds since start),
+        virtual_start, virtual_end (float64; 0 if greedy), core_seconds (float64; of all threads in it), diverged
+        (bool), weights_hash (uint64; 0 if diverged).
         """
     def assists(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a time that a thread helped another's job: candidate, rung, thread (int64), start, end."""

@@ -21,8 +21,8 @@ class JobRecord(NamedTuple):
 
     `score` is higher-is-better; `loss` is that of the validation rows, `training_loss` the mean of the last epoch;
     `start` and `end` are seconds since the start of the run; `team` is the most threads that shared the job at once,
-    `core_seconds` what all of them spent in it, `team_limit` the most that would have shared it had there been teams and
-    threads enough: 1 where steps are too small for a team to pay. `worker` is the virtual worker that the job was given to,
+    `core_seconds` what all of them spent in it, `team_limit` the most that would have shared it with teams and threads
+    enough: 1 where steps are too small for a team to pay. `worker` is the virtual worker that the job was given to,
     `virtual_start` and `virtual_end` are multiply-adds on the virtual clock: all 0 under the greedy schedule.
     `weights_hash` is one of all weights and biases after the job, an unsigned number of 64 bits; 0 when it diverged.
     """

@@ -135,8 +135,9 @@ def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **
 
     Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their
     efficiency is 1, and `TEAM_EFFICIENCY` where the run had none. No job has more helpers than its steps are worth
-    (`team_limit` of the record). Where neither rule nor schedule is changed, a reproducible run that went to its end is decided as
-    it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that it had.
+    (`team_limit` of the record). Where neither rule nor schedule is changed, a reproducible run that went to its end is
+    decided as it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that
+    it had.
 
     Raises
     ------

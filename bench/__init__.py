@@ -1,0 +1,11 @@
+"""Every figure that ash publishes, one command each; bench/README.md says what they mean."""
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "tables": ("tables",),
+    "scaling": ("schedule", "teams", "simulate", "promotions"),
+    "kernels": ("products", "step"),
+    "ladder": ("ladder",),
+    "peers": ("peers",),
+    "memory": ("memory", "allocations"),
+}
+"""The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""

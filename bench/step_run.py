@@ -1,0 +1,189 @@
+"""Checks and then measures a step of bench/step.py, in a fresh process where every library has one thread."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ash import _core
+from bench.core import core_data, core_settings
+from bench.figures import interleaved, ratios, spread
+from bench.products_numpy import ONE_THREAD
+from bench.step_peers import PEERS, Oracle, Problem, Steps
+
+# JAX keeps a pool of threads whose size its runtime takes from these.
+ENVIRONMENT = {
+    **ONE_THREAD,
+    "JAX_PLATFORMS": "cpu",
+    "NPROC": "1",
+    "PJRT_NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+ROWS = 4096
+RATE, MOMENTUM = 0.01, 0.9
+STRETCHES = 8  # in a round, of which the best counts
+PEAK_SECONDS = 0.01  # a stretch
+WARM_UP = 3  # stretches of every peer; the first compiles
+ALLOWED = 1e-5  # difference of weights
+ONE = 1.1  # processor seconds of the process by those of its main thread: more is not one thread
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, its batch, and what is required: per cent of the peak, times PyTorch (None: nothing is)."""
+
+    sizes: tuple[int, ...]
+    batch: int
+    percent: float | None = None
+    times_torch: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Sizes and batch, as tables write them."""
+        return f"{'-'.join(map(str, self.sizes))} @ {self.batch}"
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of one step; a multiply-add counts two."""
+        products = [i * o for i, o in pairwise(self.sizes)]
+        return 2.0 * self.batch * (2 * sum(products) + sum(products[1:]))
+
+
+_ALL = (
+    Network((64, 64, 10), 32, percent=60, times_torch=30),
+    Network((64, 128, 64, 10), 64, percent=78, times_torch=7),
+    Network((64, 256, 256, 10), 128, percent=88, times_torch=1.9),
+    Network((784, 256, 128, 10), 128, times_torch=1.8),
+    Network((30, 16, 2), 32),
+)
+NETWORKS = {network.name: network for network in _ALL}
+
+
+def _settings(network: Network) -> _core.Settings:
+    hidden = list(network.sizes[1:-1])
+    return core_settings(
+        hidden=hidden,
+        activations=["relu"] * len(hidden),
+        optimizer="momentum",
+        momentum=MOMENTUM,
+        learning_rate=RATE,
+        learning_rate_schedule="constant",
+        batch_size=network.batch,
+    )
+
+
+def _problem(network: Network, rows: int) -> tuple[_core.Data, Problem]:
+    """Make random rows, and the network as the core starts it."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, network.sizes[0])).astype(np.float32).astype(np.float64)
+    y = random.integers(0, network.sizes[-1], rows)
+    data = core_data(x, y, network.sizes[-1], standardize=False)
+    return data, Problem(network.sizes, network.batch, RATE, MOMENTUM, _trained(network, data, 0), x, y)
+
+
+def _trained(network: Network, data: _core.Data, epochs: int) -> list[tuple[Any, Any]]:
+    trained, _ = _core.train(data, _settings(network), epochs)
+    return list(zip(trained.weights, trained.biases, strict=True))
+
+
+def _installed() -> dict[str, type[Steps]]:
+    return {name: peer for name, peer in PEERS.items() if importlib.util.find_spec(peer.package) is not None}
+
+
+def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any]]) -> float | None:
+    """Return the largest difference; None where the other network has other layers."""
+    pairs = [pair for layers in zip(ours, theirs, strict=True) for pair in zip(*layers, strict=True)]
+    if any(a.shape != b.shape for a, b in pairs):
+        return None
+    worst = max(float(np.abs(a - b).max()) for a, b in pairs)
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _differences(network: Network) -> dict[str, float | None]:
+    """Compare the weights after 1 and 3 steps on one batch; a difference that is too large ends the script."""
+    data, problem = _problem(network, network.batch)
+    ours = {steps: _trained(network, data, steps) for steps in (1, 3)}
+    found: dict[str, float | None] = {}
+    for name, peer in {"numpy": Oracle, **_installed()}.items():
+        theirs, done = peer(problem), 0
+        for steps, weights in ours.items():
+            theirs.run(steps - done)
+            done = steps
+            difference = _difference(weights, theirs.weights())
+            if difference is not None and not difference <= ALLOWED:
+                raise SystemExit(
+                    f"{network.name}: weights after {steps} steps differ from {name}'s by {difference:.2g}, "
+                    f"more than {ALLOWED:g}: nothing to time"
+                )
+            found[name] = None if difference is None else max(difference, found.get(name) or 0.0)
+    return found
+
+
+def _best(steps: Steps, name: str) -> Callable[[], float]:
+    """Return a function that measures the seconds a step, and ends the script where more than one thread works."""
+
+    def stretch() -> float:
+        start = time.perf_counter()
+        steps.run(steps.stretch)
+        return (time.perf_counter() - start) / steps.stretch
+
+    def measure() -> float:
+        process, thread = time.process_time(), time.thread_time()
+        best = min(stretch() for _ in range(STRETCHES))
+        used = (time.process_time() - process) / (time.thread_time() - thread)
+        if used > ONE:
+            raise SystemExit(f"{name} has used {used:.1f} threads, and this compares one with one: nothing to show")
+        return best
+
+    for _ in range(WARM_UP):
+        stretch()
+    return measure
+
+
+def _rounds(network: Network, rounds: int) -> dict[str, list[float]]:
+    """Return the peaks in GFLOP/s and the seconds a step of everybody, of each round."""
+    data, problem = _problem(network, ROWS)
+    chosen, steps = _settings(network), max(5, int(0.005 / (network.operations / 60e9)))
+    _core.time_steps(data, chosen, steps, 1)
+    measured: dict[str, Callable[[], float]] = {
+        "peak": lambda: max(_core.fma_peak(seconds=PEAK_SECONDS) for _ in range(STRETCHES)),
+        "ash": lambda: min(_core.time_steps(data, chosen, steps, STRETCHES)),
+    }
+    for name, peer in _installed().items():
+        measured[name] = _best(peer(problem), name)
+    return interleaved(measured, rounds)
+
+
+def _figures(seconds: Mapping[str, list[float]], name: str) -> dict[str, Any]:
+    found = seconds.get(name)
+    return {
+        f"{name}_us": spread([1e6 * second for second in found]) if found else None,
+        f"times_{name}": ratios(found, seconds["ash"]) if found else None,
+    }
+
+
+def measure(network: str, rounds: int) -> dict[str, Any]:
+    """Check the answers, then run rounds of peak, ours and theirs."""
+    asked = NETWORKS[network]
+    differences = _differences(asked)
+    seconds = _rounds(asked, rounds)
+    attained = [asked.operations / second / 1e9 for second in seconds["ash"]]
+    result: dict[str, Any] = {
+        "case": network,
+        "operations": asked.operations,
+        "differences": differences,
+        "peak_gflops": spread(seconds["peak"]),
+        "ash_us": spread([1e6 * second for second in seconds["ash"]]),
+        "percent_of_peak": spread([100 * rate / peak for rate, peak in zip(attained, seconds["peak"], strict=True)]),
+        "required_percent": asked.percent,
+        "required_times": asked.times_torch,
+    }
+    for name in PEERS:
+        result.update(_figures(seconds, name))
+    return result

@@ -1,0 +1,169 @@
+"""The benches: their command line, what they keep when interrupted, their tables, and the report out of their JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench import __main__ as command_line
+from bench.figures import interleaved, ratios, spread, verdict
+from bench.sections import Line, Plot, Section, Table
+from bench.suite import Bench, Case, Options, Record, run_bench
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def options(folder: Path, **changes: Any) -> Options:
+    return Options(**{"quick": True, "results": folder, **changes})
+
+
+def two_cases(measured: list[str], fails: bool = False) -> Bench:
+    def case(name: str) -> Case:
+        def run() -> dict[str, int]:
+            measured.append(name)
+            if fails and name == "second":
+                raise KeyboardInterrupt
+            return {"length": len(name)}
+
+        return Case(name, run)
+
+    def sections(results: Mapping[str, Any]) -> list[Section]:
+        return [Table("lengths", ["case", "length"], [[key, str(value["length"])] for key, value in results.items()])]
+
+    return Bench([case("first"), case("second")], sections)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["walls"], "invalid choice: 'walls'"),
+        ([], "the following arguments are required: command"),
+        (["tables", "--models", "0"], "'0' is not allowed; give integers from 1 to 65536, with commas between"),
+        (["tables", "--models", "128,"], "'128,' is not allowed"),
+        (["tables", "--data", "/nowhere"], "'/nowhere' has no file optdigits_train.csv.gz; give a folder with"),
+        (["tables", "--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_wrong_arguments_end_in_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(arguments)
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert sentence in line and line.endswith("(see python -m bench --help)")
+
+
+@pytest.mark.parametrize("value", ["0", "two", "1,,2", "-1"])
+def test_a_wrong_omp_num_threads_ends_in_a_sentence(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    with pytest.raises(SystemExit):
+        command_line.main(["tables", "--quick"])
+    assert f"OMP_NUM_THREADS='{value}' is not allowed" in capsys.readouterr().err
+
+
+def test_every_command_has_modules_that_measure_and_show() -> None:
+    for name in [name for names in bench.COMMANDS.values() for name in names]:
+        module = __import__(f"bench.{name}", fromlist=[name])
+        assert callable(module.bench) and callable(module.sections) and module.__doc__
+
+
+def test_a_bench_is_measured_written_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured: list[str] = []
+    run_bench("lengths", two_cases(measured), options(tmp_path))
+    assert measured == ["first", "second"]
+    written = json.loads((tmp_path / "lengths.json").read_text())
+    assert written["results"] == {"first": {"length": 5}, "second": {"length": 6}}
+    assert written["quick"] is True and {"processor", "commit", "core flags", "numpy"} <= set(written["machine"])
+    assert "second       6" in capsys.readouterr().out
+    assert list((tmp_path / ".partial").iterdir()) == []
+
+
+def test_an_interrupted_bench_goes_on(tmp_path: Path) -> None:
+    measured: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
+    assert not (tmp_path / "lengths.json").exists()
+    run_bench("lengths", two_cases(measured), options(tmp_path))
+    assert measured == ["first", "second", "second"]
+    run_bench("lengths", two_cases(measured), options(tmp_path))
+    assert measured[3:] == ["first", "second"], "a finished bench begins anew"
+
+
+def test_a_kept_record_saves_a_finished_bench_from_being_measured_again(tmp_path: Path) -> None:
+    measured: list[str] = []
+    for _ in range(2):
+        run_bench("lengths", two_cases(measured), options(tmp_path), keep=True)
+    assert measured == ["first", "second"]
+    run_bench("lengths", two_cases(measured), options(tmp_path, anew=True), keep=True)
+    assert len(measured) == 4
+
+
+def test_a_record_of_other_arguments_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
+    run_bench("lengths", two_cases(measured), options(tmp_path, models=(64,)))
+    assert measured == ["first", "second", "first", "second"]
+    assert "is of another models: beginning anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cut", [1, 10])
+def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path, {"bench": "lengths"})
+    record.add("first", [1.5], 2.0)
+    record.add("second", None, 1.0)
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Record(path, {"bench": "lengths"})
+    assert again.values == {"first": [1.5]} and again.seconds == 2.0
+    again.add("second", None, 1.0)
+    assert Record(path, {"bench": "lengths"}).values == {"first": [1.5], "second": None}
+
+
+def test_figures() -> None:
+    assert spread([3, 1, 2]) == {"min": 1, "median": 2, "max": 3}
+    assert ratios([2, 9], [1, 3]) == {"min": 2, "median": 2.5, "max": 3}
+    assert (verdict(1.0, "<=", 1.05), verdict(1.1, "<=", 1.05)) == ("<= 1.05 yes", "<= 1.05 NO")
+    assert (verdict(2.0, ">=", 2), verdict(1.0, ">=", None)) == (">= 2 yes", "-")
+    order: list[str] = []
+    interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    assert "".join(order) == "abbaab"
+
+
+def test_a_table_as_text_and_as_markdown() -> None:
+    table = Table("a title", ["name", "n"], [["one|two", "1"], ["x", "100"]], "A note.")
+    assert table.as_text() == "a title\nname       n\none|two    1\nx        100\nA note."
+    assert table.as_markdown() == (
+        "**a title**\n\n| name | n |\n| --- | ---: |\n| one\\|two | 1 |\n| x | 100 |\n\nA note.\n"
+    )
+
+
+def test_a_plot_is_drawn(tmp_path: Path) -> None:
+    lines = [
+        Line("ideal", {1: 1, 32: 32}, "bound"),
+        Line("measured", {1: 1, 2: 1.9}),
+        Line("of one", {4: 2}, "published"),
+    ]
+    plot = Plot("speed", "Speed-up", "threads", "times", lines, ("x", "y"), "A note.")
+    plot.draw(tmp_path / "plots")
+    assert (tmp_path / "plots" / "speed.png").read_bytes().startswith(b"\x89PNG")
+    assert plot.as_markdown() == "![Speed-up](plots/speed.png)\n\nA note.\n"
+
+
+def test_the_command_line_is_a_program(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "report", "--results", str(tmp_path)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ), check=True)
+    assert "written:" in found.stdout
+    report = (tmp_path / "REPORT.md").read_text()
+    assert report.count("Not measured: ") == sum(map(len, bench.COMMANDS.values()))
