@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import ash
+from ash.simulate import TEAM_EFFICIENCY
 from ash.splits import split_rows
 from bench.core import prediction_cost, training_cost
 from bench.datasets import Digits, digits
@@ -39,7 +40,6 @@ __all__ = ["bench", "sections", "summary"]
 CANDIDATES, VALIDATION = 128, 0.2
 SEEDS, ROUNDS = 5, 3
 MANY = (1, 2, 4, 8, 16, 32, 64)
-EFFICIENCY = 0.85  # of a team's further threads, beside the ideal 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Runs:
         for schedule in SCHEDULES:
             own = partial(result.simulate, threads=MANY, schedule=schedule)
             lines[f"{schedule}, no teams"] = own(teams=False)
-            lines[f"{schedule}, teams of {EFFICIENCY}"] = own(teams=True, team_efficiency=EFFICIENCY)
+            lines[f"{schedule}, teams of {TEAM_EFFICIENCY}"] = own(teams=True, team_efficiency=TEAM_EFFICIENCY)
             lines[f"{schedule}, {IDEAL}"] = own(teams=True, team_efficiency=1.0)
         alone = lines["reproducible, no teams"]
         return {"W": alone.W, "D": alone.D, "lines": {name: simulation.rows for name, simulation in lines.items()}}

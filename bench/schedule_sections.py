@@ -126,8 +126,8 @@ def _scaling(found: Mapping[str, Any], rounds: Rounds) -> list[Section]:
             ["", *(f"{threads}" for threads in bound)],
             [[name, *(f"{speedup:.2f}" for speedup in line.values())] for name, line in table.items()],
             "The bound is W / max(W/p, D), since the jobs of one candidate follow each other; it holds for the jobs of "
-            "the reproducible run. Greedy trains others for each number of threads, and so does SH. Teams are "
-            "simulated for every job, also where the tuner forms none because a step is too small: that flatters them.",
+            "the reproducible run. Greedy trains others for each number of threads, and so does SH. Teams are as large "
+            "as the tuner would form them: most steps of these networks are too small to be shared.",
         ),
         Plot(
             "scaling",

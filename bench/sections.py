@@ -47,7 +47,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plot; kind is measured, simulated, published or bound."""
+    """One line of a plot; kind is measured, simulated, published or bound. No label: it goes on from the last line."""
 
     label: str
     points: Mapping[float, float]
@@ -81,15 +81,19 @@ class Plot:
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes: Any = FigureCanvasAgg(figure).figure.add_subplot()
-        for number, line in enumerate(self.lines):
+        number = -1
+        for line in self.lines:
+            number += bool(line.label)
             marker = "" if line.kind == "bound" else MARKERS[number % len(MARKERS)]
+            style = {"color": f"C{number}", "marker": marker, "markersize": 5, "linestyle": STYLES[line.kind]}
             xs = sorted(line.points)
-            axes.plot(xs, [line.points[x] for x in xs], STYLES[line.kind], marker=marker, label=line.label)
+            axes.plot(xs, [line.points[x] for x in xs], label=line.label or None, **style)
         for axis in self.logarithmic:
-            getattr(axes, f"set_{axis}scale")("log", base=2 if axis == "x" and self.x in COUNTS else 10)
+            getattr(axes, f"set_{axis}scale")("log", base=2 if self.x in COUNTS else 10)
         if self.x in COUNTS:
-            ticks = sorted({x for line in self.lines for x in line.points})
-            axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+            axes.set_xticks(sorted({x for line in self.lines for x in line.points}))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_major_formatter("{x:g}")
         axes.set(title=self.title, xlabel=self.x, ylabel=self.y)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")

@@ -222,11 +222,16 @@ def wall_plot(name: str, title: str, runs: dict[int, Runs]) -> Plot:
         threads = [*own.threads(), *_beyond(own)]
         for label, algorithm, line in (("SH", "sh", BARRIERS), ("ASH", "ash", "no teams")):
             seconds = {p: _wall(own, Variant(algorithm, False, p), line) for p in threads}
-            kind = "measured" if threads == own.threads() else "simulated"
-            lines.append(Line(f"{label}, {models}", {p: s for p, s in seconds.items() if s is not None}, kind))
-    note = "Solid or dashed: measured up to the cores of this machine, simulated beyond."
+            measured = {p: seconds[p] for p in own.threads()}
+            beyond = {p: seconds[p] for p in [max(measured), *_beyond(own)]}
+            lines += [Line(f"{label}, {models}", measured), Line("", beyond, "simulated")]
+    note = "Without teams. Solid: measured, up to the cores of this machine; dashed: simulated beyond."
     return Plot(name, f"SH against ASH, {title}", "threads", "seconds", lines, ("x", "y"), note)
 
 
-def _wall(own: Runs, variant: Variant, line: str) -> float | None:
-    return own.wall(variant) if variant in own.walls else own.simulated(line, variant.threads)
+def _wall(own: Runs, variant: Variant, line: str) -> float:
+    if variant in own.walls:
+        return own.wall(variant)
+    seconds = own.simulated(line, variant.threads)
+    assert seconds is not None  # both lines are simulated for the same threads
+    return seconds
