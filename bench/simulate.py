@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.simulate import simulate
+from ash.simulate import TEAM_EFFICIENCY, simulate
 from bench.figures import shown, spread, timed
 from bench.published import ASH_SECONDS, speedup
 from bench.sections import Line, Plot, Section, Table
@@ -30,7 +30,7 @@ THREADS = (1, 2, 4, 8, 16, 32, 64)
 SEEDS = 50
 NOISE = 0.1
 WORKERS = (8, 16, 24, 32, 48, 64, 128)
-EFFICIENCIES = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0)
+EFFICIENCIES = (0.25, 0.5, TEAM_EFFICIENCY, 0.7, 0.8, 0.9, 1.0)
 CANDIDATES = (128, 256, 512)
 MILLION = 1_000_000
 BOUND, SUM = "bound without teams", "the student project's sum, barriers"
@@ -71,7 +71,7 @@ def speedups(candidates: int, seeds: int) -> Lines:
     return {
         "greedy": means("speedup", seeds, candidates=candidates, schedule="greedy", teams=False),
         "reproducible": means("speedup", seeds, candidates=candidates, teams=False),
-        "reproducible, teams 0.8": means("speedup", seeds, candidates=candidates, team_efficiency=0.8),
+        f"reproducible, teams {TEAM_EFFICIENCY}": means("speedup", seeds, candidates=candidates),
         "SH with barriers": means("speedup", seeds, candidates=candidates, algorithm="sh", teams=False),
         BOUND: {row["threads"]: rows[0]["work"] / row["bound"] for row in rows},
         SUM: {row["threads"]: rows[0]["work"] / row["halving"] for row in rows},
@@ -99,7 +99,7 @@ def teams(kind: str, seeds: int) -> Lines:
 
 def many(candidates: int, schedule: str, helped: bool, repeats: int) -> dict[str, Any]:
     """Time runs on 64 threads, without the one on one thread that a Simulation needs for its speed-up."""
-    given: dict[str, Any] = {"schedule": schedule, "teams": helped, "team_efficiency": 0.8, "noise": NOISE}
+    given: dict[str, Any] = {"schedule": schedule, "teams": helped, "team_efficiency": TEAM_EFFICIENCY, "noise": NOISE}
     found = [timed(lambda: _core.simulate(candidates, np.ones(1), threads=64, **given)) for _ in range(repeats)]
     return {
         "candidates": candidates,
