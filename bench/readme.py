@@ -36,29 +36,28 @@ def load(name: str) -> Any:
 
 
 def peer_lines() -> list[str]:
-    """Return the table of peers, those that were skipped included."""
-    lines = [
-        "| tuner | seeds | time | by ash | test accuracy | epochs | peak memory |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    """Return the table of peers, space by space, those that were skipped included."""
+    header = ["tuner", "seeds", "time", "by ash", "test accuracy", "epochs", "peak memory"]
+    lines = [f"| {' | '.join(header)} |", "|---|" + "--:|" * (len(header) - 1)]
+    space = None
     for row in peers.summary(load("peers")):
-        name = row["name"] if row["name"] == "ash" else f"{row['name']}, {row['setting']}"
-        if row["skipped"]:
-            lines.append(f"| {name} | {row['skipped']} | | | | | |")
-            continue
-        test = f"{row['test']['min']:.3f} .. {row['test']['max']:.3f}"
-        times = "1" if row["name"] == "ash" else f"{row['times_ash']:.3g} x"
-        memory = f"{row['peak_bytes']['median'] / 1e6:.0f} MB"
-        cells = [
-            row["seeds"],
-            f"{row['seconds']['median']:.3g} s",
-            times,
-            test,
-            f"{row['epochs']['median']:.0f}",
-            memory,
-        ]
-        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
+        if row["space"] != space:
+            space = row["space"]
+            lines.append(f"| **space: {space}** |" + " |" * (len(header) - 1))
+        lines.append(f"| {' | '.join(_peer_cells(row))} |")
     return lines
+
+
+def _peer_cells(row: dict[str, Any]) -> list[str]:
+    ours = row["name"] == "ash"
+    name = row["name"] if ours else f"{row['name']}, {row['setting']}"
+    if row["skipped"]:
+        return [name, row["skipped"], *[""] * 5]
+    seconds, test = f"{row['seconds']['median']:.3g} s", row["test"]
+    accuracy = f"{test['min']:.3f} .. {test['max']:.3f}" if row["seeds"] > 1 else f"{test['median']:.3f}"
+    memory = f"{row['peak_bytes']['median'] / 1e6:.0f} MB"
+    times = "1" if ours else f"{row['times_ash']:.3g} x"
+    return [name, str(row["seeds"]), seconds, times, accuracy, f"{row['epochs']['median']:.0f}", memory]
 
 
 def step_lines() -> list[str]:

@@ -11,9 +11,10 @@
 //
 // A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per k two loads of B and one broadcast of A a
 // row. No packing: rows of B are read as they lie, and a panel of B stays in the first cache for all tiles of rows.
-// Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 12 x 32 with AVX-512 (24 of 32), 6 x 8 with SSE2 and NEON.
-// Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2 rows has too few sums in flight
-// to hide the latency of its additions.
+// Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON.
+// With 12 rows there the offsets of the rows of A do not fit the general registers, and reading two of them back for each
+// k cost 4 % (bench/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2
+// rows has too few sums in flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, N rounded up to a vector, and some 25 to 45 cycles at the end of a tile.
 // Only for unit_*.cpp.
 #pragma once
@@ -27,7 +28,7 @@
 namespace {
 
 #if ASH_LANES == 16
-constexpr int kTileRows = 12;
+constexpr int kTileRows = 8;
 #else
 constexpr int kTileRows = 6;
 #endif
@@ -89,8 +90,7 @@ template <int V>
 constexpr Tiles tiles() {
 #if ASH_LANES == 16
     return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>,
-             tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>, tiles_below<9, V>, tiles_below<10, V>,
-             tiles_below<11, V>, tiles_below<12, V>}};
+             tiles_below<6, V>, tiles_below<7, V>, tiles_below<8, V>}};
 #else
     return {{nullptr, tiles_below<1, V>, tiles_below<2, V>, tiles_below<3, V>, tiles_below<4, V>, tiles_below<5, V>,
              tiles_below<6, V>}};
