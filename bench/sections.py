@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 COUNTS = ("threads", "rows of a batch")  # axes of few whole numbers, which are all written
-MARKERS = "osD^vPX*<>"
+MARKERS = "osD^vPX*<"  # one less than there are colours, so that a colour comes back with another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 
 
