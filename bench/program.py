@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from ash import _core
 from ash.settings import to_settings
@@ -76,8 +77,9 @@ def sections(found: Mapping[str, Any], name: str) -> Sequence[Section]:
 def main(options: Options) -> None:
     """Make the program, compare it, and say where it lies and how it is used."""
     table = digits(options.data)
-    program = build(table)
-    check(program, table)
+    with Console(stderr=True).status("building and comparing"):
+        program = build(table)
+        check(program, table)
     print(f"""{program}
 one file of {program.stat().st_size / MB:.1f} MB: no Python, no libraries; {table.name} and its candidates are inside
 with {MODELS} models its outcomes are those of the Python module, bit for bit

@@ -64,8 +64,10 @@ def run_bench(name: str, bench: Bench, options: Options, *, keep: bool = False) 
     record = Record(options.results / ".partial" / f"{name}.jsonl", _identity(name, facts, options))
     if options.anew:
         record.forget()
-    bench.check()
-    _measure(bench.cases, record)
+    console = Console(stderr=True)
+    with console.status("checking answers"):  # and building what is measured
+        bench.check()
+    _measure(bench.cases, record, console)
     results = {case.key: record.values[case.key] for case in bench.cases}
     written = {"machine": facts, "quick": options.quick, "seconds": record.seconds, "results": results}
     options.results.mkdir(parents=True, exist_ok=True)
@@ -78,8 +80,7 @@ def run_bench(name: str, bench: Bench, options: Options, *, keep: bool = False) 
     print(f"written: {path} ({written['seconds']:.0f} s of measuring)\n", flush=True)
 
 
-def _measure(cases: Sequence[Case], record: Record) -> None:
-    console = Console(stderr=True)
+def _measure(cases: Sequence[Case], record: Record, console: Console) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("", total=len(cases))
