@@ -22,7 +22,13 @@ def sections_of(sweep: Sweep, name: str) -> list[Section]:
     for setting in dict.fromkeys(setting for setting, _ in sweep.runs):
         runs = {models: own for (of, models), own in sweep.runs.items() if of == setting}
         title = f'setting "{setting}" on {sweep.data}'
-        found += [wall_times(title, runs), *speedups(title, runs), *job_times(title, runs), core_hours(title, runs)]
+        found += [
+            wall_times(title, runs),
+            spreads(title, runs),
+            *speedups(title, runs),
+            *job_times(title, runs),
+            core_hours(title, runs),
+        ]
         for models in sorted({min(runs), max(runs)}):
             found.append(scaling(f"{name}-{setting}-{models}", f"{title}, {models} models", models, runs[models]))
         found.append(wall_plot(f"{name}-{setting}-wall", title, runs))
@@ -100,6 +106,18 @@ def _published_row(models: int, columns: Sequence[str]) -> list[list[str]]:
 def _minutes(seconds: float, base: float | None) -> str:
     text = f"{int(seconds // 60)}:{seconds % 60:05.2f}"
     return text if base is None else f"{text} ({base / seconds:.2f}x)"
+
+
+def spreads(title: str, runs: dict[int, Runs]) -> Table:
+    """Return the spread of what was measured, over the rounds."""
+    first = next(iter(runs.values()))
+    columns = [(name, variant) for name, variant in _columns(first) if variant.threads in first.threads()]
+    rows = [
+        [str(models), *(shown(spread(own.walls[variant]), ".3g") for _, variant in columns), str(len(own.walls[SH]))]
+        for models, own in runs.items()
+    ]
+    header = ["models", *(name for name, _ in columns), "rounds"]
+    return Table(f"Seconds measured, {title}: minimum / median / maximum", header, rows)
 
 
 def speedups(title: str, runs: dict[int, Runs]) -> list[Table]:

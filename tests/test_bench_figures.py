@@ -75,6 +75,12 @@ def test_table_2_has_what_was_measured_simulated_and_published() -> None:
     assert "ASH 1T*" not in found.header and theirs["ASH 2T"] == ""
 
 
+def test_spreads_are_those_of_the_rounds() -> None:
+    found = table(sections_of(from_rounds(results()), "tables"), "Seconds measured")
+    row = dict(zip(found.header, found.rows[0], strict=True))
+    assert row["SH 1T"] == "10 / 11 / 12" and row["rounds"] == "3" and "ASH 4T*" not in row
+
+
 def test_speedups_stand_beside_the_published_ones() -> None:
     [row] = table(sections_of(from_rounds(results()), "tables"), "Speed-up of ASH").rows
     assert row == ["128 on 4", "simulated", "3.44", "5.50", "1.21", ">= 1.21 yes"]
