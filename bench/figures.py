@@ -34,13 +34,15 @@ def verdict(value: float, relation: str, required: float | None) -> str:
     return f"{relation} {required:g} {'yes' if held else 'NO'}"
 
 
+def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
+    """Call each once, in rounds of odd numbers backwards, so that none is always first; what they returned, by name."""
+    return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
+
+
 def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
     """Call all functions in turn, so many rounds, each other one backwards; what they returned, by name."""
-    results: dict[str, list[Any]] = {name: [] for name in functions}
-    for number in range(rounds):
-        for name in list(functions)[:: -1 if number % 2 else 1]:
-            results[name].append(functions[name]())
-    return results
+    results = [one_round(functions, number) for number in range(rounds)]
+    return {name: [result[name] for result in results] for name in functions}
 
 
 @contextmanager
@@ -62,8 +64,3 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
-
-
-def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each once, in rounds of odd numbers backwards, so that none is always first; what they returned, by name."""
-    return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}

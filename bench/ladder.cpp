@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "ash/build_info.hpp"
+#include "describe.hpp"
 
 namespace {
 
@@ -162,30 +163,14 @@ double nanoseconds(const Row& row, double seconds) { return seconds * 1e9 / stat
 
 double median(const Row& row) { return row.seconds[row.seconds.size() / 2]; }
 
-std::string processor() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);) {
-        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-    }
-    return "unknown";
-}
-
-std::string quoted(std::string_view text) {
-    std::string result = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') result += '\\';
-        result += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-    }
-    return result + '"';
-}
-
 std::string json(std::span<const Row> rows) {
     namespace info = ash::build_info;
     std::ostringstream out;
-    out << "{\n  \"benchmark\": \"ladder\",\n  \"processor\": " << quoted(processor())
+    out << "{\n  \"benchmark\": \"ladder\",\n  \"processor\": " << ash::bench::json_text(ash::bench::processor())
         << ",\n  \"hardware_threads\": " << std::thread::hardware_concurrency()
-        << ",\n  \"compiler\": " << quoted(info::kCompiler) << ",\n  \"flags\": " << quoted(info::kFlags)
-        << ",\n  \"commit\": " << quoted(info::kCommit) << ",\n  \"scores\": [";
+        << ",\n  \"compiler\": " << ash::bench::json_text(info::kCompiler)
+        << ",\n  \"flags\": " << ash::bench::json_text(info::kFlags)
+        << ",\n  \"commit\": " << ash::bench::json_text(info::kCommit) << ",\n  \"scores\": [";
     out.precision(17);
     const char* separator = "";
     for (const auto& [candidate, rung] : kProbes) {
@@ -210,7 +195,7 @@ std::string json(std::span<const Row> rows) {
 
 void print_head() {
     namespace info = ash::build_info;
-    std::printf("%s, %u hardware threads; %s; %s; commit %s\n", processor().c_str(),
+    std::printf("%s, %u hardware threads; %s; %s; commit %s\n", ash::bench::processor().c_str(),
                 std::thread::hardware_concurrency(), info::kCompiler, info::kFlags, info::kCommit);
     std::printf("%-12s %10s %10s %10s %27s %9s\n", "", "candidates", "decisions", "seconds",
                 "ns a decision: min/med/max", "peak MB");
@@ -224,7 +209,7 @@ void print(const Row& row) {
 }
 
 [[noreturn]] void refuse(std::string_view argument, std::string_view allowed) {
-    std::cerr << "bench_ladder: " << quoted(argument) << " is not allowed; give " << allowed << "\n";
+    std::cerr << "bench_ladder: " << ash::bench::json_text(argument) << " is not allowed; give " << allowed << "\n";
     std::exit(2);
 }
 

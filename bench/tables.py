@@ -16,7 +16,7 @@ not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,16 @@ from bench.tables_data import DATA, NETWORK, from_rounds
 from bench.tables_sections import sections_of
 
 ROUNDS = {128: 5, 256: 5, 512: 5}  # further numbers of models: 3
-MORE_THREADS = (4, 8, 16, 32)  # simulated where the machine has not so many
+MORE_THREADS = (4, 8, 16, 32)  # simulated at least, where the machine has not so many
 FEW = 16  # candidates that warm a process up
 
 
 def bench(options: Options) -> Bench:
     """Return the bench: a case for each setting, number of models and round."""
     folder = None if options.data is None else str(options.data)
-    measured = tuple(threads for threads in options.threads if threads <= cpus())
-    threads = tuple(sorted({1, *measured}))
+    measured, simulated = thread_counts(options.threads, cpus())
     cases = [
-        Case(f"{setting}, {models}, round {number}", _round(setting, models, threads, folder))
+        Case(f"{setting}, {models}, round {number}", _round(setting, models, measured, simulated, folder))
         for models in options.models
         for setting in SETTINGS
         for number in range(1 if options.quick else ROUNDS.get(models, 3))
@@ -58,6 +57,12 @@ def bench(options: Options) -> Bench:
         check=lambda: check(folder),
         packages=("scikit-learn",),
     )
+
+
+def thread_counts(asked: Sequence[int], cores: int) -> tuple[list[int], list[int]]:
+    """Return the numbers of threads to measure, and those to simulate, which the machine may not have."""
+    measured = sorted({1, *(threads for threads in asked if threads <= cores)})
+    return measured, sorted({*measured, *asked, *MORE_THREADS})
 
 
 def sections(results: Mapping[str, Any]) -> list[Section]:
@@ -82,11 +87,11 @@ def _digits(folder: str | None) -> Digits:
     return digits(None if folder is None else Path(folder))
 
 
-def _round(setting: str, models: int, threads: tuple[int, ...], folder: str | None) -> Callable[[], Any]:
+def _round(setting: str, models: int, threads: list[int], more: list[int], folder: str | None) -> Callable[[], Any]:
     def run() -> dict[str, Any]:
         found = {}
         for count in threads:
-            given = {"setting": setting, "models": models, "folder": folder}
+            given = {"setting": setting, "models": models, "folder": folder, "more": more}
             found[str(count)] = child.call("bench.tables", "measure", given, {"OMP_NUM_THREADS": str(count)})
         for algorithm in ("sh", "ash"):
             digests = {
@@ -102,7 +107,7 @@ def _round(setting: str, models: int, threads: tuple[int, ...], folder: str | No
     return run
 
 
-def measure(setting: str, models: int, folder: str | None) -> dict[str, Any]:
+def measure(setting: str, models: int, folder: str | None, more: list[int]) -> dict[str, Any]:
     """Run SH and ASH in this process, which has its number of threads from OMP_NUM_THREADS."""
     _tune(setting, FEW, "ash", True, folder)
     found = {}
@@ -111,11 +116,11 @@ def measure(setting: str, models: int, folder: str | None) -> dict[str, Any]:
             result = _tune(setting, models, algorithm, teams, folder)
             if teams and result.threads == 1:
                 continue
-            found[f"{algorithm}, {'teams' if teams else 'no teams'}"] = _kept(result, folder)
+            found[f"{algorithm}, {'teams' if teams else 'no teams'}"] = _kept(result, folder, more)
     return found
 
 
-def _kept(result: ash.Result, folder: str | None) -> dict[str, Any]:
+def _kept(result: ash.Result, folder: str | None, more: list[int]) -> dict[str, Any]:
     """Return what the tables need of a run, and on one thread its simulation on more."""
     table, columns = _digits(folder), result.columns
     rungs = range(len(result.rungs))
@@ -132,13 +137,12 @@ def _kept(result: ash.Result, folder: str | None) -> dict[str, Any]:
         "states_peak_bytes": result.memory["peak_bytes"],
         "process_peak_bytes": child.peak_bytes(),
         "test": float((result.model.predict(table.x_test) == table.y_test).mean()),
-        "simulated": _simulated(result) if result.threads == 1 else None,
+        "simulated": _simulated(result, more) if result.threads == 1 else None,
     }
 
 
-def _simulated(result: ash.Result) -> dict[str, dict[str, float]]:
+def _simulated(result: ash.Result, threads: list[int]) -> dict[str, dict[str, float]]:
     """Return seconds by threads of the lines that are not measured."""
-    threads = sorted({1, 2, *MORE_THREADS, cpus()})
     alone = result.simulate(threads=threads, teams=False).rows
     shared = result.simulate(threads=threads, teams=True).rows
     lines = {"no teams": ("makespan", alone), "teams": ("makespan", shared)}

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bench
-from bench import __main__ as command_line
+from bench import command_line, tables
 from bench.figures import interleaved, ratios, spread, verdict
 from bench.sections import Line, Plot, Section, Table
 from bench.suite import Bench, Case, Options, Record, run_bench
@@ -46,7 +47,7 @@ def two_cases(measured: list[str], fails: bool = False) -> Bench:
     [
         (["walls"], "invalid choice: 'walls'"),
         ([], "the following arguments are required: command"),
-        (["tables", "--models", "0"], "'0' is not allowed; give integers from 1 to 65536, with commas between"),
+        (["tables", "--models", "0"], "'0' is not allowed; give integers from 1 to 2048, with commas between"),
         (["tables", "--models", "128,"], "'128,' is not allowed"),
         (["tables", "--data", "/nowhere"], "'/nowhere' has no file optdigits_train.csv.gz; give a folder with"),
         (["tables", "--fast"], "unrecognized arguments: --fast"),
@@ -87,6 +88,34 @@ def test_a_bench_is_measured_written_and_printed(tmp_path: Path, capsys: pytest.
     assert written["quick"] is True and {"processor", "commit", "core flags", "numpy"} <= set(written["machine"])
     assert "second       6" in capsys.readouterr().out
     assert list((tmp_path / ".partial").iterdir()) == []
+
+
+def test_a_wrong_answer_is_not_timed(tmp_path: Path) -> None:
+    def wrong() -> None:
+        raise SystemExit("the answer is wrong: nothing to time")
+
+    measured: list[str] = []
+    with pytest.raises(SystemExit, match="the answer is wrong"):
+        run_bench("lengths", replace(two_cases(measured), check=wrong), options(tmp_path))
+    assert measured == [] and not (tmp_path / "lengths.json").exists()
+
+
+def test_outcomes_that_depend_on_threads_end_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def child(module: str, function: str, given: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+        assert (module, function, given["models"]) == ("bench.tables", "measure", 128)
+        return {"sh, no teams": {"digest": "same"}, "ash, no teams": {"digest": environment["OMP_NUM_THREADS"]}}
+
+    monkeypatch.setattr(tables.child, "call", child)
+    monkeypatch.setattr(tables, "cpus", lambda: 2)
+    alone, both = (tables.bench(options(tmp_path, models=(128,), threads=threads)) for threads in ((1,), (1, 2)))
+    assert set(alone.cases[2].run()) == {"1"}
+    with pytest.raises(SystemExit, match="128 models, ash: the outcome depends on threads or teams"):
+        both.cases[2].run()
+
+
+def test_thread_counts_that_the_machine_has_not_are_simulated() -> None:
+    assert tables.thread_counts((2, 64), 2) == ([1, 2], [1, 2, 4, 8, 16, 32, 64])
+    assert tables.thread_counts((1, 2, 4, 8), 8) == ([1, 2, 4, 8], [1, 2, 4, 8, 16, 32])
 
 
 def test_an_interrupted_bench_goes_on(tmp_path: Path) -> None:
@@ -159,6 +188,13 @@ def test_a_plot_is_drawn(tmp_path: Path) -> None:
     plot.draw(tmp_path / "plots")
     assert (tmp_path / "plots" / "speed.png").read_bytes().startswith(b"\x89PNG")
     assert plot.as_markdown() == "![Speed-up](plots/speed.png)\n\nA note.\n"
+
+
+def test_without_ash_it_says_so_in_a_sentence() -> None:
+    command = [sys.executable, "-S", "-m", "bench", "all"]  # -S: without what is installed
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr == "python -m bench: ash is not installed for this Python (pip install '.[bench]')\n"
 
 
 def test_the_command_line_is_a_program(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 import bench
 from bench import published, report
 from bench.ladder import expected_seconds
-from bench.peers_summary import merged, reached
+from bench.peers_summary import merged, reached, summary
+from bench.peers_summary import sections as peer_sections
 from bench.program import sections as program_sections
 from bench.sections import Plot, Section, Table
 from bench.suite import Options
@@ -146,6 +147,27 @@ def test_a_score_is_reached_when_the_first_candidate_has_it() -> None:
     assert (reached(path, 0.95), reached(path, 0.951), reached(path, 0.98)) == (1.0, 2.0, None)
     runs = [{"seed": 0, "seconds": seconds} for seconds in (3.0, 1.0, 2.0)] + [{"seed": 1, "skipped": "why"}]
     assert merged(runs) == [{"seed": 0, "seconds": 2.0}]
+
+
+def search_of(name: str, seed: int, seconds: float, test: float, required: float | None = None) -> dict[str, Any]:
+    whose = {"space": "s", "name": name, "setting": "one", "required": required, "seed": seed}
+    path = [[seconds / 4, 0.94], [seconds / 2, 0.96]]
+    found = {"seconds": seconds, "validation": 0.96, "test": test, "epochs": 896, "path": path, "peak_bytes": 5e6}
+    return {**whose, **found}
+
+
+def test_peers_are_compared_with_ash_for_the_same_seeds() -> None:
+    runs = [search_of("ash", 0, seconds, 0.97) for seconds in (3.0, 1.0, 2.0)] + [search_of("ash", 1, 4.0, 0.98)]
+    runs += [search_of("slow", 0, 90.0, 0.98, 40), search_of("skipped", 0, 1.0, 0.9)]
+    del runs[-1]["seconds"]
+    runs[-1]["skipped"] = "it is not installed"
+    ours, slow, skipped = summary({str(number): run for number, run in enumerate(runs)})
+    assert ours["times_ash"] == 1 and ours["seeds"] == 2 and ours["seconds"] == {"min": 1, "median": 2.5, "max": 4}
+    assert slow["times_ash"] == 45, "by the median run of seed 0, not by the runs of seed 1"
+    assert slow["test_ash"] == pytest.approx(-0.01) and slow["to_target"] == {"0.95": [45.0], "0.97": [None]}
+    assert slow["ash_to_theirs"] == [1.0] and skipped["skipped"] == "it is not installed"
+    totals = table(list(peer_sections({str(number): run for number, run in enumerate(runs)})), "Peers, s: the same")
+    assert totals.rows[1][3:5] == ["45.0", ">= 40 yes, worse test"] and "it is not installed" in totals.rows[2]
 
 
 @pytest.mark.parametrize("name", [name for names in bench.COMMANDS.values() for name in names])

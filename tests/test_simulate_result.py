@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_digits, load_wine
 
 import ash
 from ash import _core
 from ash.recorded_jobs import recorded_jobs
 from ash.simulate import TEAM_EFFICIENCY, simulate, simulate_result
+from bench.core import training_cost
 from bench.teams import wide_speedup
 
 CANDIDATES, RUNGS = 40, 5
@@ -135,6 +136,17 @@ def test_no_job_gets_more_help_than_its_steps_are_worth() -> None:
     assert shared[0]["makespan"] < alone[0]["makespan"]
     result.columns["team_limit"][:] = 1
     assert simulate_result(result, threads=16, teams=True).rows == alone
+
+
+@pytest.mark.parametrize("teams", [True, False])
+def test_a_job_says_how_many_threads_its_steps_are_worth(teams: bool) -> None:
+    space = ash.Space(hidden=ash.choice((256, 256), (16,)), batch_size=128)
+    given = {"candidates": 2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
+    result = ash.tune(*load_digits(return_X_y=True), space, **given)
+    for job in result.jobs:
+        sizes = (64, *result.params[job.candidate]["hidden"], 10)
+        assert job.team_limit == max(1, 128 * training_cost(sizes) // 750_000)  # kLeastShare in cpp/ash/tuner.cpp
+    assert sorted(job.team_limit for job in result.jobs) == [1, 40]
 
 
 def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:

@@ -23,14 +23,6 @@ namespace {
 
 constexpr const char* kPartial = ".partial";  // behind the name of a file that is being written
 
-std::string processor() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);) {
-        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-    }
-    return "unknown";
-}
-
 std::string date() {
     const std::time_t now = std::time(nullptr);
     std::array<char, 32> text{};
@@ -52,15 +44,6 @@ std::string system_name() {
 }
 
 }  // namespace
-
-std::string json_text(std::string_view text) {
-    std::string result = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') result += '\\';
-        result += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-    }
-    return result + '"';
-}
 
 std::string number(double value) {
     std::array<char, 32> text{};

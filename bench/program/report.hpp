@@ -4,15 +4,15 @@
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "../describe.hpp"
 
 namespace ash::bench {
 
 using Results = std::vector<std::pair<std::string, std::string>>;  // key of a case, and its JSON
 
-std::string json_text(std::string_view text);
 std::string number(double value);
 std::string list(std::span<const double> values);
 

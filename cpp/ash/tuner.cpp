@@ -142,6 +142,11 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
 // A thread has come back from its job or from another's.
 void Tuner::take(int thread, const Done& done) {
     Seat& seat = seats_[static_cast<std::size_t>(thread)];
+    if (done.record) {
+        JobRecord record = *done.record;
+        record.team_limit = seat.team_limit;
+        held_.emplace(record.task.job.candidate, record);
+    }
     if (seat.task) {
         seat.task.reset();
         --busy_;
@@ -151,20 +156,15 @@ void Tuner::take(int thread, const Done& done) {
         --helping_;
     }
     if (done.assist) records_.assisted(*done.assist);
-    if (done.record) hold(*done.record);
-}
-
-void Tuner::hold(JobRecord record) {
-    record.team_limit = team_limit(record.task.job);
-    held_.emplace(record.task.job.candidate, record);
 }
 
 void Tuner::assign(int thread, const Task& task) {
     Seat& seat = seats_[static_cast<std::size_t>(thread)];
     seat.task = task;
     seat.cost = candidates_->cost(task.job);
+    seat.team_limit = team_limit(task.job);
     ++busy_;
-    const int most = settings_.teams ? std::min(team_limit(task.job), settings_.threads) : 1;
+    const int most = settings_.teams ? std::min(seat.team_limit, settings_.threads) : 1;
     teams_[static_cast<std::size_t>(thread)]->open(
         most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
     records_.started(task.job, seconds());

@@ -105,6 +105,7 @@ class Tuner {
     struct Seat {  // of a thread: what it runs, for those who may help
         std::optional<Task> task;
         double cost = 0.0;
+        int team_limit = 1;
         int helpers = 0;
     };
     struct Invited {
@@ -129,7 +130,6 @@ class Tuner {
     void work(int thread);
     Decision decide(int thread, const Done& done);
     void take(int thread, const Done& done);
-    void hold(JobRecord record);
     void assign(int thread, const Task& task);
     int team_limit(const Job& job) const;
     bool opened(int thread, const Decision& decision) const;

@@ -84,7 +84,7 @@ def read_options(**given: Any) -> Options:
         training=one_of("training", given["training"], TRAININGS),
         schedule=one_of("schedule", given["schedule"], SCHEDULES),
         workers=whole("workers", given["workers"], 1, MOST_WORKERS),
-        teams=_teams(given["teams"]),
+        teams=yes_or_no("teams", given["teams"]),
         threads=resolve_threads(given["threads"]),
         memory_limit=default_limit() if memory_limit is None else memory_limit,
         metric=given["metric"],
@@ -142,9 +142,10 @@ def _promotion(value: Any, candidates: int | None) -> str:
     return one_of("promotion", value, PROMOTIONS)
 
 
-def _teams(value: Any) -> bool:
+def yes_or_no(name: str, value: Any) -> bool:
+    """Return a switch, or refuse what is none."""
     if not isinstance(value, bool):
-        raise SettingError(f"teams={value!r} is not allowed; it must be True or False")
+        raise SettingError(f"{name}={value!r} is not allowed; it must be True or False")
     return value
 
 

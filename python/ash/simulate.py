@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.errors import SettingError
 from ash.ladder import LadderSettings, ladder_settings
-from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES, one_of, whole
+from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES, one_of, whole, yes_or_no
 from ash.recorded_jobs import recorded_jobs
 from ash.scalars import is_integer, is_number
 from ash.simulation import Run, Simulation, simulation_of
@@ -180,13 +180,11 @@ def _epochs(ladder: LadderSettings) -> list[int]:
 
 def _settings(**given: Any) -> dict[str, Any]:
     """Return the arguments that have nothing to do with the ladder, checked, as the core takes them."""
-    if not isinstance(given["teams"], bool):
-        raise SettingError(f"teams={given['teams']!r} is not allowed; it must be True or False")
     return {
         "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
         "schedule": one_of("schedule", given["schedule"], SCHEDULES),
         "order": one_of("order", given["order"], ORDERS),
-        "teams": given["teams"],
+        "teams": yes_or_no("teams", given["teams"]),
         "team_efficiency": _number("team_efficiency", given["team_efficiency"], 1.0),
         "noise": _number("noise", given["noise"], MOST_NOISE),
         "seed": whole("seed", given["seed"], 0, LARGEST_SEED),

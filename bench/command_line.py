@@ -1,0 +1,101 @@
+"""The command line of the benches: `python -m bench COMMAND`, from the root of the repository."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bench import COMMANDS
+from bench.datasets import FILES
+from bench.machine import ROOT, cpus
+from bench.suite import Options, run_bench
+from bench.sweep import MOST_MODELS
+
+MODELS = (128, 256, 512, 1024, 2048)
+MOST_THREADS = 1024
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _whole_numbers(text: str, most: int) -> tuple[int, ...]:
+    """Read positive integers with commas between them."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and 1 <= int(word) <= most for word in words):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed; give integers from 1 to {most}, with commas between"
+        )
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _models(text: str) -> tuple[int, ...]:
+    return _whole_numbers(text, MOST_MODELS)
+
+
+def _tables(text: str) -> Path:
+    """Read a folder that holds the optical digits."""
+    for file in FILES:
+        if not (Path(text) / file).is_file():
+            raise argparse.ArgumentTypeError(f"{text!r} has no file {file}; give a folder with {' and '.join(FILES)}")
+    return Path(text).resolve()
+
+
+def _threads(parser: argparse.ArgumentParser) -> tuple[int, ...]:
+    """Return the thread counts to measure: the list in OMP_NUM_THREADS, or 1, 2, 4, ... and all CPUs."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    if text:
+        try:
+            return _whole_numbers(text, MOST_THREADS)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"OMP_NUM_THREADS={error}")
+    powers = [2**power for power in range(cpus().bit_length()) if 2**power < cpus()]
+    return tuple(sorted({*powers, cpus()}))
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = _Parser(prog="python -m bench", description="Measures what ash claims; writes JSON to bench/results.")
+    made.add_argument(
+        "command",
+        choices=[*COMMANDS, "all", "report", "program"],
+        help="all: every one, then report; program: build the sweep as one file to carry to another machine",
+    )
+    made.add_argument("--quick", action="store_true", help="a few small cases of each: to see that it works")
+    made.add_argument("--data", type=_tables, help="folder with the full optical digits (else scikit-learn's half)")
+    made.add_argument("--models", type=_models, default=(), help="numbers of candidates of the tables: 128,256,...")
+    made.add_argument("--results", type=Path, help="folder of the JSON (bench/results; --quick: build/bench/quick)")
+    made.add_argument("--anew", action="store_true", help="do not go on where an interrupted run stopped")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    results = given.results or (ROOT / "build" / "bench" / "quick" if given.quick else ROOT / "bench" / "results")
+    models = given.models or (MODELS[:1] if given.quick else MODELS)
+    options = Options(given.quick, results.resolve(), given.data, models, _threads(parser), given.anew)
+    try:
+        if given.command == "program":
+            importlib.import_module("bench.program").main(options)
+        for command in COMMANDS if given.command == "all" else [given.command]:
+            for name in COMMANDS.get(command, ()):
+                module = importlib.import_module(f"bench.{name}")
+                run_bench(name, module.bench(options), options, keep=given.command == "all")
+        if given.command in ("all", "report"):
+            importlib.import_module("bench.report").write(options)
+        if given.command == "all":
+            shutil.rmtree(options.results / ".partial", ignore_errors=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was measured is kept, and the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    return 0
