@@ -127,7 +127,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
         if (!stop_) decision.task = clock_->next();
         if (decision.task) assign(thread, *decision.task);
         decision.bell = bell_;
-        if (!decision.task && !stop_) decision.help = invite();
+        if (!decision.task && !stop_) decision.help = invite(decision.bell);
         if (decision.help) {
             ++helping_;
             ++seats_[static_cast<std::size_t>(decision.help->owner)].helpers;
@@ -182,7 +182,7 @@ bool Tuner::opened(int thread, const Decision& decision) const {
 }
 
 // The open team of the job that has most left for each of its threads.
-std::optional<Tuner::Invited> Tuner::invite() const {
+std::optional<Tuner::Invited> Tuner::invite(std::uint32_t bell) const {
     if (busy_ + helping_ >= settings_.cores) return std::nullopt;
     std::optional<Invited> best;
     double most = 0.0;
@@ -193,7 +193,7 @@ std::optional<Tuner::Invited> Tuner::invite() const {
         const double left = team.left() * seat.cost / (1 + seat.helpers);
         if (best && left <= most) continue;
         most = left;
-        best = Invited{static_cast<int>(owner), seat.task->job, team.invitation(bell_)};
+        best = Invited{static_cast<int>(owner), seat.task->job, team.invitation(bell)};
     }
     return best;
 }

@@ -133,7 +133,7 @@ class Tuner {
     void assign(int thread, const Task& task);
     int team_limit(const Job& job) const;
     bool opened(int thread, const Decision& decision) const;
-    std::optional<Invited> invite() const;
+    std::optional<Invited> invite(std::uint32_t bell) const;
     void change(const std::function<void()>& change);
     void settle();
     void record(const Report& report);

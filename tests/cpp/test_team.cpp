@@ -21,21 +21,28 @@ namespace {
 using namespace ash;
 using namespace std::chrono_literals;
 
+constexpr std::chrono::milliseconds kLongest = 10s;  // that another thread may take to come, on a busy machine
+
 void no_ring(void*) {}
 
-// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go.
+// Until a condition holds, or the time is over.
+template <typename Condition>
+void wait_for(Condition condition, std::chrono::milliseconds longest = kLongest) {
+    const auto end = std::chrono::steady_clock::now() + longest;
+    while (!condition() && std::chrono::steady_clock::now() < end) continue;
+}
+
+// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go. The end
+// may find the team open and all of them asleep in it: it rings the bell, which they read before they look for the end.
 class Members {
   public:
-    Members(Team& team, const std::atomic<std::uint32_t>& bell, int count,
-            std::function<void(Workspace&)> prepare = {}) {
+    Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})
+        : team_(team), bell_(bell) {
         for (int i = 0; i < count; ++i) {
-            threads_.emplace_back([this, &team, &bell, prepare] {
+            threads_.emplace_back([this, prepare] {
                 Workspace scratch;
                 if (prepare) prepare(scratch);
-                while (!over_) {
-                    if (team.is_open()) blocks_ += team.help(team.invitation(bell), scratch).blocks;
-                    std::this_thread::sleep_for(20us);
-                }
+                join_until_over(scratch);
             });
         }
     }
@@ -43,11 +50,22 @@ class Members {
     Members& operator=(const Members&) = delete;
     ~Members() {
         over_ = true;
+        ++bell_;
+        team_.recall();
         for (std::thread& thread : threads_) thread.join();
     }
     std::int64_t blocks() const { return blocks_; }
 
   private:
+    void join_until_over(Workspace& scratch) {
+        for (std::uint32_t bell = bell_; !over_; bell = bell_) {
+            if (team_.is_open()) blocks_ += team_.help(team_.invitation(bell), scratch).blocks;
+            std::this_thread::sleep_for(20us);
+        }
+    }
+
+    Team& team_;
+    std::atomic<std::uint32_t>& bell_;
     std::atomic<bool> over_{false};
     std::atomic<std::int64_t> blocks_{0};
     std::vector<std::thread> threads_;
@@ -126,19 +144,19 @@ TEST_CASE("a sleeping member is woken by the next loop") {
     const std::thread::id owner = std::this_thread::get_id();
     team.open(1, no_ring, nullptr);
     Members members(team, bell, 1);
-    std::atomic<int> by_member{0};
-    for (int loop = 0; loop < 20; ++loop) {
+    for (int loop = 0; loop < 20 && team.is_open(); ++loop) {  // a member put aside in its block closes the team
         await_member(team);
         std::this_thread::sleep_for(1ms);  // longer than a member spins
         std::atomic<int> runs{0};
+        std::atomic<bool> by_member{false};
         team.share(2, own, [&](int, Workspace&) {
             ++runs;
-            if (std::this_thread::get_id() != owner) ++by_member;
-            std::this_thread::sleep_for(200us);
+            if (std::this_thread::get_id() != owner) by_member = true;
+            wait_for([&] { return by_member.load(); });
         });
         CHECK(runs == 2);
+        CHECK(by_member);
     }
-    CHECK(by_member > 0);
     team.close();
 }
 
@@ -161,8 +179,7 @@ TEST_CASE("a member that is held up in a block closes the team for a while") {
         }
         CHECK(by_member > 0);
         // A busy owner that has its core for itself ends the pause; elsewhere it goes on.
-        const auto end = std::chrono::steady_clock::now() + 5s;
-        while (!team.is_open() && std::chrono::steady_clock::now() < end) team.joined(true);
+        wait_for([&] { return team.joined(true) || team.is_open(); }, 5s);
     }
     CHECK(rings == (team.is_open() ? 1 : 0));
     team.close();
@@ -179,7 +196,7 @@ TEST_CASE("a team that brings nothing is closed for a while, and one that does i
             const auto end = std::chrono::steady_clock::now() + time;
             while (std::chrono::steady_clock::now() < end) continue;
         };
-        for (int step = 0; step < 200 && team.is_open(); ++step) {
+        const auto step = [&] {
             if (!team.joined(true)) {
                 spin(200us);
             } else if (pays) {
@@ -187,7 +204,9 @@ TEST_CASE("a team that brings nothing is closed for a while, and one that does i
             } else {
                 team.share(4, own, [&](int, Workspace&) { spin(150us); });
             }
-        }
+            return !team.is_open();
+        };
+        wait_for(step, pays ? 20ms : kLongest);
         CHECK((pays || !team.is_open()));
         team.close();
     }
