@@ -7,5 +7,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ladder": ("ladder",),
     "peers": ("peers",),
     "memory": ("memory", "allocations"),
+    "frames": ("frames",),
 }
 """The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""

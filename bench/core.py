@@ -64,7 +64,7 @@ class CoreRun:
 
 def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: Any) -> CoreRun:
     """Run the core's tuner to its end."""
-    tuner = _core.Tuner(data, candidates, **options)
+    tuner = _core.Tuner([data], candidates, **options)
     cpu, start = time.process_time(), time.perf_counter()
     tuner.start()
     while not tuner.wait(60.0):

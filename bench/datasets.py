@@ -1,4 +1,4 @@
-"""The tables that benches read: scikit-learn's digits, or the full optical digits where their files are given."""
+"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given; adults."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.machine import ROOT
+
 Array = NDArray[np.float64]
 Classes = NDArray[np.int64]
 FILES = ("optdigits_train.csv.gz", "optdigits_test.csv.gz")
+BESIDE = ROOT.parent / "shared" / "data"  # where the tests look for larger tables too
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,8 @@ def digits(folder: Path | None) -> Digits:
     x, y = load_digits(return_X_y=True)
     x, x_test, y, y_test = train_test_split(x, y.astype(np.int64), test_size=0.25, random_state=0, stratify=y)
     return Digits("load_digits", x, y, x_test, y_test)
+
+
+def adult_file(folder: Path | None) -> Path:
+    """Return where the table of adults is looked for: in this folder, by default in ../shared/data."""
+    return (folder or BESIDE) / "adult.csv.gz"

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
+import data_help
 from ash import _core
-from ash.options import Options, read_options
+from ash.options import Options
 from ash.result import Result
 
 Columns = dict[str, NDArray[Any]]
@@ -33,14 +34,9 @@ ASSISTS = {"candidate": np.int64, "rung": np.int64, "thread": np.int64, "start":
 
 def options(**changes: Any) -> Options:
     """Checked arguments of a run: 16 candidates on 2 threads unless told otherwise."""
-    given: dict[str, Any] = {
-        **{"candidates": 16, "eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": None},
-        **{"training": "resume", "schedule": "reproducible", "workers": 32, "teams": True, "threads": 2},
-        **{"memory_limit": None, "metric": "accuracy", "task": "classification", "time_limit": None},
-        **{"epoch_limit": None, "target": None, "seed": 0, "progress": False},
-    }
+    given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
     wanted = {**given, **changes}
-    checked = read_options(**{**wanted, "threads": 1})  # more than there are CPUs would be cut down
+    checked = data_help.options(**{**wanted, "threads": 1})  # more than there are CPUs would be cut down
     return dataclasses.replace(checked, threads=wanted["threads"])
 
 
@@ -56,6 +52,13 @@ def no_assists() -> Columns:
     return {name: np.array([], dtype) for name, dtype in ASSISTS.items()}
 
 
+def one_fold(rows: list[dict[str, Any]]) -> Columns:
+    """The scores of a run without cross-validation, job by job."""
+    kept = [row for row in rows if not row["diverged"]]
+    table = {name: np.array([row[name] for row in kept], np.int64) for name in ("candidate", "rung")}
+    return table | {"scores": np.array([[row["score"]] for row in kept], np.float64).reshape(-1, 1)}
+
+
 def network(score: float, params: Mapping[str, Any]) -> ash.Network:
     """Two features, two classes, no hidden layer."""
     core = _core.Network(
@@ -68,7 +71,7 @@ def network(score: float, params: Mapping[str, Any]) -> ash.Network:
         np.zeros(2),
         np.ones(2),
     )
-    about = {"classes": np.arange(2), "feature_names": None, "target_names": None}
+    about = {"classes": np.arange(2), "encoding": data_help.numbers(2), "target_names": None}
     return ash.Network(core, **about, params=params, metric="accuracy", validation_score=score)
 
 
@@ -120,6 +123,7 @@ def make_result(
         params=params,
         columns=columns(rows),
         assists=assists,
+        fold_scores=one_fold(rows),
         memory={"limit": 10**9, "peak_bytes": 3_000_000, "dropped": 0, "retrained_epochs": 0},
         ladder=ladder.rungs,
         options=wanted,

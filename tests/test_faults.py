@@ -1,7 +1,8 @@
 """The faults of data and settings (F01 to F37), a line each: a call, and the error to end in, or that it works.
 
 The details are tested where the parts are tested; this table makes sure that no fault is forgotten and that each is
-met at the public face. `test_faults_running.py` has the faults of a run: numerics, threads, signals, surroundings.
+met at the public face; F29 is in `test_data.py`. `test_faults_running.py` has the faults of a run: numerics, threads,
+signals, surroundings.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F03-one-target", lambda: quick(XR[:1], YR[:1]), DataError, r"1 sample|n_samples=1|one row"),
     ("F04-lengths", lambda: quick(X, Y[:-1]), DataError, r"inconsistent numbers of samples"),
     ("F04-no-y", lambda: quick(X, None), DataError, r"requires y to be passed"),
-    ("F05-nan", lambda: quick(changed(2, 1, np.nan), Y), DataError, r"(?i)nan|missing"),
+    ("F05-nan", lambda: quick(changed(2, 1, np.nan), Y, missing="error"), DataError, r"contains NaN in column 1"),
     ("F06-inf", lambda: quick(changed(2, 1, np.inf), Y), DataError, r"(?i)inf"),
     ("F06-minus-inf", lambda: quick(changed(2, 1, -np.inf), Y), DataError, r"(?i)inf"),
     ("F07-beyond-float32", lambda: quick(X * 1e300, Y), DataError, r"(?i)large|float32|range"),
@@ -54,10 +55,15 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F08-nan-label", lambda: quick(X, labels([0.0, np.nan]), task="classification"), DataError, r"(?i)nan"),
     ("F09-float-classes", lambda: quick(XR, YR, task="classification"), DataError, r"Unknown label type"),
     ("F10-one-class", lambda: quick(X, np.zeros(60, dtype=int)), DataError, r"class"),
+    ("F10-one-class-weighs", lambda: quick(X, Y, sample_weight=Y), DataError, r"class"),
     ("F13-complex", lambda: quick(X + 1j, Y), DataError, r"Complex data not supported"),
     ("F13-complex-target", lambda: quick(X, YR + 1j), DataError, r"(?i)complex"),
     ("F14-dict-inside", lambda: quick(np.array([[1.0, {}]] * 60, dtype=object), Y), DataError, r"dict|string.*number"),
-    ("F14-text", lambda: quick(np.array([["a", "b"]] * 60, dtype=object), Y), DataError, r"'a'|text|number"),
+    ("F17-length", lambda: quick(X, Y, sample_weight=np.ones(59)), DataError, r"sample_weight.shape == \(59,\)"),
+    ("F17-two-dimensional", lambda: quick(X, Y, sample_weight=np.ones((60, 1))), DataError, r"must be 1D array"),
+    ("F17-negative", lambda: quick(X, Y, sample_weight=X[:, 0]), DataError, r"Negative values"),
+    ("F17-nan", lambda: quick(X, Y, sample_weight=changed(2, 0, np.nan)[:, 0]), DataError, r"contains NaN"),
+    ("F17-zeros", lambda: quick(X, Y, sample_weight=np.zeros(60)), DataError, r"at least one non-zero"),
     ("F28-too-much", lambda: quick(np.broadcast_to(0.5, (2**24, 2**13)), np.zeros(2**24)), DataError, r"GB|GiB|TB|TiB"),
     ("F30-two-label-columns", lambda: quick(X, np.stack([Y, Y], 1), task="classification"), DataError, r"y"),
     ("F31-iterator", lambda: quick(iter(X), Y), DataError, r"iterator|generator"),
@@ -111,6 +117,9 @@ def test_refused(call: Callable[[], Any], error: type[AshError], pattern: str, m
 
 ACCEPTED: list[tuple[str, Callable[[], ash.Result]]] = [
     ("F03-one-feature", lambda: quick(X[:, :1], Y)),
+    ("F05-nan", lambda: quick(changed(2, 1, np.nan), Y)),
+    ("F05-all-missing", lambda: quick(np.column_stack([X, np.full(60, np.nan)]), Y)),
+    ("F14-text", lambda: quick(np.column_stack([X.astype(object), labels(["a", "b"])]), Y)),
     ("F14-numeric-strings", lambda: quick(X.astype(object), Y)),
     ("F14-digits-as-text", lambda: quick(X.astype("U32").astype(object), Y)),
     ("F21-signed-zeros", lambda: quick(np.column_stack([X, np.where(Y > 0, 0.0, -0.0)]), Y)),
@@ -133,7 +142,7 @@ def test_accepted(call: Callable[[], ash.Result]) -> None:
     [
         pytest.param(X[0], id="F02-flat"),
         pytest.param(X[:, :2], id="F19-fewer-columns"),
-        pytest.param(changed(0, 0, np.nan), id="F05-nan"),
+        pytest.param(np.where(X == X, "red", "blue"), id="F23-text-for-numbers"),
         pytest.param(changed(0, 0, np.inf), id="F06-inf"),
         pytest.param(X + 1j, id="F13-complex"),
         pytest.param(None, id="F31-none"),
@@ -150,9 +159,18 @@ def test_refused_by_predict(x: Any) -> None:
 def test_the_column_is_named(value: float) -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
     with pytest.raises(DataError, match="weight"):
-        quick(pandas.DataFrame(changed(2, 1, value), columns=["height", "weight", "age"]), Y)
+        quick(pandas.DataFrame(changed(2, 1, value), columns=["height", "weight", "age"]), Y, missing="error")
     with pytest.raises(DataError, match=r"column.*\b1\b"):
-        quick(changed(2, 1, value), Y)
+        quick(changed(2, 1, value), Y, missing="error")
+
+
+def test_f05_a_gap_where_training_had_none() -> None:
+    """It is predicted from as if the mean stood there."""
+    model = quick(X, Y).model
+    mean = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_mean, X)
+    np.testing.assert_array_equal(model.predict_proba(changed(0, 1, np.nan)), model.predict_proba(mean))
+    assert model.encoding.features == 3
+    assert quick(changed(2, 1, np.nan), Y).model.encoding.names[2] == "x1 is missing"
 
 
 def test_f07_integers_beyond_double_precision() -> None:
@@ -243,24 +261,6 @@ def test_f21_constant_columns() -> None:
     other = x.copy()
     other[:, 3:] = [8.0, -1.0]
     np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(x))
-
-
-def test_f29_the_data_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever overwrites X and y once training has begun changes nothing."""
-    from ash import _core
-
-    expected = quick(X, Y)
-    x, y, tuner = X.copy(), Y.copy(), _core.Tuner
-
-    def overwrite(*arguments: Any, **keywords: Any) -> Any:
-        x[:], y[:] = np.nan, -9
-        return tuner(*arguments, **keywords)
-
-    monkeypatch.setattr("ash._core.Tuner", overwrite)
-    result = quick(x, y)
-    assert np.isnan(x).all()
-    assert result.best_score == expected.best_score
-    np.testing.assert_array_equal(result.model.predict_proba(X), expected.model.predict_proba(X))
 
 
 @pytest.mark.parametrize("y", [pytest.param(Y, id="F30-classes"), pytest.param(YR, id="F30-targets")])

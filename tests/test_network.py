@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import ash
 from ash import _core
+from data_help import numbers
 
 X, Y = load_wine(return_X_y=True)
 
@@ -107,8 +108,8 @@ def test_refused_input(model, regression):
         model.predict(X[:, :3])
     with pytest.raises(ash.DataError, match="Reshape your data"):
         model.predict(X[0])
-    with pytest.raises(ash.DataError, match="NaN"):
-        model.predict(np.full((2, 13), np.nan))
+    with pytest.raises(ash.DataError, match=r"infinity .* in column 0 \(2 of 2 rows"):
+        model.predict(np.full((2, 13), np.inf))
     with pytest.raises(ash.DataError, match="expected"):
         model.score(X, Y[:5])
     with pytest.raises(ash.SettingError, match="does not fit classification"):
@@ -164,7 +165,7 @@ def test_of_equal_probabilities_the_first_class_wins():
     network = ash.Network(
         core,
         classes=labels,
-        feature_names=None,
+        encoding=numbers(2),
         target_names=None,
         params={},
         metric="accuracy",

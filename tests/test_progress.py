@@ -13,7 +13,7 @@ from rich.console import Console
 from sklearn.datasets import load_wine
 
 import ash
-from ash.options import read_options
+import data_help
 from ash.progress import Board, BoardView, View, open_view
 
 LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
@@ -50,28 +50,7 @@ def read_all(terminal):
 
 
 def options(progress, **changes):
-    arguments = {
-        "candidates": 4,
-        "eta": 2,
-        "min_epochs": 1,
-        "max_rungs": None,
-        "algorithm": "ash",
-        "promotion": None,
-        "training": "resume",
-        "schedule": "reproducible",
-        "workers": 32,
-        "teams": True,
-        "threads": 1,
-        "memory_limit": None,
-        "metric": "accuracy",
-        "task": None,
-        "time_limit": None,
-        "epoch_limit": None,
-        "target": None,
-        "seed": 0,
-        "progress": progress,
-    }
-    return read_options(**{**arguments, **changes})
+    return data_help.options(**{"candidates": 4, "threads": 1, "metric": "accuracy", "progress": progress, **changes})
 
 
 def board(**changes):

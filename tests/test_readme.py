@@ -10,6 +10,8 @@ import pytest
 
 import ash
 from ash.cli import _parser
+from ash.cli_predict import predict_parser
+from ash.cli_show import show_parser
 from bench.readme import fill
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,7 +38,8 @@ def test_what_it_names_exists() -> None:
     attributes = set(re.findall(r"\bresult\.(\w+)", README))
     assert "digest" in attributes and attributes <= {*dir(ash.Result), *ash.Result.__dataclass_fields__}
     options = set(re.findall(r"(?<!\S)--[a-z-]+", README))
-    assert "--candidates" in options and options <= set(re.findall(r"--[a-z-]+", _parser().format_help()))
+    helps = "".join(parser().format_help() for parser in (_parser, predict_parser, show_parser))
+    assert {"--candidates", "--proba"} <= options <= set(re.findall(r"--[a-z-]+", helps))
     names = set(re.findall(r"\bash\.(\w+)", README))
     assert "tune" in names and names <= set(ash.__all__)
 

@@ -19,7 +19,7 @@ import importlib, os, signal, sys, threading, time
 import ash
 from sklearn.datasets import load_digits
 
-module = importlib.import_module("ash.tune")
+module = importlib.import_module("ash.run")
 open_view = module.open_view
 X, y = load_digits(return_X_y=True)
 sent = []
@@ -114,16 +114,16 @@ class StubbornTuner:
 
 
 def test_a_second_ctrl_c_raises_at_once():
-    module = importlib.import_module("ash.tune")
+    module = importlib.import_module("ash.run")
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
-        module._wait(tuner, module.Candidates([{}], 1, iter(())), options)
+        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, None)
     assert tuner.stopped > 0
 
 
 def test_a_failing_view_stops_the_threads(monkeypatch):
-    module = importlib.import_module("ash.tune")
+    module = importlib.import_module("ash.run")
 
     class Failing(module.View):
         def update(self, events):

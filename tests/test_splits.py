@@ -20,7 +20,7 @@ def table_of(labels: Any, task: str | None = None) -> Table:
 
 def assert_split(table: Table, training: np.ndarray, validating: np.ndarray) -> None:
     assert training.dtype == validating.dtype == np.int64
-    assert np.array_equal(np.sort(np.concatenate([training, validating])), np.arange(len(table.x)))
+    assert np.array_equal(np.sort(np.concatenate([training, validating])), np.arange(table.rows))
     assert np.all(np.diff(training) > 0)
     assert np.all(np.diff(validating) > 0)
 

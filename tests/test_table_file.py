@@ -1,14 +1,50 @@
 """The tables that the command reads: what a file holds is what is trained on."""
 
+import decimal
 import gzip
+import os
+import threading
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 
-from ash.table_file import read_table
+import ash
+from ash.csv_file import BLOCK
+from ash.errors import DataError
+from ash.table_file import read_file, read_table
 
 WINE = load_wine(as_frame=True).frame
+TEXT = '''id;color;gap;code;note;y
+1;red;0.5;007;"two
+lines";a
+2;"blue; ""deep""";NA;7;;b
+3;?;;x; N/A ;a
+4;red;-1e3;07;z;b
+'''
+COLUMNS = {
+    "id": [1.0, 2.0, 3.0, 4.0],
+    "color": ["red", 'blue; "deep"', None, "red"],
+    "gap": [0.5, None, None, -1000.0],
+    "code": ["007", "7", "x", "07"],
+    "note": ["two\nlines", None, None, "z"],
+}
+
+
+def written(tmp_path, text, name="a.csv"):
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return str(tmp_path / name)
+
+
+def cells(frame):
+    """Return the columns by name: floats of numbers, texts of the others, None where missing."""
+    return {
+        name: [None if cell != cell else cell for cell in column.numbers(slice(None)).tolist()]
+        if column.natural == "number"
+        else column.cells(slice(None))
+        for name, column in zip(frame.names, frame.columns, strict=True)
+    }
 
 
 @pytest.fixture
@@ -21,11 +57,11 @@ def test_csv_gz_and_parquet_are_the_same_table(wine_csv, tmp_path):
     with open(wine_csv, "rb") as plain, gzip.open(tmp_path / "wine.csv.gz", "wb") as packed:
         packed.write(plain.read())
     WINE.to_parquet(tmp_path / "wine.parquet")
-    for name in ("wine.csv", "wine.csv.gz", "wine.parquet"):
-        data = read_table(str(tmp_path / name), None)
-        assert (data.X.values == WINE.drop(columns="target").to_numpy()).all()
+    for name in (*(str(tmp_path / f"wine.{kind}") for kind in ("csv", "csv.gz", "parquet")), "wine"):
+        data = read_table(name, None)
+        assert cells(data.X) == WINE.drop(columns="target").to_dict("list")
         assert (data.y == WINE["target"].to_numpy()).all() and data.y.dtype == np.int64
-        assert data.X.columns == tuple(WINE.columns[:-1]) and data.target == "target"
+        assert data.target == "target"
 
 
 def test_target_is_named_or_last(tmp_path):
@@ -33,20 +69,47 @@ def test_target_is_named_or_last(tmp_path):
     (tmp_path / "b.csv").write_text("x;y;z\n1;2;a\n4;5;b\n\n")
     assert read_table(str(tmp_path / "a.csv"), None).y.tolist() == [2, 5]
     assert read_table(str(tmp_path / "a.csv"), "z").y.tolist() == [3.5, 6.5]
-    assert read_table(str(tmp_path / "a.csv"), "z").X.columns == ("x", "target")
+    assert read_table(str(tmp_path / "a.csv"), "z").X.names == ("x", "target")
     assert read_table(str(tmp_path / "b.csv"), None).y.tolist() == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_text_gaps_and_quotes(name, mark, end, tmp_path):
+    data = read_table(written(tmp_path, mark + TEXT.replace("\n", end).replace(f"two{end}", "two\n"), name), None)
+    assert cells(data.X) == COLUMNS
+    assert data.y.tolist() == ["a", "b", "a", "b"]
+    assert cells(data.X.take(np.array([3, 1])))["color"] == ["red", 'blue; "deep"']
+    assert [column.dtype for column in data.X.columns] == ["float64", "text", "float64", "text", "text"]
+    assert data.X.columns[3].label == "column 3 ('code')"
+
+
+def test_text_stays_text_in_any_rows(tmp_path):
+    frames = [read_table(written(tmp_path, TEXT), None).X]
+    pandas = pytest.importorskip("pandas")
+    pandas.DataFrame(COLUMNS | {"y": [1, 2, 3, 4]}).to_parquet(tmp_path / "a.parquet")
+    frames.append(read_table(str(tmp_path / "a.parquet"), None).X)
+    for frame in frames:
+        code = frame.take(np.array([3, 0])).columns[3]
+        assert code.natural == "category" and code.cells(slice(0, 2)) == ["07", "007"]
+        assert not code.can_be("number")
+
+
 def test_a_file_without_names_gets_them(tmp_path):
-    (tmp_path / "a.csv").write_text("1,2,0\n3,4,1\n")
-    data = read_table(str(tmp_path / "a.csv"), None)
-    assert data.X.columns == ("column_0", "column_1") and data.X.values.tolist() == [[1, 2], [3, 4]]
+    data = read_table(written(tmp_path, "1,,0\n3,4,1\n"), None)
+    assert cells(data.X) == {"column_0": [1.0, 3.0], "column_1": [None, 4.0]}
 
 
-def test_byte_order_mark_and_quotes(tmp_path):
-    (tmp_path / "a.csv").write_bytes('\ufeff"größe, cm",y\r\n"1.5",ja\r\n2e3,nein\r\n'.encode())
-    data = read_table(str(tmp_path / "a.csv"), None)
-    assert data.X.columns == ("größe, cm",) and data.X.values.tolist() == [[1.5], [2000.0]]
+def test_names_that_are_numbers_are_warned_of(tmp_path):
+    with pytest.warns(UserWarning, match="first line is read as names, though '39' is a number"):
+        data = read_table(written(tmp_path, "39,State-gov,<=50K\n50,Private,>50K\n"), None)
+    assert data.X.names == ("39", "State-gov")
+
+
+def test_a_delimiter_in_a_quoted_name_does_not_count(tmp_path):
+    data = read_table(written(tmp_path, '\ufeff"größe, cm, ""a"", b";y\r\n"1.5";ja\r\n2e3;nein\r\n'), None)
+    assert cells(data.X) == {'größe, cm, "a", b': [1.5, 2000.0]}
     assert data.y.tolist() == ["ja", "nein"]
 
 
@@ -54,4 +117,111 @@ def test_many_blocks(tmp_path):
     rows = np.random.default_rng(0).normal(size=(20_000, 3))
     np.savetxt(tmp_path / "a.csv", rows, delimiter="\t", header="a\tb\tc", comments="", fmt="%.17g")
     data = read_table(str(tmp_path / "a.csv"), None)
-    assert (np.column_stack([data.X.values, data.y]) == rows).all()
+    assert (np.column_stack([*cells(data.X).values(), data.y]) == rows).all()
+
+
+def late(rows):
+    """Return codes, labels and numbers of which one is text far down, and a gap."""
+    codes = [f"{row:06}" for row in range(rows)]
+    codes[2 * BLOCK + 5], codes[3] = "no number", ""
+    labels = ["01", "1.0"] * (rows // 2 - 1) + ["z", "z"]
+    return codes, labels, [str(row % 7) for row in range(rows)]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "pipe"])
+def test_text_that_comes_late_is_as_it_stands_in_the_file(name, tmp_path):
+    columns = late(3 * BLOCK + 10)
+    text = "\ufeffcode,y,x\n" + "".join(f"{','.join(row)}\n" for row in zip(*columns, strict=True))
+    if name == "pipe":
+        os.mkfifo(tmp_path / name)
+        writer = threading.Thread(target=(tmp_path / name).write_bytes, args=(text.encode(),))
+        writer.start()
+        data = read_table(str(tmp_path / name), "y")
+        writer.join()
+    else:
+        data = read_table(written(tmp_path, text, name), "y")
+    assert cells(data.X) == {
+        "code": [cell or None for cell in columns[0]],
+        "x": [float(cell) for cell in columns[2]],
+    }
+    assert data.y.tolist() == columns[1]
+
+
+def test_equal_texts_are_held_once(tmp_path):
+    text = "s,y\n" + "".join(f"level {row % 3},{row}\n" for row in range(3 * BLOCK))
+    column = read_table(written(tmp_path, text), None).X.columns[0]
+    assert len(set(map(id, column.cells(slice(None))))) == 3
+
+
+def test_columns_that_are_not_chosen_are_not_read(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"day": pandas.to_datetime(["2020-01-01"] * 2), "a.b": ["1", "02"], "c": [1, 2]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for name in ("a.parquet", "a.csv"):
+        table = read_file(str(tmp_path / name), lambda names: {"c": False, "a.b": True})
+        assert table.names == ("a.b", "c")
+        assert cells(table.frame(["c", "a.b"])) == {"c": [1.0, 2.0], "a.b": ["1", "02"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([True, False, True], np.array([True, False, True])),
+        ([1, 2, 2**60 + 1], np.array([1, 2, 2**60 + 1])),
+        ([1.0, 2.0, 3.0], np.array([1, 2, 3])),
+        ([0.5, 2.0, 3.0], np.array([0.5, 2.0, 3.0])),
+        (["1", "2", "2"], np.array(["1", "2", "2"])),
+    ],
+)
+def test_targets_in_parquet(values, labels, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    column = arrow.chunked_array([values[:1], values[1:]])
+    parquet.write_table(arrow.table({"x": [1, 2, 3], "y": column}), tmp_path / "a.parquet")
+    y = read_table(str(tmp_path / "a.parquet"), None).y
+    assert y.tolist() == labels.tolist() and y.dtype == labels.dtype
+
+
+def types_of_parquet():
+    """Return a table of all the types that are read, as Arrow and as CSV holds them."""
+    arrow = pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(5)
+    rows = 200
+    gaps = rng.random(rows) < 0.1
+    text = [None if gap else f"0{number}x" for gap, number in zip(gaps, rng.integers(0, 50, rows), strict=True)]
+    columns = {
+        "text": arrow.array(text),
+        "levels": arrow.array(text[::-1]).dictionary_encode(),
+        "float": arrow.array(rng.normal(size=rows), mask=gaps),
+        "whole": arrow.array(rng.integers(-9, 9, rows)),
+        "bool": arrow.array([None if gap else gap for gap in gaps[::-1].tolist()]),
+        "price": arrow.array([decimal.Decimal(int(cents)) / 100 for cents in rng.integers(0, 999, rows)]),
+        "empty": arrow.nulls(rows),
+        "y": arrow.array(["p" if number > 0 else "q" for number in rng.normal(size=rows)]),
+    }
+    return arrow.table(columns)
+
+
+def test_parquet_and_csv_are_tuned_alike(tmp_path):
+    table = types_of_parquet()
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    frame = table.to_pandas()
+    frame["bool"] = frame["bool"].map({False: 0, True: 1})
+    frame.to_csv(tmp_path / "a.csv", index=False, na_rep="NA")
+    digests = set()
+    for name in ("a.parquet", "a.csv"):
+        data = read_table(str(tmp_path / name), None)
+        assert [column.natural for column in data.X.columns] == ["category"] * 2 + ["number"] * 5
+        digests.add(ash.tune(data.X, data.y, candidates=4, progress=False).digest)
+    assert len(digests) == 1
+
+
+def test_a_built_in_table_is_tuned_as_a_frame_is():
+    data = read_table("wine", None)
+    results = [ash.tune(X, data.y, candidates=2, progress=False) for X in (data.X, WINE.drop(columns="target"))]
+    assert results[0].digest == results[1].digest
+
+
+def test_no_column_twice(tmp_path):
+    with pytest.raises(DataError, match="more than one column named 'x'"):
+        read_file(written(tmp_path, "x,x\n1,2\n"), lambda names: dict.fromkeys(names, False))

@@ -8,6 +8,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from ash.data import read_training
 from ash.errors import DataError, SettingError
+from data_help import values
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 Y = np.array([0, 1, 0, 1, 0, 1])
@@ -141,4 +142,6 @@ def test_targets_that_cannot_be_learned(y: Any, task: str | None, message: str |
 def test_one_sample_and_one_feature() -> None:
     with pytest.raises(DataError, match="n_samples=1"):
         read_training(X[:1], [0.5])
-    assert read_training(X[:, :1], Y).x.shape == (6, 1)
+    with pytest.raises(DataError, match="n_samples=1"):
+        read_training(X, Y.astype(float), "regression", [0, 0, 1, 0, 0, 0])
+    assert values(read_training(X[:, :1], Y).frame).tolist() == X[:, :1].tolist()

@@ -166,6 +166,10 @@ def test_f52_features_of_any_size_train_alike(scale: float) -> None:
     scaled, scaled_losses = _core.train(core_data(x * scale, y, 3), chosen, 5)
     np.testing.assert_allclose(scaled_losses, losses, rtol=1e-4)
     np.testing.assert_allclose(parameters(scaled), parameters(plain), rtol=1e-3, atol=1e-4)
+    if scale > 1e38:
+        with pytest.raises(ValueError, match="x: infinite, or beyond the range of float32"):
+            scaled.predict(x * scale)
+        return
     np.testing.assert_allclose(
         scaled.predict(np.ascontiguousarray(x * scale)), plain.predict(np.ascontiguousarray(x)), atol=1e-4
     )
@@ -248,7 +252,7 @@ HOST_STATE = textwrap.dedent("""
     x = np.random.default_rng(0).normal(size=(200, 5)) * 1e-30
     y = (x[:, :1] > 0).astype(float)
     rows = np.arange(200)
-    tuner = _core.Tuner(_core.Data(x, y, 2, rows, rows), [_core.Settings() for _ in range(4)], threads=3)
+    tuner = _core.Tuner([_core.Data(x, y, 2, rows, rows)], [_core.Settings() for _ in range(4)], threads=3)
     tuner.start()
     assert tuner.wait(60)
     _core.train(_core.Data(x, y, 2, rows, rows, False), _core.Settings(), 3)

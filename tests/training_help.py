@@ -108,7 +108,7 @@ def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:
 
 def run_tuner(data: _core.Data, candidates: list[_core.Settings], **arguments: Any) -> _core.Tuner:
     """A tuner that has finished."""
-    tuner = _core.Tuner(data, candidates, **arguments)
+    tuner = _core.Tuner([data], candidates, **arguments)
     tuner.start()
     if not tuner.wait(120):
         tuner.stop()

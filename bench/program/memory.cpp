@@ -7,6 +7,7 @@
 #include <string>
 
 #include "allocations.hpp"
+#include "ash/evaluation.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/trainer.hpp"
 #include "run.hpp"

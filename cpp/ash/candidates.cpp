@@ -9,6 +9,7 @@
 
 #include "ash/cost.hpp"
 #include "ash/digest.hpp"
+#include "ash/evaluation.hpp"
 #include "ash/trainer.hpp"
 
 namespace ash {
@@ -28,7 +29,7 @@ std::int64_t checked_count(std::int64_t count) {
 NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count,
                                      Continuation continuation, Metric metric, std::uint64_t seed,
                                      const Kernels& kernels, int threads, std::int64_t min_epochs, std::int64_t eta,
-                                     std::int64_t memory_limit)
+                                     std::int64_t memory_limit, Scorer scorer)
     : data_(data),
       count_(checked_count(count)),
       continuation_(continuation),
@@ -37,6 +38,7 @@ NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> fir
       kernels_(kernels),
       min_epochs_(min_epochs),
       eta_(eta),
+      scorer_(std::move(scorer)),
       chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
       workspaces_(static_cast<std::size_t>(threads)),
       states_(memory_limit) {
@@ -85,7 +87,8 @@ Result NetworkCandidates::train(const Job& job, int thread, Team& team, const st
     const Outcome outcome = ash::train(data_, own, training, kernels_, *state, scratch);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    const Evaluation evaluation = evaluate(data_, *state, metric_, kernels_, &stop, scratch);
+    Evaluation evaluation = evaluate(data_, *state, metric_, kernels_, &stop, scratch);
+    if (scorer_ && !evaluation.stopped) evaluation.score = scorer_(*state, predictions_of(data_, scratch));
     const AlignedFloats& weights = state->weights;
     return {.score = evaluation.score,
             .loss = evaluation.loss,

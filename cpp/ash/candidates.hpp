@@ -27,6 +27,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -85,6 +86,10 @@ class Candidates {
     virtual MemoryUse memory() const = 0;
 };
 
+// Scores a trained state by its predictions of the validation rows (evaluation.hpp) in place of a metric; higher is
+// better, NaN counts as diverged. Called by any thread, several at once.
+using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
+
 enum class Continuation : std::uint8_t { resume, restart };
 
 class NetworkCandidates final : public Candidates {
@@ -94,7 +99,7 @@ class NetworkCandidates final : public Candidates {
     // count out of 1..2^31 - 1 or below those that are known, or for a metric of the other task.
     NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count, Continuation continuation,
                       Metric metric, std::uint64_t seed, const Kernels& kernels, int threads, std::int64_t min_epochs,
-                      std::int64_t eta, std::int64_t memory_limit);
+                      std::int64_t eta, std::int64_t memory_limit, Scorer scorer = {});
 
     // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range or too many.
     void append(std::vector<Settings> more);
@@ -127,6 +132,7 @@ class NetworkCandidates final : public Candidates {
     const Kernels& kernels_;
     const std::int64_t min_epochs_;
     const std::int64_t eta_;
+    const Scorer scorer_;  // empty: the metric
 
     std::int64_t known_ = 0;                              // critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up

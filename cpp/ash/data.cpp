@@ -1,8 +1,11 @@
 #include "ash/data.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "ash/layout.hpp"
 
@@ -13,63 +16,22 @@ void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
 }
 
-struct Matrix {  // row-major view
-    const double* values;
-    int columns;
-    const double* row(std::int64_t r) const { return values + r * columns; }
-};
-
-struct Moments {  // a value a column
-    std::vector<double> mean;
-    std::vector<double> scale;  // standard deviation; 1 where the column is constant
-    std::vector<bool> constant;
-};
-
-// In two passes, since a sum of squares loses what a large mean leaves; each goes along
-// the rows, as they lie in memory.
-Moments moments(const Matrix& matrix, std::span<const std::int64_t> rows) {
-    const auto columns = static_cast<std::size_t>(matrix.columns);
-    const auto count = static_cast<double>(rows.size());
-    const double* first = matrix.row(rows.front());
-    Moments result{std::vector<double>(columns, 0.0), std::vector<double>(columns, 0.0),
-                   std::vector<bool>(columns, true)};
-    for (const std::int64_t r : rows) {
-        for (std::size_t c = 0; c < columns; ++c) {
-            const double value = matrix.row(r)[c];
-            result.mean[c] += value;
-            if (value != first[c]) result.constant[c] = false;
-        }
-    }
-    for (std::size_t c = 0; c < columns; ++c) result.mean[c] = result.constant[c] ? first[c] : result.mean[c] / count;
-    for (const std::int64_t r : rows) {
-        for (std::size_t c = 0; c < columns; ++c) {
-            const double distance = matrix.row(r)[c] - result.mean[c];
-            result.scale[c] += distance * distance;
-        }
-    }
-    for (double& scale : result.scale) {
-        const double deviation = std::sqrt(scale / count);
-        scale = deviation > 0.0 && std::isfinite(deviation) ? deviation : 1.0;
-    }
-    return result;
-}
-
 Scaling no_scaling(int columns) {
     const auto size = static_cast<std::size_t>(columns);
     return {std::vector<double>(size, 0.0), std::vector<double>(size, 1.0)};
 }
 
-void standardize_rows(const Matrix& from, std::span<const std::int64_t> rows, const Scaling& scaling,
-                      std::int64_t stride, AlignedFloats& to) {
-    to = AlignedFloats(static_cast<std::int64_t>(rows.size()) * stride);
-    float* row = to.data();
-    for (const std::int64_t r : rows) {
-        standardize(from.row(r), scaling, row);
-        row += stride;
+void check_part(const Part& part, std::int64_t rows, const char* what) {
+    require(!part.rows.empty(), what);
+    require(part.rows.size() < std::numeric_limits<std::uint32_t>::max(), "more than 2^32 rows");
+    for (const std::int64_t r : part.rows) require(r >= 0 && r < rows, "a row number is out of range");
+    require(part.weights.empty() || part.weights.size() == part.rows.size(), "weights: one a row of the part");
+    for (const double weight : part.weights) {
+        require(weight > 0.0 && std::isfinite(weight), "weights: above zero and finite");
     }
 }
 
-std::vector<std::int32_t> labels_of(const Table& table, std::span<const std::int64_t> rows) {
+std::vector<std::int32_t> labels_of(const TargetTable& table, std::span<const std::int64_t> rows) {
     std::vector<std::int32_t> labels;
     labels.reserve(rows.size());
     for (const std::int64_t r : rows) {
@@ -80,60 +42,144 @@ std::vector<std::int32_t> labels_of(const Table& table, std::span<const std::int
     return labels;
 }
 
-void check_rows(std::span<const std::int64_t> numbers, std::int64_t rows, const char* what) {
-    require(!numbers.empty(), what);
-    require(numbers.size() < std::numeric_limits<std::uint32_t>::max(), "more than 2^32 rows");
-    for (const std::int64_t r : numbers) require(r >= 0 && r < rows, "a row number is out of range");
+double weight_of(std::span<const double> weights, std::size_t position) {
+    return weights.empty() ? 1.0 : weights[position];
+}
+
+Scaling scaling_of(const TargetTable& table, const Part& training) {
+    Moments moments(table.columns);
+    for (std::size_t i = 0; i < training.rows.size(); ++i) {
+        moments.add(table.y + training.rows[i] * table.columns, weight_of(training.weights, i));
+    }
+    return moments.scaling();
+}
+
+// Of mean 1; none where all are alike.
+std::vector<float> normalized(std::span<const double> weights) {
+    std::vector<float> result;
+    if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
+    const double mean = std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
+    result.reserve(weights.size());
+    for (const double weight : weights) result.push_back(static_cast<float>(weight / mean));
+    return result;
+}
+
+Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling) {
+    Rows rows;
+    rows.count = std::ssize(part.rows);
+    rows.stride = padded(features);
+    rows.target_stride = padded(table.classes > 0 ? table.classes : table.columns);
+    rows.x = AlignedFloats(rows.count * rows.stride);
+    rows.weights = normalized(part.weights);
+    if (table.classes > 0) {
+        rows.labels = labels_of(table, part.rows);
+        return rows;
+    }
+    rows.targets = AlignedFloats(rows.count * rows.target_stride);
+    const std::vector<double> inverses = inverse(scaling);
+    const Inverse columns{scaling.mean.data(), inverses.data(), table.columns};
+    float* to = rows.targets.data();
+    for (const std::int64_t r : part.rows) {
+        kernels("").standardize(table.y + r * table.columns, columns, to);
+        to += rows.target_stride;
+    }
+    return rows;
 }
 
 }  // namespace
 
-void standardize(const double* from, const Scaling& scaling, float* to) {
-    for (std::size_t column = 0; column < scaling.mean.size(); ++column) {
-        to[column] = static_cast<float>((from[column] - scaling.mean[column]) / scaling.scale[column]);
+Data::Data(int features, const TargetTable& targets)
+    : features_(features),
+      classes_(targets.classes),
+      targets_(targets.columns),
+      inputs_(no_scaling(features)),
+      target_scaling_(no_scaling(outputs())) {}
+
+Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
+           bool standardize)
+    : Data([&] {
+          require(table.features >= 1, "x needs a column");
+          DataBuilder builder(table.features, {table.y, table.rows, table.columns, table.classes}, {training},
+                              {validation}, std::vector<bool>(static_cast<std::size_t>(table.features), standardize));
+          builder.observe(table.x, table.rows);
+          builder.fill(table.x, table.rows);
+          return builder.finish();
+      }()) {}
+
+DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
+                         std::vector<bool> standardized)
+    : kernels_(kernels("")),
+      rows_(targets.rows),
+      standardized_(std::move(standardized)),
+      weights_(training.weights.begin(), training.weights.end()),
+      moments_(features),
+      data_(features, targets) {
+    require(features >= 1 && targets.columns >= 1, "x and y need a column each");
+    require(std::ssize(standardized_) == features, "standardized: one a feature");
+    require(targets.classes == 0 || (targets.classes >= 2 && targets.columns == 1),
+            "y: classes are numbers in one column");
+    check_part(training, rows_, "no row to train on");
+    check_part(validation, rows_, "no row to validate on");
+    training_ = places(training.rows);
+    validation_ = places(validation.rows);
+    if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
+    data_.training_ = empty_rows(features, targets, training, data_.target_scaling_);
+    data_.validation_ = empty_rows(features, targets, validation, data_.target_scaling_);
+}
+
+std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t> rows) {
+    std::vector<Place> result;
+    result.reserve(rows.size());
+    for (const std::int64_t row : rows) result.push_back({row, std::ssize(result)});
+    const auto before = [](const Place& a, const Place& b) { return a.row < b.row; };
+    if (!std::ranges::is_sorted(result, before)) std::ranges::stable_sort(result, before);
+    return result;
+}
+
+void DataBuilder::observe(const double* x, std::int64_t count) {
+    require(observed_ + count <= rows_, "more rows than the table has");
+    for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
+        const Place& place = training_[next_training_];
+        moments_.add(x + (place.row - observed_) * data_.features_,
+                     weight_of(weights_, static_cast<std::size_t>(place.position)));
+    }
+    observed_ += count;
+    if (observed_ == rows_) settle();
+}
+
+void DataBuilder::settle() {
+    next_training_ = 0;
+    const Scaling found = moments_.scaling();
+    for (int column = 0; column < data_.features_; ++column) {
+        const auto place = static_cast<std::size_t>(column);
+        if (!standardized_[place]) continue;
+        data_.inputs_.mean[place] = found.mean[place];
+        data_.inputs_.scale[place] = found.scale[place];
+        if (moments_.constant(column)) data_.constant_features_.push_back(column);
+    }
+    inverse_ = inverse(data_.inputs_);
+}
+
+void DataBuilder::fill(const double* x, std::int64_t count) {
+    require(observed_ == rows_ && filled_ + count <= rows_, "all rows must be observed, and then come again");
+    fill_part(x, filled_, count, training_, next_training_, data_.training_);
+    fill_part(x, filled_, count, validation_, next_validation_, data_.validation_);
+    filled_ += count;
+}
+
+void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+                            std::size_t& next, Rows& rows) const {
+    const Inverse columns{data_.inputs_.mean.data(), inverse_.data(), data_.features_};
+    for (; next < places.size() && places[next].row < first + count; ++next) {
+        float* to = rows.x.data() + places[next].position * rows.stride;
+        kernels_.standardize(x + (places[next].row - first) * data_.features_, columns, to);
+        for (const int column : data_.constant_features_) to[column] = 0.0F;
     }
 }
 
-Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
-           bool standardize_inputs)
-    : features_(table.features),
-      classes_(table.classes),
-      targets_(table.columns),
-      inputs_(no_scaling(table.features)),
-      target_scaling_(no_scaling(table.classes > 0 ? table.classes : table.columns)) {
-    require(table.features >= 1 && table.columns >= 1, "x and y need a column each");
-    require(table.classes == 0 || (table.classes >= 2 && table.columns == 1), "y: classes are numbers in one column");
-    check_rows(training, table.rows, "no row to train on");
-    check_rows(validation, table.rows, "no row to validate on");
-    const Matrix x{table.x, table.features};
-    const Matrix y{table.y, table.columns};
-    if (standardize_inputs) {
-        const Moments found = moments(x, training);
-        inputs_ = {found.mean, found.scale};
-        for (int column = 0; column < features_; ++column) {
-            if (found.constant[static_cast<std::size_t>(column)]) constant_features_.push_back(column);
-        }
-    }
-    if (classes_ == 0) {
-        const Moments found = moments(y, training);
-        target_scaling_ = {found.mean, found.scale};
-    }
-    const auto fill = [&](Rows& rows, std::span<const std::int64_t> numbers) {
-        rows.count = static_cast<std::int64_t>(numbers.size());
-        rows.stride = padded(features_);
-        rows.target_stride = padded(outputs());
-        standardize_rows(x, numbers, inputs_, rows.stride, rows.x);
-        if (classes_ > 0) {
-            rows.labels = labels_of(table, numbers);
-        } else {
-            standardize_rows(y, numbers, target_scaling_, rows.target_stride, rows.targets);
-        }
-    };
-    fill(training_, training);
-    fill(validation_, validation);
-    for (std::int64_t row = 0; row < validation_.count; ++row) {
-        for (const int column : constant_features_) validation_.x.data()[row * validation_.stride + column] = 0.0F;
-    }
+Data DataBuilder::finish() {
+    require(filled_ == rows_, "not all rows have come by");
+    return std::move(data_);
 }
 
 }  // namespace ash

@@ -1,10 +1,16 @@
 // data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
 //
+//     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
+//     (anything that gives doubles)      mean, deviation       float32         Data
+//
+// The builder sees the table twice, a block at a time, and keeps nothing of it: a table needs no copy but this one.
+//
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) mean and scale come from the training rows alone;
-//             (3) a feature that is constant there is dropped, if inputs are standardized: it is 0 in every row, and
-//                 Network ignores it.
-// Threads:    const after construction; read by all.
+//             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
+//             (4) NaN is a missing value, and stands at the mean: it is 0;
+//             (5) the weights of a part have the mean 1; rows that all count alike have none.
+// Threads:    a builder belongs to one; Data is const and read by all.
 // Memory:     rows * padded(features) floats, and no second copy.
 #pragma once
 
@@ -13,17 +19,10 @@
 #include <vector>
 
 #include "ash/aligned.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/moments.hpp"
 
 namespace ash {
-
-// z = (x - mean) / scale, in double.
-struct Scaling {
-    std::vector<double> mean;
-    std::vector<double> scale;
-};
-
-// to[column] := (from[column] - mean) / scale.
-void standardize(const double* from, const Scaling& scaling, float* to);
 
 struct Rows {
     std::int64_t count = 0;
@@ -32,20 +31,34 @@ struct Rows {
     AlignedFloats x;                   // [count][stride]
     std::vector<std::int32_t> labels;  // [count], classification
     AlignedFloats targets;             // [count][target_stride], regression, standardized
+    std::vector<float> weights;        // [count], of mean 1; empty: all alike
 };
 
-struct Table {        // what Data reads, row-major; nothing of it is kept
-    const double* x;  // [rows][features]
+struct TargetTable {  // row-major; nothing of it is kept
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
-    int features;
     int columns;
     int classes;  // 0: regression
 };
 
+// Rows by their numbers, in the order in which they are kept, and what each counts for.
+struct Part {
+    std::span<const std::int64_t> rows;
+    std::span<const double> weights = {};  // [rows], above zero; empty: all alike
+};
+
+struct Table {        // a whole table at once, row-major
+    const double* x;  // [rows][features]
+    const double* y;  // as in TargetTable
+    std::int64_t rows;
+    int features;
+    int columns;
+    int classes;
+};
+
 class Data {
   public:
-    // Throws std::invalid_argument for shapes, row numbers and class numbers that do not fit.
+    // In one go; as DataBuilder. standardize: all features, or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
@@ -59,6 +72,9 @@ class Data {
     std::span<const int> constant_features() const { return constant_features_; }
 
   private:
+    friend class DataBuilder;
+    Data(int features, const TargetTable& targets);
+
     int features_;
     int classes_;
     int targets_;
@@ -67,6 +83,48 @@ class Data {
     std::vector<int> constant_features_;
     Rows training_;
     Rows validation_;
+};
+
+class DataBuilder {
+  public:
+    // standardized: [features], which of them. Throws std::invalid_argument for shapes, row numbers, weights and class
+    // numbers that do not fit.
+    DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
+                std::vector<bool> standardized);
+
+    int features() const { return data_.features_; }
+
+    // The next `count` rows x [count][features]; first all rows to observe(), then all again to fill(). Throws
+    // std::invalid_argument for rows beyond the table.
+    void observe(const double* x, std::int64_t count);
+    void fill(const double* x, std::int64_t count);
+
+    // Throws std::invalid_argument unless all rows have come by, twice.
+    Data finish();
+
+  private:
+    struct Place {
+        std::int64_t row;       // of the table
+        std::int64_t position;  // in the part
+    };
+    static std::vector<Place> places(std::span<const std::int64_t> rows);
+    void settle();
+    void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+                   std::size_t& next, Rows& rows) const;
+
+    const Kernels& kernels_;
+    const std::int64_t rows_;
+    const std::vector<bool> standardized_;
+    std::vector<Place> training_;  // in order of the table
+    std::vector<Place> validation_;
+    std::vector<double> weights_;  // of the training part, as given
+    Moments moments_;
+    std::int64_t observed_ = 0;
+    std::int64_t filled_ = 0;
+    std::vector<double> inverse_;  // 1 / scale, of the features
+    std::size_t next_training_ = 0;
+    std::size_t next_validation_ = 0;
+    Data data_;
 };
 
 }  // namespace ash

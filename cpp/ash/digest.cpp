@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 
 namespace ash {
@@ -25,11 +26,18 @@ std::uint64_t taken_in(std::uint64_t lane, std::uint64_t word) {
     return std::rotl(lane + word * kPrime2, 31) * kPrime1;
 }
 
-// All whole stripes.
-std::uint64_t stripes(const float* values, const float* end) {
+std::uint64_t word(const double* value) {
+    constexpr std::uint64_t kNan = 0x7FF8000000000000U;
+    return std::isnan(*value) ? kNan : std::bit_cast<std::uint64_t>(*value + 0.0);
+}
+
+// All whole stripes, of four words each.
+template <typename Value>
+std::uint64_t stripes(const Value* values, const Value* end) {
+    constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(Value);
     std::array<std::uint64_t, 4> lanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
-    for (; values != end; values += kStripe) {
-        for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = taken_in(lanes[i], word(values + 2 * i));
+    for (; values != end; values += lanes.size() * kWord) {
+        for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = taken_in(lanes[i], word(values + kWord * i));
     }
     std::uint64_t hash =
         std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
@@ -44,6 +52,17 @@ std::uint64_t scattered(std::uint64_t hash) {
 }
 
 }  // namespace
+
+std::uint64_t digest(std::span<const double> values) {
+    const std::size_t whole = values.size() / 4 * 4;
+    const double* value = values.data();
+    const double* end = value + values.size();
+    std::uint64_t hash = whole > 0 ? stripes(value, value + whole) : kPrime5;
+    hash += values.size_bytes();
+    for (value += whole; value != end; ++value)
+        hash = std::rotl(hash ^ taken_in(0, word(value)), 27) * kPrime1 + kPrime4;
+    return scattered(hash);
+}
 
 std::uint64_t digest(std::span<const float> values) {
     const std::size_t whole = values.size() / kStripe * kStripe;

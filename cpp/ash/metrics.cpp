@@ -29,6 +29,17 @@ std::span<const float> row(const Targets& targets, std::int64_t r, int outputs) 
     return {targets.values + r * targets.stride, static_cast<std::size_t>(outputs)};
 }
 
+// Sums of ones are exact, so rows that are all alike score as if they were counted.
+double weight(const Predictions& predictions, std::int64_t r) {
+    return predictions.weights.empty() ? 1.0 : double{predictions.weights[static_cast<std::size_t>(r)]};
+}
+
+double weight_sum(const Predictions& predictions) {
+    double sum = 0.0;
+    for (std::int64_t r = 0; r < predictions.rows; ++r) sum += weight(predictions, r);
+    return sum;
+}
+
 // By the bits of the exponent, which the compiler can do for many floats at once.
 bool all_finite(const Predictions& predictions) {
     constexpr std::uint32_t kExponent = 0x7f800000U;
@@ -46,59 +57,60 @@ std::int32_t predicted_class(std::span<const float> probabilities) {
 }
 
 double accuracy(const Predictions& predictions, std::span<const std::int32_t> labels) {
-    std::int64_t hits = 0;
+    double hits = 0.0;
     for (std::int64_t r = 0; r < predictions.rows; ++r) {
-        hits += predicted_class(row(predictions, r)) == labels[static_cast<std::size_t>(r)];
+        if (predicted_class(row(predictions, r)) == labels[static_cast<std::size_t>(r)]) hits += weight(predictions, r);
     }
-    return static_cast<double>(hits) / static_cast<double>(predictions.rows);
+    return hits / weight_sum(predictions);
 }
 
 double balanced_accuracy(const Predictions& predictions, std::span<const std::int32_t> labels, MetricScratch& scratch) {
     const auto classes = static_cast<std::size_t>(predictions.outputs);
-    scratch.counts.assign(2 * classes, 0);
-    const std::span<std::int64_t> hits = std::span(scratch.counts).first(classes);
-    const std::span<std::int64_t> rows = std::span(scratch.counts).last(classes);
+    std::ranges::fill(scratch.sums, 0.0);
+    const std::span<double> hits = std::span(scratch.sums).first(classes);
+    const std::span<double> rows = std::span(scratch.sums).subspan(classes, classes);
     for (std::int64_t r = 0; r < predictions.rows; ++r) {
         const std::int32_t label = labels[static_cast<std::size_t>(r)];
-        ++rows[static_cast<std::size_t>(label)];
-        hits[static_cast<std::size_t>(label)] += predicted_class(row(predictions, r)) == label;
+        rows[static_cast<std::size_t>(label)] += weight(predictions, r);
+        if (predicted_class(row(predictions, r)) == label)
+            hits[static_cast<std::size_t>(label)] += weight(predictions, r);
     }
     double recalls = 0.0;
     int present = 0;
     for (std::size_t c = 0; c < classes; ++c) {
-        if (rows[c] == 0) continue;
-        recalls += static_cast<double>(hits[c]) / static_cast<double>(rows[c]);
+        if (rows[c] == 0.0) continue;
+        recalls += hits[c] / rows[c];
         ++present;
     }
     return recalls / present;
 }
 
 // Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
-// probability puts in the right order, by the sum of ranks (Mann and Whitney 1947). Twice the ranks, to stay in
-// integers.
+// probability puts in the right order, tied pairs as half (Mann and Whitney 1947). Halves of ones are exact too.
 double auc_of_class(const Predictions& predictions, std::span<const std::int32_t> labels, std::int32_t positive,
                     std::vector<std::int64_t>& order) {
     const auto value = [&](std::int64_t r) { return predictions.values[r * predictions.stride + positive]; };
     const std::int64_t rows = predictions.rows;
     order.resize(static_cast<std::size_t>(rows));
     std::iota(order.begin(), order.end(), std::int64_t{0});
-    std::ranges::sort(order, [&](std::int64_t a, std::int64_t b) { return value(a) < value(b); });
-    std::int64_t positives = 0;
-    std::int64_t ranks = 0;  // twice their sum, from 1, tied rows sharing the mean of theirs
-    for (std::int64_t first = 0, end = 0; first < rows; first = end) {
-        std::int64_t tied_positives = 0;
-        for (;
-             end < rows && value(order[static_cast<std::size_t>(end)]) == value(order[static_cast<std::size_t>(first)]);
-             ++end) {
-            tied_positives += labels[static_cast<std::size_t>(order[static_cast<std::size_t>(end)])] == positive;
+    // Ties by row: the weights of tied rows are added in the same order always.
+    std::ranges::sort(
+        order, [&](std::int64_t a, std::int64_t b) { return value(a) < value(b) || (value(a) == value(b) && a < b); });
+    double positives = 0.0;
+    double negatives = 0.0;
+    double ordered = 0.0;  // pairs
+    for (std::size_t first = 0, end = 0; first < order.size(); first = end) {
+        double tied_positives = 0.0;
+        double tied_negatives = 0.0;
+        for (; end < order.size() && value(order[end]) == value(order[first]); ++end) {
+            const bool is_positive = labels[static_cast<std::size_t>(order[end])] == positive;
+            (is_positive ? tied_positives : tied_negatives) += weight(predictions, order[end]);
         }
+        ordered += tied_positives * (negatives + 0.5 * tied_negatives);
         positives += tied_positives;
-        ranks += tied_positives * (first + 1 + end);
+        negatives += tied_negatives;
     }
-    const std::int64_t negatives = rows - positives;
-    if (positives == 0 || negatives == 0) return kUndefined;
-    return 0.5 * static_cast<double>(ranks - positives * (positives + 1)) /
-           (static_cast<double>(positives) * static_cast<double>(negatives));
+    return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
 }
 
 double auc(const Predictions& predictions, std::span<const std::int32_t> labels, MetricScratch& scratch) {
@@ -108,14 +120,17 @@ double auc(const Predictions& predictions, std::span<const std::int32_t> labels,
     return sum / predictions.outputs;
 }
 
-// sums[o] = sum over rows of term(target, prediction, o), in order of rows.
+// sums[o] = sum over rows of weight * term(target, prediction, o), in order of rows.
 template <typename Term>
 void sum_rows(const Predictions& predictions, const Targets& targets, std::span<double> sums, Term term) {
     std::ranges::fill(sums, 0.0);
     for (std::int64_t r = 0; r < predictions.rows; ++r) {
         const std::span<const float> target = row(targets, r, predictions.outputs);
         const std::span<const float> prediction = row(predictions, r);
-        for (std::size_t o = 0; o < sums.size(); ++o) sums[o] += term(double{target[o]}, double{prediction[o]}, o);
+        const double share = weight(predictions, r);
+        for (std::size_t o = 0; o < sums.size(); ++o) {
+            sums[o] += share * term(double{target[o]}, double{prediction[o]}, o);
+        }
     }
 }
 
@@ -128,7 +143,8 @@ double r2(const Predictions& predictions, const Targets& targets, MetricScratch&
     const std::span<double> residual = std::span(scratch.sums).subspan(outputs, outputs);
     const std::span<double> total = std::span(scratch.sums).subspan(2 * outputs, outputs);
     sum_rows(predictions, targets, mean, [](double target, double, std::size_t) { return target; });
-    for (double& each : mean) each /= static_cast<double>(predictions.rows);
+    const double rows = weight_sum(predictions);
+    for (double& each : mean) each /= rows;
     sum_rows(predictions, targets, residual, [](double y, double p, std::size_t) { return squared(y - p); });
     sum_rows(predictions, targets, total, [&](double y, double, std::size_t o) { return squared(y - mean[o]); });
     double sum = 0.0;
@@ -148,10 +164,11 @@ double mean_error(const Predictions& predictions, const Targets& targets, Metric
                   Finish finish) {
     const std::span<double> sums = std::span(scratch.sums).first(static_cast<std::size_t>(predictions.outputs));
     sum_rows(predictions, targets, sums, [&](double y, double p, std::size_t) { return term(y - p); });
+    const double rows = weight_sum(predictions);
     double sum = 0.0;
     for (std::size_t o = 0; o < sums.size(); ++o) {
         const double scale = targets.scale.empty() ? 1.0 : targets.scale[o];
-        sum += scale * finish(sums[o] / static_cast<double>(predictions.rows));
+        sum += scale * finish(sums[o] / rows);
     }
     return sum / predictions.outputs;
 }
@@ -173,6 +190,7 @@ bool classifies(Metric metric) { return metric <= Metric::auc; }
 double score(Metric metric, const Predictions& predictions, std::span<const std::int32_t> labels, double log_loss,
              MetricScratch& scratch) {
     if (predictions.rows == 0 || !all_finite(predictions)) return kUndefined;
+    scratch.sums.resize(3 * static_cast<std::size_t>(predictions.outputs));
     switch (metric) {
         case Metric::accuracy:
             return accuracy(predictions, labels);

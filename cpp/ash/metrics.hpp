@@ -7,6 +7,7 @@
 //              the classes that occur. auc with two classes ranks the probability of class 1; with more it is the plain
 //              mean over classes of one against the rest. r2 is the plain mean over outputs; a constant output scores 1
 //              when it is met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means.
+//              Weighted rows count as so many rows each.
 // Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
 //              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
 //              does not matter.
@@ -37,6 +38,7 @@ struct Predictions {
     std::int64_t rows;
     int outputs;
     std::int64_t stride;
+    std::span<const float> weights = {};  // [rows], above zero; empty: all alike
 };
 
 // Of a regression: as many rows and outputs as the predictions.
@@ -47,12 +49,11 @@ struct Targets {
 };
 
 struct MetricScratch {
-    std::vector<double> sums;          // [3 * outputs]
-    std::vector<std::int64_t> counts;  // [2 * outputs]
-    std::vector<std::int64_t> order;   // [rows], auc
+    std::vector<double> sums;         // [3 * outputs]
+    std::vector<std::int64_t> order;  // [rows], auc
 };
 
-// log_loss: the mean of -log(probability of the label), as the trainer has computed it with its own logarithm; it is
+// log_loss: the (weighted) mean of -log(probability of the label), as the trainer has computed it with its own logarithm; it is
 // only negated here. The other metrics do not read it. labels: [rows], each in 0..outputs-1.
 // REQUIRES: classifies(metric).
 double score(Metric metric, const Predictions& predictions, std::span<const std::int32_t> labels, double log_loss,

@@ -1,9 +1,11 @@
 #include "ash/network.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include "ash/parallel.hpp"
@@ -55,7 +57,8 @@ Network::Network(const State& state, const Data& data)
       weights_(state.weights),
       classes_(data.classes()),
       inputs_(data.inputs()),
-      targets_(data.targets()) {
+      targets_(data.targets()),
+      inverse_(inverse(inputs_)) {
     // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
     const Layer& first = layout_.layers().front();
     for (const int feature : data.constant_features()) {
@@ -73,6 +76,7 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
     require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
     check_scaling(inputs_, features());
     check_scaling(targets_, outputs());
+    inverse_ = inverse(inputs_);
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layout_.layers()[l];
         float* row = weights_.data() + layer.offset;
@@ -105,11 +109,19 @@ struct Network::Scratch {
     AlignedFloats results;
 };
 
-void Network::predict_block(const double* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
+template <typename Value>
+bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                             float* results) const {
     const std::int64_t input_stride = padded(features());
+    const Inverse columns{inputs_.mean.data(), inverse_.data(), features()};
     for (std::int64_t row = 0; row < rows; ++row) {
-        standardize(x + row * features(), inputs_, scratch.inputs.data() + row * input_stride);
+        const Value* from = x + row * features();
+        float* to = scratch.inputs.data() + row * input_stride;
+        if constexpr (std::is_same_v<Value, float>) {
+            if (!kernels.standardize_floats(from, columns, to)) return false;
+        } else {
+            if (!kernels.standardize(from, columns, to)) return false;
+        }
     }
     const Batch batch{.rows = rows,
                       .inputs = scratch.inputs.data(),
@@ -128,20 +140,29 @@ void Network::predict_block(const double* x, std::int64_t rows, const Kernels& k
             results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.mean[column]);
         }
     }
+    return true;
 }
 
-void Network::predict(const double* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
+template <typename Value>
+bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
     const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
     const auto team = static_cast<int>(std::clamp<std::int64_t>(blocks, 1, threads));
+    std::atomic<bool> within = true;
     parallel(team, [&](int thread) {
         Scratch scratch(layout_);
         // Every thread takes each team-th block; a block's results depend on its rows alone.
         for (std::int64_t block = thread; block < blocks; block += team) {
             const std::int64_t first = block * kBlockRows;
-            predict_block(x + first * features(), std::min(kBlockRows, rows - first), kernels, scratch,
-                          results + first * outputs());
+            if (!within) return;
+            const std::int64_t count = std::min(kBlockRows, rows - first);
+            if (!predict_block(x + first * features(), count, kernels, scratch, results + first * outputs()))
+                within = false;
         }
     });
+    return within;
 }
+
+template bool Network::predict(const double*, std::int64_t, int, const Kernels&, float*) const;
+template bool Network::predict(const float*, std::int64_t, int, const Kernels&, float*) const;
 
 }  // namespace ash

@@ -32,8 +32,10 @@ class Network {
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             Scaling targets);
 
-    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()].
-    void predict(const double* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
+    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
+    // is a missing value. False, and no results, where x holds infinity or what float32 does not.
+    template <typename Value>
+    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
     LayerWeights layer(std::size_t number) const;
     std::size_t layers() const { return layout_.layers().size(); }
@@ -46,7 +48,8 @@ class Network {
 
   private:
     struct Scratch;
-    void predict_block(const double* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
+    template <typename Value>
+    bool predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                        float* results) const;
 
     Layout layout_;
@@ -54,6 +57,7 @@ class Network {
     int classes_;
     Scaling inputs_;
     Scaling targets_;
+    std::vector<double> inverse_;  // of the inputs
 };
 
 }  // namespace ash

@@ -136,6 +136,10 @@ class Run {
         const std::uint32_t* numbers = workspace_.order.data() + first + rows.first;
         kernels_.gather(from.x.data(), from.stride, numbers, rows.count,
                         workspace_.inputs.data() + rows.first * from.stride);
+        if (!from.weights.empty()) {
+            float* weights = workspace_.weights.data() + rows.first;
+            for (std::int64_t row = 0; row < rows.count; ++row) weights[row] = from.weights[numbers[row]];
+        }
         if (data_.classes() == 0) {
             kernels_.gather(from.targets.data(), from.target_stride, numbers, rows.count,
                             workspace_.targets.data() + rows.first * from.target_stride);
@@ -162,6 +166,17 @@ class Run {
             const float* targets = full_ ? from.targets.data() : workspace_.targets.data();
             const float scale = 2.0F / (count * static_cast<float>(last.outputs));
             kernels_.squared_error(outputs, targets + rows.first * from.target_stride, scale, losses, block);
+        }
+        if (!from.weights.empty())
+            weigh(outputs, losses, (full_ ? from.weights : workspace_.weights).data() + rows.first, block);
+    }
+
+    // A row that counts w times has w times the loss and the delta.
+    static void weigh(float* deltas, float* losses, const float* weights, Block block) {
+        for (std::int64_t row = 0; row < block.rows; ++row) {
+            losses[row] *= weights[row];
+            float* delta = deltas + row * block.stride;
+            for (std::int64_t column = 0; column < block.columns; ++column) delta[column] *= weights[row];
         }
     }
 
@@ -208,68 +223,11 @@ class Run {
     double loss_sum_ = 0.0;  // over the rows of this epoch, in order
 };
 
-// Mean squared error of the standardized targets.
-double squared_loss(const Rows& rows, int outputs, const float* predictions) {
-    double sum = 0.0;
-    for (std::int64_t row = 0; row < rows.count; ++row) {
-        for (int o = 0; o < outputs; ++o) {
-            const double error = static_cast<double>(predictions[row * rows.target_stride + o]) -
-                                 rows.targets.data()[row * rows.target_stride + o];
-            sum += error * error;
-        }
-    }
-    return sum / (static_cast<double>(rows.count) * outputs);
-}
-
-double mean(const float* values, std::int64_t count) {
-    double sum = 0.0;
-    for (std::int64_t i = 0; i < count; ++i) sum += values[i];
-    return sum / static_cast<double>(count);
-}
-
-Evaluation classification(const Data& data, Metric metric, Workspace& workspace) {
-    const Rows& rows = data.validation();
-    const double loss = mean(workspace.losses.data(), rows.count);
-    const Predictions predictions{workspace.predictions.data(), rows.count, data.outputs(), rows.target_stride};
-    return {.score = score(metric, predictions, rows.labels, loss, workspace.metric), .loss = loss};
-}
-
-Evaluation regression(const Data& data, Metric metric, Workspace& workspace) {
-    const Rows& rows = data.validation();
-    const Predictions predictions{workspace.predictions.data(), rows.count, data.outputs(), rows.target_stride};
-    const Targets targets{rows.targets.data(), rows.target_stride, data.targets().scale};
-    return {.score = score(metric, predictions, targets, workspace.metric),
-            .loss = squared_loss(rows, data.outputs(), predictions.values)};
-}
-
 }  // namespace
 
 Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
               State& state, Workspace& workspace) {
     return Run(data, settings, training, kernels, state, workspace).all();
-}
-
-Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
-                    const std::atomic<bool>* stop, Workspace& workspace) {
-    const Rows& rows = data.validation();
-    const Layer& last = state.layout.layers().back();
-    const Batch batch{.rows = rows.count,
-                      .inputs = rows.x.data(),
-                      .input_stride = rows.stride,
-                      .outputs = workspace.outputs.data(),
-                      .deltas = nullptr,
-                      .capacity = kBlockRows,
-                      .transposed = nullptr};
-    for (std::int64_t row = 0; row < rows.count; row += kBlockRows) {
-        if (is_set(stop)) return {.stopped = true};
-        const Span block{row, std::min(kBlockRows, rows.count - row)};
-        float* results = workspace.predictions.data() + row * last.stride;
-        predict(kernels, state.layout, state.weights.data(), batch, block, results);
-        if (data.classes() == 0) continue;
-        kernels.softmax(results, rows.labels.data() + row, 0.0F, workspace.losses.data() + row,
-                        {block.count, last.outputs, last.stride});
-    }
-    return data.classes() > 0 ? classification(data, metric, workspace) : regression(data, metric, workspace);
 }
 
 }  // namespace ash

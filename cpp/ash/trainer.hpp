@@ -1,4 +1,4 @@
-// trainer.hpp: trains one candidate from a state to a state, and scores it.
+// trainer.hpp: trains one candidate from a state to a state.
 //
 //     for each epoch: shuffle the rows
 //       for each batch:
@@ -20,7 +20,6 @@
 
 #include "ash/data.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/metrics.hpp"
 #include "ash/settings.hpp"
 #include "ash/state.hpp"
 #include "ash/team.hpp"
@@ -47,15 +46,5 @@ struct Outcome {
 // these settings.
 Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
               State& state, Workspace& workspace);
-
-struct Evaluation {
-    double score = 0.0;  // higher is better
-    double loss = 0.0;   // mean cross-entropy, or squared error of the standardized target
-    bool stopped = false;
-};
-
-// Scores a state on the validation rows. REQUIRES: as train().
-Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
-                    const std::atomic<bool>* stop, Workspace& workspace);
 
 }  // namespace ash

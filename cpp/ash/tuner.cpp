@@ -41,6 +41,10 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
 
 Tuner::~Tuner() {
     stop();
+    join();
+}
+
+void Tuner::join() noexcept {
     if (launcher_.joinable()) launcher_.join();
 }
 
@@ -58,7 +62,7 @@ bool Tuner::wait(double seconds) {
         end_.wait_for(lock, longest, [this] { return ended_ || (wanted_ > 0 && !stop_); });
         if (!ended_) return false;
     }
-    if (launcher_.joinable()) launcher_.join();
+    join();
     if (failure_) std::rethrow_exception(failure_);
     return true;
 }

@@ -73,7 +73,7 @@ class Tuner {
   public:
     // Throws std::invalid_argument as Ladder and VirtualClock do, and for threads < 1.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
-    ~Tuner();  // stops and waits
+    ~Tuner();  // stops and joins
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
@@ -86,6 +86,9 @@ class Tuner {
 
     // Asks the threads to leave; returns at once.
     void stop() noexcept;
+
+    // Returns when all threads have left, whatever they threw; at once if there are none.
+    void join() noexcept;
 
     // How many more candidates would be welcome now; without them threads may soon stand still. 0: none.
     std::int64_t wanted() const { return wanted_; }

@@ -41,6 +41,7 @@ void Workspace::prepare(const Data& data, const Settings& settings) {
     } else {
         grow(targets, batch * training.target_stride);
     }
+    if (!training.weights.empty()) grow(weights, batch);
     if (settings.batch_size != 0) grow(order, training.count);
 }
 

@@ -38,6 +38,7 @@ struct Workspace {
     AlignedFloats losses;              // [max(B, V)] a row
     AlignedFloats predictions;         // [V][padded(outputs)]
     std::vector<std::int32_t> labels;  // [B], gathered, classification
+    std::vector<float> weights;        // [B], gathered, where rows are weighted
     std::vector<std::uint32_t> order;  // [training rows], of the epoch
     MetricScratch metric;
 };

@@ -1,7 +1,11 @@
 #include "ash/data.hpp"
 
 #include <memory>
+#include <optional>
+#include <span>
+#include <vector>
 
+#include "ash/digest.hpp"
 #include "ash/settings.hpp"
 #include "bindings/common.hpp"
 
@@ -59,10 +63,58 @@ std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, 
     return std::make_shared<Data>(table, training_rows, validation_rows, standardize);
 }
 
+Part part_of(const Array<std::int64_t>& rows, const std::optional<Array<double>>& weights) {
+    return {view(rows), weights ? view(*weights) : std::span<const double>{}};
+}
+
+std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized, const Array<double>& y, int classes,
+                                          const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
+                                          const std::optional<Array<double>>& training_weights,
+                                          const std::optional<Array<double>>& validation_weights) {
+    require(y.ndim() == 2, "y: two dimensions");
+    return std::make_unique<DataBuilder>(
+        static_cast<int>(standardized.size()), TargetTable{y.data(), y.shape(0), static_cast<int>(y.shape(1)), classes},
+        part_of(training, training_weights), part_of(validation, validation_weights), standardized);
+}
+
+template <void (DataBuilder::*kTake)(const double*, std::int64_t)>
+void take(DataBuilder& builder, const Array<double>& x) {
+    require(x.ndim() == 2 && x.shape(1) == builder.features(), "x: two dimensions, a column a feature");
+    const double* from = x.data();
+    const std::int64_t rows = x.shape(0);
+    const py::gil_scoped_release release;  // the caller's arguments keep the block alive
+    (builder.*kTake)(from, rows);
+}
+
+Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
+    require(x.ndim() == 2, "x: two dimensions");
+    Array<std::uint64_t> digests(x.shape(0));
+    std::uint64_t* to = digests.mutable_data();
+    const auto columns = static_cast<std::size_t>(x.shape(1));
+    const double* from = x.data();
+    const std::int64_t rows = x.shape(0);
+    const py::gil_scoped_release release;  // this frame keeps both alive
+    for (std::int64_t row = 0; row < rows; ++row, from += columns) to[row] = digest(std::span(from, columns));
+    return digests;
+}
+
+void bind_builder(py::module_& m) {
+    py::class_<DataBuilder>(m, "DataBuilder")
+        .def(py::init(&make_builder), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
+             py::arg("training").noconvert(), py::arg("validation").noconvert(),
+             py::arg("training_weights").noconvert() = py::none(),
+             py::arg("validation_weights").noconvert() = py::none())
+        .def("observe", &take<&DataBuilder::observe>, py::arg("x").noconvert())
+        .def("fill", &take<&DataBuilder::fill>, py::arg("x").noconvert())
+        .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });
+    m.def("row_digests", &digests_of_rows, py::arg("x").noconvert());
+}
+
 }  // namespace
 
 void bind_data(py::module_& m) {
     bind_settings(m);
+    bind_builder(m);
     py::class_<Data, std::shared_ptr<Data>>(m, "Data")
         .def(py::init(&make_data), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(), py::arg("standardize") = true)

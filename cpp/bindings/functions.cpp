@@ -13,28 +13,32 @@
 namespace ash::bindings {
 namespace {
 
+// Cycles of `epochs`, `epochs` * growth, ... epochs: what a candidate goes through on its way up the rungs.
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
-                      std::uint32_t candidate, int cycles, const std::string& instruction_set) {
+                      std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
     const Kernels& table = kernels(instruction_set);
+    std::vector<std::int64_t> lengths;
+    for (int cycle = 0; cycle < cycles; ++cycle) lengths.push_back(cycle == 0 ? epochs : lengths.back() * growth);
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
-    std::vector<double> losses(static_cast<std::size_t>(epochs * cycles), kNan);
+    const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
+    std::vector<double> losses(static_cast<std::size_t>(all), kNan);
     State state = initial_state(data.features(), data.outputs(), settings, seed, candidate);
     {
         const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
         Workspace workspace(data, {&settings, 1});
-        bool diverged = false;
-        for (int cycle = 0; cycle < cycles && !diverged; ++cycle) {
-            const auto first = static_cast<std::size_t>(cycle * epochs);
-            const std::span<double> part{losses.data() + first, static_cast<std::size_t>(epochs)};
-            const Training training{.epochs = epochs, .seed = seed, .candidate = candidate, .losses = part};
-            diverged = train(data, settings, training, table, state, workspace).diverged;
+        std::span<double> rest = losses;
+        for (const std::int64_t length : lengths) {
+            const std::span<double> part = rest.first(static_cast<std::size_t>(length));
+            rest = rest.subspan(part.size());
+            const Training training{.epochs = length, .seed = seed, .candidate = candidate, .losses = part};
+            if (train(data, settings, training, table, state, workspace).diverged) break;
         }
     }
     return py::make_tuple(Network(state, data), array(losses));
 }
 
-// Mean of -log(probability of the label).
+// Mean of -log(probability of the label), each row as often as it counts.
 double mean_cross_entropy(const Predictions& rows, std::span<const std::int32_t> labels) {
     std::vector<float> logs;
     for (std::int64_t r = 0; r < rows.rows; ++r) {
@@ -42,13 +46,22 @@ double mean_cross_entropy(const Predictions& rows, std::span<const std::int32_t>
         logs.push_back(std::max(probability, std::numeric_limits<float>::min()));
     }
     kernels("").elementary(Elementary::log, logs.data(), logs.data(), rows.rows);
-    return -std::accumulate(logs.begin(), logs.end(), 0.0) / static_cast<double>(rows.rows);
+    double sum = 0.0;
+    double weights = 0.0;
+    for (std::size_t r = 0; r < logs.size(); ++r) {
+        const double weight = rows.weights.empty() ? 1.0 : double{rows.weights[r]};
+        sum -= weight * logs[r];
+        weights += weight;
+    }
+    return sum / weights;
 }
 
-double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes) {
+double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes,
+                const std::vector<float>& weights) {
     require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0), "y, predictions: shapes");
+    require(weights.empty() || std::ssize(weights) == y.shape(0), "weights: one a row");
     const Predictions rows{predictions.data(), predictions.shape(0), static_cast<int>(predictions.shape(1)),
-                           predictions.shape(1)};
+                           predictions.shape(1), weights};
     MetricScratch scratch;
     const auto targets = view(y);
     if (classes == 0) {
@@ -111,9 +124,9 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
 
 void bind_functions(py::module_& m) {
     m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
-          py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("instruction_set") = "");
+          py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
     m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
-          py::arg("classes"));
+          py::arg("classes"), py::arg("weights") = std::vector<float>{});
     m.def("evaluate_elementary", &evaluate_elementary, py::arg("function"), py::arg("x").noconvert(),
           py::arg("instruction_set"));
     m.def("instruction_sets", &instruction_sets);

@@ -26,19 +26,22 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale});
 }
 
-Array<float> predict_rows(const Network& network, const Array<double>& x, int threads,
+template <typename Value>
+Array<float> predict_rows(const Network& network, const Array<Value>& x, int threads,
                           const std::string& instruction_set) {
     require(x.ndim() == 2 && x.shape(1) == network.features(), "x: two dimensions, a column a feature");
     require(threads >= 1, "threads: at least 1");
     Array<float> results({x.shape(0), static_cast<py::ssize_t>(network.outputs())});
-    const double* from = x.data();
+    const Value* from = x.data();
     float* to = results.mutable_data();
     const std::int64_t rows = x.shape(0);
     const Kernels& table = kernels(instruction_set);
+    bool within = true;
     {
         const py::gil_scoped_release release;  // x and results are held by this frame
-        network.predict(from, rows, threads, table, to);
+        within = network.predict(from, rows, threads, table, to);
     }
+    require(within, "x: infinite, or beyond the range of float32");
     return results;
 }
 
@@ -58,7 +61,9 @@ void bind_network(py::module_& m) {
     py::class_<Network>(m, "Network")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
              py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"))
-        .def("predict", &predict_rows, py::arg("x").noconvert(), py::arg("threads") = 1,
+        .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
+             py::arg("instruction_set") = "")
+        .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def_property_readonly("weights", [](const Network& n) { return layer_arrays(n, true); })
         .def_property_readonly("biases", [](const Network& n) { return layer_arrays(n, false); })

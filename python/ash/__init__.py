@@ -8,6 +8,8 @@ Importing ash loads numpy and the core, changes no global state and starts no th
 are imported when something needs them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ash import _core
 from ash.domains import choice, integers, log, uniform
 from ash.errors import (
@@ -28,9 +30,14 @@ from ash.space import Space
 from ash.tune import tune
 from ash.versions import show_versions, versions
 
+if TYPE_CHECKING:
+    from ash.estimators import ASHClassifier, ASHRegressor
+
 __version__: str = _core.build_info()["version"]
 
 __all__ = [
+    "ASHClassifier",
+    "ASHRegressor",
     "AllDiverged",
     "AshError",
     "DataError",
@@ -54,3 +61,16 @@ __all__ = [
     "uniform",
     "versions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators, and scikit-learn with them, when they are asked for."""
+    if name in ("ASHClassifier", "ASHRegressor"):
+        from ash import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'ash' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "ASHClassifier", "ASHRegressor"])

@@ -5,7 +5,7 @@ Private: arguments are checked by the Python side before they come here; what th
 refused. Every call that may take longer than a millisecond releases the GIL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,28 @@ class Data:
     def constant_features(self) -> list[int]:
         """Dropped: constant over the training rows, so zero in every row. Empty without standardization."""
 
+class DataBuilder:
+    """Makes Data from blocks of rows: all of them observed first, then all filled in, in the same order. One thread."""
+
+    def __init__(
+        self,
+        standardized: Sequence[bool],  # a feature each
+        y: NDArray[np.float64],  # [rows, outputs], as for Data
+        classes: int,
+        training: NDArray[np.int64],  # row numbers
+        validation: NDArray[np.int64],
+        training_weights: NDArray[np.float64] | None = None,  # above 0, a row of the part each
+        validation_weights: NDArray[np.float64] | None = None,
+    ) -> None: ...
+    def observe(self, x: NDArray[np.float64]) -> None:
+        """Take the next rows [n, features] into mean and deviation; NaN is a missing value."""
+    def fill(self, x: NDArray[np.float64]) -> None:
+        """Standardize the next rows; a missing value becomes the mean."""
+    def finish(self) -> Data: ...
+
+def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row [rows, columns]; NaNs are alike, and so are 0.0 and -0.0."""
+
 class Network:
     """A trained network with its standardization. Immutable; any thread may predict."""
 
@@ -101,8 +123,13 @@ class Network:
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
     ) -> None: ...
-    def predict(self, x: NDArray[np.float64], threads: int = 1, instruction_set: str = "") -> NDArray[np.float32]:
-        """Probabilities [rows, classes], or targets [rows, outputs] in their own units."""
+    def predict(
+        self, x: NDArray[np.float64] | NDArray[np.float32], threads: int = 1, instruction_set: str = ""
+    ) -> NDArray[np.float32]:
+        """Probabilities [rows, classes], or targets [rows, outputs] in their own units; NaN is a missing value.
+
+        ValueError for infinity and what float32 does not hold.
+        """
     @property
     def weights(self) -> list[NDArray[np.float32]]: ...
     @property
@@ -125,7 +152,7 @@ class Tuner:
 
     def __init__(
         self,
-        data: Data,
+        data: Sequence[Data],  # of each fold; the score of a job is their mean
         candidates: Sequence[Settings],  # those known by now, from number 0 on
         *,
         count: int = 0,  # in all; 0: no more than these
@@ -146,6 +173,9 @@ class Tuner:
         memory_limit: int = 0,  # bytes of waiting states; 0: none
         epoch_limit: int = 0,  # of all jobs together; 0: none
         target: float = ...,  # a score that ends the run; NaN: none
+        # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
+        # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
+        scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
     ) -> None: ...
     def start(self) -> None: ...
     def wait(self, seconds: float) -> bool:
@@ -165,6 +195,8 @@ class Tuner:
 
         kind: "started", "finished", "diverged", "promoted" (rung: the one left). score is NaN but for "finished".
         """
+    def fold_scores(self) -> dict[str, NDArray[Any]]:
+        """Of jobs that have not diverged, in order of their end: candidate, rung, scores [jobs, folds]."""
     def jobs(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 
@@ -192,12 +224,19 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # so many jobs of `epochs` each, resumed
+    cycles: int = 1,  # so many jobs, resumed: of `epochs`, `epochs` * growth, ... epochs
+    growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
     """One candidate alone: its network and the loss of every epoch, NaN after divergence. epochs 0: the initial one."""
 
-def score(metric: str, y: NDArray[np.float64], predictions: NDArray[np.float32], classes: int) -> float:
+def score(
+    metric: str,
+    y: NDArray[np.float64],
+    predictions: NDArray[np.float32],
+    classes: int,
+    weights: Sequence[float] = ...,  # a row each, above 0; empty: all alike
+) -> float:
     """A native metric, higher is better (errors negated); NaN where it is undefined."""
 
 def instruction_sets() -> list[str]:

@@ -1,15 +1,14 @@
-"""Any table-like object as an own float64 array, or one sentence on why not.
+"""What tables, targets and weights have in common: array-likes as arrays, or one sentence on why not.
 
-NumPy arrays of any dtype, order and stride, lists of lists, pandas and polars frames and whatever has ``__array__`` are
-read; frames by duck typing, so neither library is imported. What cannot be trained on is refused in scikit-learn's
-words, with the column and what to do. The result is always a new array: the input is never changed, and a change to it
-later changes nothing here.
+NumPy arrays of any dtype, order and stride, lists of lists and whatever has ``__array__`` are read; frames are told by
+duck typing, so no library is imported. What cannot be used is refused in scikit-learn's words, with the column and what
+to do. The input is never changed.
 """
 
 import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +20,7 @@ Matrix: TypeAlias = NDArray[np.float64]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 _EXACT = 2**53  # integers beyond it have no exact float64
-_BYTES_A_CELL = 8 + 4  # our float64 copy, and the core's standardized float32
-
-
-def read_matrix(X: Any, name: str = "X") -> tuple[Matrix, tuple[str, ...] | None]:
-    """Return a table as a new C-ordered float64 array [rows, columns] of finite values, and its column names.
-
-    Raises
-    ------
-    DataError
-        Not a dense two-dimensional table of real numbers within the range of float32, empty, or too large for memory.
-    """
-    refuse_type(X, name)
-    names = column_names(X, name)
-    array = _one_array(X, name, names)
-    _check_shape(array, name)
-    check_memory(array.shape[0], array.shape[1], name)
-    matrix = to_float(array, name, names)
-    check_finite(matrix, name, names)
-    return matrix, names
+_LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -68,7 +49,7 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     """
     if not is_frame(X):
         return None
-    columns = list(X.columns)
+    columns = list(X.column_names if hasattr(type(X), "column_names") else X.columns)  # pyarrow's columns are arrays
     text = [isinstance(column, str) for column in columns]
     if any(text) and not all(text):
         odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]
@@ -116,7 +97,7 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
             matrix[...] = array
     except (ValueError, TypeError, OverflowError):
         for column in range(array.shape[1]):
-            matrix[:, column] = _column_to_float(array[:, column], f"{name} in {_column(column, names)}")
+            matrix[:, column] = _column_to_float(array[:, column], f"{name} in {column_label(column, names)}")
     return matrix
 
 
@@ -126,7 +107,19 @@ def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None
     if np.all(worst <= FLOAT32_MAX):
         return
     column = int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])
-    values, where = matrix[:, column], _column(column, names)
+    refuse_values(matrix[:, column], column_label(column, names), name)
+
+
+def refuse_values(
+    values: NDArray[np.float64], where: str, name: str, numbers: NDArray[np.int64] | None = None
+) -> NoReturn:
+    """Raise the DataError for a column that holds a value which is NaN, infinite or beyond float32.
+
+    Parameters
+    ----------
+    numbers : array, optional
+        The numbers of its rows in the user's table, where it holds some of them.
+    """
     if np.isnan(values).any():
         bad = np.isnan(values)
         fact, todo = "NaN", "fill or drop the missing values first, for example by sklearn.impute.SimpleImputer"
@@ -137,13 +130,14 @@ def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None
         bad = np.abs(values) > FLOAT32_MAX
         fact, todo = "a value too large for dtype('float32')", "rescale the column, for example by its logarithm"
     row = int(np.flatnonzero(bad)[0])
-    rows = f"{int(bad.sum())} of {len(values)} rows, first row {row}"
+    first = row if numbers is None else int(numbers[row])
+    rows = f"{int(bad.sum())} of {len(values)} rows, first row {first}"
     raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}.")
 
 
 def check_memory(rows: int, columns: int, name: str) -> None:
     """Raise DataError, with the estimate, where our copies of a table would not fit into what memory is left."""
-    needed = int(rows) * int(columns) * _BYTES_A_CELL
+    needed = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     left = memory.available_bytes()
     if left is not None and needed > left:
         raise DataError(
@@ -152,42 +146,27 @@ def check_memory(rows: int, columns: int, name: str) -> None:
         )
 
 
-def _one_array(X: Any, name: str, names: Sequence[str] | None) -> NDArray[Any]:
-    """Return the whole table as one array, once no column of a frame holds dates or the like."""
-    array = as_array(X, name)
-    if not is_frame(X) or array.dtype.kind in "fiub":
-        return array
-    for place in range(array.shape[1]):
-        values = as_array(X.iloc[:, place] if hasattr(X, "iloc") else X[:, place], name)
-        if values.dtype.kind in "mMV":
-            raise DataError(
-                f"{name} in {_column(place, names)} has dtype {values.dtype}: "
-                "turn it into numbers first, for example seconds or days."
-            )
-    return array
-
-
-def _check_shape(array: NDArray[Any], name: str) -> None:
-    if array.ndim < 2:
-        given = "1D array" if array.ndim else "scalar array"
+def check_shape(shape: tuple[int, ...], name: str) -> None:
+    """Raise DataError unless it is the shape of a table with rows and columns."""
+    if len(shape) < 2:
+        given = "1D array" if shape else "scalar array"
         raise DataError(
             f"Expected 2D array, got {given} instead. Reshape your data: {name}.reshape(-1, 1) if it has a single "
             f"feature, {name}.reshape(1, -1) if it is a single sample."
         )
-    if array.ndim > 2:
-        raise DataError(f"Found array with dim {array.ndim}, while dim <= 2 is required: reshape {name}.")
-    for count, what in zip(array.shape, ("sample(s)", "feature(s)"), strict=True):
+    if len(shape) > 2:
+        raise DataError(f"Found array with dim {len(shape)}, while dim <= 2 is required: reshape {name}.")
+    for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
         if count == 0:
-            raise DataError(
-                f"Found array with 0 {what} (shape={array.shape}) while a minimum of 1 is required in {name}."
-            )
+            raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}.")
 
 
 def _beyond_exact(array: NDArray[Any]) -> bool:
     return int(array.max()) > _EXACT or int(array.min()) < -_EXACT
 
 
-def _column(place: int, names: Sequence[str] | None) -> str:
+def column_label(place: int, names: Sequence[str] | None) -> str:
+    """Return how messages call a column: "column 3" or "column 3 ('age')"."""
     return f"column {place}" if names is None else f"column {place} ({names[place]!r})"
 
 

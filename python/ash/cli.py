@@ -1,43 +1,45 @@
-"""The command `ash-tune`: a table in, the best network out.
+"""The command `ash-tune`: a table in, the best network out; and the commands that use or show one.
 
     read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
+
+    ash-tune predict     cli_predict.py
+    ash-tune show        cli_show.py
 
 Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
 report of what had finished by then. A reader that closes the pipe early is no error: the files are written first.
 """
 
 import argparse
-import os
 import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ash import _core
+from ash.cli_predict import predict, predict_parser
 from ash.cli_report import Report, print_report, write_files
+from ash.cli_show import show_model, show_parser
+from ash.cli_streams import FAILED, Parser, complain, in_words, print_whole, short_warnings
 from ash.data import read_training, split
-from ash.errors import AllDiverged, AshError, SettingError
+from ash.errors import AshError, DataError, SettingError
+from ash.frames import Frame
+from ash.number_checks import check_numbers
 from ash.options import ALGORITHMS, SCHEDULES
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
 from ash.tune import tune
 
 TEST_SHARE = 0.2
-FAILED = 2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """End with one line, as all errors here do."""
-        self.exit(FAILED, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,19 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Those of the process by default.
     """
-    wishes = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser, act = _COMMANDS.get(words[0] if words else "", (None, None))
+    wishes = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a label may be beyond the locale's encoding
     interruption = _Interruption()
-    with interruption, _short_warnings():
+    with interruption, short_warnings():
         try:
-            return _run(wishes, interruption)
+            if act is None:
+                return _run(wishes, interruption)
+            act(wishes)
+            return 0
         except KeyboardInterrupt:
-            _complain("stopped before there was anything to write")
+            complain("stopped before there was anything to write")
             return interruption.status
         except (AshError, OSError, MemoryError) as error:
-            _complain(_in_words(error))
+            complain(in_words(error))
             return FAILED
 
 
@@ -68,12 +75,14 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
     if wishes.candidates is None and (wishes.time, wishes.epochs, wishes.stop_at) == (None, None, None):
         raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
     data = read_table(wishes.data, wishes.target)
+    check_numbers(data.X, name=wishes.data)  # those of the test part too, before it takes time
     task = wishes.task or data.task
     whole = read_training(data.X, data.y, task)
     rest, test = split(whole, TEST_SHARE, wishes.seed)
+    X = _with_values(data.X, rest)
     result = tune(
-        data.X.take(rest),
-        data.y[rest],
+        X.take(rest),
+        _Target(data.y[rest], data.target),
         candidates=wishes.candidates,
         algorithm=wishes.algorithm,
         schedule=wishes.schedule,
@@ -88,23 +97,36 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
         seed=wishes.seed,
         progress=not wishes.quiet,
     )
-    test_score = result.model.score(data.X.take(test), data.y[test], result.metric)
+    test_score = result.model.score(X.take(test), data.y[test], result.metric)
     report = Report(wishes.data, data, result, len(rest), len(test), test_score)
     files = write_files(report, Path(wishes.out), wishes.json)
     if not wishes.quiet:
-        _print(report, files)
+        print_whole(lambda stream: print_report(report, files))
     return interruption.status if result.interrupted else 0
 
 
-def _print(report: Report, files: Sequence[str]) -> None:
-    if sys.stdout is None:  # closed by whoever started us
-        return
-    try:
-        print_report(report, files)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at exit, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class _Target:
+    """A target and its name, as `ash.tune` reads a column of a frame."""
+
+    def __init__(self, values: NDArray[Any], name: str) -> None:
+        self.values, self.name = values, name
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.values if dtype is None else self.values.astype(dtype)
+
+
+def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
+    """Return the table without columns of text that the rows to tune on leave empty: these would be of no kind."""
+    kinds = [column.natural for column in X.take(rest).columns]
+    kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
+    if len(kept) == len(X.columns):
+        return X
+    left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
+    if not kept:
+        raise DataError(f"{left_out[0]} is empty but for a few rows, and there is no other column: pass more rows")
+    warnings.warn(f"left out: {', '.join(left_out)}; empty but for rows of the test part", UserWarning, stacklevel=2)
+    names = None if X.names is None else tuple(X.names[place] for place in kept)
+    return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
 
 
 class _Interruption:
@@ -130,29 +152,11 @@ class _Interruption:
         raise KeyboardInterrupt
 
 
-@contextmanager
-def _short_warnings() -> Iterator[None]:
-    def show(message: Warning | str, *where: Any, **more: Any) -> None:
-        _complain(str(message), "warning")
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
-
-
-def _in_words(error: BaseException) -> str:
-    """Return one line, but the whole table of causes when every candidate diverged."""
-    if isinstance(error, AllDiverged):
-        return str(error)
-    if isinstance(error, FileNotFoundError) and error.filename is not None:
-        return f"{error.filename}: no such file (and none of {', '.join(BUILT_IN)})"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _complain(message: str, kind: str = "error") -> None:
-    print(f"ash-tune: {kind}: {message}", file=sys.stderr)
+_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
+    "predict": (predict_parser, predict),
+    "show": (show_parser, show_model),
+}
+"""A file of such a name is meant by ./name."""
 
 
 def _candidates(text: str) -> int | None:
@@ -173,10 +177,11 @@ def _bytes(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="ash-tune",
         description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
-        epilog="Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
+        epilog="See also: ash-tune predict --help, ash-tune show --help. "
+        "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
     )
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")

@@ -1,46 +1,54 @@
 """The border of the data: what the user passes becomes a ``Table``, or a ``DataError`` before anything runs.
 
-    X, y  ->  read_training  ->  Table  ->  split  ->  row numbers       (tune)
-    X     ->  read_features  ->  array                                   (predict)
+    X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
 
-Arrays are read by arrays.py, targets by targets.py, rows are split by splits.py. A table owns its arrays: the input is
-never changed, and a thread that changes it later changes nothing here.
+Tables are read by frames.py, targets by targets.py, weights by weights.py; rows are split by splits.py. A table looks
+at the user's X, which is never changed, and owns its y and weights; what the core trains on is its own.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ash.arrays import Matrix, read_matrix
+from ash.arrays import Matrix
 from ash.errors import DataError
+from ash.frames import Frame, read_frame
 from ash.splits import Rows, split_rows
 from ash.targets import Task, read_target
+from ash.weights import read_weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """A table to train on; float64, C-ordered, finite and within the range of float32.
+    """A table to train on.
 
     Attributes
     ----------
-    x : array [rows, features]
+    frame : Frame
+        The columns of X.
     y : array [rows, outputs]
-        Class numbers 0, 1, ... in one column for classification.
+        Class numbers 0, 1, ... in one column for classification; float64, C-ordered, finite.
     classes_ : array [classes] or None
         The sorted labels in the user's words; None for regression.
-    feature_names, target_names : tuple of str or None
-        Column names, where the input had any.
     task : "classification" or "regression"
+    target_names : tuple of str or None
+    weights : array [rows] or None
+        Above 0; None: all rows count alike.
     """
 
-    x: Matrix
+    frame: Frame
     y: Matrix
     classes_: NDArray[Any] | None
-    feature_names: tuple[str, ...] | None
     task: Task
     target_names: tuple[str, ...] | None = None
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.frame.rows
 
     @property
     def classes(self) -> int:
@@ -48,19 +56,21 @@ class Table:
         return 0 if self.classes_ is None else len(self.classes_)
 
 
-def read_training(X: Any, y: Any, task: str | None = None) -> Table:
-    """Return the table to train on.
+def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = None) -> Table:
+    """Return the table to train on, without the rows of weight 0.
 
     Parameters
     ----------
     X : array-like [rows, features]
-        Real numbers: NumPy arrays of any dtype and order, lists, pandas or polars frames.
+        Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists, frames of pandas or polars,
+        pyarrow tables.
     y : array-like [rows] or [rows, outputs]
         Labels (text, booleans, numbers) or numbers.
     task : "classification", "regression" or None
         None: regression for several columns and for numbers that are not whole; classification for text, booleans,
         categories, and whole numbers that have two distinct values, or few of them (at most 20, or one in 200 rows
         up to 50) of which each is seen twice on average; else regression.
+    sample_weight : array-like [rows], optional
 
     Raises
     ------
@@ -74,33 +84,17 @@ def read_training(X: Any, y: Any, task: str | None = None) -> Table:
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        Integers beyond 2**53 in ``X``; a ``y`` that looks one-hot.
+        A ``y`` that looks one-hot.
     """
-    x, feature_names = read_matrix(X)
-    target = read_target(y, len(x), task)
-    if len(x) < 2:
-        raise DataError(f"n_samples={len(x)}: at least 2 rows are needed, one to train and one to validate.")
-    return Table(x, target.y, target.classes, feature_names, target.task, target.names)
-
-
-def read_features(X: Any, n_features: int, feature_names: Sequence[str] | None = None) -> Matrix:
-    """Return the features to predict from: a new float64 array [rows, features].
-
-    Raises
-    ------
-    DataError
-        Not a table of finite numbers, another number of columns than in training, or other names.
-    """
-    x, names = read_matrix(X)
-    if x.shape[1] != n_features:
-        raise DataError(f"X has {x.shape[1]} features, but the network is expecting {n_features} features as input.")
-    if names is not None and feature_names is not None and names != tuple(feature_names):
-        place = next(i for i in range(n_features) if names[i] != feature_names[i])
-        raise DataError(
-            f"The feature names should match those that were passed during fit: column {place} is {names[place]!r}, "
-            f"not {feature_names[place]!r}; pass the same columns in the same order."
-        )
-    return x
+    frame = read_frame(X)
+    weights = read_weights(sample_weight, frame.rows)
+    kept = None if weights is None or weights.all() else np.flatnonzero(weights)
+    target = read_target(y, frame.rows, task, kept)
+    if weights is not None and kept is not None:
+        frame, weights = frame.take(kept), weights[kept]
+    if frame.rows < 2:
+        raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate.")
+    return Table(frame, target.y, target.classes, target.task, target.names, weights)
 
 
 def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
@@ -124,4 +118,4 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
         Classes with a single row, which goes to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
-    return split_rows(labels, len(table.x), validation, seed)
+    return split_rows(labels, table.rows, validation, seed)

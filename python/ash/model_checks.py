@@ -69,9 +69,8 @@ def check_metadata(about: dict[str, Any]) -> None:
     require(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         require(name in ACTIVATIONS, f"unknown activation {name!r}")
-    for key in ("feature_names", "target_names"):
-        names = about.get(key)
-        require(names is None or is_list_of(names, str), f"{key} are no list of names")
+    names = about.get("target_names")
+    require(names is None or is_list_of(names, str), "target_names are no list of names")
     require(isinstance(about.get("params"), dict), "params are no table")
     require(about.get("metric") in METRICS[_task(about)], f"metric {about.get('metric')!r} does not fit")
     score = about.get("validation_score")

@@ -2,6 +2,7 @@
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                input_mean, input_scale [features] float64; target_mean, target_scale [outputs] float64
+               statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
                "sha256": of that text and of the tensors
 
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.encoding import Encoding, encoding_from_parts, encoding_parts
 from ash.errors import ModelFormatError
 from ash.model_checks import (
     FORMAT,
@@ -70,18 +72,20 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
         tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
         tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    encoding, tables = encoding_parts(network.encoding)
     about = {
         "format": FORMAT,
         "version": VERSION,
         "ash_version": _core.build_info()["version"],
         "activations": list(parts["activations"]),
         "classes": _write_labels(network.classes_, path),
-        "feature_names": network.feature_names,
+        "encoding": encoding,
         "target_names": network.target_names,
         "params": network.params,
         "metric": network.metric,
         "validation_score": float(network.validation_score) if math.isfinite(network.validation_score) else None,
     }
+    tensors |= tables
     text = json.dumps(about, allow_nan=False, default=_plain)
     replace_file(Path(path), serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)}))
 
@@ -114,8 +118,9 @@ def load(path: str | os.PathLike[str]) -> Network:
         require(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
         check_metadata(about)
         layers = len(about["activations"]) + 1
+        encoding = _read_encoding(tensors, about)
         check_tensors(tensors, layers)
-        return _build(tensors, about, layers)
+        return _build(tensors, about, layers, encoding)
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
 
@@ -171,11 +176,20 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         raise ModelFormatError(f"{name}: no safetensors file, or a damaged one ({error})") from error
 
 
-def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int) -> Network:
+def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
+    """Take the statistics out of the tensors and return the encoding that they belong to."""
+    tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith("statistics.")}
+    try:
+        return encoding_from_parts(about.get("encoding"), tables)
+    except ValueError as error:
+        raise MalformedError(f"its encoding is none: {error}") from error
+
+
+def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int, encoding: Encoding) -> Network:
     classes = read_labels(about["classes"])
     outputs = len(tensors[f"bias.{layers - 1}"])
-    features, names = len(tensors["input_mean"]), about.get("feature_names")
-    require(names is None or len(names) == features, f"{features} features, but other feature_names")
+    features = len(tensors["input_mean"])
+    require(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
     require(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
     require(classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer")
     targets = about.get("target_names")
@@ -194,7 +208,7 @@ def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int)
     return Network(
         core,
         classes=classes,
-        feature_names=None if names is None else tuple(names),
+        encoding=encoding,
         target_names=None if targets is None else tuple(targets),
         params={key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
         metric=about["metric"],

@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.arrays import as_array, check_finite, refuse_type, to_float
+from ash.columns import blocks
 from ash.cpus import resolve_threads
-from ash.data import read_features
-from ash.errors import DataError
+from ash.encoding import Encoding
+from ash.frames import Frame, read_frame
 from ash.metrics import metric_of
+from ash.targets import read_labels, read_targets
 
 ROWS_WORTH_A_THREAD = 1024
 """Below that many rows a second thread costs more than it brings."""
+BLOCK_CELLS = 2**22
+"""Float64 cells of encoded rows that are predicted from at a time: 32 MiB."""
 
 
 class Network:
@@ -35,6 +38,8 @@ class Network:
         "classification" or "regression".
     classes_ : ndarray of shape (classes,) or None
         The sorted labels in their own dtype; None for regression.
+    encoding : ash.encoding.Encoding
+        What the columns of X were in training, and how they become the features of the network.
     feature_names : tuple of str or None
         Of the DataFrame it was trained on.
     target_names : tuple of str or None
@@ -57,16 +62,16 @@ class Network:
         self,
         core: _core.Network,
         *,
+        encoding: Encoding,
         classes: NDArray[Any] | None,
-        feature_names: tuple[str, ...] | None,
         target_names: tuple[str, ...] | None,
         params: Mapping[str, Any],
         metric: str,
         validation_score: float,
     ) -> None:
         self.core = core
+        self.encoding = encoding
         self.classes_ = classes
-        self.feature_names = feature_names
         self.target_names = target_names
         self.params = dict(params)
         self.metric = metric
@@ -80,7 +85,12 @@ class Network:
     @property
     def n_features_in_(self) -> int:
         """Return the number of columns of X."""
-        return len(self.core.input_mean)
+        return len(self.encoding.schema.columns)
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Return the column names of X."""
+        return self.encoding.schema.names
 
     @property
     def n_outputs_(self) -> int:
@@ -93,7 +103,7 @@ class Network:
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
-            Numbers, finite; columns named as in training, if they were named there.
+            Columns of the same names, order and kinds as in training; numbers are finite or missing.
         threads : int, optional
             As for `ash.tune`; one while the rows are few.
 
@@ -108,11 +118,7 @@ class Network:
         DataError
             X does not fit the network.
         """
-        outputs = self._outputs(X, threads)
-        if self.classes_ is not None:
-            return np.asarray(self.classes_[outputs.argmax(axis=1)])
-        targets = outputs.astype(np.float64)
-        return targets[:, 0] if targets.shape[1] == 1 else targets
+        return self.decide(self._outputs(X, threads))
 
     def predict_proba(self, X: Any, *, threads: int | None = None) -> NDArray[np.float64]:
         """Return the probability of each class.
@@ -138,9 +144,7 @@ class Network:
         """
         if self.classes_ is None:
             raise AttributeError("a regression network has no predict_proba")
-        probabilities = self._outputs(X, threads).astype(np.float64)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return probabilities
+        return normalized(self._outputs(X, threads))
 
     def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:
         """Return the score of the predictions for X against y; higher is better, errors are negated.
@@ -171,7 +175,7 @@ class Network:
         metric = metric_of(self.task, metric)
         outputs = self._outputs(X, threads)
         if metric == "accuracy" and self.classes_ is not None:
-            return float(np.mean(self.classes_[outputs.argmax(axis=1)] == _column(y, len(outputs))))
+            return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
         classes = 0 if self.classes_ is None else len(self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
         value = _core.score(metric, targets, outputs, classes)
@@ -186,9 +190,54 @@ class Network:
         save(self, path)
 
     def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
-        x = read_features(X, self.n_features_in_, self.feature_names)
-        few = threads is None and len(x) <= ROWS_WORTH_A_THREAD
-        return self.core.predict(x, 1 if few else resolve_threads(threads))
+        return self.predict_frame(read_frame(X), threads)
+
+    def predict_frame(
+        self, frame: Frame, threads: int | None = None, expecting: str = "the network"
+    ) -> NDArray[np.float32]:
+        """Return probabilities or targets, a column an output, for a table that has been read.
+
+        Parameters
+        ----------
+        frame : Frame
+        threads : int, optional
+            As for `predict`.
+        expecting : str
+            Who is said to expect other columns, if they do not fit.
+
+        Returns
+        -------
+        ndarray of shape (rows, outputs), float32
+        """
+        schema = self.encoding.schema
+        schema.check_columns(frame, expecting)
+        direct = self.encoding.takes_rows_as_they_are(frame)
+        if not direct:
+            schema.check_cells(frame)
+        few = threads is None and frame.rows <= ROWS_WORTH_A_THREAD
+        team = 1 if few else resolve_threads(threads)
+        size = frame.rows if direct else max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features)
+        parts = []
+        for first, stop in blocks(frame.rows, size):
+            rows = slice(first, stop)
+            block = frame.matrix_rows(rows) if direct else self.encoding.block(frame, rows, schema.unknown)
+            parts.append(self._predict_block(block, team, frame))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _predict_block(self, block: NDArray[Any], team: int, frame: Frame) -> NDArray[np.float32]:
+        """Let the core predict, which refuses numbers that have not been checked before."""
+        try:
+            return self.core.predict(block, team)
+        except ValueError:
+            self.encoding.schema.check_cells(frame)
+            raise
+
+    def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
+        """Return labels or targets for outputs [rows, outputs]; see `predict`."""
+        if self.classes_ is not None:
+            return np.asarray(self.classes_[outputs.argmax(axis=1)])
+        targets = outputs.astype(np.float64)
+        return targets[:, 0] if targets.shape[1] == 1 else targets
 
     def __repr__(self) -> str:
         """Return one line: widths, activations, task and validation score."""
@@ -203,6 +252,13 @@ class Network:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and copy need: the core's network travels as arrays."""
         return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
+
+
+def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return probabilities [rows, classes] in float64, whose rows sum to 1 as well as float64 can."""
+    wide = probabilities.astype(np.float64)
+    wide /= wide.sum(axis=1, keepdims=True)
+    return wide
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
@@ -224,55 +280,3 @@ def _rebuild(parts: dict[str, Any], attributes: dict[str, Any]) -> Network:
     network = Network.__new__(Network)
     vars(network).update(attributes, core=_core.Network(**parts))
     return network
-
-
-def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> NDArray[np.float64]:
-    """Return y as the core scores it.
-
-    Parameters
-    ----------
-    y : array-like of shape (rows,) or (rows, outputs)
-        Labels out of `classes`, or finite targets.
-    rows : int
-        How many there must be.
-    classes : ndarray of shape (classes,) or None
-        The sorted labels; None for regression.
-    outputs : int
-        Columns that there must be.
-
-    Returns
-    -------
-    ndarray of shape (rows, outputs), float64, C-contiguous
-        Class numbers in one column, or targets.
-
-    Raises
-    ------
-    DataError
-        Wrong shape, a label that is not in `classes`, a target that is not a finite number.
-    """
-    if classes is not None:
-        labels = _column(y, rows)
-        known = np.isin(labels, classes)
-        if not known.all():
-            unknown = [str(label) for label in np.unique(labels[~known])[:5]]
-            raise DataError(f"y holds labels that were not trained: {', '.join(unknown)}")
-        return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
-    targets = _array(y)
-    if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
-        raise DataError(f"y has shape {targets.shape}, but ({rows}, {outputs}) is expected: a target for each row of X")
-    numbers = to_float(targets.reshape(rows, outputs), "y", None)
-    check_finite(numbers, "y", None)
-    return numbers
-
-
-def _array(y: Any) -> NDArray[Any]:
-    refuse_type(y, "y")
-    values = as_array(y, "y")
-    return np.array(values.tolist()) if values.dtype.kind == "O" else values
-
-
-def _column(y: Any, rows: int) -> NDArray[Any]:
-    labels = _array(y)
-    if labels.shape not in ((rows,), (rows, 1)):
-        raise DataError(f"y has shape {labels.shape}, but ({rows},) is expected: one label for each row of X")
-    return labels.reshape(rows)

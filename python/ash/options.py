@@ -3,19 +3,22 @@
 import math
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
 from ash.memory import default_limit
 from ash.metrics import check_metric
 from ash.scalars import is_integer, is_number
+from ash.schema import MISSING, UNKNOWN, Missing, Unknown
 from ash.targets import TASKS
 
 ALGORITHMS = ("ash", "sh", "random")
 PROMOTIONS = ("capped", "paper")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
+
+Word = TypeVar("Word", bound=str)
 
 LARGEST = 2**31 - 1
 """Of candidates, eta and epochs: with it, the epochs of the last rung fit into 64 bits."""
@@ -54,6 +57,8 @@ class Options:
     time_limit: float | None
     epoch_limit: int | None
     target: float | None
+    missing: Missing
+    unknown: Unknown
     seed: int
     progress: bool | None
 
@@ -92,6 +97,8 @@ def read_options(**given: Any) -> Options:
         time_limit=_time_limit(given["time_limit"]),
         epoch_limit=_optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
         target=_target(given["target"]),
+        missing=one_of("missing", given["missing"], MISSING),
+        unknown=one_of("unknown", given["unknown"], UNKNOWN),
         seed=_seed(given["seed"]),
         progress=_progress(given["progress"]),
     )
@@ -106,11 +113,12 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     """Return `value`, or raise SettingError unless it is one of `allowed`."""
-    if not isinstance(value, str) or value not in allowed:
+    found = next((word for word in allowed if isinstance(value, str) and word == value), None)
+    if found is None:
         raise SettingError(f"{name}={value!r} is not allowed; it must be one of {', '.join(map(repr, allowed))}")
-    return value
+    return found
 
 
 def _check_budget(options: Options) -> None:

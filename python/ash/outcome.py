@@ -6,12 +6,13 @@ from typing import Any
 
 from ash import _core
 from ash.errors import AllDiverged, NothingFinished
+from ash.folds import refit
 from ash.network import Network
 from ash.options import Options
 from ash.parts import Candidates, Parts
 from ash.records import JobRecord, job_rows
 from ash.result import Result
-from ash.settings import check_params
+from ash.settings import Params, check_params
 from ash.text_table import format_table
 
 CAUSES_SHOWN = 10
@@ -25,8 +26,22 @@ class Ending:
     wall_seconds: float
 
 
-def read_result(tuner: _core.Tuner, parts: Parts, candidates: Candidates, options: Options, ending: Ending) -> Result:
+def read_result(
+    tuner: _core.Tuner,
+    parts: Parts,
+    whole: Parts | None,
+    candidates: Candidates,
+    options: Options,
+    ending: Ending,
+) -> Result:
     """Return the Result of a run whose threads have ended.
+
+    Parameters
+    ----------
+    parts : Parts
+        Of the first fold.
+    whole : Parts or None
+        All rows, on which the best hyperparameters are trained once more; None: the best network is the model.
 
     Raises
     ------
@@ -40,15 +55,10 @@ def read_result(tuner: _core.Tuner, parts: Parts, candidates: Candidates, option
         raise _no_model(job_rows(jobs), params, ending)
     candidate, rung, core = best
     of_best = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
-    model = Network(
-        core,
-        classes=parts.table.classes_,
-        feature_names=parts.table.feature_names,
-        target_names=parts.table.target_names,
-        params=params[candidate],
-        metric=str(options.metric),
-        validation_score=float(jobs["score"][of_best].item()),
-    )
+    score = float(jobs["score"][of_best].item())
+    if whole is not None:
+        core = refit(whole, params[candidate], candidate, rung, options, core)
+    model = network_of(core, whole or parts, params[candidate], options, score)
     ladder = tuner.rungs
     if options.candidates is None:  # of a stream, only those that have entered
         params = params[: ladder[0]["running"] + ladder[0]["finished"]]
@@ -61,9 +71,23 @@ def read_result(tuner: _core.Tuner, parts: Parts, candidates: Candidates, option
         assists=tuner.assists(),
         ladder=ladder,
         memory=tuner.memory,
+        fold_scores=tuner.fold_scores(),
         options=options,
         ended=ending.ended,
         wall_seconds=ending.wall_seconds,
+    )
+
+
+def network_of(core: _core.Network, parts: Parts, params: Params, options: Options, score: float) -> Network:
+    """Return a network of the core as its user sees it."""
+    return Network(
+        core,
+        encoding=parts.encoding.encoding,
+        classes=parts.table.classes_,
+        target_names=parts.table.target_names,
+        params=params,
+        metric=str(options.metric),
+        validation_score=score,
     )
 
 

@@ -10,23 +10,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.data import Table, read_features, read_training, split
+from ash.arrays import Matrix
+from ash.data import Table, read_training, split
+from ash.encoding import TrainingEncoding, learn_encoding
 from ash.errors import SettingError
+from ash.frames import Frame, read_frame
 from ash.metrics import metric_of
-from ash.network import read_targets
 from ash.options import LARGEST, Options
+from ash.row_order import sort_rows
+from ash.schema import Schema, learn_schema
 from ash.settings import Params, to_settings
 from ash.space import Space, default_space
+from ash.targets import read_targets
+from ash.weights import of_mean_one
 
 CHUNK = 1024
 """Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
+_STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
-    """The table with its rows for training and those for validation, as row numbers."""
+    """The table with its rows for training and those for validation.
+
+    Attributes
+    ----------
+    table : Table
+    held_out : Frame or None
+        The columns of a validation table of its own, whose rows are numbered on from those of `table`.
+    encoding : TrainingEncoding
+        Of the columns of both.
+    y : array [rows, outputs]
+        Of all rows, as in `Table`.
+    weights : array [rows] or None
+    training, validation : int64 arrays
+        Row numbers.
+    """
 
     table: Table
+    held_out: Frame | None
+    encoding: TrainingEncoding
+    y: Matrix
+    weights: NDArray[np.float64] | None
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
 
@@ -53,18 +78,58 @@ class Candidates:
         return [to_settings(params) for params in drawn]
 
 
-def read_parts(X: Any, y: Any, validation: Any, options: Options) -> Parts:
-    """Read and split the data; a validation table of its own is joined below the training rows."""
-    table = read_training(X, y, options.task)
-    if not isinstance(validation, tuple):
-        return Parts(table, *split(table, validation, options.seed))
+def read_parts(
+    X: Any, y: Any, validation: Any, options: Options, sample_weight: Any = None, sort: bool = False
+) -> Parts:
+    """Read, split and encode the data; the rows of a validation table of its own follow those to train on.
+
+    Parameters
+    ----------
+    sort : bool
+        Whether rows are sorted by what they hold, and repeated by their weights; see row_order.py.
+    """
+    table, schema = read_table(X, y, options, sample_weight, sort)
+    if isinstance(validation, tuple):
+        return _beside(table, schema, validation, options)
+    return parts_of(table, schema, *split(table, validation, options.seed), options.seed)
+
+
+def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
+    """Read the data, and learn what its columns are; `sort` as of `read_parts`."""
+    table = read_training(X, y, options.task, sample_weight)
+    schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
+    if sort:
+        table = sort_rows(table, schema)
+    return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
+
+
+def parts_of(
+    table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int
+) -> Parts:
+    """Return the parts of a table by row numbers, encoded by what the training rows tell."""
+    encoding = _learn_encoding(table, schema, training, seed)
+    return Parts(table, None, encoding, table.y, table.weights, training, validation)
+
+
+def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Parts:
     if len(validation) != 2:
         raise SettingError(f"validation holds {len(validation)} parts; a tuple must be (X, y)")
-    x = read_features(validation[0], table.x.shape[1], table.feature_names)
-    targets = read_targets(validation[1], x.shape[0], table.classes_, table.y.shape[1])
-    rows, more = table.x.shape[0], x.shape[0]
-    whole_table = replace(table, x=np.concatenate([table.x, x]), y=np.concatenate([table.y, targets]))
-    return Parts(whole_table, np.arange(rows, dtype=np.int64), np.arange(rows, rows + more, dtype=np.int64))
+    held_out = read_frame(validation[0], "validation X")
+    schema.check(held_out, "the table to train on", "validation X")
+    targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
+    training = np.arange(table.rows, dtype=np.int64)
+    encoding = _learn_encoding(table, schema, training, options.seed)
+    rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
+    weights = None if table.weights is None else np.concatenate([table.weights, np.ones(held_out.rows)])
+    return Parts(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
+
+
+def _learn_encoding(table: Table, schema: Schema, training: NDArray[np.int64], seed: int) -> TrainingEncoding:
+    """Learn from the training rows, in a random order: the one of the table may tell the target."""
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
+    return learn_encoding(
+        schema, table.frame, targets=table.y, classes=table.classes, training=order, weights=table.weights
+    )
 
 
 def usable_metric(parts: Parts, options: Options) -> str:
@@ -72,7 +137,7 @@ def usable_metric(parts: Parts, options: Options) -> str:
     table = parts.table
     metric = metric_of(table.task, options.metric)
     classes = table.classes
-    targets = table.y[parts.validation]
+    targets = parts.y[parts.validation]
     guess = np.full((len(targets), classes), 1 / classes) if classes else targets
     constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
     if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):
@@ -88,7 +153,7 @@ def draw(space: Space | None, parts: Parts, options: Options) -> Candidates:
     """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream."""
     table = parts.table
     if space is None:
-        space = default_space(len(parts.training), table.x.shape[1], table.y.shape[1], table.classes)
+        space = default_space(len(parts.training), parts.encoding.encoding.features, table.y.shape[1], table.classes)
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)
         return Candidates(params, len(params), iter(()))

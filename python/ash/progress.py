@@ -203,7 +203,7 @@ def open_view(options: Options, ladder: Sequence[dict[str, int]]) -> View:
     if stream is None or options.progress is False or (options.progress is None and not terminal):
         return View()
     board = Board(ladder, options)
-    if not terminal or os.environ.get("TERM") in ("dumb", "unknown"):
+    if not terminal or not moves_cursor():
         return BoardView(board, stream)
     from ash.live_view import LiveView  # here: it imports rich
 
@@ -216,3 +216,8 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def moves_cursor() -> bool:
+    """Return whether a terminal here can move its cursor."""
+    return os.environ.get("TERM") not in ("dumb", "unknown")

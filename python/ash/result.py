@@ -30,7 +30,7 @@ class Result:
     Attributes
     ----------
     model : Network
-        The network of the highest score (ties: lower loss, lower candidate, lower rung), as it stood then.
+        That of the highest score (ties: lower loss, candidate, rung); with `cv` trained again, as long, on all rows.
     best_candidate, best_rung : int
         Whose it is, and after which rung.
     params : tuple of dict
@@ -40,8 +40,9 @@ class Result:
     assists : dict of str to ndarray
         When a thread helped with another's job: candidate, rung, thread, start, end (seconds since the start).
     memory : dict of str to int
-        Of the states of candidates that may still go up: `limit` and `peak_bytes`, how many were `dropped` to keep the
-        limit, and the `retrained_epochs` that this cost.
+        Of waiting states: `limit`, `peak_bytes`, how many were `dropped`, and the `retrained_epochs` that this cost.
+    fold_scores : dict of str to ndarray
+        Of each job that has not diverged: candidate, rung, scores [jobs, folds].
     ladder : list of dict
         Counts of each rung, as the core reports them.
     options : Options
@@ -59,6 +60,7 @@ class Result:
     columns: Columns
     assists: Columns
     memory: dict[str, int]
+    fold_scores: Columns
     ladder: list[dict[str, int]]
     options: Options
     ended: str

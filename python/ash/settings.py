@@ -98,8 +98,9 @@ _BUDGET = frozenset(
 )
 _OF_THE_RUN = frozenset(
     (
-        *("algorithm", "memory_limit", "metric", "progress", "promotion", "random_state", "schedule", "seed"),
-        *("target", "task", "teams", "training", "validation", "workers"),
+        *("algorithm", "cv", "groups", "memory_limit", "metric", "missing", "progress", "promotion", "random_state"),
+        *("sample_weight", "schedule", "seed", "target", "task", "teams", "training", "unknown", "validation"),
+        *("scoring", "workers"),
     )
 )
 _PEERS = {

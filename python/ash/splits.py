@@ -33,10 +33,15 @@ def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float,
         Same seed, same split.
     """
     count = _validation_rows(validation, rows)
-    state = int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
+    state = split_state(seed)
     everything = np.arange(rows, dtype=np.int64)
     validating = _shuffled(everything, count, None, state) if labels is None else _by_class(labels, count, state)
     return np.setdiff1d(everything, validating, assume_unique=True), np.sort(validating)
+
+
+def split_state(seed: int) -> int:
+    """Return the random state of splits that belongs to the seed of a run."""
+    return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
 
 
 def _validation_rows(validation: float, rows: int) -> int:

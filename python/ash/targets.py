@@ -34,8 +34,8 @@ class Target(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def read_target(y: Any, rows: int, task: str | None) -> Target:
-    """Return the target of a table of so many rows.
+def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | None = None) -> Target:
+    """Return the target of a table of so many rows, of those that are kept.
 
     Raises
     ------
@@ -57,7 +57,8 @@ def read_target(y: Any, rows: int, task: str | None) -> Target:
     array = as_array(y, "y")
     if array.dtype.kind == "U" and isinstance(y, (list, tuple)):
         array = np.asarray(y, dtype=object)  # NumPy made text of every number and None beside a text
-    values, names = _flat(_plain(array), rows), _target_names(y)
+    values, names = _flat(array, rows), _target_names(y)
+    values = _plain(values if kept is None else values[kept])
     chosen = _chosen_task(task) or infer_task(values)
     if chosen == "classification":
         return Target(*_read_classes(values), chosen, names)
@@ -187,3 +188,56 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
     numbers = to_float(y.reshape(len(y), -1), "y", names)
     check_finite(numbers, "y", names)
     return numbers
+
+
+def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> Matrix:
+    """Return y as the core scores it.
+
+    Parameters
+    ----------
+    y : array-like of shape (rows,) or (rows, outputs)
+        Labels out of `classes`, or finite targets.
+    rows : int
+        How many there must be.
+    classes : ndarray of shape (classes,) or None
+        The sorted labels; None for regression.
+    outputs : int
+        Columns that there must be.
+
+    Returns
+    -------
+    ndarray of shape (rows, outputs), float64, C-contiguous
+        Class numbers in one column, or targets.
+
+    Raises
+    ------
+    DataError
+        Wrong shape, a label that is not in `classes`, a target that is not a finite number.
+    """
+    if classes is not None:
+        labels = read_labels(y, rows)
+        known = np.isin(labels, classes)
+        if not known.all():
+            unknown = [str(label) for label in np.unique(labels[~known])[:5]]
+            raise DataError(f"y holds labels that were not trained: {', '.join(unknown)}")
+        return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
+    targets = _known_array(y)
+    if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
+        raise DataError(f"y has shape {targets.shape}, but ({rows}, {outputs}) is expected: a target for each row of X")
+    numbers = to_float(targets.reshape(rows, outputs), "y", None)
+    check_finite(numbers, "y", None)
+    return numbers
+
+
+def _known_array(y: Any) -> NDArray[Any]:
+    refuse_type(y, "y")
+    values = as_array(y, "y")
+    return np.array(values.tolist()) if values.dtype.kind == "O" else values
+
+
+def read_labels(y: Any, rows: int) -> NDArray[Any]:
+    """Return a label a row, of whatever dtype; raise DataError for another shape."""
+    labels = _known_array(y)
+    if labels.shape not in ((rows,), (rows, 1)):
+        raise DataError(f"y has shape {labels.shape}, but ({rows},) is expected: one label for each row of X")
+    return labels.reshape(rows)

@@ -1,32 +1,11 @@
-"""`ash.tune`: from a table to the best of many networks.
+"""`ash.tune`: from a table to the best of many networks. Here are its arguments; run.py does the work."""
 
-    check arguments -> read X, y -> split -> draw candidates -> core trains them up the ladder -> Result
-                                                                   |  ^
-                            events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
-                                                              calling thread
-
-Threads: the core's threads train and never touch Python. The calling thread sleeps in the core without the GIL, wakes
-every 50 ms to look at the clock, to let Python deliver signals (in the main thread) and to draw the progress, and
-sooner when an endless stream has to be drawn further. No signal handler is installed, so it runs as well in any other
-thread.
-"""
-
-import math
-import time
-from dataclasses import replace
 from typing import Any
 
-from ash import _core
-from ash.errors import SettingError
-from ash.options import Options, read_options
-from ash.outcome import Ending, read_result
-from ash.parts import Candidates, Parts, draw, read_parts, usable_metric
-from ash.progress import View, open_view
+from ash.options import read_options
 from ash.result import Result
+from ash.run import Given, run
 from ash.space import Space
-
-WAKE_SECONDS = 0.05
-"""How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
 
 def tune(
@@ -47,6 +26,11 @@ def tune(
     threads: int | None = None,
     memory_limit: int | None = None,
     validation: float | int | tuple[Any, Any] = 0.2,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    missing: str = "indicator",
+    unknown: str = "bucket",
     metric: str | None = None,
     task: str | None = None,
     time_limit: float | None = None,
@@ -60,7 +44,10 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        Numbers, finite.
+        Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists, frames of pandas or polars,
+        pyarrow tables. Numbers are standardized; a text or category column of at most 32 levels becomes a 0/1 feature
+        a level, one of more levels statistics of the target that no row's own target enters (ordered target
+        statistics, arXiv:1706.09516).
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
     space : Space, optional
@@ -104,6 +91,18 @@ def tune(
         all: that costs time and never changes the outcome of a reproducible run.
     validation : float, int or (X, y)
         The share or number of rows that score the candidates and are not trained on, or a table of its own.
+    cv : int, splitter or iterable of (training rows, validation rows), optional
+        Cross-validation in place of `validation`: a candidate is trained on every fold as the parts of one job, and its
+        score is the mean; the model is then trained on all rows. An int: so many shuffled folds, by class for
+        classification. Any splitter of scikit-learn: groups, time series, ... Takes as many times the memory.
+    groups : array-like of shape (rows,), optional
+        What the splitter keeps together.
+    sample_weight : array-like of shape (rows,), optional
+        For how many rows each row counts, in training and in the score; 0: as if it were not there.
+    missing : {"indicator", "error"}
+        What to do with missing cells (None, NaN, null): put the mean, and a feature that says so; or refuse them.
+    unknown : {"bucket", "error"}
+        What the model does with a level that was not seen in training: all of them are alike to it; or it refuses them.
     metric : str, optional
         accuracy (default), balanced_accuracy, log_loss or auc; r2 (default), rmse or mae. Higher is better: errors
         are negated.
@@ -169,75 +168,9 @@ def tune(
         time_limit=time_limit,
         epoch_limit=epoch_limit,
         target=target,
+        missing=missing,
+        unknown=unknown,
         seed=seed,
         progress=progress,
     )
-    if space is not None and not isinstance(space, Space):
-        raise SettingError(f"space={space!r} is not allowed; it must be an ash.Space or None")
-    parts = read_parts(X, y, validation, options)
-    options = replace(options, metric=usable_metric(parts, options), task=parts.table.task)
-    return _run(parts, draw(space, parts, options), options)
-
-
-def _run(parts: Parts, candidates: Candidates, options: Options) -> Result:
-    table = parts.table
-    data = _core.Data(table.x, table.y, table.classes, parts.training, parts.validation)
-    tuner = _core.Tuner(
-        data,
-        candidates.first(),
-        count=candidates.count,
-        eta=options.eta,
-        min_epochs=options.min_epochs,
-        max_rungs=options.max_rungs or 0,
-        algorithm=options.algorithm,
-        promotion=options.promotion,
-        training=options.training,
-        metric=str(options.metric),
-        threads=options.threads,
-        seed=options.seed,
-        schedule=options.schedule,
-        workers=options.workers,
-        teams=options.teams,
-        memory_limit=options.memory_limit or 0,
-        epoch_limit=options.epoch_limit or 0,
-        target=math.nan if options.target is None else options.target,
-    )
-    ending = _wait(tuner, candidates, options)
-    return read_result(tuner, parts, candidates, options, ending)
-
-
-def _wait(tuner: _core.Tuner, candidates: Candidates, options: Options) -> Ending:
-    """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
-    ladder = tuner.rungs
-    started = time.monotonic()
-    if options.time_limit == 0:
-        tuner.stop()  # beforehand: not even a short job ends
-    tuner.start()  # before the view, so that they train while rich is imported
-    try:
-        with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, started, options.time_limit)
-            tuner.stop()
-            while not tuner.wait(WAKE_SECONDS):
-                continue
-            wall_seconds = time.monotonic() - started
-            view.update(tuner.events())
-    finally:
-        tuner.stop()  # whatever was raised: nobody trains on behind it
-    return Ending(stopped_by or tuner.ended, wall_seconds)
-
-
-def _watch(
-    tuner: _core.Tuner, candidates: Candidates, view: View, started: float, time_limit: float | None
-) -> str | None:
-    """Return what ended the run from outside, None if it came to its own end."""
-    limit = float("inf") if time_limit is None else time_limit
-    try:
-        while (left := limit - (time.monotonic() - started)) > 0:
-            if tuner.wait(min(WAKE_SECONDS, left)):
-                return None
-            if wanted := tuner.wanted:
-                tuner.provide(candidates.more(wanted))
-            view.update(tuner.events())
-    except KeyboardInterrupt:
-        return "interrupted"
-    return "time_limit"
+    return run(Given(X, y, sample_weight, validation, cv, groups), space, options)

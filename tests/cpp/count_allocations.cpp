@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "allocations.hpp"
+#include "ash/evaluation.hpp"
 #include "ash/trainer.hpp"
 #include "training_data.hpp"
 

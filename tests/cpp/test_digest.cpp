@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <set>
 #include <span>
 #include <utility>
@@ -42,6 +43,20 @@ TEST_CASE("known answers, with and without a rest beyond whole stripes") {
     }
     CHECK(digest(std::vector{0.0F}) == 0x3aefa6fd5cf2deb4U);
     CHECK(digest(std::vector{-0.0F}) == 0x822e51211bf08373U);
+}
+
+TEST_CASE("doubles have the answers of their bytes, and one digest for what means the same") {
+    const std::initializer_list<std::pair<int, std::uint64_t>> known{
+        {0, 0xef46db3751d8e999U}, {1, 0xbbde15fd6352af20U}, {3, 0x51255a26eb34a4cfU},  {4, 0xe1af0e81d2787e4eU},
+        {5, 0xe58cc10a30cc3828U}, {8, 0x88107a7bf7a99a2bU}, {100, 0x8e9dbfdfb7fc2a53U}};
+    for (const auto& [count, answer] : known) {
+        std::vector<double> values;
+        for (int i = 0; i < count; ++i) values.push_back(0.5 * i - 3.0);
+        CHECK(digest(values) == answer);
+    }
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    CHECK(digest(std::vector{0.0, nan, 1.0}) == digest(std::vector{-0.0, -nan, 1.0}));
+    CHECK(digest(std::vector{0.0, nan}) != digest(std::vector{nan, 0.0}));
 }
 
 TEST_CASE("no bit can flip unseen, and no two flips look the same") {

@@ -184,6 +184,37 @@ TEST_CASE("gathering takes whole rows in the order asked for") {
     }
 }
 
+TEST_CASE("rows are standardized as the definition says, to the last bit") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int size = 1; size <= kLargest; ++size) {
+            std::vector<double> from;
+            std::vector<double> mean;
+            std::vector<double> inverse;
+            for (int i = 0; i < size; ++i) {
+                from.push_back(i % 7 == 3 ? NAN : std::exp(0.9 * i) - 3.0);
+                mean.push_back(0.1 * i);
+                inverse.push_back(1.0 / (1.0 + 0.3 * i));
+            }
+            const std::vector<float> floats(from.begin(), from.end());
+            const Inverse scaling{mean.data(), inverse.data(), size};
+            std::vector<float> fast(from.size(), 7.0F);
+            std::vector<float> slow(from.size(), 8.0F);
+            CHECK(kernels->standardize(from.data(), scaling, fast.data()));
+            CHECK(kReference.standardize(from.data(), scaling, slow.data()));
+            CHECK(fast == slow);
+            CHECK(kernels->standardize_floats(floats.data(), scaling, fast.data()));
+            CHECK(kReference.standardize_floats(floats.data(), scaling, slow.data()));
+            CHECK(fast == slow);
+            for (const double bad : {double{INFINITY}, -double{INFINITY}, 3.5e38, -3.5e38}) {
+                std::vector<double> beyond = from;
+                beyond[beyond.size() / 2] = bad;
+                CHECK_FALSE(kernels->standardize(beyond.data(), scaling, fast.data()));
+                CHECK_FALSE(kReference.standardize(beyond.data(), scaling, fast.data()));
+            }
+        }
+    }
+}
+
 TEST_CASE("whatever is not finite is found, wherever it stands") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int place = 0; place < 80; ++place) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ash/candidates.hpp"
+#include "ash/evaluation.hpp"
 #include "ash/tuner.hpp"
 #include "candidates_help.hpp"
 #include "training_data.hpp"

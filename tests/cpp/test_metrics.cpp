@@ -155,3 +155,42 @@ TEST_CASE("a metric of the other task is refused") {
     CHECK_THROWS_AS(score(Metric::r2, table, std::vector<std::int32_t>{0}), std::invalid_argument);
     CHECK_THROWS_AS(score(Metric::accuracy, table, table), std::invalid_argument);
 }
+
+TEST_CASE("a weighted row scores as that many rows") {
+    std::mt19937 random(3);
+    std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
+    Values few, many, few_targets, many_targets;
+    std::vector<std::int32_t> labels, many_labels;
+    std::vector<float> weights;
+    for (int row = 0; row < 60; ++row) {
+        const std::vector<float> prediction{std::round(8 * uniform(random)) / 8, uniform(random), uniform(random)};
+        const std::vector<float> target{uniform(random), uniform(random), uniform(random)};
+        few.push_back(prediction);
+        few_targets.push_back(target);
+        labels.push_back(row % 3);
+        weights.push_back(static_cast<float>(1 + row % 4));
+        for (int time = 0; time <= row % 4; ++time) {
+            many.push_back(prediction);
+            many_targets.push_back(target);
+            many_labels.push_back(row % 3);
+        }
+    }
+    const Table table(few), repeated(many), targets(few_targets), repeated_targets(many_targets);
+    Predictions weighted = table.predictions();
+    weighted.weights = weights;
+    MetricScratch scratch;
+    for (const Metric metric : {Metric::accuracy, Metric::balanced_accuracy, Metric::auc}) {
+        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) ==
+              doctest::Approx(score(metric, repeated, many_labels)).epsilon(1e-12));
+        weighted.weights = {};
+        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) == score(metric, table, labels));
+        const std::vector<float> ones(60, 1.0F);
+        weighted.weights = ones;
+        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) == score(metric, table, labels));
+        weighted.weights = weights;
+    }
+    for (const Metric metric : {Metric::r2, Metric::rmse, Metric::mae}) {
+        CHECK(ash::score(metric, weighted, targets.targets(), scratch) ==
+              doctest::Approx(score(metric, repeated, repeated_targets)).epsilon(1e-12));
+    }
+}

@@ -94,7 +94,31 @@ TEST_CASE("predictions do not depend on the number of threads") {
 
 TEST_CASE("no rows, no results") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
-    Network(layers, {}, 0, kThree, kOne).predict(nullptr, 0, 4, kernels(""), nullptr);
+    Network(layers, {}, 0, kThree, kOne).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
+}
+
+TEST_CASE("floats predict as doubles do, a missing value as the mean, and what float32 does not hold is refused") {
+    const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
+    const Network network(layers, {}, 0, kThree, kOne);
+    std::vector<float> floats(600);
+    for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = 0.25F * static_cast<float>(i % 37);
+    std::vector<double> doubles(floats.begin(), floats.end());
+    std::vector<float> one(200);
+    std::vector<float> other(200);
+    CHECK(network.predict(floats.data(), 200, 2, kernels(""), one.data()));
+    CHECK(network.predict(doubles.data(), 200, 2, kernels(""), other.data()));
+    CHECK(one == other);
+    doubles[301] = std::numeric_limits<double>::quiet_NaN();
+    CHECK(network.predict(doubles.data(), 200, 2, kernels(""), one.data()));
+    doubles[301] = network.inputs().mean[1];
+    CHECK(network.predict(doubles.data(), 200, 2, kernels(""), other.data()));
+    CHECK(one == other);
+    for (const double bad : {1e39, -1e39, std::numeric_limits<double>::infinity()}) {
+        doubles[301] = bad;
+        CHECK_FALSE(network.predict(doubles.data(), 200, 2, kernels(""), other.data()));
+    }
+    floats[1] = -std::numeric_limits<float>::infinity();
+    CHECK_FALSE(network.predict(floats.data(), 200, 2, kernels(""), other.data()));
 }
 
 TEST_CASE("layers come back as they went in") {

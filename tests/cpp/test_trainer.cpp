@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ash/evaluation.hpp"
 #include "ash/learning_rate.hpp"
 #include "ash/random.hpp"
 #include "ash/trainer.hpp"

@@ -5,6 +5,8 @@
 // Only for unit_*.cpp.
 #pragma once
 
+#include <limits>
+
 #include "ash/kernels/elementary.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/kernels/simd.hpp"
@@ -149,6 +151,22 @@ void gather(const float* from, int64_t stride, const uint32_t* numbers, int64_t 
         const float* source = from + numbers[row] * stride;
         for (int64_t i = 0; i < stride; i += kLanes) store(to + i, load(source + i));
     }
+}
+
+// A lane of its own for each column, without branches, so that the compiler makes vectors of it.
+template <typename Value>
+bool standardize(const Value* from, const ash::Inverse& scaling, float* to) noexcept {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    const double* mean = scaling.mean;
+    const double* inverse = scaling.inverse;
+    int32_t beyond = 0;
+    for (int64_t i = 0; i < scaling.columns; ++i) {
+        const double x = from[i];
+        const auto z = static_cast<float>((x - mean[i]) * inverse[i]);
+        beyond |= static_cast<int32_t>(x > kMost) | static_cast<int32_t>(x < -kMost);
+        to[i] = x == x ? z : 0.0F;
+    }
+    return beyond == 0;
 }
 
 bool finite(const float* values, int64_t size) noexcept {

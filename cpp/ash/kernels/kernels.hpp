@@ -82,6 +82,13 @@ struct Parameters {  // a block each; moments may be null where the optimizer ha
     Block block;
 };
 
+// z = (x - mean) * inverse, in double; [columns] each.
+struct Inverse {
+    const double* mean;
+    const double* inverse;
+    std::int64_t columns;
+};
+
 enum class Elementary : std::uint8_t { exp, log, tanh, sigmoid };
 
 struct Kernels {
@@ -108,6 +115,9 @@ struct Kernels {
     void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
                    float* to) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
+    // to[i] := z of from[i], 0 for NaN, a missing value; whether all others are within the range of float32.
+    bool (*standardize)(const double* from, const Inverse&, float* to) noexcept;
+    bool (*standardize_floats)(const float* from, const Inverse&, float* to) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // For benches: so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.

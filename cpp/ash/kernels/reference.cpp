@@ -5,6 +5,7 @@
 // from libm in double here, so what goes through them is compared within the bounds that DESIGN.md states.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ash/kernels/kernels.hpp"
 
@@ -175,6 +176,17 @@ void gather(const float* from, std::int64_t stride, const std::uint32_t* numbers
     for (std::int64_t row = 0; row < rows; ++row) std::copy_n(from + numbers[row] * stride, stride, to + row * stride);
 }
 
+template <typename Value>
+bool standardize(const Value* from, const Inverse& scaling, float* to) noexcept {
+    bool within = true;
+    for (std::int64_t i = 0; i < scaling.columns; ++i) {
+        const double x = from[i];
+        to[i] = std::isnan(x) ? 0.0F : static_cast<float>((x - scaling.mean[i]) * scaling.inverse[i]);
+        if (std::abs(x) > std::numeric_limits<float>::max()) within = false;
+    }
+    return within;
+}
+
 bool finite(const float* values, std::int64_t size) noexcept {
     return std::all_of(values, values + size, [](float value) { return std::isfinite(value); });
 }
@@ -208,7 +220,22 @@ float peak(std::int64_t vectors) noexcept {
 }  // namespace
 
 extern const Kernels kReference;
-const Kernels kReference{"reference",   1,      true,      product, activate, drop,       softmax, softmax_delta,
-                         squared_error, update, transpose, gather,  finite,   elementary, peak};
+const Kernels kReference{"reference",
+                         1,
+                         true,
+                         product,
+                         activate,
+                         drop,
+                         softmax,
+                         softmax_delta,
+                         squared_error,
+                         update,
+                         transpose,
+                         gather,
+                         finite,
+                         standardize<double>,
+                         standardize<float>,
+                         elementary,
+                         peak};
 
 }  // namespace ash

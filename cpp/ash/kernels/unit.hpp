@@ -6,10 +6,24 @@
 #include "ash/kernels/product.hpp"
 #include "ash/kernels/update.hpp"
 
-#define ASH_KERNELS_TABLE(variable, label)                                                       \
-    namespace ash {                                                                              \
-    extern const Kernels variable;                                                               \
-    const Kernels variable{label,       kLanes,    kFused,          ::product,       ::activate, \
-                           ::drop,      ::softmax, ::softmax_delta, ::squared_error, ::update,   \
-                           ::transpose, ::gather,  ::finite,        ::elementary,    ::peak};    \
+#define ASH_KERNELS_TABLE(variable, label)        \
+    namespace ash {                               \
+    extern const Kernels variable;                \
+    const Kernels variable{label,                 \
+                           kLanes,                \
+                           kFused,                \
+                           ::product,             \
+                           ::activate,            \
+                           ::drop,                \
+                           ::softmax,             \
+                           ::softmax_delta,       \
+                           ::squared_error,       \
+                           ::update,              \
+                           ::transpose,           \
+                           ::gather,              \
+                           ::finite,              \
+                           ::standardize<double>, \
+                           ::standardize<float>,  \
+                           ::elementary,          \
+                           ::peak};               \
     }

@@ -1,0 +1,73 @@
+#include "ash/folds.hpp"
+
+#include <bit>
+#include <limits>
+
+namespace ash {
+
+void FoldedCandidates::append(const std::vector<Settings>& more) {
+    for (const Fold& fold : folds_) fold->append(more);
+}
+
+double FoldedCandidates::cost(const Job& job) const {
+    double sum = 0.0;
+    for (const Fold& fold : folds_) sum += fold->cost(job);
+    return sum;
+}
+
+Result FoldedCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+    Result mean;
+    std::vector<double> scores;
+    for (const Fold& fold : folds_) {
+        const Result one = fold->train(job, thread, team, stop);
+        if (one.stopped || is_diverged(one.score, one.loss)) return one;
+        mean.score += one.score;
+        mean.loss += one.loss;
+        mean.training_loss += one.training_loss;
+        mean.weights_hash = std::rotl(mean.weights_hash, 1) ^ one.weights_hash;
+        scores.push_back(one.score);
+    }
+    const auto count = static_cast<double>(folds_.size());
+    mean.score /= count;
+    mean.loss /= count;
+    mean.training_loss /= count;
+    const std::lock_guard lock(mutex_);
+    scores_.push_back({job, std::move(scores)});
+    return mean;
+}
+
+Team::Help FoldedCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
+    return folds_.front()->help(candidate, thread, team, invitation);
+}
+
+std::shared_ptr<const State> FoldedCandidates::publish(std::int32_t candidate) {
+    return folds_.front()->publish(candidate);
+}
+
+void FoldedCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
+    for (const Fold& fold : folds_) fold->wait(candidate, rung, score, loss);
+}
+
+void FoldedCandidates::retire(std::int32_t candidate) {
+    for (const Fold& fold : folds_) fold->retire(candidate);
+}
+
+MemoryUse FoldedCandidates::memory() const {
+    MemoryUse all;
+    for (const Fold& fold : folds_) {
+        const MemoryUse one = fold->memory();
+        all.limit += one.limit;
+        all.peak_bytes += one.peak_bytes;
+        all.held_bytes += one.held_bytes;
+        all.dropped += one.dropped;
+        all.retrained_epochs += one.retrained_epochs;
+    }
+    return all;
+}
+
+std::vector<FoldScores> FoldedCandidates::fold_scores() const {
+    const std::lock_guard lock(mutex_);
+    return scores_;
+}
+
+}  // namespace ash

@@ -1,0 +1,64 @@
+// folds.hpp: cross-validation: a job trains a candidate on every fold of the data, and its score is their mean.
+//
+//     job (candidate, rung) ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...    mean, or diverged
+//
+// Each fold is a NetworkCandidates of its own, over its own rows and with its own states, so all that holds there holds
+// here: what is resumed, dropped, retrained. A team of the job helps with whichever fold is under way.
+//
+// Order:       folds one after the other, sums in order of folds; the first fold that diverges ends the job.
+// Seeds:       fold f trains with the seed xor f times an odd constant; fold 0 with the seed itself, so one fold is what
+//              NetworkCandidates alone would be.
+// Threads:     as Candidates; the scores of folds are guarded by a mutex.
+// Cost:        K times the data, states and settings of one fold; the limit of bytes is shared out evenly.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ash/candidates.hpp"
+
+namespace ash {
+
+// Of one job, in order of folds.
+struct FoldScores {
+    Job job;
+    std::vector<double> scores;
+};
+
+class FoldedCandidates final : public Candidates {
+  public:
+    using Fold = std::unique_ptr<NetworkCandidates>;
+
+    // REQUIRES: at least one fold, all of the same settings, count and continuation.
+    explicit FoldedCandidates(std::vector<Fold> folds) : folds_(std::move(folds)) {}
+
+    static std::uint64_t seed_of(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
+
+    // As NetworkCandidates.
+    void append(const std::vector<Settings>& more);
+
+    std::int64_t count() const override { return folds_.front()->count(); }
+    std::int64_t known() const override { return folds_.front()->known(); }
+    double cost(const Job& job) const override;  // of all folds
+    double step_cost(std::int32_t candidate) const override { return folds_.front()->step_cost(candidate); }
+    Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override;
+    Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
+    std::shared_ptr<const State> publish(std::int32_t candidate) override;  // of fold 0
+    void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
+    void retire(std::int32_t candidate) override;
+    MemoryUse memory() const override;  // all folds together
+
+    // Of all jobs that have ended without diverging, in order of their end.
+    std::vector<FoldScores> fold_scores() const;
+
+  private:
+    const std::vector<Fold> folds_;
+    mutable std::mutex mutex_;  // guards scores_
+    std::vector<FoldScores> scores_;
+};
+
+}  // namespace ash

@@ -1,0 +1,73 @@
+"""`ash-tune show`: what a model is, read out of its file."""
+
+import argparse
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from ash.cli_predict import load_model
+from ash.cli_streams import Parser, print_whole, printable
+from ash.network import Network
+from ash.text_table import format_table, show, show_params
+
+LABELS = 10  # that are listed
+
+
+def show_parser() -> argparse.ArgumentParser:
+    """Return the parser of `ash-tune show`."""
+    parser = Parser(prog="ash-tune show", description="Print what a model of ash-tune is: task, layers, columns.")
+    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
+    return parser
+
+
+def show_model(wishes: argparse.Namespace) -> None:
+    """Print a model."""
+    model, content = load_model(wishes.model), Path(wishes.model).read_bytes()
+    facts = {
+        "task": _task(model),
+        "score": f"validation {model.metric} {_score(model.validation_score)}",
+        "layers": _layers(model),
+        "size": f"{_weights(model)} weights and biases, {len(content)} bytes",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    lines = [wishes.model, *(f"{name:8}{fact}" for name, fact in facts.items())]
+    lines += ["", *show_params(model.params), "", *_columns(model)]
+    text = "\n".join(map(printable, lines))
+    print_whole(lambda stream: print(text, file=stream))
+
+
+def _task(model: Network) -> str:
+    names = "" if model.target_names is None else f" of {', '.join(map(repr, model.target_names))}"
+    if model.classes_ is None:
+        return f"regression{names or f' of {model.n_outputs_} target(s)'}"
+    labels = [str(label) for label in model.classes_[:LABELS]]
+    more = ", ..." if len(model.classes_) > LABELS else ""
+    return f"classification{names}, {len(model.classes_)} classes: {', '.join(labels)}{more}"
+
+
+def _score(score: float) -> str:
+    return "unknown" if math.isnan(score) else show(score)
+
+
+def _layers(model: Network) -> str:
+    widths = [model.encoding.features, *(len(bias) for bias in model.core.biases)]
+    activations = ", ".join(dict.fromkeys(model.core.activations)) or "linear"
+    return f"{'-'.join(map(str, widths))}, {activations}"
+
+
+def _weights(model: Network) -> int:
+    return sum(part.size for part in (*model.core.weights, *model.core.biases))
+
+
+def _columns(model: Network) -> Iterator[str]:
+    """Yield the lines of a table of the columns, names at its end: they may be long."""
+    schema = model.encoding.schema
+    names = schema.names or [""] * len(schema.columns)
+    rows = [
+        [place, column.kind, column.dtype, len(column.levels) or "-", "yes" if column.missing else "no"]
+        for place, column in enumerate(schema.columns)
+    ]
+    lines = format_table(["column", "kind", "dtype", "levels", "missing"], rows)
+    for line, name in zip(lines, ["name", *names], strict=True):
+        yield f"{line}  {printable(name)}".rstrip()

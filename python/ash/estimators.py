@@ -1,0 +1,264 @@
+"""Estimators by the conventions of scikit-learn: `ASHClassifier` and `ASHRegressor`.
+
+    fit -> the run of `ash.tune` -> result_ -> its network predicts
+
+They differ from `ash.tune` in one thing: rows are sorted by what they hold (row_order.py), so a fit depends neither on
+the order of the rows nor on whether a row is repeated or weighted.
+"""
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ash.cpus import resolve_threads
+from ash.errors import SettingError
+from ash.estimator_docs import documented
+from ash.frames import Frame, read_frame
+from ash.network import normalized
+from ash.options import LARGEST_SEED, Options, read_options, whole
+from ash.result import Result
+from ash.run import Given, Scoring, run
+from ash.scalars import is_integer
+from ash.scoring import read_scoring, scorer_name
+from ash.space import Space
+from ash.targets import Task
+from ash.tuning_results import tuning_results
+
+
+class _Estimator(BaseEstimator):  # type: ignore[misc]
+    """What both have in common."""
+
+    _task: ClassVar[Task]
+
+    def __init__(
+        self,
+        space: Space | None = None,
+        *,
+        candidates: int | None = 128,
+        eta: int = 2,
+        min_epochs: int = 1,
+        max_rungs: int | None = None,
+        algorithm: str = "ash",
+        promotion: str | None = None,
+        training: str = "resume",
+        schedule: str = "reproducible",
+        workers: int = 32,
+        validation: float | int | tuple[Any, Any] = 0.2,
+        cv: Any = None,
+        scoring: Any = None,
+        time_limit: float | None = None,
+        epoch_limit: int | None = None,
+        target: float | None = None,
+        missing: str = "indicator",
+        unknown: str = "bucket",
+        memory_limit: int | None = None,
+        n_jobs: int | None = -1,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.space = space
+        self.candidates = candidates
+        self.eta = eta
+        self.min_epochs = min_epochs
+        self.max_rungs = max_rungs
+        self.algorithm = algorithm
+        self.promotion = promotion
+        self.training = training
+        self.schedule = schedule
+        self.workers = workers
+        self.validation = validation
+        self.cv = cv
+        self.scoring = scoring
+        self.time_limit = time_limit
+        self.epoch_limit = epoch_limit
+        self.target = target
+        self.missing = missing
+        self.unknown = unknown
+        self.memory_limit = memory_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Tune networks on a table and keep the best one.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Numbers, booleans, text and categories, cells may be missing: arrays, lists, frames of pandas or polars,
+            pyarrow tables.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels of any dtype, or targets; several columns for regression only.
+        sample_weight : array-like of shape (n_samples,), optional
+            A whole weight counts as so many equal rows, 0 as none, in training and in the score.
+        groups : array-like of shape (n_samples,), optional
+            Passed to the splitter `cv`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, SettingError
+            X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained then.
+        AllDiverged, NothingFinished
+            There is no network; as for `ash.tune`.
+        """
+        metric, scorer = read_scoring(self.scoring, self._task)
+        options = self._options(metric)
+        scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
+        given = Given(X, y, sample_weight, self.validation, self.cv, groups)
+        result = run(given, self.space, options, sort=True, scoring=scoring)
+        self._keep(result)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return labels, or targets in the units of y.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Columns of the same names, order and kinds as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+        Raises
+        ------
+        DataError
+            The columns do not fit; lists the differences.
+        NotFittedError
+            `fit` was not called.
+        """
+        outputs = self._outputs(X)
+        return self.result_.model.decide(outputs)
+
+    def _outputs(self, X: Any) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        frame = read_frame(X)
+        self._warn_names(frame)
+        return self.result_.model.predict_frame(frame, _threads(self.n_jobs), type(self).__name__)
+
+    def _options(self, metric: str | None) -> Options:
+        names = (
+            *("candidates", "eta", "min_epochs", "max_rungs", "algorithm", "promotion", "training", "schedule"),
+            *("workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
+        )
+        return read_options(
+            **{name: getattr(self, name) for name in names},
+            teams=True,
+            threads=_threads(self.n_jobs),
+            metric=metric,
+            task=self._task,
+            seed=_seed(self.random_state),
+            progress=_progress(self.verbose),
+        )
+
+    def _keep(self, result: Result) -> None:
+        self.result_ = result
+        self.n_features_in_ = result.model.n_features_in_
+        names = result.model.feature_names
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.best_params_ = result.best_params
+        self.best_score_ = result.best_score
+        self.cv_results_ = tuning_results(result)
+        self.n_iter_ = _epochs_of_best(result)
+
+    def _warn_names(self, frame: Frame) -> None:
+        given, fitted = frame.names is not None, hasattr(self, "feature_names_in_")
+        name = type(self).__name__
+        if given and not fitted:
+            warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+        elif fitted and not given:
+            text = f"X does not have valid feature names, but {name} was fitted with feature names"
+            warnings.warn(text, stacklevel=4)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.target_tags.required = True
+        return tags
+
+
+@documented("classifier", score="accuracy")
+class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+    """A tuned neural network for classification."""
+
+    _task: ClassVar[Task] = "classification"
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1.
+
+        Raises
+        ------
+        DataError, NotFittedError
+            As for `predict`.
+        """
+        return normalized(self._outputs(X))
+
+    def _keep(self, result: Result) -> None:
+        super()._keep(result)
+        self.classes_ = result.model.classes_
+
+
+@documented("regressor", score="r2")
+class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
+    """A tuned neural network for regression, of one target or several."""
+
+    _task: ClassVar[Task] = "regression"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _epochs_of_best(result: Result) -> int:
+    columns = result.columns
+    jobs = (columns["candidate"] == result.best_candidate) & (columns["rung"] <= result.best_rung)
+    epochs = columns["epochs"][jobs]
+    return int(epochs.sum() if result.options.training == "resume" else epochs.max())
+
+
+def _threads(n_jobs: Any) -> int:
+    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS."""
+    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
+        raise SettingError(f"n_jobs={n_jobs!r} is not allowed: a number of threads, -1 for all of them, or None.")
+    return min(int(effective_n_jobs(n_jobs)), resolve_threads(None))
+
+
+def _seed(random_state: Any) -> int:
+    if is_integer(random_state):
+        return whole("random_state", random_state, 0, LARGEST_SEED)
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise SettingError(f"random_state={random_state!r} is not allowed: {error}") from None
+
+
+def _progress(verbose: Any) -> bool | None:
+    """Return what `progress` of `ash.tune` is for it: a live view if above 0."""
+    return None if verbose else False

@@ -1,0 +1,254 @@
+"""What the columns of a table were in training, and whether another table has the same columns.
+
+A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the frequent ones
+(ties in order of text); what else it holds, then or later, is an unknown level.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from ash.arrays import refuse_values
+from ash.columns import Column, Kind, blocks
+from ash.errors import DataError
+from ash.frames import Frame
+from ash.number_checks import check_numbers
+
+Missing: TypeAlias = Literal["indicator", "error"]
+Unknown: TypeAlias = Literal["bucket", "error"]
+
+MISSING: tuple[Missing, ...] = ("indicator", "error")
+UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
+Word = TypeVar("Word", bound=str)
+
+MOST_LEVELS = 2**16
+_LISTED = 5  # of what differs
+
+
+@dataclass(frozen=True)
+class ColumnSchema:
+    """What a column was in training.
+
+    Attributes
+    ----------
+    kind : "number" or "category"
+    dtype : str
+        The user's word for its type.
+    levels : tuple of str
+        Sorted; empty for numbers.
+    missing : bool
+        Whether cells were missing.
+    """
+
+    kind: Kind
+    dtype: str
+    levels: tuple[str, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a table was in training, and what to do with cells that it did not know.
+
+    Attributes
+    ----------
+    columns : tuple of ColumnSchema
+    names : tuple of str or None
+    missing : "indicator" or "error"
+        Whether missing cells are learned from and predicted from, or refused.
+    unknown : "bucket" or "error"
+        Whether levels that were not there in training are predicted from, as all alike, or refused.
+    """
+
+    columns: tuple[ColumnSchema, ...]
+    names: tuple[str, ...] | None = None
+    missing: Missing = "indicator"
+    unknown: Unknown = "bucket"
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """What each column is read as."""
+        return [column.kind for column in self.columns]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all columns are numbers."""
+        return all(column.kind == "number" for column in self.columns)
+
+    def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
+        """Raise DataError unless a table has these columns, and in them what the core can take.
+
+        Parameters
+        ----------
+        expecting : str
+            Who wants these columns, for the message about their number.
+        """
+        self.check_columns(frame, expecting, name)
+        self.check_cells(frame, name)
+
+    def check_columns(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
+        """Raise DataError unless a table has these columns, by number, name and kind."""
+        if frame.names is not None and self.names is not None and frame.names != self.names:
+            raise DataError(_names_differ(frame.names, self.names))
+        if len(frame.columns) != len(self.columns):
+            given, wanted = len(frame.columns), len(self.columns)
+            raise DataError(f"{name} has {given} features, but {expecting} is expecting {wanted} features as input.")
+        differ = [] if frame.matrix is not None and self.is_numeric else self._differing(frame)
+        if differ:
+            todo = "data type doesn't match; pass the columns with the types that they had in training"
+            raise DataError(f"{name} in {'; '.join(_at_most(differ))}: {todo}.")
+
+    def check_cells(self, frame: Frame, name: str = "X") -> None:
+        """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""
+        gaps = check_numbers(frame, self.kinds, name)
+        if self.missing == "indicator":
+            return
+        for column, kind, gap in zip(frame.columns, self.kinds, gaps.tolist(), strict=True):
+            if gap or (kind == "category" and any(cell is None for cell in column.cells(slice(None)))):
+                _refuse_missing(frame, column, kind, name)
+
+    def _differing(self, frame: Frame) -> list[str]:
+        pairs = zip(frame.columns, self.columns, strict=True)
+        return [_kinds_differ(given, column) for given, column in pairs if not given.can_be(column.kind)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `schema_from_json` reads."""
+        columns = [asdict(column) | {"levels": list(column.levels)} for column in self.columns]
+        names = None if self.names is None else list(self.names)
+        return {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
+
+
+def learn_schema(
+    frame: Frame,
+    *,
+    missing: Missing,
+    unknown: Unknown = "bucket",
+    most_levels: int = MOST_LEVELS,
+    name: str = "X",
+) -> Schema:
+    """Return the schema of the table to train on.
+
+    Parameters
+    ----------
+    missing, unknown
+        As of `Schema`.
+    most_levels : int
+        So many levels a column at most; the frequent ones are kept.
+
+    Raises
+    ------
+    DataError
+        Infinite numbers or beyond float32, or missing cells if they are refused; names the column.
+    """
+    kinds: list[Kind] = [column.natural for column in frame.columns]
+    gaps = check_numbers(frame, kinds, name)
+    columns = []
+    for column, kind, gap in zip(frame.columns, kinds, gaps.tolist(), strict=True):
+        levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
+        if has_gap and missing == "error":
+            _refuse_missing(frame, column, kind, name)
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap))
+    return Schema(tuple(columns), frame.names, missing, unknown)
+
+
+def schema_from_json(data: Any) -> Schema:
+    """Return a schema out of a model file, which may come from anybody.
+
+    Raises
+    ------
+    ValueError
+        It is not what `Schema.to_json` writes; says why.
+    """
+    require(_has_keys(data, {"columns", "names", "missing", "unknown"}), "the schema has other entries")
+    missing = read_word(data["missing"], MISSING, "missing cells")
+    unknown = read_word(data["unknown"], UNKNOWN, "unknown levels")
+    saved, names = data["columns"], data["names"]
+    require(isinstance(saved, list) and len(saved) > 0, "the schema has no list of columns")
+    columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
+    if names is None:
+        return Schema(columns, None, missing, unknown)
+    require(_is_texts(names) and len(names) == len(columns), "the schema has no name for each column")
+    require(len(set(names)) == len(names), "the schema has a name twice")
+    return Schema(columns, tuple(names), missing, unknown)
+
+
+def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
+    """Return a word out of a few, or raise ValueError."""
+    found = next((each for each in allowed if type(word) is str and each == word), None)
+    if found is None:
+        raise ValueError(f"what to do with {what} is not said")
+    return found
+
+
+def require(condition: bool, wrong: str) -> None:
+    """Raise ValueError, saying what is wrong, unless the condition holds."""
+    if not condition:
+        raise ValueError(wrong)
+
+
+def _column_from_json(data: Any, place: int) -> ColumnSchema:
+    where = f"column {place} of the schema"
+    require(_has_keys(data, {"kind", "dtype", "levels", "missing"}), f"{where} has other entries")
+    kind, levels = data["kind"], data["levels"]
+    require(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
+    require(type(data["dtype"]) is str, f"{where} has no dtype")
+    require(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
+    require(_is_texts(levels) and len(levels) <= MOST_LEVELS, f"{where} has levels that are no texts, or too many")
+    require((kind == "category") == bool(levels), f"{where} is a {kind} with {len(levels)} levels")
+    require(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
+    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"])
+
+
+def _has_keys(data: Any, keys: set[str]) -> bool:
+    return isinstance(data, dict) and data.keys() == keys
+
+
+def _is_texts(data: Any) -> bool:
+    return isinstance(data, list) and all(type(text) is str for text in data)
+
+
+def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
+    """Return the sorted levels of a column that are kept, and whether cells are missing."""
+    counts: Counter[str | None] = Counter()
+    for first, stop in blocks(column.rows):
+        counts.update(column.cells(slice(first, stop)))
+    missing = counts.pop(None, 0) > 0
+    return tuple(sorted(_frequent(counts, most))), missing
+
+
+def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
+    if len(counts) <= most:
+        return list(counts)
+    return sorted(counts, key=lambda text: (-counts[text], text))[:most]
+
+
+def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None:
+    if kind == "number":
+        values = column.numbers(slice(None))
+    else:
+        values = np.array([np.nan if cell is None else 0.0 for cell in column.cells(slice(None))])
+    refuse_values(values, column.label, name, frame.order)
+
+
+def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
+    was = f"was {trained.kind} of dtype {trained.dtype} in training"
+    return f"{given.label} has dtype {given.dtype} ({given.natural}), but {was}"
+
+
+def _names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
+    """Return scikit-learn's message about other names, word by word."""
+    text = "The feature names should match those that were passed during fit.\n"
+    unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))
+    for heading, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", gone)):
+        if names:
+            text += f"Feature names {heading}:\n" + "".join(f"- {name}\n" for name in _at_most(names))
+    if not unseen and not gone:
+        text += "Feature names must be in the same order as they were in fit.\n"
+    return text
+
+
+def _at_most(facts: list[str]) -> list[str]:
+    return facts if len(facts) <= _LISTED else [*facts[:_LISTED], "..."]

@@ -1,0 +1,128 @@
+"""Target statistics: a level of a category as what the target was on average where it occurred.
+
+The statistic of a level with weight W and targets y of weight w in its rows is
+
+    (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
+
+For a row that is trained on, the sums take only the rows before it in a given order, so that no row sees its own target
+or a later one; all other rows take all training rows. Source: ordered target statistics of CatBoost (Prokhorenkova et
+al. 2018, arXiv:1706.09516). We differ: one order, not one a tree. The order should be random: sorted by the target, it
+would tell the target.
+
+A sum is taken of w (y - prior), in order of rows within a level: equal in exact numbers, and better rounded.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_STATISTICS = 16
+"""A column at most: of that many outputs, or of the most frequent classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What statistics are taken of, for the training rows in their order.
+
+    Attributes
+    ----------
+    rows : int64 array [training]
+    weights : array [training]
+    deviations : array [training, k]
+        Weight times (target - prior).
+    priors : array [k]
+    """
+
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+    priors: NDArray[np.float64]
+
+
+def choose_targets(
+    targets: NDArray[np.float64], classes: int, training: NDArray[np.int64], weights: NDArray[np.float64] | None
+) -> tuple[int, ...]:
+    """Return which outputs, or which classes above 0, have statistics; sorted, at most MOST_STATISTICS.
+
+    Outputs are taken from the first on; classes by their weight in training, ties in order of number. Class 0 needs
+    none: its share is what the others leave.
+    """
+    if not classes:
+        return tuple(range(min(targets.shape[1], MOST_STATISTICS)))
+    labels = targets[training, 0].astype(np.int64)
+    counts = np.bincount(labels, weights=_weights(weights, training), minlength=classes)
+    return tuple(sorted(sorted(range(1, classes), key=lambda label: (-counts[label], label))[:MOST_STATISTICS]))
+
+
+def prepare_targets(
+    targets: NDArray[np.float64],
+    classes: int,
+    chosen: tuple[int, ...],
+    training: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+) -> Targets:
+    """Return the targets of the training rows, less their mean."""
+    if classes:
+        values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
+    else:
+        values = targets[training][:, list(chosen)]
+    own = _weights(weights, training)
+    total = own.cumsum()[-1]  # in order of rows, which sum() does not promise
+    sums = (values * own[:, None]).cumsum(axis=0)[-1]
+    priors = sums / total if total > 0 else np.zeros(len(chosen))
+    return Targets(training, own, (values - priors) * own[:, None], priors)
+
+
+def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
+    """Return the table of a column: [levels + 2, k + 1], its last rows for missing and for unknown levels.
+
+    Parameters
+    ----------
+    codes : int32 array [rows]
+        The level of each row of the table: 0, 1, ..., then `levels` for missing and `levels + 1` for unknown.
+
+    Returns
+    -------
+    array [levels + 2, k + 1]
+        k statistics and log(1 + weight of the level's training rows). An unknown level has the priors and 0.
+    """
+    own = codes[targets.rows]
+    unknown = levels + 1
+    counts = np.bincount(own, weights=targets.weights, minlength=levels + 2)
+    counts[unknown] = 0.0
+    table = np.empty((levels + 2, len(targets.priors) + 1))
+    for place, prior in enumerate(targets.priors):
+        sums = np.bincount(own, weights=targets.deviations[:, place], minlength=levels + 2)
+        sums[unknown] = 0.0
+        table[:, place] = prior + sums / (counts + 1.0)
+    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # not NumPy's, which differs by instruction set
+    return table
+
+
+def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the statistics to train with: array [rows, k], of the rows before it for a training row."""
+    statistics = table[codes, :-1]
+    own = codes[targets.rows]
+    order = np.argsort(own, kind="stable")
+    own = own[order]
+    is_first = np.diff(own, prepend=-1) != 0
+    start = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]  # where the level of each row begins
+    before = _sums_before(targets.weights[order, None], start)
+    sums = _sums_before(targets.deviations[order], start)
+    ordered = targets.priors + sums / (before + 1.0)
+    ordered[own == len(table) - 1] = targets.priors
+    statistics[targets.rows[order]] = ordered
+    return statistics
+
+
+def _sums_before(values: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sum over rows start[i] to i - 1, for each row i and each column."""
+    sums = np.zeros_like(values)
+    np.cumsum(values[:-1], axis=0, out=sums[1:])
+    return sums - sums[start]
+
+
+def _weights(weights: NDArray[np.float64] | None, training: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.ones(len(training)) if weights is None else weights[training].astype(np.float64)

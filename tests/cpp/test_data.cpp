@@ -1,0 +1,236 @@
+// Data from blocks: moments against two plain passes, missing values, weights as repeated rows.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "ash/data.hpp"
+#include "ash/evaluation.hpp"
+#include "ash/moments.hpp"
+#include "ash/trainer.hpp"
+#include "training_data.hpp"
+
+namespace {
+
+using namespace ash;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// The naive twin: mean and deviation in two passes, of the values that are there, each so many times.
+std::pair<double, double> plain_moments(const std::vector<double>& values, const std::vector<double>& weights) {
+    long double weight = 0;
+    long double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (std::isnan(values[i])) continue;
+        weight += weights[i];
+        sum += static_cast<long double>(weights[i]) * values[i];
+    }
+    const long double mean = sum / weight;
+    long double squares = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (!std::isnan(values[i])) squares += weights[i] * (values[i] - mean) * (values[i] - mean);
+    }
+    return {static_cast<double>(mean), static_cast<double>(std::sqrt(squares / weight))};
+}
+
+// rows x 3: a table of numbers with gaps, its target, and weights 1, 2, 3.
+struct Given {
+    static constexpr int kFeatures = 3;
+    std::vector<double> x;
+    std::vector<double> y;
+    std::vector<double> weights;
+    std::vector<std::int64_t> training;
+    std::vector<std::int64_t> validation;
+
+    explicit Given(int rows, int classes) {
+        std::mt19937_64 random(7);
+        std::normal_distribution<double> normal;
+        for (int row = 0; row < rows; ++row) {
+            for (int f = 0; f < kFeatures; ++f) x.push_back(row % 7 == f ? kNan : 10.0 * f + normal(random));
+            y.push_back(classes > 0 ? row % classes : normal(random));
+            weights.push_back(1.0 + row % 3);
+            (row % 4 == 0 ? validation : training).push_back(row);
+        }
+    }
+    std::int64_t rows() const { return std::ssize(y); }
+    std::vector<double> weights_of(const std::vector<std::int64_t>& rows) const {
+        std::vector<double> result;
+        for (const std::int64_t row : rows) result.push_back(weights[static_cast<std::size_t>(row)]);
+        return result;
+    }
+};
+
+Data built(const Given& given, int classes, bool weighted, std::int64_t block) {
+    const std::vector<double> training = given.weights_of(given.training);
+    const std::vector<double> validation = given.weights_of(given.validation);
+    const Part first{given.training, weighted ? std::span<const double>(training) : std::span<const double>{}};
+    const Part second{given.validation, weighted ? std::span<const double>(validation) : std::span<const double>{}};
+    DataBuilder builder(Given::kFeatures, {given.y.data(), given.rows(), 1, classes}, first, second,
+                        {true, true, false});
+    for (const bool fill : {false, true}) {
+        for (std::int64_t row = 0; row < given.rows(); row += block) {
+            const double* x = given.x.data() + row * Given::kFeatures;
+            const std::int64_t count = std::min(block, given.rows() - row);
+            fill ? builder.fill(x, count) : builder.observe(x, count);
+        }
+    }
+    return builder.finish();
+}
+
+// Each row as often as its weight says.
+Given repeated(const Given& given) {
+    Given result(0, 2);
+    for (std::size_t row = 0; row < given.y.size(); ++row) {
+        const double* x = given.x.data() + row * Given::kFeatures;
+        for (int time = 0; time < given.weights[row]; ++time) {
+            (row % 4 == 0 ? result.validation : result.training).push_back(result.rows());
+            result.x.insert(result.x.end(), x, x + Given::kFeatures);
+            result.y.push_back(given.y[row]);
+            result.weights.push_back(1.0);
+        }
+    }
+    return result;
+}
+
+std::vector<float> floats(const AlignedFloats& values) { return {values.data(), values.data() + values.size()}; }
+
+}  // namespace
+
+TEST_CASE("moments in one pass are those of two, with gaps, weights and large means") {
+    std::mt19937_64 random(1);
+    std::normal_distribution<double> normal;
+    for (const double offset : {0.0, 1e9, -1e30}) {
+        for (const double spread : {1.0, 1e-3, 1e12}) {
+            std::vector<double> values{offset +
+                                       1000 * spread};  // the first one, from which all is counted, lies far out
+            std::vector<double> weights{2.0};
+            for (int row = 1; row < 3000; ++row) {
+                values.push_back(row % 5 == 0 ? kNan : offset + spread * normal(random));
+                weights.push_back(1.0 + row % 4);
+            }
+            Moments moments(1);
+            for (std::size_t row = 0; row < values.size(); ++row) moments.add(&values[row], weights[row]);
+            const auto [mean, deviation] = plain_moments(values, weights);
+            CHECK(std::abs(moments.scaling().mean[0] - mean) <= 1e-13 * (std::abs(offset) + 1000 * spread));
+            if (std::abs(offset) > 1e15 * spread) continue;  // nothing of the spread is left in a double
+            CHECK(moments.scaling().scale[0] == doctest::Approx(deviation).epsilon(1e-9));
+            CHECK_FALSE(moments.constant(0));
+        }
+    }
+}
+
+TEST_CASE("columns that are constant or empty have a deviation of 1") {
+    Moments moments(3);
+    for (const double value : {kNan, 0.1, 0.1, kNan, 0.1}) {
+        const std::vector<double> row{value, kNan, 1.0 + 1e-15 * value};
+        moments.add(row.data(), 3.0);
+    }
+    const Scaling scaling = moments.scaling();
+    CHECK(scaling.mean == std::vector{0.1, 0.0, scaling.mean[2]});
+    CHECK(scaling.scale == std::vector{1.0, 1.0, 1.0});
+    CHECK(moments.constant(0));
+    CHECK(moments.constant(1));
+}
+
+TEST_CASE("blocks make no difference, nor does the order in which a part lists its rows") {
+    for (const int classes : {3, 0}) {
+        const Given given(203, classes);
+        const Data whole = built(given, classes, true, given.rows());
+        for (const std::int64_t block : {1, 16, 100}) {
+            const Data other = built(given, classes, true, block);
+            CHECK(floats(other.training().x) == floats(whole.training().x));
+            CHECK(floats(other.validation().x) == floats(whole.validation().x));
+            CHECK(floats(other.training().targets) == floats(whole.training().targets));
+            CHECK(other.training().weights == whole.training().weights);
+        }
+        Given turned = given;
+        std::reverse(turned.training.begin(), turned.training.end());
+        const Data back = built(turned, classes, true, 16);
+        CHECK(back.inputs().mean == whole.inputs().mean);
+        const Rows& rows = whole.training();
+        for (std::int64_t row = 0; row < rows.count; ++row) {
+            const float* there = back.training().x.data() + (rows.count - 1 - row) * rows.stride;
+            CHECK(std::equal(there, there + rows.stride, rows.x.data() + row * rows.stride));
+        }
+    }
+}
+
+TEST_CASE("a missing value stands at the mean, and a feature that is not standardized stays as it is") {
+    const Given given(70, 2);
+    const Data data = built(given, 2, false, 16);
+    for (std::size_t i = 0; i < given.training.size(); ++i) {
+        const double* x = given.x.data() + given.training[i] * Given::kFeatures;
+        const float* z = data.training().x.data() + static_cast<std::int64_t>(i) * data.training().stride;
+        for (int f = 0; f < 2; ++f) {
+            const auto column = static_cast<std::size_t>(f);
+            const double expected = (x[f] - data.inputs().mean[column]) * (1.0 / data.inputs().scale[column]);
+            CHECK(z[f] == (std::isnan(x[f]) ? 0.0F : static_cast<float>(expected)));
+        }
+        CHECK(z[2] == (std::isnan(x[2]) ? 0.0F : static_cast<float>(x[2])));
+    }
+    CHECK(data.constant_features().empty());
+    CHECK(data.training().weights.empty());
+}
+
+TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole part, in score and loss") {
+    for (const int classes : {3, 0}) {
+        const Given given(300, classes);
+        const Data weighted = built(given, classes, true, 64);
+        const Data rows = built(repeated(given), classes, false, 64);
+        CHECK(rows.training().count > weighted.training().count);
+        CHECK(weighted.inputs().mean[0] == doctest::Approx(rows.inputs().mean[0]).epsilon(1e-12));
+        CHECK(weighted.inputs().scale[1] == doctest::Approx(rows.inputs().scale[1]).epsilon(1e-12));
+        CHECK(std::accumulate(weighted.training().weights.begin(), weighted.training().weights.end(), 0.0) ==
+              doctest::Approx(static_cast<double>(weighted.training().count)));
+        Settings settings = ash::testing::settings_of(Optimizer::momentum, 0);
+        settings.dropout = 0.0;
+        const auto trained = [&](const Data& data) {
+            State state = initial_state(data.features(), data.outputs(), settings, 1, 2);
+            Workspace workspace(data, {&settings, 1});
+            std::vector<double> losses(20);
+            train(data, settings, {.epochs = 20, .seed = 1, .candidate = 2, .losses = losses}, kernels(""), state,
+                  workspace);
+            const Metric metric = classes > 0 ? Metric::auc : Metric::r2;
+            const Evaluation found = evaluate(data, state, metric, kernels(""), nullptr, workspace);
+            losses.insert(losses.end(), {found.score, found.loss});
+            return losses;
+        };
+        const std::vector<double> expected = trained(rows);
+        const std::vector<double> found = trained(weighted);
+        for (std::size_t i = 0; i < expected.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-4));
+    }
+}
+
+TEST_CASE("a builder refuses what does not fit") {
+    const Given given(20, 2);
+    const TargetTable targets{given.y.data(), 20, 1, 2};
+    const std::vector<bool> all(3, true);
+    const auto refused = [&](const Part& training, std::vector<bool> standardized) {
+        CHECK_THROWS_AS(DataBuilder(3, targets, training, {given.validation}, std::move(standardized)),
+                        std::invalid_argument);
+    };
+    std::vector<double> weights(given.training.size(), 1.0);
+    refused({given.training}, {true});
+    refused({given.training, std::span(weights).first(3)}, all);
+    for (const double bad : {0.0, -1.0, kNan, std::numeric_limits<double>::infinity()}) {
+        weights[1] = bad;
+        refused({given.training, weights}, all);
+    }
+    DataBuilder builder(3, targets, {given.training}, {given.validation}, all);
+    CHECK_THROWS_AS(builder.fill(given.x.data(), 20), std::invalid_argument);
+    builder.observe(given.x.data(), 20);
+    CHECK_THROWS_AS(builder.observe(given.x.data(), 1), std::invalid_argument);
+    builder.fill(given.x.data(), 19);
+    CHECK_THROWS_AS(builder.finish(), std::invalid_argument);
+    builder.fill(given.x.data() + 57, 1);
+    CHECK(builder.finish().training().count == 15);
+}

@@ -1,0 +1,78 @@
+"""Shared by the tests of what the core is given: options, tables by value, the way from a table to a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+from ash import _core
+from ash.encoding import Encoding
+from ash.frames import Frame
+from ash.options import Options, read_options
+from ash.parts import Parts, read_parts
+from ash.preparation import prepare
+from ash.schema import ColumnSchema, Schema
+from encoding_help import ROWS, cities
+from training_help import parameters, settings
+
+
+def options(**changes: Any) -> Options:
+    """Checked arguments of a run: the defaults of `ash.tune` but for `changes`."""
+    arguments = inspect.signature(ash.tune).parameters
+    defaults = {field.name: arguments[field.name].default for field in dataclasses.fields(Options)}
+    return read_options(**defaults | changes)
+
+
+def numbers(features: int) -> Encoding:
+    """The encoding of so many columns of numbers without names and gaps."""
+    return Encoding(Schema((ColumnSchema("number", "float64"),) * features), (None,) * features, ())
+
+
+def values(frame: Frame) -> NDArray[np.float64]:
+    """The columns of a frame of numbers, NaN where missing: array [rows, columns]."""
+    return np.column_stack([column.numbers(slice(0, frame.rows)) for column in frame.columns])
+
+
+def parts_from(
+    X: Any, y: Any, *, validation: Any = 2, sample_weight: Any = None, sort: bool = False, **changes: Any
+) -> Parts:
+    return read_parts(X, y, validation, options(**changes), sample_weight, sort)
+
+
+def start(parts: Parts) -> _core.Network:
+    """A network without hidden layers that has seen nothing but means and scales."""
+    return _core.train(prepare(parts), settings(), 0)[0]
+
+
+def bits(parts: Parts) -> bytes:
+    """All that two epochs on these parts have left: weights, means and scales."""
+    network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
+    assert np.isfinite(losses).all()
+    scaling = (network.input_mean, network.input_scale, network.target_mean, network.target_scale)
+    return parameters(network).tobytes() + b"".join(array.tobytes() for array in scaling)
+
+
+def mixed_columns(rows: int = ROWS) -> dict[str, list[Any]]:
+    """Numbers, whole numbers, booleans, text of few and of many levels; some of each are missing."""
+    random = np.random.default_rng(3)
+    drawn = random.integers(0, 40, rows).tolist()
+    return {
+        "size": [None if number == 7 else number / 8 for number in random.integers(-40, 40, rows).tolist()],
+        "count": [None if number == 9 else number for number in drawn],
+        "flag": [None if number == 11 else number > 20 for number in drawn],
+        "color": [("red", "green", "blue", None)[number] for number in random.integers(0, 4, rows)],
+        "city": cities(5, rows),
+    }
+
+
+def mixed_target(columns: dict[str, list[Any]]) -> NDArray[np.float64]:
+    """A regression target that all columns tell something about."""
+    noise = np.random.default_rng(4).normal(size=len(columns["size"]))
+    rows = zip(*columns.values(), strict=True)
+    known = [(s or 0) + (c or 0) / 9 + (f or 0) + 2 * (k == "red") + len(t or "") for s, c, f, k, t in rows]
+    return np.array(known) + noise

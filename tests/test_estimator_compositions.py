@@ -1,0 +1,175 @@
+"""The estimators inside what scikit-learn has for others: pipelines, searches, ensembles, routed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.datasets import make_classification
+from sklearn.ensemble import BaggingRegressor, StackingClassifier, VotingClassifier
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score, cross_validate
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from ash.errors import SettingError
+from estimator_help import classifier, digest, framed, regressor
+from fault_help import table, targets
+
+X, Y = table(120)
+XR, YR = targets(120)
+WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
+
+
+@pytest.fixture
+def routing() -> Iterator[None]:
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def test_pipelines() -> None:
+    scaled = make_pipeline(StandardScaler(), classifier()).fit(X, Y)
+    assert np.array_equal(
+        scaled.predict(X), classifier().fit(StandardScaler().fit_transform(X), Y).predict(scaled[0].transform(X))
+    )
+    assert scaled.set_params(ashclassifier__candidates=3).fit(X, Y)[-1].result_.options.candidates == 3
+    weighted = make_pipeline(StandardScaler(), classifier()).fit(X, Y, ashclassifier__sample_weight=WEIGHTS)
+    assert weighted[-1].result_.digest == digest(classifier(), StandardScaler().fit_transform(X), Y, WEIGHTS)
+    assert list(scaled.classes_) == [0, 1] and scaled.predict_proba(X).shape == (120, 2)
+
+
+def test_a_pipeline_that_hands_on_a_frame() -> None:
+    frame, y = framed("pandas"), np.arange(200) % 2
+    encode = ColumnTransformer(
+        [("one hot", OneHotEncoder(sparse_output=False), ["color"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    fitted = make_pipeline(encode, classifier()).fit(frame, y)
+    assert {"color_red", "city", "size"} <= set(fitted[-1].feature_names_in_)
+    assert fitted.predict(frame).shape == (200,)
+
+
+def test_searches_over_our_parameters() -> None:
+    grid = {"candidates": [2, 6], "eta": [2, 3]}
+    search = GridSearchCV(classifier(), grid, n_jobs=2, cv=2).fit(X, Y)
+    assert (
+        set(search.best_params_) == {"candidates", "eta"} and not np.isnan(search.cv_results_["mean_test_score"]).any()
+    )
+    serial = GridSearchCV(classifier(), grid, cv=2).fit(X, Y)
+    assert serial.cv_results_["mean_test_score"].tolist() == search.cv_results_["mean_test_score"].tolist()
+    assert serial.best_estimator_.result_.digest == search.best_estimator_.result_.digest
+
+
+def test_a_setting_that_cannot_be_is_an_error_of_its_fold() -> None:
+    """F48: `error_score`."""
+    search = GridSearchCV(classifier(), {"eta": [1, 2]}, cv=2, error_score=np.nan)
+    with pytest.warns(Warning):
+        search.fit(X, Y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+    with pytest.raises(SettingError, match="eta=1 is not allowed"):
+        GridSearchCV(classifier(), {"eta": [1, 2]}, cv=2, error_score="raise").fit(X, Y)
+
+
+def test_cross_validation() -> None:
+    scores = cross_val_score(regressor(), XR, YR, cv=3, n_jobs=2, scoring="neg_mean_absolute_error")
+    assert scores.shape == (3,) and (scores < 0).all()
+    assert cross_val_predict(classifier(), X, Y, cv=3, method="predict_proba").shape == (120, 2)
+    found = cross_validate(classifier(), X, Y, cv=2, scoring=["accuracy", "roc_auc"], return_estimator=True)
+    assert all(0.5 < one.best_score_ <= 1 for one in found["estimator"])
+
+
+def test_ensembles() -> None:
+    members = [("one", classifier(random_state=1)), ("two", classifier(random_state=2))]
+    voting = VotingClassifier(members, voting="soft").fit(X, Y)
+    mean = np.mean([member.predict_proba(X) for member in voting.estimators_], axis=0)
+    assert np.allclose(voting.predict_proba(X), mean, rtol=1e-12)
+    assert np.array_equal(voting.predict(X), mean.argmax(axis=1))
+    stacking = StackingClassifier(members, LogisticRegression(), cv=2).fit(X, Y)
+    assert stacking.score(X, Y) > 0.6
+    bagging = BaggingRegressor(regressor(), n_estimators=3, random_state=0).fit(XR, YR)
+    assert len({one.result_.digest for one in bagging.estimators_}) == 3 and bagging.predict(XR).shape == (120,)
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_calibration(method: str) -> None:
+    calibrated = CalibratedClassifierCV(classifier(min_epochs=8), method=method, cv=2).fit(
+        X, np.array(["no", "yes"])[Y]
+    )
+    assert calibrated.classes_.tolist() == ["no", "yes"]
+    assert np.allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+    assert calibrated.score(X, np.array(["no", "yes"])[Y]) > 0.6
+
+
+def test_targets_that_are_transformed() -> None:
+    positive = np.exp(YR / 4)
+    fitted = TransformedTargetRegressor(regressor(), func=np.log, inverse_func=np.exp).fit(XR, positive)
+    direct = regressor().fit(XR, np.log(positive))
+    assert np.allclose(fitted.predict(XR), np.exp(direct.predict(XR)), rtol=1e-9)
+
+
+def test_several_targets_at_once_and_one_by_one() -> None:
+    y = np.column_stack([YR, -2 * YR + XR[:, 1]])
+    together, apart = regressor(candidates=16).fit(XR, y), MultiOutputRegressor(regressor(candidates=16)).fit(XR, y)
+    assert together.predict(XR).shape == apart.predict(XR).shape == (120, 2)
+    assert np.array_equal(apart.predict(XR)[:, 0], regressor(candidates=16).fit(XR, y[:, 0]).predict(XR))
+    assert together.score(XR, y) > 0.3 and apart.score(XR, y) > 0.3
+    labels = np.column_stack([Y, XR[:, 1] > 0])
+    assert MultiOutputClassifier(classifier()).fit(X, labels).predict(X).shape == (120, 2)
+
+
+def test_importances_of_columns() -> None:
+    data, y = make_classification(
+        150, 4, n_informative=1, n_redundant=0, n_clusters_per_class=1, shuffle=False, random_state=0
+    )
+    fitted = classifier(candidates=16).fit(data, y)
+    found = permutation_importance(fitted, data, y, n_repeats=3, random_state=0)
+    assert found.importances_mean.argmax() == 0
+
+
+# Routed metadata
+
+
+def test_weights_are_routed_through_a_pipeline_and_a_search(routing: None) -> None:
+    asked = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    pipeline = Pipeline([("same", FunctionTransformer()), ("network", asked)])
+    assert pipeline.fit(X, Y, sample_weight=WEIGHTS)[-1].result_.digest == digest(classifier(), X, Y, WEIGHTS)
+    search = GridSearchCV(pipeline, {"network__eta": [2, 3]}, cv=2, n_jobs=2).fit(X, Y, sample_weight=WEIGHTS)
+    expected = digest(classifier(**{"eta": search.best_params_["network__eta"]}), X, Y, WEIGHTS)
+    assert search.best_estimator_[-1].result_.digest == expected
+
+
+def test_weights_that_were_not_asked_for_are_not_routed(routing: None) -> None:
+    refusing = classifier().set_fit_request(sample_weight=False).set_score_request(sample_weight=False)
+    with pytest.raises(TypeError, match="sample_weight"):
+        GridSearchCV(refusing, {"eta": [2]}, cv=2).fit(X, Y, sample_weight=WEIGHTS)
+    with pytest.raises(ValueError, match=r"sample_weight.* are passed but are not explicitly set as requested"):
+        GridSearchCV(classifier(), {"eta": [2]}, cv=2).fit(X, Y, sample_weight=WEIGHTS)
+
+
+def test_groups_are_routed_to_our_own_folds(routing: None) -> None:
+    groups = np.arange(120) // 10
+    asked = classifier(cv=GroupKFold(2)).set_fit_request(groups=True, sample_weight=False)
+    found = cross_validate(
+        asked, X, Y, cv=GroupKFold(3), params={"groups": groups}, return_estimator=True, return_indices=True
+    )
+    for one, rows in zip(found["estimator"], found["indices"]["train"], strict=True):
+        direct = classifier(cv=GroupKFold(2)).fit(X[rows], Y[rows], groups=groups[rows])
+        assert one.result_.digest == direct.result_.digest
+
+
+def test_weights_are_routed_to_the_score(routing: None) -> None:
+    asked = classifier().set_fit_request(sample_weight=False).set_score_request(sample_weight=True)
+    found = cross_validate(
+        asked, X, Y, cv=2, params={"sample_weight": WEIGHTS}, return_estimator=True, return_indices=True
+    )
+    rows = found["indices"]["test"][0]
+    expected: Any = found["estimator"][0].score(X[rows], Y[rows], sample_weight=WEIGHTS[rows])
+    assert found["test_score"][0] == expected != found["estimator"][0].score(X[rows], Y[rows])

@@ -1,0 +1,278 @@
+"""What candidates are ranked by: the core's own metrics, scorers of scikit-learn, functions of the user (F48)."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
+
+import ash
+from ash.errors import AllDiverged, SettingError
+from ash.scoring import NATIVE
+from estimator_help import cells, classifier, digest, framed, regressor
+from fault_help import small_space, table, targets
+
+X, Y = table(120)
+X3, Y3 = X, np.digitize(X[:, 0] + X[:, 1], [-0.5, 0.5])
+XR, YR = targets(120)
+TRAIN, HELD_OUT = slice(0, 80), slice(80, 120)
+WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
+
+
+def against(name: str, estimator: Any, X: Any, y: Any) -> tuple[float, float]:
+    """The score of the run on rows held out, and scikit-learn's scorer of the fitted estimator on them."""
+    estimator.set_params(scoring=name, validation=(X[HELD_OUT], y[HELD_OUT])).fit(X[TRAIN], y[TRAIN])
+    return estimator.best_score_, get_scorer(name)(estimator, X[HELD_OUT], y[HELD_OUT])
+
+
+CLASSIFICATION = [name for name, metric in NATIVE.items() if metric not in ("r2", "rmse", "mae")]
+REGRESSION = [name for name in NATIVE if name not in CLASSIFICATION]
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_native_scores_of_two_classes_are_those_of_scikit_learn(name: str) -> None:
+    for labels in (Y, np.array(["no", "yes"])[Y]):
+        ours, theirs = against(name, classifier(), X, labels)
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSIFICATION if name != "roc_auc"])
+def test_native_scores_of_three_classes_are_those_of_scikit_learn(name: str) -> None:
+    ours, theirs = against(name, classifier(), X3, Y3)
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_native_scores_of_a_regression_are_those_of_scikit_learn(name: str, outputs: int) -> None:
+    y = YR if outputs == 1 else np.column_stack([YR, 10 * np.sin(YR)])
+    ours, theirs = against(name, regressor(), XR, y)
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_native_scores_come_without_python() -> None:
+    for name, metric in NATIVE.items():
+        estimator, data = (regressor(), (XR, YR)) if name in REGRESSION else (classifier(), (X, Y))
+        assert estimator.set_params(scoring=name).fit(*data).result_.metric == metric
+        direct = type(estimator)(**{**estimator.get_params(), "scoring": metric})
+        assert digest(direct, *data) == estimator.result_.digest
+
+
+def test_the_defaults_are_those_of_score() -> None:
+    assert classifier().fit(X, Y).result_.metric == "accuracy" and regressor().fit(XR, YR).result_.metric == "r2"
+    assert digest(classifier(), X, Y) == digest(classifier(scoring="accuracy"), X, Y)
+
+
+# Scorers of scikit-learn that the core does not have
+
+BINARY = (
+    *("f1", "f1_macro", "matthews_corrcoef", "average_precision", "neg_brier_score", "roc_auc_ovo", "jaccard"),
+    *("d2_log_loss_score", "precision", "recall"),
+)
+OTHERS = ("neg_median_absolute_error", "explained_variance", "neg_max_error", "neg_mean_squared_error")
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_scorers_of_two_classes(name: str) -> None:
+    if name not in get_scorer_names():
+        pytest.skip(f"this scikit-learn has no scorer {name}")
+    ours, theirs = against(name, classifier(), X, Y)
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "roc_auc_ovo", "roc_auc_ovr_weighted"])
+def test_scorers_of_three_classes(name: str) -> None:
+    ours, theirs = against(name, classifier(), X3, np.array(["x", "y", "z"])[Y3])
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_scorers_of_a_regression(name: str) -> None:
+    estimator = regressor()
+    ours, theirs = against(name, estimator, XR, YR)
+    assert ours == pytest.approx(theirs, abs=1e-6)
+    assert estimator.result_.metric == name
+
+
+def test_a_scorer_is_given_the_users_own_rows() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame, labels = framed("pandas"), np.array(["no", "yes"])[np.arange(200) % 2]
+    seen = []
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        seen.append((X, y))
+        assert set(estimator.classes_) == {"no", "yes"} and estimator.n_features_in_ == 5
+        return float(np.mean(estimator.predict(X) == y))
+
+    classifier(scoring=scorer, candidates=2, validation=0.25).fit(frame, labels)
+    rows, known = seen[0]
+    assert len(rows) == len(known) == 50 and list(rows.columns) == list(frame.columns)
+    assert (labels[rows.index.to_numpy()] == known).all()
+    pandas.testing.assert_frame_equal(rows, frame.loc[rows.index])
+
+
+@pytest.mark.parametrize("library", ["numpy", "list", "pandas", "polars", "pyarrow"])
+def test_a_scorer_may_predict_other_rows_than_its_own(library: str) -> None:
+    table = cells() if library == "numpy" else cells().tolist() if library == "list" else framed(library)
+    whole = {}
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        whole["mine"] = estimator.predict_proba(X)
+        whole["all"] = estimator.predict_proba(table)
+        assert (estimator.predict(table) == estimator.classes_[whole["all"].argmax(axis=1)]).all()
+        return -float(np.square(whole["all"][:, 1] - labels).mean())
+
+    labels = np.arange(200) % 2
+    fitted = classifier(scoring=scorer, candidates=1, max_rungs=1).fit(table, labels)
+    assert np.array_equal(fitted.predict_proba(table), whole["all"])
+    assert fitted.best_score_ == pytest.approx(-np.square(whole["all"][:, 1] - labels).mean())
+    rows = {row.tobytes() for row in whole["all"].round(5)}
+    assert {row.tobytes() for row in whole["mine"].round(5)} <= rows
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "balanced_accuracy"])
+def test_weights_count_in_the_score(name: str) -> None:
+    """Fractions go to the scorer; rows of weight 0 and 3 are left out and repeated."""
+    seen = []
+
+    def metric(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        seen.append(None if sample_weight is None else len(sample_weight))
+        return float(np.average(y_true == y_pred, weights=sample_weight))
+
+    scorer = make_scorer(metric)
+    ours = classifier(scoring=scorer).fit(X, Y, WEIGHTS)
+    assert set(seen) == {24} and ours.best_score_ != classifier(scoring=scorer).fit(X, Y).best_score_
+    assert set(seen) == {24, None}
+    by_core = classifier(scoring="accuracy").fit(X, Y, WEIGHTS)
+    assert by_core.best_score_ == pytest.approx(ours.best_score_, abs=1e-6)
+    counts = np.arange(120) % 4
+    weighted = classifier(scoring=name).fit(X, Y, counts)
+    repeated = classifier(scoring=name).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts))
+    assert weighted.result_.digest == repeated.result_.digest
+
+
+def test_a_metric_without_weights_goes_without_them() -> None:
+    fitted = regressor(scoring="neg_max_error").fit(XR, YR, WEIGHTS)
+    assert math.isfinite(fitted.best_score_)
+    assert 0 <= classifier(scoring=make_scorer(lambda a, b: np.mean(a == b))).fit(X, Y, WEIGHTS).best_score_ <= 1
+
+
+def test_a_scorer_of_each_fold() -> None:
+    ours, native = (classifier(scoring=scoring, cv=3).fit(X, Y) for scoring in (get_scorer("accuracy"), "accuracy"))
+    assert ours.best_score_ == pytest.approx(native.best_score_, abs=1e-6)
+    assert [job.candidate for job in ours.result_.jobs] == [job.candidate for job in native.result_.jobs]
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+def test_a_scorer_is_never_called_twice_at_once(cv: int | None) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        inside.append(1)
+        time.sleep(0.002)
+        most.append(len(inside))
+        inside.pop()
+        return 0.5
+
+    classifier(scoring=scorer, cv=cv, n_jobs=2).fit(X, Y)
+    assert len(most) >= 8 and max(most) == 1
+
+
+def test_a_scorer_sees_the_configuration_of_the_caller() -> None:
+    seen = set()
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        seen.add(sklearn.get_config()["assume_finite"])
+        return 0.5
+
+    with sklearn.config_context(assume_finite=True):
+        classifier(candidates=2, scoring=scorer).fit(X, Y)
+    assert seen == {True}
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
+def test_what_a_scorer_raises_ends_the_run(error: BaseException) -> None:
+    """F48, F86: at once, with that error; nobody calls it again and no thread is left."""
+    before = threading.active_count()
+    calls = []
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        calls.append(1)
+        if len(calls) == 3:
+            raise error
+        return 0.5
+
+    estimator = classifier(scoring=scorer, candidates=500, space=small_space(hidden=ash.integers(2, 64)), n_jobs=2)
+    with pytest.raises(type(error)) as raised:
+        estimator.fit(X, Y)
+    assert raised.value is error and len(calls) == 3
+    assert threading.active_count() == before and not hasattr(estimator, "result_")
+    assert classifier().fit(X, Y).best_score_ > 0
+
+
+def test_a_scorer_may_fit_others() -> None:
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        return float(classifier(candidates=2, scoring=get_scorer("f1_macro"), n_jobs=1).fit(X, y).best_score_)
+
+    assert 0 <= classifier(candidates=2, scoring=scorer).fit(X, Y).best_score_ <= 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"), [("good", "'good' [(]str"), ("0.5", "'0.5' [(]str"), (None, "None"), (1j, "1j"), ({}, "{}")]
+)
+def test_a_score_must_be_a_number(returned: Any, shown: str) -> None:
+    with pytest.raises(SettingError, match=f"scoring must return a number, got {shown}"):
+        classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
+
+
+@pytest.mark.parametrize("returned", [1, True, np.float32(1), np.array(1.0), np.array([1.0])])
+def test_what_is_a_number(returned: Any) -> None:
+    assert classifier(candidates=2, scoring=lambda estimator, X, y: returned).fit(X, Y).best_score_ == 1.0
+
+
+@pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_no_numbers_rank_last(returned: float) -> None:
+    """F56: NaN is not promoted while others are there, and says so where there is nothing else."""
+    with pytest.raises(AllDiverged, match="scoring='<lambda>' has returned no finite number for any of the candidates"):
+        classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
+    calls = []
+
+    def mostly(estimator: Any, X: Any, y: Any) -> float:
+        calls.append(1)
+        return 0.25 if len(calls) == 2 else returned
+
+    assert classifier(scoring=mostly, algorithm="sh", n_jobs=1).fit(X, Y).best_score_ == 0.25
+
+
+@pytest.mark.parametrize("name", ["explained_variance", "neg_median_absolute_error"])
+def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
+    space = ash.Space(
+        hidden=(4,), learning_rate=ash.choice(1e-2, 1e20, 1e25), optimizer="sgd", learning_rate_schedule="constant"
+    )
+    scores = regressor(space=space, candidates=3, scoring=name).fit(XR, YR).cv_results_["mean_test_score"]
+    assert np.isnan(scores).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("scoring", ["accuracyy", "", ["accuracy"], {"a": "accuracy"}, 3])
+def test_what_is_no_scorer(scoring: Any) -> None:
+    with pytest.raises(SettingError, match=r"scoring=.* is not allowed"):
+        classifier(scoring=scoring).fit(X, Y)
+
+
+def test_a_scorer_of_probabilities_cannot_score_a_regression() -> None:
+    with pytest.raises((ValueError, AttributeError), match="predict_proba"):
+        regressor(scoring="neg_log_loss").fit(XR, YR)
+
+
+def test_a_target_ends_the_run() -> None:
+    assert classifier(scoring="f1_macro", target=0.01).fit(X, Y).result_.ended == "target"

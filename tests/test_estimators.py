@@ -1,0 +1,281 @@
+"""The estimators by themselves: parameters, attributes, copies, the seed, what is shown."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import ash
+from ash.errors import SettingError
+from estimator_help import classifier, digest, regressor
+from fault_help import small_space, table, targets
+
+X, Y = table(80)
+XR, YR = targets(80)
+Kind = type[ash.ASHClassifier] | type[ash.ASHRegressor]
+KINDS: tuple[Kind, ...] = (ash.ASHClassifier, ash.ASHRegressor)
+
+
+# Parameters
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
+    names = [name for name in inspect.signature(kind).parameters]
+    given: dict[str, Any] = {name: object() for name in names}
+    estimator = kind(**given)
+    assert vars(estimator) == given
+    assert all(vars(estimator)[name] is given[name] for name in names)
+    assert estimator.get_params() == given
+    assert sorted(names) == sorted(kind().get_params())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
+    """Under the names that scikit-learn has for four of them; task and teams follow from the estimator."""
+    of_tune = inspect.signature(ash.tune).parameters
+    ours = inspect.signature(kind).parameters
+    renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
+    elsewhere = {"X", "y", "task", "teams", "sample_weight", "groups"}
+    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere}
+    for name in set(of_tune) & set(ours):
+        assert ours[name].default == of_tune[name].default, name
+    assert [name for name in ours if ours[name].kind is not inspect.Parameter.KEYWORD_ONLY] == ["space"]
+
+
+def test_params_are_set_and_survive_fit() -> None:
+    estimator = classifier().set_params(candidates=4, eta=3)
+    before = estimator.get_params()
+    assert estimator.fit(X, Y) is estimator
+    assert estimator.get_params() == before and estimator.space is before["space"]
+    assert len(estimator.result_.params) == 4 and estimator.result_.options.eta == 3
+    with pytest.raises(ValueError, match="Invalid parameter 'epochs' for estimator ASHClassifier"):
+        estimator.set_params(epochs=3)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
+    estimator = classifier(eta=3)
+    if fitted:
+        estimator.fit(X, Y)
+    cloned = clone(estimator)
+    assert not hasattr(cloned, "result_") and not hasattr(cloned, "classes_")
+    assert {**cloned.get_params(), "space": 0} == {**estimator.get_params(), "space": 0}
+    assert repr(cloned.space) == repr(estimator.space)
+    assert digest(cloned, X, Y) == digest(estimator, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"candidates": 0}, "candidates=0 is not allowed"),
+        ({"eta": 1}, "eta=1 is not allowed"),
+        ({"space": 3}, "space=3 is not allowed; it must be an ash.Space or None"),
+        ({"algorithm": "asha"}, "algorithm='asha' is not allowed"),
+        ({"n_jobs": 0}, "n_jobs=0 is not allowed"),
+        ({"random_state": -1}, "random_state=-1 is not allowed; only integers in 0"),
+        ({"random_state": "a"}, "random_state='a' is not allowed: 'a' cannot be used to seed"),
+        ({"validation": 1.5}, "validation=1.5 is not allowed"),
+        ({"candidates": None}, "candidates=None needs time_limit"),
+    ],
+)
+def test_bad_parameters_are_named_by_fit(changes: dict[str, Any], message: str) -> None:
+    estimator = classifier(**changes)
+    with pytest.raises(SettingError, match=re.escape(message)):
+        estimator.fit(X, Y)
+    assert not hasattr(estimator, "result_")
+
+
+# Attributes
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_an_unfitted_one_says_so(method: str) -> None:
+    with pytest.raises(NotFittedError, match="This ASHClassifier instance is not fitted yet"):
+        getattr(classifier(), method)(X)
+
+
+def test_attributes_agree_with_the_result() -> None:
+    estimator = classifier().fit(X, Y)
+    result = estimator.result_
+    assert estimator.best_params_ == result.best_params == dict(result.params[result.best_candidate])
+    assert estimator.best_score_ == result.best_score == max(job.score for job in result.jobs)
+    assert (estimator.n_features_in_, estimator.classes_.tolist()) == (3, [0, 1])
+    assert not hasattr(estimator, "feature_names_in_")
+    assert np.array_equal(estimator.predict(X), result.model.predict(X))
+    assert np.array_equal(estimator.predict_proba(X), result.model.predict_proba(X))
+    assert estimator.score(X, Y) == (estimator.predict(X) == Y).mean()
+    assert regressor().fit(XR, YR).score(XR, YR) > 0.3
+
+
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_n_iter_counts_the_epochs_of_the_network(training: str) -> None:
+    result = regressor(training=training, min_epochs=2).fit(XR, YR)
+    of_best = [job for job in result.result_.jobs if job.candidate == result.result_.best_candidate]
+    epochs = {job.rung: job.epochs for job in of_best if job.rung <= result.result_.best_rung}
+    assert sorted(epochs) == list(range(result.result_.best_rung + 1))
+    assert result.n_iter_ == (sum(epochs.values()) if training == "resume" else max(epochs.values()))
+
+
+def test_names_come_and_go_with_the_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    estimator = classifier(candidates=2).fit(pandas.DataFrame(X, columns=["a", "b", "c"]), Y)
+    assert (estimator.feature_names_in_.tolist(), estimator.feature_names_in_.dtype) == (["a", "b", "c"], object)
+    assert not hasattr(estimator.fit(X, Y), "feature_names_in_")
+
+
+def test_cv_results_are_a_table() -> None:
+    pandas = pytest.importorskip("pandas")
+    diverging = small_space(learning_rate=ash.choice(1e-2, 1e20, 3e-3), optimizer="sgd")
+    estimator = classifier(space=diverging, candidates=9).fit(X, Y)
+    found = estimator.cv_results_
+    frame = pandas.DataFrame(found)
+    assert len(frame) == 9 and {len(values) for values in found.values()} == {9}
+    scores = frame["mean_test_score"].to_numpy()
+    assert np.isnan(scores).any() and scores[estimator.result_.best_candidate] == estimator.best_score_
+    expected = rankdata(np.where(np.isnan(scores), np.inf, -scores), method="min")
+    assert frame["rank_test_score"].tolist() == expected.astype(int).tolist()
+    assert frame["rank_test_score"][estimator.result_.best_candidate] == 1
+    assert found["params"] == list(estimator.result_.params)
+    for name in ("hidden", "learning_rate", "batch_size"):
+        assert list(found[f"param_{name}"]) == [params[name] for params in found["params"]]
+    assert frame["epochs"].sum() == estimator.result_.epochs and (frame["fit_time"] >= 0).all()
+    assert frame["rungs"].sum() == len(estimator.result_.jobs)
+
+
+def test_cv_results_mask_what_a_candidate_does_not_have() -> None:
+    space = ash.Space(
+        hidden=(3,),
+        optimizer=ash.choice("adamw", "momentum"),
+        momentum=ash.uniform(0.8, 0.9).when(optimizer="momentum"),
+    )
+    found = classifier(space=space, candidates=6).fit(X, Y).cv_results_
+    mask = found["param_momentum"].mask
+    assert mask.tolist() == ["momentum" not in params for params in found["params"]]
+    assert 0 < mask.sum() < 6
+
+
+def test_cv_results_of_folds() -> None:
+    found = classifier(cv=3).fit(X, Y).cv_results_
+    splits = np.array([found[f"split{fold}_test_score"] for fold in range(3)])
+    assert "split3_test_score" not in found
+    assert np.allclose(splits.mean(axis=0), found["mean_test_score"], rtol=1e-12)
+    assert np.allclose(splits.std(axis=0), found["std_test_score"], rtol=1e-12)
+
+
+# Copies (F91)
+
+
+def by_pickle(protocol: int) -> Callable[[Any, Path], Any]:
+    return lambda estimator, folder: pickle.loads(pickle.dumps(estimator, protocol=protocol))
+
+
+def by_joblib(estimator: Any, folder: Path) -> Any:
+    joblib.dump(estimator, folder / "estimator.joblib")
+    return joblib.load(folder / "estimator.joblib")
+
+
+def by_cloudpickle(estimator: Any, folder: Path) -> Any:
+    cloudpickle = pytest.importorskip("cloudpickle")
+    return pickle.loads(cloudpickle.dumps(estimator))
+
+
+WAYS: dict[str, Callable[[Any, Path], Any]] = {
+    **{f"protocol {protocol}": by_pickle(protocol) for protocol in range(2, 6)},
+    "joblib": by_joblib,
+    "cloudpickle": by_cloudpickle,
+    "copy": lambda estimator, folder: copy.copy(estimator),
+    "deepcopy": lambda estimator, folder: copy.deepcopy(estimator),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_copies_predict_the_same(way: str, kind: str, tmp_path: Path) -> None:
+    estimator, y = (classifier(), Y) if kind == "classifier" else (regressor(), np.column_stack([YR, -YR]))
+    unfitted = WAYS[way](estimator, tmp_path)
+    assert not hasattr(unfitted, "result_")
+    estimator.fit(X, y)
+    expected = digest(estimator, X, y)
+    fitted = WAYS[way](estimator, tmp_path)
+    assert fitted.result_.digest == expected == digest(unfitted, X, y)
+    for other in (fitted, unfitted):
+        assert np.array_equal(other.predict(X), estimator.predict(X))
+    if kind == "classifier":
+        assert np.array_equal(fitted.predict_proba(X), estimator.predict_proba(X))
+    before = fitted.predict(X)
+    estimator.fit(X[:, :2], y)
+    assert fitted.n_features_in_ == 3 and np.array_equal(fitted.predict(X), before)
+
+
+# The seed
+
+
+def test_an_int_for_the_same_run_each_time() -> None:
+    same = {digest(classifier(random_state=seed), X, Y) for seed in (5, 5, np.int64(5))}
+    assert len(same) == 1 and digest(classifier(random_state=6), X, Y) not in same
+    assert classifier(random_state=2**64 - 1).fit(X, Y).result_.seed == 2**64 - 1
+
+
+def test_a_random_state_goes_on() -> None:
+    one, other = np.random.RandomState(3), np.random.RandomState(3)
+    first = digest(classifier(random_state=one), X, Y)
+    assert digest(classifier(random_state=one), X, Y) != first == digest(classifier(random_state=other), X, Y)
+
+
+def test_none_follows_numpy() -> None:
+    kept = np.random.get_state()
+    try:
+        np.random.seed(7)
+        first, second = (digest(classifier(random_state=None), X, Y) for _ in range(2))
+        np.random.seed(7)
+        assert first == digest(classifier(random_state=None), X, Y) != second
+    finally:
+        np.random.set_state(kept)
+
+
+# What is shown
+
+
+def test_verbose_asks_for_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    for verbose, progress in ((0, False), (False, False), (1, None), (10, None)):
+        assert classifier(verbose=verbose, candidates=2).fit(X, Y).result_.options.progress is progress
+    capsys.readouterr()
+    classifier(verbose=0).fit(X, Y)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_it_is_shown_in_a_notebook(fitted: bool) -> None:
+    estimator = classifier(candidates=5)
+    if fitted:
+        estimator.fit(X, Y)
+    html = estimator._repr_html_()
+    assert "ASHClassifier" in html and ("Not fitted" in html) is not fitted
+    assert "candidates=5" in repr(estimator)
+
+
+def test_the_docstrings_tell_all_parameters_and_run() -> None:
+    import doctest
+
+    for kind in KINDS:
+        assert kind.__doc__ is not None
+        for name in inspect.signature(kind).parameters:
+            assert re.search(rf"^[\w, ]*\b{name}\b", kind.__doc__, re.MULTILINE), name
+        names = re.findall(r"^(\w+_) :", kind.__doc__, re.MULTILINE)
+        fitted = kind(candidates=2, space=small_space()).fit(X, Y)
+        assert set(names) - {"feature_names_in_"} == {name for name in vars(fitted) if name.endswith("_")}
+        examples = doctest.DocTestFinder(recurse=False).find(kind, kind.__name__)
+        assert examples and not any(doctest.DocTestRunner().run(example).failed for example in examples)

@@ -1,0 +1,298 @@
+"""Tables: whatever library holds them, the same cells are read, and what cannot be trained on is named."""
+
+import enum
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ash.frames import Frame, read_frame
+from ash.number_checks import check_numbers
+
+X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
+NAN = float("nan")
+
+
+def values(frame: Frame) -> list[list[Any]]:
+    """Return the table by columns: floats of number columns, texts of the others, None where missing."""
+    return [
+        [None if number != number else number for number in column.numbers(slice(0, frame.rows)).tolist()]
+        if column.natural == "number"
+        else column.cells(slice(0, frame.rows))
+        for column in frame.columns
+    ]
+
+
+# Arrays and lists
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">f4", ">i2", ">f8", "O", "U9"]
+)
+@pytest.mark.parametrize("layout", ["C", "F", "reversed", "slice"])
+def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> None:
+    given = {
+        "C": lambda: X.astype(dtype),
+        "F": lambda: np.asfortranarray(X.astype(dtype)),
+        "reversed": lambda: X[::-1, ::-1].astype(dtype).copy()[::-1, ::-1],
+        "slice": lambda: np.repeat(np.repeat(X.astype(dtype), 2, axis=0), 3, axis=1)[::2, ::3],
+    }[layout]()
+    frame = read_frame(given)
+    assert values(frame) == X.T.tolist()
+    assert not check_numbers(frame).any()
+    assert (frame.matrix is given) == (given.dtype.kind in "fiu")
+    block = frame.columns[1].numbers(slice(2, 4))
+    assert (block.tolist(), block.dtype, block.flags.writeable) == ([7.0, 1.0], np.dtype(float), True)
+    assert not np.shares_memory(block, given)
+
+
+def test_booleans_lists_and_the_array_protocol() -> None:
+    class Wrapped:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return X
+
+    assert values(read_frame(X > 2)) == (X.T > 2).astype(float).tolist()
+    assert values(read_frame(X.tolist())) == X.T.tolist()
+    assert read_frame(Wrapped()).matrix is X
+
+
+def test_numbers_beside_text_in_a_list_stay_numbers() -> None:
+    frame = read_frame([[1, "a", 0.1, True], [2, "b", None, False]])
+    assert values(frame) == [[1.0, 2.0], ["a", "b"], [0.1, None], [1.0, 0.0]]
+    assert values(read_frame([[1, "a", 0.1], [2, "b", NAN]])) == [[1.0, 2.0], ["a", "b"], [0.1, None]]
+
+
+def test_text_that_spells_numbers_is_read_as_both() -> None:
+    column = read_frame(np.array([["1"], ["2.50"], [None], [" -3e2 "]], object)).columns[0]
+    assert (column.natural, column.can_be("number"), column.can_be("category")) == ("number", True, True)
+    assert column.numbers(slice(0, 3)).tolist()[:2] == [1.0, 2.5]
+    assert column.cells(slice(0, 4)) == ["1", "2.50", None, " -3e2 "]
+    column = read_frame(np.array([["1"], [""]], object)).columns[0]
+    assert (column.natural, column.can_be("number")) == ("category", False)
+
+
+def test_objects_of_numbers_are_numbers_and_beside_text_their_text() -> None:
+    numbers = [1, True, Decimal("2.5"), np.float32(3), Fraction(1, 2), np.bool_(False), None, NAN, Decimal("nan")]
+    numbers += [np.float32("nan"), Decimal("sNaN")]
+    column = read_frame(np.array(numbers, object)[:, None]).columns[0]
+    assert column.natural == "number"
+    assert column.can_be("category")
+    assert np.array_equal(column.numbers(slice(0, 11)), [1, 1, 2.5, 3, 0.5, 0] + [NAN] * 5, equal_nan=True)
+    column = read_frame(np.array([*numbers, "x"], object)[:, None]).columns[0]
+    assert column.natural == "category"
+    assert column.cells(slice(0, 12)) == ["1", "True", "2.5", "3.0", "1/2", "False", None, None, None, None, None, "x"]
+
+
+def test_text_is_the_text_itself() -> None:
+    class Color(enum.StrEnum):
+        RED = "red"
+
+    texts = ["nul\0byte", "\N{PILE OF POO}", "", "x" * 10_000, "\ud800", "nan", "None", " a "]
+    column = read_frame(np.array([*texts, Color.RED, np.str_("b")], object)[:, None]).columns[0]
+    assert column.cells(slice(0, 10)) == [*texts, "red", "b"]
+    assert {type(cell) for cell in column.cells(slice(0, 10))} == {str}
+
+
+def test_a_column_without_values_is_both() -> None:
+    for given in (np.full((2, 1), NAN), np.full((2, 1), None), [[None], [NAN]]):
+        column = read_frame(given).columns[0]
+        assert (column.natural, column.can_be("number"), column.can_be("category")) == ("number", True, True)
+        assert np.isnan(column.numbers(slice(0, 2))).all()
+        assert column.cells(slice(0, 2)) == [None, None]
+    column = read_frame([[1.0], [NAN]]).columns[0]
+    assert (column.can_be("number"), column.can_be("category")) == (True, False)
+
+
+# Frames
+
+
+def library(name: str) -> Any:
+    return pytest.importorskip(name)
+
+
+def of_numpy() -> Any:
+    rows = [[1, 0.5, True, "u", "p", "7"], [None, None, None, None, None, None], [3, NAN, False, "v", "q", "8"]]
+    return np.array(rows, object)
+
+
+def of_pandas() -> Any:
+    pandas = library("pandas")
+    return pandas.DataFrame(
+        {
+            "n": pandas.array([1, None, 3], dtype="Int64"),
+            "f": pandas.array([0.5, None, None], dtype="Float64"),
+            "b": pandas.array([True, None, False], dtype="boolean"),
+            "s": pandas.array(["u", None, "v"], dtype="string"),
+            "c": pandas.Categorical(["p", None, "q"]),
+            "t": pandas.Series(["7", None, "8"], dtype=object),
+        },
+    ).set_index(pandas.Index([5, 5, 5]))
+
+
+def of_pandas_arrow() -> Any:
+    pandas, pyarrow = library("pandas"), library("pyarrow")
+    table = of_pyarrow()
+    return table.to_pandas(types_mapper=pandas.ArrowDtype).astype(
+        {"c": pandas.ArrowDtype(pyarrow.dictionary(pyarrow.int8(), pyarrow.string()))}
+    )
+
+
+def of_polars() -> Any:
+    polars = library("polars")
+    return polars.DataFrame(
+        {
+            "n": [1, None, 3],
+            "f": [0.5, None, NAN],
+            "b": [True, None, False],
+            "s": ["u", None, "v"],
+            "c": polars.Series(["p", None, "q"], dtype=polars.Enum(["q", "p", "unused"])),
+            "t": ["7", None, "8"],
+        }
+    )
+
+
+def of_pyarrow() -> Any:
+    pyarrow = library("pyarrow")
+    chunks = {
+        "n": [[1], [None, 3]],
+        "f": [[0.5, None], [NAN]],
+        "b": [[True], [None], [False]],
+        "s": [["u"], [None, "v"]],
+        "c": [pyarrow.array(["p", None]).dictionary_encode(), pyarrow.array(["q"]).dictionary_encode()],
+        "t": [["7", None, "8"]],
+    }
+    return pyarrow.table({name: pyarrow.chunked_array(parts) for name, parts in chunks.items()})
+
+
+@pytest.mark.parametrize("make", [of_numpy, of_pandas, of_pandas_arrow, of_polars, of_pyarrow])
+def test_all_libraries_give_the_same_cells(make: Callable[[], Any]) -> None:
+    frame = read_frame(make())
+    assert values(frame) == [
+        [1.0, None, 3.0],
+        [0.5, None, None],
+        [1.0, None, 0.0],
+        ["u", None, "v"],
+        ["p", None, "q"],
+        [7.0, None, 8.0],
+    ]
+    assert frame.names == (None if make is of_numpy else tuple("nfbsct"))
+    assert frame.columns[4].label == ("column 4" if make is of_numpy else "column 4 ('c')")
+    assert frame.columns[3].cells(slice(1, 3)) == [None, "v"]
+    assert frame.columns[0].numbers(slice(2, 3)).tolist() == [3.0]
+    assert frame.columns[2].numbers(slice(0, 3)).flags.writeable
+    assert check_numbers(frame).tolist() == [True, True, True, False, False, True]
+    assert (frame.rows, frame.matrix) == (3, None)
+
+
+def test_the_types_of_columns_are_in_the_words_of_the_library() -> None:
+    assert [column.dtype for column in read_frame(of_polars()).columns][:4] == ["Int64", "Float64", "Boolean", "String"]
+    words = ["Int64", "Float64", "boolean", "string", "category", "object"]
+    assert [column.dtype for column in read_frame(of_pandas()).columns] == words
+    assert [column.dtype for column in read_frame(of_pyarrow()).columns][:3] == ["int64", "double", "bool"]
+
+
+def test_declared_categories_are_no_numbers() -> None:
+    pandas, polars, pyarrow = library("pandas"), library("polars"), library("pyarrow")
+    dictionary = pyarrow.array([2, 1, None], pyarrow.int8()).dictionary_encode()
+    for given, cells in [
+        (pandas.DataFrame({"a": pandas.Categorical([2, 1, None])}), ["2", "1", None]),
+        (pandas.DataFrame({"a": pandas.Categorical([2.0, 1.5, None], ordered=True)}), ["2.0", "1.5", None]),
+        (pandas.DataFrame({"a": pandas.Categorical(["2", "1", None])}), ["2", "1", None]),
+        (polars.DataFrame({"a": polars.Series(["2", "1", None], dtype=polars.Categorical)}), ["2", "1", None]),
+        (pyarrow.table({"a": dictionary}), ["2", "1", None]),
+        (pyarrow.table({"a": dictionary.cast(pyarrow.dictionary(pyarrow.int8(), pyarrow.float64()))}), ["2.0", "1.0"]),
+    ]:
+        column = read_frame(given).columns[0]
+        assert (column.natural, column.can_be("number"), column.can_be("category")) == ("category", False, True)
+        assert column.cells(slice(0, len(cells))) == cells
+    column = read_frame(pandas.DataFrame({"a": pandas.Categorical([None, None])})).columns[0]
+    assert (column.natural, column.can_be("number"), column.can_be("category")) == ("number", True, True)
+
+
+def test_decimals_sparse_nulls_and_half_floats_are_numbers() -> None:
+    pandas, polars, pyarrow = library("pandas"), library("polars"), library("pyarrow")
+    decimals = [Decimal("0.5"), None]
+    for given, expected in [
+        (polars.DataFrame({"a": decimals, "b": [None, None]}), [[0.5, None], [None, None]]),
+        (pyarrow.table({"a": decimals, "b": pyarrow.nulls(2)}), [[0.5, None], [None, None]]),
+        (pyarrow.table({"a": pyarrow.array(decimals, pyarrow.decimal256(50, 2))}), [[0.5, None]]),
+        (pandas.DataFrame({"a": pandas.arrays.SparseArray([0.0, 1.0])}), [[0.0, 1.0]]),
+        (pandas.DataFrame({"a": np.array([0.5, NAN], "f2")}), [[0.5, None]]),
+        (
+            pandas.DataFrame({"a": [pandas.NA, pandas.NaT], "b": [pandas.NA, 1]}, dtype=object),
+            [[None, None], [None, 1]],
+        ),
+    ]:
+        assert values(read_frame(given)) == expected
+
+
+def test_a_pandas_frame_of_one_block_is_a_matrix_without_a_copy() -> None:
+    pandas = library("pandas")
+    for given in (X, X.astype("f4"), np.asfortranarray(X), X[:, :1], X.astype(bool)):
+        frame = pandas.DataFrame(given)
+        read = read_frame(frame)
+        assert read.matrix is not None
+        assert np.array_equal(read.matrix, given)
+        assert np.shares_memory(read.matrix, frame.iloc[:, 0].to_numpy())
+    blocks = pandas.DataFrame({"z": X[:, 0]}).assign(a=X[:, 1], b=np.arange(6))
+    assert read_frame(blocks).matrix is None
+    assert read_frame(blocks[["z", "a"]]).matrix is None
+    assert values(read_frame(blocks.set_axis([0, 0, 0], axis=1))) == [*X[:, :2].T.tolist(), [0, 1, 2, 3, 4, 5]]
+
+
+def test_a_frame_that_narwhals_does_not_know_is_read_as_an_array() -> None:
+    class Other:
+        columns, shape = ("a", "b", "c"), X.shape
+
+        def __getitem__(self, place: int) -> np.ndarray:
+            return X[:, place]
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return X
+
+    frame = read_frame(Other())
+    assert (frame.names, frame.matrix is X) == (("a", "b", "c"), True)
+
+
+# Rows of a frame
+
+
+@pytest.mark.parametrize("make", [of_numpy, of_pandas, of_pandas_arrow, of_polars, of_pyarrow])
+def test_rows_can_be_taken_from_every_table(make: Callable[[], Any]) -> None:
+    frame = read_frame(make())
+    whole = values(frame)
+    for rows in ([2, 0], [1, 1, 2, 0], [1], []):
+        taken = frame.take(np.array(rows, np.int64))
+        assert (taken.rows, taken.names) == (len(rows), frame.names)
+        assert values(taken) == [[column[row] for row in rows] for column in whole]
+        assert [column.cells(slice(0, 9)) for column in taken.columns[3:5]] == [
+            [column[row] for row in rows] for column in whole[3:5]
+        ]
+    again = frame.take(np.array([2, 1, 0])).take(np.array([0, 0, 2]))
+    assert values(again) == [[column[row] for row in (2, 2, 0)] for column in whole]
+    assert again.numbers_of(np.array([0, 2])).tolist() == [2, 0]
+    assert frame.numbers_of(np.array([0, 2])).tolist() == [0, 2]
+    assert check_numbers(again).tolist() == [False, True, False, False, False, False]
+    assert values(frame) == whole
+
+
+def test_a_matrix_is_not_copied_where_rows_are_taken() -> None:
+    x = X.astype("i8")
+    x[3, 1] = 2**53 + 1
+    taken = read_frame(x).take(np.array([5, 0]))
+    assert taken.matrix is x
+    assert taken.matrix_rows(slice(1, 2)).tolist() == X[:1].tolist()
+    assert values(taken) == X[[5, 0]].T.tolist()
+    assert not check_numbers(taken).any()  # without a warning of the row that is left out
+
+
+def test_what_a_column_looks_like_is_seen_of_the_rows_taken() -> None:
+    frame = read_frame([["1", NAN], ["x", 1.0]])
+    assert [column.natural for column in frame.columns] == ["category", "number"]
+    taken = frame.take(np.array([0]))
+    assert taken.columns[0].natural == "number"
+    assert taken.columns[1].can_be("category")
+    assert frame.columns[0].natural == "category"

@@ -1,0 +1,187 @@
+"""From a table to the core: scales against NumPy, blocks of any size, the same bits from every library."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash import _core, memory, preparation
+from ash.errors import DataError
+from ash.preparation import prepare
+from data_help import mixed_columns, mixed_target, parts_from, start
+from encoding_help import ROWS
+from fault_help import small_space
+from training_help import reference, settings
+
+NAN = float("nan")
+RANDOM = np.random.default_rng(0)
+NUMBERS = RANDOM.normal(size=(90, 5)) * [1, 1e6, 1e-6, 3, 1] + [0, 1e7, 0, -4, 0]
+NUMBERS[:, 4] = 2.5
+NUMBERS[[3, 8, 70], 0] = NUMBERS[5:60, 3] = NAN
+TARGETS = RANDOM.normal(size=(90, 2)) * [1, 30] + [0, 7]
+WEIGHTS = RANDOM.uniform(0.1, 4, 90)
+
+
+def moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the known cells of each column, in long doubles."""
+    x, weights = x.astype(np.longdouble), np.where(np.isnan(x), 0, weights[:, None]).astype(np.longdouble)
+    total = weights.sum(axis=0)
+    mean = (np.nan_to_num(x) * weights).sum(axis=0) / total
+    deviation = np.sqrt(((np.nan_to_num(x - mean)) ** 2 * weights).sum(axis=0) / total)
+    return mean.astype(float), np.where(deviation > 1e-12, deviation, 1).astype(float)
+
+
+def sheet(columns: dict[str, list[Any]]) -> np.ndarray:
+    return np.array(list(zip(*columns.values(), strict=True)), object)
+
+
+def quick(X: Any, y: Any, **changes: Any) -> ash.Result:
+    return ash.tune(X, y, small_space(), **{"candidates": 4, "threads": 1, "progress": False, **changes})
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+@pytest.mark.parametrize("own", [False, True], ids=["share", "table of its own"])
+def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: bool) -> None:
+    held_out = (NUMBERS * 100, TARGETS * 100)
+    parts = parts_from(NUMBERS, TARGETS, sample_weight=weights, validation=held_out if own else 0.3)
+    rows, counts = parts.training, np.ones(90) if weights is None else weights
+    network = start(parts)
+    encoding = parts.encoding.encoding
+    assert encoding.names == ("x0", "x0 is missing", "x1", "x2", "x3", "x3 is missing", "x4")
+    mean, scale = moments(NUMBERS[rows], counts[rows])
+    assert network.input_mean[encoding.scaled] == pytest.approx(mean, rel=1e-12, abs=1e-18)
+    assert network.input_scale[encoding.scaled] == pytest.approx(scale, rel=1e-9)
+    assert network.input_mean[~encoding.scaled].tolist() == [0, 0]
+    assert network.input_scale[~encoding.scaled].tolist() == [1, 1]
+    mean, scale = moments(TARGETS[rows], counts[rows])
+    assert network.target_mean == pytest.approx(mean, rel=1e-12)
+    assert network.target_scale == pytest.approx(scale, rel=1e-12)
+    assert list(prepare(parts).constant_features) == [6]
+
+
+def test_statistics_of_the_target_are_scaled_as_they_are_trained_on() -> None:
+    columns = mixed_columns()
+    parts = parts_from(sheet(columns), mixed_target(columns), validation=0.25)
+    encoding = parts.encoding.encoding
+    trained = parts.encoding.fitting_block(slice(0, ROWS))[parts.training]
+    predicted = encoding.block(parts.table.frame, slice(0, ROWS))[parts.training]
+    place = encoding.names.index("x4: target mean")
+    assert not np.allclose(trained[:, place], predicted[:, place])
+    mean, scale = moments(trained[:, encoding.scaled], np.ones(len(trained)))
+    assert start(parts).input_mean[encoding.scaled] == pytest.approx(mean, rel=1e-12)
+    assert start(parts).input_scale[encoding.scaled] == pytest.approx(scale, rel=1e-10)
+
+
+def test_the_core_trains_on_the_encoded_rows() -> None:
+    """Against the network that is written in NumPy; numbers are standardized, gaps 0, zeros and ones as they are."""
+    columns = mixed_columns(120)
+    parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
+    rows = parts.training
+    block = parts.encoding.fitting_block(slice(0, 120))[rows]
+    mean, scale = moments(block, np.ones(len(rows)))
+    mean[~parts.encoding.encoding.scaled], scale[~parts.encoding.encoding.scaled] = 0, 1
+    x = np.nan_to_num((block - mean) / scale)
+    y = (parts.y[rows] - parts.y[rows].mean()) / parts.y[rows].std()
+    chosen = settings(hidden=(5,), activations=("tanh",))
+    network, losses = _core.train(prepare(parts), chosen, 20)
+    expected, expected_losses = reference(prepare(parts), chosen, x, y, 0, [20])
+    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    for ours, layer in zip((*network.weights, *network.biases), (*expected.dense, *expected.dense), strict=True):
+        theirs = layer.weights if ours.ndim == 2 else layer.biases
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "mixed"])
+@pytest.mark.parametrize("cells", [1, 50, 999])
+def test_blocks_of_any_size_give_the_same_bits(kind: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = mixed_columns()
+    x, y = (NUMBERS, TARGETS) if kind == "numbers" else (sheet(columns), mixed_target(columns))
+    for validation in (0.25, (x[:31], y[:31])):
+        with monkeypatch.context() as patch:
+            expected = quick(x, y, validation=validation)
+            patch.setattr(preparation, "BLOCK_CELLS", cells)
+            result = quick(x, y, validation=validation)
+        assert result.digest == expected.digest
+        assert np.array_equal(result.model.core.input_mean, expected.model.core.input_mean)
+        assert np.array_equal(result.model.core.input_scale, expected.model.core.input_scale)
+
+
+def test_the_share_that_is_done_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "BLOCK_CELLS", 70)
+    shares: list[float] = []
+    prepare(parts_from(NUMBERS, TARGETS, validation=(NUMBERS[:35], TARGETS[:35])), shares.append)
+    expected = np.cumsum([10] * 9 + [10, 10, 10, 5] + [10] * 9 + [10, 10, 10, 5]) / 250
+    assert shares == pytest.approx(expected.tolist())
+
+
+def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = np.array([[f"level {row % 30}"] for row in range(90)], object)
+    parts = parts_from(text, TARGETS)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 90 * 2 * 64 - 1)
+    with pytest.raises(DataError, match=r"X of shape \(90, 30\) needs about 1.07e-05 GiB"):
+        prepare(parts)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 90 * 2 * 64)
+    assert prepare(parts).features == 30
+
+
+# Libraries
+
+
+def test_numbers_of_any_layout_give_the_same_result() -> None:
+    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    x = np.round(np.random.default_rng(1).normal(size=(90, 4)) * 64) / 64
+    x[[2, 7], 1] = NAN
+    y = TARGETS[:, 0]
+    names = list("abcd")
+    expected = quick(x, y).digest
+    for given in (
+        np.asfortranarray(x),
+        x.astype("f4"),
+        x.astype(">f8"),
+        np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
+        x[::-1].copy()[::-1],
+        x.astype(object),
+        x.tolist(),
+        pandas.DataFrame(x, columns=names),
+        pandas.DataFrame(x.astype("f4"), columns=names).convert_dtypes(),
+        pandas.DataFrame({name: column for name, column in zip(names, x.T, strict=True)}),
+        polars.DataFrame(x, schema=names),
+        polars.DataFrame(x, schema=names).fill_nan(None),
+        pyarrow.table({name: column for name, column in zip(names, x.T, strict=True)}),
+    ):
+        assert quick(given, y).digest == expected
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_mixed_columns_of_every_library_give_the_same_result(task: str) -> None:
+    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    columns = mixed_columns()
+    y = mixed_target(columns)
+    if task == "classification":
+        y = np.array(["low", "middle", "high"])[np.digitize(y, np.quantile(y, [0.3, 0.7]))]
+    frame, arrow = pandas.DataFrame(columns), pyarrow.table(columns)
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    levels = sorted(set(columns["city"]) - {None})
+    tables = [
+        sheet(columns),
+        np.asfortranarray(sheet(columns)),
+        rows,
+        frame,
+        frame.astype(object),
+        frame.convert_dtypes(),
+        frame.astype({"color": "category", "city": "category"}).set_index(pandas.Index([1] * ROWS)),
+        arrow.to_pandas(types_mapper=pandas.ArrowDtype),
+        polars.DataFrame(columns),
+        polars.DataFrame(columns, schema_overrides={"color": polars.Categorical, "city": polars.Enum(levels)}),
+        arrow,
+        pyarrow.concat_tables([arrow.slice(0, 99), arrow.slice(99)]),
+    ]
+    results = [quick(table, y) for table in tables]
+    model = results[0].model
+    assert model.encoding.features == (12 if task == "regression" else 13)
+    assert {result.digest for result in results} == {results[0].digest}
+    expected = (model.predict if task == "regression" else model.predict_proba)(tables[0])
+    for result, table in zip(results, reversed(tables), strict=True):
+        predict = result.model.predict if task == "regression" else result.model.predict_proba
+        assert np.array_equal(predict(table), expected)

@@ -1,0 +1,218 @@
+"""What a table was in training, and what a table to predict from may be."""
+
+import json
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ash.errors import DataError
+from ash.frames import Frame, read_frame
+from ash.schema import MOST_LEVELS, ColumnSchema, Schema, learn_schema, schema_from_json
+
+NAN = float("nan")
+ROWS = [[1.5, "red", None, "7"], [NAN, "blue", None, None], [2.0, None, None, "8"], [2.5, "red", None, "9"]]
+NAMES = ("size", "color", "empty", "text")
+
+
+def mixed(rows: list[list[Any]] = ROWS) -> Frame:
+    return read_frame(np.array(rows, object))
+
+
+def named(*names: str, rows: list[list[Any]] = ROWS) -> Frame:
+    pandas = pytest.importorskip("pandas")
+    return read_frame(pandas.DataFrame(rows, columns=list(names)))
+
+
+def learned(frame: Frame) -> Schema:
+    return learn_schema(frame, missing="indicator")
+
+
+def test_what_is_learned() -> None:
+    expected = (
+        ColumnSchema("number", "object", (), True),
+        ColumnSchema("category", "object", ("blue", "red"), True),
+        ColumnSchema("number", "object", (), True),
+        ColumnSchema("number", "object", (), True),
+    )
+    assert learned(mixed()) == Schema(expected, None)
+    assert learned(read_frame(np.eye(2))) == Schema((ColumnSchema("number", "float64"),) * 2)
+    schema = learned(named(*NAMES))
+    assert schema.names == NAMES
+    assert [column.dtype for column in schema.columns[:2]] == ["float64", "str"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0, NAN], [2.0, 1.0]], r"Input X contains NaN in column 1 \(1 of 2 rows, first row 0\): fill or drop"),
+        ([["u", 1.0], ["v", None]], r"Input X contains NaN in column 1 \(1 of 2 rows, first row 1\)"),
+        ([["u", 1.0], [None, 1.0]], r"Input X contains NaN in column 0 \(1 of 2 rows, first row 1\)"),
+        ([[None, 1.0], [None, 1.0]], r"Input X contains NaN in column 0 \(2 of 2 rows, first row 0\)"),
+    ],
+)
+def test_missing_cells_can_be_refused(rows: list[list[Any]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        learn_schema(mixed(rows), missing="error")
+    assert learn_schema(mixed(rows), missing="indicator").columns
+
+
+def test_numbers_beyond_float32_are_refused_in_training_and_later() -> None:
+    with pytest.raises(DataError, match="Input X contains infinity"):
+        learned(mixed([["a", np.inf]]))
+    schema = learned(mixed([["a", 1.0]]))
+    with pytest.raises(DataError, match=r"Input X contains a value too large for dtype\('float32'\) in column 1"):
+        schema.check(mixed([["a", 1e300]]))
+    schema.check(mixed([[None, None]]))
+
+
+def test_odd_levels_are_kept_as_they_are() -> None:
+    levels = ["", "\0", "a\0b", "\N{PILE OF POO}", "\ud800", "x" * 10_000, "nan", "None", "1"]
+    schema = learned(read_frame(np.array(levels, object)[:, None]))
+    assert schema.columns[0].levels == tuple(sorted(levels))
+    assert schema_from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def test_the_most_frequent_levels_are_kept() -> None:
+    cells = np.array(["d", "c", "b", "a", "c", "e", "e", None, None, None], object)[:, None]
+    kept = [learn_schema(read_frame(cells), missing="indicator", most_levels=n).columns[0].levels for n in (1, 2, 3, 4)]
+    assert kept == [("c",), ("c", "e"), ("a", "c", "e"), ("a", "b", "c", "e")]
+
+
+def test_a_hundred_thousand_levels_are_bounded() -> None:
+    cells = np.array([f"level {number:06d}" for number in range(100_000)] + ["level 099999"], object)
+    levels = learned(read_frame(cells[:, None])).columns[0].levels
+    assert len(levels) == MOST_LEVELS
+    assert levels == tuple([*cells[: MOST_LEVELS - 1], "level 099999"])
+
+
+# Another table
+
+
+def test_the_number_of_columns() -> None:
+    schema = learned(mixed())
+    message = "X has 3 features, but the network is expecting 4 features as input."
+    with pytest.raises(DataError, match=re.escape(message)):
+        schema.check(mixed([row[:3] for row in ROWS]))
+    with pytest.raises(DataError, match="but Classifier is expecting 4 features"):
+        schema.check(mixed([row[:3] for row in ROWS]), "Classifier")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("color", "size", "empty", "text"),
+        ("size", "color", "empty", "new"),
+        ("size", "color", "empty", "text", "more"),
+        ("size", "color", "empty"),
+        ("f", "e", "d", "c", "b", "a", "g"),
+    ],
+)
+def test_names_are_compared_in_the_words_of_scikit_learn(given: tuple[str, ...]) -> None:
+    pandas = pytest.importorskip("pandas")
+    from sklearn.preprocessing import StandardScaler
+
+    trained = pandas.DataFrame(np.eye(4), columns=list(NAMES))
+    frame = pandas.DataFrame(np.zeros((1, len(given))), columns=list(given))
+    with pytest.raises(ValueError, match="The feature names should match") as theirs:
+        StandardScaler().fit(trained).transform(frame)
+    with pytest.raises(DataError) as ours:
+        learned(read_frame(trained)).check(read_frame(frame))
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_names_on_one_side_are_fine() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learned(mixed()).check(named(*NAMES))
+        learned(named(*NAMES)).check(mixed())
+
+
+@pytest.mark.parametrize("trained", [1.0, True, "7"])
+def test_text_that_spells_numbers_fits_numbers(trained: Any) -> None:
+    schema = learned(mixed([[trained], [trained]]))
+    for cell in (2, 2.5, False, "3", None, NAN):
+        schema.check(mixed([[cell]]))
+    with pytest.raises(DataError, match=r"X in column 0 has dtype object \(category\), but was number of dtype object"):
+        schema.check(mixed([["red"]]))
+
+
+def test_real_numbers_do_not_fit_categories() -> None:
+    schema = learned(mixed([["red", 1.0], ["blue", 2.0]]))
+    for cell in ("red", "7", 7, True, None):
+        schema.check(mixed([[cell, "1"]]))
+    schema.check(read_frame([[NAN, 1.0]]))
+    message = (
+        "X in column 0 has dtype float64 (number), but was category of dtype object in training: data type doesn't "
+        "match; pass the columns with the types that they had in training."
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        schema.check(read_frame(np.eye(2)))
+
+
+def test_all_columns_that_differ_are_listed_but_at_most_five() -> None:
+    schema = learned(mixed([["u"] * 7]))
+    with pytest.raises(DataError) as caught:
+        schema.check(read_frame(np.zeros((1, 7))))
+    found = re.findall(r"column (\d) has dtype float64", str(caught.value))
+    assert found == ["0", "1", "2", "3", "4"]
+    assert "; ...: data type doesn't match" in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        learned(mixed([["u"] * 2])).check(read_frame(np.zeros((1, 2))))
+    assert str(caught.value).count("column") == 3
+    assert "..." not in str(caught.value)
+
+
+# In a file
+
+
+def test_a_schema_comes_back_from_json() -> None:
+    strict = learn_schema(read_frame(np.eye(2)), missing="error", unknown="error")
+    for schema in (learned(mixed()), learned(named(*NAMES)), learned(read_frame(np.eye(2))), strict):
+        assert schema_from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def column(**changes: Any) -> dict[str, Any]:
+    return {"kind": "category", "dtype": "str", "levels": ["a", "b"], "missing": False} | changes
+
+
+def saved(columns: Any, names: Any = None) -> dict[str, Any]:
+    return {"columns": columns, "names": names, "missing": "indicator", "unknown": "bucket"}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (None, "the schema has other entries"),
+        ([], "the schema has other entries"),
+        ({"columns": [column()]}, "the schema has other entries"),
+        (saved([column()]) | {"more": 1}, "the schema has other entries"),
+        (saved([column()]) | {"missing": "mean"}, "what to do with missing cells is not said"),
+        (saved([column()]) | {"missing": None}, "what to do with missing cells is not said"),
+        (saved([column()]) | {"unknown": ["bucket"]}, "what to do with unknown levels is not said"),
+        (saved([]), "no list of columns"),
+        (saved({}), "no list of columns"),
+        (saved([column()], []), "no name for each column"),
+        (saved([column()], "a"), "no name for each column"),
+        (saved([column()], [1]), "no name for each column"),
+        (saved([column(), column()], ["a", "a"]), "a name twice"),
+        (saved([None]), "column 0 of the schema has other entries"),
+        (saved([column(), column(more=1)]), "column 1 of the schema has other entries"),
+        (saved([column(kind="text")]), "no known kind"),
+        (saved([column(kind=["number"])]), "no known kind"),
+        (saved([column(dtype=1)]), "no dtype"),
+        (saved([column(missing=1)]), "whether cells were missing"),
+        (saved([column(levels="ab")]), "levels that are no texts"),
+        (saved([column(levels=["a", 1])]), "levels that are no texts"),
+        (saved([column(levels=["a"] * (MOST_LEVELS + 1))]), "or too many"),
+        (saved([column(levels=[])]), "a category with 0 levels"),
+        (saved([column(kind="number")]), "a number with 2 levels"),
+        (saved([column(levels=["b", "a"])]), "not sorted and unique"),
+        (saved([column(levels=["a", "a"])]), "not sorted and unique"),
+    ],
+)
+def test_what_is_no_schema(data: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        schema_from_json(data)

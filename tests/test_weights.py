@@ -1,0 +1,212 @@
+"""Sample weights: what they may be, and that a weight is so many rows (F17, F18, F10)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+import ash
+from ash.data import read_training, split
+from ash.errors import DataError
+from ash.weights import read_weights
+from data_help import mixed_columns, mixed_target, parts_from
+from fault_help import quick, small_space, table, targets
+
+NAN = float("nan")
+X, Y = table()
+XR, YR = targets()
+
+
+# What they may be
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([1, 2], r"sample_weight.shape == \(2,\), expected \(3,\): pass one weight a row of X"),
+        (np.ones(4), r"sample_weight.shape == \(4,\), expected \(3,\)"),
+        ([], r"sample_weight.shape == \(0,\), expected \(3,\)"),
+        (np.ones((3, 1)), r"Sample weights must be 1D array or scalar, not of shape \(3, 1\): pass one a row of X"),
+        (np.ones((1, 3)), "Sample weights must be 1D array or scalar"),
+        ([1, -0.5, 2], r"Negative values in data passed to `sample_weight`: -0.5 in row 1; pass finite numbers"),
+        (-1, "Negative values in data passed to `sample_weight`: -1.0 in row 0"),
+        ([1, 2, NAN], "Input sample_weight contains NaN: nan in row 2; pass finite numbers of at least 0"),
+        ([1, None, 2], "Input sample_weight contains NaN: nan in row 1"),
+        (NAN, "Input sample_weight contains NaN"),
+        ([1, np.inf, 2], "Input sample_weight contains infinity: inf in row 1"),
+        ([1, -np.inf, 2], "Input sample_weight contains infinity: -inf in row 1"),
+        ([0, 0, 0], "Sample weights must contain at least one non-zero number: there is no row to learn from"),
+        (0.0, "Sample weights must contain at least one non-zero number"),
+        (-0.0, "Sample weights must contain at least one non-zero number"),
+        (["a", "b", "c"], r"sample_weight holds what is no number \(could not convert string .*'a'\)+: pass numbers"),
+        ([1, {}, 2], "sample_weight holds what is no number .*dict"),
+        pytest.param([1, 10**400, 2], "sample_weight holds what is no number .*too large", id="huge"),
+        (np.array([1, 2, 3], "M8[s]"), r"sample_weight holds what is no number .*datetime64"),
+        ([1j, 1, 1], "Complex data not supported"),
+        ([1, [2, 3], 4], "sample_weight cannot be read as an array"),
+        ("balanced", "sample_weight is text or a path"),
+        ({0: 1.0, 1: 2.0}, "sample_weight is a dict"),
+        (iter([1, 2, 3]), "sample_weight is a .*iterator"),
+        (np.ma.masked_equal([1, 2, 3], 2), "sample_weight is a masked array"),
+    ],
+)
+def test_what_is_no_weight(bad: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_weights(bad, 3)
+
+
+def test_weights_of_any_container() -> None:
+    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    expected = [1.0, 0.0, 2.5]
+    for given in (
+        expected,
+        tuple(expected),
+        np.array(expected, ">f4"),
+        np.array([1, 9, 0, 9, 2.5, 9])[::2],
+        np.array(expected, object),
+        pandas.Series(expected, index=[7, 7, 1]),
+        pandas.Series(expected, dtype="Float64"),
+        polars.Series(expected),
+        pyarrow.array(expected),
+    ):
+        weights = read_weights(given, 3)
+        assert weights is not None
+        assert (weights.tolist(), weights.dtype, weights.flags.writeable) == (expected, np.dtype(float), True)
+        assert not np.shares_memory(weights, np.asarray(given))
+    assert read_weights([True, False, True], 3).tolist() == [1, 0, 1]
+
+
+def test_equal_weights_are_none() -> None:
+    for given in (None, 1, 0.25, np.float32(7), np.array(3), [2, 2, 2], np.ones(3)):
+        assert read_weights(given, 3) is None
+    assert quick(X, Y, sample_weight=3).digest == quick(X, Y).digest == quick(X, Y, sample_weight=[0.1] * 60).digest
+
+
+# Zero is no row
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_row_of_weight_zero_is_not_there(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    weights = random.permutation([0] * 30 + [1] * 90 + [2] * 30)
+    columns = mixed_columns(150)
+    x = np.array(list(zip(*columns.values(), strict=True)), object)
+    y, labels = mixed_target(columns), np.array(["u", "v", "w"])[random.integers(0, 3, 150)]
+    x[weights == 0, 1:4] = [[10**400, "yes", "violet"]]  # refused as a number, no boolean, a level of its own
+    labels[weights == 0] = "x"
+    there = weights > 0
+    for given, estimator in ((y, ash.ASHRegressor), (labels, ash.ASHClassifier)):
+        fits = [
+            estimator(small_space(), candidates=8, random_state=0).fit(*data)
+            for data in ((x, given, weights), (x[there], given[there], weights[there]))
+        ]
+        assert fits[0].result_.digest == fits[1].result_.digest
+        assert fits[0].result_.model.encoding.names == fits[1].result_.model.encoding.names
+    assert fits[0].classes_.tolist() == ["u", "v", "w"]
+    schemas = [
+        quick(*data, sample_weight=weight).model.encoding.schema
+        for *data, weight in ((x, labels, weights), (x[there], labels[there], weights[there]))
+    ]
+    assert schemas[0] == schemas[1]
+
+
+def test_classes_task_and_rows_are_those_that_weigh() -> None:
+    weights = np.where(Y == 1, 0.0, 1.0)
+    with pytest.raises(DataError, match=r"y has only one class \(0, n_samples=\d+\)"):
+        read_training(X, Y, sample_weight=weights)
+    three = np.where(np.arange(60) < 9, 2, Y)
+    read = read_training(X, three, sample_weight=three != 2)
+    assert (read.classes_.tolist(), read.rows, read.weights.tolist()) == ([0, 1], 51, [1.0] * 51)
+    halves = np.where(np.arange(60) == 5, 0.5, Y)
+    assert read_training(X, halves).task == "regression"
+    assert read_training(X, halves, sample_weight=np.arange(60) != 5).task == "classification"
+    with pytest.raises(DataError, match="n_samples=1: at least 2 rows"):
+        read_training(XR, YR, sample_weight=np.arange(60) == 5)
+
+
+@pytest.mark.parametrize("cell", [NAN, np.inf, None, "unknown"])
+def test_a_row_of_weight_zero_needs_no_target(cell: Any) -> None:
+    there, y = np.arange(60) != 5, YR.astype(type(cell) if isinstance(cell, float) else object)
+    y[5] = cell
+    fit, expected = (
+        ash.ASHRegressor(small_space(), candidates=4, random_state=0).fit(*data)
+        for data in ((XR, y, there), (XR[there], YR[there]))
+    )
+    assert fit.result_.digest == expected.result_.digest
+
+
+# A whole weight is so many rows
+
+
+def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
+    return estimator(candidates=8, random_state=0).fit(*data)
+
+
+@pytest.mark.parametrize("estimator", [ash.ASHClassifier, ash.ASHRegressor])
+@pytest.mark.parametrize("kind", ["numbers", "mixed"])
+def test_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
+    columns = mixed_columns(120)
+    x = np.array(list(zip(*columns.values(), strict=True)), object)
+    y = mixed_target(columns)
+    if kind == "numbers":
+        x = np.random.default_rng(7).normal(size=(120, 4))
+    if estimator is ash.ASHClassifier:
+        y = np.array(["low", "middle", "high"])[np.digitize(y, np.quantile(y, [0.3, 0.7]))]
+    weights = np.random.default_rng(8).integers(0, 4, 120)
+    expected = fitted(estimator, x, y, weights)
+    repeated = np.repeat(np.arange(120), weights)
+    for seed in (0, 1):
+        order = np.random.default_rng(seed).permutation(120)
+        rows = np.random.default_rng(seed).permutation(repeated)
+        for given in ((x[order], y[order], weights[order]), (x[rows], y[rows]), (x[rows], y[rows], np.ones(len(rows)))):
+            fit = fitted(estimator, *given)
+            assert fit.result_.digest == expected.result_.digest
+            assert np.array_equal(fit.predict(x), expected.predict(x))
+    assert fitted(estimator, x, y).result_.digest != expected.result_.digest
+
+
+@pytest.mark.parametrize("scale", [0.37, 1000.0], ids=["parts", "too many to repeat"])
+def test_other_weights_count_in_any_order_of_rows(scale: float) -> None:
+    weights = np.random.default_rng(9).integers(1, 9, 60) * scale
+    expected = fitted(ash.ASHRegressor, XR, YR, weights)
+    order = np.random.default_rng(10).permutation(60)
+    assert fitted(ash.ASHRegressor, XR[order], YR[order], weights[order]).result_.digest == expected.result_.digest
+    assert fitted(ash.ASHRegressor, XR, YR, weights[order]).result_.digest != expected.result_.digest
+    assert parts_from(XR, YR, sample_weight=weights, sort=True).table.rows == 60
+
+
+# The score
+
+
+@pytest.mark.parametrize(
+    ("metric", "theirs"),
+    [
+        ("accuracy", metrics.accuracy_score),
+        ("balanced_accuracy", metrics.balanced_accuracy_score),
+        ("log_loss", lambda *given, **w: -metrics.log_loss(*given, **w)),
+        ("auc", lambda y, p, **w: metrics.roc_auc_score(y, p[:, 1], **w)),
+        ("r2", metrics.r2_score),
+        ("rmse", lambda *given, **w: -metrics.root_mean_squared_error(*given, **w)),
+        ("mae", lambda *given, **w: -metrics.mean_absolute_error(*given, **w)),
+    ],
+)
+def test_the_score_is_weighted(metric: str, theirs: Callable[..., float]) -> None:
+    is_regression = metric in ("r2", "rmse", "mae")
+    x, y = (XR, YR) if is_regression else (X, Y)
+    weights = np.random.default_rng(11).uniform(0.1, 5, 60)
+    result = quick(x, y, sample_weight=weights, metric=metric, validation=0.5)
+    rows = split(read_training(x, y), 0.5, 3)[1]
+    probabilities = metric in ("log_loss", "auc")
+    guess = (result.model.predict_proba if probabilities else result.model.predict)(x[rows])
+    weighted = theirs(y[rows], guess, sample_weight=weights[rows])
+    assert result.best_score == pytest.approx(weighted, rel=1e-5)
+    assert abs(theirs(y[rows], guess) - weighted) > 1e-3
+
+
+def test_a_validation_table_of_its_own_counts_alike() -> None:
+    weights = np.random.default_rng(12).uniform(0.1, 5, 60)
+    result = quick(XR, YR, sample_weight=weights, metric="mae", validation=(XR[:20], YR[:20]))
+    assert result.best_score == pytest.approx(-np.abs(result.model.predict(XR[:20]) - YR[:20]).mean(), rel=1e-5)
+    assert result.digest != quick(XR, YR, metric="mae", validation=(XR[:20], YR[:20])).digest
