@@ -219,6 +219,11 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         """
         return normalized(self._outputs(X))
 
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of `predict_proba`, of the same shape; -inf for a probability of 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
     def _keep(self, result: Result) -> None:
         super()._keep(result)
         self.classes_ = result.model.classes_
