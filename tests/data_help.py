@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from ash.preparation import prepare
 from ash.schema import ColumnSchema, Schema
 from encoding_help import ROWS, cities
 from training_help import parameters, settings
+
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "reversed": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "slice": lambda x: np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
+    "transposed": lambda x: x.T.copy().T,
+}
+"""The same table in memory of another order and stride."""
 
 
 def options(**changes: Any) -> Options:

@@ -12,7 +12,7 @@ from ash import _core
 from ash.data import read_training
 from ash.errors import DataError
 from ash.preparation import prepare
-from data_help import bits, parts_from, start, values
+from data_help import LAYOUTS, bits, parts_from, start, values
 from fault_help import quick
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
@@ -33,16 +33,9 @@ def with_cell(value: Any, dtype: Any = float) -> np.ndarray:
 @pytest.mark.parametrize(
     "dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">f4", ">i2", ">f8", "O", "U9"]
 )
-@pytest.mark.parametrize("layout", ["C", "F", "reversed", "slice", "read-only", "transposed"])
+@pytest.mark.parametrize("layout", [*LAYOUTS, "read-only"])
 def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> None:
-    given = {
-        "C": lambda: X.astype(dtype),
-        "F": lambda: np.asfortranarray(X.astype(dtype)),
-        "reversed": lambda: X[::-1, ::-1].astype(dtype).copy()[::-1, ::-1],
-        "slice": lambda: np.repeat(np.repeat(X.astype(dtype), 2, axis=0), 3, axis=1)[::2, ::3],
-        "read-only": lambda: X.astype(dtype),
-        "transposed": lambda: X.T.astype(dtype).copy().T,
-    }[layout]()
+    given = LAYOUTS.get(layout, np.copy)(X.astype(dtype))
     given.flags.writeable = layout != "read-only"
     before = given.copy()
     parts = parts_from(given, Y)

@@ -11,6 +11,7 @@ import pytest
 
 from ash.frames import Frame, read_frame
 from ash.number_checks import check_numbers
+from data_help import LAYOUTS
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 NAN = float("nan")
@@ -32,14 +33,9 @@ def values(frame: Frame) -> list[list[Any]]:
 @pytest.mark.parametrize(
     "dtype", ["f2", "f4", "f8", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">f4", ">i2", ">f8", "O", "U9"]
 )
-@pytest.mark.parametrize("layout", ["C", "F", "reversed", "slice"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> None:
-    given = {
-        "C": lambda: X.astype(dtype),
-        "F": lambda: np.asfortranarray(X.astype(dtype)),
-        "reversed": lambda: X[::-1, ::-1].astype(dtype).copy()[::-1, ::-1],
-        "slice": lambda: np.repeat(np.repeat(X.astype(dtype), 2, axis=0), 3, axis=1)[::2, ::3],
-    }[layout]()
+    given = LAYOUTS[layout](X.astype(dtype))
     frame = read_frame(given)
     assert values(frame) == X.T.tolist()
     assert not check_numbers(frame).any()

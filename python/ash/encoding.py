@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ash.columns import Column, blocks
 from ash.frames import Frame
-from ash.levels import LevelCodes, Unknown, put_ones
-from ash.schema import ColumnSchema, Schema, require, schema_from_json
+from ash.levels import LevelCodes, put_ones
+from ash.schema import ColumnSchema, Schema, Unknown, require, schema_from_json
 from ash.target_statistics import (
     MOST_STATISTICS,
     choose_targets,
@@ -101,7 +101,7 @@ class Encoding:
         DataError
             A level that was not seen in training, if it is refused.
         """
-        if frame.matrix is not None and self._is_numeric:
+        if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
@@ -135,10 +135,6 @@ class Encoding:
     def codes(self) -> tuple[LevelCodes, ...]:
         """The numbers of the levels of each column."""
         return tuple(LevelCodes(column.levels) for column in self.schema.columns)
-
-    @cached_property
-    def _is_numeric(self) -> bool:
-        return self.schema.is_numeric
 
     @cached_property
     def _with_gaps(self) -> list[int]:

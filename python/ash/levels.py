@@ -1,14 +1,14 @@
 """The texts of a category as numbers: its levels from 0 on, then one number for missing and one for unknown."""
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash.columns import Column
 from ash.errors import DataError
+from ash.schema import Unknown
 
-Unknown: TypeAlias = Literal["bucket", "error"]
 Codes: TypeAlias = NDArray[np.int32]
 _SHOWN = 50  # characters of a level in a message
 

@@ -2,6 +2,7 @@
 // keep.
 #include <doctest/doctest.h>
 
+#include <utility>
 #include <vector>
 
 #include "allocations.hpp"
@@ -13,8 +14,8 @@ using namespace ash;
 using namespace ash::testing;
 
 TEST_CASE("an epoch allocates nothing, and neither does a score") {
-    for (const int classes : {0, 4}) {
-        const Data data = make_data(500, 9, classes, 2);
+    for (const auto& [classes, weighted] : {std::pair{0, false}, {4, false}, {0, true}, {4, true}}) {
+        const Data data = make_data(500, 9, classes, 2, weighted);
         for (const std::int64_t batch : {0, 1, 32}) {
             const Settings settings = settings_of(Optimizer::adam, batch);
             Workspace workspace(data, {&settings, 1});

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ash/sharing.hpp"
@@ -256,8 +257,8 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
 }
 
 TEST_CASE("the same bits for any team, changing while it runs") {
-    for (const int classes : {3, 0}) {
-        const Data data = ash::testing::make_data(400, 21, classes, 2);
+    for (const auto& [classes, weighted] : {std::pair{3, false}, {0, false}, {3, true}, {0, true}}) {
+        const Data data = ash::testing::make_data(400, 21, classes, 2, weighted);
         for (const std::int64_t batch : {0, 100, 33}) {
             Settings settings = ash::testing::settings_of(Optimizer::adam, batch);
             settings.hidden = {40, 70, 5};

@@ -1,7 +1,9 @@
 // training_data.hpp: a small table and a candidate for the tests of training.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ash/data.hpp"
@@ -10,8 +12,9 @@
 
 namespace ash::testing {
 
-// Two rings of points (classification) or their radius (regression), learnable in a few epochs.
-inline Data make_data(int rows, int features, int classes, int targets = 1) {
+// Two rings of points (classification) or their radius (regression), learnable in a few epochs. weighted: rows count
+// 0.5, 1.0, 1.5, 2.0, ...
+inline Data make_data(int rows, int features, int classes, int targets = 1, bool weighted = false) {
     const int columns = classes > 0 ? 1 : targets;
     std::vector<double> x(static_cast<std::size_t>(rows * features));
     std::vector<double> y(static_cast<std::size_t>(rows * columns));
@@ -31,7 +34,16 @@ inline Data make_data(int rows, int features, int classes, int targets = 1) {
         }
         (row % 5 == 0 ? validation : training).push_back(row);
     }
-    return {{x.data(), y.data(), rows, features, columns, classes}, training, validation, true};
+    if (!weighted) return {{x.data(), y.data(), rows, features, columns, classes}, training, validation, true};
+    std::vector<double> weights;
+    for (std::size_t row = 0; row < training.size(); ++row) weights.push_back(0.5 * static_cast<double>(1 + row % 7));
+    const std::span<const double> all = weights;
+    DataBuilder builder(features, {y.data(), rows, columns, classes}, {training, all},
+                        {validation, all.first(validation.size())},
+                        std::vector<bool>(static_cast<std::size_t>(features), true));
+    builder.observe(x.data(), rows);
+    builder.fill(x.data(), rows);
+    return builder.finish();
 }
 
 inline Settings settings_of(Optimizer optimizer, std::int64_t batch_size) {
