@@ -20,7 +20,7 @@ constexpr std::int64_t kManyEpochs = 10;
 
 // By a job of so many epochs, its score included, in a workspace that the candidate has used before.
 std::int64_t bytes_of_job(const Data& data, const Settings& settings, std::int64_t epochs, Workspace& workspace) {
-    State state = initial_state(data.features(), data.outputs(), settings, 0, 0);
+    State state = initial_state(data.shape(), settings, 0, 0);
     start_counting();
     train(data, settings, {.epochs = epochs, .seed = 0, .candidate = 0}, kernels(""), state, workspace);
     evaluate(data, state, Metric::accuracy, kernels(""), nullptr, workspace);

@@ -121,9 +121,7 @@ const Settings& NetworkCandidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-Layout NetworkCandidates::layout(std::int32_t candidate) const {
-    return {data_.features(), data_.outputs(), settings(candidate)};
-}
+Layout NetworkCandidates::layout(std::int32_t candidate) const { return {data_.shape(), settings(candidate)}; }
 
 // Made here and not in the constructor, so that its pages lie where its thread runs.
 Workspace& NetworkCandidates::workspace(int thread) {
@@ -136,9 +134,8 @@ std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate)
     std::shared_ptr<State> state = states_.take(candidate);
     if (state) return state;
     const Settings& own = settings(candidate);
-    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
-        return initial_state(data_.features(), data_.outputs(), own, seed_, static_cast<std::uint32_t>(candidate));
-    });
+    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer),
+                       [&] { return initial_state(data_.shape(), own, seed_, static_cast<std::uint32_t>(candidate)); });
 }
 
 // The rungs below the job's, if the state has never been there. False if it was stopped.

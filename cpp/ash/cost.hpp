@@ -2,8 +2,9 @@
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
+//     an embedding         16 * 12 for each number, 16 * 24 more for its gradient, numbers in whole lines of 16
 //     a job                epochs * training rows * trained   +   validation rows * forward
-//                                                                           d = outputs * [inputs]
+//                                                                           d = outputs * [inputs]; d0 too with an embedding
 //
 // The multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets, count in
 // whole lines of 16. Biases, activations and updates are not counted.

@@ -155,7 +155,7 @@ void DataBuilder::settle() {
         if (!standardized_[place]) continue;
         data_.inputs_.mean[place] = found.mean[place];
         data_.inputs_.scale[place] = found.scale[place];
-        if (moments_.constant(column)) data_.constant_features_.push_back(column);
+        (moments_.constant(column) ? data_.constant_features_ : data_.numbers_).push_back(column);
     }
     inverse_ = inverse(data_.inputs_);
 }

@@ -20,6 +20,7 @@
 
 #include "ash/aligned.hpp"
 #include "ash/kernels/kernels.hpp"
+#include "ash/layout.hpp"
 #include "ash/moments.hpp"
 
 namespace ash {
@@ -67,9 +68,11 @@ class Data {
     int features() const { return features_; }
     int classes() const { return classes_; }                            // 0: regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
+    Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
     const Scaling& targets() const { return target_scaling_; }  // zeros and ones for classification
     std::span<const int> constant_features() const { return constant_features_; }
+    std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
 
   private:
     friend class DataBuilder;
@@ -81,6 +84,7 @@ class Data {
     Scaling inputs_;
     Scaling target_scaling_;
     std::vector<int> constant_features_;
+    std::vector<int> numbers_;
     Rows training_;
     Rows validation_;
 };

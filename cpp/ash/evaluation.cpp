@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ash/denormals.hpp"
 #include "ash/propagation.hpp"
 
 namespace ash {
@@ -58,23 +59,22 @@ Predictions predictions_of(const Data& data, const Workspace& workspace) {
 
 Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
                     const std::atomic<bool>* stop, Workspace& workspace) {
+    const FlushDenormals flush;
     const Rows& rows = data.validation();
     const Layer& last = state.layout.layers().back();
-    const Batch batch{.rows = rows.count,
-                      .inputs = rows.x.data(),
-                      .input_stride = rows.stride,
-                      .outputs = workspace.outputs.data(),
-                      .deltas = nullptr,
-                      .capacity = kBlockRows,
-                      .transposed = nullptr};
+    const Layout& layout = state.layout;
+    copy_scaled(kernels, layout, state.weights.data(), workspace.copies.data());
+    const PredictionScratch scratch{workspace.outputs.data(), workspace.numbers.data(), workspace.embedded.data(),
+                                    workspace.copies.data()};
     for (std::int64_t row = 0; row < rows.count; row += kBlockRows) {
         if (stop != nullptr && stop->load(std::memory_order_relaxed)) return {.stopped = true};
-        const Span block{row, std::min(kBlockRows, rows.count - row)};
+        const std::int64_t count = std::min(kBlockRows, rows.count - row);
         float* results = workspace.predictions.data() + row * last.stride;
-        predict(kernels, state.layout, state.weights.data(), batch, block, results);
+        predict(kernels, layout, state.weights.data(), data.numbers(), rows.x.data() + row * rows.stride, rows.stride,
+                count, scratch, results);
         if (data.classes() == 0) continue;
         kernels.softmax(results, rows.labels.data() + row, 0.0F, workspace.losses.data() + row,
-                        {block.count, last.outputs, last.stride});
+                        {count, last.outputs, last.stride});
     }
     return data.classes() > 0 ? classification(data, metric, workspace) : regression(data, metric, workspace);
 }

@@ -1,11 +1,15 @@
-// layout.hpp: where the weights of a network lie in one flat arena.
+// layout.hpp: where the parameters of a network lie in one flat arena.
 //
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
 //     layer 1: ...
+//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); where there is one
+//     factors of the inputs of layer 0: one row [inputs], padded; where they are learned
 //
-// The same layout serves weights, both moments of the optimizer and, transposed and a layer at a time, the copy that
-// the backward pass reads. It depends on shapes alone, never on the instruction set, so states can be compared and
-// moved.
+// The same layout serves weights and both moments of the optimizer. What the passes read beside the weights, since it is
+// computed from them, are the copies: W^T of all layers but the first (of that too, where an embedding learns through
+// it), and the weights of layer 0 times the factors of its inputs.
+//
+// A layout depends on shapes alone, never on the instruction set, so states can be compared and moved.
 #pragma once
 
 #include <cstdint>
@@ -20,33 +24,68 @@ namespace ash {
 // power-of-two distance would all fall into the same few sets of the first cache (4 KiB apart: 8 lines in all).
 std::int64_t padded(std::int64_t columns);
 
+// What a network is made for.
+struct Shape {
+    int features;
+    int outputs;
+    int numbers = 0;  // those of the features that an embedding takes
+};
+
 struct Layer {
     int inputs;
     int outputs;
     Activation activation;    // identity for the last layer; its softmax belongs to the loss
     std::int64_t stride;      // floats a row of weights
     std::int64_t offset;      // of the first row in the arena
-    std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]; unused in layer 0
+    std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]
     std::int64_t row_offset;  // floats that the layers before it need for a row of outputs
+    float rate;               // of the learning rate: 1, or 1 / sqrt(inputs) (ntk)
+    float bias_rate;          // 1, or 0.1 (ntk)
 
     std::int64_t size() const { return (inputs + 1) * stride; }
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
+// Parameters of an embedding [embedding::kRows][stride], a column a number.
+struct EmbeddingPlace {
+    int numbers = 0;  // 0: there is none
+    std::int64_t stride = 0;
+    std::int64_t offset = 0;
+    float rate = 1.0F;  // of the learning rate
+};
+
+// Factors of the inputs of layer 0.
+struct ScalingPlace {
+    bool learned = false;
+    std::int64_t offset = 0;
+    std::int64_t copy = 0;  // offset of the copy of layer 0 times them
+    float rate = 1.0F;      // of the learning rate
+};
+
 class Layout {
   public:
     Layout() = default;
-    Layout(int features, int outputs, const Settings& settings);
+    Layout(const Shape& shape, const Settings& settings);
+
+    // The same without factors of inputs, which are the end of the arena.
+    Layout without_scaling() const;
 
     std::span<const Layer> layers() const { return layers_; }
-    std::int64_t size() const { return size_; }                        // floats
-    std::int64_t transposed_size() const { return transposed_size_; }  // floats
-    std::int64_t row_floats() const { return row_floats_; }            // outputs of all layers for one row, padded
+    const EmbeddingPlace& embedding() const { return embedding_; }
+    const ScalingPlace& scaling() const { return scaling_; }
+    int features() const { return features_; }
+    std::int64_t size() const { return size_; }                // floats
+    std::int64_t copies_size() const { return copies_size_; }  // floats
+    std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
+    bool embeds() const { return embedding_.numbers > 0; }
 
   private:
+    int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding
     std::vector<Layer> layers_;
+    EmbeddingPlace embedding_;
+    ScalingPlace scaling_;
     std::int64_t size_ = 0;
-    std::int64_t transposed_size_ = 0;
+    std::int64_t copies_size_ = 0;
     std::int64_t row_floats_ = 0;
 };
 

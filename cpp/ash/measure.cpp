@@ -63,7 +63,7 @@ class Steps {
         : data_(data),
           settings_(settings),
           kernels_(kernels),
-          state_(initial_state(data.features(), data.outputs(), settings, 0, 0)),
+          state_(initial_state(data.shape(), settings, 0, 0)),
           workspace_(data, {&settings, 1}) {
         const std::int64_t batch = batch_rows(settings, data.training().count);
         epoch_ = (data.training().count + batch - 1) / batch;

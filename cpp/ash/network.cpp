@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "ash/denormals.hpp"
+#include "ash/embedding.hpp"
 #include "ash/parallel.hpp"
 #include "ash/propagation.hpp"
 #include "ash/workspace.hpp"
@@ -31,7 +33,9 @@ void check_scaling(const Scaling& scaling, int columns) {
             "standardization: a scale that is not above zero");
 }
 
-Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations) {
+Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations, int features,
+                 const EmbeddingWeights& embedding) {
+    const auto numbers = static_cast<int>(embedding.numbers.size());
     require(!layers.empty(), "a network has at least one layer");
     require(activations.size() == layers.size() - 1, "activations: one a hidden layer is needed");
     Settings settings;
@@ -47,29 +51,50 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
         if (l + 1 < layers.size()) settings.hidden.push_back(layer.outputs);
     }
     settings.activations = std::move(activations);
-    return {layers.front().inputs, layers.back().outputs, settings};
+    if (numbers > 0) settings.embedding = Embedding::periodic;
+    const int made = numbers * embedding::kDimensions;
+    require(layers.front().inputs == features + made, "weights: the first layer does not fit the features");
+    require(std::ssize(embedding.parameters) == std::ptrdiff_t{embedding::kRows} * numbers, "embedding: wrong shape");
+    for (std::size_t i = 0; i < embedding.numbers.size(); ++i) {
+        const int least = i == 0 ? 0 : embedding.numbers[i - 1] + 1;
+        require(embedding.numbers[i] >= least && embedding.numbers[i] < features, "embedding: features not in order");
+    }
+    return {{features, layers.back().outputs, numbers}, settings};
+}
+
+// The first floats of an arena.
+AlignedFloats beginning(const AlignedFloats& floats, std::int64_t size) {
+    AlignedFloats result(size);
+    std::copy_n(floats.data(), size, result.data());
+    return result;
 }
 
 }  // namespace
 
 Network::Network(const State& state, const Data& data)
-    : layout_(state.layout),
-      weights_(state.weights),
+    : layout_(state.layout.without_scaling()),
+      weights_(beginning(state.weights, layout_.size())),
       classes_(data.classes()),
       inputs_(data.inputs()),
       targets_(data.targets()),
       inverse_(inverse(inputs_)) {
-    // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
     const Layer& first = layout_.layers().front();
+    if (layout_.embeds()) numbers_.assign(data.numbers().begin(), data.numbers().end());
+    if (const ScalingPlace& scaling = state.layout.scaling(); scaling.learned) {
+        kReference.scale_rows(state.weights.data() + first.offset, state.weights.data() + scaling.offset,
+                              weights_.data() + first.offset, {first.inputs, first.outputs, first.stride});
+    }
+    // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }
 }
 
 Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-                 Scaling targets)
-    : layout_(layout_of(layers, std::move(activations))),
+                 Scaling targets, EmbeddingWeights embedding)
+    : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.mean.size()), embedding)),
       weights_(layout_.size()),
+      numbers_(std::move(embedding.numbers)),
       classes_(classes),
       inputs_(std::move(inputs)),
       targets_(std::move(targets)) {
@@ -85,7 +110,22 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
             std::copy_n(from + std::ptrdiff_t{i} * layer.outputs, layer.outputs, row);
         std::copy_n(layers[l].biases.data(), layer.outputs, row);
     }
+    const EmbeddingPlace& place = layout_.embedding();
+    for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
+        const auto* from = embedding.parameters.data() + std::ptrdiff_t{row} * place.numbers;
+        std::copy_n(from, place.numbers, weights_.data() + place.offset + row * place.stride);
+    }
     require(kReference.finite(weights_.data(), weights_.size()), "weights: not finite");
+}
+
+EmbeddingWeights Network::embedding() const {
+    EmbeddingWeights result{numbers_, {}};
+    const EmbeddingPlace& place = layout_.embedding();
+    for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
+        const float* from = weights_.data() + place.offset + row * place.stride;
+        result.parameters.insert(result.parameters.end(), from, from + place.numbers);
+    }
+    return result;
 }
 
 LayerWeights Network::layer(std::size_t number) const {
@@ -101,10 +141,14 @@ LayerWeights Network::layer(std::size_t number) const {
 // Buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results [kBlockRows][stride].
 struct Network::Scratch {
     explicit Scratch(const Layout& layout)
-        : inputs(kBlockRows * padded(layout.layers().front().inputs)),
+        : inputs(kBlockRows * padded(layout.features())),
+          numbers(kBlockRows * layout.embedding().stride),
+          embedded(layout.embeds() ? kBlockRows * padded(layout.layers().front().inputs) : 0),
           outputs(kBlockRows * layout.row_floats()),
           results(kBlockRows * layout.layers().back().stride) {}
     AlignedFloats inputs;
+    AlignedFloats numbers;
+    AlignedFloats embedded;
     AlignedFloats outputs;
     AlignedFloats results;
 };
@@ -123,14 +167,10 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
             if (!kernels.standardize(from, columns, to)) return false;
         }
     }
-    const Batch batch{.rows = rows,
-                      .inputs = scratch.inputs.data(),
-                      .input_stride = input_stride,
-                      .outputs = scratch.outputs.data(),
-                      .deltas = nullptr,
-                      .capacity = kBlockRows,
-                      .transposed = nullptr};
-    ash::predict(kernels, layout_, weights_.data(), batch, {0, rows}, scratch.results.data());
+    const FlushDenormals flush;  // as the rows that training has seen were flushed
+    ash::predict(kernels, layout_, weights_.data(), numbers_, scratch.inputs.data(), input_stride, rows,
+                 {scratch.outputs.data(), scratch.numbers.data(), scratch.embedded.data(), nullptr},
+                 scratch.results.data());
     const std::int64_t stride = layout_.layers().back().stride;
     if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
     for (std::int64_t row = 0; row < rows; ++row) {

@@ -24,13 +24,19 @@ struct LayerWeights {
     std::vector<float> biases;   // [outputs]
 };
 
+// The embedding of numbers, without padding.
+struct EmbeddingWeights {
+    std::vector<int> numbers;       // which features; empty: there is none
+    std::vector<float> parameters;  // [embedding::kRows][numbers]
+};
+
 class Network {
   public:
-    // A copy of what a state has learned on these data.
+    // A copy of what a state has learned on these data; factors of inputs are multiplied into the first layer.
     Network(const State& state, const Data& data);
     // From a file. Throws std::invalid_argument unless shapes follow on each other and everything is finite.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-            Scaling targets);
+            Scaling targets, EmbeddingWeights embedding = {});
 
     // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
     // is a missing value. False, and no results, where x holds infinity or what float32 does not.
@@ -38,9 +44,10 @@ class Network {
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
     LayerWeights layer(std::size_t number) const;
+    EmbeddingWeights embedding() const;
     std::size_t layers() const { return layout_.layers().size(); }
     Activation activation(std::size_t layer) const { return layout_.layers()[layer].activation; }
-    int features() const { return layout_.layers().front().inputs; }
+    int features() const { return layout_.features(); }
     int outputs() const { return layout_.layers().back().outputs; }
     int classes() const { return classes_; }
     const Scaling& inputs() const { return inputs_; }
@@ -54,6 +61,7 @@ class Network {
 
     Layout layout_;
     AlignedFloats weights_;
+    std::vector<int> numbers_;  // the features that the embedding takes, in order
     int classes_;
     Scaling inputs_;
     Scaling targets_;

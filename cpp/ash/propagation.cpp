@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ash/embedding.hpp"
 #include "ash/random.hpp"
 #include "ash/workspace.hpp"
 
@@ -12,14 +13,19 @@ namespace {
 // first cache. The chain of additions goes on where it was, so the split changes no bit.
 constexpr std::int64_t kBlockTerms = 256;
 
+// The weights of a layer as the passes read them: layer 0 times the factors of its inputs, where they are learned.
+const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
+    return l == 0 && layout.scaling().learned ? copies + layout.scaling().copy : weights + layout.layers()[l].offset;
+}
+
 // c [rows.count][stride] := x W + b
-void affine(const Kernels& kernels, const Layer& layer, const float* weights, const float* x, std::int64_t x_stride,
-            std::int64_t rows, float* c) {
-    const float* w = weights + layer.offset;
+void affine(const Kernels& kernels, const Layout& layout, std::size_t l, const float* weights, const float* copies,
+            const float* x, std::int64_t x_stride, std::int64_t rows, float* c) {
+    const Layer& layer = layout.layers()[l];
     kernels.product({.a = x,
                      .a_row = x_stride,
                      .a_column = 1,
-                     .b = w,
+                     .b = weights_of(layout, l, weights, copies),
                      .b_stride = layer.stride,
                      .c = c,
                      .c_stride = layer.stride,
@@ -27,7 +33,7 @@ void affine(const Kernels& kernels, const Layer& layer, const float* weights, co
                      .columns = layer.outputs,
                      .terms = layer.inputs,
                      .start = Start::bias,
-                     .bias = w + layer.inputs * layer.stride});
+                     .bias = weights + layer.offset + layer.inputs * layer.stride});
 }
 
 Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
@@ -58,13 +64,51 @@ void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std
 
 float* at(AlignedFloats& floats, std::int64_t offset) { return floats.size() == 0 ? nullptr : floats.data() + offset; }
 
-Parameters parameters_of(State& state, const Layer& layer, Span rows, const float* gradient) {
-    const std::int64_t offset = layer.offset + rows.first * layer.stride;
+Parameters parameters_at(State& state, std::int64_t offset, Block block, const float* gradient) {
     return {.weights = state.weights.data() + offset,
             .gradient = gradient,
             .first_moment = at(state.first_moment, offset),
             .second_moment = at(state.second_moment, offset),
-            .block = {rows.count, layer.outputs, layer.stride}};
+            .block = block};
+}
+
+Parameters parameters_of(State& state, const Layer& layer, Span rows, const float* gradient) {
+    return parameters_at(state, layer.offset + rows.first * layer.stride, {rows.count, layer.outputs, layer.stride},
+                         gradient);
+}
+
+// c [rows.count][c_stride] := D W^T of a layer, into the deltas below, which hold slopes, or into those of the inputs.
+void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
+                 std::int64_t c_stride) {
+    kernels.product({.a = batch.deltas_of(layer, rows.first),
+                     .a_row = layer.stride,
+                     .a_column = 1,
+                     .b = batch.copies + layer.transposed,
+                     .b_stride = layer.transposed_stride(),
+                     .c = c,
+                     .c_stride = c_stride,
+                     .rows = rows.count,
+                     .columns = layer.inputs,
+                     .terms = layer.outputs,
+                     .start = start});
+}
+
+// The same update with a layer's share of the learning rate, and without what shrinks weights.
+Update plain(Update update, float rate) {
+    update.learning_rate *= rate;
+    update.l2 = 0.0F;
+    update.decay = 1.0F;
+    return update;
+}
+
+// From the gradient of the product to those of weights and factors; the factors are updated.
+void update_factors(const Kernels& kernels, const Update& update, Span rows, const float* weights, Block block,
+                    State& state, float* gradient) {
+    alignas(kAlignment) float dots[kBlockWeights] = {};
+    const ScalingPlace& scaling = state.layout.scaling();
+    const std::int64_t offset = scaling.offset + rows.first;
+    kernels.scale_gradient(weights, state.weights.data() + offset, gradient, dots, block);
+    kernels.update(plain(update, scaling.rate), parameters_at(state, offset, {1, rows.count, kBlockWeights}, dots));
 }
 
 }  // namespace
@@ -85,7 +129,7 @@ void forward(const Kernels& kernels, const Layout& layout, const float* weights,
         const float* x = batch.inputs_of(layout, l, rows.first);
         float* slopes = batch.deltas_of(layer, rows.first);
         float* y = l == last ? slopes : batch.outputs_of(layer, rows.first);
-        affine(kernels, layer, weights, x, batch.input_stride_of(layout, l), rows.count, y);
+        affine(kernels, layout, l, weights, batch.copies, x, batch.input_stride_of(layout, l), rows.count, y);
         if (l == last) return;
         const Block block{rows.count, layer.outputs, layer.stride};
         kernels.activate(layer.activation, y, slopes, block);
@@ -93,47 +137,58 @@ void forward(const Kernels& kernels, const Layout& layout, const float* weights,
     }
 }
 
-void predict(const Kernels& kernels, const Layout& layout, const float* weights, const Batch& batch, Span rows,
+void predict(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+             const float* x, std::int64_t x_stride, std::int64_t rows, const PredictionScratch& scratch,
              float* results) {
-    const std::size_t last = layout.layers().size() - 1;
-    for (std::size_t l = 0; l <= last; ++l) {
-        const Layer& layer = layout.layers()[l];
-        // Only one block is under way, so all of its layers start at row 0 of the buffers, the inputs excepted.
-        const float* x = batch.inputs_of(layout, l, l == 0 ? rows.first : 0);
-        float* y = l == last ? results : batch.outputs_of(layer, 0);
-        affine(kernels, layer, weights, x, batch.input_stride_of(layout, l), rows.count, y);
-        if (l < last) kernels.activate(layer.activation, y, nullptr, {rows.count, layer.outputs, layer.stride});
+    const auto layers = layout.layers();
+    if (layout.embeds()) {
+        embed(kernels, layout, weights, columns, x, x_stride, rows, scratch.numbers, scratch.embedded);
+        x = scratch.embedded;
+        x_stride = padded(layers.front().inputs);
+    }
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        const bool last = l + 1 == layers.size();
+        // Only one block is under way, so all layers start at row 0 of the buffers.
+        float* y = last ? results : scratch.outputs + kBlockRows * layer.row_offset;
+        affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y);
+        if (!last) kernels.activate(layer.activation, y, nullptr, {rows, layer.outputs, layer.stride});
+        x = y;
+        x_stride = layer.stride;
     }
 }
 
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows) {
-    for (std::size_t l = layout.layers().size() - 1; l > 0; --l) {
-        const Layer& layer = layout.layers()[l];
-        const Layer& below = layout.layers()[l - 1];
-        kernels.product({.a = batch.deltas_of(layer, rows.first),
-                         .a_row = layer.stride,
-                         .a_column = 1,
-                         .b = batch.transposed + layer.transposed,
-                         .b_stride = layer.transposed_stride(),
-                         .c = batch.deltas_of(below, rows.first),
-                         .c_stride = below.stride,
-                         .rows = rows.count,
-                         .columns = layer.inputs,
-                         .terms = layer.outputs,
-                         .start = Start::scale});
+    const auto layers = layout.layers();
+    for (std::size_t l = layers.size() - 1; l > 0; --l) {
+        const Layer& below = layers[l - 1];
+        delta_below(kernels, layers[l], batch, rows, Start::scale, batch.deltas_of(below, rows.first), below.stride);
     }
+    if (!layout.embeds()) return;
+    float* deltas = batch.input_deltas + rows.first * batch.input_stride;
+    delta_below(kernels, layers[0], batch, rows, Start::bias, deltas, batch.input_stride);
 }
 
 void update_weights(const Kernels& kernels, const Update& update, std::size_t l, Span rows, const Batch& batch,
                     State& state, float* gradient) {
-    const Layer& layer = state.layout.layers()[l];
-    const float* x = batch.inputs_of(state.layout, l, 0) + rows.first;
-    gradient_of(kernels, layer, x, 1, batch.input_stride_of(state.layout, l), rows.count, batch, gradient);
-    const Parameters parameters = parameters_of(state, layer, rows, gradient);
-    kernels.update(update, parameters);
-    if (l == 0) return;
-    kernels.transpose(parameters.weights, parameters.block, batch.transposed + layer.transposed + rows.first,
-                      layer.transposed_stride());
+    const Layout& layout = state.layout;
+    const Layer& layer = layout.layers()[l];
+    const bool scaled = l == 0 && layout.scaling().learned;
+    const float* x = batch.inputs_of(layout, l, 0) + rows.first;
+    gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch, gradient);
+    const Parameters own = parameters_of(state, layer, rows, gradient);
+    if (scaled) update_factors(kernels, update, rows, own.weights, own.block, state, gradient);
+    Update numbers = update;
+    numbers.learning_rate *= layer.rate;
+    kernels.update(numbers, own);
+    const float* read = own.weights;
+    if (scaled) {
+        float* copy = batch.copies + layout.scaling().copy + rows.first * layer.stride;
+        kernels.scale_rows(own.weights, state.weights.data() + layout.scaling().offset + rows.first, copy, own.block);
+        read = copy;
+    }
+    if (l > 0 || layout.embeds())
+        kernels.transpose(read, own.block, batch.copies + layer.transposed + rows.first, layer.transposed_stride());
 }
 
 void update_biases(const Kernels& kernels, const Update& update, std::size_t l, const Batch& batch, State& state,
@@ -141,17 +196,57 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
     constexpr float kOne = 1.0F;  // a bias is the weight of an input that is always 1
     const Layer& layer = state.layout.layers()[l];
     gradient_of(kernels, layer, &kOne, 0, 0, 1, batch, gradient);
-    Update plain = update;
-    plain.l2 = 0.0F;
-    plain.decay = 1.0F;
-    kernels.update(plain, parameters_of(state, layer, {layer.inputs, 1}, gradient));
+    kernels.update(plain(update, layer.bias_rate), parameters_of(state, layer, {layer.inputs, 1}, gradient));
 }
 
-void transpose_all(const Kernels& kernels, const Layout& layout, const float* weights, float* transposed) {
-    std::fill_n(transposed, layout.transposed_size(), 0.0F);  // padding held weights of a network of another shape
-    for (const Layer& layer : layout.layers().subspan(1)) {
-        kernels.transpose(weights + layer.offset, {layer.inputs, layer.outputs, layer.stride},
-                          transposed + layer.transposed, layer.transposed_stride());
+void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+           const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs) {
+    const EmbeddingPlace& place = layout.embedding();
+    const std::int64_t stride = padded(layout.layers().front().inputs);
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const float* from = x + row * x_stride;
+        std::copy_n(from, layout.features(), inputs + row * stride);
+        float* to = numbers + row * place.stride;
+        for (const int column : columns) *to++ = from[column];
+    }
+    kernels.embed({weights + place.offset, place.stride, place.numbers}, numbers, rows, inputs + layout.features(),
+                  stride);
+}
+
+void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
+                      float* gradient) {
+    using namespace embedding;
+    constexpr float kTurn = 0.159154943F;  // 1 / (2 pi)
+    const EmbeddingPlace& place = state.layout.embedding();
+    kernels.embed_gradient({state.weights.data() + place.offset, place.stride, place.numbers}, numbers.first,
+                           batch.numbers, batch.input_deltas + state.layout.features(), batch.input_stride, batch.rows,
+                           gradient);
+    const auto change = [&](int first, int rows, float rate) {
+        for (int row = first; row < first + rows; ++row) {
+            const std::int64_t offset = place.offset + row * place.stride + numbers.first;
+            kernels.update(plain(update, rate * place.rate),
+                           parameters_at(state, offset, {1, kColumns, kColumns}, gradient + row * kColumns));
+        }
+    };
+    change(0, kPhases, 1.0F);
+    change(kPhases, kFrequencies, kTurn);
+    change(kMixes, kRows - kMixes, 1.0F);
+}
+
+void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
+    if (!layout.scaling().learned) return;
+    const Layer& first = layout.layers().front();
+    kernels.scale_rows(weights + first.offset, weights + layout.scaling().offset, copies + layout.scaling().copy,
+                       {first.inputs, first.outputs, first.stride});
+}
+
+void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
+    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding held weights of a network of another shape
+    copy_scaled(kernels, layout, weights, copies);
+    for (std::size_t l = layout.embeds() ? 0 : 1; l < layout.layers().size(); ++l) {
+        const Layer& layer = layout.layers()[l];
+        kernels.transpose(weights_of(layout, l, weights, copies), {layer.inputs, layer.outputs, layer.stride},
+                          copies + layer.transposed, layer.transposed_stride());
     }
 }
 

@@ -4,17 +4,20 @@
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
+//     numbers of x -> embedding -> x and what the embedding makes of them, where there is one; x otherwise
+//
 // Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
 //     outputs, deltas   layer after layer: [B][S]; the last layer's outputs are written into deltas and become D there
-//     transposed        W^T of a layer: [outputs][padded(inputs)]
-// Invariants: (1) padding columns of x, weights, transposed and deltas are zero as far as whole vectors reach;
-//             (2) transposed equals the weights it was made from.
+//     copies            W^T of a layer: [outputs][padded(inputs)]; factors * W of layer 0: as W
+// Invariants: (1) padding columns of x, weights, copies and deltas are zero as far as whole vectors reach;
+//             (2) copies are those of the weights as they are.
 // Threads:    functions of disjoint blocks may run at once: rows for forward() and backward(), rows of weights for
-//             update_weights().
+//             update_weights(), numbers for update_embedding().
 // Cost:       2 * weights * rows operations each for forward(), backward() and the gradient; none of them allocates.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
@@ -30,12 +33,14 @@ struct Span {  // of rows
 // The buffers of one batch; shapes above.
 struct Batch {
     std::int64_t rows;
-    const float* inputs;  // [rows][input_stride]
+    const float* inputs;  // [rows][input_stride] of layer 0
     std::int64_t input_stride;
+    const float* numbers;  // [rows][stride of the embedding], where there is one
+    float* input_deltas;   // [B][input_stride], where there is an embedding
     float* outputs;
     float* deltas;
     std::int64_t capacity;
-    float* transposed;
+    float* copies;
 
     // What layer `layer` reads, from row `row` on.
     const float* inputs_of(const Layout& layout, std::size_t layer, std::int64_t row) const;
@@ -55,15 +60,30 @@ struct Mask {  // dropout of one update
     std::uint32_t update = 0;
 };
 
+// inputs [rows][input_stride] := rows of x, then what the embedding makes of their numbers; numbers [rows][stride] := those.
+// columns: which of the features are the numbers.
+void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+           const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs);
+
 // Training: outputs and slopes of all layers; the last layer's outputs lie in deltas_of(last).
 void forward(const Kernels& kernels, const Layout& layout, const float* weights, const Mask& mask, const Batch& batch,
              Span rows);
 
-// Prediction: the last layer's outputs go to `results` [rows.count][stride of the last layer], no slopes are kept.
-void predict(const Kernels& kernels, const Layout& layout, const float* weights, const Batch& batch, Span rows,
+// Scratch of a prediction, for so many rows: outputs of all layers, and what an embedding needs.
+struct PredictionScratch {
+    float* outputs;   // [rows * row_floats]
+    float* numbers;   // [rows][stride of the embedding]
+    float* embedded;  // [rows][padded(inputs of layer 0)]
+    const float* copies;
+};
+
+// Prediction for x [rows][x_stride], at most kBlockRows: the last layer's outputs go to `results` [rows][its stride].
+// columns: as of embed().
+void predict(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+             const float* x, std::int64_t x_stride, std::int64_t rows, const PredictionScratch& scratch,
              float* results);
 
-// From the delta of the last layer to those of all others.
+// From the delta of the last layer to those of all others, and of the inputs where there is an embedding.
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows);
 
 // Gradient, update and transposed copy of some rows of a layer's weights, or of its biases.
@@ -72,7 +92,12 @@ void update_weights(const Kernels& kernels, const Update& update, std::size_t la
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,
                    float* gradient);
 
-// W^T of all layers but the first, padding zeroed.
-void transpose_all(const Kernels& kernels, const Layout& layout, const float* weights, float* transposed);
+// Gradient and update of the parameters of up to 16 numbers, from a multiple of 16 on.
+void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
+                      float* gradient);
+
+// All copies of the weights, or the one that predict() reads: the first layer times the factors of its inputs.
+void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
+void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 
 }  // namespace ash

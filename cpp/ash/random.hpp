@@ -12,13 +12,13 @@
 
 namespace ash {
 
-enum class Purpose : std::uint32_t { initialization = 1, shuffle = 2, dropout = 3 };
+enum class Purpose : std::uint32_t { initialization = 1, shuffle = 2, dropout = 3, embedding = 4 };
 
 // What a draw is for. time: the epoch of a shuffle, the update of a dropout mask, 0 for initial weights.
 struct Place {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // below 2^24
+    std::uint32_t layer;  // below 2^24; of an embedding: the row of parameters
     std::uint32_t time;
 };
 

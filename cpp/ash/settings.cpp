@@ -13,7 +13,8 @@ template <typename Enum>
 struct Names;
 template <>
 struct Names<Activation> {
-    static constexpr std::array<std::string_view, 6> list{"identity", "relu", "sigmoid", "tanh", "gelu", "silu"};
+    static constexpr std::array<std::string_view, 8> list{"identity", "relu", "sigmoid", "tanh",
+                                                          "gelu",     "silu", "selu",    "mish"};
 };
 template <>
 struct Names<Optimizer> {
@@ -26,6 +27,14 @@ struct Names<LearningRateSchedule> {
 template <>
 struct Names<Initialization> {
     static constexpr std::array<std::string_view, 3> list{"auto", "he", "xavier"};
+};
+template <>
+struct Names<Parametrization> {
+    static constexpr std::array<std::string_view, 2> list{"standard", "ntk"};
+};
+template <>
+struct Names<Embedding> {
+    static constexpr std::array<std::string_view, 2> list{"none", "periodic"};
 };
 
 template <typename Enum>
@@ -45,6 +54,8 @@ std::string_view name(Activation value) { return name_of(value); }
 std::string_view name(Optimizer value) { return name_of(value); }
 std::string_view name(LearningRateSchedule value) { return name_of(value); }
 std::string_view name(Initialization value) { return name_of(value); }
+std::string_view name(Parametrization value) { return name_of(value); }
+std::string_view name(Embedding value) { return name_of(value); }
 
 template <typename Enum>
 Enum parse(std::string_view text) {
@@ -60,11 +71,14 @@ template Activation parse<Activation>(std::string_view text);
 template Optimizer parse<Optimizer>(std::string_view text);
 template LearningRateSchedule parse<LearningRateSchedule>(std::string_view text);
 template Initialization parse<Initialization>(std::string_view text);
+template Parametrization parse<Parametrization>(std::string_view text);
+template Embedding parse<Embedding>(std::string_view text);
 
 void check(const Settings& settings) {
     constexpr int kWidest = 1 << 20;
     require(settings.activations.size() == settings.hidden.size(), "activations: one a hidden layer is needed");
     for (const int width : settings.hidden) require(width >= 1 && width <= kWidest, "hidden: widths are 1 to 2^20");
+    require(within(settings.embedding_frequency, 0.0, 1e6), "embedding_frequency: not in [0, 1e6]");
     require(within(settings.learning_rate, 0.0, 1e30), "learning_rate: not a finite number >= 0");
     require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");
     require(within(settings.beta1, 0.0, 1.0) && settings.beta1 < 1.0, "beta1: not in [0, 1)");

@@ -9,10 +9,12 @@
 
 namespace ash {
 
-enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu };  // gelu: its tanh form
-enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };        // the forms of PyTorch
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };                  // cycle: one half cosine a job
-enum class Initialization : std::uint8_t { automatic, he, xavier };                  // automatic: by the activation
+enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };  // gelu: its tanh form
+enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // the forms of PyTorch
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine a job
+enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: by the activation
+enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
+enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
 
 struct Settings {
     std::vector<int> hidden{64};                            // widths; empty: a linear model
@@ -20,6 +22,10 @@ struct Settings {
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
     Initialization initialization = Initialization::automatic;
+    Parametrization parametrization = Parametrization::standard;
+    Embedding embedding = Embedding::none;
+    double embedding_frequency = 0.1;  // standard deviation of the first frequencies, in turns a unit of x
+    bool input_scaling = false;        // a factor for each input of the first layer is learned
     double learning_rate = 3e-3;
     double momentum = 0.9;         // momentum, nesterov
     double beta1 = 0.9;            // adam, adamw
@@ -39,6 +45,8 @@ std::string_view name(Activation value);
 std::string_view name(Optimizer value);
 std::string_view name(LearningRateSchedule value);
 std::string_view name(Initialization value);
+std::string_view name(Parametrization value);
+std::string_view name(Embedding value);
 
 // Throws std::invalid_argument that lists the names there are.
 template <typename Enum>

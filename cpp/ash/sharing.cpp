@@ -2,10 +2,12 @@
 
 #include <cstddef>
 
+#include "ash/embedding.hpp"
+
 namespace ash {
 
 WeightCut::WeightCut(const Layout& layout) : layout_(layout) {
-    std::size_t most = 0;
+    std::size_t most = static_cast<std::size_t>(layout.embedding().numbers / embedding::kColumns + 1);
     for (const Layer& layer : layout.layers()) most += static_cast<std::size_t>(layer.inputs / kLineFloats + 1);
     blocks_.reserve(most);
 }
@@ -24,6 +26,9 @@ std::span<const WeightBlock> WeightCut::blocks(int threads) {
             blocks_.push_back({l, {row, std::min<std::int64_t>(rows, layer.inputs - row)}});
         }
     }
+    const std::int64_t numbers = layout_.embedding().numbers;
+    for (std::int64_t first = 0; first < numbers; first += embedding::kColumns)
+        blocks_.push_back({layout_.layers().size(), {first, std::min(embedding::kColumns, numbers - first)}});
     return blocks_;
 }
 

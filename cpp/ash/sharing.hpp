@@ -2,7 +2,7 @@
 //
 //     (1) rows of the batch     two blocks a thread, or as many as have 64 rows
 //     (2) rows of weights       four blocks a thread, about equal in multiply-adds; the biases of a layer go with its
-//                               last block
+//                               last block; then 16 numbers of an embedding each
 //
 // More blocks than threads, because threads come late and leave early.
 // Invariants: blocks begin on multiples of 16 rows: whole vectors of losses and of transposed weights, which run along
@@ -45,7 +45,7 @@ struct RowCut {
     }
 };
 
-// Some rows of weights of one layer.
+// Some rows of weights of one layer, or some numbers of the embedding, which counts as the layer after the last.
 struct WeightBlock {
     std::size_t layer;
     Span rows;

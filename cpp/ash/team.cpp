@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ash/denormals.hpp"
+
 namespace ash {
 namespace {
 
@@ -139,6 +141,7 @@ void Team::look_after_pause() {
 }
 
 Team::Help Team::help(const Invitation& invitation, Workspace& scratch) {
+    const FlushDenormals flush;  // as the owner does
     Help help;
     ++members_;
     while (!is_over(invitation)) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ash/denormals.hpp"
+#include "ash/embedding.hpp"
 #include "ash/learning_rate.hpp"
 #include "ash/propagation.hpp"
 #include "ash/random.hpp"
@@ -25,10 +27,11 @@ class Run {
           state_(state),
           workspace_(workspace),
           full_(settings.batch_size == 0),
+          embeds_(state.layout.embeds()),
           batch_(batch_rows(settings, data.training().count)),
           steps_((data.training().count + batch_ - 1) / batch_),
           weight_cut_(state.layout) {
-        transpose_all(kernels_, state_.layout, state_.weights.data(), workspace_.transposed.data());
+        copy_all(kernels_, state_.layout, state_.weights.data(), workspace_.copies.data());
     }
 
     Outcome all() {
@@ -74,13 +77,18 @@ class Run {
     Batch batch_of(std::int64_t rows) {
         const Rows& training = data_.training();
         return {.rows = rows,
-                .inputs = full_ ? training.x.data() : workspace_.inputs.data(),
-                .input_stride = training.stride,
+                .inputs = embeds_ ? workspace_.embedded.data() : rows_of_batch(),
+                .input_stride = embeds_ ? padded(state_.layout.layers().front().inputs) : training.stride,
+                .numbers = workspace_.numbers.data(),
+                .input_deltas = workspace_.input_deltas.data(),
                 .outputs = workspace_.outputs.data(),
                 .deltas = workspace_.deltas.data(),
                 .capacity = batch_,
-                .transposed = workspace_.transposed.data()};
+                .copies = workspace_.copies.data()};
     }
+
+    // x of the rows of a batch.
+    const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
     // The batch through the network and back, then all weights; by a team where there is one. False if it was stopped.
     bool one_step(const Batch& batch, std::int64_t first, std::int64_t step) {
@@ -92,13 +100,16 @@ class Run {
         }
         const Update numbers = next_update(step);
         const auto layers = state_.layout.layers();
-        for (std::size_t l = 0; l < layers.size(); ++l) {
-            for (std::int64_t row = 0; row < layers[l].inputs; row += kBlockWeights) {
-                const Span rows{row, std::min<std::int64_t>(kBlockWeights, layers[l].inputs - row)};
-                update(batch, numbers, l, rows, workspace_);
-            }
-        }
+        for (std::size_t l = 0; l < layers.size(); ++l) update_all(batch, numbers, l, layers[l].inputs, kBlockWeights);
+        update_all(batch, numbers, layers.size(), state_.layout.embedding().numbers, embedding::kColumns);
         return !is_set(training_.stop);
+    }
+
+    // Rows of weights of a layer, or numbers of the embedding, a block at a time.
+    void update_all(const Batch& batch, const Update& numbers, std::size_t layer, std::int64_t rows,
+                    std::int64_t block) {
+        for (std::int64_t first = 0; first < rows; first += block)
+            update(batch, numbers, layer, {first, std::min(block, rows - first)}, workspace_);
     }
 
     bool shared_step(const Batch& batch, std::int64_t first, std::int64_t step) {
@@ -125,9 +136,18 @@ class Run {
     void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows) {
         if (is_set(training_.stop)) return;
         if (!full_) gather(first, rows);
+        if (embeds_) embed_block(rows);
         forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
         lose(batch, rows);
         backward(kernels_, state_.layout, batch, rows);
+    }
+
+    void embed_block(Span rows) {
+        const std::int64_t x_stride = data_.training().stride;
+        const std::int64_t stride = padded(state_.layout.layers().front().inputs);
+        embed(kernels_, state_.layout, state_.weights.data(), data_.numbers(), rows_of_batch() + rows.first * x_stride,
+              x_stride, rows.count, workspace_.numbers.data() + rows.first * state_.layout.embedding().stride,
+              workspace_.embedded.data() + rows.first * stride);
     }
 
     // Rows of the epoch's order, from first on, into the workspace.
@@ -184,6 +204,8 @@ class Run {
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();
+        if (layer == state_.layout.layers().size())
+            return update_embedding(kernels_, numbers, rows, batch, state_, gradient);
         update_weights(kernels_, numbers, layer, rows, batch, state_, gradient);
         const bool last = rows.first + rows.count == state_.layout.layers()[layer].inputs;
         if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
@@ -217,6 +239,7 @@ class Run {
     State& state_;
     Workspace& workspace_;
     const bool full_;
+    const bool embeds_;
     const std::int64_t batch_;  // rows an update
     const std::int64_t steps_;  // updates an epoch
     WeightCut weight_cut_;
@@ -227,6 +250,7 @@ class Run {
 
 Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
               State& state, Workspace& workspace) {
+    const FlushDenormals flush;
     return Run(data, settings, training, kernels, state, workspace).all();
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ash/embedding.hpp"
+
 namespace ash {
 namespace {
 
@@ -26,12 +28,13 @@ Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
 
 void Workspace::prepare(const Data& data, const Settings& settings) {
     const Rows& training = data.training();
-    const Layout layout(data.features(), data.outputs(), settings);
+    const Layout layout(data.shape(), settings);
     const std::int64_t batch = std::max(batch_rows(settings, training.count), kBlockRows);
     if (settings.batch_size != 0) grow(inputs, batch * training.stride);
     grow(outputs, batch * layout.row_floats());
     grow(deltas, batch * layout.row_floats());
-    grow(transposed, layout.transposed_size());
+    grow(copies, layout.copies_size());
+    if (layout.embeds()) prepare_embedding(layout, batch);
     prepare_to_help(layout);
     // The logarithm of a block of losses works on whole vectors.
     grow(losses, padded(std::max(batch, data.validation().count)));
@@ -45,10 +48,17 @@ void Workspace::prepare(const Data& data, const Settings& settings) {
     if (settings.batch_size != 0) grow(order, training.count);
 }
 
+void Workspace::prepare_embedding(const Layout& layout, std::int64_t rows) {
+    const std::int64_t stride = padded(layout.layers().front().inputs);
+    grow(numbers, rows * layout.embedding().stride);
+    grow(embedded, rows * stride);
+    grow(input_deltas, rows * stride + kLineFloats);
+}
+
 void Workspace::prepare_to_help(const Layout& layout) {
     std::int64_t widest = 0;
     for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
-    grow(gradient, kBlockWeights * widest);
+    grow(gradient, std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns));
 }
 
 }  // namespace ash

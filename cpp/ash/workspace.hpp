@@ -27,14 +27,18 @@ struct Workspace {
     Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for each of them
     void prepare(const Data& data, const Settings& settings);
     void prepare_to_help(const Layout& layout);  // what a member of a team needs: the gradient alone
+    void prepare_embedding(const Layout& layout, std::int64_t rows);  // where there is one
 
     // B = rows of a batch, V = rows of validation, H = row_floats of the layout.
     AlignedFloats inputs;              // [B][stride of x], gathered; unused when the batch is the whole part
     AlignedFloats outputs;             // [B * H]: layer after layer [B][stride]
     AlignedFloats deltas;              // [B * H], the same shape: first the slopes of the activations, then the deltas
     AlignedFloats targets;             // [B][target stride], gathered, regression
-    AlignedFloats transposed;          // W^T of all layers but the first
-    AlignedFloats gradient;            // [kBlockWeights][widest stride]
+    AlignedFloats numbers;             // [B][stride of the embedding]
+    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and what the embedding makes of it
+    AlignedFloats input_deltas;        // [B][the same], and a line
+    AlignedFloats copies;              // of the weights: layout.hpp
+    AlignedFloats gradient;            // [kBlockWeights][widest stride], or of an embedding [kRows][kColumns]
     AlignedFloats losses;              // [max(B, V)] a row
     AlignedFloats predictions;         // [V][padded(outputs)]
     std::vector<std::int32_t> labels;  // [B], gathered, classification

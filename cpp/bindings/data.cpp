@@ -36,6 +36,8 @@ void bind_settings(py::module_& m) {
                 for (const std::string& text : names) activations.push_back(parse<Activation>(text));
                 s.activations = activations;
             })
+        .def_readwrite("embedding_frequency", &Settings::embedding_frequency)
+        .def_readwrite("input_scaling", &Settings::input_scaling)
         .def_readwrite("learning_rate", &Settings::learning_rate)
         .def_readwrite("momentum", &Settings::momentum)
         .def_readwrite("beta1", &Settings::beta1)
@@ -49,6 +51,8 @@ void bind_settings(py::module_& m) {
     bind_name<Optimizer, &Settings::optimizer>(settings, "optimizer");
     bind_name<LearningRateSchedule, &Settings::learning_rate_schedule>(settings, "learning_rate_schedule");
     bind_name<Initialization, &Settings::initialization>(settings, "initialization");
+    bind_name<Parametrization, &Settings::parametrization>(settings, "parametrization");
+    bind_name<Embedding, &Settings::embedding>(settings, "embedding");
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,

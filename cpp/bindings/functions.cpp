@@ -23,7 +23,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
     const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
-    State state = initial_state(data.features(), data.outputs(), settings, seed, candidate);
+    State state = initial_state(data.shape(), settings, seed, candidate);
     {
         const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
         Workspace workspace(data, {&settings, 1});

@@ -1,5 +1,6 @@
 #include "ash/network.hpp"
 
+#include "ash/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "bindings/common.hpp"
 
@@ -9,7 +10,8 @@ namespace {
 Network make_network(const std::vector<Array<float>>& weights, const std::vector<Array<float>>& biases,
                      const std::vector<std::string>& activations, int classes, const std::vector<double>& input_mean,
                      const std::vector<double>& input_scale, const std::vector<double>& target_mean,
-                     const std::vector<double>& target_scale) {
+                     const std::vector<double>& target_scale, const std::vector<int>& numbers,
+                     const Array<float>& embedding) {
     require(weights.size() == biases.size(), "weights and biases: one each a layer");
     std::vector<LayerWeights> layers;
     for (std::size_t l = 0; l < weights.size(); ++l) {
@@ -23,7 +25,9 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     }
     std::vector<Activation> parsed;
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
-    return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale});
+    const auto parameters = view(embedding);
+    return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale},
+                   {numbers, {parameters.begin(), parameters.end()}});
 }
 
 template <typename Value>
@@ -60,7 +64,9 @@ py::list layer_arrays(const Network& network, bool weights) {
 void bind_network(py::module_& m) {
     py::class_<Network>(m, "Network")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
-             py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"))
+             py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"),
+             py::arg("numbers") = std::vector<int>{},
+             py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}))
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
@@ -75,6 +81,13 @@ void bind_network(py::module_& m) {
                                    return names;
                                })
         .def_property_readonly("classes", &Network::classes)
+        .def_property_readonly("numbers", [](const Network& n) { return n.embedding().numbers; })
+        .def_property_readonly(
+            "embedding",
+            [](const Network& n) {
+                const EmbeddingWeights found = n.embedding();
+                return array(found.parameters).reshape({std::ptrdiff_t{embedding::kRows}, std::ssize(found.numbers)});
+            })
         .def_property_readonly("input_mean", [](const Network& n) { return array(n.inputs().mean); })
         .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
         .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().mean); })

@@ -51,7 +51,7 @@ class Settings:
     """Hyperparameters of one candidate; plain attributes."""
 
     hidden: list[int]
-    activations: list[str]  # one a hidden layer: relu sigmoid tanh gelu silu identity
+    activations: list[str]  # one a hidden layer: relu sigmoid tanh gelu silu selu mish identity
     optimizer: str  # sgd momentum nesterov adam adamw
     learning_rate: float
     learning_rate_schedule: str  # cycle constant
@@ -65,6 +65,10 @@ class Settings:
     label_smoothing: float
     batch_size: int  # 0: the whole training part, one update an epoch
     initialization: str  # auto he xavier
+    parametrization: str  # standard ntk
+    input_scaling: bool
+    embedding: str  # none periodic
+    embedding_frequency: float
     def __init__(self) -> None: ...
 
 class Data:
@@ -122,6 +126,8 @@ class Network:
         input_scale: NDArray[np.float64],
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
+        numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
+        embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
     ) -> None: ...
     def predict(
         self, x: NDArray[np.float64] | NDArray[np.float32], threads: int = 1, instruction_set: str = ""
@@ -138,6 +144,10 @@ class Network:
     def activations(self) -> list[str]: ...
     @property
     def classes(self) -> int: ...
+    @property
+    def numbers(self) -> list[int]: ...
+    @property
+    def embedding(self) -> NDArray[np.float32]: ...
     @property
     def input_mean(self) -> NDArray[np.float64]: ...
     @property

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.metrics import METRICS
+from ash.settings import ACTIVATIONS
 
 FORMAT = "ash-network"
 VERSION = 1
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "identity")
 VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
+EMBEDDED = 3
+"""Inputs of the first layer that an embedding makes of a number, beside itself."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 LARGEST_LABELS = 2**28
@@ -69,6 +71,8 @@ def check_metadata(about: dict[str, Any]) -> None:
     require(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         require(name in ACTIVATIONS, f"unknown activation {name!r}")
+    numbers = about.get("numbers", [])
+    require(is_list_of(numbers, int), "numbers are no list of features")
     names = about.get("target_names")
     require(names is None or is_list_of(names, str), "target_names are no list of names")
     require(isinstance(about.get("params"), dict), "params are no table")
@@ -86,9 +90,11 @@ def is_list_of(values: Any, kind: type) -> bool:
     return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
-def check_tensors(tensors: dict[str, NDArray[Any]], layers: int) -> None:
-    """Raise MalformedError unless the tensors are those of so many layers, fit each other and are finite."""
+def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: int) -> None:
+    """Raise MalformedError unless the tensors are those of so many layers and embedded numbers, fit and are finite."""
     wanted = {name: ("float64", 1) for name in VECTORS}
+    if numbers:
+        wanted["embedding"] = ("float32", 2)
     for layer in range(layers):
         wanted[f"weight.{layer}"] = ("float32", 2)
         wanted[f"bias.{layer}"] = ("float32", 1)
@@ -98,7 +104,7 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int) -> None:
         require(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
         require(tensor.size > 0, f"{name} is empty")
         require(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
-    inputs = len(tensors["input_mean"])
+    inputs = len(tensors["input_mean"]) + EMBEDDED * numbers
     for layer in range(layers):
         outputs = len(tensors[f"bias.{layer}"])
         shape = tensors[f"weight.{layer}"].shape

@@ -1,6 +1,7 @@
 """Models on disk: one safetensors file, numbers as tensors and all else as one JSON text in its metadata.
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
+               embedding [parameters, numbers] float32, where numbers are embedded
                input_mean, input_scale [features] float64; target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
@@ -72,12 +73,15 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
         tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
         tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    if parts["numbers"]:
+        tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
     encoding, tables = encoding_parts(network.encoding)
     about = {
         "format": FORMAT,
         "version": VERSION,
         "ash_version": _core.build_info()["version"],
         "activations": list(parts["activations"]),
+        "numbers": parts["numbers"],
         "classes": _write_labels(network.classes_, path),
         "encoding": encoding,
         "target_names": network.target_names,
@@ -119,7 +123,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         check_metadata(about)
         layers = len(about["activations"]) + 1
         encoding = _read_encoding(tensors, about)
-        check_tensors(tensors, layers)
+        check_tensors(tensors, layers, len(about.get("numbers", [])))
         return _build(tensors, about, layers, encoding)
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
@@ -200,7 +204,8 @@ def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int,
             [tensors[f"bias.{layer}"] for layer in range(layers)],
             about["activations"],
             0 if classes is None else outputs,
-            *(tensors[name] for name in VECTORS),
+            **{name: tensors[name] for name in (*VECTORS, "embedding") if name in tensors},
+            numbers=about.get("numbers", []),
         )
     except ValueError as error:
         raise MalformedError(f"the core refuses it: {error}") from error

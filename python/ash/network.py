@@ -272,6 +272,8 @@ def core_parts(core: _core.Network) -> dict[str, Any]:
         "input_scale",
         "target_mean",
         "target_scale",
+        "numbers",
+        "embedding",
     )
     return {name: getattr(core, name) for name in names}
 

@@ -11,11 +11,13 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ash import _core
 from ash.errors import SettingError
 from ash.scalars import is_integer, is_number
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "identity")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
 MOST_WIDTH = 16_384
 MOST_DEPTH = 64
@@ -66,6 +68,10 @@ def _read_batch_size(value: Any) -> int | str | None:
     return "full" if isinstance(value, str) and value == "full" else _read_count(value, 2**31 - 1)
 
 
+def _read_switch(value: Any) -> bool | None:
+    return bool(value) if isinstance(value, (bool, np.bool_)) else None
+
+
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "hidden": Hyperparameter(
         (64, 64),
@@ -88,6 +94,10 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "label_smoothing": Hyperparameter(0.0, *_number(0, 0.99)),
     "batch_size": Hyperparameter(32, 'an integer of at least 1, or "full" for one update an epoch', _read_batch_size),
     "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier")),
+    "parametrization": Hyperparameter("standard", *_name("standard", "ntk")),
+    "input_scaling": Hyperparameter(False, "True or False", _read_switch),
+    "embedding": Hyperparameter("none", *_name("none", "periodic")),
+    "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
 }
 
 _BUDGET = frozenset(

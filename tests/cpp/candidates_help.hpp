@@ -62,7 +62,7 @@ inline std::int64_t bytes(const State& state) {
 inline std::vector<float> trained(const Data& data, const Settings& settings, std::uint32_t number,
                                   const std::vector<std::int64_t>& jobs) {
     Workspace workspace(data, {&settings, 1});
-    State state = initial_state(data.features(), data.outputs(), settings, kSeed, number);
+    State state = initial_state(data.shape(), settings, kSeed, number);
     for (const std::int64_t epochs : jobs) {
         train(data, settings, {.epochs = epochs, .seed = kSeed, .candidate = number}, kernels(""), state, workspace);
     }

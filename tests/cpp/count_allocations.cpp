@@ -19,7 +19,7 @@ TEST_CASE("an epoch allocates nothing, and neither does a score") {
         for (const std::int64_t batch : {0, 1, 32}) {
             const Settings settings = settings_of(Optimizer::adam, batch);
             Workspace workspace(data, {&settings, 1});
-            State state = initial_state(data.features(), data.outputs(), settings, 0, 0);
+            State state = initial_state(data.shape(), settings, 0, 0);
             const Kernels& table = kernels("");
             const Metric metric = classes > 0 ? Metric::accuracy : Metric::r2;
             train(data, settings, {.epochs = 1, .seed = 0, .candidate = 0}, table, state, workspace);

@@ -14,7 +14,7 @@ Layout layout_of(int features, const std::vector<int>& hidden, int outputs) {
     Settings settings;
     settings.hidden = hidden;
     settings.activations.assign(hidden.size(), Activation::relu);
-    return {features, outputs, settings};
+    return {{features, outputs}, settings};
 }
 
 // As the products would be written in loops, whole lines of columns at a time.

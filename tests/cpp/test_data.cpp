@@ -194,7 +194,7 @@ TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole 
         Settings settings = ash::testing::settings_of(Optimizer::momentum, 0);
         settings.dropout = 0.0;
         const auto trained = [&](const Data& data) {
-            State state = initial_state(data.features(), data.outputs(), settings, 1, 2);
+            State state = initial_state(data.shape(), settings, 1, 2);
             Workspace workspace(data, {&settings, 1});
             std::vector<double> losses(20);
             train(data, settings, {.epochs = 20, .seed = 1, .candidate = 2, .losses = losses}, kernels(""), state,

@@ -91,7 +91,7 @@ TEST_CASE("padding of trained weights is positive zero on every instruction set"
             settings.activations = {Activation::sigmoid, Activation::gelu};
             settings.weight_decay = 0.1;
             Workspace workspace(data, {&settings, 1});
-            State state = initial_state(5, 3, settings, 1, 0);
+            State state = initial_state({5, 3}, settings, 1, 0);
             train(data, settings, {.epochs = 3, .seed = 1, .candidate = 0}, *kernels, state, workspace);
             for (const Layer& layer : state.layout.layers()) {
                 for (int row = 0; row <= layer.inputs; ++row) {

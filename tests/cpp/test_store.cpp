@@ -57,7 +57,7 @@ TEST_CASE("the bytes of a state are those of its arenas") {
         settings.hidden = {33, 128};
         settings.activations = {Activation::relu, Activation::tanh};
         settings.optimizer = optimizer;
-        const State state = initial_state(7, 3, settings, 0, 0);
+        const State state = initial_state({7, 3}, settings, 0, 0);
         CHECK(state_bytes(state.layout, optimizer) == arenas(state));
     }
 }

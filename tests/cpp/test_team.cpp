@@ -242,7 +242,7 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
     Settings settings;
     settings.hidden = {1, 300, 17};
     settings.activations.assign(3, Activation::relu);
-    const Layout layout(70, 3, settings);
+    const Layout layout({70, 3}, settings);
     WeightCut cut(layout);
     for (const int threads : {2, 5, 2, 64}) {
         std::vector<std::int64_t> next(layout.layers().size());
@@ -265,7 +265,7 @@ TEST_CASE("the same bits for any team, changing while it runs") {
             settings.activations.assign(3, Activation::gelu);
             const Kernels& kernels = ash::kernels("");
             const auto trained = [&](Team* team) {
-                State state = initial_state(data.features(), data.outputs(), settings, 1, 2);
+                State state = initial_state(data.shape(), settings, 1, 2);
                 Workspace workspace(data, {&settings, 1});
                 std::vector<double> losses(60);
                 const Training training{.epochs = 60, .seed = 1, .candidate = 2, .losses = losses, .team = team};

@@ -26,7 +26,7 @@ struct Trained {
 };
 
 Trained run(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs, const Kernels& kernels) {
-    Trained trained{initial_state(data.features(), data.outputs(), settings, 5, 2), {}, {}};
+    Trained trained{initial_state(data.shape(), settings, 5, 2), {}, {}};
     Workspace workspace(data, {&settings, 1});
     for (const std::int64_t epochs : jobs) {
         trained.outcome =
@@ -81,7 +81,7 @@ TEST_CASE("a job that goes on from a copy of a state gives the bits of the origi
     const Kernels& table = kernels("");
     const Trained whole = run(data, settings, {1, 2, 4}, table);
     Workspace workspace(data, {&settings, 1});
-    State state = initial_state(data.features(), data.outputs(), settings, 5, 2);
+    State state = initial_state(data.shape(), settings, 5, 2);
     train(data, settings, {.epochs = 1, .seed = 5, .candidate = 2}, table, state, workspace);
     train(data, settings, {.epochs = 2, .seed = 5, .candidate = 2}, table, state, workspace);
     State copy = state;
@@ -94,9 +94,9 @@ TEST_CASE("a job that goes on from a copy of a state gives the bits of the origi
 TEST_CASE("seed and candidate change the bits") {
     const Data data = make_data(100, 4, 2);
     const Settings settings = settings_of(Optimizer::sgd, 16);
-    const State first = initial_state(4, 2, settings, 0, 0);
-    CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 1, 0).weights));
-    CHECK_FALSE(equal(first.weights, initial_state(4, 2, settings, 0, 1).weights));
+    const State first = initial_state({4, 2}, settings, 0, 0);
+    CHECK_FALSE(equal(first.weights, initial_state({4, 2}, settings, 1, 0).weights));
+    CHECK_FALSE(equal(first.weights, initial_state({4, 2}, settings, 0, 1).weights));
 }
 
 TEST_CASE("training learns") {
@@ -123,7 +123,7 @@ TEST_CASE("a flag stops training within a block of rows") {
     const Data data = make_data(100, 4, 2);
     const Settings settings = settings_of(Optimizer::sgd, 10);
     const std::atomic<bool> stop{true};
-    State state = initial_state(4, 2, settings, 0, 0);
+    State state = initial_state({4, 2}, settings, 0, 0);
     Workspace workspace(data, {&settings, 1});
     CHECK(train(data, settings, {.epochs = 1 << 30, .seed = 0, .candidate = 0, .stop = &stop}, kernels(""), state,
                 workspace)
@@ -141,7 +141,7 @@ TEST_CASE("one workspace serves candidates of every size in any order") {
     candidates[2].activations.clear();
     Workspace workspace(data, candidates);
     for (const Settings& settings : candidates) {
-        State state = initial_state(data.features(), data.outputs(), settings, 5, 2);
+        State state = initial_state(data.shape(), settings, 5, 2);
         train(data, settings, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace);
         CHECK(equal(state.weights, run(data, settings, {2}, kernels("")).state.weights));
     }
@@ -157,10 +157,10 @@ TEST_CASE("a network that diverged leaves nothing behind for the next one") {
         Settings tame = settings_of(Optimizer::adam, 16);
         tame.hidden = {width, width + 3};
         Workspace workspace(data, {&wild, 1});
-        State broken = initial_state(data.features(), data.outputs(), wild, 5, 1);
+        State broken = initial_state(data.shape(), wild, 5, 1);
         CHECK(train(data, wild, {.epochs = 2, .seed = 5, .candidate = 1}, kernels(""), broken, workspace).diverged);
         workspace.prepare(data, tame);
-        State state = initial_state(data.features(), data.outputs(), tame, 5, 2);
+        State state = initial_state(data.shape(), tame, 5, 2);
         CHECK_FALSE(
             train(data, tame, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace).diverged);
         CHECK(equal(state.weights, run(data, tame, {2}, kernels("")).state.weights));

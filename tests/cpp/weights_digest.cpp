@@ -66,7 +66,7 @@ std::uint64_t train(const ash::Data& data, const ash::Settings& settings, const 
                     std::uint64_t digest) {
     ash::Workspace workspace(data, {&settings, 1});
     workspace.prepare(data, settings);
-    ash::State state = ash::initial_state(data.features(), data.outputs(), settings, 5, 1);
+    ash::State state = ash::initial_state(data.shape(), settings, 5, 1);
     const ash::Training training{.epochs = kEpochs, .seed = 5, .candidate = 1};
     if (ash::train(data, settings, training, kernels, state, workspace).diverged) {
         throw std::runtime_error("a training diverged: its digest would say nothing");

@@ -56,6 +56,28 @@ struct Silu {
     }
 };
 
+struct Selu {  // Klambauer et al., arXiv 1706.02515
+    ASH_INLINE static Point at(Floats x) {
+        constexpr float kScale = 1.05070099F;
+        constexpr float kLimit = 1.75809934F;  // of -selu(x) for x -> -inf: the scale times 1.67326324
+        const Reduced reduced = reduce_exp(at_least(at_most(x, Floats{}), broadcast(-87.0F)));
+        const Floats factor = power_of_two(reduced.n);
+        const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);
+        const Integers above = x > 0.0F;
+        return {select(above, x * kScale, expm1 * kLimit),
+                select(above, broadcast(kScale), fma(expm1, broadcast(kLimit), broadcast(kLimit)))};
+    }
+};
+struct Mish {  // x tanh(log(1 + e^x)) = x n / (n + 2), n = e (e + 2), e = e^x: Misra, arXiv 1908.08681
+    ASH_INLINE static Point at(Floats x) {
+        const Floats e = exp(at_most(x, broadcast(20.0F)));  // n / (n + 2) is 1 from 9 on
+        const Floats n = e * (e + 2.0F);
+        const Floats inverse = 1.0F / (n + 2.0F);
+        const Floats t = n * inverse;
+        return {x * t, fma(x * 4.0F * (inverse * inverse), e * (e + 1.0F), t)};
+    }
+};
+
 template <bool kValue>
 struct Known {
     static constexpr bool value = kValue;
@@ -91,6 +113,10 @@ void activate(ash::Activation activation, float* y, float* slope, ash::Block blo
             return activate_with<Gelu>(y, slope, block);
         case ash::Activation::silu:
             return activate_with<Silu>(y, slope, block);
+        case ash::Activation::selu:
+            return activate_with<Selu>(y, slope, block);
+        case ash::Activation::mish:
+            return activate_with<Mish>(y, slope, block);
     }
 }
 

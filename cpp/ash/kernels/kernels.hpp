@@ -89,6 +89,13 @@ struct Inverse {
     std::int64_t columns;
 };
 
+// The parameters of an embedding (ash/embedding.hpp) [rows][stride], a column a number.
+struct Periodic {
+    const float* parameters;
+    std::int64_t stride;
+    std::int64_t numbers;
+};
+
 enum class Elementary : std::uint8_t { exp, log, tanh, sigmoid };
 
 struct Kernels {
@@ -114,6 +121,16 @@ struct Kernels {
     // to[row] := from[numbers[row]], whole rows of `stride` floats.
     void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
                    float* to) noexcept;
+    // to[row * to_stride + d * numbers + i] := value d of number i; x [rows][stride].
+    void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
+    // gradient [rows of parameters][16], of the 16 numbers from `first` on, a multiple of 16; deltas are those of what
+    // embed() wrote, and are read up to 15 floats beyond.
+    void (*embed_gradient)(const Periodic&, std::int64_t first, const float* x, const float* deltas,
+                           std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
+    // to[row] := from[row] * factors[row].
+    void (*scale_rows)(const float* from, const float* factors, float* to, Block) noexcept;
+    // dots[row] := weights[row] . gradient[row], in 16 lanes and then by halves; gradient[row] *= factors[row].
+    void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
     // to[i] := z of from[i], 0 for NaN, a missing value; whether all others are within the range of float32.
     bool (*standardize)(const double* from, const Inverse&, float* to) noexcept;

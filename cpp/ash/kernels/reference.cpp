@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "ash/kernels/kernels.hpp"
+#include "ash/kernels/reference_periodic.hpp"
 
 namespace ash {
 namespace {
@@ -34,6 +35,9 @@ void for_each(Block block, Function function) {
     }
 }
 
+constexpr double kSeluScale = 1.0507009873554805;
+constexpr double kSeluAlpha = 1.6732632423543773;
+
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 double value_of(Activation activation, double x) {
@@ -50,6 +54,10 @@ double value_of(Activation activation, double x) {
             return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
         case Activation::silu:
             return x * sigmoid(x);
+        case Activation::selu:
+            return kSeluScale * (x > 0.0 ? x : kSeluAlpha * std::expm1(x));
+        case Activation::mish:
+            return x * std::tanh(std::log1p(std::exp(x)));
     }
     return 0.0;
 }
@@ -71,6 +79,12 @@ double slope_of(Activation activation, double x) {
         }
         case Activation::silu:
             return sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)));
+        case Activation::selu:
+            return kSeluScale * (x > 0.0 ? 1.0 : kSeluAlpha * std::exp(x));
+        case Activation::mish: {
+            const double t = std::tanh(std::log1p(std::exp(x)));
+            return t + x * (1.0 - t * t) * sigmoid(x);
+        }
     }
     return 0.0;
 }
@@ -232,6 +246,10 @@ const Kernels kReference{"reference",
                          update,
                          transpose,
                          gather,
+                         embed,
+                         embed_gradient,
+                         scale_rows,
+                         scale_gradient,
                          finite,
                          standardize<double>,
                          standardize<float>,

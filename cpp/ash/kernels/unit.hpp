@@ -3,6 +3,7 @@
 
 #include "ash/kernels/elementwise.hpp"
 #include "ash/kernels/losses.hpp"
+#include "ash/kernels/periodic.hpp"
 #include "ash/kernels/product.hpp"
 #include "ash/kernels/update.hpp"
 
@@ -21,6 +22,10 @@
                            ::update,              \
                            ::transpose,           \
                            ::gather,              \
+                           ::embed,               \
+                           ::embed_gradient,      \
+                           ::scale_rows,          \
+                           ::scale_gradient,      \
                            ::finite,              \
                            ::standardize<double>, \
                            ::standardize<float>,  \

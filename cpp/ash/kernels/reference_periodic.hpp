@@ -1,0 +1,90 @@
+// reference_periodic.hpp: the naive twins of periodic.hpp: the embedding of numbers, and factors of rows.
+//
+// Sines and sums in double here, where the kernels have a chain of float: what comes out is compared within a bound.
+// Factors and their gradients are in the order that is promised, and compared bit for bit.
+// Only for reference.cpp.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "ash/embedding.hpp"
+#include "ash/kernels/kernels.hpp"
+
+namespace ash {
+namespace {
+
+double of_turns(double (*function)(double), double turns) { return function(2.0 * M_PI * turns); }
+
+double turns_of(const Periodic& p, int k, std::int64_t column, float x) {
+    const float* column_of = p.parameters + column;
+    return std::fma(column_of[k * p.stride], x, column_of[(embedding::kPhases + k) * p.stride]);
+}
+
+void embed(const Periodic& p, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept {
+    using namespace embedding;
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t i = 0; i < p.numbers; ++i) {
+            for (int d = 0; d < kDimensions; ++d) {
+                double sum = p.parameters[(kBiases + d) * p.stride + i];
+                for (int k = 0; k < kFrequencies; ++k) {
+                    sum += p.parameters[(kMixes + k * kDimensions + d) * p.stride + i] *
+                           of_turns(std::cos, turns_of(p, k, i, x[row * p.stride + i]));
+                }
+                to[row * to_stride + d * p.numbers + i] = static_cast<float>(sum);
+            }
+        }
+    }
+}
+
+void embed_gradient(const Periodic& p, std::int64_t first, const float* x, const float* deltas,
+                    std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept {
+    using namespace embedding;
+    for (std::int64_t i = 0; i < kColumns; ++i) {
+        double sums[kRows] = {};
+        const std::int64_t column = first + i;
+        for (std::int64_t row = 0; row < rows && column < p.numbers; ++row) {
+            const float value = x[row * p.stride + column];
+            const float* delta = deltas + row * delta_stride + column;
+            for (int k = 0; k < kFrequencies; ++k) {
+                const double turns = turns_of(p, k, column, value);
+                double of_cosine = 0.0;
+                for (int d = 0; d < kDimensions; ++d) {
+                    const int mix = kMixes + k * kDimensions + d;
+                    sums[mix] += delta[d * p.numbers] * of_turns(std::cos, turns);
+                    of_cosine += static_cast<double>(delta[d * p.numbers]) * p.parameters[mix * p.stride + column];
+                }
+                const double of_turn = -2.0 * M_PI * of_turns(std::sin, turns) * of_cosine;
+                sums[k] += of_turn * value;
+                sums[kPhases + k] += of_turn;
+            }
+            for (int d = 0; d < kDimensions; ++d) sums[kBiases + d] += delta[d * p.numbers];
+        }
+        for (int row = 0; row < kRows; ++row) gradient[row * kColumns + i] = static_cast<float>(sums[row]);
+    }
+}
+
+void scale_rows(const float* from, const float* factors, float* to, Block block) noexcept {
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        for (std::int64_t column = 0; column < block.columns; ++column)
+            to[row * block.stride + column] = from[row * block.stride + column] * factors[row];
+    }
+}
+
+void scale_gradient(const float* weights, const float* factors, float* gradient, float* dots, Block block) noexcept {
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+        float lanes[16] = {};
+        for (std::int64_t column = 0; column < block.columns; ++column) {
+            const std::int64_t i = row * block.stride + column;
+            lanes[column % 16] = std::fma(weights[i], gradient[i], lanes[column % 16]);
+        }
+        for (int half = 8; half > 0; half /= 2) {
+            for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+        }
+        dots[row] = lanes[0];
+    }
+    scale_rows(gradient, factors, gradient, block);
+}
+
+}  // namespace
+}  // namespace ash
