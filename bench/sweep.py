@@ -2,7 +2,7 @@
 
     seed       the student project's: 64-64-10 and its like, an activation for each layer, L2, plain gradient descent at
                a constant rate with one update an epoch; a job of rung k trains 2^k epochs from scratch
-    default    what ash.tune does by itself on this table: its default space, and jobs that go on from where they stand
+    default    plain networks (plain_space.py), and jobs that go on from where they stand
 
 The sweep file (little endian, no padding; a name is 16 bytes of ASCII, filled up with zeros; integers are int64,
 numbers are doubles):
@@ -30,15 +30,15 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.settings import Params, to_settings
-from ash.space import default_space
 from ash.splits import split_rows
 from bench.datasets import Digits
+from bench.plain_space import plain_space
 
 SETTINGS = ("seed", "default")
 MOST_MODELS = 2048
 SEED = 0
 VALIDATION = 0.2  # ash.tune's
-ROWS, FEATURES, CLASSES = 1077, 64, 10  # the default space is the same for all tables of 1,000 to 9,999 rows
+ROWS, FEATURES, CLASSES = 1077, 64, 10
 MAGIC = "ash sweep 1"
 NAMES = ("optimizer", "learning_rate_schedule", "initialization")
 NUMBERS = (
@@ -52,7 +52,7 @@ TWO_LAYERS = ((32, 32), (64, 32), (64, 64), (128, 64))
 def settings(name: str) -> ash.Space:
     """Return the space of a setting; it holds more than 2,048 configurations."""
     if name == "default":
-        return default_space(ROWS, FEATURES, 1, CLASSES)
+        return plain_space()
     pairs = [(first, second) for first in SEED_ACTIVATIONS for second in SEED_ACTIVATIONS]
     return ash.Space(
         hidden=ash.choice(*ONE_LAYER, *TWO_LAYERS),

@@ -1,7 +1,7 @@
 """The seed's tables: SH on one thread against ASH on many, what a job takes, core hours; in its setting and in ours.
 
     seed       networks like 64-64-10, full batch, plain gradient descent, each rung trained from scratch
-    default    what ash.tune does by itself: its default space, each rung goes on from where the last one ended
+    default    plain networks (plain_space.py); each rung goes on from where the last one ended
 
 For every number of models, every number of threads in OMP_NUM_THREADS (1, 2, 4, ... all CPUs where it is not set) runs
 in a fresh process: SH and ASH, and on several threads with and without teams. The outcomes of an algorithm must be

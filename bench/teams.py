@@ -30,11 +30,11 @@ import numpy as np
 
 from ash import _core
 from ash.settings import to_settings
-from ash.space import default_space
 from bench.core import CoreRun, check_equal, core_data, run_core
 from bench.datasets import Digits, digits
 from bench.figures import busy, one_round, ratios, spread
 from bench.machine import cpus
+from bench.plain_space import plain_space
 from bench.schedule_places import PLACES
 from bench.suite import Bench, Case, Options
 from bench.teams_networks import (
@@ -115,9 +115,9 @@ def whole_runs(table: Digits, count: int) -> Variants:
 
 
 def oversubscribed(table: Digits, count: int) -> Variants:
-    """Candidates of the default space on as many threads as CPUs, and on four a CPU."""
+    """Candidates of the plain space on as many threads as CPUs, and on four a CPU."""
     data = core_data(table.x, table.y, 10, validation=len(table.x) // 5)
-    drawn = default_space(len(table.x), table.x.shape[1], 1, 10).sample(count, 0)
+    drawn = plain_space().sample(count, 0)
     few, many = cpus(), 4 * cpus()
     options: dict[str, dict[str, Any]] = {
         f"{few} threads": {"threads": few},

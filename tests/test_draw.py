@@ -9,9 +9,9 @@ import pytest
 
 import ash
 from ash import Space
+from ash.default_space import default_space
 from ash.domains import encode
 from ash.errors import SettingError
-from ash.space import default_space
 
 
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -28,21 +28,21 @@ def momentum_space() -> Space:
 
 
 def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
-    space = default_space(4000, 64, 1, 10)
+    space = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
     drawn = space.sample(2000, seed=3)
     assert drawn[0] == space.default
     assert len({key(params) for params in drawn}) == 2000
 
 
 def test_the_first_k_of_n_are_the_draw_of_k() -> None:
-    space = default_space(4000, 64, 1, 10)
+    space = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
     whole = space.sample(300, seed=5)
     for k in (1, 2, 17, 299):
         assert space.sample(k, seed=5) == whole[:k]
 
 
 def test_seeds() -> None:
-    space = default_space(4000, 64, 1, 10)
+    space = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
     assert space.sample(50, seed=1) == space.sample(50, seed=np.int64(1))
     assert space.sample(50, seed=1) != space.sample(50, seed=2)
     assert len(space.sample(5, seed=2**200)) == 5
@@ -128,7 +128,7 @@ def test_a_grid_beyond_64_bits() -> None:
 
 
 def test_16384_candidates_are_quick() -> None:
-    space = default_space(4000, 64, 1, 10)
+    space = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
     start = time.process_time()
     space.sample(16_384)
     assert time.process_time() - start < 2.0  # 0.2 s on one core of 2026; a slow algorithm takes minutes

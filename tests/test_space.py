@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import ash
 from ash import Space
+from ash.default_space import default_space
 from ash.domains import encode
 from ash.errors import SettingError
 from ash.settings import check_params, to_settings
-from ash.space import default_space
 
 
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -202,21 +202,41 @@ def test_the_grid_is_exactly_all_configurations(pair: Any, seed: int) -> None:
 @pytest.mark.parametrize("rows", [20, 500, 4_000, 50_000, 1_000_000])
 @pytest.mark.parametrize(("features", "outputs", "classes"), [(1, 1, 2), (64, 1, 10), (5000, 1, 0), (8, 300, 0)])
 def test_default_space_is_valid_everywhere(rows: int, features: int, outputs: int, classes: int) -> None:
-    space = default_space(rows, features, outputs, classes)
-    assert space.size > 100_000
+    metric = "accuracy" if classes else "r2"
+    space = default_space(rows, features, outputs, classes, numbers=features, metric=metric)
+    assert space.size > 40_000
     assert ("label_smoothing" in space.domains) == (classes > 0)
     for params in space.sample(200):
         to_settings(params)
     full = check_params(space.default)
-    assert (full["activation"], full["optimizer"], full["learning_rate"]) == ("relu", "adamw", 3e-3)
-    assert len(full["hidden"]) == 2
-    assert {len(level) for level in space.domains["hidden"][0].levels} == {0, 1, 2, 3}
+    assert (full["optimizer"], full["parametrization"], full["input_scaling"]) == ("adamw", "ntk", True)
+    assert (full["activation"], full["learning_rate"]) == (("selu", 0.04) if classes else ("mish", 0.16))
+    assert len(full["hidden"]) == 3
+    assert {len(level) for level in space.domains["hidden"][0].levels} == {0, 1, 2, 3, 5}
 
 
 def test_default_space_grows_with_the_table() -> None:
-    def widest(*table: int) -> int:
-        return max(max(level, default=0) for level in default_space(*table).domains["hidden"][0].levels)
+    def widest(rows: int, features: int, classes: int) -> int:
+        space = default_space(rows, features, 1, classes, numbers=features, metric="accuracy")
+        return max(max(level, default=0) for level in space.domains["hidden"][0].levels)
 
-    assert [widest(rows, 64, 1, 10) for rows in (500, 4_000, 50_000, 10**6)] == [64, 128, 256, 512]
-    assert widest(4_000, 1_600, 1, 2) == 256
-    assert widest(4_000, 64, 1, 400) == 512
+    assert [widest(rows, 64, 10) for rows in (500, 4_000, 20_000, 10**6)] == [128, 256, 384, 512]
+    assert widest(500, 1_600, 2) == 256
+    assert widest(4_000, 64, 400) == 512
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers", "classes", "embedding"),
+    [(6000, 8, 2, "periodic"), (500, 8, 2, "none"), (500, 8, 0, "periodic"), (6000, 0, 2, None), (6000, 201, 2, None)],
+)
+def test_numbers_are_embedded_where_there_are_few_of_them(
+    rows: int, numbers: int, classes: int, embedding: str | None
+) -> None:
+    space = default_space(rows, 250, 1, classes, numbers=numbers, metric="accuracy" if classes else "r2")
+    assert space.default.get("embedding") == embedding
+    assert ("embedding_frequency" in space.domains) == (embedding is not None)
+
+
+def test_labels_are_smoothed_for_accuracy_alone() -> None:
+    space = default_space(6000, 8, 1, 2, numbers=8, metric="log_loss")
+    assert "label_smoothing" not in space.domains

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "ash/build_info.hpp"
+#include "ash/cost.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/measure.hpp"
 #include "ash/metrics.hpp"
@@ -129,6 +130,13 @@ void bind_functions(py::module_& m) {
           py::arg("classes"), py::arg("weights") = std::vector<float>{});
     m.def("evaluate_elementary", &evaluate_elementary, py::arg("function"), py::arg("x").noconvert(),
           py::arg("instruction_set"));
+    m.def(
+        "training_cost",
+        [](const Settings& settings, int features, int outputs, int numbers) {
+            check(settings);
+            return training_cost(Layout({features, outputs, numbers}, settings));
+        },
+        py::arg("settings"), py::arg("features"), py::arg("outputs"), py::arg("numbers"));
     m.def("instruction_sets", &instruction_sets);
     m.def("build_info", &describe_build);
     m.def(

@@ -24,6 +24,7 @@ from ash.errors import (
 from ash.ladder import Ladder
 from ash.model_file import load
 from ash.network import Network
+from ash.planning import Plan, plan
 from ash.result import Result
 from ash.simulate import Simulation, simulate
 from ash.space import Space
@@ -46,6 +47,7 @@ __all__ = [
     "ModelFormatError",
     "Network",
     "NothingFinished",
+    "Plan",
     "Result",
     "SettingError",
     "Simulation",
@@ -55,6 +57,7 @@ __all__ = [
     "integers",
     "load",
     "log",
+    "plan",
     "show_versions",
     "simulate",
     "tune",

@@ -255,6 +255,9 @@ def instruction_sets() -> list[str]:
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]:
     """exp, log, tanh or sigmoid of the kernels, for tests of their error bound."""
 
+def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float:
+    """Multiply-adds of a row in training (cpp/ash/cost.hpp)."""
+
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
     """Fused multiply-adds of one thread, in 1e9 floating-point operations a second; for benches."""
 

@@ -18,6 +18,10 @@ PROMOTIONS = ("capped", "paper")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 
+AUTO = "auto"
+CANDIDATES = 128
+"""How many "auto" is, where there is no time to fill."""
+
 Word = TypeVar("Word", bound=str)
 
 LARGEST = 2**31 - 1
@@ -37,10 +41,12 @@ class Options:
     """Checked arguments of one run.
 
     `threads`, `promotion` and `memory_limit` are resolved and `seed` is drawn, so equal options ask for the same run.
-    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is.
+    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is. `planned`:
+    the ladder is to follow from `time_limit`.
     """
 
     candidates: int | None
+    planned: bool
     eta: int
     min_epochs: int
     max_rungs: int | None
@@ -77,12 +83,14 @@ def read_options(**given: Any) -> Options:
         Naming the argument, its value and what is allowed.
     """
     check_metric(given["metric"])
-    candidates = None if given["candidates"] is None else whole("candidates", given["candidates"], 1, LARGEST)
+    time_limit = _time_limit(given["time_limit"])
+    candidates, planned = _candidates(given, time_limit)
     memory_limit = _optional("memory_limit", given["memory_limit"], LARGEST_COUNT)
     options = Options(
         candidates=candidates,
+        planned=planned,
         eta=whole("eta", given["eta"], 2, LARGEST),
-        min_epochs=whole("min_epochs", given["min_epochs"], 1, LARGEST),
+        min_epochs=1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
         max_rungs=_optional("max_rungs", given["max_rungs"], LARGEST),
         algorithm=one_of("algorithm", given["algorithm"], ALGORITHMS),
         promotion=_promotion(given["promotion"], candidates),
@@ -94,7 +102,7 @@ def read_options(**given: Any) -> Options:
         memory_limit=default_limit() if memory_limit is None else memory_limit,
         metric=given["metric"],
         task=None if given["task"] is None else one_of("task", given["task"], TASKS),
-        time_limit=_time_limit(given["time_limit"]),
+        time_limit=time_limit,
         epoch_limit=_optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
         target=_target(given["target"]),
         missing=one_of("missing", given["missing"], MISSING),
@@ -104,6 +112,17 @@ def read_options(**given: Any) -> Options:
     )
     _check_budget(options)
     return options
+
+
+def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | None, bool]:
+    """Return how many candidates, and whether the ladder is to be planned: for "auto" with a time to fill."""
+    value = given["candidates"]
+    if not isinstance(value, str) or value != AUTO:
+        return (None if value is None else whole("candidates", value, 1, LARGEST)), False
+    asked = [name for name in ("min_epochs", "max_rungs") if given[name] is not None]
+    if time_limit is None or asked or given["algorithm"] != "ash":
+        return CANDIDATES, False
+    return None, True
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:

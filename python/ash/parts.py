@@ -1,7 +1,7 @@
 """What a run needs of the data: the table, which rows train and which validate, the metric, the candidates."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.arrays import Matrix
 from ash.data import Table, read_training, split
+from ash.default_space import default_space
 from ash.encoding import TrainingEncoding, learn_encoding
 from ash.errors import SettingError
 from ash.frames import Frame, read_frame
 from ash.metrics import metric_of
 from ash.options import LARGEST, Options
+from ash.planning import TYPICAL, plan
 from ash.row_order import sort_rows
 from ash.schema import Schema, learn_schema
 from ash.settings import Params, to_settings
-from ash.space import Space, default_space
+from ash.space import Space
 from ash.targets import read_targets
 from ash.weights import of_mean_one
 
@@ -149,11 +151,40 @@ def usable_metric(parts: Parts, options: Options) -> str:
     return "rmse"
 
 
-def draw(space: Space | None, parts: Parts, options: Options) -> Candidates:
+def space_of(parts: Parts, options: Options) -> Space:
+    """Return the default space of a table."""
+    table, encoding = parts.table, parts.encoding.encoding
+    return default_space(
+        len(parts.training),
+        encoding.features,
+        table.y.shape[1],
+        table.classes,
+        numbers=int(encoding.scaled.sum()),
+        metric=str(options.metric),
+    )
+
+
+def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
+    """Return the options with a ladder for so many seconds of training, where it was left open."""
+    if not options.planned:
+        return options
+    table, encoding = folds[0].table, folds[0].encoding.encoding
+    found = plan(
+        sum(len(fold.training) for fold in folds),
+        encoding.features,
+        space.sample(min(TYPICAL, space.size), options.seed),
+        time_limit=seconds,
+        threads=options.threads,
+        outputs=table.y.shape[1],
+        classes=table.classes,
+        numbers=int(encoding.scaled.sum()),
+        eta=options.eta,
+    )
+    return replace(options, min_epochs=found.min_epochs, max_rungs=found.max_rungs, workers=found.workers)
+
+
+def draw(space: Space, options: Options) -> Candidates:
     """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream."""
-    table = parts.table
-    if space is None:
-        space = default_space(len(parts.training), parts.encoding.encoding.features, table.y.shape[1], table.classes)
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)
         return Candidates(params, len(params), iter(()))

@@ -26,7 +26,7 @@ from ash.folds import read_folds
 from ash.metrics import METRICS
 from ash.options import Options
 from ash.outcome import Ending, network_of, read_result
-from ash.parts import Candidates, Parts, draw, read_parts, usable_metric
+from ash.parts import Candidates, Parts, draw, planned, read_parts, space_of, usable_metric
 from ash.preparation import prepare_all
 from ash.progress import View, open_view
 from ash.result import Result
@@ -35,6 +35,8 @@ from ash.space import Space
 if TYPE_CHECKING:
     from ash.scoring import ValidationScorer
 
+REST, LONGEST_REST = 0.02, 1.0
+"""Of the time limit, and seconds at most: kept for what follows the training, the ensemble above all."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
@@ -63,6 +65,7 @@ def run(
     given: Given, space: Space | None, options: Options, *, sort: bool = False, scoring: Scoring | None = None
 ) -> Result:
     """Return the result of a run; arguments and errors as of `ash.tune`, `sort` as of `read_parts`."""
+    started = time.monotonic()
     if space is not None and not isinstance(space, Space):
         raise SettingError(f"space={space!r} is not allowed; it must be an ash.Space or None")
     if given.cv is None and given.groups is not None:
@@ -71,7 +74,16 @@ def run(
     options = replace(options, metric=_metric(folds, options, scoring), task=folds[0].table.task)
     lock = Lock()
     scorers = [] if scoring is None else [_validation_scorer(scoring, given, fold, options, lock) for fold in folds]
-    return _train(folds, whole, draw(space, folds[0], options), options, scorers)
+    space = space_of(folds[0], options) if space is None else space
+    options = planned(options, space, folds, _deadline(started, options) - time.monotonic())
+    return _train(folds, whole, draw(space, options), options, scorers, _deadline(started, options))
+
+
+def _deadline(started: float, options: Options) -> float:
+    """Return when the training must end, on the monotonic clock: a little before the time is over."""
+    if options.time_limit is None:
+        return math.inf
+    return started + options.time_limit - min(LONGEST_REST, REST * options.time_limit)
 
 
 def _read(given: Given, options: Options, sort: bool) -> tuple[list[Parts], Parts | None]:
@@ -116,6 +128,7 @@ def _train(
     candidates: Candidates,
     options: Options,
     scorers: Sequence["ValidationScorer"],
+    deadline: float,
 ) -> Result:
     tuner = _core.Tuner(
         prepare_all(folds, options),
@@ -138,7 +151,7 @@ def _train(
         target=math.nan if options.target is None else options.target,
         scorers=scorers,
     )
-    ending = _wait(tuner, candidates, options, scorers)
+    ending = _wait(tuner, candidates, options, scorers, deadline)
     for scorer in scorers:
         _check_scorer(scorer, options, ending)
     return read_result(tuner, folds[0], whole, candidates, options, ending)
@@ -153,7 +166,11 @@ def _check_scorer(scorer: "ValidationScorer", options: Options, ending: Ending) 
 
 
 def _wait(
-    tuner: _core.Tuner, candidates: Candidates, options: Options, scorers: Sequence["ValidationScorer"]
+    tuner: _core.Tuner,
+    candidates: Candidates,
+    options: Options,
+    scorers: Sequence["ValidationScorer"],
+    deadline: float,
 ) -> Ending:
     """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
     ladder = tuner.rungs
@@ -163,7 +180,7 @@ def _wait(
     tuner.start()  # before the view, so that they train while rich is imported
     try:
         with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, started, options.time_limit, scorers)
+            stopped_by = _watch(tuner, candidates, view, deadline, scorers)
             tuner.stop()
             while not tuner.wait(WAKE_SECONDS):
                 continue
@@ -178,14 +195,12 @@ def _watch(
     tuner: _core.Tuner,
     candidates: Candidates,
     view: View,
-    started: float,
-    time_limit: float | None,
+    deadline: float,
     scorers: Sequence["ValidationScorer"],
 ) -> str | None:
     """Return what ended the run from outside, None if it came to its own end."""
-    limit = float("inf") if time_limit is None else time_limit
     try:
-        while (left := limit - (time.monotonic() - started)) > 0:
+        while (left := deadline - time.monotonic()) > 0:
             if tuner.wait(min(WAKE_SECONDS, left)):
                 return None
             if wanted := tuner.wanted:

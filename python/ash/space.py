@@ -19,7 +19,7 @@ is used. The bias towards any configuration is below 2^-64.
 
 import warnings
 from collections.abc import Iterator, Mapping
-from itertools import islice, product
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -31,15 +31,7 @@ from ash.grid import Condition, Grid, Variant
 from ash.scalars import check_seed, is_integer
 from ash.settings import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
 
-__all__ = ["Domain", "Space", "choice", "default_space", "integers", "log", "uniform"]
-
-_SIZES = (  # of a default space: rows below; widths; batch sizes
-    (1_000, (16, 32, 64), (8, 16, 32)),
-    (10_000, (32, 64, 128), (16, 32, 64)),
-    (100_000, (64, 128, 256), (32, 64, 128, 256)),
-    (float("inf"), (128, 256, 512), (128, 256, 512, 1024)),
-)
-_COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
+__all__ = ["Domain", "Space", "choice", "integers", "log", "uniform"]
 
 _STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
 _DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
@@ -214,56 +206,3 @@ def _random_numbers(seed: int, words: int) -> Iterator[int]:
     while True:
         raw = source.random_raw(words * _DRAWS_AT_ONCE).astype(">u8").tobytes()
         yield from (int.from_bytes(raw[at : at + size], "big") for at in range(0, len(raw), size))
-
-
-def default_space(rows: int, features: int, outputs: int, classes: int) -> Space:
-    """Return the space that is searched where the user names none: depth 0..3, widths and batch sizes by the rows.
-
-    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Learning rates
-    depend on the optimizer. Label smoothing helps accuracy only, and is offered for classification alone.
-
-    Parameters
-    ----------
-    rows, features, outputs : int
-        Of the table; outputs are the columns of the target.
-    classes : int
-        Number of classes; 0 for regression.
-
-    Returns
-    -------
-    Space
-        Its default (candidate 0): two hidden layers of relu, AdamW at 0.003, no regularization.
-
-    References
-    ----------
-    The spaces of RTDL's MLP (Gorishniy et al., arXiv:2106.11959), TabM (arXiv:2410.24210) and RealMLP (Holzmueller et
-    al., arXiv:2407.04491), made narrower, and with learning rates for the standard parametrization.
-    """
-    lines = [line for line in _SIZES if rows < line[0]]
-    batches = lines[0][2]
-    needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
-    widths = next((line[1] for line in lines if needed <= line[1][-1]), lines[-1][1])
-    smoothing = {"label_smoothing": choice(0.0, 0.03, 0.1)} if classes else {}
-    return Space(
-        hidden=choice(*_shapes(widths), default=(widths[1], widths[1])),
-        activation=choice("relu", "silu", "gelu", "tanh"),
-        optimizer=choice("adamw", "adam", "nesterov"),
-        learning_rate=[
-            log(3e-3, 3e-1, levels=17).when(optimizer="nesterov"),
-            log(3e-4, 3e-2, levels=17),
-        ],
-        momentum=choice(0.9, 0.95).when(optimizer="nesterov"),
-        beta2=choice(0.95, 0.99, 0.999).when(optimizer=("adam", "adamw")),
-        weight_decay=choice(0.0, 0.001, 0.01, 0.03, 0.1, 0.3).when(optimizer="adamw"),
-        l2=choice(0.0, 1e-5, 1e-4, 1e-3).when(optimizer=("adam", "nesterov")),
-        dropout=uniform(0.0, 0.3, levels=7, default=0.0),
-        batch_size=choice(*batches, default=batches[1]),
-        **smoothing,
-    )
-
-
-def _shapes(widths: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return no hidden layer, one, two that do not widen and three equal ones; the widest stands once at most."""
-    shapes: list[tuple[int, ...]] = [(), *((width,) for width in widths)]
-    shapes += [pair for pair in product(widths, repeat=2) if pair[0] >= pair[1] and pair[1] < widths[-1]]
-    return [*shapes, *((width,) * 3 for width in widths[:-1])]

@@ -13,9 +13,9 @@ def tune(
     y: Any,
     space: Space | None = None,
     *,
-    candidates: int | None = 128,
+    candidates: int | str | None = "auto",
     eta: int = 2,
-    min_epochs: int = 1,
+    min_epochs: int | None = None,
     max_rungs: int | None = None,
     algorithm: str = "ash",
     promotion: str | None = None,
@@ -53,13 +53,15 @@ def tune(
     space : Space, optional
         Where the candidates are drawn from; a space that suits the size of the table by default. Candidate 0 is its
         default configuration.
-    candidates : int or None
+    candidates : int, "auto" or None
         How many; fewer when the space holds fewer. None: an endless stream, until the whole space (at most 2**31 - 1
         configurations) is drawn; it needs `time_limit`, `epoch_limit` or `target`, and takes no algorithm "sh".
+        "auto": 128; or, with a `time_limit` and without `min_epochs` or `max_rungs`, a stream on a ladder that fills
+        the time (`ash.plan`): on a virtual clock of as many workers as threads.
     eta : int
         The reduction factor: of each rung the best 1/eta go on, with eta times the epochs.
-    min_epochs : int
-        Epochs of a job in the lowest rung.
+    min_epochs : int, optional
+        Epochs of a job in the lowest rung; 1, or what `ash.plan` finds.
     max_rungs : int, optional
         No more rungs than that.
     algorithm : {"ash", "sh", "random"}
@@ -109,7 +111,7 @@ def tune(
     task : {"classification", "regression"}, optional
         Told from y when not given.
     time_limit : float, optional
-        Seconds, from the start of the training, after which the run stops with what has finished.
+        Seconds, from the call on, after which the run stops with what has finished.
     epoch_limit : int, optional
         Most epochs of all jobs together; the first job that would exceed it ends the run, after those that run.
     target : float, optional

@@ -1,0 +1,88 @@
+"""The space that is searched where the user names none: a published recipe for tables, and what is near it.
+
+Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
+learning rate, which depend on the rows here: an ntk parametrization, factors of the inputs, a periodic embedding of
+numbers, SELU for classes and Mish for targets, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy
+smoothed labels. `python -m bench ablation` measures what each part is worth.
+"""
+
+from typing import Any, NamedTuple
+
+from ash.space import Space, choice, log
+
+
+class _Size(NamedTuple):
+    """Of tables with fewer rows than `rows`: widths of layers and rows an update, the default in the middle."""
+
+    rows: float
+    widths: tuple[int, int, int]
+    batches: tuple[int, int, int]
+
+
+_SIZES = (
+    _Size(1_000, (32, 64, 128), (16, 32, 64)),
+    _Size(5_000, (64, 128, 256), (32, 64, 128)),
+    _Size(50_000, (128, 256, 384), (64, 128, 256)),
+    _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
+)
+_COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
+_FEW = 5_000  # rows: with fewer, to tell classes apart by high frequencies is to learn noise
+_MOST_EMBEDDED = 200  # numbers: with more, the first layer costs too much (RealMLP's own limit)
+
+
+def default_space(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> Space:
+    """Return the space for a table.
+
+    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels
+    help accuracy and harm probabilities, so they are offered where accuracy is the metric.
+
+    Parameters
+    ----------
+    rows, features, outputs : int
+        Of what is trained on: encoded columns, and columns of the target.
+    classes : int
+        Number of classes; 0 for regression.
+    numbers : int
+        Those of the features that are no levels of a category.
+    metric : str
+        What the candidates are ranked by.
+
+    Returns
+    -------
+    Space
+        With the recipe as its default.
+    """
+    size = next(line for line in _SIZES if rows < line.rows)
+    needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
+    widths = next((line.widths for line in _SIZES if line.rows >= size.rows and needed <= line.widths[-1]), _WIDEST)
+    return Space(
+        hidden=choice(*_shapes(widths), default=(widths[1],) * 3),
+        activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
+        optimizer="adamw",
+        parametrization="ntk",
+        input_scaling=True,
+        learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.04, 0.64, levels=17, default=0.16),
+        weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
+        dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
+        batch_size=choice(*size.batches, default=size.batches[1]),
+        **(_embedding(classes == 0 or rows >= _FEW) if 0 < numbers <= _MOST_EMBEDDED else {}),
+        **({"label_smoothing": choice(0.0, 0.03, 0.1, default=0.1)} if metric == "accuracy" else {}),
+    )
+
+
+_WIDEST = _SIZES[-1].widths
+
+
+def _embedding(by_default: bool) -> dict[str, Any]:
+    frequency = log(0.1, 3.2, levels=11, default=0.1).when(embedding="periodic")
+    return {
+        "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),
+        "embedding_frequency": frequency,
+    }
+
+
+def _shapes(widths: tuple[int, int, int]) -> list[tuple[int, ...]]:
+    """Return two and three equal layers of each width, one wide one, five narrow ones, and no hidden layer."""
+    narrow, wide = widths[0], widths[-1]
+    equal = [(width,) * depth for depth in (2, 3) for width in widths]
+    return [(), (wide,), *equal, (narrow,) * 5]
