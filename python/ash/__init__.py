@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ash import _core
 from ash.domains import choice, integers, log, uniform
+from ash.ensemble import Ensemble
 from ash.errors import (
     AllDiverged,
     AshError,
@@ -41,6 +42,7 @@ __all__ = [
     "AllDiverged",
     "AshError",
     "DataError",
+    "Ensemble",
     "Ladder",
     "MissingExtra",
     "ModelFormatError",
