@@ -118,6 +118,7 @@ def make_result(
     best = max(rows, key=lambda row: (not row["diverged"], row["score"], -row["candidate"], -row["rung"]))
     return Result(
         model=network(best["score"], params[best["candidate"]]),
+        kept=None,
         best_candidate=best["candidate"],
         best_rung=best["rung"],
         params=params,

@@ -26,8 +26,8 @@ WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
 
 
 def against(name: str, estimator: Any, X: Any, y: Any) -> tuple[float, float]:
-    """The score of the run on rows held out, and scikit-learn's scorer of the fitted estimator on them."""
-    estimator.set_params(scoring=name, validation=(X[HELD_OUT], y[HELD_OUT])).fit(X[TRAIN], y[TRAIN])
+    """The score of the run on rows held out, and scikit-learn's scorer of its best network on them."""
+    estimator.set_params(scoring=name, ensemble=1, validation=(X[HELD_OUT], y[HELD_OUT])).fit(X[TRAIN], y[TRAIN])
     return estimator.best_score_, get_scorer(name)(estimator, X[HELD_OUT], y[HELD_OUT])
 
 

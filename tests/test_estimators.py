@@ -44,10 +44,14 @@ def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
-    """Under the names that scikit-learn has for four of them; task and teams follow from the estimator."""
+    """Under the names that scikit-learn has for four of them; task and teams follow from the estimator.
+
+    How many networks are kept follows from whether there may be an ensemble.
+    """
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
+    renamed["keep"] = "ensemble"
     elsewhere = {"X", "y", "task", "teams", "sample_weight", "groups"}
     assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere}
     for name in set(of_tune) & set(ours):

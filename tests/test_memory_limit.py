@@ -11,7 +11,7 @@ WINE = load_wine(return_X_y=True)
 
 def quick(X=WINE[0], y=WINE[1], **settings):
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
-    return ash.tune(X, y, space, **{"candidates": 32, "threads": 2, "progress": False, **settings})
+    return ash.tune(X, y, space, **{"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
 
 
 @pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])
@@ -38,6 +38,14 @@ def test_a_tight_limit_retrains_to_the_same_outcome(data):
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
         # On more threads, a result may wait for the decision before it, its state still at work: the peak is timing's.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
+
+
+def test_what_is_kept_for_an_ensemble_is_counted_and_never_dropped():
+    few, many = (quick(threads=1, memory_limit=1, keep=keep) for keep in (1, 32))
+    assert few.digest == many.digest
+    assert many.memory["dropped"] < few.memory["dropped"] and many.memory["peak_bytes"] > few.memory["peak_bytes"]
+    arenas = sum(part.nbytes for network in many.kept.networks for part in network.core.weights)
+    assert many.memory["peak_bytes"] > arenas
 
 
 def test_epochs_trained_again_do_not_count():

@@ -26,6 +26,17 @@ std::int64_t checked_count(std::int64_t count) {
 
 }  // namespace
 
+void write_in_units(const Predictions& predictions, const Data& data, float* results) {
+    const Scaling& targets = data.targets();
+    for (std::int64_t r = 0; r < predictions.rows; ++r) {
+        for (int o = 0; o < predictions.outputs; ++o) {
+            const auto column = static_cast<std::size_t>(o);
+            const double z = predictions.values[r * predictions.stride + o];
+            *results++ = static_cast<float>(z * targets.scale[column] + targets.mean[column]);
+        }
+    }
+}
+
 NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count,
                                      Continuation continuation, Metric metric, std::uint64_t seed,
                                      const Kernels& kernels, int threads, std::int64_t min_epochs, std::int64_t eta,
@@ -115,6 +126,12 @@ MemoryUse NetworkCandidates::memory() const {
     MemoryUse use = states_.use();
     use.retrained_epochs = retrained_epochs_;
     return use;
+}
+
+void NetworkCandidates::predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const {
+    scratch.prepare(data_, settings(candidate));
+    evaluate(data_, state, metric_, kernels_, nullptr, scratch);
+    write_in_units(predictions_of(data_, scratch), data_, results);
 }
 
 const Settings& NetworkCandidates::settings(std::int64_t candidate) const {

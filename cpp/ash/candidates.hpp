@@ -90,6 +90,9 @@ class Candidates {
 // better, NaN counts as diverged. Called by any thread, several at once.
 using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
 
+// Predictions of the validation rows without padding, in the units of y, probabilities as they are: [rows][outputs].
+void write_in_units(const Predictions& predictions, const Data& data, float* results);
+
 enum class Continuation : std::uint8_t { resume, restart };
 
 class NetworkCandidates final : public Candidates {
@@ -114,6 +117,10 @@ class NetworkCandidates final : public Candidates {
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override { states_.release(candidate); }
     MemoryUse memory() const override;
+
+    // The predictions (write_in_units) by which a job that has left this state was scored. Any thread, after or between
+    // jobs; the scratch is its own.
+    void predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const;
 
   private:
     static constexpr std::int64_t kChunk = 4096;

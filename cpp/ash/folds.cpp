@@ -1,7 +1,10 @@
 #include "ash/folds.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <limits>
+
+#include "ash/parallel.hpp"
 
 namespace ash {
 
@@ -68,6 +71,18 @@ MemoryUse FoldedCandidates::memory() const {
 std::vector<FoldScores> FoldedCandidates::fold_scores() const {
     const std::lock_guard lock(mutex_);
     return scores_;
+}
+
+void FoldedCandidates::predict(std::span<const Kept> kept, int threads, std::span<float> results) const {
+    if (kept.empty()) return;
+    const std::size_t each = results.size() / kept.size();
+    const std::size_t team = std::min(kept.size(), static_cast<std::size_t>(threads));
+    parallel(static_cast<int>(team), [&](int thread) {
+        Workspace scratch;
+        for (auto k = static_cast<std::size_t>(thread); k < kept.size(); k += team) {
+            folds_.front()->predict(kept[k].candidate, *kept[k].state, scratch, results.data() + k * each);
+        }
+    });
 }
 
 }  // namespace ash

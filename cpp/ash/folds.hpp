@@ -17,9 +17,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "ash/candidates.hpp"
+#include "ash/kept.hpp"
 
 namespace ash {
 
@@ -54,6 +56,10 @@ class FoldedCandidates final : public Candidates {
 
     // Of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;
+
+    // results [kept][validation rows][outputs]: what each was scored by in fold 0 (NetworkCandidates::predict), computed
+    // again, on so many threads. REQUIRES: no job runs; kept by a tuner of these candidates.
+    void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   private:
     const std::vector<Fold> folds_;

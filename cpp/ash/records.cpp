@@ -10,6 +10,11 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+Kept to_keep(const JobRecord& record, std::shared_ptr<const State> state) {
+    const Job& job = record.task.job;
+    return {job.candidate, job.rung, record.score, record.loss, std::move(state)};
+}
+
 }  // namespace
 
 std::vector<RungCounts> counts(std::span<const Rung> rungs) {
@@ -45,19 +50,16 @@ void Records::count(std::span<const Rung> rungs) {
     rungs_ = counts(rungs);
 }
 
-bool Records::would_be_best(const JobRecord& record) const {
+bool Records::would_keep(const JobRecord& record) const {
     if (record.diverged) return false;
     const std::lock_guard lock(mutex_);
-    if (!best_) return true;
-    const Entry entry{record.score, record.loss, record.task.job.candidate};
-    const Entry best{best_->score, best_->loss, best_->candidate};
-    if (better(entry, best)) return true;
-    return !better(best, entry) && record.task.job.rung < best_->rung;
+    return kept_.would_keep(to_keep(record, nullptr));
 }
 
-void Records::keep_best(const JobRecord& record, std::shared_ptr<const State> state) {
+void Records::keep(const JobRecord& record, std::shared_ptr<const State> state) {
+    std::shared_ptr<const State> freed;  // after the lock
     const std::lock_guard lock(mutex_);
-    best_ = Best{record.task.job.candidate, record.task.job.rung, record.score, record.loss, std::move(state)};
+    freed = kept_.keep(to_keep(record, std::move(state)));
 }
 
 std::vector<Event> Records::take_events() {
@@ -83,9 +85,14 @@ std::vector<Assist> Records::assists() const {
     return assists_;
 }
 
-std::optional<Best> Records::best() const {
+std::vector<Kept> Records::kept() const {
     const std::lock_guard lock(mutex_);
-    return best_;
+    return {kept_.all().begin(), kept_.all().end()};
+}
+
+std::optional<Kept> Records::best() const {
+    const std::lock_guard lock(mutex_);
+    return kept_.all().empty() ? std::nullopt : std::optional(kept_.all().front());
 }
 
 std::vector<RungCounts> Records::rungs() const {

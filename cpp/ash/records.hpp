@@ -1,9 +1,8 @@
-// records.hpp: what a run has done so far: events, finished jobs, who helped, the best and the counts of the rungs.
+// records.hpp: what a run has done so far: events, finished jobs, who helped, the best candidates and the counts of the rungs.
 //
 // Written by the threads of the tuner, read by its caller at any time. Seconds are since the start of the run.
 //
-// Order:       events and jobs in order of decision. Best: higher score, then lower loss, then lower candidate, then
-//              lower rung; who diverged is never the best.
+// Order:       events and jobs in order of decision. The best candidates: kept.hpp.
 // Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
 //              that holds the critical section may take it, never the other way round.
 // Cost:        150 bytes a job, 40 an assist; events are gone once they are taken. jobs() goes through all.
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "ash/clock.hpp"
+#include "ash/kept.hpp"
 #include "ash/ladder.hpp"
 #include "ash/state.hpp"
 
@@ -57,14 +57,6 @@ struct Assist {
     double busy;  // seconds at work in it
 };
 
-struct Best {
-    std::int32_t candidate;
-    std::int32_t rung;
-    double score;
-    double loss;
-    std::shared_ptr<const State> state;
-};
-
 struct RungCounts {
     std::int64_t places;
     std::int64_t epochs;
@@ -78,20 +70,24 @@ std::vector<RungCounts> counts(std::span<const Rung> rungs);
 
 class Records {
   public:
+    // keep: how many candidates' states. REQUIRES: keep >= 1.
+    explicit Records(int keep) : kept_(keep) {}
+
     // The job is a promotion as well if its rung is not the first.
     void started(const Job& job, double seconds);
     void finished(const JobRecord& record, double seconds);
     void assisted(const Assist& assist);
     void count(std::span<const Rung> rungs);
 
-    // Whether this job would be the best. REQUIRES: one lock of the caller spans this and keep_best().
-    bool would_be_best(const JobRecord& record) const;
-    void keep_best(const JobRecord& record, std::shared_ptr<const State> state);
+    // Whether this job would be kept. REQUIRES: one lock of the caller spans this and keep().
+    bool would_keep(const JobRecord& record) const;
+    void keep(const JobRecord& record, std::shared_ptr<const State> state);
 
     std::vector<Event> take_events();
     std::vector<JobRecord> jobs() const;
     std::vector<Assist> assists() const;
-    std::optional<Best> best() const;
+    std::vector<Kept> kept() const;  // best first
+    std::optional<Kept> best() const;
     std::vector<RungCounts> rungs() const;
 
   private:
@@ -99,7 +95,7 @@ class Records {
     std::vector<Event> events_;
     std::vector<JobRecord> jobs_;
     std::vector<Assist> assists_;
-    std::optional<Best> best_;
+    BestCandidates kept_;
     std::vector<RungCounts> rungs_;
 };
 

@@ -20,6 +20,7 @@ TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
         throw std::invalid_argument("threads must be at least 1, not " + std::to_string(settings.threads));
     }
+    if (settings.keep < 1) throw std::invalid_argument("keep must be at least 1, not " + std::to_string(settings.keep));
     if (settings.cores < 1) settings.cores = settings.threads;
     settings.ladder.candidates = candidates.count();
     return settings;
@@ -33,7 +34,8 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
       ladder_(settings_.ladder),
       clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
                         [this](const Job& job) { return candidates_->cost(job); })),
-      seats_(static_cast<std::size_t>(settings_.threads)) {
+      seats_(static_cast<std::size_t>(settings_.threads)),
+      records_(settings_.keep) {
     for (int thread = 0; thread < settings_.threads; ++thread) teams_.push_back(std::make_unique<Team>(bell_));
     records_.count(ladder_.rungs());
     look_for_wants();
@@ -233,9 +235,7 @@ void Tuner::record(const Report& report) {
     const JobRecord record = held->second;
     held_.erase(held);
     records_.finished(record, seconds());
-    if (records_.would_be_best(record)) {
-        records_.keep_best(record, candidates_->publish(report.task.job.candidate));
-    }
+    if (records_.would_keep(record)) records_.keep(record, candidates_->publish(report.task.job.candidate));
 }
 
 void Tuner::look_for_wants() {

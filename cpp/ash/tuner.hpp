@@ -11,8 +11,8 @@
 // There are never more threads at work than were allowed: one that helps has no job of its own. The launcher is a
 // thread of its own, asleep while they run, so that the caller can look for signals.
 //
-// Order:       the clock's (clock.hpp). A result that it holds back stays in held_ and is settled (recorded, made the
-//              best, its state freed) when it is decided, so records too are in the order of decisions.
+// Order:       the clock's (clock.hpp). A result that it holds back stays in held_ and is settled (recorded, kept
+//              if it is among the best, its state freed) when it is decided, so records too are in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not
 //                  reported and leaves no record;
 //              (2) a sleeper or a member of a team waits for bell_ to leave the value that it read in the critical
@@ -67,11 +67,12 @@ struct TunerSettings {
     Schedule schedule = Schedule::reproducible;
     int workers = 32;  // of the virtual clock
     bool teams = true;
+    int keep = 1;  // of the best candidates, so many states
 };
 
 class Tuner {
   public:
-    // Throws std::invalid_argument as Ladder and VirtualClock do, and for threads < 1.
+    // Throws std::invalid_argument as Ladder and VirtualClock do, and for threads or keep < 1.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
     ~Tuner();  // stops and joins
     Tuner(const Tuner&) = delete;
@@ -99,7 +100,8 @@ class Tuner {
     std::vector<Event> take_events() { return records_.take_events(); }
     std::vector<JobRecord> jobs() const { return records_.jobs(); }
     std::vector<Assist> assists() const { return records_.assists(); }
-    std::optional<Best> best() const { return records_.best(); }
+    std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
+    std::optional<Kept> best() const { return records_.best(); }
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
     MemoryUse memory() const;
     Ending ending() const;

@@ -19,6 +19,7 @@ namespace {
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
     FoldedCandidates* candidates;  // of the tuner
+    int threads;
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 
@@ -26,6 +27,7 @@ struct OwningTuner {
                 const TunerSettings& settings)
         : data(std::move(folds)),
           candidates(its_candidates.get()),
+          threads(settings.threads),
           owned(std::make_unique<Tuner>(std::move(its_candidates), settings)) {}
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
@@ -43,14 +45,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
         const py::gil_scoped_acquire acquire;
         Array<float> values({predictions.rows, static_cast<py::ssize_t>(predictions.outputs)});
-        float* to = values.mutable_data();
-        for (std::int64_t r = 0; r < predictions.rows; ++r) {
-            for (int o = 0; o < predictions.outputs; ++o) {
-                const auto column = static_cast<std::size_t>(o);
-                const double z = predictions.values[r * predictions.stride + o];
-                *to++ = static_cast<float>(z * data->targets().scale[column] + data->targets().mean[column]);
-            }
-        }
+        write_in_units(predictions, *data, values.mutable_data());
         return score(Network(state, *data), values).cast<double>();
     };
 }
@@ -59,7 +54,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
 struct Arguments {
     std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
-    int threads, cores, workers;
+    int threads, cores, workers, keep;
     bool teams;
     double target;
     std::uint64_t seed;
@@ -74,7 +69,8 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
             .schedule =
                 pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
             .workers = a.workers,
-            .teams = a.teams};
+            .teams = a.teams,
+            .keep = a.keep};
 }
 
 std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
@@ -185,9 +181,27 @@ py::dict fold_scores_of(const OwningTuner& owner) {
 }
 
 py::object best_of(const OwningTuner& owner) {
-    const std::optional<Best> best = owner.tuner.best();
+    const std::optional<Kept> best = owner.tuner.best();
     if (!best) return py::none();
     return py::make_tuple(best->candidate, best->rung, Network(*best->state, *owner.data.front()));
+}
+
+py::list kept_of(const OwningTuner& owner) {
+    py::list all;
+    for (const Kept& each : owner.tuner.kept()) {
+        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.state, *owner.data.front())));
+    }
+    return all;
+}
+
+Array<float> kept_predictions_of(const OwningTuner& owner) {
+    const std::vector<Kept> kept = owner.tuner.kept();
+    const Data& data = *owner.data.front();
+    Array<float> results({std::ssize(kept), data.validation().count, static_cast<std::int64_t>(data.outputs())});
+    const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
+    const py::gil_scoped_release release;  // results are held by this frame
+    owner.candidates->predict(kept, owner.threads, to);
+    return results;
 }
 
 }  // namespace
@@ -200,7 +214,7 @@ void bind_tuner(py::module_& m) {
                          const std::string& algorithm, const std::string& promotion, const std::string& training,
                          const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                          const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                         std::int64_t epoch_limit, double target, const std::vector<py::object>& scorers) {
+                         std::int64_t epoch_limit, double target, const std::vector<py::object>& scorers, int keep) {
                  return make_tuner(std::move(data), candidates,
                                    {.count = count,
                                     .eta = eta,
@@ -217,6 +231,7 @@ void bind_tuner(py::module_& m) {
                                     .threads = threads,
                                     .cores = cores,
                                     .workers = workers,
+                                    .keep = keep,
                                     .teams = teams,
                                     .target = target,
                                     .seed = seed,
@@ -228,7 +243,7 @@ void bind_tuner(py::module_& m) {
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("target") = kNone,
-             py::arg("scorers") = std::vector<py::object>{})
+             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
@@ -239,6 +254,8 @@ void bind_tuner(py::module_& m) {
         .def("jobs", &job_columns)
         .def("assists", &assist_columns)
         .def("best", &best_of)
+        .def("kept", &kept_of)
+        .def("kept_predictions", &kept_predictions_of)
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("ended", &ended)

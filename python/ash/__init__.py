@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ash import _core
 from ash.domains import choice, integers, log, uniform
+from ash.ensemble import Ensemble
 from ash.errors import (
     AllDiverged,
     AshError,
@@ -42,6 +43,7 @@ __all__ = [
     "AllDiverged",
     "AshError",
     "DataError",
+    "Ensemble",
     "Ladder",
     "MissingExtra",
     "ModelFormatError",

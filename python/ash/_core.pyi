@@ -186,6 +186,7 @@ class Tuner:
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
+        keep: int = 1,  # of the best candidates, so many networks
     ) -> None: ...
     def start(self) -> None: ...
     def wait(self, seconds: float) -> bool:
@@ -225,6 +226,10 @@ class Tuner:
         """running, finished, target, epoch_limit or stopped."""
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
+    def kept(self) -> list[tuple[int, int, float, Network]]:
+        """(candidate, rung, score, network) of the best candidates, each at its best rung; best first, as `best`."""
+    def kept_predictions(self) -> NDArray[np.float32]:
+        """[kept, validation rows, outputs] of the first fold: probabilities, or targets in units of y. No job runs."""
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -90,6 +90,7 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
         teams=not wishes.no_teams,
         threads=wishes.threads,
         memory_limit=wishes.memory_limit,
+        keep=1,  # one network is saved
         task=whole.task,
         time_limit=wishes.time,
         epoch_limit=wishes.epochs,

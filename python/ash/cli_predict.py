@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from ash.cli_streams import Parser, print_whole, say
 from ash.columns import blocks
+from ash.ensemble import Ensemble
 from ash.errors import DataError, SettingError
 from ash.frames import Frame
+from ash.metrics import METRICS
+from ash.model import Model, normalized
 from ash.model_file import load
-from ash.network import Network, normalized
+from ash.network import Network
 from ash.table_file import FileTable, read_file
 from ash.text_table import show
 
@@ -41,7 +44,7 @@ def predict(wishes: argparse.Namespace) -> None:
     """Write a prediction for each row, and the score if the table holds the target."""
     model = load_model(wishes.model)
     if wishes.proba and model.classes_ is None:
-        raise SettingError("--proba needs classes, but this is a regression network: leave it out")
+        raise SettingError("--proba needs classes, but this is a model of regression: leave it out")
     table = _read_table(model, wishes.data)
     frame = _features(model, table)
     outputs = model.predict_frame(frame)
@@ -53,15 +56,15 @@ def predict(wishes: argparse.Namespace) -> None:
     _say_score(model, table, frame)
 
 
-def load_model(path: str) -> Network:
+def load_model(path: str) -> Network | Ensemble:
     """Return a model, or say that there is none."""
     try:
         return load(path)
     except FileNotFoundError as error:
-        raise SettingError(f"{path}: no such file; MODEL is one that ash-tune or Network.save wrote") from error
+        raise SettingError(f"{path}: no such file; MODEL is one that ash-tune or `save` of a model wrote") from error
 
 
-def _read_table(model: Network, name: str) -> FileTable:
+def _read_table(model: Model, name: str) -> FileTable:
     """Read what the model needs and, where it is there, the target."""
     schema = model.encoding.schema
     is_text = [column.kind == "category" for column in schema.columns]
@@ -85,34 +88,34 @@ def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> N
         raise DataError(f"{where} lacks {len(lacking)} of the {len(wanted)} columns of the model ({listed}): add them")
 
 
-def _features(model: Network, table: FileTable) -> Frame:
+def _features(model: Model, table: FileTable) -> Frame:
     names = model.feature_names
     return replace(table.frame(table.names), names=None) if names is None else table.frame(names)
 
 
-def _target_names(model: Network) -> tuple[str, ...]:
+def _target_names(model: Model) -> tuple[str, ...]:
     """Return the names of the target that are not names of features as well."""
     return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
 
 
-def _has_text_labels(model: Network) -> bool:
+def _has_text_labels(model: Model) -> bool:
     return model.classes_ is not None and model.classes_.dtype.kind in "UO"
 
 
-def _write_to_stdout(stream: IO[str], model: Network, outputs: NDArray[np.float32], proba: bool) -> None:
+def _write_to_stdout(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
     _write(stream, model, outputs, proba)
 
 
-def _write(stream: IO[str], model: Network, outputs: NDArray[np.float32], proba: bool) -> None:
+def _write(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_header(model, proba))
     for first, stop in blocks(len(outputs)):
         writer.writerows(_rows(model, outputs[first:stop], proba))
 
 
-def _header(model: Network, proba: bool) -> list[str]:
+def _header(model: Model, proba: bool) -> list[str]:
     names = model.target_names
     if names is None:
         several = model.n_outputs_ > 1
@@ -121,14 +124,14 @@ def _header(model: Network, proba: bool) -> list[str]:
     return [*names, *(f"probability_{label}" for label in classes)]
 
 
-def _rows(model: Network, outputs: NDArray[np.float32], proba: bool) -> Iterator[list[Any]]:
+def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[list[Any]]:
     decided = model.decide(outputs).reshape(len(outputs), -1).tolist()
     if not proba:
         return iter(decided)
     return (label + shares for label, shares in zip(decided, normalized(outputs).tolist(), strict=True))
 
 
-def _say_score(model: Network, table: FileTable, frame: Frame) -> None:
+def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
     """Say the score on the rows whose target is known; what is no target is a warning, the predictions are written."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
@@ -137,14 +140,15 @@ def _say_score(model: Network, table: FileTable, frame: Frame) -> None:
         rows, y = _known(model, table, targets)
         if not len(rows):
             return
-        score = model.score(frame.take(rows), y, model.metric)
+        metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
+        score = model.score(frame.take(rows), y, metric)
     except DataError as error:
         warnings.warn(f"no score: {error}", UserWarning, stacklevel=2)
         return
-    say(f"{model.metric} {show(score)} on {len(rows)} rows")
+    say(f"{metric} {show(score)} on {len(rows)} rows")
 
 
-def _known(model: Network, table: FileTable, targets: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return the rows where no target is missing, and the targets there."""
     labels = [table.labels(name) for name in targets]
     rows = labels[0].rows

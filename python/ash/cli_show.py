@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ash.cli_predict import load_model
 from ash.cli_streams import Parser, print_whole, printable
+from ash.ensemble import Ensemble
+from ash.model import Model
 from ash.network import Network
 from ash.text_table import format_table, show, show_params
 
@@ -24,20 +26,34 @@ def show_parser() -> argparse.ArgumentParser:
 def show_model(wishes: argparse.Namespace) -> None:
     """Print a model."""
     model, content = load_model(wishes.model), Path(wishes.model).read_bytes()
+    networks = model.members if isinstance(model, Ensemble) else (model,)
     facts = {
         "task": _task(model),
         "score": f"validation {model.metric} {_score(model.validation_score)}",
-        "layers": _layers(model),
-        "size": f"{_weights(model)} weights and biases, {len(content)} bytes",
+        "layers": _layers(networks[0]) if len(networks) == 1 else f"those of {len(networks)} networks, see below",
+        "size": f"{sum(map(_weights, networks))} weights and biases, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     lines = [wishes.model, *(f"{name:8}{fact}" for name, fact in facts.items())]
-    lines += ["", *show_params(model.params), "", *_columns(model)]
+    lines += ["", *_hyperparameters(model), "", *_columns(model)]
     text = "\n".join(map(printable, lines))
     print_whole(lambda stream: print(text, file=stream))
 
 
-def _task(model: Network) -> str:
+def _hyperparameters(model: Network | Ensemble) -> list[str]:
+    """Return the hyperparameters of a network, or a line for each network of an ensemble."""
+    if not isinstance(model, Ensemble):
+        return show_params(model.params)
+    rows = [
+        [place, show(share), _score(network.validation_score), _weights(network)]
+        for place, (network, share) in enumerate(zip(model.members, model.weights.tolist(), strict=True))
+    ]
+    lines = format_table(["network", "share", "score", "size"], rows)
+    layers = ["layers", *map(_layers, model.members)]
+    return [f"{line}  {layer}" for line, layer in zip(lines, layers, strict=True)]
+
+
+def _task(model: Model) -> str:
     names = "" if model.target_names is None else f" of {', '.join(map(repr, model.target_names))}"
     if model.classes_ is None:
         return f"regression{names or f' of {model.n_outputs_} target(s)'}"
@@ -60,7 +76,7 @@ def _weights(model: Network) -> int:
     return sum(part.size for part in (*model.core.weights, *model.core.biases))
 
 
-def _columns(model: Network) -> Iterator[str]:
+def _columns(model: Model) -> Iterator[str]:
     """Yield the lines of a table of the columns, names at its end: they may be long."""
     schema = model.encoding.schema
     names = schema.names or [""] * len(schema.columns)

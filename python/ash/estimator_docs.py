@@ -7,8 +7,9 @@ Class = TypeVar("Class", bound=type)
 
 _TEXT = """{first}
 
-Many networks are trained by asynchronous successive halving, the best one predicts. Same data, parameters and
-`random_state`: same model, bit for bit, on any number of threads; the order of the rows makes no difference either.
+Many networks are trained by asynchronous successive halving; the best one predicts, or an average of the best. Same
+data, parameters and `random_state`: same model, bit for bit, on any number of threads; the order of the rows makes no
+difference either.
 
 Parameters
 ----------
@@ -23,6 +24,10 @@ validation : float, int or (X, y), default=0.2
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation in place of `validation`: the score of a candidate is the mean over folds, which are the parts of
     one job; the model is then trained on all rows. Takes as many times the memory.
+ensemble : int, default=16
+    Most draws of an ensemble (`Result.ensemble`), which predicts in place of the best network where it is better on the
+    validation rows by more than noise: by the mean over rows of its lower logarithmic or squared loss, if that is above
+    one standard error. It takes the time of its members together. 1: always a single network. No part with `cv`.
 scoring : str, callable or None, default=None
     What the candidates are ranked by: a scorer of scikit-learn by name or `scorer(estimator, X, y)`, or a metric of
     `ash.tune`; {score} by default. What the core computes itself (accuracy, balanced_accuracy, neg_log_loss, roc_auc,
@@ -50,16 +55,18 @@ Attributes
 best_params_ : dict
     Hyperparameters of the best candidate.
 best_score_ : float
-    Its validation score; higher is better.
+    The validation score of that candidate's network; higher is better.
 cv_results_ : dict of arrays
     A row a candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
+model_ : ash.Network or ash.Ensemble
+    What predicts, with `save`.
 result_ : ash.Result
-    The whole run: `result_.model` is the network, with `save`; jobs, rungs, plots, digest.
+    The whole run: `result_.model` is the best network; jobs, rungs, plots, digest.
 {classes}n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)
     If X had column names.
 n_iter_ : int
-    Epochs that the network was trained for.
+    Epochs that the best network was trained for.
 
 References
 ----------

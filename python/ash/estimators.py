@@ -1,6 +1,6 @@
 """Estimators by the conventions of scikit-learn: `ASHClassifier` and `ASHRegressor`.
 
-    fit -> the run of `ash.tune` -> result_ -> its network predicts
+    fit -> the run of `ash.tune` -> result_ -> model_, its best network or an ensemble, predicts
 
 They differ from `ash.tune` in one thing: rows are sorted by what they hold (row_order.py), so a fit depends neither on
 the order of the rows nor on whether a row is repeated or weighted.
@@ -20,7 +20,8 @@ from ash.cpus import resolve_threads
 from ash.errors import SettingError
 from ash.estimator_docs import documented
 from ash.frames import Frame, read_frame
-from ash.network import normalized
+from ash.kept import MOST_DRAWS
+from ash.model import Model, normalized
 from ash.options import LARGEST_SEED, Options, read_options, whole
 from ash.result import Result
 from ash.run import Given, Scoring, run
@@ -51,6 +52,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         workers: int = 32,
         validation: float | int | tuple[Any, Any] = 0.2,
         cv: Any = None,
+        ensemble: int = 16,
         scoring: Any = None,
         time_limit: float | None = None,
         epoch_limit: int | None = None,
@@ -74,6 +76,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.workers = workers
         self.validation = validation
         self.cv = cv
+        self.ensemble = ensemble
         self.scoring = scoring
         self.time_limit = time_limit
         self.epoch_limit = epoch_limit
@@ -86,7 +89,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Tune networks on a table and keep the best one.
+        """Tune networks on a table and keep the best one, or an ensemble of the best.
 
         Parameters
         ----------
@@ -112,7 +115,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             There is no network; as for `ash.tune`.
         """
         metric, scorer = read_scoring(self.scoring, self._task)
-        options = self._options(metric)
+        size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
+        options = self._options(metric, keep=1 if size == 1 else None)
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         given = Given(X, y, sample_weight, self.validation, self.cv, groups)
         result = run(given, self.space, options, sort=True, scoring=scoring)
@@ -139,15 +143,15 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             `fit` was not called.
         """
         outputs = self._outputs(X)
-        return self.result_.model.decide(outputs)
+        return self.model_.decide(outputs)
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         check_is_fitted(self)
         frame = read_frame(X)
         self._warn_names(frame)
-        return self.result_.model.predict_frame(frame, _threads(self.n_jobs), type(self).__name__)
+        return self.model_.predict_frame(frame, _threads(self.n_jobs), type(self).__name__)
 
-    def _options(self, metric: str | None) -> Options:
+    def _options(self, metric: str | None, keep: int | None) -> Options:
         names = (
             *("candidates", "eta", "min_epochs", "max_rungs", "algorithm", "promotion", "training", "schedule"),
             *("workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
@@ -155,6 +159,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         return read_options(
             **{name: getattr(self, name) for name in names},
             teams=True,
+            keep=keep,
             threads=_threads(self.n_jobs),
             metric=metric,
             task=self._task,
@@ -164,6 +169,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, result: Result) -> None:
         self.result_ = result
+        self.model_: Model = result.model if result.kept is None else result.kept.best_model(self.ensemble)
         self.n_features_in_ = result.model.n_features_in_
         names = result.model.feature_names
         if names is not None:

@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from ash.metrics import METRICS
 from ash.settings import ACTIVATIONS
 
-FORMAT = "ash-network"
+FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
 VERSION = 1
+MEMBER_KEYS = {"activations", "numbers", "params", "metric", "validation_score"}
+"""What the metadata of an ensemble say of each network; all else is one for all."""
+WEIGHTS = "weights"
+"""The tensor with the share of each network of an ensemble."""
 VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
@@ -47,8 +51,8 @@ def parse_metadata(text: str) -> dict[str, Any]:
         about = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"metadata is no JSON ({error})") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise MalformedError(f"metadata does not say format {FORMAT!r}")
+    if not isinstance(about, dict) or about.get("format") not in (FORMAT, ENSEMBLE_FORMAT):
+        raise MalformedError(f"metadata does not say format {FORMAT!r} or {ENSEMBLE_FORMAT!r}")
     version = about.get("version")
     require(type(version) is int and version >= 1, f"version {version!r} is none")
     require(version == VERSION, f"written in version {version} of the format; this ash reads {VERSION}: update ash")
@@ -66,17 +70,23 @@ def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
 
 
 def check_metadata(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless the entries have the types and values that `save` writes; labels come later."""
+    """Raise MalformedError unless the entries have what `save` writes of a network; labels come later."""
     activations = about.get("activations")
     require(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         require(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.get("numbers", [])
-    require(is_list_of(numbers, int), "numbers are no list of features")
+    require(is_list_of(about.get("numbers"), int), "numbers are no list of features")
     names = about.get("target_names")
     require(names is None or is_list_of(names, str), "target_names are no list of names")
     require(isinstance(about.get("params"), dict), "params are no table")
-    require(about.get("metric") in METRICS[_task(about)], f"metric {about.get('metric')!r} does not fit")
+    check_score(about)
+
+
+def check_score(about: dict[str, Any]) -> None:
+    """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
+    metric = about.get("metric")
+    others = METRICS["classification" if _task(about) == "regression" else "regression"]
+    require(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
     score = about.get("validation_score")
     require(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
 
@@ -88,6 +98,34 @@ def _task(about: dict[str, Any]) -> str:
 def is_list_of(values: Any, kind: type) -> bool:
     """Return whether it is a list of exactly that type (bool is no int)."""
     return isinstance(values, list) and all(type(value) is kind for value in values)
+
+
+def split_members(
+    tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
+) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
+    """Return tensors and entries of each network of an ensemble, as those of one alone; these are not checked yet."""
+    members = about.get("members")
+    if not isinstance(members, list) or not members:
+        raise MalformedError("members are no list of networks")
+    for member in members:
+        require(isinstance(member, dict) and member.keys() == MEMBER_KEYS, "a member has other entries")
+    check_score(about)
+    parts: dict[str, dict[str, NDArray[Any]]] = {str(place): {} for place in range(len(members))}
+    for name, tensor in tensors.items():
+        place, _, own = name.partition(".")
+        require(place in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)")
+        if name != WEIGHTS:
+            parts[place][own] = tensor
+    return [(part, {**about, **member}) for part, member in zip(parts.values(), members, strict=True)]
+
+
+def read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[np.float64]:
+    """Return the share of each network of an ensemble."""
+    require(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
+    weights = tensors[WEIGHTS]
+    require(weights.dtype == np.float64 and weights.shape == (members,), f"weights are {weights.dtype} {weights.shape}")
+    require(bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are no shares")
+    return weights
 
 
 def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: int) -> None:

@@ -7,6 +7,9 @@
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
                "sha256": of that text and of the tensors
 
+    ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;
+               statistics once; format "ash-ensemble", in which "members" have what a network has of its own
+
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
 against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
 names the path; a missing or unreadable file stays the OSError that it is; (3) saving writes a temporary file beside the
@@ -18,6 +21,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +30,16 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding import Encoding, encoding_from_parts, encoding_parts
+from ash.ensemble import Ensemble
 from ash.errors import ModelFormatError
+from ash.model import Model
 from ash.model_checks import (
+    ENSEMBLE_FORMAT,
     FORMAT,
     LABEL_KINDS,
     VECTORS,
     VERSION,
+    WEIGHTS,
     MalformedError,
     check_metadata,
     check_tensors,
@@ -39,7 +47,9 @@ from ash.model_checks import (
     is_list_of,
     parse_metadata,
     read_labels,
+    read_weights,
     require,
+    split_members,
 )
 from ash.network import Network, core_parts
 
@@ -49,12 +59,12 @@ DIGEST = "sha256"
 """Of the checksum there."""
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network to `path`, replacing what is there.
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a network or an ensemble to `path`, replacing what is there.
 
     Parameters
     ----------
-    network : Network
+    model : Network or Ensemble
         What to save.
     path : path-like
         The file; by custom it ends in `.safetensors`. It is readable by its owner only.
@@ -68,34 +78,22 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
-    parts = core_parts(network.core)
-    tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
-    for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
-        tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
-        tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
-    if parts["numbers"]:
-        tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
-    encoding, tables = encoding_parts(network.encoding)
-    about = {
-        "format": FORMAT,
+    about, tensors = _PARTS[type(model)](model)
+    encoding, tables = encoding_parts(model.encoding)
+    about |= {
         "version": VERSION,
         "ash_version": _core.build_info()["version"],
-        "activations": list(parts["activations"]),
-        "numbers": parts["numbers"],
-        "classes": _write_labels(network.classes_, path),
+        "classes": _write_labels(model.classes_, path),
         "encoding": encoding,
-        "target_names": network.target_names,
-        "params": network.params,
-        "metric": network.metric,
-        "validation_score": float(network.validation_score) if math.isfinite(network.validation_score) else None,
+        "target_names": model.target_names,
     }
     tensors |= tables
     text = json.dumps(about, allow_nan=False, default=_plain)
     replace_file(Path(path), serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)}))
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that `save` wrote.
+def load(path: str | os.PathLike[str]) -> Network | Ensemble:
+    """Read a network or an ensemble that `save` wrote.
 
     Parameters
     ----------
@@ -104,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
     Returns
     -------
-    Network
+    Network or Ensemble
         Predicting bit for bit as the saved one.
 
     Raises
@@ -120,11 +118,11 @@ def load(path: str | os.PathLike[str]) -> Network:
         text = metadata[KEY]
         about = parse_metadata(text)
         require(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
+        if about["format"] == ENSEMBLE_FORMAT:
+            return _read_ensemble(tensors, about)
         check_metadata(about)
-        layers = len(about["activations"]) + 1
         encoding = _read_encoding(tensors, about)
-        check_tensors(tensors, layers, len(about.get("numbers", [])))
-        return _build(tensors, about, layers, encoding)
+        return _read_network(tensors, about, encoding, read_labels(about["classes"]))
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
 
@@ -189,8 +187,23 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
         raise MalformedError(f"its encoding is none: {error}") from error
 
 
-def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int, encoding: Encoding) -> Network:
-    classes = read_labels(about["classes"])
+def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Ensemble:
+    parts = split_members({name: tensors[name] for name in tensors if not name.startswith("statistics.")}, about)
+    for _, entries in parts:
+        check_metadata(entries)
+    encoding, classes = _read_encoding(tensors, about), read_labels(about["classes"])
+    members = [_read_network(part, entries, encoding, classes) for part, entries in parts]
+    outputs = {len(member.core.target_mean) for member in members}
+    require(len(outputs) == 1, f"its networks have {sorted(outputs)} outputs")
+    weights = read_weights(tensors, len(members))
+    return Ensemble(members, weights, metric=about["metric"], validation_score=_score(about))
+
+
+def _read_network(
+    tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
+) -> Network:
+    layers = len(about["activations"]) + 1
+    check_tensors(tensors, layers, len(about["numbers"]))
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_mean"])
     require(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
@@ -205,11 +218,10 @@ def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int,
             about["activations"],
             0 if classes is None else outputs,
             **{name: tensors[name] for name in (*VECTORS, "embedding") if name in tensors},
-            numbers=about.get("numbers", []),
+            numbers=about["numbers"],
         )
     except ValueError as error:
         raise MalformedError(f"the core refuses it: {error}") from error
-    score = about.get("validation_score")
     return Network(
         core,
         classes=classes,
@@ -217,8 +229,48 @@ def _build(tensors: dict[str, NDArray[Any]], about: dict[str, Any], layers: int,
         target_names=None if targets is None else tuple(targets),
         params={key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
         metric=about["metric"],
-        validation_score=math.nan if score is None else float(score),
+        validation_score=_score(about),
     )
+
+
+def _score(about: dict[str, Any]) -> float:
+    score = about.get("validation_score")
+    return math.nan if score is None else float(score)
+
+
+def _network_parts(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what a network has of its own: entries for the metadata, and tensors."""
+    parts = core_parts(network.core)
+    tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
+    for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
+        tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
+        tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    if parts["numbers"]:
+        tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
+    own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": network.params}
+    return {"format": FORMAT, **own, **_score_entries(network)}, tensors
+
+
+def _ensemble_parts(ensemble: Ensemble) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the entries and tensors of an ensemble, those of its networks by their places."""
+    members, tensors = [], {WEIGHTS: np.array(ensemble.weights)}
+    for place, network in enumerate(ensemble.members):
+        entries, own = _network_parts(network)
+        del entries["format"]
+        members.append(entries)
+        tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}
+    return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(ensemble)}, tensors
+
+
+_PARTS: dict[type[Model], Callable[[Any], tuple[dict[str, Any], dict[str, NDArray[Any]]]]] = {
+    Network: _network_parts,
+    Ensemble: _ensemble_parts,
+}
+
+
+def _score_entries(model: Model) -> dict[str, Any]:
+    score = float(model.validation_score)
+    return {"metric": model.metric, "validation_score": score if math.isfinite(score) else None}
 
 
 def _write_labels(classes: NDArray[Any] | None, path: str | os.PathLike[str]) -> dict[str, Any] | None:

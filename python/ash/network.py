@@ -4,9 +4,6 @@ The core's network holds weights and standardization and knows only numbers; thi
 where it came from. Immutable; any number of threads may predict with one.
 """
 
-import math
-import os
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,20 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.columns import blocks
-from ash.cpus import resolve_threads
 from ash.encoding import Encoding
-from ash.frames import Frame, read_frame
-from ash.metrics import metric_of
-from ash.targets import read_labels, read_targets
-
-ROWS_WORTH_A_THREAD = 1024
-"""Below that many rows a second thread costs more than it brings."""
-BLOCK_CELLS = 2**22
-"""Float64 cells of encoded rows that are predicted from at a time: 32 MiB."""
+from ash.model import Model
 
 
-class Network:
+class Network(Model):
     """A trained multilayer perceptron with the scaling of its inputs and targets.
 
     Comes from `Result.model` or `ash.load`; it is not made by hand.
@@ -78,166 +66,12 @@ class Network:
         self.validation_score = validation_score
 
     @property
-    def task(self) -> str:
-        """Return "classification" or "regression"."""
-        return "regression" if self.classes_ is None else "classification"
-
-    @property
-    def n_features_in_(self) -> int:
-        """Return the number of columns of X."""
-        return len(self.encoding.schema.columns)
-
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """Return the column names of X."""
-        return self.encoding.schema.names
-
-    @property
     def n_outputs_(self) -> int:
         """Return the number of columns of y."""
         return len(self.core.target_mean) if self.classes_ is None else 1
 
-    def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
-        """Return labels in the dtype of y, or targets in the units of y.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (rows, n_features_in_)
-            Columns of the same names, order and kinds as in training; numbers are finite or missing.
-        threads : int, optional
-            As for `ash.tune`; one while the rows are few.
-
-        Returns
-        -------
-        ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. Of equal probabilities the first
-            class wins.
-
-        Raises
-        ------
-        DataError
-            X does not fit the network.
-        """
-        return self.decide(self._outputs(X, threads))
-
-    def predict_proba(self, X: Any, *, threads: int | None = None) -> NDArray[np.float64]:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (rows, n_features_in_)
-            As for `predict`.
-        threads : int, optional
-            As for `predict`.
-
-        Returns
-        -------
-        ndarray of shape (rows, classes), float64
-            In the order of `classes_`; rows sum to 1.
-
-        Raises
-        ------
-        DataError
-            X does not fit the network.
-        AttributeError
-            It is a regression network.
-        """
-        if self.classes_ is None:
-            raise AttributeError("a regression network has no predict_proba")
-        return normalized(self._outputs(X, threads))
-
-    def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:
-        """Return the score of the predictions for X against y; higher is better, errors are negated.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (rows, n_features_in_)
-            As for `predict`.
-        y : array-like of shape (rows,) or (rows, outputs)
-            The true labels or targets. A label unknown to the network counts as wrong in "accuracy".
-        metric : str, optional
-            A metric of the task; "accuracy" or "r2" by default, as in scikit-learn.
-        threads : int, optional
-            As for `predict`.
-
-        Returns
-        -------
-        float
-            NaN, with a warning, where the metric is undefined (auc of one class, r2 of one row).
-
-        Raises
-        ------
-        DataError
-            X or y does not fit the network.
-        SettingError
-            The metric is unknown or belongs to the other task.
-        """
-        metric = metric_of(self.task, metric)
-        outputs = self._outputs(X, threads)
-        if metric == "accuracy" and self.classes_ is not None:
-            return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
-        classes = 0 if self.classes_ is None else len(self.classes_)
-        targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
-        value = _core.score(metric, targets, outputs, classes)
-        if math.isnan(value):
-            warnings.warn(f"{metric} is undefined on these {len(outputs)} rows", UserWarning, stacklevel=2)
-        return value
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file; see `ash.model_file.save`."""
-        from ash.model_file import save  # here, since that module imports this one
-
-        save(self, path)
-
-    def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
-        return self.predict_frame(read_frame(X), threads)
-
-    def predict_frame(
-        self, frame: Frame, threads: int | None = None, expecting: str = "the network"
-    ) -> NDArray[np.float32]:
-        """Return probabilities or targets, a column an output, for a table that has been read.
-
-        Parameters
-        ----------
-        frame : Frame
-        threads : int, optional
-            As for `predict`.
-        expecting : str
-            Who is said to expect other columns, if they do not fit.
-
-        Returns
-        -------
-        ndarray of shape (rows, outputs), float32
-        """
-        schema = self.encoding.schema
-        schema.check_columns(frame, expecting)
-        direct = self.encoding.takes_rows_as_they_are(frame)
-        if not direct:
-            schema.check_cells(frame)
-        few = threads is None and frame.rows <= ROWS_WORTH_A_THREAD
-        team = 1 if few else resolve_threads(threads)
-        size = frame.rows if direct else max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features)
-        parts = []
-        for first, stop in blocks(frame.rows, size):
-            rows = slice(first, stop)
-            block = frame.matrix_rows(rows) if direct else self.encoding.block(frame, rows, schema.unknown)
-            parts.append(self._predict_block(block, team, frame))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _predict_block(self, block: NDArray[Any], team: int, frame: Frame) -> NDArray[np.float32]:
-        """Let the core predict, which refuses numbers that have not been checked before."""
-        try:
-            return self.core.predict(block, team)
-        except ValueError:
-            self.encoding.schema.check_cells(frame)
-            raise
-
-    def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels or targets for outputs [rows, outputs]; see `predict`."""
-        if self.classes_ is not None:
-            return np.asarray(self.classes_[outputs.argmax(axis=1)])
-        targets = outputs.astype(np.float64)
-        return targets[:, 0] if targets.shape[1] == 1 else targets
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+        return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
         """Return one line: widths, activations, task and validation score."""
@@ -252,13 +86,6 @@ class Network:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and copy need: the core's network travels as arrays."""
         return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
-
-
-def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities [rows, classes] in float64, whose rows sum to 1 as well as float64 can."""
-    wide = probabilities.astype(np.float64)
-    wide /= wide.sum(axis=1, keepdims=True)
-    return wide
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:

@@ -30,6 +30,9 @@ LARGEST = 2**31 - 1
 MOST_WORKERS = 2**16
 """More than any machine has threads; more would only make promotions later and the clock larger."""
 
+MOST_KEPT = 1024
+"""Networks that a run keeps: a decision moves so many entries at most."""
+
 LARGEST_COUNT = 2**63 - 1
 """Of bytes, and of epochs added up: what the core counts in."""
 
@@ -41,8 +44,8 @@ class Options:
     """Checked arguments of one run.
 
     `threads`, `promotion` and `memory_limit` are resolved and `seed` is drawn, so equal options ask for the same run.
-    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is. `planned`:
-    the ladder is to follow from `time_limit`.
+    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is, `keep` where
+    it follows from the data. `planned`: the ladder is to follow from `time_limit`.
     """
 
     candidates: int | None
@@ -58,6 +61,7 @@ class Options:
     teams: bool
     threads: int
     memory_limit: int | None
+    keep: int | None
     metric: str | None
     task: str | None
     time_limit: float | None
@@ -100,6 +104,7 @@ def read_options(**given: Any) -> Options:
         teams=yes_or_no("teams", given["teams"]),
         threads=resolve_threads(given["threads"]),
         memory_limit=default_limit() if memory_limit is None else memory_limit,
+        keep=_optional("keep", given["keep"], MOST_KEPT),
         metric=given["metric"],
         task=None if given["task"] is None else one_of("task", given["task"], TASKS),
         time_limit=time_limit,

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ash import _core
 from ash.errors import AllDiverged, NothingFinished
 from ash.folds import refit
+from ash.kept import Kept
 from ash.network import Network
 from ash.options import Options
 from ash.parts import Candidates, Parts
@@ -48,22 +52,25 @@ def read_result(
     NothingFinished, AllDiverged, KeyboardInterrupt
         No job has left a network: the time was over, all have diverged, or it was interrupted.
     """
-    best = tuner.best()
+    found = tuner.kept()
     jobs = tuner.jobs()
     params = candidates.params
-    if best is None:
+    if not found:
         raise _no_model(job_rows(jobs), params, ending)
-    candidate, rung, core = best
-    of_best = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
-    score = float(jobs["score"][of_best].item())
-    if whole is not None:
+    candidate, rung, score, core = found[0]
+    kept = None
+    if whole is None:
+        kept = _read_kept(found, tuner.kept_predictions(), parts, params, options)
+        model = kept.networks[0]
+    else:
         core = refit(whole, params[candidate], candidate, rung, options, core)
-    model = network_of(core, whole or parts, params[candidate], options, score)
+        model = network_of(core, whole, params[candidate], options, score)
     ladder = tuner.rungs
     if options.candidates is None:  # of a stream, only those that have entered
         params = params[: ladder[0]["running"] + ladder[0]["finished"]]
     return Result(
         model=model,
+        kept=kept,
         best_candidate=candidate,
         best_rung=rung,
         params=tuple(params),
@@ -75,6 +82,28 @@ def read_result(
         options=options,
         ended=ending.ended,
         wall_seconds=ending.wall_seconds,
+    )
+
+
+def _read_kept(
+    found: list[tuple[int, int, float, _core.Network]],
+    predictions: NDArray[np.float32],
+    parts: Parts,
+    params: Sequence[Params],
+    options: Options,
+) -> Kept:
+    """Return the networks that the core has kept, one at least, and what they predict for the validation rows."""
+    candidates, rungs, scores, cores = zip(*found, strict=True)
+    return Kept(
+        networks=tuple(
+            network_of(core, parts, params[candidate], options, score)
+            for candidate, score, core in zip(candidates, scores, cores, strict=True)
+        ),
+        candidates=candidates,
+        rungs=rungs,
+        predictions=predictions,
+        targets=parts.y[parts.validation],
+        weights=None if parts.weights is None else parts.weights[parts.validation],
     )
 
 

@@ -2,35 +2,32 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ash.digest import digest_run
+from ash.ensemble import Ensemble
 from ash.errors import SettingError
-from ash.network import Network
-from ash.options import Options
-from ash.recall import rung_rows
-from ash.records import Columns, JobRecord, candidate_rows, job_rows, to_frame
+from ash.kept import MOST_DRAWS
+from ash.options import whole
+from ash.result_outcome import Outcome
 from ash.result_text import result_html, result_text
 
 if TYPE_CHECKING:
-    import pandas
     from matplotlib.axes import Axes
 
     from ash.simulate import Simulation
 
-TABLES = ("candidates", "jobs", "rungs")
-
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result:
+class Result(Outcome):
     """The outcome of `ash.tune`. Immutable; it can be pickled.
 
     Attributes
     ----------
     model : Network
         That of the highest score (ties: lower loss, candidate, rung); with `cv` trained again, as long, on all rows.
+    kept : ash.kept.Kept or None
+        Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     best_candidate, best_rung : int
         Whose it is, and after which rung.
     params : tuple of dict
@@ -53,128 +50,36 @@ class Result:
         From the start of the threads to the end of the last one.
     """
 
-    model: Network
-    best_candidate: int
-    best_rung: int
-    params: tuple[dict[str, Any], ...]
-    columns: Columns
-    assists: Columns
-    memory: dict[str, int]
-    fold_scores: Columns
-    ladder: list[dict[str, int]]
-    options: Options
-    ended: str
-    wall_seconds: float
+    def ensemble(self, size: int = 16) -> Ensemble:
+        """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
-    @property
-    def best_params(self) -> dict[str, Any]:
-        """Return the hyperparameters of the best candidate."""
-        return dict(self.params[self.best_candidate])
-
-    @property
-    def best_score(self) -> float:
-        """Return the validation score of `model` in `metric`; higher is better, errors are negated."""
-        return self.model.validation_score
-
-    @cached_property
-    def candidates(self) -> list[dict[str, Any]]:
-        """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
-
-        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` are what it finished.
-        """
-        return candidate_rows(self.columns, self.params)
-
-    @cached_property
-    def jobs(self) -> list[JobRecord]:
-        """Return a record for each finished job, in order of decision (greedy: of finishing)."""
-        return job_rows(self.columns)
-
-    @cached_property
-    def rungs(self) -> list[dict[str, Any]]:
-        """Return a row for each rung, lowest first.
-
-        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
-        finished, were promoted, diverged; best_score; recall; spent_epochs of all its finished jobs. `recall` is the
-        quality of the promotions: of those that a barrier at the end of the rung would have promoted, the best
-        finished // eta without the diverged, the share that went up, NaN for the last rung or if there are none.
-        """
-        return rung_rows(self.columns, self.ladder, self.options.eta, endless=self.options.candidates is None)
-
-    @cached_property
-    def digest(self) -> str:
-        """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/digest.py for the exact bytes.
-
-        Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
-        no times, threads, teams or memory. Equal for two runs of the same data, space, settings and seed on any number
-        of threads and any machine with fused multiply-add, if the schedule was "reproducible", or "greedy" on one
-        thread, and neither a time limit nor Ctrl-C ended them. Other runs differ by chance, and so do their digests.
-        """
-        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
-
-    @property
-    def epochs(self) -> int:
-        """Return the epochs of all finished jobs together."""
-        return int(self.columns["epochs"].sum())
-
-    @property
-    def core_seconds(self) -> float:
-        """Return the seconds that threads spent in finished jobs, helpers included, added up."""
-        return float(self.columns["core_seconds"].sum())
-
-    @property
-    def utilization(self) -> float:
-        """Return the share of the threads' time that went into finished jobs, 0 to 1."""
-        return self.core_seconds / (self.threads * self.wall_seconds) if self.wall_seconds > 0 else 0.0
-
-    @property
-    def threads(self) -> int:
-        """Return how many threads there were."""
-        return self.options.threads
-
-    @property
-    def seed(self) -> int:
-        """Return the seed, the one drawn if None was given."""
-        return self.options.seed
-
-    @property
-    def metric(self) -> str:
-        """Return the metric that the candidates were scored by."""
-        return self.model.metric
-
-    @property
-    def interrupted(self) -> bool:
-        """Return whether Ctrl-C ended the run."""
-        return self.ended == "interrupted"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the checked arguments of the run by name."""
-        return asdict(self.options)
-
-    def to_pandas(self, table: str = "candidates") -> "pandas.DataFrame":
-        """Return a table as a DataFrame.
+        Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004): from
+        `model` on, the network is drawn that lowers the validation loss of the average most, logarithmic or squared,
+        and of all draws the first ones with the lowest loss count. A network that is drawn twice weighs twice as much.
+        Its score on the validation rows flatters; it predicts as slowly as its members together.
 
         Parameters
         ----------
-        table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter is a column of its own.
+        size : int
+            Most draws, 1 to 1024; 1: the best network alone.
+
+        Returns
+        -------
+        Ensemble
+            A function of the jobs on record: where `digest` is equal, so is this, bit for bit.
 
         Raises
         ------
-        MissingExtra
-            pandas is not installed.
         SettingError
-            There is no such table.
+            `size` is not allowed, or the run was cross-validated.
         """
-        if table not in TABLES:
-            raise SettingError(f"table={table!r} is not allowed; it must be one of {', '.join(map(repr, TABLES))}")
-        return to_frame(self.rows(table))
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
-        if table == "candidates":
-            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
-        return [job._asdict() for job in self.jobs] if table == "jobs" else self.rungs
+        size = whole("size", size, 1, MOST_DRAWS)
+        if self.kept is None:
+            raise SettingError(
+                "an ensemble is selected by predictions of rows that no network was trained on, which a run with cv= "
+                "does not keep: pass validation= instead of cv= to ash.tune"
+            )
+        return self.kept.ensemble(size)
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw score against epochs, a line for each candidate, the winner on top.

@@ -23,6 +23,7 @@ import numpy as np
 from ash import _core
 from ash.errors import AllDiverged, SettingError
 from ash.folds import read_folds
+from ash.kept import networks_to_keep
 from ash.metrics import METRICS
 from ash.options import Options
 from ash.outcome import Ending, network_of, read_result
@@ -150,11 +151,16 @@ def _train(
         epoch_limit=options.epoch_limit or 0,
         target=math.nan if options.target is None else options.target,
         scorers=scorers,
+        keep=1 if whole is not None else _keep(folds[0], options),
     )
     ending = _wait(tuner, candidates, options, scorers, deadline)
     for scorer in scorers:
         _check_scorer(scorer, options, ending)
     return read_result(tuner, folds[0], whole, candidates, options, ending)
+
+
+def _keep(parts: Parts, options: Options) -> int:
+    return networks_to_keep(options.keep, len(parts.validation), parts.table.classes or parts.y.shape[1])
 
 
 def _check_scorer(scorer: "ValidationScorer", options: Options, ending: Ending) -> None:

@@ -25,7 +25,8 @@ from sklearn.metrics import get_scorer
 from ash import _core
 from ash.errors import SettingError
 from ash.metrics import METRICS
-from ash.network import Network, normalized
+from ash.model import normalized
+from ash.network import Network
 
 Scorer = Callable[..., Any]
 

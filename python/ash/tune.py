@@ -25,6 +25,7 @@ def tune(
     teams: bool = True,
     threads: int | None = None,
     memory_limit: int | None = None,
+    keep: int | None = None,
     validation: float | int | tuple[Any, Any] = 0.2,
     cv: Any = None,
     groups: Any = None,
@@ -91,6 +92,11 @@ def tune(
         Bytes for the states (weights and moments) of waiting candidates; half of what the machine or cgroup has left
         by default. Beyond it the least promising ones are dropped, and trained again from scratch if they go up after
         all: that costs time and never changes the outcome of a reproducible run.
+    keep : int, optional
+        How many networks of the best candidates are kept for `Result.ensemble`, 1 to 1024; with `cv` only the best. By
+        default 32, fewer where their predictions of the validation rows would take more than 256 MiB. During the run
+        the states of those candidates are never dropped, whatever `memory_limit`; the result holds 4 bytes a weight of
+        each, and 4 a validation row and class or target. Never changes any other outcome.
     validation : float, int or (X, y)
         The share or number of rows that score the candidates and are not trained on, or a table of its own.
     cv : int, splitter or iterable of (training rows, validation rows), optional
@@ -165,6 +171,7 @@ def tune(
         teams=teams,
         threads=threads,
         memory_limit=memory_limit,
+        keep=keep,
         metric=metric,
         task=task,
         time_limit=time_limit,

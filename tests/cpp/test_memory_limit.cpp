@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any li
             if (expected.empty()) expected = rows;
             CHECK(rows == expected);
 
-            const Best best = tuner.best().value();
+            const Kept best = tuner.best().value();
             Workspace workspace(data, settings);
             workspace.prepare(data, settings[static_cast<std::size_t>(best.candidate)]);
             const Evaluation again = evaluate(data, *best.state, Metric::auc, kernels(""), nullptr, workspace);

@@ -1,0 +1,42 @@
+#include "ash/kept.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "ash/rung.hpp"
+
+namespace ash {
+namespace {
+
+bool precedes(const Kept& a, const Kept& b) {
+    const Entry first{a.score, a.loss, a.candidate};
+    const Entry second{b.score, b.loss, b.candidate};
+    if (better(first, second)) return true;
+    return !better(second, first) && a.rung < b.rung;
+}
+
+auto of_candidate(const std::vector<Kept>& kept, std::int32_t candidate) {
+    return std::find_if(kept.begin(), kept.end(), [=](const Kept& each) { return each.candidate == candidate; });
+}
+
+}  // namespace
+
+bool BestCandidates::would_keep(const Kept& job) const {
+    if (kept_.size() == most_ && !precedes(job, kept_.back())) return false;
+    const auto own = of_candidate(kept_, job.candidate);
+    return own == kept_.end() || precedes(job, *own);
+}
+
+std::shared_ptr<const State> BestCandidates::keep(Kept job) {
+    std::shared_ptr<const State> freed;
+    auto leaves = of_candidate(kept_, job.candidate);
+    if (leaves == kept_.end() && kept_.size() == most_) --leaves;
+    if (leaves != kept_.end()) {
+        freed = leaves->state;
+        kept_.erase(leaves);
+    }
+    kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), job, precedes), std::move(job));
+    return freed;
+}
+
+}  // namespace ash

@@ -1,0 +1,54 @@
+// kept.hpp: the best candidates so far, each at its best rung, with the states that these jobs left.
+//
+//     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
+//     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower candidate)
+//
+// Order:       best first: higher score, then lower loss, then lower candidate; of one candidate then the lower rung.
+//              Who diverged is never kept.
+// Invariants:  (1) at most `most`, one a candidate;
+//              (2) they are the first `most` of all candidates that have been offered, each by its best job, in whatever
+//                  order jobs came: an entry only ever makes way for better ones, and these for none that is worse;
+//              (3) so the first is the best job of all.
+// Threads:     none; Records guards it.
+// Cost:        O(most) moves of 48 bytes for who is kept, O(1) for who is worse than all of them. The states are shared
+//              and counted by their store (store.hpp): up to `most` of them beyond those that run and wait.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ash/state.hpp"
+
+namespace ash {
+
+struct Kept {
+    std::int32_t candidate;
+    std::int32_t rung;
+    double score;
+    double loss;
+    std::shared_ptr<const State> state;
+};
+
+class BestCandidates {
+  public:
+    // REQUIRES: most >= 1.
+    explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
+
+    // Whether this job would be among them; its state may be null. REQUIRES: it has not diverged.
+    bool would_keep(const Kept& job) const;
+
+    // Takes it in and returns the state that has made way for it, if any, to be freed by the caller.
+    // REQUIRES: would_keep(job).
+    std::shared_ptr<const State> keep(Kept job);
+
+    std::span<const Kept> all() const { return kept_; }  // best first
+
+  private:
+    const std::size_t most_;
+    std::vector<Kept> kept_;
+};
+
+}  // namespace ash

@@ -1,0 +1,106 @@
+"""What a run keeps of its best candidates, each at its best rung: networks and their validation predictions.
+
+An ensemble is selected out of them (selection.py) whenever it is asked for, without the data of the run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.ensemble import Ensemble, average
+from ash.metrics import METRICS
+from ash.model import Model
+from ash.network import Network
+from ash.selection import (
+    Numbers,
+    is_beyond_noise,
+    label_probabilities,
+    mean_parts,
+    row_losses,
+    select,
+    target_errors,
+)
+
+KEEP = 32
+"""Networks that a run keeps unless told otherwise."""
+MOST_DRAWS = 1024
+"""Of an ensemble: each takes a pass over the predictions of all networks kept."""
+PREDICTION_BYTES = 2**28
+"""For the predictions of the networks kept by default; beyond it they are fewer."""
+
+_LOSSES = {"classification": "log_loss", "regression": "rmse"}
+"""By task: the metric of an ensemble whose run a function of the user's has scored."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The best candidates of a run, the best first (ties: lower loss, candidate, rung), each at its best rung.
+
+    Attributes
+    ----------
+    networks : tuple of Network
+        At least one; their `validation_score` is that of the job.
+    candidates, rungs : tuple of int
+        Whose they are, and after which rung.
+    predictions : float32 array [networks, rows, outputs]
+        Of the validation rows: probabilities of classes, or targets in the units of y.
+    targets : float64 array [rows, 1] or [rows, outputs]
+        What is true there: class numbers, or targets.
+    weights : float64 array [rows] or None
+        How often each row counts.
+    """
+
+    networks: tuple[Network, ...]
+    candidates: tuple[int, ...]
+    rungs: tuple[int, ...]
+    predictions: NDArray[np.float32]
+    targets: Numbers
+    weights: Numbers | None
+
+    def ensemble(self, size: int) -> Ensemble:
+        """Return the ensemble of at most `size` draws."""
+        return self._average(select(self._parts(), self.weights, size))
+
+    def best_model(self, size: int) -> Model:
+        """Return that ensemble if it is better than the best network by more than noise, else the network.
+
+        That is where the mean over validation rows of its lower loss is above one standard error.
+        """
+        parts = self._parts()
+        counts = select(parts, self.weights, size)
+        gains = row_losses(parts[0]) - row_losses(mean_parts(parts, counts))
+        return self._average(counts) if is_beyond_noise(gains, self.weights) else self.networks[0]
+
+    def _parts(self) -> Numbers:
+        """Return what `select` reads; not kept, since a pickled result would carry it."""
+        best = self.networks[0]
+        if best.classes_ is None:
+            return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
+        return label_probabilities(self.predictions, self.targets[:, 0].astype(np.int64))
+
+    def _average(self, counts: NDArray[np.int64]) -> Ensemble:
+        drawn = np.flatnonzero(counts)
+        shares = counts[drawn] / counts.sum()
+        best = self.networks[0]
+        metric = best.metric if best.metric in METRICS[best.task] else _LOSSES[best.task]
+        outputs = average(self.predictions[drawn], shares)
+        classes = 0 if best.classes_ is None else len(best.classes_)
+        weights = [] if self.weights is None else self.weights.tolist()
+        score = _core.score(metric, self.targets, outputs, classes, weights)
+        members = [self.networks[place] for place in drawn.tolist()]
+        return Ensemble(members, shares, metric=metric, validation_score=score)
+
+
+def networks_to_keep(wish: int | None, rows: int, outputs: int) -> int:
+    """Return how many networks a run keeps, whose predictions are [rows, outputs]; by default as PREDICTION_BYTES says.
+
+    Parameters
+    ----------
+    wish : int or None
+        The argument `keep`.
+    """
+    if wish is not None:
+        return wish
+    return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))

@@ -1,0 +1,206 @@
+// The best candidates that a run keeps: those of a brute force over its jobs, whatever the order, threads and limits.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ash/digest.hpp"
+#include "ash/folds.hpp"
+#include "ash/kept.hpp"
+#include "ash/records.hpp"
+#include "ash/tuner.hpp"
+#include "candidates_help.hpp"
+
+using namespace ash;
+using namespace ash::testing;
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+using Rank = std::tuple<double, double, int, int>;  // -score, loss, candidate, rung
+
+Rank rank(const JobRecord& record) {
+    return {-record.score, record.loss, record.task.job.candidate, record.task.job.rung};
+}
+
+Rank rank(const Kept& kept) { return {-kept.score, kept.loss, kept.candidate, kept.rung}; }
+
+JobRecord record_of(std::int32_t candidate, std::int32_t rung, double score, double loss) {
+    return {.task = {.job = {candidate, rung, std::int64_t{1} << rung}, .worker = 0, .start = 0.0, .finish = 0.0},
+            .thread = 0,
+            .score = score,
+            .loss = loss,
+            .training_loss = 0.0,
+            .weights_hash = 0,
+            .start = 0.0,
+            .end = 0.0,
+            .team = 1,
+            .diverged = is_diverged(score, loss)};
+}
+
+// The best job of each candidate that has one, sorted, and of these the first.
+std::vector<Rank> by_force(const std::vector<JobRecord>& jobs, std::size_t most) {
+    std::map<int, Rank> best;
+    for (const JobRecord& each : jobs) {
+        if (each.diverged) continue;
+        const auto [found, is_new] = best.emplace(each.task.job.candidate, rank(each));
+        if (!is_new) found->second = std::min(found->second, rank(each));
+    }
+    std::vector<Rank> all;
+    for (const auto& [candidate, its_best] : best) all.push_back(its_best);
+    std::sort(all.begin(), all.end());
+    all.resize(std::min(all.size(), most));
+    return all;
+}
+
+std::vector<Rank> ranks(const std::vector<Kept>& kept) {
+    std::vector<Rank> all;
+    for (const Kept& each : kept) all.push_back(rank(each));
+    return all;
+}
+
+// Few scores and losses, so that there are ties; some have diverged.
+std::vector<JobRecord> random_jobs(std::mt19937& random) {
+    std::vector<JobRecord> jobs;
+    for (std::int32_t candidate = 0; candidate < 12; ++candidate) {
+        const auto rungs = static_cast<std::int32_t>(random() % 4);
+        for (std::int32_t rung = 0; rung < rungs; ++rung) {
+            const bool diverged = random() % 8 == 0;
+            jobs.push_back(record_of(candidate, rung, diverged ? kNan : static_cast<double>(random() % 4),
+                                     static_cast<double>(random() % 3)));
+        }
+    }
+    return jobs;
+}
+
+struct Finished {
+    std::unique_ptr<Tuner> tuner;
+    FoldedCandidates* candidates;
+};
+
+Finished tune(const Fixture& fixture, int threads, int keep, std::int64_t limit, Continuation continuation) {
+    std::vector<FoldedCandidates::Fold> folds;
+    folds.push_back(std::make_unique<NetworkCandidates>(fixture.data, fixture.settings, std::ssize(fixture.settings),
+                                                        continuation, Metric::accuracy, kSeed, kernels(""), threads, 1,
+                                                        2, limit));
+    auto candidates = std::make_unique<FoldedCandidates>(std::move(folds));
+    FoldedCandidates* own = candidates.get();
+    auto tuner = std::make_unique<Tuner>(std::move(candidates),
+                                         TunerSettings{.ladder = {}, .threads = threads, .workers = 4, .keep = keep});
+    tuner->start();
+    REQUIRE(tuner->wait(60.0));
+    return {std::move(tuner), own};
+}
+
+}  // namespace
+
+TEST_CASE("records keep what a brute force over the jobs finds, in whatever order they come") {
+    std::mt19937 random(7);
+    for (int round = 0; round < 400; ++round) {
+        std::vector<JobRecord> jobs = random_jobs(random);
+        const auto most = static_cast<int>(1 + random() % 14);
+        const std::vector<Rank> expected = by_force(jobs, static_cast<std::size_t>(most));
+        for (int order = 0; order < 3; ++order) {
+            std::shuffle(jobs.begin(), jobs.end(), random);
+            Records records(most);
+            for (const JobRecord& each : jobs) {
+                if (!records.would_keep(each)) continue;
+                auto state = std::make_shared<State>();
+                state->epochs = each.task.job.candidate * 10 + each.task.job.rung;
+                records.keep(each, state);
+            }
+            const std::vector<Kept> kept = records.kept();
+            CHECK(ranks(kept) == expected);
+            for (const Kept& each : kept) CHECK(each.state->epochs == each.candidate * 10 + each.rung);
+            REQUIRE(records.best().has_value() == !expected.empty());
+            if (!expected.empty()) CHECK(rank(*records.best()) == expected.front());
+        }
+    }
+}
+
+TEST_CASE("what makes way is let go") {
+    Records records(2);
+    std::vector<std::weak_ptr<const State>> states;
+    const auto offer = [&](std::int32_t candidate, std::int32_t rung, double score) {
+        const JobRecord record = record_of(candidate, rung, score, 0.0);
+        if (!records.would_keep(record)) return false;
+        auto state = std::make_shared<State>();
+        states.push_back(state);
+        records.keep(record, std::move(state));
+        return true;
+    };
+    CHECK(offer(0, 0, 0.7));
+    CHECK(offer(1, 0, 0.9));
+    CHECK(offer(2, 0, 0.8));
+    CHECK(states[0].expired());
+    CHECK_FALSE(offer(1, 1, 0.6));
+    CHECK(offer(0, 1, 0.8));
+    CHECK(states[2].expired());
+    CHECK_FALSE(offer(0, 2, 0.8));  // the same again, higher up
+    CHECK(offer(0, 3, 0.85));
+    CHECK(states[3].expired());
+    CHECK(records.kept().size() == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a run keeps the states of its best candidates: the same bits on any threads and limits") {
+    settings = make_settings(24);
+    for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
+        std::vector<std::vector<float>> expected;
+        for (const auto& [threads, limit] :
+             std::vector<std::pair<int, std::int64_t>>{{1, kNoLimit}, {2, kNoLimit}, {3, kNothingWaits}}) {
+            const auto [tuner, candidates] = tune(*this, threads, 6, limit, continuation);
+            const std::vector<Kept> kept = tuner->kept();
+            const std::vector<JobRecord> jobs = tuner->jobs();
+            REQUIRE(kept.size() == 6);
+            CHECK(ranks(kept) == by_force(jobs, 6));
+            std::vector<std::vector<float>> found;
+            std::int64_t held = 0;
+            for (const Kept& each : kept) {
+                const auto own = std::find_if(jobs.begin(), jobs.end(), [&](const JobRecord& job) {
+                    return job.task.job.candidate == each.candidate && job.task.job.rung == each.rung;
+                });
+                found.push_back(weights(*each.state));
+                CHECK(digest(found.back()) == own->weights_hash);
+                held += bytes(*each.state);
+            }
+            CHECK(tuner->memory().held_bytes == held);  // all others are freed, and these are counted
+            if (expected.empty()) expected = found;
+            CHECK(found == expected);
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "their predictions are those that they were scored by") {
+    settings = make_settings(12);
+    const std::size_t each = static_cast<std::size_t>(data.validation().count) * kClasses;
+    std::vector<float> expected;
+    for (const int threads : {1, 3}) {
+        const auto [tuner, candidates] = tune(*this, threads, 5, kNoLimit, Continuation::resume);
+        const std::vector<Kept> kept = tuner->kept();
+        std::vector<float> predictions(kept.size() * each);
+        candidates->predict(kept, threads, predictions);
+        MetricScratch scratch;
+        for (std::size_t k = 0; k < kept.size(); ++k) {
+            const Predictions rows{predictions.data() + k * each, data.validation().count, kClasses, kClasses};
+            CHECK(score(Metric::accuracy, rows, data.validation().labels, 0.0, scratch) == kept[k].score);
+        }
+        if (expected.empty()) expected = predictions;
+        CHECK(predictions == expected);
+        candidates->predict({}, threads, {});
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a tuner that keeps none is refused") {
+    CHECK_THROWS_AS(tune(*this, 1, 0, kNoLimit, Continuation::resume), std::invalid_argument);
+}

@@ -1,0 +1,34 @@
+"""Shared by the tests of ensembles: noisy tables on which an average is better, and runs of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+
+RANDOM = np.random.default_rng(5)
+ROWS, FEATURES = 360, 6
+X: NDArray[np.float64] = RANDOM.normal(size=(ROWS, FEATURES))
+NOISE: NDArray[np.float64] = RANDOM.normal(size=(ROWS, 2))
+Y = np.digitize(X[:, 0] * X[:, 1] + np.sin(2 * X[:, 2]) + 0.7 * NOISE[:, 0], [-0.6, 0.6])
+"""Three classes, in part chance."""
+YR = np.column_stack([X[:, 0] * X[:, 1] + NOISE[:, 0], 40 + 10 * (np.sin(2 * X[:, 2]) + NOISE[:, 1])])
+"""Two targets in other units, in part chance."""
+WEIGHTS: NDArray[np.float64] = RANDOM.uniform(0.1, 3.0, ROWS)
+
+
+def space() -> ash.Space:
+    return ash.Space(
+        hidden=ash.choice((8,), (16,), (12, 8)),
+        learning_rate=ash.log(1e-2, 1e-1),
+        activation=ash.choice("relu", "tanh"),
+    )
+
+
+def tune(y: NDArray[Any] = Y, **changes: Any) -> ash.Result:
+    """A run of 24 small networks."""
+    settings = {"candidates": 24, "min_epochs": 4, "threads": 1, "seed": 2, "progress": False, **changes}
+    return ash.tune(X, y, space(), **settings)

@@ -1,0 +1,242 @@
+"""The ensemble of a run: which networks were kept, what it predicts, on any threads, after a pickle, at the border."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+
+import ash
+from ash import _core
+from ash.kept import KEEP, PREDICTION_BYTES, networks_to_keep
+from ash.selection import mean_loss, row_losses
+from ensemble_help import WEIGHTS, YR, X, Y, tune
+
+
+@pytest.fixture(scope="module")
+def result() -> ash.Result:
+    return tune()
+
+
+@pytest.fixture(scope="module")
+def regression() -> ash.Result:
+    return tune(YR)
+
+
+def bits(ensemble: ash.Ensemble) -> bytes:
+    """All that it is."""
+    layers = [part.tobytes() for one in ensemble.members for part in (*one.core.weights, *one.core.biases)]
+    return b"".join([ensemble.weights.tobytes(), *layers, ensemble.predict_frame(ash.frames.read_frame(X)).tobytes()])
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("keep", [1, 5, 1024])
+@pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
+def test_the_kept_are_those_of_a_brute_force_over_the_jobs(y: Any, keep: int) -> None:
+    result = tune(y, keep=keep)
+    best: dict[int, tuple[float, float, int, int]] = {}
+    for job in result.jobs:
+        rank = (-job.score, job.loss, job.candidate, job.rung)
+        best[job.candidate] = min(rank, best.get(job.candidate, rank))
+    expected = sorted(best.values())[:keep]
+    assert result.kept is not None and len(expected) == min(keep, 24)
+    assert list(zip(result.kept.candidates, result.kept.rungs, strict=True)) == [rank[2:] for rank in expected]
+    assert [network.validation_score for network in result.kept.networks] == [-rank[0] for rank in expected]
+    assert [network.params for network in result.kept.networks] == [result.params[rank[2]] for rank in expected]
+    assert result.kept.networks[0] is result.model
+
+
+def test_predictions_are_those_of_the_networks_for_the_validation_rows() -> None:
+    held_out = slice(280, 360)
+    for y in (Y, YR):
+        result = ash.tune(X[:280], y[:280], validation=(X[held_out], y[held_out]), candidates=8, progress=False)
+        assert result.kept is not None
+        assert np.array_equal(result.kept.targets.reshape(y[held_out].shape), y[held_out])
+        for network, predictions in zip(result.kept.networks, result.kept.predictions, strict=True):
+            assert np.array_equal(network.predict_frame(ash.frames.read_frame(X[held_out])), predictions)
+
+
+@pytest.mark.parametrize("changes", [{"keep": 1}, {"keep": 7}, {"threads": 2}, {"memory_limit": 1}])
+def test_how_many_are_kept_is_no_part_of_the_outcome(result: ash.Result, changes: dict[str, Any]) -> None:
+    assert tune(**changes).digest == result.digest
+
+
+def test_fewer_are_kept_by_default_where_predictions_are_large() -> None:
+    assert networks_to_keep(None, 1000, 10) == KEEP == 32
+    assert networks_to_keep(None, PREDICTION_BYTES // 40, 1) == 10
+    assert networks_to_keep(None, PREDICTION_BYTES, 3) == 1
+    assert networks_to_keep(100, PREDICTION_BYTES, 3) == 100
+
+
+# The ensemble
+
+
+def test_it_averages_probabilities(result: ash.Result) -> None:
+    ensemble = result.ensemble()
+    assert len(ensemble.members) > 1 and ensemble.members[0] is result.model
+    shares = zip(ensemble.weights, (member.predict_proba(X) for member in ensemble.members), strict=True)
+    expected = sum(weight * probabilities for weight, probabilities in shares)
+    assert ensemble.predict_proba(X) == pytest.approx(expected, abs=1e-6)
+    assert ensemble.predict_proba(X).dtype == np.float64
+    assert np.abs(ensemble.predict_proba(X).sum(axis=1) - 1).max() < 1e-15
+    assert np.array_equal(ensemble.predict(X), ensemble.predict_proba(X).argmax(axis=1))
+    assert ensemble.score(X, Y) == accuracy_score(Y, ensemble.predict(X))
+    assert ensemble.score(X, Y, "log_loss") == pytest.approx(-log_loss(Y, ensemble.predict_proba(X)), abs=1e-5)
+
+
+def test_it_averages_targets(regression: ash.Result) -> None:
+    ensemble = regression.ensemble()
+    assert len(ensemble.members) > 1 and ensemble.n_outputs_ == 2
+    shares = zip(ensemble.weights, (member.predict(X) for member in ensemble.members), strict=True)
+    assert ensemble.predict(X) == pytest.approx(sum(weight * targets for weight, targets in shares), rel=1e-5, abs=1e-5)
+    rmse = np.sqrt(mean_squared_error(YR, ensemble.predict(X), multioutput="raw_values")).mean()
+    assert ensemble.score(X, YR, "rmse") == pytest.approx(-rmse, rel=1e-5)
+    with pytest.raises(AttributeError, match="regression has no predict_proba"):
+        ensemble.predict_proba(X)
+
+
+def test_what_it_says_of_itself(result: ash.Result, regression: ash.Result) -> None:
+    ensemble = result.ensemble(8)
+    assert ensemble.task == "classification" and ensemble.classes_.tolist() == [0, 1, 2] and ensemble.n_outputs_ == 1
+    assert ensemble.metric == "accuracy" and ensemble.encoding is result.model.encoding
+    assert ensemble.n_features_in_ == X.shape[1] and ensemble.feature_names is None and ensemble.target_names is None
+    assert ensemble.weights.sum() == pytest.approx(1) and (ensemble.weights > 0).all()
+    count, score = len(ensemble.members), f"{ensemble.validation_score:.4g}"
+    assert repr(ensemble) == f"Ensemble({count} networks, 3 classes, validation accuracy {score})"
+    assert repr(result.ensemble(1)).startswith("Ensemble(1 network, 3 classes")
+    assert ", regression, validation r2" in repr(regression.ensemble())
+    with pytest.raises(ValueError, match="read-only"):
+        ensemble.weights[0] = 1
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "auc"])
+def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
+    split = slice(280, 360)
+    validation = (X[split], Y[split])
+    result = ash.tune(X[:280], Y[:280], metric=metric, validation=validation, candidates=8, progress=False)
+    ensemble = result.ensemble()
+    assert ensemble.metric == metric
+    assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
+    assert result.ensemble(1).validation_score == pytest.approx(result.best_score, abs=1e-6)
+
+
+@pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
+def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
+    result = tune(y, sample_weight=WEIGHTS)
+    kept = result.kept
+    assert kept is not None and kept.weights is not None and len(np.unique(kept.weights)) > 10
+    parts = kept._parts()
+
+    def loss(size: int) -> float:
+        chosen = result.ensemble(size)
+        places = [next(at for at, one in enumerate(kept.networks) if one is member) for member in chosen.members]
+        averaged = sum(weight * parts[place] for weight, place in zip(chosen.weights, places, strict=True))
+        return mean_loss(row_losses(np.asarray(averaged)), kept.weights)
+
+    losses = [loss(size) for size in (1, 2, 4, 8, 16, 64)]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
+
+
+def test_weights_have_a_part_in_the_selection() -> None:
+    kept = tune(sample_weight=WEIGHTS).kept
+    assert kept is not None
+    unweighted = copy.copy(kept)
+    object.__setattr__(unweighted, "weights", None)
+    assert bits(kept.ensemble(16)) != bits(unweighted.ensemble(16))
+
+
+@pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
+def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With networks large enough for teams among them, more threads than CPUs, and rows enough for two to predict."""
+    core = _core.Tuner
+    wide = ash.Space(
+        hidden=ash.choice((256, 256), (16,), (128, 128)), learning_rate=ash.log(1e-3, 1e-1), batch_size=128
+    )
+    runs = []
+    for threads in (1, 2, 3, 7):
+        monkeypatch.setattr(_core, "Tuner", lambda *given, **named: core(*given, **{**named, "threads": threads}))  # noqa: B023
+        runs.append(ash.tune(X, y, wide, candidates=12, seed=1, progress=False))
+    first, rows = runs[0].ensemble(), np.repeat(X, 8, axis=0)
+    assert len(first.members) > 1 and any(job.team_limit > 1 for job in runs[0].jobs)
+    for run in runs:
+        ensemble = run.ensemble()
+        assert run.digest == runs[0].digest and bits(ensemble) == bits(first)
+        assert np.array_equal(ensemble.predict(rows), first.predict(rows, threads=1))
+
+
+def test_frames_are_checked_and_encoded() -> None:
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    frame["city"] = np.array(["x", "y", None], object)[np.arange(len(X)) % 3]
+    result = ash.tune(frame, Y, candidates=8, progress=False)
+    ensemble = result.ensemble()
+    assert ensemble.feature_names == (*"abcdef", "city")
+    assert ensemble.predict(frame).shape == (len(X),)
+    with pytest.raises(ash.DataError, match="now missing:\n- c\n"):
+        ensemble.predict(frame[["a", "b", "city"]])
+
+
+def test_what_does_not_fit_is_refused(result: ash.Result) -> None:
+    ensemble = result.ensemble()
+    with pytest.raises(ash.DataError, match="X has 2 features, but the ensemble is expecting 6 features"):
+        ensemble.predict(X[:, :2])
+    with pytest.raises(ash.DataError, match=r"infinity|infinite"):
+        ensemble.predict(np.full((2, X.shape[1]), np.inf))
+    with pytest.raises(ash.SettingError, match="'r2' does not fit classification"):
+        ensemble.score(X, Y, "r2")
+
+
+def test_copies_and_pickles_are_equal(result: ash.Result, regression: ash.Result) -> None:
+    for run in (result, regression):
+        ensemble = run.ensemble()
+        for twin in (copy.copy(ensemble), copy.deepcopy(ensemble), pickle.loads(pickle.dumps(ensemble))):
+            assert bits(twin) == bits(ensemble) and repr(twin) == repr(ensemble)
+            assert not twin.weights.flags.writeable
+            assert all(member.encoding is twin.encoding for member in twin.members)
+
+
+def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
+    ensemble = result.ensemble()
+    assert result.kept is not None
+    networks, predictions = len(pickle.dumps(result.kept.networks)), result.kept.predictions.nbytes
+    assert len(pickle.dumps(result.kept)) < networks + predictions + 8 * len(result.kept.targets) + 2000
+    twin = pickle.loads(pickle.dumps(result))
+    assert bits(twin.ensemble()) == bits(ensemble)
+    assert twin.kept.networks[0] is twin.model
+
+
+# The border
+
+
+@pytest.mark.parametrize("size", [0, -1, 1025, 1.5, True, "16", None])
+def test_what_is_no_size(result: ash.Result, size: Any) -> None:
+    with pytest.raises(ash.SettingError, match=r"size=.* is not allowed; only integers in 1\.\.1024"):
+        result.ensemble(size)
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1025, 1.5, True, "16"])
+def test_what_is_no_number_to_keep(keep: Any) -> None:
+    with pytest.raises(ash.SettingError, match=r"keep=.* is not allowed; only integers in 1\.\.1024"):
+        tune(keep=keep)
+
+
+def test_a_cross_validated_run_has_none() -> None:
+    result = tune(cv=3, candidates=4)
+    assert result.kept is None
+    with pytest.raises(ash.SettingError, match=r"pass validation= instead of cv= to ash\.tune") as refusal:
+        result.ensemble()
+    assert "\n" not in str(refusal.value)
+    assert pickle.loads(pickle.dumps(result)).kept is None
+
+
+def test_of_one_network_that_was_kept() -> None:
+    result = tune(keep=1)
+    ensemble = result.ensemble()
+    assert ensemble.members == (result.model,) and ensemble.weights.tolist() == [1.0]
+    assert np.array_equal(ensemble.predict_proba(X), result.model.predict_proba(X))

@@ -1,0 +1,136 @@
+"""The ensemble of the estimators: used where it is better by more than noise; threads, rows, weights, pickles."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+import ash
+from ash.selection import is_beyond_noise, label_probabilities, mean_parts, row_losses, target_errors
+from ensemble_help import WEIGHTS, YR, X, Y, space
+from fault_help import table
+
+Estimator = ash.ASHClassifier | ash.ASHRegressor
+
+
+def classifier(**changes: Any) -> ash.ASHClassifier:
+    return ash.ASHClassifier(**{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, **changes})
+
+
+def regressor(**changes: Any) -> ash.ASHRegressor:
+    return ash.ASHRegressor(**{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, **changes})
+
+
+def bits(estimator: Estimator) -> bytes:
+    return repr(estimator.model_).encode() + estimator.predict(X).tobytes()
+
+
+def test_an_ensemble_that_is_better_predicts() -> None:
+    for fitted in (classifier().fit(X, Y), regressor().fit(X, YR)):
+        model = fitted.model_
+        assert isinstance(model, ash.Ensemble) and len(model.members) > 1
+        assert repr(model) == repr(fitted.result_.ensemble(16))
+        assert np.array_equal(fitted.predict(X), model.predict(X))
+        assert not np.array_equal(fitted.predict(X), fitted.result_.model.predict(X))
+        assert fitted.best_score_ == fitted.result_.best_score == fitted.result_.model.validation_score
+
+
+def test_probabilities_are_those_of_the_ensemble() -> None:
+    fitted = classifier().fit(X, Y)
+    assert np.array_equal(fitted.predict_proba(X), fitted.model_.predict_proba(X))
+    assert np.abs(fitted.predict_proba(X).sum(axis=1) - 1).max() < 1e-15
+    assert np.array_equal(fitted.predict(X), fitted.classes_[fitted.predict_proba(X).argmax(axis=1)])
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+@pytest.mark.parametrize("kind", ["classes", "targets"])
+def test_it_is_used_where_it_is_beyond_noise_and_nowhere_else(kind: str, weights: Any) -> None:
+    used = []
+    for seed in range(12):
+        estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
+        rows = slice(0, 60 + 25 * seed)
+        own = None if weights is None else weights[rows]
+        fitted = estimator(random_state=seed, candidates=8).fit(X[rows], y[rows], sample_weight=own)
+        kept = fitted.result_.kept
+        assert kept is not None and (kept.weights is None) == (weights is None)
+        if kind == "classes":
+            parts = label_probabilities(kept.predictions, kept.targets[:, 0].astype(np.int64))
+        else:
+            parts = target_errors(kept.predictions, kept.targets, kept.networks[0].core.target_scale)
+        ensemble = fitted.result_.ensemble(16)
+        counts = np.array(
+            [
+                sum(w for one, w in zip(ensemble.members, ensemble.weights, strict=True) if one is network)
+                for network in kept.networks
+            ]
+        )
+        gains = row_losses(parts[0]) - row_losses(mean_parts(parts, counts))
+        used.append(is_beyond_noise(gains, kept.weights))
+        assert isinstance(fitted.model_, ash.Ensemble) == used[-1]
+        if not used[-1]:
+            assert fitted.model_ is fitted.result_.model
+    assert {True, False} == set(used)
+
+
+def test_one_means_a_single_network() -> None:
+    fitted = classifier(ensemble=1).fit(X, Y)
+    assert fitted.model_ is fitted.result_.model
+    assert fitted.result_.kept is not None and len(fitted.result_.kept.networks) == 1
+    assert fitted.result_.digest == classifier().fit(X, Y).result_.digest
+
+
+def test_with_folds_the_network_of_all_rows_predicts() -> None:
+    fitted = classifier(cv=3, candidates=8).fit(X, Y)
+    assert fitted.model_ is fitted.result_.model and fitted.result_.kept is None
+
+
+@pytest.mark.parametrize("ensemble", [0, -1, 1025, 1.5, True, "16", None])
+def test_what_is_no_ensemble_is_refused_before_anything_runs(ensemble: Any) -> None:
+    for cv in (None, 3):
+        estimator = classifier(ensemble=ensemble, cv=cv)
+        with pytest.raises(ash.SettingError, match=r"ensemble=.* is not allowed; only integers in 1\.\.1024"):
+            estimator.fit(X, Y)
+        assert not hasattr(estimator, "result_")
+
+
+def test_the_same_bits_on_any_threads_rows_and_repeats() -> None:
+    order = np.random.default_rng(0).permutation(len(X))
+    for make, y in ((classifier, Y), (regressor, YR)):
+        expected = bits(make().fit(X, y))
+        for n_jobs in (1, 2, -1):
+            assert bits(make(n_jobs=n_jobs).fit(X, y)) == expected
+        assert bits(make().fit(X[order], y[order])) == expected
+    times = np.random.default_rng(1).integers(0, 3, len(X))
+    weighted = classifier().fit(X, Y, sample_weight=times)
+    assert bits(weighted) == bits(classifier().fit(np.repeat(X, times, axis=0), np.repeat(Y, times)))
+    assert isinstance(weighted.model_, ash.Ensemble)
+
+
+def test_pickles_and_clones() -> None:
+    fitted = classifier().fit(X, Y)
+    twin = pickle.loads(pickle.dumps(fitted))
+    assert bits(twin) == bits(fitted) and twin.result_.digest == fitted.result_.digest
+    assert not hasattr(clone(fitted), "model_") and bits(clone(fitted).fit(X, Y)) == bits(fitted)
+
+
+def test_a_second_fit_leaves_nothing_of_the_first() -> None:
+    fitted = classifier().fit(X, Y)
+    assert isinstance(fitted.model_, ash.Ensemble)
+    rows, labels = table(80)
+    fitted.set_params(ensemble=1).fit(rows, labels)
+    assert fitted.model_ is fitted.result_.model and fitted.predict(rows).shape == (80,)
+
+
+def test_a_users_scorer_ranks_the_networks_and_the_loss_selects() -> None:
+    fitted = classifier(scoring="f1_macro", candidates=8).fit(X, Y)
+    assert fitted.result_.metric == "f1_macro" and fitted.result_.ensemble().metric == "log_loss"
+
+
+def test_the_model_is_saved(tmp_path: Any) -> None:
+    fitted = classifier().fit(X, Y)
+    fitted.model_.save(tmp_path / "model")
+    assert np.array_equal(ash.load(tmp_path / "model").predict_proba(X), fitted.predict_proba(X))
