@@ -37,6 +37,9 @@ class Options:
     results: Path
     data: Path | None = None
     models: tuple[int, ...] = ()  # numbers of candidates, of the tables
+    tables: tuple[str, ...] = ()  # of quality: those to measure now; none: all
+    contenders: tuple[str, ...] = ()  # of quality, likewise
+    seeds: int | None = None  # of quality: the first ones only
     threads: tuple[int, ...] = (1,)  # numbers of threads to measure, from OMP_NUM_THREADS
     anew: bool = False
 

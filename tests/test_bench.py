@@ -51,6 +51,9 @@ def two_cases(measured: list[str], fails: bool = False) -> Bench:
         (["tables", "--models", "128,"], "'128,' is not allowed"),
         (["tables", "--data", "/nowhere"], "'/nowhere' has no file optdigits_train.csv.gz; give a folder with"),
         (["tables", "--fast"], "unrecognized arguments: --fast"),
+        (["quality", "--tables", "iris"], "'iris' is not allowed; give some of optdigits,letter,"),
+        (["quality", "--contenders", "ash,svm"], "'svm' is not allowed; give some of ash,mlp,"),
+        (["quality", "--seeds", "0"], "'0' is not allowed; give how many, at least 1"),
     ],
 )
 def test_wrong_arguments_end_in_a_sentence(
@@ -193,6 +196,12 @@ def test_a_dropped_case_is_gone_from_the_file(tmp_path: Path) -> None:
         record.add(key, [key], 2.0)
     record.drop(["first", "third"])
     assert Record(path, {"bench": "lengths"}).values == {"second": ["second"]} and record.seconds == 2.0
+
+
+def test_what_takes_hours_is_no_part_of_all_unless_it_is_quick() -> None:
+    assert set(command_line._commands("all", quick=True)) == set(bench.COMMANDS)
+    assert set(bench.COMMANDS) - set(command_line._commands("all", quick=False)) == set(bench.HOURS) == {"quality"}
+    assert command_line._commands("quality", quick=False) == ["quality"]
 
 
 def test_a_record_of_other_arguments_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
