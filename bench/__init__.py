@@ -8,5 +8,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "peers": ("peers",),
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
+    "quality": ("quality",),
 }
 """The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""
+HOURS = ("quality",)
+"""Commands that take hours: `all` leaves them out unless it is quick, and `report` shows what they have left."""

@@ -7,13 +7,16 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from bench import COMMANDS
+from bench import COMMANDS, HOURS
 from bench.datasets import FILES
 from bench.machine import ROOT, cpus
+from bench.quality_contenders import CONTENDERS
+from bench.quality_data import TABLES
 from bench.suite import Options, run_bench
 from bench.sweep import MOST_MODELS
 
@@ -42,7 +45,22 @@ def _models(text: str) -> tuple[int, ...]:
     return _whole_numbers(text, MOST_MODELS)
 
 
-def _tables(text: str) -> Path:
+def _seeds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give how many, at least 1")
+    return int(text)
+
+
+def _names(text: str, allowed: Iterable[str]) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    words = tuple(word.strip() for word in text.split(","))
+    unknown = [word for word in words if word not in allowed]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not allowed; give some of {','.join(allowed)}")
+    return words
+
+
+def _folder(text: str) -> Path:
     """Read a folder that holds the optical digits."""
     for file in FILES:
         if not (Path(text) / file).is_file():
@@ -67,14 +85,27 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "command",
         choices=[*COMMANDS, "all", "report", "program"],
-        help="all: every one, then report; program: build the sweep as one file to carry to another machine",
+        help="all: every one but quality, which takes hours, then report; program: build the sweep as one file to "
+        "carry to another machine",
     )
     made.add_argument("--quick", action="store_true", help="a few small cases of each: to see that it works")
-    made.add_argument("--data", type=_tables, help="folder with the full optical digits (else scikit-learn's half)")
+    made.add_argument("--data", type=_folder, help="folder with the full optical digits (else scikit-learn's half)")
     made.add_argument("--models", type=_models, default=(), help="numbers of candidates of the tables: 128,256,...")
+    made.add_argument(
+        "--tables", type=partial(_names, allowed=TABLES), default=(), help=f"of quality: {','.join(TABLES)}"
+    )
+    made.add_argument(
+        "--contenders", type=partial(_names, allowed=CONTENDERS), default=(), help=f"of quality: {','.join(CONTENDERS)}"
+    )
+    made.add_argument("--seeds", type=_seeds, help="of quality: so many seeds, from 0")
     made.add_argument("--results", type=Path, help="folder of the JSON (bench/results; --quick: build/bench/quick)")
     made.add_argument("--anew", action="store_true", help="do not go on where an interrupted run stopped")
     return made
+
+
+def _commands(command: str, quick: bool) -> Sequence[str]:
+    """Return what a command runs; `all` takes what takes hours only where it is quick."""
+    return [each for each in COMMANDS if quick or each not in HOURS] if command == "all" else [command]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,11 +114,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     results = given.results or (ROOT / "build" / "bench" / "quick" if given.quick else ROOT / "bench" / "results")
     models = given.models or (MODELS[:1] if given.quick else MODELS)
-    options = Options(given.quick, results.resolve(), given.data, models, _threads(parser), given.anew)
+    options = Options(
+        quick=given.quick,
+        results=results.resolve(),
+        data=given.data,
+        models=models,
+        tables=given.tables,
+        contenders=given.contenders,
+        seeds=given.seeds,
+        threads=_threads(parser),
+        anew=given.anew,
+    )
     try:
         if given.command == "program":
             importlib.import_module("bench.program").main(options)
-        for command in COMMANDS if given.command == "all" else [given.command]:
+        for command in _commands(given.command, given.quick):
             for name in COMMANDS.get(command, ()):
                 module = importlib.import_module(f"bench.{name}")
                 run_bench(name, module.bench(options), options, keep=given.command == "all")

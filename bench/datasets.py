@@ -49,6 +49,11 @@ def digits(folder: Path | None) -> Digits:
     return Digits("load_digits", x, y, x_test, y_test)
 
 
+def table_file(folder: Path | None, file: str) -> Path:
+    """Return where a larger table is looked for: in this folder, by default in ../shared/data."""
+    return (folder or BESIDE) / file
+
+
 def adult_file(folder: Path | None) -> Path:
-    """Return where the table of adults is looked for: in this folder, by default in ../shared/data."""
-    return (folder or BESIDE) / "adult.csv.gz"
+    """Return where the table of adults is looked for."""
+    return table_file(folder, "adult.csv.gz")

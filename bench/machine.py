@@ -14,6 +14,7 @@ from ash import _core
 from ash.cpus import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ("CMakeLists.txt", "cmake", "cpp", "python")  # what a fit of ours depends on
 CODE = (".", ":!bench/results", ":!bench/plots", ":!bench/REPORT.md", ":!README.md")  # what figures depend on
 
 
@@ -36,6 +37,19 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip() + ("+" if state.stdout.strip() else "")
+
+
+def package_commit() -> str:
+    """Return the last commit that changed the package itself, with a + where it has changes since."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        told = [
+            subprocess.run([*git, *words, "--", *PACKAGE], capture_output=True, text=True, check=True).stdout.strip()
+            for words in (["log", "-1", "--format=%h"], ["status", "--porcelain"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told[0] + ("+" if told[1] else "")
 
 
 def machine(packages: Sequence[str] = ()) -> dict[str, str]:

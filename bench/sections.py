@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("threads", "rows of a batch")  # axes of few whole numbers, which are all written
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes of few whole numbers, which are all written
 MARKERS = "osD^vPX*<"  # one less than there are colours, so that a colour comes back with another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 

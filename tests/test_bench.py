@@ -51,6 +51,9 @@ def two_cases(measured: list[str], fails: bool = False) -> Bench:
         (["tables", "--models", "128,"], "'128,' is not allowed"),
         (["tables", "--data", "/nowhere"], "'/nowhere' has no file optdigits_train.csv.gz; give a folder with"),
         (["tables", "--fast"], "unrecognized arguments: --fast"),
+        (["quality", "--tables", "iris"], "'iris' is not allowed; give some of optdigits,letter,"),
+        (["quality", "--contenders", "ash,svm"], "'svm' is not allowed; give some of ash,mlp,"),
+        (["quality", "--seeds", "0"], "'0' is not allowed; give how many, at least 1"),
     ],
 )
 def test_wrong_arguments_end_in_a_sentence(
@@ -136,6 +139,69 @@ def test_a_kept_record_saves_a_finished_bench_from_being_measured_again(tmp_path
     assert measured == ["first", "second"]
     run_bench("lengths", two_cases(measured), options(tmp_path, anew=True), keep=True)
     assert len(measured) == 4
+
+
+def test_cases_that_were_not_chosen_stay_on_record(tmp_path: Path) -> None:
+    measured: list[str] = []
+    kept = replace(two_cases(measured), kept=True)
+    for key in ("first", "second"):
+        run_bench("lengths", replace(kept, chosen=lambda name, key=key: name == key), options(tmp_path))
+    assert measured == ["first", "second"]
+    written = json.loads((tmp_path / "lengths.json").read_text())
+    assert list(written["results"]) == ["first", "second"] and set(written["record"]["seconds"]) == {"first", "second"}
+    run_bench("lengths", replace(kept, chosen=lambda name: name == "second"), options(tmp_path, anew=True))
+    run_bench("lengths", kept, options(tmp_path))
+    assert measured[2:] == ["second"], "anew is what was chosen; else a kept bench is finished"
+
+
+def test_a_kept_bench_that_was_interrupted_has_lost_nothing(tmp_path: Path) -> None:
+    measured: list[str] = []
+    kept = replace(two_cases(measured), kept=True)
+    run_bench("lengths", kept, options(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        run_bench("lengths", replace(two_cases(measured, fails=True), kept=True), options(tmp_path, anew=True))
+    run_bench("lengths", replace(kept, chosen=lambda name: False), options(tmp_path))
+    assert measured == ["first", "second"] * 2
+    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
+
+
+def test_a_kept_bench_counts_for_other_commits_and_not_for_other_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    kept = replace(two_cases(measured), kept=True, packages=("lightgbm",))
+    run_bench("lengths", kept, options(tmp_path))
+    facts = json.loads((tmp_path / "lengths.json").read_text())["machine"]
+    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "commit": "other", "lightgbm": "0"})
+    run_bench("lengths", kept, options(tmp_path))
+    assert len(measured) == 2
+    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "processor": "other"})
+    run_bench("lengths", kept, options(tmp_path))
+    assert len(measured) == 4
+
+
+def test_what_no_longer_holds_is_measured_again(tmp_path: Path) -> None:
+    measured: list[str] = []
+    kept = replace(two_cases(measured), kept=True)
+    run_bench("lengths", kept, options(tmp_path))
+    stale = replace(kept, cases=[replace(case, holds=lambda value: value["length"] == 5) for case in kept.cases])
+    run_bench("lengths", stale, options(tmp_path))
+    assert measured == ["first", "second", "second"]
+
+
+def test_a_dropped_case_is_gone_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    record = Record(path, {"bench": "lengths"})
+    for key in ("first", "second"):
+        record.add(key, [key], 2.0)
+    record.drop(["first", "third"])
+    assert Record(path, {"bench": "lengths"}).values == {"second": ["second"]} and record.seconds == 2.0
+
+
+def test_what_takes_hours_is_no_part_of_all_unless_it_is_quick() -> None:
+    assert set(command_line._commands("all", quick=True)) == set(bench.COMMANDS)
+    assert set(bench.COMMANDS) - set(command_line._commands("all", quick=False)) == set(bench.HOURS) == {"quality"}
+    assert command_line._commands("quality", quick=False) == ["quality"]
 
 
 def test_a_record_of_other_arguments_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
