@@ -1,4 +1,4 @@
-"""The ladder for a given time: its arithmetic, that it follows from the speed of the machine, that it fills the time."""
+"""The ladder for a given time: its arithmetic, that it follows from this machine, and that it fills the time."""
 
 import time
 
