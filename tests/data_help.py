@@ -34,7 +34,8 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 def options(**changes: Any) -> Options:
     """Checked arguments of a run: the defaults of `ash.tune` but for `changes`."""
     arguments = inspect.signature(ash.tune).parameters
-    defaults = {field.name: arguments[field.name].default for field in dataclasses.fields(Options)}
+    names = (field.name for field in dataclasses.fields(Options) if field.name in arguments)
+    defaults = {name: arguments[name].default for name in names}
     return read_options(**defaults | changes)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 
 import ash
-from ash.recall import promoted, recall, survivors
+from ash.recall import promoted, rank_correlation, recall, survivors
 from result_help import columns, make_result
 
 
@@ -108,3 +108,26 @@ def test_asynchronous_halving_may_miss_some_but_says_so():
         own = [job for job in result.jobs if job.rung == row["rung"]]
         above = {job.candidate for job in result.jobs if job.rung == row["rung"] + 1}
         assert row["recall"] == slow_recall([(job.candidate, job.score, job.loss) for job in own], above, 2)
+
+
+def test_rank_correlation_is_that_of_scipy_with_the_last_scores():
+    stats = pytest.importorskip("scipy.stats")
+    random = np.random.default_rng(0)
+    first = [(candidate, round(float(random.random()), 1), 1.0) for candidate in range(20)]
+    second = [(candidate, round(score + 0.3 * float(random.random()), 1), 1.0) for candidate, score, _ in first[:10]]
+    third = [(candidate, round(score + 0.2 * float(random.random()), 1), 1.0) for candidate, score, _ in second[:4]]
+    table = jobs([first, [*second, (10, None, 1.0)], third])
+    last = {candidate: score for rung in (second, third) for candidate, score, _ in rung}
+    expected = stats.spearmanr([first[candidate][1] for candidate in last], list(last.values())).statistic
+    assert rank_correlation(table, 0) == pytest.approx(expected)
+    upper = stats.spearmanr([score for _, score, _ in second[:4]], [score for _, score, _ in third]).statistic
+    assert rank_correlation(table, 1) == pytest.approx(upper, nan_ok=True)
+    assert math.isnan(rank_correlation(table, 2))
+
+
+def test_rank_correlation_of_few_or_equal_scores_is_unknown():
+    two = [[(0, 0.1, 1.0), (1, 0.2, 1.0), (2, 0.3, 1.0)], [(1, 0.5, 1.0), (2, 0.6, 1.0)]]
+    equal = [[(n, 0.5, 1.0) for n in range(4)], [(n, 0.1 * n, 1.0) for n in range(4)]]
+    assert math.isnan(rank_correlation(jobs(two), 0)) and math.isnan(rank_correlation(jobs(equal), 0))
+    rising = [[(n, 0.1 * n, 1.0) for n in range(4)], [(n, 0.2 * n, 1.0) for n in range(4)]]
+    assert rank_correlation(jobs(rising), 0) == pytest.approx(1.0)

@@ -32,7 +32,7 @@ from ash.data import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.frames import Frame
 from ash.number_checks import check_numbers
-from ash.options import ALGORITHMS, SCHEDULES
+from ash.options import ALGORITHMS, AUTO, SCHEDULES
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
 from ash.tune import tune
@@ -160,9 +160,9 @@ _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argp
 """A file of such a name is meant by ./name."""
 
 
-def _candidates(text: str) -> int | None:
-    if text == "all":
-        return None
+def _candidates(text: str) -> int | str | None:
+    if text in ("all", AUTO):
+        return None if text == "all" else AUTO
     try:
         return int(text)
     except ValueError:
@@ -190,9 +190,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--candidates",
         type=_candidates,
-        default=128,
+        default=AUTO,
         metavar="N",
-        help="how many to try (default: 128); 'all': an endless stream, until --time, --epochs or --stop-at",
+        help="how many to try (default: 128, or as many as --time holds); 'all': an endless stream, until --time, "
+        "--epochs or --stop-at",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default: 0)")
     parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")

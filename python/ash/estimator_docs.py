@@ -15,8 +15,9 @@ Parameters
 ----------
 space : ash.Space, optional
     Where the candidates are drawn from; one that suits the size of the table by default.
-candidates : int or None, default=128
-    How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end.
+candidates : int, "auto" or None, default="auto"
+    How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end. "auto": 128, or with
+    a `time_limit` as many as it holds, on a ladder that suits it (`ash.plan`).
 eta, min_epochs, max_rungs, algorithm, promotion, training, schedule, workers, memory_limit
     As for `ash.tune`.
 validation : float, int or (X, y), default=0.2
@@ -33,7 +34,7 @@ scoring : str, callable or None, default=None
     `ash.tune`; {score} by default. What the core computes itself (accuracy, balanced_accuracy, neg_log_loss, roc_auc,
     r2, neg_root_mean_squared_error, neg_mean_absolute_error) is fast; another one holds up the threads while it runs.
 time_limit : float, optional
-    Seconds of training after which the best so far is kept.
+    Seconds that `fit` takes, reading and ensemble included; what has been trained by then is used.
 epoch_limit : int, optional
     Most epochs of all jobs together.
 target : float, optional

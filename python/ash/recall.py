@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ash.records import Columns
 
+LEAST_PAIRS = 3
+"""With two candidates a rank correlation is 1 or -1."""
+
 
 def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool) -> list[dict[str, Any]]:
     """Return a row for each rung: see `Result.rungs`.
@@ -34,10 +37,42 @@ def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endl
         row["places"] = None if endless else rung["places"]
         row["best_score"] = float(scores.max()) if len(scores) else math.nan
         known = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
+        row["rank_correlation"] = rank_correlation(columns, number)
         row["recall"] = recall(columns, number, eta) if known else math.nan
         row["spent_epochs"] = int(columns["epochs"][own].sum())
         rows.append(row)
     return rows
+
+
+def rank_correlation(columns: Columns, rung: int) -> float:
+    """Return Spearman's correlation of the scores in a rung with the last ones of the candidates that went beyond it.
+
+    NaN where fewer than three did, or all scores of one kind are equal.
+    """
+    kept = ~columns["diverged"].astype(bool)
+    last: dict[int, tuple[int, float]] = {}
+    for candidate, height, score in zip(
+        *(columns[name][kept].tolist() for name in ("candidate", "rung", "score")), strict=True
+    ):
+        last[candidate] = max(last.get(candidate, (-1, 0.0)), (height, score))
+    own = kept & (columns["rung"] == rung)
+    pairs = [
+        (score, last[candidate][1])
+        for candidate, score in zip(columns["candidate"][own].tolist(), columns["score"][own].tolist(), strict=True)
+        if last[candidate][0] > rung
+    ]
+    if len(pairs) < LEAST_PAIRS:
+        return math.nan
+    here, there = (_ranks(np.array(scores)) for scores in zip(*pairs, strict=True))
+    if (here == here[0]).all() or (there == there[0]).all():
+        return math.nan
+    return float(np.corrcoef(here, there)[0, 1])
+
+
+def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rank of each score, equal ones sharing the mean of theirs."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - (counts + 1) / 2)[place])
 
 
 def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:

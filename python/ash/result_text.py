@@ -57,11 +57,11 @@ def _of_this_run_only(result: "Result") -> str:
 
 
 def _ladder_table(result: "Result") -> tuple[list[str], list[list[Any]]]:
-    names = ["rung", "epochs", "places", "finished", "promoted", "recall", "diverged", "best_score"]
+    names = ["rung", "epochs", "places", "finished", "promoted", "recall", "rank_correlation", "diverged", "best_score"]
     if result.options.candidates is None:
         names.remove("places")
     header = [f"best {result.metric}" if name == "best_score" else name for name in names]
-    rows = [{**rung, "recall": _share(rung["recall"])} for rung in result.rungs]
+    rows = [{**rung, **{name: _share(rung[name]) for name in ("recall", "rank_correlation")}} for rung in result.rungs]
     return header, [[row[name] for name in names] for row in rows]
 
 
