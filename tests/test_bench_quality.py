@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from bench.quality_contenders import CONTENDERS, OURS, TUNED
 from bench.quality_curves import curve_sections
 from bench.quality_data import LARGER, SMALL, TABLES, Source, split
 from bench.quality_figures import curves, duel, fits_of, mean_ranks, ranked
+from bench.quality_fits import Task
+from bench.quality_optuna import stopping_at, tuned
 from bench.quality_pytabkit import epochs_within
 from bench.quality_reference import COLUMNS, REFERENCE
 from bench.quality_run import LEAST_PROBABILITY, log_loss, measure, root_mean_square
@@ -164,6 +168,25 @@ def test_epochs_fit_into_the_limit() -> None:
     assert epochs_within(limit=100.0, seconds=0.5, rows=4_000) == 50
     assert epochs_within(limit=100.0, seconds=0.5, rows=133) == 200, "few rows have epochs of no less overhead"
     assert epochs_within(limit=1.0, seconds=2.0, rows=1_000) == 1
+
+
+def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    callback = stopping_at(time.perf_counter())
+    with pytest.raises(lightgbm.EarlyStopException) as stopped:
+        callback(SimpleNamespace(iteration=7, evaluation_result_list=[("held", "l2", 0.5, False)]))
+    assert stopped.value.best_iteration == 7
+    stopping_at(math.inf)(None)
+
+
+@pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # its successor is not in lightgbm 4.0
+@pytest.mark.parametrize("classes", [False, True])
+def test_tuned_trees_are_fitted_on_all_rows(classes: bool) -> None:
+    pytest.importorskip("lightgbm")
+    pytest.importorskip("optuna")
+    rows = split("breast_cancer" if classes else "diabetes", None, 0, categories=False)
+    model = tuned(Task(classes, seed=0, limit=0.5, threads=1), rows.x, rows.y)
+    assert model.booster_.num_trees() >= 1 and len(model.predict(rows.x_test)) == len(rows.y_test)
 
 
 # What the tables make of it
