@@ -1,8 +1,8 @@
 """LightGBM tuned by Optuna, as is usual: the tree-structured Parzen estimator, early stopping, then all rows.
 
-The study ends at the limit: a trial that still runs is dropped then, unless it is the first, which has LightGBM's
-defaults. After it the best trial is fitted once more on all rows, with as many trees as its early stopping has found;
-that comes on top of the limit and is counted in its seconds.
+The first trial has LightGBM's defaults. The study ends at the limit: a trial that still runs stops there and counts
+with the trees it has. The best trial is then fitted once more on all rows, with as many trees as it has kept; that
+comes on top of the limit and is counted in its seconds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], f
 
     def objective(trial: Any) -> float:
         model = _model(task, suggested(trial), MOST_TREES)
-        callbacks = [early_stopping(PATIENCE, verbose=False), *([_dropped(deadline)] if trial.number else [])]
+        callbacks = [early_stopping(PATIENCE, verbose=False), stopping_at(deadline)]
         model.fit(x, y, eval_set=[(x_held, y_held)], callbacks=callbacks)
         trial.set_user_attr("trees", max(1, model.best_iteration_))
         predicted = model.predict(x_held)
@@ -59,13 +59,13 @@ def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], f
     return objective
 
 
-def _dropped(deadline: float) -> Callable[[Any], None]:
-    """Return a callback that ends the trial at the deadline: what it has by then has no part in the choice."""
-    from optuna import TrialPruned
+def stopping_at(deadline: float) -> Callable[[Any], None]:
+    """Return a callback that stops a fit at this moment of the clock, with the trees it has by then."""
+    from lightgbm import EarlyStopException
 
-    def callback(_: Any) -> None:
+    def callback(grown: Any) -> None:
         if time.perf_counter() > deadline:
-            raise TrialPruned
+            raise EarlyStopException(grown.iteration, grown.evaluation_result_list)
 
     return callback
 
