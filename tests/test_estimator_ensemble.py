@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 
 import ash
-from ash.selection import is_beyond_noise, label_probabilities, mean_parts, row_losses, target_errors
+from ash.selection import class_errors, is_beyond_noise, mean_parts, row_losses, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from fault_help import table
 
@@ -58,7 +58,7 @@ def test_it_is_used_where_it_is_beyond_noise_and_nowhere_else(kind: str, weights
         kept = fitted.result_.kept
         assert kept is not None and (kept.weights is None) == (weights is None)
         if kind == "classes":
-            parts = label_probabilities(kept.predictions, kept.targets[:, 0].astype(np.int64))
+            parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
         else:
             parts = target_errors(kept.predictions, kept.targets, kept.networks[0].core.target_scale)
         ensemble = fitted.result_.ensemble(16)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ash.selection import (
+    class_errors,
     is_beyond_noise,
     label_probabilities,
     mean_parts,
@@ -80,6 +81,14 @@ def test_two_targets_as_in_plain_python(seed: int, weighted: bool) -> None:
     counts = select(target_errors(predictions, targets, scale), weights, 1 + 2 * seed)
     plain = [1.0] * ROWS if weights is None else weights.tolist()
     assert counts.tolist() == oracle(predictions.tolist(), targets.tolist(), plain, scale.tolist(), 1 + 2 * seed)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_probabilities_by_their_squared_errors(seed: int) -> None:
+    predictions, labels = probabilities(2 + seed % 6, seed)
+    counts = select(class_errors(predictions, labels), None, 1 + 2 * seed)
+    known = np.eye(3)[labels].tolist()
+    assert counts.tolist() == oracle(predictions.tolist(), known, [1.0] * ROWS, [1.0] * 3, 1 + 2 * seed)
 
 
 def test_of_equal_networks_the_first_is_drawn() -> None:

@@ -106,8 +106,7 @@ class DataBuilder:
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None:
         """Take the next rows [n, features] into mean and deviation; NaN is a missing value."""
-    def fill(self, x: NDArray[np.float64]) -> None:
-        """Standardize the next rows; a missing value becomes the mean."""
+    def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes the mean
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -197,8 +196,7 @@ class Tuner:
     def stop(self) -> None:
         """Asks the threads to end within a block of rows; returns at once. Unfinished jobs leave no record."""
     @property
-    def wanted(self) -> int:
-        """How many candidates should be provided now; 0: none."""
+    def wanted(self) -> int: ...  # How many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None:
         """The next candidates of a stream, at most as many as are left of `count`."""
     def events(self) -> list[tuple[str, int, int, float, float]]:
@@ -222,8 +220,7 @@ class Tuner:
     def memory(self) -> dict[str, int]:
         """limit, peak_bytes (of states), dropped (states), retrained_epochs (for their sake)."""
     @property
-    def ended(self) -> str:
-        """running, finished, target, epoch_limit or stopped."""
+    def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
     def kept(self) -> list[tuple[int, int, float, Network]]:
@@ -254,9 +251,7 @@ def score(
 ) -> float:
     """A native metric, higher is better (errors negated); NaN where it is undefined."""
 
-def instruction_sets() -> list[str]:
-    """Those that were built and that this processor can run, the best first."""
-
+def instruction_sets() -> list[str]: ...  # Those that were built and that this processor can run, the best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]:
     """exp, log, tanh or sigmoid of the kernels, for tests of their error bound."""
 

@@ -27,8 +27,9 @@ cv : int, splitter, iterable of (training rows, validation rows) or None, defaul
     one job; the model is then trained on all rows. Takes as many times the memory.
 ensemble : int, default=16
     Most draws of an ensemble (`Result.ensemble`), which predicts in place of the best network where it is better on the
-    validation rows by more than noise: by the mean over rows of its lower logarithmic or squared loss, if that is above
-    one standard error. It takes the time of its members together. 1: always a single network. No part with `cv`.
+    validation rows by more than noise: by the mean over rows of its lower squared loss (logarithmic for neg_log_loss),
+    if that is above one standard error. It takes the time of its members together. 1: always a single network. No part
+    with `cv`.
 scoring : str, callable or None, default=None
     What the candidates are ranked by: a scorer of scikit-learn by name or `scorer(estimator, X, y)`, or a metric of
     `ash.tune`; {score} by default. What the core computes itself (accuracy, balanced_accuracy, neg_log_loss, roc_auc,

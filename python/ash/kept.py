@@ -15,6 +15,7 @@ from ash.model import Model
 from ash.network import Network
 from ash.selection import (
     Numbers,
+    class_errors,
     is_beyond_noise,
     label_probabilities,
     mean_parts,
@@ -78,7 +79,9 @@ class Kept:
         best = self.networks[0]
         if best.classes_ is None:
             return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
-        return label_probabilities(self.predictions, self.targets[:, 0].astype(np.int64))
+        labels = self.targets[:, 0].astype(np.int64)
+        of = label_probabilities if best.metric == "log_loss" else class_errors
+        return of(self.predictions, labels)
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)

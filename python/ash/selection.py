@@ -6,8 +6,10 @@
 Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. We start from the one
 best network, not from several, and do not bag.
 
-Loss:        of a row, the logarithm of its label's probability, negated, or the squared error of the standardized
-             targets, their mean over outputs; the mean over rows, each as often as it counts.
+Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
+             outputs; for the metric log_loss the logarithm of the label's probability, negated. The mean over rows,
+             each as often as it counts. Squares, since smoothed labels make networks less sure, some more than others,
+             which the logarithm would mistake for a worse network.
 Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
              the outcome depends on the predictions alone.
 Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
@@ -32,6 +34,18 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
         Class numbers.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
+
+
+def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+    """Return [networks, rows, classes]: the probabilities less those of one who knows.
+
+    Parameters
+    ----------
+    predictions : array [networks, rows, classes]
+    labels : array [rows]
+        Class numbers.
+    """
+    return np.asarray(predictions - np.eye(predictions.shape[2])[labels])
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
