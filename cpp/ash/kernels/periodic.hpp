@@ -137,13 +137,14 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// A sum in 16 lanes, whatever the width of a vector, and then by halves.
+// A sum in 16 lanes, whatever the width of a vector, and then by halves. No vector beyond the last column: a scratch
+// holds there what others have left, which may be NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};
-    for (int64_t i = 0; i < columns; i += kWide) {
-        for (int part = 0; part < kWide; part += kLanes)
-            store(lanes + part, fma(load(a + i + part), load(b + i + part), load(lanes + part)));
+    for (int64_t i = 0; i < columns; i += kLanes) {
+        float* own = lanes + i % kWide;
+        store(own, fma(load(a + i), load(b + i), load(own)));
     }
     for (int half = kWide / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
