@@ -173,6 +173,19 @@ TEST_CASE("one workspace serves candidates with and without each part, also afte
     }
 }
 
+TEST_CASE("a score is that of the state, whatever its workspace has seen before") {
+    const Data data = make_mixed_data(120, 3);
+    const std::vector<Settings> all = mixed_candidates();
+    Workspace used(data, all);
+    std::vector<Trained> trained;
+    for (const Settings& settings : all) trained.push_back(trained_by(data, settings, {2}, kernels(""), used));
+    for (const Trained& each : trained) {
+        const Evaluation again = evaluate(data, each.state, Metric::accuracy, kernels(""), nullptr, used);
+        CHECK(again.score == each.evaluation.score);
+        CHECK(again.loss == each.evaluation.loss);
+    }
+}
+
 TEST_CASE("padding of embedding, factors and their moments is positive zero on every instruction set") {
     const Data data = make_mixed_data(120, 3);
     for (const Kernels* kernels : available_kernels()) {
