@@ -45,6 +45,9 @@ inline std::vector<Settings> make_settings(int count) {
         settings.learning_rate = 0.003 * (1 + i % 4);
         settings.dropout = i % 2 == 0 ? 0.0 : 0.1;
         settings.batch_size = i % 4 == 0 ? 0 : 16 + i;
+        settings.embedding = i % 4 == 3 ? Embedding::periodic : Embedding::none;
+        settings.input_scaling = i % 4 >= 2;
+        settings.parametrization = i % 5 >= 3 ? Parametrization::ntk : Parametrization::standard;
         all.push_back(settings);
     }
     return all;

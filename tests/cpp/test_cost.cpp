@@ -10,14 +10,15 @@ using namespace ash;
 
 namespace {
 
-Layout layout_of(int features, const std::vector<int>& hidden, int outputs) {
+Layout layout_of(int features, const std::vector<int>& hidden, int outputs, int numbers = 0) {
     Settings settings;
     settings.hidden = hidden;
     settings.activations.assign(hidden.size(), Activation::relu);
-    return {{features, outputs}, settings};
+    if (numbers > 0) settings.embedding = Embedding::periodic;
+    return {{features, outputs, numbers}, settings};
 }
 
-// As the products would be written in loops, whole lines of columns at a time.
+// As the products would be written in loops, whole lines of columns at a time; an embedding where there is one.
 std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t validation, std::int64_t epochs) {
     std::int64_t count = 0;
     const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t terms) {
@@ -26,7 +27,7 @@ std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t v
         }
     };
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-        bool first = true;
+        bool first = !layout.embeds();
         for (const Layer& layer : layout.layers()) {
             product(training, layer.outputs, layer.inputs);              // forward
             product(layer.inputs, layer.outputs, training);              // gradient
@@ -35,7 +36,8 @@ std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t v
         }
     }
     for (const Layer& layer : layout.layers()) product(validation, layer.outputs, layer.inputs);
-    return count;
+    const std::int64_t cosines = 16 * ((layout.embedding().numbers + 15) / 16 * 16);
+    return count + cosines * (12 * (epochs * training + validation) + 24 * epochs * training);
 }
 
 }  // namespace
@@ -43,8 +45,10 @@ std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t v
 TEST_CASE("a job costs the multiply-adds of its products") {
     for (const std::vector<int>& hidden : {std::vector<int>{}, {1}, {7}, {16, 3}, {5, 130, 9}}) {
         for (const std::int64_t epochs : {1, 2, 5}) {
-            const Layout layout = layout_of(11, hidden, 4);
-            CHECK(job_cost(layout, 37, 13, epochs) == static_cast<double>(counted(layout, 37, 13, epochs)));
+            for (const int numbers : {0, 1, 11}) {
+                const Layout layout = layout_of(11, hidden, 4, numbers);
+                CHECK(job_cost(layout, 37, 13, epochs) == static_cast<double>(counted(layout, 37, 13, epochs)));
+            }
         }
     }
 }
@@ -54,6 +58,19 @@ TEST_CASE("64-128-64-10 by hand") {
     CHECK(prediction_cost(layout) == 8192 + 8192 + 64 * 16);
     CHECK(training_cost(layout) == 2 * 17408 + 8192 + 640);
     CHECK(job_cost(layout, 1000, 200, 8) == 8'000.0 * 43648 + 200.0 * 17408);
+}
+
+TEST_CASE("8 features, 3 of them embedded, 64-10, by hand; factors of inputs cost nothing") {
+    Settings settings;
+    settings.embedding = Embedding::periodic;
+    const Layout layout({8, 10, 3}, settings);
+    CHECK(prediction_cost(layout) == 16 * 12 * 16 + 17 * 64 + 64 * 16);
+    CHECK(training_cost(layout) == 16 * 36 * 16 + 2 * (17 * 64 + 64 * 16) + 64 * 32 + 10 * 64);
+    settings.input_scaling = true;
+    settings.parametrization = Parametrization::ntk;
+    CHECK(training_cost(Layout({8, 10, 3}, settings)) == training_cost(layout));
+    settings.embedding = Embedding::none;
+    CHECK(training_cost(Layout({8, 10, 3}, settings)) == 2 * (8 * 64 + 64 * 16) + 10 * 64);
 }
 
 TEST_CASE("what exceeds 64 bits is still a number") {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,19 @@
 using namespace ash;
 using namespace ash::testing;
 
+namespace {
+
+constexpr std::initializer_list<Activation> kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
+                                                         Activation::tanh,     Activation::gelu, Activation::silu,
+                                                         Activation::selu,     Activation::mish};
+
+}  // namespace
+
 TEST_CASE("activations and their slopes equal their definition") {
     for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(std::string(kernels->name));
         for (int size = 1; size <= kLargest; ++size) {
-            for (const Activation activation : {Activation::identity, Activation::relu, Activation::sigmoid,
-                                                Activation::tanh, Activation::gelu, Activation::silu}) {
+            for (const Activation activation : kActivations) {
                 const Block block = block_of(kLargest + 1 - size, size);
                 AlignedFloats fast = random_block(block, 5);
                 for (std::int64_t i = 0; i < fast.size(); ++i) fast.data()[i] *= 6.0F;
@@ -35,18 +43,23 @@ TEST_CASE("activations and their slopes equal their definition") {
     }
 }
 
-TEST_CASE("activations at zero, at infinity and at NaN") {
+TEST_CASE("activations at zero, far from it and at NaN") {
     for (const Kernels* kernels : tested_kernels()) {
-        for (const Activation activation : {Activation::identity, Activation::relu, Activation::sigmoid,
-                                            Activation::tanh, Activation::gelu, Activation::silu}) {
+        for (const Activation activation : kActivations) {
             AlignedFloats y(16);
             AlignedFloats slope(16);
-            y.data()[1] = NAN;
-            y.data()[2] = -60.0F;
-            kernels->activate(activation, y.data(), slope.data(), {1, 3, 16});
+            const std::vector<float> far{0.0F, NAN, -60.0F, -86.9F, -87.1F, -1e4F, 30.0F, 88.0F, 90.0F, 1e4F};
+            std::copy(far.begin(), far.end(), y.data());
+            AlignedFloats slow = y;
+            AlignedFloats slow_slope(16);
+            kernels->activate(activation, y.data(), slope.data(), {1, 10, 16});
+            kReference.activate(activation, slow.data(), slow_slope.data(), {1, 10, 16});
             CHECK(y.data()[0] == (activation == Activation::sigmoid ? 0.5F : 0.0F));
             CHECK(std::isnan(y.data()[1]));
-            CHECK(std::isfinite(y.data()[2]));
+            for (int i = 2; i < 10; ++i) {
+                CHECK(y.data()[i] == doctest::Approx(slow.data()[i]).epsilon(1e-6));
+                CHECK(slope.data()[i] == doctest::Approx(slow_slope.data()[i]).epsilon(1e-6));
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ constexpr int kWorkers = 4;  // so many states are at work, another may be the b
 std::int64_t largest(const Data& data, const std::vector<Settings>& all) {
     std::int64_t most = 0;
     for (const Settings& each : all) {
-        most = std::max(most, state_bytes({{data.features(), data.outputs()}, each}, each.optimizer));
+        most = std::max(most, state_bytes({data.shape(), each}, each.optimizer));
     }
     return most;
 }

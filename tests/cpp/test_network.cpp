@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "ash/embedding.hpp"
 #include "ash/network.hpp"
 #include "ash/random.hpp"
 
@@ -24,6 +25,11 @@ Data regression(const std::vector<double>& y) {
 LayerWeights layer(int inputs, int outputs, float value) {
     return {inputs, outputs, std::vector<float>(static_cast<std::size_t>(inputs * outputs), value),
             std::vector<float>(static_cast<std::size_t>(outputs), value)};
+}
+
+// Of so many features, all parameters of a number this value.
+EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
+    return {numbers, std::vector<float>(embedding::kRows * numbers.size(), value)};
 }
 
 const Scaling kThree{{0, 0, 0}, {1, 1, 1}};
@@ -147,4 +153,43 @@ TEST_CASE("a network refuses what does not fit together") {
     CHECK_THROWS_AS(Network(good, one, 3, kThree, kOne), std::invalid_argument);
     CHECK_THROWS_AS(Network(good, one, 0, kOne, kOne), std::invalid_argument);
     CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {0}}), std::invalid_argument);
+}
+
+// x = 2, 3, 4, of which 2 and 4 are embedded: 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)), for each three times.
+TEST_CASE("an embedding goes before the first layer: features, then each value of all numbers") {
+    const EmbeddingWeights embedding = embedding_of({0, 2}, 0.25F);
+    std::vector<float> first(9);
+    for (std::size_t input = 0; input < 9; ++input) first[input] = static_cast<float>(input + 1);
+    const std::vector<LayerWeights> layers{{9, 1, first, {0.5F}}};
+    const Network network(layers, {}, 0, kThree, kOne, embedding);
+    const std::vector<double> x{2, 3, 4};
+    const auto value = [](double number) { return 0.25 + 4.0 * std::cos(2.0 * M_PI * (0.25 * number + 0.25)); };
+    const double expected = 0.5 + 2 + 2 * 3 + 3 * 4 + (4 + 6 + 8) * value(2) + (5 + 7 + 9) * value(4);
+    std::vector<float> results(1);
+    REQUIRE(network.predict(x.data(), 1, 1, kernels(""), results.data()));
+    CHECK(results[0] == doctest::Approx(expected).epsilon(1e-5));
+    CHECK(network.features() == 3);
+    CHECK(network.embedding().numbers == embedding.numbers);
+    CHECK(network.embedding().parameters == embedding.parameters);
+}
+
+TEST_CASE("a network refuses an embedding that does not fit") {
+    const std::vector<LayerWeights> layers{layer(9, 1, 1.0F)};
+    const auto made = [&](const EmbeddingWeights& embedding) {
+        return Network(layers, {}, 0, kThree, kOne, embedding).features();
+    };
+    CHECK(made(embedding_of({0, 2}, 1.0F)) == 3);
+    CHECK(made(embedding_of({1, 2}, 1.0F)) == 3);
+    for (const std::vector<int>& numbers :
+         {std::vector<int>{}, {0}, {0, 1, 2}, {2, 0}, {1, 1}, {-1, 0}, {0, 3}, {0, 1 << 30}, {-(1 << 30), 1}})
+        CHECK_THROWS_AS(made(embedding_of(numbers, 1.0F)), std::invalid_argument);
+    EmbeddingWeights broken = embedding_of({0, 2}, 1.0F);
+    broken.parameters.back() = std::numeric_limits<float>::quiet_NaN();
+    CHECK_THROWS_AS(made(broken), std::invalid_argument);
+    broken.parameters.pop_back();
+    CHECK_THROWS_AS(made(broken), std::invalid_argument);
+    CHECK_THROWS_AS(made({{}, {1.0F}}), std::invalid_argument);
+    const std::vector<LayerWeights> plain{layer(3, 1, 1.0F)};
+    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kOne, {{}, {1.0F}}), std::invalid_argument);
+    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kOne, embedding_of({0}, 1.0F)), std::invalid_argument);
 }

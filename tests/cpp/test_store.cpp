@@ -57,8 +57,14 @@ TEST_CASE("the bytes of a state are those of its arenas") {
         settings.hidden = {33, 128};
         settings.activations = {Activation::relu, Activation::tanh};
         settings.optimizer = optimizer;
-        const State state = initial_state({7, 3}, settings, 0, 0);
-        CHECK(state_bytes(state.layout, optimizer) == arenas(state));
+        for (const int numbers : {0, 5}) {
+            for (const bool scaling : {false, true}) {
+                settings.embedding = numbers > 0 ? Embedding::periodic : Embedding::none;
+                settings.input_scaling = scaling;
+                const State state = initial_state({7, 3, numbers}, settings, 0, 0);
+                CHECK(state_bytes(state.layout, optimizer) == arenas(state));
+            }
+        }
     }
 }
 

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <functional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,16 +14,16 @@
 #include "ash/team.hpp"
 #include "ash/trainer.hpp"
 #include "ash/workspace.hpp"
+#include "team_help.hpp"
 #include "training_data.hpp"
 
 namespace {
 
 using namespace ash;
+using namespace ash::testing;
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kLongest = 10s;  // that another thread may take to come, on a busy machine
-
-void no_ring(void*) {}
 
 // Until a condition holds, or the time is over.
 template <typename Condition>
@@ -32,45 +31,6 @@ void wait_for(Condition condition, std::chrono::milliseconds longest = kLongest)
     const auto end = std::chrono::steady_clock::now() + longest;
     while (!condition() && std::chrono::steady_clock::now() < end) continue;
 }
-
-// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go. The end
-// may find the team open and all of them asleep in it: it rings the bell, which they read before they look for the end.
-class Members {
-  public:
-    Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})
-        : team_(team), bell_(bell) {
-        for (int i = 0; i < count; ++i) {
-            threads_.emplace_back([this, prepare] {
-                Workspace scratch;
-                if (prepare) prepare(scratch);
-                join_until_over(scratch);
-            });
-        }
-    }
-    Members(const Members&) = delete;
-    Members& operator=(const Members&) = delete;
-    ~Members() {
-        over_ = true;
-        ++bell_;
-        team_.recall();
-        for (std::thread& thread : threads_) thread.join();
-    }
-    std::int64_t blocks() const { return blocks_; }
-
-  private:
-    void join_until_over(Workspace& scratch) {
-        for (std::uint32_t bell = bell_; !over_; bell = bell_) {
-            if (team_.is_open()) blocks_ += team_.help(team_.invitation(bell), scratch).blocks;
-            std::this_thread::sleep_for(20us);
-        }
-    }
-
-    Team& team_;
-    std::atomic<std::uint32_t>& bell_;
-    std::atomic<bool> over_{false};
-    std::atomic<std::int64_t> blocks_{0};
-    std::vector<std::thread> threads_;
-};
 
 // Until somebody is there, or the team has closed for a pause.
 void await_member(Team& team) {
@@ -258,9 +218,9 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
 
 TEST_CASE("the same bits for any team, changing while it runs") {
     for (const auto& [classes, weighted] : {std::pair{3, false}, {0, false}, {3, true}, {0, true}}) {
-        const Data data = ash::testing::make_data(400, 21, classes, 2, weighted);
+        const Data data = make_data(400, 21, classes, 2, weighted);
         for (const std::int64_t batch : {0, 100, 33}) {
-            Settings settings = ash::testing::settings_of(Optimizer::adam, batch);
+            Settings settings = settings_of(Optimizer::adam, batch);
             settings.hidden = {40, 70, 5};
             settings.activations.assign(3, Activation::gelu);
             const Kernels& kernels = ash::kernels("");

@@ -41,20 +41,24 @@ ash::Data make_data(int classes) {
         {x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
 }
 
-// Every activation and every optimizer once; dropout, decay and smoothing somewhere.
+// Every activation, every optimizer and every part of the recipe; dropout, decay and smoothing somewhere.
 std::vector<ash::Settings> make_settings() {
     using enum ash::Activation;
     std::vector<ash::Settings> all;
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 7; ++i) {
         ash::Settings settings;
         settings.hidden = {17 + i, 33};
-        settings.activations = {std::vector{relu, tanh, gelu, silu, identity}[static_cast<std::size_t>(i)], sigmoid};
-        settings.optimizer = static_cast<ash::Optimizer>(i);
+        const std::vector first{relu, tanh, gelu, silu, identity, selu, mish};
+        settings.activations = {first[static_cast<std::size_t>(i)], sigmoid};
+        settings.optimizer = static_cast<ash::Optimizer>(i % 5);
         settings.learning_rate = 0.01;
         settings.batch_size = i == 0 ? 0 : 20 + i;
         settings.dropout = i % 2 == 0 ? 0.0 : 0.2;
         settings.l2 = i == 2 ? 1e-3 : 0.0;
         settings.weight_decay = i == 4 ? 1e-2 : 0.0;
+        settings.embedding = i % 2 == 1 ? ash::Embedding::periodic : ash::Embedding::none;
+        settings.input_scaling = i % 3 == 0;
+        settings.parametrization = i >= 3 ? ash::Parametrization::ntk : ash::Parametrization::standard;
         all.push_back(settings);
     }
     return all;

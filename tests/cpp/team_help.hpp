@@ -1,0 +1,57 @@
+// team_help.hpp: members for the tests of teams.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "ash/team.hpp"
+#include "ash/workspace.hpp"
+
+namespace ash::testing {
+
+inline void no_ring(void*) {}
+
+// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go. The end
+// may find the team open and all of them asleep in it: it rings the bell, which they read before they look for the end.
+class Members {
+  public:
+    Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})
+        : team_(team), bell_(bell) {
+        for (int i = 0; i < count; ++i) {
+            threads_.emplace_back([this, prepare] {
+                Workspace scratch;
+                if (prepare) prepare(scratch);
+                join_until_over(scratch);
+            });
+        }
+    }
+    Members(const Members&) = delete;
+    Members& operator=(const Members&) = delete;
+    ~Members() {
+        over_ = true;
+        ++bell_;
+        team_.recall();
+        for (std::thread& thread : threads_) thread.join();
+    }
+    std::int64_t blocks() const { return blocks_; }
+
+  private:
+    void join_until_over(Workspace& scratch) {
+        for (std::uint32_t bell = bell_; !over_; bell = bell_) {
+            if (team_.is_open()) blocks_ += team_.help(team_.invitation(bell), scratch).blocks;
+            std::this_thread::sleep_for(std::chrono::microseconds(20));
+        }
+    }
+
+    Team& team_;
+    std::atomic<std::uint32_t>& bell_;
+    std::atomic<bool> over_{false};
+    std::atomic<std::int64_t> blocks_{0};
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace ash::testing

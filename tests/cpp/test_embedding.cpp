@@ -1,0 +1,290 @@
+// The periodic embedding and the factors of inputs against their naive twins, on every instruction set: values, gradients,
+// what they read and write beside them, the error of a cosine and a sine.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "ash/embedding.hpp"
+#include "kernel_help.hpp"
+
+using namespace ash;
+using namespace ash::testing;
+using namespace ash::embedding;
+
+namespace {
+
+constexpr std::initializer_list<std::int64_t> kNumbers{1, 3, 8, 15, 16, 17, 33, 100};
+constexpr std::int64_t kMostRows = 130;
+constexpr float kUntouched = 7.0F;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr double kPi = 3.14159265358979323846;
+
+// An embedding of so many numbers of kMostRows rows, and deltas of what it makes, as they lie in a network: features in
+// front, others' memory behind.
+struct Given {
+    std::int64_t numbers;
+    std::int64_t front;   // features, more than numbers
+    std::int64_t stride;  // of the inputs of layer 0
+    Block block;
+    AlignedFloats parameters;
+    AlignedFloats x;
+    AlignedFloats deltas;
+
+    explicit Given(std::int64_t count)
+        : numbers(count),
+          front(count + 2),
+          stride(padded(front + kDimensions * count)),
+          block(block_of(kMostRows, count)),
+          parameters(random_block(block_of(kRows, count), 21)),
+          x(random_block(block, 22)),
+          deltas(kMostRows * stride + kLineFloats) {
+        for (std::int64_t i = 0; i < x.size(); ++i) x.data()[i] *= 3.0F;
+        std::fill_n(deltas.data(), deltas.size(), kNan);
+        const AlignedFloats values = random_block(block_of(kMostRows, kDimensions * count), 23);
+        for (std::int64_t row = 0; row < kMostRows; ++row) {
+            std::copy_n(values.data() + row * padded(kDimensions * count), kDimensions * count,
+                        deltas.data() + row * stride + front);
+        }
+    }
+
+    Periodic periodic() const { return {parameters.data(), padded(numbers), numbers}; }
+
+    // [rows][stride], untouched but for what the embedding writes.
+    AlignedFloats embedded(const Kernels& kernels, std::int64_t rows) const {
+        AlignedFloats to(kMostRows * stride);
+        std::fill_n(to.data(), to.size(), kUntouched);
+        kernels.embed(periodic(), x.data(), rows, to.data() + front, stride);
+        return to;
+    }
+
+    // [kRows][padded numbers] from blocks of 16 numbers, which hold what a job before has left there.
+    AlignedFloats gradient(const Kernels& kernels, std::int64_t rows) const {
+        AlignedFloats all(kRows * block.stride);
+        AlignedFloats some(kRows * kColumns);
+        for (std::int64_t first = 0; first < numbers; first += kColumns) {
+            std::fill_n(some.data(), some.size(), kNan);
+            kernels.embed_gradient(periodic(), first, x.data(), deltas.data() + front, stride, rows, some.data());
+            for (int row = 0; row < kRows; ++row)
+                std::copy_n(some.data() + row * kColumns, kColumns, all.data() + row * block.stride + first);
+        }
+        return all;
+    }
+};
+
+// All from 1 on where few numbers make it cheap.
+std::vector<std::int64_t> some_rows(std::int64_t numbers) {
+    if (numbers != 3 && numbers != 17) return {1, 2, 7, 16, 17, 64, 65, 129, kMostRows};
+    std::vector<std::int64_t> all(kMostRows);
+    std::iota(all.begin(), all.end(), 1);
+    return all;
+}
+
+bool is_positive_zero(float value) { return std::bit_cast<std::uint32_t>(value) == 0; }
+
+bool same_bits(const AlignedFloats& a, const AlignedFloats& b) {
+    return std::equal(a.data(), a.data() + a.size(), b.data(), b.data() + b.size(), [](float one, float other) {
+        return std::bit_cast<std::uint32_t>(one) == std::bit_cast<std::uint32_t>(other);
+    });
+}
+
+std::vector<const Kernels*> tested_with_fma() {
+    std::vector<const Kernels*> tables = tested_kernels();
+    std::erase_if(tables, [](const Kernels* kernels) { return !kernels->fma; });
+    return tables;
+}
+
+// cos(2 pi u), and from the gradient of a phase sin(2 pi u), of each u: the numbers of one row each time. u becomes the
+// argument itself, frequency 1 and phase 0, so that no rounding goes before.
+struct Waves {
+    std::vector<double> cosines;
+    std::vector<double> sines;
+};
+
+Waves waves(const Kernels& kernels, const std::vector<float>& turns) {
+    constexpr std::int64_t kWidth = 16;
+    AlignedFloats parameters(kRows * kWidth);
+    std::fill_n(parameters.data(), kWidth, 1.0F);
+    std::fill_n(parameters.data() + kMixes * kWidth, kWidth, 1.0F);
+    const Periodic periodic{parameters.data(), kWidth, kWidth};
+    AlignedFloats x(kWidth);
+    AlignedFloats values(kDimensions * kWidth);
+    AlignedFloats deltas(kDimensions * kWidth);
+    std::fill_n(deltas.data(), kWidth, 1.0F);
+    AlignedFloats gradient(kRows * kColumns);
+    Waves found;
+    for (std::size_t first = 0; first < turns.size(); first += kWidth) {
+        std::copy_n(turns.data() + first, kWidth, x.data());
+        kernels.embed(periodic, x.data(), 1, values.data(), kDimensions * kWidth);
+        kernels.embed_gradient(periodic, 0, x.data(), deltas.data(), kDimensions * kWidth, 1, gradient.data());
+        for (std::int64_t i = 0; i < kWidth; ++i) {
+            found.cosines.push_back(values.data()[i]);
+            found.sines.push_back(gradient.data()[kPhases * kColumns + i] / (-2.0 * kPi));
+        }
+    }
+    return found;
+}
+
+// A grid of a whole turn and a half to both sides, then arguments up to 2^22, where the last ones are halves.
+std::vector<float> arguments() {
+    std::vector<float> turns;
+    constexpr int kPoints = 1 << 16;
+    for (int i = -kPoints; i < kPoints; ++i) turns.push_back(1.5F * static_cast<float>(i) / kPoints);
+    for (std::uint32_t i = 0; i < kPoints; ++i) {
+        const float size = std::ldexp(unit_float(philox({i, 0, 0, 0}, 31)[0]), static_cast<int>(i % 23));
+        turns.push_back(i % 2 == 0 ? size : -size);
+    }
+    return turns;
+}
+
+}  // namespace
+
+TEST_CASE("a cosine and a sine err by no more than periodic.hpp says") {
+    const std::vector<float> turns = arguments();
+    for (const Kernels* kernels : tested_kernels()) {
+        CAPTURE(std::string(kernels->name));
+        const Waves found = waves(*kernels, turns);
+        double of_cosine = 0.0;
+        double of_sine = 0.0;
+        for (std::size_t i = 0; i < turns.size(); ++i) {
+            const double angle = 2.0 * kPi * (turns[i] - std::nearbyint(turns[i]));
+            of_cosine = std::max(of_cosine, std::abs(found.cosines[i] - std::cos(angle)));
+            of_sine = std::max(of_sine, std::abs(found.sines[i] - std::sin(angle)));
+        }
+        CHECK(of_cosine < (kernels->fma ? 1.6e-7 : 1.8e-7));
+        CHECK(of_sine < (kernels->fma ? 2.1e-7 : 2.4e-7));
+    }
+}
+
+// A value is a sum of 16 cosines times at most 1, rounded as often at a size of 17 at most: 2e-5 at worst, of which a
+// tenth is seen. Without fma an angle of 4 turns is rounded once more: 16 * 2 pi * 2e-7.
+TEST_CASE("what numbers become equals the definition, and nothing beside it is written") {
+    for (const std::int64_t numbers : kNumbers) {
+        const Given given(numbers);
+        const AlignedFloats slow = given.embedded(kReference, kMostRows);
+        for (const Kernels* kernels : tested_kernels()) {
+            for (const std::int64_t rows : some_rows(numbers)) {
+                const AlignedFloats fast = given.embedded(*kernels, rows);
+                CHECK(distance(fast, slow, {rows, given.stride, given.stride}) <= (kernels->fma ? 4e-6 : 2e-5));
+                const float* beyond = fast.data() + rows * given.stride;
+                CHECK(std::all_of(beyond, fast.data() + fast.size(), [](float v) { return v == kUntouched; }));
+            }
+        }
+    }
+}
+
+TEST_CASE("gradients of an embedding equal the definition") {
+    for (const std::int64_t numbers : kNumbers) {
+        const Given given(numbers);
+        for (const std::int64_t rows : some_rows(numbers)) {
+            const AlignedFloats slow = given.gradient(kReference, rows);
+            for (const Kernels* kernels : tested_kernels()) {
+                const AlignedFloats fast = given.gradient(*kernels, rows);
+                const double bound = (kernels->fma ? 1e-6 : 1e-5) * (10.0 + static_cast<double>(rows));
+                CHECK(distance(fast, slow, block_of(kRows, numbers)) <= bound);
+            }
+        }
+    }
+}
+
+TEST_CASE("an embedding and its gradient have the same bits on every instruction set with fma") {
+    const std::vector<const Kernels*> all = tested_with_fma();
+    for (const std::int64_t numbers : kNumbers) {
+        const Given given(numbers);
+        for (const std::int64_t rows : all.empty() ? std::vector<std::int64_t>{} : some_rows(numbers)) {
+            const AlignedFloats values = given.embedded(*all.front(), rows);
+            const AlignedFloats gradient = given.gradient(*all.front(), rows);
+            for (const Kernels* kernels : all) {
+                if (!same_bits(given.embedded(*kernels, rows), values)) FAIL_CHECK(kernels->name << " values " << rows);
+                if (!same_bits(given.gradient(*kernels, rows), gradient)) FAIL_CHECK(kernels->name << " " << rows);
+            }
+        }
+    }
+}
+
+// Beyond the numbers lie the deltas of others, and NaN behind the last.
+TEST_CASE("the gradient of padding is positive zero, whatever lies beyond the deltas") {
+    for (const std::int64_t numbers : kNumbers) {
+        const Given given(numbers);
+        for (const Kernels* kernels : tested_kernels()) {
+            const AlignedFloats gradient = given.gradient(*kernels, kMostRows);
+            for (int row = 0; row < kRows; ++row) {
+                const float* last = gradient.data() + row * given.block.stride + numbers;
+                const std::int64_t computed = (numbers + kColumns - 1) / kColumns * kColumns;
+                CHECK(std::all_of(last, last + (computed - numbers), is_positive_zero));
+            }
+        }
+    }
+}
+
+TEST_CASE("a number that is NaN or infinite spoils what comes of it, and nothing else") {
+    for (const float bad : {kNan, std::numeric_limits<float>::infinity()}) {
+        Given given(19);
+        given.x.data()[2 * given.block.stride + 17] = bad;
+        for (const Kernels* kernels : tested_kernels()) {
+            const AlignedFloats values = given.embedded(*kernels, 5);
+            const AlignedFloats gradient = given.gradient(*kernels, 5);
+            for (std::int64_t row = 0; row < 5; ++row) {
+                for (std::int64_t i = 0; i < kDimensions * 19; ++i) {
+                    const float value = values.data()[row * given.stride + given.front + i];
+                    CHECK(std::isnan(value) == (row == 2 && i % 19 == 17));
+                }
+            }
+            for (int row = 0; row < kRows; ++row) {
+                for (std::int64_t i = 0; i < 19; ++i) {
+                    const bool spoiled = i == 17 && row < kBiases;  // a bias gets the deltas alone
+                    CHECK(std::isnan(gradient.data()[row * given.block.stride + i]) == spoiled);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("huge numbers have angles without a meaning, but cosines and gradients all the same") {
+    for (const float huge : {1e6F, 4e6F, -6e6F, 1e7F, -1e8F, 1e30F, -1e30F}) {
+        Given given(17);
+        std::fill_n(given.x.data(), given.x.size(), huge);
+        AlignedFloats first;
+        for (const Kernels* kernels : tested_kernels()) {
+            const AlignedFloats values = given.embedded(*kernels, 3);
+            for (std::int64_t i = 0; i < kDimensions * 17; ++i)
+                CHECK(std::abs(values.data()[given.front + i]) <= 1.0F + kFrequencies);  // bias and mixes are below 1
+            const AlignedFloats gradient = given.gradient(*kernels, 3);
+            CHECK(kReference.finite(gradient.data(), gradient.size()));
+            if (first.size() == 0 && kernels->fma) first = values;
+            if (kernels->fma) CHECK(same_bits(values, first));
+        }
+    }
+}
+
+TEST_CASE("factors of rows and their gradients equal their twins, whatever lies in vectors beyond the last column") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int columns = 1; columns <= kLargest; ++columns) {
+            const Block block = block_of(1 + (columns * 7) % 64, columns);
+            const AlignedFloats weights = random_block(block, 24);
+            const AlignedFloats factors = random_block({1, block.rows, 64}, 25);
+            AlignedFloats fast = random_block(block, 26);
+            AlignedFloats slow = fast;
+            const std::int64_t written = (columns + kernels->lanes - 1) / kernels->lanes * kernels->lanes;
+            for (std::int64_t row = 0; row < block.rows; ++row)
+                std::fill_n(fast.data() + row * block.stride + written, block.stride - written, kNan);
+            AlignedFloats fast_dots(64);
+            AlignedFloats slow_dots(64);
+            kernels->scale_gradient(weights.data(), factors.data(), fast.data(), fast_dots.data(), block);
+            kReference.scale_gradient(weights.data(), factors.data(), slow.data(), slow_dots.data(), block);
+            CHECK(distance(fast, slow, block) == 0.0);
+            CHECK(distance(fast_dots, slow_dots, {1, 64, 64}) <= tolerance(*kernels, columns));
+            kernels->scale_rows(weights.data(), factors.data(), fast.data(), block);
+            kReference.scale_rows(weights.data(), factors.data(), slow.data(), block);
+            CHECK(distance(fast, slow, block) == 0.0);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// Teams with an embedding and factors of inputs: the same bits, and every number in one block.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "ash/embedding.hpp"
+#include "ash/sharing.hpp"
+#include "recipe_help.hpp"
+#include "team_help.hpp"
+
+using namespace ash;
+using namespace ash::testing;
+
+namespace {
+
+// Weights, moments and losses after some epochs.
+std::vector<float> left_by(const Data& data, const Settings& settings, Team* team) {
+    State state = initial_state(data.shape(), settings, 1, 2);
+    Workspace workspace(data, {&settings, 1});
+    std::vector<double> losses(30);
+    const Training training{.epochs = 30, .seed = 1, .candidate = 2, .losses = losses, .team = team};
+    train(data, settings, training, kernels(""), state, workspace);
+    std::vector<float> all(losses.begin(), losses.end());
+    for (const AlignedFloats* floats : {&state.weights, &state.first_moment, &state.second_moment})
+        all.insert(all.end(), floats->data(), floats->data() + floats->size());
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("the recipe has the same bits for any team, changing while it runs") {
+    std::int64_t helped = 0;
+    for (const auto& [classes, weighted] : {std::pair{3, true}, {0, false}}) {
+        const Data data = make_mixed_data(300, classes, weighted);
+        for (const std::int64_t batch : {0, 100, 33}) {
+            const Settings settings = recipe(Optimizer::adamw, batch);
+            const std::vector<float> expected = left_by(data, settings, nullptr);
+            for (const int count : {0, 1, 2, 3}) {
+                std::atomic<std::uint32_t> bell{0};
+                Team team(bell);  // a new one, which no pause keeps closed
+                Members members(team, bell, count, [&](Workspace& scratch) {
+                    scratch.prepare_to_help(Layout(data.shape(), settings));  // all that a member has
+                });
+                // Again until a member came in time: on a busy machine some come too late to do anything.
+                for (int run = 0; run < 5 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {
+                    team.open(count, no_ring, nullptr);
+                    CHECK(left_by(data, settings, &team) == expected);
+                    team.close();
+                }
+                helped += members.blocks();
+            }
+        }
+    }
+    CHECK(helped > 0);
+}
+
+TEST_CASE("cuts cover every number once, 16 of them a block, after the last layer") {
+    for (const int numbers : {1, 16, 17, 100, 1000}) {
+        const Settings settings = recipe(Optimizer::sgd, 0);
+        const Layout layout({1000, 3, numbers}, settings);
+        WeightCut cut(layout);
+        for (const int threads : {2, 5, 2, 64}) {
+            std::vector<std::int64_t> next(layout.layers().size() + 1);
+            for (const WeightBlock& block : cut.blocks(threads)) {
+                CHECK(block.rows.first == next[block.layer]);
+                CHECK(block.rows.first % 16 == 0);
+                if (block.layer == layout.layers().size()) CHECK(block.rows.count <= embedding::kColumns);
+                next[block.layer] += block.rows.count;
+            }
+            CHECK(next.front() == 1000 + embedding::kDimensions * numbers);
+            CHECK(next.back() == numbers);
+        }
+    }
+}
