@@ -1,8 +1,8 @@
 """The native core as Python sees it: ladder, training data, networks and the tuner.
 
 Private: arguments are checked by the Python side before they come here; what the core itself refuses
-(ValueError, IndexError) is a fault of that side. Arrays are C-contiguous with exactly the dtype named, or
-refused. Every call that may take longer than a millisecond releases the GIL.
+(ValueError, IndexError) is a fault of that side. Arrays are C-contiguous with exactly the dtype named, or refused.
+Every call that may take longer than a millisecond releases the GIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -189,20 +189,15 @@ class Tuner:
     ) -> None: ...
     def start(self) -> None: ...
     def wait(self, seconds: float) -> bool:
-        """Waits at most so long; True when all threads have ended. Sooner False when candidates are wanted.
-
-        Raises what a thread raised. Needs start().
-        """
-    def stop(self) -> None:
-        """Asks the threads to end within a block of rows; returns at once. Unfinished jobs leave no record."""
+        """At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did."""
+    def stop(self) -> None: ...  # within a block of rows; returns at once; unfinished jobs leave no record
     @property
     def wanted(self) -> int: ...  # How many candidates should be provided now; 0: none
-    def provide(self, candidates: Sequence[Settings]) -> None:
-        """The next candidates of a stream, at most as many as are left of `count`."""
+    def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`
     def events(self) -> list[tuple[str, int, int, float, float]]:
-        """All since the last call, in order: (kind, candidate, rung, seconds since start, score).
+        """All since the last call, in order: (kind, candidate, rung, seconds since start, score or NaN).
 
-        kind: "started", "finished", "diverged", "promoted" (rung: the one left). score is NaN but for "finished".
+        kind: "started", "finished", "diverged", "promoted" (rung: the one left).
         """
     def fold_scores(self) -> dict[str, NDArray[Any]]:
         """Of jobs that have not diverged, in order of their end: candidate, rung, scores [jobs, folds]."""
@@ -217,8 +212,7 @@ class Tuner:
     def assists(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a time that a thread helped another's job: candidate, rung, thread (int64), start, end."""
     @property
-    def memory(self) -> dict[str, int]:
-        """limit, peak_bytes (of states), dropped (states), retrained_epochs (for their sake)."""
+    def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
     def best(self) -> tuple[int, int, Network] | None:
@@ -252,12 +246,8 @@ def score(
     """A native metric, higher is better (errors negated); NaN where it is undefined."""
 
 def instruction_sets() -> list[str]: ...  # Those that were built and that this processor can run, the best first
-def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]:
-    """exp, log, tanh or sigmoid of the kernels, for tests of their error bound."""
-
-def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float:
-    """Multiply-adds of a row in training (cpp/ash/cost.hpp)."""
-
+def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]: ...
+def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
     """Fused multiply-adds of one thread, in 1e9 floating-point operations a second; for benches."""
 
