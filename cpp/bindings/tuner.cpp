@@ -1,6 +1,7 @@
 #include "ash/tuner.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "ash/folds.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/network.hpp"
+#include "ash/refit.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {
@@ -204,6 +206,35 @@ Array<float> kept_predictions_of(const OwningTuner& owner) {
     return results;
 }
 
+// The kept networks at `places`, each trained on for so many epochs on other data of the same features; None for one that
+// has diverged, or was not done within so many seconds.
+py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& places,
+                    const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
+                    double seconds) {
+    require(places.size() == settings.size() && places.size() == epochs.size(), "refit: settings, epochs: one a place");
+    require(std::ranges::equal(data.numbers(), owner.data.front()->numbers()), "refit: other features");
+    const std::vector<Kept> kept = owner.tuner.kept();
+    std::vector<RefitJob> jobs;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        const Kept& from = kept.at(places[i]);
+        jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.state});
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    const auto stop = [&] {
+        const py::gil_scoped_acquire acquire;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        return std::chrono::steady_clock::now() > end;
+    };
+    {
+        const py::gil_scoped_release release;  // data and tuner are held by the caller's arguments
+        refit(data, jobs, seed, kernels(""), owner.threads, stop);
+    }
+    py::list networks;
+    for (const RefitJob& job : jobs)
+        networks.append(job.done ? py::cast(Network(job.state, data)) : py::object(py::none()));
+    return networks;
+}
+
 }  // namespace
 
 void bind_tuner(py::module_& m) {
@@ -256,6 +287,8 @@ void bind_tuner(py::module_& m) {
         .def("best", &best_of)
         .def("kept", &kept_of)
         .def("kept_predictions", &kept_predictions_of)
+        .def("refit", &refit_kept, py::arg("data"), py::arg("places"), py::arg("settings"), py::arg("epochs"),
+             py::arg("seed"), py::arg("seconds"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("ended", &ended)

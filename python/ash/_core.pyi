@@ -221,6 +221,15 @@ class Tuner:
         """(candidate, rung, score, network) of the best candidates, each at its best rung; best first, as `best`."""
     def kept_predictions(self) -> NDArray[np.float32]:
         """[kept, validation rows, outputs] of the first fold: probabilities, or targets in units of y. No job runs."""
+    def refit(
+        self,
+        data: Data,
+        places: Sequence[int],  # of `kept`
+        settings: Sequence[Settings],
+        epochs: Sequence[int],
+        seed: int,
+        seconds: float,
+    ) -> list[Network | None]: ...  # trained on; None: diverged, or not done in time. Raises KeyboardInterrupt
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

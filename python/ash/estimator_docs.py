@@ -30,6 +30,10 @@ ensemble : int, default=16
     validation rows by more than noise: by the mean over rows of its lower squared loss (logarithmic for neg_log_loss),
     if that is above one standard error. It takes the time of its members together. 1: always a single network. No part
     with `cv`.
+refit : bool, default=True
+    Whether the networks that predict are trained on with the validation rows too, for one cycle of the learning rate as
+    long as their last one; with `cv` the best hyperparameters are trained on all rows in any case. No part with a
+    validation table of its own.
 scoring : str, callable or None, default=None
     What the candidates are ranked by: a scorer of scikit-learn by name or `scorer(estimator, X, y)`, or a metric of
     `ash.tune`; {score} by default. What the core computes itself (accuracy, balanced_accuracy, neg_log_loss, roc_auc,

@@ -19,10 +19,11 @@ from sklearn.utils.validation import check_is_fitted
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
 from ash.estimator_docs import documented
+from ash.final import Final
 from ash.frames import Frame, read_frame
 from ash.kept import MOST_DRAWS
 from ash.model import Model, normalized
-from ash.options import LARGEST_SEED, Options, read_options, whole
+from ash.options import LARGEST_SEED, Options, read_options, whole, yes_or_no
 from ash.result import Result
 from ash.run import Given, Scoring, run
 from ash.scalars import is_integer
@@ -53,6 +54,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         validation: float | int | tuple[Any, Any] = 0.2,
         cv: Any = None,
         ensemble: int = 16,
+        refit: bool = True,
         scoring: Any = None,
         time_limit: float | None = None,
         epoch_limit: int | None = None,
@@ -77,6 +79,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.validation = validation
         self.cv = cv
         self.ensemble = ensemble
+        self.refit = refit
         self.scoring = scoring
         self.time_limit = time_limit
         self.epoch_limit = epoch_limit
@@ -119,8 +122,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         options = self._options(metric, keep=1 if size == 1 else None)
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         given = Given(X, y, sample_weight, self.validation, self.cv, groups)
-        result = run(given, self.space, options, sort=True, scoring=scoring)
-        self._keep(result)
+        final = Final(size, yes_or_no("refit", self.refit))
+        result, model = run(given, self.space, options, sort=True, scoring=scoring, final=final)
+        self._keep(result, model)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -167,9 +171,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             progress=_progress(self.verbose),
         )
 
-    def _keep(self, result: Result) -> None:
+    def _keep(self, result: Result, model: Model) -> None:
         self.result_ = result
-        self.model_: Model = result.model if result.kept is None else result.kept.best_model(self.ensemble)
+        self.model_ = model
         self.n_features_in_ = result.model.n_features_in_
         names = result.model.feature_names
         if names is not None:
@@ -230,8 +234,8 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def _keep(self, result: Result) -> None:
-        super()._keep(result)
+    def _keep(self, result: Result, model: Model) -> None:
+        super()._keep(result, model)
         self.classes_ = result.model.classes_
 
 

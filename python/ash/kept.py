@@ -64,15 +64,21 @@ class Kept:
         """Return the ensemble of at most `size` draws."""
         return self._average(select(self._parts(), self.weights, size))
 
-    def best_model(self, size: int) -> Model:
-        """Return that ensemble if it is better than the best network by more than noise, else the network.
+    def best_counts(self, size: int) -> NDArray[np.int64]:
+        """Return how often each network is drawn: the best one alone unless the ensemble is better by more than noise.
 
         That is where the mean over validation rows of its lower loss is above one standard error.
         """
         parts = self._parts()
         counts = select(parts, self.weights, size)
         gains = row_losses(parts[0]) - row_losses(mean_parts(parts, counts))
-        return self._average(counts) if is_beyond_noise(gains, self.weights) else self.networks[0]
+        alone = np.zeros_like(counts)
+        alone[0] = 1
+        return counts if is_beyond_noise(gains, self.weights) else alone
+
+    def model_of(self, counts: NDArray[np.int64]) -> Model:
+        """Return the ensemble of networks drawn so often, or the first if it is alone."""
+        return self.networks[0] if counts[0] == counts.sum() else self._average(counts)
 
     def _parts(self) -> Numbers:
         """Return what `select` reads; not kept, since a pickled result would carry it."""

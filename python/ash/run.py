@@ -22,9 +22,11 @@ import numpy as np
 
 from ash import _core
 from ash.errors import AllDiverged, SettingError
+from ash.final import Final, final_model
 from ash.folds import read_folds
 from ash.kept import networks_to_keep
 from ash.metrics import METRICS
+from ash.model import Model
 from ash.options import Options
 from ash.outcome import Ending, network_of, read_result
 from ash.parts import Candidates, Parts, draw, planned, read_parts, space_of, usable_metric
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 REST, LONGEST_REST = 0.02, 1.0
 """Of the time limit, and seconds at most: kept for what follows the training, the ensemble above all."""
+REFIT = 0.15
+"""Of the time limit: kept for training on with all rows."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
@@ -63,9 +67,18 @@ class Given:
 
 
 def run(
-    given: Given, space: Space | None, options: Options, *, sort: bool = False, scoring: Scoring | None = None
-) -> Result:
-    """Return the result of a run; arguments and errors as of `ash.tune`, `sort` as of `read_parts`."""
+    given: Given,
+    space: Space | None,
+    options: Options,
+    *,
+    sort: bool = False,
+    scoring: Scoring | None = None,
+    final: Final | None = None,
+) -> tuple[Result, Model]:
+    """Return the result of a run and what predicts: the model of the result, or what `final` makes of the best.
+
+    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`.
+    """
     started = time.monotonic()
     if space is not None and not isinstance(space, Space):
         raise SettingError(f"space={space!r} is not allowed; it must be an ash.Space or None")
@@ -76,15 +89,14 @@ def run(
     lock = Lock()
     scorers = [] if scoring is None else [_validation_scorer(scoring, given, fold, options, lock) for fold in folds]
     space = space_of(folds[0], options) if space is None else space
-    options = planned(options, space, folds, _deadline(started, options) - time.monotonic())
-    return _train(folds, whole, draw(space, options), options, scorers, _deadline(started, options))
-
-
-def _deadline(started: float, options: Options) -> float:
-    """Return when the training must end, on the monotonic clock: a little before the time is over."""
-    if options.time_limit is None:
-        return math.inf
-    return started + options.time_limit - min(LONGEST_REST, REST * options.time_limit)
+    end = math.inf if options.time_limit is None else started + options.time_limit
+    rest = min(LONGEST_REST, REST * (options.time_limit or 0.0))
+    refit = REFIT * (options.time_limit or 0.0) if final is not None and final.refit and given.cv is None else 0.0
+    options = planned(options, space, folds, end - rest - refit - time.monotonic())
+    tuner, result = _train(folds, whole, draw(space, options), options, scorers, end - rest - refit)
+    if final is None:
+        return result, result.model
+    return result, final_model(tuner, result, folds[0], options, final, end - rest)
 
 
 def _read(given: Given, options: Options, sort: bool) -> tuple[list[Parts], Parts | None]:
@@ -130,7 +142,7 @@ def _train(
     options: Options,
     scorers: Sequence["ValidationScorer"],
     deadline: float,
-) -> Result:
+) -> tuple[_core.Tuner, Result]:
     tuner = _core.Tuner(
         prepare_all(folds, options),
         candidates.first(),
@@ -156,7 +168,7 @@ def _train(
     ending = _wait(tuner, candidates, options, scorers, deadline)
     for scorer in scorers:
         _check_scorer(scorer, options, ending)
-    return read_result(tuner, folds[0], whole, candidates, options, ending)
+    return tuner, read_result(tuner, folds[0], whole, candidates, options, ending)
 
 
 def _keep(parts: Parts, options: Options) -> int:

@@ -110,7 +110,7 @@ _OF_THE_RUN = frozenset(
     (
         *("algorithm", "cv", "groups", "memory_limit", "metric", "missing", "progress", "promotion", "random_state"),
         *("sample_weight", "schedule", "seed", "target", "task", "teams", "training", "unknown", "validation"),
-        *("ensemble", "keep", "scoring", "workers"),
+        *("ensemble", "refit", "keep", "scoring", "workers"),
     )
 )
 _PEERS = {

@@ -182,4 +182,4 @@ def tune(
         seed=seed,
         progress=progress,
     )
-    return run(Given(X, y, sample_weight, validation, cv, groups), space, options)
+    return run(Given(X, y, sample_weight, validation, cv, groups), space, options)[0]
