@@ -123,7 +123,7 @@ def load(path: str | os.PathLike[str]) -> Network:
         check_metadata(about)
         layers = len(about["activations"]) + 1
         encoding = _read_encoding(tensors, about)
-        check_tensors(tensors, layers, len(about.get("numbers", [])))
+        check_tensors(tensors, layers, about.get("numbers", []))
         return _build(tensors, about, layers, encoding)
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
