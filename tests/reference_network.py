@@ -1,27 +1,28 @@
 """A multilayer perceptron and its trainer in plain numpy, all in float64: the oracle for the native ones.
 
-Written from the formulas, as naively as possible: no fusing, no reuse of buffers, one class a layer with `forward` and
-`backward`. Nothing here is shared with the native core, and `test_reference_network.py` checks this file itself
+Written from the formulas, as naively as possible: no fusing, no reuse of buffers, one class a layer
+(`reference_layers.py`). Nothing here is shared with the native core, and `test_reference_network.py` checks both files
 against numerical differences, scikit-learn and PyTorch.
 
-    x [rows, features] -> Dense -> Activation -> ... -> Dense -> loss
+    x [rows, features] -> (Embedding) -> (Scaling) -> Dense -> Activation -> ... -> Dense -> loss
 
-Letters: n rows of a batch, i inputs of a layer, o outputs of a layer.
 Order of one update: gradient g of the loss; g += l2 * W (weights only); direction u of the optimizer from g;
-W -= rate * (u + weight_decay * W) (decay on weights only, both on the W before the update).
+W -= rate * (share * u + weight_decay * W) (decay on weights only, both on the W before the update). The share is 1, but
+1 / (2 pi) for phases, which are in turns; parametrization "ntk" multiplies it by 1 / sqrt(inputs) for weights, 0.1 for
+biases and for an embedding, 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491, table A.1).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from reference_layers import Activation, Array, CrossEntropy, Dense, Embedding, Scaling, SquaredError
 
 
 @dataclass
@@ -41,100 +42,7 @@ class Hyperparameters:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     batch_size: int = 0
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)) without overflow: exp is only taken of numbers that are not positive."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def gelu(x: Array) -> Array:
-    """The tanh form of Hendrycks and Gimpel (arXiv 1606.08415, section 2)."""
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def gelu_slope(x: Array) -> Array:
-    """The derivative of `gelu`, by the product rule."""
-    inner = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-    inner_slope = (1 - inner**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
-    return 0.5 * (1 + inner) + 0.5 * x * inner_slope
-
-
-FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
-    "relu": (lambda x: np.where(x > 0, x, 0.0), lambda x: np.where(x > 0, 1.0, 0.0)),
-    "sigmoid": (sigmoid, lambda x: sigmoid(x) * (1 - sigmoid(x))),
-    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
-    "gelu": (gelu, gelu_slope),
-    "silu": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x)))),
-    "identity": (lambda x: x, lambda x: np.ones_like(x)),
-}
-
-
-class Dense:
-    """y = x W + b with W [i, o] and b [o]."""
-
-    def __init__(self, weights: Array, biases: Array) -> None:
-        self.weights = np.array(weights, dtype=np.float64)
-        self.biases = np.array(biases, dtype=np.float64)
-
-    def forward(self, x: Array) -> Array:
-        self.x = x
-        return x @ self.weights + self.biases
-
-    def backward(self, slope: Array) -> Array:
-        self.weight_gradient = self.x.T @ slope
-        self.bias_gradient = slope.sum(axis=0)
-        return slope @ self.weights.T
-
-
-class Activation:
-    """A function applied to each element."""
-
-    def __init__(self, name: str) -> None:
-        self.function, self.derivative = FUNCTIONS[name]
-
-    def forward(self, x: Array) -> Array:
-        self.x = x
-        return self.function(x)
-
-    def backward(self, slope: Array) -> Array:
-        return slope * self.derivative(self.x)
-
-
-def softmax(logits: Array) -> Array:
-    """Probabilities a row; the largest logit is subtracted first, which changes nothing but the overflow."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-class CrossEntropy:
-    """Mean over rows of -sum(target * log softmax); target (1 - eps) onehot + eps / classes."""
-
-    def __init__(self, classes: int, label_smoothing: float) -> None:
-        self.classes, self.label_smoothing = classes, label_smoothing
-
-    def forward(self, logits: Array, y: Array) -> float:
-        onehot = np.eye(self.classes)[y[:, 0].astype(int)]
-        self.target = (1 - self.label_smoothing) * onehot + self.label_smoothing / self.classes
-        self.probabilities = softmax(logits)
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return float(-(self.target * log_probabilities).sum(axis=1).mean())
-
-    def backward(self) -> Array:
-        return (self.probabilities - self.target) / len(self.target)
-
-
-class SquaredError:
-    """Mean over rows and outputs of the squared difference."""
-
-    def forward(self, predictions: Array, y: Array) -> float:
-        self.difference = predictions - y
-        return float((self.difference**2).mean())
-
-    def backward(self) -> Array:
-        return 2 * self.difference / self.difference.size
+    parametrization: str = "standard"
 
 
 class Optimizer:
@@ -173,13 +81,20 @@ class Optimizer:
 
 
 class Network:
-    """Dense layers with an activation after each but the last, and a loss."""
+    """Dense layers with an activation after each but the last, and a loss; before them an embedding and a scaling."""
 
     def __init__(
-        self, weights: Sequence[Array], biases: Sequence[Array], settings: Hyperparameters, classes: int
+        self,
+        weights: Sequence[Array],
+        biases: Sequence[Array],
+        settings: Hyperparameters,
+        classes: int,
+        embedding: Embedding | None = None,
+        scaling: Scaling | None = None,
     ) -> None:
+        self.embedding, self.scaling = embedding, scaling
         self.dense = [Dense(w, b) for w, b in zip(weights, biases, strict=True)]
-        self.layers: list[Dense | Activation] = []
+        self.layers: list[Any] = [layer for layer in (embedding, scaling) if layer is not None]
         for number, layer in enumerate(self.dense):
             self.layers.append(layer)
             if number + 1 < len(self.dense):
@@ -200,13 +115,38 @@ class Network:
         return loss
 
 
+class Parameter(NamedTuple):
+    """An attribute of a layer that is learned, the one with its gradient, and how it is updated."""
+
+    layer: Any
+    name: str
+    gradient: str
+    share: float
+    shrinks: bool = False
+
+
+def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
+    """All that is learned, with its share of the learning rate."""
+    found = []
+    for dense in network.dense:
+        share = 1 / math.sqrt(len(dense.weights)) if ntk else 1.0
+        found.append(Parameter(dense, "weights", "weight_gradient", share, shrinks=True))
+        found.append(Parameter(dense, "biases", "bias_gradient", 0.1 if ntk else 1.0))
+    if network.scaling is not None:
+        found.append(Parameter(network.scaling, "factors", "factors_gradient", 6.0 if ntk else 1.0))
+    for name in ("frequency", "phase", "mix", "bias") if network.embedding is not None else ():
+        share = (0.1 if ntk else 1.0) / (2 * math.pi if name == "phase" else 1)
+        found.append(Parameter(network.embedding, name, f"{name}_gradient", share))
+    return found
+
+
 class Trainer:
     """Trains a network job after job; the state of the optimizer lives on from job to job."""
 
     def __init__(self, network: Network, settings: Hyperparameters) -> None:
         self.network, self.settings = network, settings
-        self.weight_optimizers = [Optimizer(settings) for _ in network.dense]
-        self.bias_optimizers = [Optimizer(settings) for _ in network.dense]
+        parameters = parameters_of(network, settings.parametrization == "ntk")
+        self.learned = [(parameter, Optimizer(settings)) for parameter in parameters]
 
     def rate(self, step: int, steps: int) -> float:
         if self.settings.learning_rate_schedule == "constant":
@@ -214,11 +154,12 @@ class Trainer:
         return self.settings.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
 
     def update(self, rate: float) -> None:
-        for number, layer in enumerate(self.network.dense):
-            gradient = layer.weight_gradient + self.settings.l2 * layer.weights
-            direction = self.weight_optimizers[number].direction(gradient)
-            layer.weights = layer.weights - rate * (direction + self.settings.weight_decay * layer.weights)
-            layer.biases = layer.biases - rate * self.bias_optimizers[number].direction(layer.bias_gradient)
+        """All from the gradients of the same batch, so their order does not matter."""
+        for (layer, name, gradient_name, share, shrinks), optimizer in self.learned:
+            value, gradient = getattr(layer, name), getattr(layer, gradient_name)
+            l2, decay = (self.settings.l2, self.settings.weight_decay) if shrinks else (0.0, 0.0)
+            direction = optimizer.direction(gradient + l2 * value)
+            setattr(layer, name, value - rate * (share * direction + decay * value))
 
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
         """Mean training loss of each epoch (mean over rows of the loss before their update).

@@ -9,18 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference_network import (
-    FUNCTIONS,
-    Activation,
-    Array,
-    CrossEntropy,
-    Dense,
-    Hyperparameters,
-    Network,
-    SquaredError,
-    Trainer,
-    random_parameters,
-)
+from reference_layers import FUNCTIONS, Activation, Array, CrossEntropy, Dense, SquaredError
+from reference_network import Hyperparameters, Network, Trainer, random_parameters
 
 # A central difference with step h errs by about h^2/6 times the third derivative plus 1e-16/h: 1e-5 balances both.
 STEP = 1e-5
@@ -188,6 +178,8 @@ def torch_network(torch: Any, settings: Hyperparameters, weights: list[Array], b
         "tanh": torch.nn.Tanh,
         "gelu": lambda: torch.nn.GELU(approximate="tanh"),
         "silu": torch.nn.SiLU,
+        "selu": torch.nn.SELU,
+        "mish": torch.nn.Mish,
         "identity": torch.nn.Identity,
     }
     layers: list[Any] = []

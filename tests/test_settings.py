@@ -41,6 +41,13 @@ def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
         ("batch_size", "full", "full"),
         ("batch_size", np.int32(7), 7),
         ("dropout", 0.5, 0.5),
+        ("activation", ("selu", "mish"), ("selu", "mish")),
+        ("parametrization", np.str_("ntk"), "ntk"),
+        ("input_scaling", np.True_, True),
+        ("input_scaling", np.False_, False),
+        ("embedding", "periodic", "periodic"),
+        ("embedding_frequency", 0, 0.0),
+        ("embedding_frequency", np.float32(1e6), 1e6),
     ],
 )
 def test_plain_form(name: str, value: Any, plain: Any) -> None:
@@ -89,6 +96,22 @@ def test_plain_form(name: str, value: Any, plain: Any) -> None:
         ("batch_size", "all"),
         ("batch_size", 2**31),
         ("initialization", "random"),
+        ("parametrization", "mup"),
+        ("parametrization", None),
+        ("input_scaling", 1),
+        ("input_scaling", 0.0),
+        ("input_scaling", "True"),
+        ("input_scaling", None),
+        ("embedding", "plr"),
+        ("embedding", True),
+        ("embedding", None),
+        ("embedding_frequency", -1e-9),
+        ("embedding_frequency", 1.1e6),
+        ("embedding_frequency", float("nan")),
+        ("embedding_frequency", float("inf")),
+        ("embedding_frequency", True),
+        ("embedding_frequency", "0.1"),
+        ("activation", "Mish"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> None:
@@ -106,6 +129,9 @@ def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> Non
         ("hidden_layer_sizes", "did you mean hidden?"),
         ("lr", "did you mean learning_rate?"),
         ("alpha", "did you mean l2?"),
+        ("embeding", "did you mean embedding"),
+        ("parameterization", "did you mean parametrization"),
+        ("scaling", "input_scaling"),
         ("zzzzzzzz", "there are hidden, activation, optimizer"),
     ],
 )
@@ -167,6 +193,10 @@ def test_every_hyperparameter_reaches_the_core() -> None:
         "label_smoothing": 0.125,
         "batch_size": 48,
         "initialization": "xavier",
+        "parametrization": "ntk",
+        "input_scaling": True,
+        "embedding": "periodic",
+        "embedding_frequency": 2.5,
     }
     assert list(given) == list(HYPERPARAMETERS)
     settings = to_settings(given)
@@ -176,6 +206,15 @@ def test_every_hyperparameter_reaches_the_core() -> None:
     for name in [name for name in given if name not in ("hidden", "activation")]:
         assert getattr(settings, name) == given[name], name
     assert to_settings({"batch_size": "full"}).batch_size == 0
+
+
+def test_no_part_of_the_recipe_excludes_another_setting() -> None:
+    """A frequency without an embedding is without effect, as the momentum of another optimizer is."""
+    for embedding in ("none", "periodic"):
+        given = {"embedding": embedding, "embedding_frequency": 0.5, "input_scaling": True, "parametrization": "ntk"}
+        for other in ({"hidden": ()}, {"optimizer": "sgd"}, {"initialization": "he"}, {"activation": "selu"}):
+            full = check_params(given | other)
+            assert {name: full[name] for name in given} == given
 
 
 def test_what_is_not_named_has_the_default_of_the_table() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ash import _core
 from training_help import (
+    ACTIVATIONS,
     FMA_SETS,
     core_data,
     parameters,
@@ -101,7 +102,7 @@ def test_same_seed_same_bits() -> None:
     assert not same_bits(train_bits(), train_bits(seed=2**63))
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
     """F57: all with a fused multiply-add; the baseline has none, so its products round twice.
@@ -179,13 +180,20 @@ def test_dropout_is_off_in_prediction() -> None:
     assert same_bits(first, network.predict(x))
 
 
-GAINS = {"relu": "he", "gelu": "he", "silu": "he", "tanh": "xavier", "sigmoid": "xavier", "identity": "xavier"}
+GAINS = {
+    **dict.fromkeys(("relu", "gelu", "silu", "mish"), "he"),
+    **dict.fromkeys(("tanh", "sigmoid", "identity"), "xavier"),
+    "selu": "lecun",
+}
+VARIANCES = {"he": 2 / 400, "xavier": 2 / 700, "lecun": 1 / 400}
 
 
 @pytest.mark.parametrize("initialization", ["he", "xavier", "auto"])
 @pytest.mark.parametrize("activation", sorted(GAINS))
 def test_initialization_has_its_variance_and_its_bound(activation: str, initialization: str) -> None:
-    """He et al. 2015: variance 2 / inputs; Glorot and Bengio 2010: 2 / (inputs + outputs); uniform, within sqrt(3 var).
+    """He et al. 2015: variance 2 / inputs; Glorot and Bengio 2010: 2 / (inputs + outputs); LeCun 1998: 1 / inputs.
+
+    Uniform, within sqrt(3 variance).
 
     400 * 300 weights: the variance of a uniform sample errs by sqrt(0.8 / 120,000) = 0.26 %; five of those are allowed.
     """
@@ -194,7 +202,7 @@ def test_initialization_has_its_variance_and_its_bound(activation: str, initiali
     network, losses = _core.train(data, chosen, 0)
     weights = network.weights[0].astype(np.float64)
     kind = GAINS[activation] if initialization == "auto" else initialization
-    variance = 2 / 400 if kind == "he" else 2 / 700
+    variance = VARIANCES[kind]
     assert losses.shape == (0,)
     assert weights.shape == (400, 300) and network.weights[1].shape == (300, 1)
     assert weights.var() == pytest.approx(variance, rel=0.013)

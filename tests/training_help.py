@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from reference_network import Array, Hyperparameters, Network, Trainer
+from reference_layers import Array, Embedding, Scaling
+from reference_network import Hyperparameters, Network, Trainer
 
-ACTIVATIONS = ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"]
+ACTIVATIONS = ["relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "adamw"]
 FMA_SETS = [name for name in _core.instruction_sets() if name != "baseline"]
 
@@ -33,6 +34,10 @@ def settings(**changes: Any) -> _core.Settings:
         "label_smoothing": 0.0,
         "batch_size": 0,
         "initialization": "auto",
+        "parametrization": "standard",
+        "input_scaling": False,
+        "embedding": "none",
+        "embedding_frequency": 0.1,
     }
     unknown = set(changes) - set(values)
     if unknown:
@@ -90,15 +95,17 @@ def reference(
     )
     weights = [w.astype(np.float64) for w in initial.weights]
     biases = [b.astype(np.float64) for b in initial.biases]
-    network = Network(weights, biases, hyperparameters, classes)
+    embedding = Embedding(initial.numbers, initial.embedding.astype(np.float64)) if initial.numbers else None
+    scaling = Scaling(np.ones(len(weights[0]))) if chosen.input_scaling else None
+    network = Network(weights, biases, hyperparameters, classes, embedding, scaling)
     trainer = Trainer(network, hyperparameters)
     losses = [loss for epochs in jobs for loss in trainer.job(x, y, epochs)]
     return network, losses
 
 
 def parameters(network: _core.Network) -> NDArray[np.float32]:
-    """All weights and biases in one vector, for comparisons bit for bit."""
-    return np.concatenate([p.ravel() for p in (*network.weights, *network.biases)])
+    """All weights and biases, and the embedding, in one vector, for comparisons bit for bit."""
+    return np.concatenate([p.ravel() for p in (*network.weights, *network.biases, network.embedding)])
 
 
 def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:

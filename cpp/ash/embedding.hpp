@@ -4,7 +4,7 @@
 //
 // "PBLD" of RealMLP (Holzmueller et al., arXiv:2407.04491, section 3.1, after Gorishniy et al., arXiv:2203.05556), which
 // gives a network the high frequencies that trees have for nothing. Phases are in turns, so that reducing an angle is
-// exact; their learning rate is smaller by 2 pi, as if they were in radians.
+// exact; their learning rate is smaller by 2 pi, so that Adam takes the steps that it would in radians.
 //
 // Layout: rows of parameters, a column a number: frequency[16], phase[16], mix[16][3], bias[3]. Vectors run over numbers,
 //         so a value of a row is one chain in order of k, and a gradient one chain in order of rows.

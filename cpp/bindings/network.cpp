@@ -25,6 +25,7 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     }
     std::vector<Activation> parsed;
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
+    require(embedding.ndim() == 2 && embedding.shape(1) == std::ssize(numbers), "embedding: a column a number");
     const auto parameters = view(embedding);
     return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale},
                    {numbers, {parameters.begin(), parameters.end()}});

@@ -5,6 +5,7 @@ they are as large as the file, and labels are bounded by LARGEST_LABELS.
 """
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ WEIGHTS = "weights"
 VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
+PARAMETERS = 83
+"""Of an embedding, for each number (cpp/ash/embedding.hpp)."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 LARGEST_LABELS = 2**28
@@ -75,7 +78,9 @@ def check_metadata(about: dict[str, Any]) -> None:
     require(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         require(name in ACTIVATIONS, f"unknown activation {name!r}")
-    require(is_list_of(about.get("numbers"), int), "numbers are no list of features")
+    numbers = about.get("numbers")
+    require(is_list_of(numbers, int), "numbers are no list of features")
+    require(all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order")
     names = about.get("target_names")
     require(names is None or is_list_of(names, str), "target_names are no list of names")
     require(isinstance(about.get("params"), dict), "params are no table")
@@ -128,8 +133,8 @@ def read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[n
     return weights
 
 
-def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: int) -> None:
-    """Raise MalformedError unless the tensors are those of so many layers and embedded numbers, fit and are finite."""
+def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
+    """Raise MalformedError unless the tensors are those of so many layers and these numbers, fit and are finite."""
     wanted = {name: ("float64", 1) for name in VECTORS}
     if numbers:
         wanted["embedding"] = ("float32", 2)
@@ -142,7 +147,12 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: int) -
         require(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
         require(tensor.size > 0, f"{name} is empty")
         require(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
-    inputs = len(tensors["input_mean"]) + EMBEDDED * numbers
+    features = len(tensors["input_mean"])
+    require(not numbers or numbers[-1] < features, f"a number is none of {features} features")
+    if numbers:
+        shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
+        require(shape == fit, f"embedding has shape {shape} instead of {fit}")
+    inputs = features + EMBEDDED * len(numbers)
     for layer in range(layers):
         outputs = len(tensors[f"bias.{layer}"])
         shape = tensors[f"weight.{layer}"].shape

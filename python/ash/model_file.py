@@ -203,7 +203,7 @@ def _read_network(
     tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
 ) -> Network:
     layers = len(about["activations"]) + 1
-    check_tensors(tensors, layers, len(about["numbers"]))
+    check_tensors(tensors, layers, about["numbers"])
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_mean"])
     require(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
