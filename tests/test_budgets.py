@@ -101,7 +101,7 @@ def test_what_had_finished_when_time_was_over_is_kept(schedule):
     validation = (X[1500:], y[1500:])
     result = quick(X[:1500], y[:1500], None, validation=validation, candidates=None, time_limit=1.0, schedule=schedule)
     assert result.ended == "time_limit" and not result.interrupted
-    assert 0.9 < result.wall_seconds < 2.0
+    assert 0 < result.wall_seconds < 1.0  # of the training; what comes before it is in the limit too
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
     assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
 
@@ -127,4 +127,4 @@ def test_no_time_for_a_single_job(schedule):
 def test_the_tightest_of_several_limits_ends_the_run():
     assert quick(candidates=None, time_limit=100, epoch_limit=30, target=2.0).ended == "epoch_limit"
     assert quick(candidates=None, time_limit=100, epoch_limit=10**6, target=0.5).ended == "target"
-    assert quick(space=None, candidates=None, time_limit=0.2, epoch_limit=10**9, target=2.0).ended == "time_limit"
+    assert quick(space=None, candidates=None, time_limit=1.0, epoch_limit=10**9, target=2.0).ended == "time_limit"

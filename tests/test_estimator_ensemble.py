@@ -18,11 +18,15 @@ Estimator = ash.ASHClassifier | ash.ASHRegressor
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    return ash.ASHClassifier(**{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, **changes})
+    return ash.ASHClassifier(
+        **{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, "refit": False, **changes}
+    )
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(**{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, **changes})
+    return ash.ASHRegressor(
+        **{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, "refit": False, **changes}
+    )
 
 
 def bits(estimator: Estimator) -> bytes:
@@ -134,3 +138,34 @@ def test_the_model_is_saved(tmp_path: Any) -> None:
     fitted = classifier().fit(X, Y)
     fitted.model_.save(tmp_path / "model")
     assert np.array_equal(ash.load(tmp_path / "model").predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", ["classes", "targets"])
+def test_a_refit_trains_the_same_members_on(kind: str) -> None:
+    estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
+    plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
+    assert trained.result_.digest == plain.result_.digest and trained.best_score_ == plain.best_score_
+    assert isinstance(plain.model_, ash.Ensemble) and isinstance(trained.model_, ash.Ensemble)
+    assert trained.model_.weights.tolist() == plain.model_.weights.tolist()
+    assert [one.params for one in trained.model_.members] == [one.params for one in plain.model_.members]
+    pairs = zip(trained.model_.members, plain.model_.members, strict=True)
+    assert all(not np.array_equal(one.core.weights[0], other.core.weights[0]) for one, other in pairs)
+
+
+def test_a_validation_table_of_its_own_is_not_trained_on() -> None:
+    held = (X[:40], Y[:40])
+    first, second = (classifier(validation=held, refit=refit).fit(X[40:], Y[40:]) for refit in (True, False))
+    assert bits(first) == bits(second)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_refit_has_the_same_bits_on_any_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.estimators._threads", lambda _: threads)
+    expected = classifier(refit=True, n_jobs=1).fit(X, Y)
+    assert bits(classifier(refit=True).fit(X, Y)) == bits(expected)
+
+
+@pytest.mark.parametrize("refit", [None, 1, "yes"])
+def test_refit_is_a_switch(refit: Any) -> None:
+    with pytest.raises(ash.SettingError, match=r"refit=.* is not allowed; it must be True or False"):
+        classifier(refit=refit).fit(X, Y)

@@ -53,7 +53,7 @@ def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
     renamed["keep"] = "ensemble"
     elsewhere = {"X", "y", "task", "teams", "sample_weight", "groups"}
-    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere}
+    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | {"refit"}
     for name in set(of_tune) & set(ours):
         assert ours[name].default == of_tune[name].default, name
     assert [name for name in ours if ours[name].kind is not inspect.Parameter.KEYWORD_ONLY] == ["space"]
@@ -112,7 +112,7 @@ def test_an_unfitted_one_says_so(method: str) -> None:
 
 
 def test_attributes_agree_with_the_result() -> None:
-    estimator = classifier().fit(X, Y)
+    estimator = classifier(refit=False, ensemble=1).fit(X, Y)
     result = estimator.result_
     assert estimator.best_params_ == result.best_params == dict(result.params[result.best_candidate])
     assert estimator.best_score_ == result.best_score == max(job.score for job in result.jobs)

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: quick, graceful, and never a handler of ours in the library."""
 
 import importlib
+import math
 import os
 import signal
 import subprocess
@@ -118,7 +119,7 @@ def test_a_second_ctrl_c_raises_at_once():
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
-        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, None)
+        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, (), math.inf)
     assert tuner.stopped > 0
 
 

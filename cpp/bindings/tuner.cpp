@@ -206,16 +206,16 @@ Array<float> kept_predictions_of(const OwningTuner& owner) {
     return results;
 }
 
-// The kept networks at `places`, each trained on for so many epochs on other data of the same features; None for one that
-// has diverged, or was not done within so many seconds.
+// The kept networks at `places`, each trained on for so many epochs on other data; None for one that has diverged or was
+// not done within so many seconds, and for all where other features are constant, which a network is not made for.
 py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& places,
                     const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                     double seconds) {
     require(places.size() == settings.size() && places.size() == epochs.size(), "refit: settings, epochs: one a place");
-    require(std::ranges::equal(data.numbers(), owner.data.front()->numbers()), "refit: other features");
     const std::vector<Kept> kept = owner.tuner.kept();
     std::vector<RefitJob> jobs;
-    for (std::size_t i = 0; i < places.size(); ++i) {
+    const bool fits = std::ranges::equal(data.numbers(), owner.data.front()->numbers());
+    for (std::size_t i = 0; i < places.size() && fits; ++i) {
         const Kept& from = kept.at(places[i]);
         jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.state});
     }
@@ -230,8 +230,8 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
         refit(data, jobs, seed, kernels(""), owner.threads, stop);
     }
     py::list networks;
-    for (const RefitJob& job : jobs)
-        networks.append(job.done ? py::cast(Network(job.state, data)) : py::object(py::none()));
+    for (std::size_t i = 0; i < places.size(); ++i)
+        networks.append(fits && jobs[i].done ? py::cast(Network(jobs[i].state, data)) : py::object(py::none()));
     return networks;
 }
 

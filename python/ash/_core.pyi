@@ -229,7 +229,7 @@ class Tuner:
         epochs: Sequence[int],
         seed: int,
         seconds: float,
-    ) -> list[Network | None]: ...  # trained on; None: diverged, or not done in time. Raises KeyboardInterrupt
+    ) -> list[Network | None]: ...  # None: diverged, not done in time, or not of these features
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -97,14 +97,12 @@ def _refit(
     if share < LEAST_SHARE:
         return kept
     places = drawn[order].tolist()
-    cores = tuner.refit(
-        data,
-        places,
-        [to_settings(kept.networks[place].params) for place in places],
-        np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist(),
-        options.seed,
-        min(left, LONGEST),
-    )
+    settings = [to_settings(kept.networks[place].params) for place in places]
+    lengths = np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist()
+    try:
+        cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
+    except KeyboardInterrupt:  # the networks are there; who wants to wait no longer has them
+        return kept
     networks = list(kept.networks)
     for place, core in zip(places, cores, strict=True):
         if core is not None:

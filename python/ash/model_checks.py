@@ -78,7 +78,7 @@ def check_metadata(about: dict[str, Any]) -> None:
     require(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         require(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.get("numbers")
+    numbers = about.setdefault("numbers", [])  # of a file from before there were embeddings
     require(is_list_of(numbers, int), "numbers are no list of features")
     require(all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order")
     names = about.get("target_names")
