@@ -15,6 +15,7 @@ import pytest
 
 import ash
 from ash.cli import main
+from ash.settings import ACTIVATIONS
 from ensemble_help import YR, X, Y, tune
 from test_model_file import read, write
 
@@ -233,6 +234,6 @@ def test_the_command_shows_an_ensemble(table: str, capsys: pytest.CaptureFixture
     model = ash.load(path)
     assert isinstance(model, ash.Ensemble)
     assert f"those of {len(model.members)} networks" in out and "classification of 'target', 3 classes" in out
-    shown = [line.split() for line in out.splitlines() if line.rstrip().endswith(("relu", "tanh", "linear"))]
+    shown = [line.split() for line in out.splitlines() if line.rstrip().endswith((*ACTIVATIONS, "linear"))]
     assert [int(words[0]) for words in shown] == list(range(len(model.members)))
     assert [float(words[1]) for words in shown] == pytest.approx(model.weights.tolist(), rel=1e-3)
