@@ -217,19 +217,12 @@ class Tuner:
     def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
-    def kept(self) -> list[tuple[int, int, float, Network]]:
-        """(candidate, rung, score, network) of the best candidates, each at its best rung; best first, as `best`."""
+    def kept(self) -> list[tuple[int, int, float, Network]]: ...  # candidate, rung, score; best first, as `best`
     def kept_predictions(self) -> NDArray[np.float32]:
         """[kept, validation rows, outputs] of the first fold: probabilities, or targets in units of y. No job runs."""
-    def refit(
-        self,
-        data: Data,
-        places: Sequence[int],  # of `kept`
-        settings: Sequence[Settings],
-        epochs: Sequence[int],
-        seed: int,
-        seconds: float,
-    ) -> list[Network | None]: ...  # None: diverged, not done in time, or not of these features
+    def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
+        self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
+    ) -> list[Network | None]: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 
