@@ -5,7 +5,8 @@
     of several tables             = the mean over the tables, seed by seed, and of that the mean over the seeds
 
 Intervals hold the mean over seeds with 95 %, by Student's t distribution of the logarithms: they say how sure it is for
-these tables. An error of classes is taken half a row higher, the recipe's too, since it may be zero.
+these tables, not for others, and take the splits for independent, whose rows are the same. An error of classes is taken
+half a row higher, the recipe's too, since it may be zero.
 """
 
 from __future__ import annotations

@@ -82,12 +82,15 @@ def rungs_of(candidates: int, eta: int, first: int, longest: int) -> int:
     return rungs
 
 
-def candidates_of(eta: int, first: int, longest: int, epochs: int) -> int:
-    """Return how many candidates have so many epochs in all, if each of their rungs takes as many as the first."""
+def ladder_of(eta: int, first: int, longest: int, epochs: int) -> tuple[int, int]:
+    """Return how many candidates, on how many rungs, have so many epochs in all: each rung takes as many as the first.
+
+    The rungs are as many as there are candidates for.
+    """
     rungs = rungs_of(epochs, eta, first, longest)
     while rungs > 1 and rungs_of(epochs // (rungs * first), eta, first, longest) < rungs:
         rungs -= 1
-    return max(1, epochs // (rungs * first))
+    return max(1, epochs // (rungs * first)), rungs
 
 
 def measure(table: str, eta: int, first: int, folder: str | None, scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,8 +102,8 @@ def measure(table: str, eta: int, first: int, folder: str | None, scope: Mapping
     data = split(table, place, 0, categories=False)
     run = _run(data, candidates=found.candidates, max_rungs=rungs, algorithm="random", **told)
     correlations = [[rung["epochs"], _finite(rung["rank_correlation"])] for rung in run.rungs]
-    count = candidates_of(eta, first, found.longest, found.epochs)
-    told |= {"candidates": count, "max_rungs": rungs_of(count, eta, first, found.longest)}
+    count, rungs = ladder_of(eta, first, found.longest, found.epochs)
+    told |= {"candidates": count, "max_rungs": rungs}
     searches = [_search(split(table, place, seed, categories=False), seed, told) for seed in range(found.seeds)]
     return {"correlations": correlations, "searches": searches}
 

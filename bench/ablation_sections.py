@@ -117,6 +117,6 @@ def _diverged(cases: Sequence[Run]) -> str:
     found = []
     for case in cases:
         count = sum(fit["diverged"] for fits in case.get("fits", []) for fit in fits)
-        if count:
+        if count and case["variant"] in VARIANTS:
             found.append(f"{VARIANTS[case['variant']].words} on {case['table']} ({count})")
     return f" Diverged, and counted as guesses: {', '.join(found)}." if found else ""
