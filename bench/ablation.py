@@ -12,7 +12,7 @@ What favours whom. The recipe: its rates and widths were chosen with all parts i
 the best on the rows held out is taken.
 
 It is not part of `all`, and what results/ablation.json holds stays on record: --tables, --variants and --seeds choose
-what to measure now. A case counts until the code of `ash` has changed.
+what to measure now. A case counts until the code of `ash` has changed, or what it trains.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.ablation_run import EPOCHS, epochs_of, recipe_of, trained
 from bench.ablation_rungs import FULL, QUICK, Scope, Setting, settings
 from bench.ablation_sections import sections
 from bench.ablation_variants import RECIPE, RUNGS, VARIANTS
 from bench.child import call
 from bench.machine import cpus, package_commit
-from bench.quality_data import TABLES
+from bench.quality_data import TABLES, split
 from bench.suite import Bench, Case, Options
 
 __all__ = ["bench", "sections"]
@@ -91,17 +92,21 @@ def chosen(planned: Trial | Setting, options: Options) -> bool:
 
 
 def _trial_case(trial: Trial, data: Path | None, of: str) -> Case:
-    def holds(value: Any) -> bool:
-        return "skipped" not in value and value["of"] == of and value["seeds"] >= trial.seeds
+    changes = repr(VARIANTS[trial.variant].changes)
 
-    whose = {"part": "variants", **asdict(trial), "of": of}
+    def holds(value: Any) -> bool:
+        if "skipped" in value or (value["of"], value["changes"]) != (of, changes):
+            return False
+        return value["seeds"] >= trial.seeds and value["epochs"] == (trial.epochs or epochs_of(value["rows"]))
+
+    whose = {"part": "variants", **asdict(trial), "of": of, "changes": changes}
     return Case(trial.key, partial(_run, whose, data, partial(_fits, trial)), holds)
 
 
 def _ladder_case(setting: Setting, scope: Scope, data: Path | None, of: str) -> Case:
-    whose = {"part": RUNGS, **asdict(setting), "of": of}
+    whose = {"part": RUNGS, **asdict(setting), "of": of, "scope": repr(scope)}
     run = partial(_run, whose, data, partial(_searches, setting, scope))
-    return Case(setting.key, run, lambda value: "skipped" not in value and value["of"] == of)
+    return Case(setting.key, run, lambda value: "skipped" not in value and whose.items() <= value.items())
 
 
 def _run(whose: dict[str, Any], data: Path | None, measure: Callable[[str | None], Any]) -> dict[str, Any]:
@@ -122,9 +127,6 @@ def _searches(setting: Setting, scope: Scope, folder: str | None) -> Any:
 
 def check() -> None:
     """End the bench unless the recipe learns, and is the same when it is given by name."""
-    from bench.ablation_run import EPOCHS, recipe_of, trained
-    from bench.quality_data import split
-
     rows = split("digits", None, 0, categories=False)
     first, second = (trained(rows, params, EPOCHS, seed=0) for params in (None, recipe_of(rows)))
     accuracy = first.model.score(rows.x_test, rows.y_test)

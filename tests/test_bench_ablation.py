@@ -100,13 +100,21 @@ def case_of(key: str, **changes: Any) -> Case:
     return next(case for case in ablation.bench(options(**changes)).cases if case.key == key)
 
 
-def test_a_case_counts_for_the_same_code_and_as_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_counts_for_the_same_code_variant_and_as_many_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "package_commit", lambda: "new")
     whole, first = case_of("wine, dropout"), case_of("wine, dropout", seeds=1)
-    assert whole.holds({"of": "new", "seeds": 10}) and not whole.holds({"of": "old", "seeds": 10})
-    assert not whole.holds({"of": "new", "seeds": 1}) and first.holds({"of": "new", "seeds": 10})
-    ladder = case_of("rungs, optdigits, eta 2, first rung 1")
-    assert ladder.holds({"of": "new"}) and not ladder.holds({"of": "new", "skipped": "no file"})
+    changes = repr(VARIANTS["dropout"].changes)
+    value = {"of": "new", "changes": changes, "seeds": 10, "rows": 133, "epochs": epochs_of(133)}
+    assert whole.holds(value) and first.holds(value) and first.holds({**value, "seeds": 1})
+    for other in ({"of": "old"}, {"seeds": 1}, {"epochs": 1}, {"changes": ""}, {"skipped": "no file"}):
+        assert not whole.holds({**value, **other})
+
+
+def test_a_ladder_counts_for_the_same_code_and_scope(tmp_path: Path) -> None:
+    ladder = case_of("rungs, optdigits, eta 2, first rung 1", data=tmp_path)
+    value = {name: each for name, each in ladder.run().items() if name != "skipped"}
+    assert ladder.holds(value) and not ladder.holds({**value, "scope": ""}) and not ladder.holds({**value, "of": "old"})
+    assert not ladder.holds(ladder.run())
 
 
 def test_a_table_that_is_not_there_is_skipped_in_words(tmp_path: Path) -> None:
