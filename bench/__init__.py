@@ -9,7 +9,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
     "quality": ("quality",),
+    "ablation": ("ablation",),
 }
 """The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""
-HOURS = ("quality",)
+HOURS = ("quality", "ablation")
 """Commands that take hours: `all` leaves them out unless it is quick, and `report` shows what they have left."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import COMMANDS, HOURS
+from bench.ablation_variants import RUNGS, VARIANTS
 from bench.datasets import FILES
 from bench.machine import ROOT, cpus
 from bench.quality_contenders import CONTENDERS
@@ -81,23 +82,27 @@ def _threads(parser: argparse.ArgumentParser) -> tuple[int, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
+    of_both, parts = " and ".join(HOURS), (*VARIANTS, RUNGS)
     made = _Parser(prog="python -m bench", description="Measures what ash claims; writes JSON to bench/results.")
     made.add_argument(
         "command",
         choices=[*COMMANDS, "all", "report", "program"],
-        help="all: every one but quality, which takes hours, then report; program: build the sweep as one file to "
+        help=f"all: every one but {of_both}, which take hours, then report; program: build the sweep as one file to "
         "carry to another machine",
     )
     made.add_argument("--quick", action="store_true", help="a few small cases of each: to see that it works")
     made.add_argument("--data", type=_folder, help="folder with the full optical digits (else scikit-learn's half)")
     made.add_argument("--models", type=_models, default=(), help="numbers of candidates of the tables: 128,256,...")
     made.add_argument(
-        "--tables", type=partial(_names, allowed=TABLES), default=(), help=f"of quality: {','.join(TABLES)}"
+        "--tables", type=partial(_names, allowed=TABLES), default=(), help=f"of {of_both}: {','.join(TABLES)}"
     )
     made.add_argument(
         "--contenders", type=partial(_names, allowed=CONTENDERS), default=(), help=f"of quality: {','.join(CONTENDERS)}"
     )
-    made.add_argument("--seeds", type=_seeds, help="of quality: so many seeds, from 0")
+    made.add_argument(
+        "--variants", type=partial(_names, allowed=parts), default=(), help=f"of ablation: {','.join(parts)}"
+    )
+    made.add_argument("--seeds", type=_seeds, help=f"of {of_both}: so many seeds, from 0")
     made.add_argument("--results", type=Path, help="folder of the JSON (bench/results; --quick: build/bench/quick)")
     made.add_argument("--anew", action="store_true", help="do not go on where an interrupted run stopped")
     return made
@@ -121,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models=models,
         tables=given.tables,
         contenders=given.contenders,
+        variants=given.variants,
         seeds=given.seeds,
         threads=_threads(parser),
         anew=given.anew,

@@ -35,7 +35,7 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
     seconds, model = timed(lambda: chosen.fit(task, rows.x, rows.y))
     used = (_processor_seconds() - before) / (seconds * threads)
     counts = {"rows": len(rows.y), "test_rows": len(rows.y_test)}
-    return {"seconds": seconds, "utilization": used, **counts, **_scores(model, rows)}
+    return {"seconds": seconds, "utilization": used, **counts, **scores(model, rows)}
 
 
 def _processor_seconds() -> float:
@@ -43,7 +43,7 @@ def _processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _scores(model: Any, rows: Split) -> dict[str, float]:
+def scores(model: Any, rows: Split) -> dict[str, float]:
     """Return the error and the log loss on the rows held out, or the root of the mean squared error."""
     predicted = np.asarray(model.predict(rows.x_test))
     if predicted.shape != rows.y_test.shape:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bench.figures import timed
 from bench.machine import machine, show
 from bench.sections import Section
 
@@ -37,9 +38,10 @@ class Options:
     results: Path
     data: Path | None = None
     models: tuple[int, ...] = ()  # numbers of candidates, of the tables
-    tables: tuple[str, ...] = ()  # of quality: those to measure now; none: all
+    tables: tuple[str, ...] = ()  # of quality and ablation: those to measure now; none: all
     contenders: tuple[str, ...] = ()  # of quality, likewise
-    seeds: int | None = None  # of quality: the first ones only
+    variants: tuple[str, ...] = ()  # of ablation, likewise
+    seeds: int | None = None  # of quality and ablation: the first ones only
     threads: tuple[int, ...] = (1,)  # numbers of threads to measure, from OMP_NUM_THREADS
     anew: bool = False
 
@@ -63,6 +65,7 @@ class Bench:
     packages: Sequence[str] = field(default_factory=tuple)  # whose versions are named beside the figures
     kept: bool = False  # its results are on record for later runs, of other commits and packages too
     chosen: Callable[[str], bool] = lambda _: True  # whether the case of this key is to be measured now
+    at_once: int = 1  # cases that run at the same time: more only where no time is taken, each in a process of its own
 
 
 def run_bench(name: str, bench: Bench, options: Options, *, keep: bool = False) -> None:
@@ -77,7 +80,7 @@ def run_bench(name: str, bench: Bench, options: Options, *, keep: bool = False) 
     console = Console(stderr=True)
     with console.status("checking answers"):  # and building what is measured
         bench.check()
-    _measure(chosen, record, console)
+    _measure(chosen, record, console, bench.at_once)
     results = {case.key: record.values[case.key] for case in bench.cases if case.key in record.values}
     written = {"machine": facts, "quick": options.quick, "seconds": record.seconds, "results": results}
     if bench.kept:
@@ -103,18 +106,44 @@ def _record(name: str, bench: Bench, facts: Mapping[str, str], options: Options)
     return record
 
 
-def _measure(cases: Sequence[Case], record: Record, console: Console) -> None:
+def _measure(cases: Sequence[Case], record: Record, console: Console, at_once: int) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(cases))
-        for number, case in enumerate(cases, 1):
+        missing = [case for case in cases if case.key not in record.values]
+        done = len(cases) - len(missing)
+        task = progress.add_task("", total=len(cases), completed=done)
+
+        def begin(case: Case) -> None:
             progress.update(task, description=case.key)
-            if case.key not in record.values:
-                start = time.perf_counter()
-                record.add(case.key, case.run(), time.perf_counter() - start)
-                if not console.is_terminal:
-                    print(f"{number} of {len(cases)}: {case.key}", file=sys.stderr, flush=True)
+
+        for number, (case, (seconds, value)) in enumerate(_run_all(missing, at_once, begin), done + 1):
+            record.add(case.key, value, seconds)
+            if not console.is_terminal:
+                print(f"{number} of {len(cases)}: {case.key}", file=sys.stderr, flush=True)
             progress.advance(task)
+
+
+def _run_all(
+    cases: Sequence[Case], at_once: int, begin: Callable[[Case], None]
+) -> Iterator[tuple[Case, tuple[float, Any]]]:
+    """Yield each case as it ends, with its seconds and value; what has not begun is dropped when one of them fails.
+
+    One at a time runs in this thread, so that Ctrl-C reaches it.
+    """
+
+    def run(case: Case) -> tuple[float, Any]:
+        begin(case)
+        return timed(case.run)
+
+    if at_once == 1:
+        yield from ((case, run(case)) for case in cases)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        running = {pool.submit(run, case): case for case in cases}
+        try:
+            yield from ((running[future], future.result()) for future in as_completed(running))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _counts(case: Case, values: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ def two_cases(measured: list[str], fails: bool = False) -> Bench:
         (["tables", "--fast"], "unrecognized arguments: --fast"),
         (["quality", "--tables", "iris"], "'iris' is not allowed; give some of optdigits,letter,"),
         (["quality", "--contenders", "ash,svm"], "'svm' is not allowed; give some of ash,mlp,"),
+        (["ablation", "--variants", "dropout,gelu"], "'gelu' is not allowed; give some of recipe,embedding-off,"),
         (["quality", "--seeds", "0"], "'0' is not allowed; give how many, at least 1"),
     ],
 )
@@ -132,6 +134,30 @@ def test_an_interrupted_bench_goes_on(tmp_path: Path) -> None:
     assert measured[3:] == ["first", "second"], "a finished bench begins anew"
 
 
+def test_cases_that_run_at_once_are_kept_as_they_end_and_shown_in_their_order(tmp_path: Path) -> None:
+    measured: list[str] = []
+    [first, second] = two_cases(measured).cases
+    both = Barrier(2)  # which each of them waits at for the other
+
+    def last() -> Any:
+        both.wait(timeout=60)
+        return first.run()
+
+    cases = [Case("first", last), Case("second", lambda: (second.run(), both.wait(timeout=60))[0])]
+    run_bench("lengths", replace(two_cases([]), cases=cases, at_once=2), options(tmp_path))
+    assert measured == ["second", "first"]
+    assert list(json.loads((tmp_path / "lengths.json").read_text())["results"]) == ["first", "second"]
+
+
+def test_of_cases_at_once_what_has_ended_stays_when_one_fails(tmp_path: Path) -> None:
+    measured: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_bench("lengths", replace(two_cases(measured, fails=True), at_once=2), options(tmp_path))
+    run_bench("lengths", replace(two_cases(measured), at_once=2), options(tmp_path))
+    assert sorted(measured) in (["first", "second", "second"], ["first", "first", "second", "second"])
+    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
+
+
 def test_a_kept_record_saves_a_finished_bench_from_being_measured_again(tmp_path: Path) -> None:
     measured: list[str] = []
     for _ in range(2):
@@ -200,7 +226,8 @@ def test_a_dropped_case_is_gone_from_the_file(tmp_path: Path) -> None:
 
 def test_what_takes_hours_is_no_part_of_all_unless_it_is_quick() -> None:
     assert set(command_line._commands("all", quick=True)) == set(bench.COMMANDS)
-    assert set(bench.COMMANDS) - set(command_line._commands("all", quick=False)) == set(bench.HOURS) == {"quality"}
+    assert set(bench.COMMANDS) - set(command_line._commands("all", quick=False)) == set(bench.HOURS)
+    assert set(bench.HOURS) == {"quality", "ablation"}
     assert command_line._commands("quality", quick=False) == ["quality"]
 
 

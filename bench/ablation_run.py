@@ -1,0 +1,79 @@
+"""The fits of one variant of the bench `ablation` on one table, in a process of its own, on one thread.
+
+A seed is that of the split and of the initial weights. The recipe is what `ash.tune` takes as its first candidate for
+these rows; a variant changes it by name. Each is trained alone, on one rung of all its epochs, and one row is held out,
+since some row must be: nothing is chosen by it. A fit that diverges counts as what guesses the most frequent class or
+the mean.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import ash
+from bench.ablation_variants import VARIANTS, Params, configurations
+from bench.quality_data import Split, split
+from bench.quality_run import scores
+
+LARGE, EPOCHS, EPOCHS_OF_LARGE = 10_000, 64, 32  # rows to fit; so that the whole bench takes about an hour on two cores
+HELD_OUT = 1  # row
+
+
+def epochs_of(rows: int) -> int:
+    """Return the epochs of a fit of so many rows."""
+    return EPOCHS if rows < LARGE else EPOCHS_OF_LARGE
+
+
+def measure(table: str, variant: str, folder: str | None, seeds: int, epochs: int | None) -> dict[str, Any]:
+    """Return the fits, a list for each configuration of the variant; epochs: by the rows unless given."""
+    warnings.simplefilter("ignore")
+    fits: dict[str, list[dict[str, Any]]] = {}
+    recipe, rows = {}, 0
+    for seed in range(seeds):
+        data = split(table, None if folder is None else Path(folder), seed, categories=False)
+        rows = len(data.y)
+        recipe = recipe_of(data)
+        for number, params in enumerate(configurations(VARIANTS[variant], recipe)):
+            found = _fit(data, params, epochs or epochs_of(rows), seed)
+            fits.setdefault(str(number), []).append({"seed": seed, **found})
+    chosen = epochs or epochs_of(rows)
+    return {"rows": rows, "epochs": chosen, "recipe": recipe, "fits": list(fits.values())}
+
+
+def recipe_of(data: Split) -> Params:
+    """Return the first candidate of the default space of these rows, found by an epoch of it."""
+    return dict(trained(data, None, epochs=1, seed=0).best_params)
+
+
+def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
+    """Return the run of one configuration, by default the recipe."""
+    return ash.tune(
+        *(data.x, data.y, None if params is None else ash.Space(**params)),
+        candidates=1,
+        min_epochs=epochs,
+        max_rungs=1,
+        threads=1,
+        validation=HELD_OUT,
+        task="classification" if data.classes else "regression",
+        metric="accuracy" if data.classes else "rmse",  # r2 of one row is undefined
+        seed=seed,
+        progress=False,
+    )
+
+
+def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
+    """Return error and log loss on the rows held out, and the multiply-adds of the training."""
+    try:
+        run = trained(data, params, epochs, seed)
+    except ash.AllDiverged:
+        return {"diverged": True, "test_rows": len(data.y_test), **scores(_guess(data), data)}
+    work = float((run.columns["virtual_end"] - run.columns["virtual_start"]).sum())
+    return {"diverged": False, "test_rows": len(data.y_test), "work": work, **scores(run.model, data)}
+
+
+def _guess(data: Split) -> Any:
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    return (DummyClassifier(strategy="prior") if data.classes else DummyRegressor()).fit(data.x, data.y)
