@@ -52,8 +52,9 @@ using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));
 
 ASH_INLINE Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
 ASH_INLINE void store(float* to, Floats value) { *reinterpret_cast<Floats*>(to) = value; }
-// At any float.
-using LooseFloats = float __attribute__((vector_size(kLanes * 4), may_alias, aligned(4)));
+// At any float. The attribute stands beside the name: among those of the type clang does not heed it.
+using LooseFloats __attribute__((aligned(4))) = Floats;
+static_assert(alignof(LooseFloats) == alignof(float));
 ASH_INLINE Floats load_loose(const float* from) { return *reinterpret_cast<const LooseFloats*>(from); }
 ASH_INLINE void store_loose(float* to, Floats value) { *reinterpret_cast<LooseFloats*>(to) = value; }
 ASH_INLINE Floats broadcast(float value) { return value - Floats{}; }  // x - 0 is x for every x, -0 included
