@@ -165,7 +165,11 @@ def space_of(parts: Parts, options: Options) -> Space:
 
 
 def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
-    """Return the options with a ladder for so many seconds of training, where it was left open."""
+    """Return the options with a ladder for so many seconds of training, where it was left open.
+
+    Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
+    virtual clock of many workers no candidate would come to the end of the ladder in time.
+    """
     if not options.planned:
         return options
     table, encoding = folds[0].table, folds[0].encoding.encoding
@@ -180,7 +184,7 @@ def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: flo
         numbers=int(encoding.scaled.sum()),
         eta=options.eta,
     )
-    return replace(options, min_epochs=found.min_epochs, max_rungs=found.max_rungs, workers=found.workers)
+    return replace(options, min_epochs=found.min_epochs, max_rungs=found.max_rungs, schedule="greedy")
 
 
 def draw(space: Space, options: Options) -> Candidates:

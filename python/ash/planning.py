@@ -26,8 +26,6 @@ MOST_EPOCHS = 128
 MOST_RUNGS = 7
 FINISHERS = 4
 """Candidates that come to the end of the highest rung in time."""
-WORKERS = 2
-"""Of the virtual clock, a thread."""
 TYPICAL = 64
 """Candidates whose mean cost is that of an average one."""
 _ROWS = 2048  # of the table on which a step is timed
@@ -42,9 +40,6 @@ class Plan:
     ----------
     min_epochs, max_rungs, eta : int
         As for `ash.tune`.
-    workers : int
-        Jobs at once on the virtual clock: few, so that the first candidates are through in time, but more than there
-        are threads, so that none waits for a decision.
     epoch_seconds : float
         Of an average candidate on one thread.
     epochs : float
@@ -54,7 +49,6 @@ class Plan:
     min_epochs: int
     max_rungs: int
     eta: int
-    workers: int
     epoch_seconds: float
     epochs: float
 
@@ -105,7 +99,7 @@ def plan(
     epochs = max(0.0, time_limit) * threads / (rows * row_seconds)
     updates = float(np.mean([-(-rows // (each.batch_size or rows)) for each in settings]))
     min_epochs, rungs = ladder(epochs, updates, eta)
-    return Plan(min_epochs, rungs, eta, WORKERS * threads, rows * row_seconds, epochs)
+    return Plan(min_epochs, rungs, eta, rows * row_seconds, epochs)
 
 
 def ladder(epochs: float, updates: float, eta: int) -> tuple[int, int]:

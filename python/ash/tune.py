@@ -58,7 +58,7 @@ def tune(
         How many; fewer when the space holds fewer. None: an endless stream, until the whole space (at most 2**31 - 1
         configurations) is drawn; it needs `time_limit`, `epoch_limit` or `target`, and takes no algorithm "sh".
         "auto": 128; or, with a `time_limit` and without `min_epochs` or `max_rungs`, a stream on a ladder that fills
-        the time (`ash.plan`): on a virtual clock of as many workers as threads.
+        the time (`ash.plan`), decided as jobs end (`schedule="greedy"`).
     eta : int
         The reduction factor: of each rung the best 1/eta go on, with eta times the epochs.
     min_epochs : int, optional
