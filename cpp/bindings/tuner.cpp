@@ -48,7 +48,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
             for (int o = 0; o < predictions.outputs; ++o) {
                 const auto column = static_cast<std::size_t>(o);
                 const double z = predictions.values[r * predictions.stride + o];
-                *to++ = static_cast<float>(z * data->targets().scale[column] + data->targets().mean[column]);
+                *to++ = static_cast<float>(z * data->targets().scale[column] + data->targets().center[column]);
             }
         }
         return score(Network(state, *data), values).cast<double>();

@@ -72,7 +72,10 @@ class Settings:
     def __init__(self) -> None: ...
 
 class Data:
-    """Training and validation rows, standardized by the training rows, float32. Immutable; shared by all threads."""
+    """Training and validation rows, standardized by the training rows, float32. Immutable; shared by all threads.
+
+    Features by median and quartiles, with a smooth clip at 3; targets by mean and standard deviation.
+    """
 
     def __init__(
         self,
@@ -105,9 +108,9 @@ class DataBuilder:
         validation_weights: NDArray[np.float64] | None = None,
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None:
-        """Take the next rows [n, features] into mean and deviation; NaN is a missing value."""
+        """Take the next rows [n, features] into medians and quartiles; NaN is a missing value."""
     def fill(self, x: NDArray[np.float64]) -> None:
-        """Standardize the next rows; a missing value becomes the mean."""
+        """Standardize the next rows; a missing value becomes 0, as the median does."""
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -122,8 +125,9 @@ class Network:
         biases: Sequence[NDArray[np.float32]],  # a layer: [outputs]
         activations: Sequence[str],  # one a hidden layer
         classes: int,
-        input_mean: NDArray[np.float64],
+        input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
+        input_limit: NDArray[np.float64],  # 3: clipped smoothly there; 0: not
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
@@ -149,9 +153,11 @@ class Network:
     @property
     def embedding(self) -> NDArray[np.float32]: ...
     @property
-    def input_mean(self) -> NDArray[np.float64]: ...
+    def input_center(self) -> NDArray[np.float64]: ...
     @property
     def input_scale(self) -> NDArray[np.float64]: ...
+    @property
+    def input_limit(self) -> NDArray[np.float64]: ...
     @property
     def target_mean(self) -> NDArray[np.float64]: ...
     @property

@@ -18,7 +18,9 @@ from ash.settings import ACTIVATIONS
 
 FORMAT = "ash-network"
 VERSION = 1
-VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
+VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
+CLIP = 3.0
+"""The limit of an input that is clipped; of others it is 0."""
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
@@ -104,15 +106,17 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: int) -
         require(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
         require(tensor.size > 0, f"{name} is empty")
         require(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
-    inputs = len(tensors["input_mean"]) + EMBEDDED * numbers
+    inputs = len(tensors["input_center"]) + EMBEDDED * numbers
     for layer in range(layers):
         outputs = len(tensors[f"bias.{layer}"])
         shape = tensors[f"weight.{layer}"].shape
         require(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
         inputs = outputs
-    require(tensors["input_scale"].shape == tensors["input_mean"].shape, "input_scale does not fit input_mean")
+    for name in ("input_scale", "input_limit"):
+        require(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
     require(tensors["target_scale"].shape == tensors["target_mean"].shape, "target_scale does not fit target_mean")
     require(bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive")
+    require(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
 
 
 def read_labels(saved: Any) -> NDArray[Any] | None:
