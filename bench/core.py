@@ -81,12 +81,17 @@ def check_equal(what: str, runs: Sequence[CoreRun]) -> None:
 
 
 def oracle() -> ModuleType:
-    """Load tests/reference_network.py: the trainer in plain numpy, in double precision."""
-    path = ROOT / "tests" / "reference_network.py"
-    specification = importlib.util.spec_from_file_location("reference_network", path)
+    """Load tests/reference_network.py and its layers: the trainer in plain numpy, in double precision."""
+    return [_load(name) for name in ("reference_layers", "reference_network")][-1]
+
+
+def _load(name: str) -> ModuleType:
+    """Load a module of the tests under its own name, by which the others import it."""
+    path = ROOT / "tests" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(specification)
-    sys.modules["reference_network"] = module
+    sys.modules[name] = module
     specification.loader.exec_module(module)
     return module

@@ -10,8 +10,9 @@ takes a time.
     adult     `ASHClassifier` on the columns as they are, beside LightGBM and scikit-learn's histogram boosting
 
 What a time holds, and whom that favours: ours reads y and splits the rows besides, and fills float32 whatever the
-table has; the scaler keeps the type of the table, so it writes twice as much for float64. Mean and scale are of the
-training rows here, of all rows there. All fits are at their defaults: the trees grow one model, ASHClassifier searches.
+table has; the scaler keeps the type of the table, so it writes twice as much for float64. The scaler takes mean and
+deviation of all rows and no more; ours takes median and quartiles of the training rows, of a sample where these are
+many, and clips. All fits are at their defaults: the trees grow one model, ASHClassifier searches.
 """
 
 from __future__ import annotations

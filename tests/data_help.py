@@ -56,15 +56,15 @@ def parts_from(
 
 
 def start(parts: Parts) -> _core.Network:
-    """A network without hidden layers that has seen nothing but means and scales."""
+    """A network without hidden layers that has seen nothing but centers and scales."""
     return _core.train(prepare(parts), settings(), 0)[0]
 
 
 def bits(parts: Parts) -> bytes:
-    """All that two epochs on these parts have left: weights, means and scales."""
+    """All that two epochs on these parts have left: weights, centers and scales."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()
-    scaling = (network.input_mean, network.input_scale, network.target_mean, network.target_scale)
+    scaling = (network.input_center, network.input_scale, network.target_mean, network.target_scale)
     return parameters(network).tobytes() + b"".join(array.tobytes() for array in scaling)
 
 

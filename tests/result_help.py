@@ -66,10 +66,8 @@ def network(score: float, params: Mapping[str, Any]) -> ash.Network:
         [np.zeros(2, np.float32)],
         [],
         2,
-        np.zeros(2),
-        np.ones(2),
-        np.zeros(2),
-        np.ones(2),
+        *(np.zeros(2), np.ones(2), np.zeros(2)),
+        *(np.zeros(2), np.ones(2)),
     )
     about = {"classes": np.arange(2), "encoding": data_help.numbers(2), "target_names": None}
     return ash.Network(core, **about, params=params, metric="accuracy", validation_score=score)

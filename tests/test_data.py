@@ -95,7 +95,9 @@ def test_missing_cells_are_learned_from_or_refused() -> None:
     for given in (with_cell(NAN), with_cell(None, object), with_cell("nan", "U9"), pandas.DataFrame(with_cell(NAN))):
         parts = parts_from(given, Y, validation=(X, Y))
         assert parts.encoding.encoding.names == ("x0", "x1", "x1 is missing", "x2")
-        assert start(parts).input_mean.tolist() == [X[:, 0].mean(), X[[0, 1, 2, 4, 5], 1].mean(), 0, X[:, 2].mean()]
+        known = [np.median(X[:, 0]), np.median(X[[0, 1, 2, 4, 5], 1]), 0, np.median(X[:, 2])]
+        assert start(parts).input_center.tolist() == known
+        assert start(parts).input_limit.tolist() == [3, 3, 0, 3]
         with pytest.raises(DataError, match=r"Input X contains NaN in column 1 \(1 of 6 rows, first row 3\): fill or"):
             parts_from(given, Y, missing="error")
 
@@ -166,7 +168,9 @@ def test_constant_missing_and_duplicate_columns_do_no_harm() -> None:
 def test_large_and_small_numbers_within_float32_are_fine() -> None:
     for factor in (1e30, 1e-300):
         parts = parts_from(X * factor, Y, validation=(X, Y))
-        assert np.allclose(start(parts).input_mean, X.mean(axis=0) * factor, rtol=1e-12, atol=0)
+        assert np.allclose(start(parts).input_center, np.median(X, axis=0) * factor, rtol=1e-12, atol=0)
+        lower, upper = np.quantile(X, [0.25, 0.75], axis=0)
+        assert np.allclose(start(parts).input_scale, (upper - lower) * factor, rtol=1e-12, atol=0)
         assert bits(parts)
 
 

@@ -179,7 +179,7 @@ def renamed(old: str, new: str) -> Callable[[Tensors, About], Any]:
         (renamed("1.bias.0", "1.bias.7"), "are not those of"),
         (replaced("1.bias.0", np.zeros(2, np.float32)), "weight.0 has shape"),
         (replaced("1.input_scale", np.zeros(6)), "not positive"),
-        (replaced("1.input_mean", np.full(6, np.nan)), "NaN or infinity"),
+        (replaced("1.input_center", np.full(6, np.nan)), "NaN or infinity"),
         (replaced("statistics.0", np.zeros((3, 2))), "encoding"),
         (lambda tensors, about: about.clear(), "format"),
     ],

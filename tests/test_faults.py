@@ -165,10 +165,10 @@ def test_the_column_is_named(value: float) -> None:
 
 
 def test_f05_a_gap_where_training_had_none() -> None:
-    """It is predicted from as if the mean stood there."""
+    """It is predicted from as if the median stood there."""
     model = quick(X, Y).model
-    mean = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_mean, X)
-    np.testing.assert_array_equal(model.predict_proba(changed(0, 1, np.nan)), model.predict_proba(mean))
+    filled = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_center, X)
+    np.testing.assert_array_equal(model.predict_proba(changed(0, 1, np.nan)), model.predict_proba(filled))
     assert model.encoding.features == 3
     assert quick(changed(2, 1, np.nan), Y).model.encoding.names[2] == "x1 is missing"
 

@@ -58,7 +58,7 @@ def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate() -> None:
     assert len(losses) == epochs
     outputs = network.predict(np.ascontiguousarray(X))
     assert np.array_equal(result.model.predict(X), outputs.argmax(axis=1))
-    assert np.allclose(result.model.core.input_mean, X.mean(axis=0))
+    assert np.allclose(result.model.core.input_center, np.median(X, axis=0))
 
 
 def test_restart_trains_the_model_for_the_epochs_of_the_best_rung_alone() -> None:

@@ -104,7 +104,7 @@ def twice(tensors, about):
 
 
 def beyond(tensors, about):
-    about["numbers"][-1] = len(tensors["input_mean"])
+    about["numbers"][-1] = len(tensors["input_center"])
 
 
 def dropped(tensors, about):
@@ -120,7 +120,7 @@ def poisoned(tensors, about):
 
 
 def narrow(tensors, about):
-    tensors["weight.0"] = tensors["weight.0"][: len(tensors["input_mean"])].copy()
+    tensors["weight.0"] = tensors["weight.0"][: len(tensors["input_center"])].copy()
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,8 @@ def test_of_equal_probabilities_the_first_class_wins():
         [np.zeros(2, np.float32)],
         [],
         2,
-        np.zeros(2),
-        np.ones(2),
-        np.zeros(2),
-        np.ones(2),
+        *(np.zeros(2), np.ones(2), np.zeros(2)),
+        *(np.zeros(2), np.ones(2)),
     )
     labels = np.array(["no", "yes"])
     network = ash.Network(

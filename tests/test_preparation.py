@@ -12,7 +12,8 @@ from ash.preparation import prepare
 from data_help import mixed_columns, mixed_target, parts_from, start
 from encoding_help import ROWS
 from fault_help import small_space
-from training_help import reference, settings
+from scaling_help import quartiles
+from training_help import reference, robust, settings
 
 NAN = float("nan")
 RANDOM = np.random.default_rng(0)
@@ -23,13 +24,12 @@ TARGETS = RANDOM.normal(size=(90, 2)) * [1, 30] + [0, 7]
 WEIGHTS = RANDOM.uniform(0.1, 4, 90)
 
 
-def moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of the known cells of each column, in long doubles."""
-    x, weights = x.astype(np.longdouble), np.where(np.isnan(x), 0, weights[:, None]).astype(np.longdouble)
-    total = weights.sum(axis=0)
-    mean = (np.nan_to_num(x) * weights).sum(axis=0) / total
-    deviation = np.sqrt(((np.nan_to_num(x - mean)) ** 2 * weights).sum(axis=0) / total)
-    return mean.astype(float), np.where(deviation > 1e-12, deviation, 1).astype(float)
+def moments(targets: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column, in long doubles."""
+    y, shares = targets.astype(np.longdouble), weights[:, None].astype(np.longdouble) / weights.sum()
+    mean = (y * shares).sum(axis=0)
+    deviation = np.sqrt(((y - mean) ** 2 * shares).sum(axis=0))
+    return mean.astype(float), deviation.astype(float)
 
 
 def sheet(columns: dict[str, list[Any]]) -> np.ndarray:
@@ -49,11 +49,13 @@ def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: 
     network = start(parts)
     encoding = parts.encoding.encoding
     assert encoding.names == ("x0", "x0 is missing", "x1", "x2", "x3", "x3 is missing", "x4")
-    mean, scale = moments(NUMBERS[rows], counts[rows])
-    assert network.input_mean[encoding.scaled] == pytest.approx(mean, rel=1e-12, abs=1e-18)
+    center, scale = quartiles(NUMBERS[rows], counts[rows] / counts.mean())
+    assert network.input_center[encoding.scaled] == pytest.approx(center, rel=1e-9, abs=1e-15)
     assert network.input_scale[encoding.scaled] == pytest.approx(scale, rel=1e-9)
-    assert network.input_mean[~encoding.scaled].tolist() == [0, 0]
+    assert network.input_limit[encoding.scaled].tolist() == [3] * 5
+    assert network.input_center[~encoding.scaled].tolist() == [0, 0]
     assert network.input_scale[~encoding.scaled].tolist() == [1, 1]
+    assert network.input_limit[~encoding.scaled].tolist() == [0, 0]
     mean, scale = moments(TARGETS[rows], counts[rows])
     assert network.target_mean == pytest.approx(mean, rel=1e-12)
     assert network.target_scale == pytest.approx(scale, rel=1e-12)
@@ -68,20 +70,18 @@ def test_statistics_of_the_target_are_scaled_as_they_are_trained_on() -> None:
     predicted = encoding.block(parts.table.frame, slice(0, ROWS))[parts.training]
     place = encoding.names.index("x4: target mean")
     assert not np.allclose(trained[:, place], predicted[:, place])
-    mean, scale = moments(trained[:, encoding.scaled], np.ones(len(trained)))
-    assert start(parts).input_mean[encoding.scaled] == pytest.approx(mean, rel=1e-12)
+    center, scale = quartiles(trained[:, encoding.scaled], np.ones(len(trained)))
+    assert start(parts).input_center[encoding.scaled] == pytest.approx(center, rel=1e-12)
     assert start(parts).input_scale[encoding.scaled] == pytest.approx(scale, rel=1e-10)
 
 
 def test_the_core_trains_on_the_encoded_rows() -> None:
-    """Against the network that is written in NumPy; numbers are standardized, gaps 0, zeros and ones as they are."""
+    """Against the network that is written in NumPy; numbers are scaled, gaps 0, zeros and ones as they are."""
     columns = mixed_columns(120)
     parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
     rows = parts.training
     block = parts.encoding.fitting_block(slice(0, 120))[rows]
-    mean, scale = moments(block, np.ones(len(rows)))
-    mean[~parts.encoding.encoding.scaled], scale[~parts.encoding.encoding.scaled] = 0, 1
-    x = np.nan_to_num((block - mean) / scale)
+    x = np.where(parts.encoding.encoding.scaled, robust(block), block)
     y = (parts.y[rows] - parts.y[rows].mean()) / parts.y[rows].std()
     chosen = settings(hidden=(5,), activations=("tanh",))
     network, losses = _core.train(prepare(parts), chosen, 20)
@@ -103,7 +103,7 @@ def test_blocks_of_any_size_give_the_same_bits(kind: str, cells: int, monkeypatc
             patch.setattr(preparation, "BLOCK_CELLS", cells)
             result = quick(x, y, validation=validation)
         assert result.digest == expected.digest
-        assert np.array_equal(result.model.core.input_mean, expected.model.core.input_mean)
+        assert np.array_equal(result.model.core.input_center, expected.model.core.input_center)
         assert np.array_equal(result.model.core.input_scale, expected.model.core.input_scale)
 
 

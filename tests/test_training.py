@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 
 from ash import _core
-from training_help import ACTIVATIONS, OPTIMIZERS, core_data, parameters, reference, settings, standardized, table
+from training_help import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    core_data,
+    parameters,
+    reference,
+    robust,
+    settings,
+    standardized,
+    table,
+)
 
 TOLERANCE = 5e-6
 TASKS = {
@@ -39,7 +49,7 @@ def compare(
     data = core_data(x, y, classes)
     network, losses = _core.train(data, chosen, epochs, cycles=jobs)
     expected, expected_losses = reference(
-        data, chosen, standardized(x), y if classes else standardized(y), classes, [epochs] * jobs
+        data, chosen, robust(x), y if classes else standardized(y), classes, [epochs] * jobs
     )
     for number, layer in enumerate(expected.dense):
         note = f"layer {number} of {task}"
@@ -125,7 +135,7 @@ def test_adam_with_its_usual_epsilon() -> None:
     chosen = settings(hidden=(8,), activations=("tanh",), optimizer="adam", learning_rate=0.01)
     network, _ = _core.train(data, chosen, 1)
     initial, _ = _core.train(data, chosen, 0)
-    expected, _ = reference(data, chosen, standardized(x), y, 3, [1])
+    expected, _ = reference(data, chosen, robust(x), y, 3, [1])
     for number, layer in enumerate(expected.dense):
         steady = np.abs(layer.weight_gradient) > 1e-4
         assert steady.mean() > 0.9
@@ -144,8 +154,9 @@ def test_unscaled_features_are_taken_as_they_are() -> None:
     expected, _ = reference(data, chosen, x, standardized(y), 0, [3])
     for number, layer in enumerate(expected.dense):
         np.testing.assert_allclose(network.weights[number], layer.weights, rtol=TOLERANCE, atol=TOLERANCE)
-    np.testing.assert_array_equal(network.input_mean, np.zeros(4))
+    np.testing.assert_array_equal(network.input_center, np.zeros(4))
     np.testing.assert_array_equal(network.input_scale, np.ones(4))
+    np.testing.assert_array_equal(network.input_limit, np.zeros(4))
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
@@ -156,9 +167,10 @@ def test_predictions_equal_the_oracle(task: str) -> None:
     data = core_data(x, y, classes)
     chosen = settings(hidden=(8, 5), activations=("gelu", "tanh"), learning_rate=0.2)
     network, _ = _core.train(data, chosen, 5)
-    expected, _ = reference(data, chosen, standardized(x), y if classes else standardized(y), classes, [5])
+    expected, _ = reference(data, chosen, robust(x), y if classes else standardized(y), classes, [5])
     new, _ = table(37, 6, outputs, classes, seed=4)
-    outputs_of_new = expected.forward((new - x.mean(axis=0)) / x.std(axis=0))
+    lower, center, upper = np.quantile(x, [0.25, 0.5, 0.75], axis=0)
+    outputs_of_new = expected.forward(robust(new, center, upper - lower))
     if classes:
         powers = np.exp(outputs_of_new - outputs_of_new.max(axis=1, keepdims=True))
         wanted = powers / powers.sum(axis=1, keepdims=True)
@@ -167,5 +179,6 @@ def test_predictions_equal_the_oracle(task: str) -> None:
     got = network.predict(np.ascontiguousarray(new))
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, wanted, rtol=5 * TOLERANCE, atol=5 * TOLERANCE)
-    np.testing.assert_allclose(network.input_mean, x.mean(axis=0), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(network.input_scale, x.std(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(network.input_center, center, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(network.input_scale, upper - lower, rtol=1e-12)
+    np.testing.assert_array_equal(network.input_limit, np.full(6, 3.0))

@@ -13,6 +13,7 @@ from training_help import (
     FMA_SETS,
     core_data,
     parameters,
+    robust,
     same_bits,
     settings,
     standardized,
@@ -158,7 +159,7 @@ def test_dropout_keeps_the_expectation(rate: float) -> None:
     network, losses = _core.train(data, settings(**frozen, dropout=rate), 400)
     initial, exact = _core.train(data, settings(**frozen), 1)
     assert same_bits(network.weights[0], initial.weights[0]) and same_bits(network.weights[1], initial.weights[1])
-    hidden = standardized(x) @ initial.weights[0].astype(np.float64) + initial.biases[0]
+    hidden = robust(x) @ initial.weights[0].astype(np.float64) + initial.biases[0]
     terms = hidden * initial.weights[1][:, 0].astype(np.float64)
     residual = terms.sum(axis=1) + float(initial.biases[1][0]) - standardized(y)[:, 0]
     assert exact[0] == pytest.approx((residual**2).mean(), rel=1e-5)
@@ -173,7 +174,7 @@ def test_dropout_is_off_in_prediction() -> None:
     x, y = table(50, 5, 3, 3)
     network, _ = _core.train(core_data(x, y, 3), settings(hidden=(30,), activations=("relu",), dropout=0.5), 3)
     first = network.predict(x)
-    hidden = np.maximum(standardized(x) @ network.weights[0].astype(np.float64) + network.biases[0], 0)
+    hidden = np.maximum(robust(x) @ network.weights[0].astype(np.float64) + network.biases[0], 0)
     logits = hidden @ network.weights[1].astype(np.float64) + network.biases[1]
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     np.testing.assert_allclose(first, powers / powers.sum(axis=1, keepdims=True), atol=2e-6)

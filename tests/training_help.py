@@ -73,16 +73,29 @@ def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize
 
 
 def standardized(values: Array) -> Array:
-    """Mean 0 and standard deviation 1 a column (constant columns: 0), rounded to the float32 that the core stores."""
+    """Targets: mean 0 and standard deviation 1 a column (constant columns: 0), rounded to the float32 of the core."""
     scale = values.std(axis=0)
     shifted = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
     return shifted.astype(np.float32).astype(np.float64)
 
 
+def robust(values: Array, center: Array | None = None, scale: Array | None = None) -> Array:
+    """Features: median 0 and quartiles at a distance of 1, clipped smoothly, a gap 0; rounded to float32.
+
+    Center and scale are those of the columns where they are not given; half the range where the quartiles are equal.
+    """
+    if center is None or scale is None:
+        lower, center, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        half_range = (np.nanmax(values, axis=0) - np.nanmin(values, axis=0)) / 2
+        scale = np.where(upper > lower, upper - lower, np.where(half_range > 0, half_range, 1.0))
+    z = np.nan_to_num((values - center) / scale)
+    return (z / np.sqrt(1 + (z / 3) ** 2)).astype(np.float32).astype(np.float64)
+
+
 def reference(
     data: _core.Data, chosen: _core.Settings, x: Array, y: Array, classes: int, jobs: list[int]
 ) -> tuple[Network, list[float]]:
-    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y standardized."""
+    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y as it has them."""
     initial, _ = _core.train(data, chosen, 0)
     hyperparameters = Hyperparameters(
         hidden=tuple(chosen.hidden),

@@ -32,7 +32,7 @@ void write_in_units(const Predictions& predictions, const Data& data, float* res
         for (int o = 0; o < predictions.outputs; ++o) {
             const auto column = static_cast<std::size_t>(o);
             const double z = predictions.values[r * predictions.stride + o];
-            *results++ = static_cast<float>(z * targets.scale[column] + targets.mean[column]);
+            *results++ = static_cast<float>(z * targets.scale[column] + targets.center[column]);
         }
     }
 }

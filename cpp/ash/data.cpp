@@ -8,17 +8,13 @@
 #include <utility>
 
 #include "ash/layout.hpp"
+#include "ash/moments.hpp"
 
 namespace ash {
 namespace {
 
 void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
-}
-
-Scaling no_scaling(int columns) {
-    const auto size = static_cast<std::size_t>(columns);
-    return {std::vector<double>(size, 0.0), std::vector<double>(size, 1.0)};
 }
 
 void check_part(const Part& part, std::int64_t rows, const char* what) {
@@ -77,7 +73,7 @@ Rows empty_rows(int features, const TargetTable& table, const Part& part, const 
     }
     rows.targets = AlignedFloats(rows.count * rows.target_stride);
     const std::vector<double> inverses = inverse(scaling);
-    const Inverse columns{scaling.mean.data(), inverses.data(), table.columns};
+    const Standardization columns = standardization(scaling, inverses);
     float* to = rows.targets.data();
     for (const std::int64_t r : part.rows) {
         kernels("").standardize(table.y + r * table.columns, columns, to);
@@ -92,8 +88,8 @@ Data::Data(int features, const TargetTable& targets)
     : features_(features),
       classes_(targets.classes),
       targets_(targets.columns),
-      inputs_(no_scaling(features)),
-      target_scaling_(no_scaling(outputs())) {}
+      inputs_(no_scaling(static_cast<std::size_t>(features))),
+      target_scaling_(no_scaling(static_cast<std::size_t>(outputs()))) {}
 
 Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
            bool standardize)
@@ -107,19 +103,18 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
       }()) {}
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                         std::vector<bool> standardized)
+                         const std::vector<bool>& standardized)
     : kernels_(kernels("")),
       rows_(targets.rows),
-      standardized_(std::move(standardized)),
       weights_(training.weights.begin(), training.weights.end()),
-      moments_(features),
       data_(features, targets) {
     require(features >= 1 && targets.columns >= 1, "x and y need a column each");
-    require(std::ssize(standardized_) == features, "standardized: one a feature");
+    require(std::ssize(standardized) == features, "standardized: one a feature");
     require(targets.classes == 0 || (targets.classes >= 2 && targets.columns == 1),
             "y: classes are numbers in one column");
     check_part(training, rows_, "no row to train on");
     check_part(validation, rows_, "no row to validate on");
+    quartiles_.emplace(standardized, std::ssize(training.rows));
     training_ = places(training.rows);
     validation_ = places(validation.rows);
     if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
@@ -137,27 +132,27 @@ std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t
 }
 
 void DataBuilder::observe(const double* x, std::int64_t count) {
-    require(observed_ + count <= rows_, "more rows than the table has");
+    if (!quartiles_ || observed_ + count > rows_) throw std::invalid_argument("more rows than the table has");
     for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
         const Place& place = training_[next_training_];
-        moments_.add(x + (place.row - observed_) * data_.features_,
-                     weight_of(weights_, static_cast<std::size_t>(place.position)));
+        quartiles_->add(x + (place.row - observed_) * data_.features_,
+                        weight_of(weights_, static_cast<std::size_t>(place.position)));
     }
     observed_ += count;
-    if (observed_ == rows_) settle();
+    if (observed_ < rows_) return;
+    settle(*quartiles_);
+    quartiles_.reset();
+    next_training_ = 0;
 }
 
-void DataBuilder::settle() {
-    next_training_ = 0;
-    const Scaling found = moments_.scaling();
+void DataBuilder::settle(const Quartiles& quartiles) {
+    data_.inputs_ = quartiles.scaling();
+    inverse_ = inverse(data_.inputs_);
     for (int column = 0; column < data_.features_; ++column) {
         const auto place = static_cast<std::size_t>(column);
-        if (!standardized_[place]) continue;
-        data_.inputs_.mean[place] = found.mean[place];
-        data_.inputs_.scale[place] = found.scale[place];
-        (moments_.constant(column) ? data_.constant_features_ : data_.numbers_).push_back(column);
+        if (data_.inputs_.limit[place] == 0.0) continue;
+        (quartiles.constant(place) ? data_.constant_features_ : data_.numbers_).push_back(column);
     }
-    inverse_ = inverse(data_.inputs_);
 }
 
 void DataBuilder::fill(const double* x, std::int64_t count) {
@@ -169,7 +164,7 @@ void DataBuilder::fill(const double* x, std::int64_t count) {
 
 void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
                             std::size_t& next, Rows& rows) const {
-    const Inverse columns{data_.inputs_.mean.data(), inverse_.data(), data_.features_};
+    const Standardization columns = standardization(data_.inputs_, inverse_);
     for (; next < places.size() && places[next].row < first + count; ++next) {
         float* to = rows.x.data() + places[next].position * rows.stride;
         kernels_.standardize(x + (places[next].row - first) * data_.features_, columns, to);

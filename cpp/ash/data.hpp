@@ -1,27 +1,31 @@
 // data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
 //
 //     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
-//     (anything that gives doubles)      mean, deviation       float32         Data
+//     (anything that gives doubles)      median, quartiles     float32         Data
 //
 // The builder sees the table twice, a block at a time, and keeps nothing of it: a table needs no copy but this one.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
-//             (2) mean and scale come from the training rows alone;
+//             (2) centers and scales come from the training rows alone: features are standardized by median and
+//                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp);
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
-//             (4) NaN is a missing value, and stands at the mean: it is 0;
+//             (4) NaN is a missing value, and stands at the center: it is 0;
 //             (5) the weights of a part have the mean 1; rows that all count alike have none.
 // Threads:    a builder belongs to one; Data is const and read by all.
-// Memory:     rows * padded(features) floats, and no second copy.
+// Memory:     rows * padded(features) floats, and no second copy; until all rows are observed, the sample of
+//             quartiles.hpp.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "ash/aligned.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
-#include "ash/moments.hpp"
+#include "ash/quartiles.hpp"
+#include "ash/scaling.hpp"
 
 namespace ash {
 
@@ -94,7 +98,7 @@ class DataBuilder {
     // standardized: [features], which of them. Throws std::invalid_argument for shapes, row numbers, weights and class
     // numbers that do not fit.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                std::vector<bool> standardized);
+                const std::vector<bool>& standardized);
 
     int features() const { return data_.features_; }
 
@@ -112,17 +116,16 @@ class DataBuilder {
         std::int64_t position;  // in the part
     };
     static std::vector<Place> places(std::span<const std::int64_t> rows);
-    void settle();
+    void settle(const Quartiles& quartiles);
     void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
                    std::size_t& next, Rows& rows) const;
 
     const Kernels& kernels_;
     const std::int64_t rows_;
-    const std::vector<bool> standardized_;
     std::vector<Place> training_;  // in order of the table
     std::vector<Place> validation_;
-    std::vector<double> weights_;  // of the training part, as given
-    Moments moments_;
+    std::vector<double> weights_;         // of the training part, as given
+    std::optional<Quartiles> quartiles_;  // until all rows are observed
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;
     std::vector<double> inverse_;  // 1 / scale, of the features

@@ -27,10 +27,14 @@ bool all_finite(std::span<const double> values) {
 
 void check_scaling(const Scaling& scaling, int columns) {
     const auto size = static_cast<std::size_t>(columns);
-    require(scaling.mean.size() == size && scaling.scale.size() == size, "standardization: wrong number of columns");
-    require(all_finite(scaling.mean) && all_finite(scaling.scale), "standardization: not finite");
-    require(std::all_of(scaling.scale.begin(), scaling.scale.end(), [](double s) { return s > 0.0; }),
+    require(scaling.center.size() == size && scaling.scale.size() == size && scaling.limit.size() == size,
+            "standardization: wrong number of columns");
+    require(all_finite(scaling.center) && all_finite(scaling.scale) && all_finite(inverse(scaling)),
+            "standardization: not finite");
+    require(std::ranges::all_of(scaling.scale, [](double scale) { return scale > 0.0; }),
             "standardization: a scale that is not above zero");
+    require(std::ranges::all_of(scaling.limit, [](double limit) { return limit == 0.0 || limit == kClip; }),
+            "standardization: a limit that is neither 0 nor 3");
 }
 
 Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations, int features,
@@ -92,7 +96,7 @@ Network::Network(const State& state, const Data& data)
 
 Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
                  Scaling targets, EmbeddingWeights embedding)
-    : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.mean.size()), embedding)),
+    : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.center.size()), embedding)),
       weights_(layout_.size()),
       numbers_(std::move(embedding.numbers)),
       classes_(classes),
@@ -157,7 +161,7 @@ template <typename Value>
 bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                             float* results) const {
     const std::int64_t input_stride = padded(features());
-    const Inverse columns{inputs_.mean.data(), inverse_.data(), features()};
+    const Standardization columns = standardization(inputs_, inverse_);
     for (std::int64_t row = 0; row < rows; ++row) {
         const Value* from = x + row * features();
         float* to = scratch.inputs.data() + row * input_stride;
@@ -177,7 +181,7 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
         for (int o = 0; o < outputs(); ++o) {
             const auto column = static_cast<std::size_t>(o);
             const double value = scratch.results.data()[row * stride + o];
-            results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.mean[column]);
+            results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.center[column]);
         }
     }
     return true;

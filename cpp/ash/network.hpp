@@ -12,6 +12,7 @@
 #include "ash/data.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
+#include "ash/scaling.hpp"
 #include "ash/state.hpp"
 
 namespace ash {
@@ -34,7 +35,8 @@ class Network {
   public:
     // A copy of what a state has learned on these data; factors of inputs are multiplied into the first layer.
     Network(const State& state, const Data& data);
-    // From a file. Throws std::invalid_argument unless shapes follow on each other and everything is finite.
+    // From a file. Throws std::invalid_argument unless shapes follow on each other, everything is finite and scalings are
+    // as scaling.hpp says.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             Scaling targets, EmbeddingWeights embedding = {});
 

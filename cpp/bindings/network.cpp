@@ -8,10 +8,10 @@ namespace ash::bindings {
 namespace {
 
 Network make_network(const std::vector<Array<float>>& weights, const std::vector<Array<float>>& biases,
-                     const std::vector<std::string>& activations, int classes, const std::vector<double>& input_mean,
-                     const std::vector<double>& input_scale, const std::vector<double>& target_mean,
-                     const std::vector<double>& target_scale, const std::vector<int>& numbers,
-                     const Array<float>& embedding) {
+                     const std::vector<std::string>& activations, int classes, const std::vector<double>& input_center,
+                     const std::vector<double>& input_scale, const std::vector<double>& input_limit,
+                     const std::vector<double>& target_mean, const std::vector<double>& target_scale,
+                     const std::vector<int>& numbers, const Array<float>& embedding) {
     require(weights.size() == biases.size(), "weights and biases: one each a layer");
     std::vector<LayerWeights> layers;
     for (std::size_t l = 0; l < weights.size(); ++l) {
@@ -27,7 +27,8 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
     require(embedding.ndim() == 2 && embedding.shape(1) == std::ssize(numbers), "embedding: a column a number");
     const auto parameters = view(embedding);
-    return Network(layers, parsed, classes, {input_mean, input_scale}, {target_mean, target_scale},
+    return Network(layers, parsed, classes, {input_center, input_scale, input_limit},
+                   {target_mean, target_scale, std::vector<double>(target_mean.size(), 0.0)},
                    {numbers, {parameters.begin(), parameters.end()}});
 }
 
@@ -65,8 +66,8 @@ py::list layer_arrays(const Network& network, bool weights) {
 void bind_network(py::module_& m) {
     py::class_<Network>(m, "Network")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
-             py::arg("input_mean"), py::arg("input_scale"), py::arg("target_mean"), py::arg("target_scale"),
-             py::arg("numbers") = std::vector<int>{},
+             py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"), py::arg("target_mean"),
+             py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
              py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}))
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
@@ -89,9 +90,10 @@ void bind_network(py::module_& m) {
                 const EmbeddingWeights found = n.embedding();
                 return array(found.parameters).reshape({std::ptrdiff_t{embedding::kRows}, std::ssize(found.numbers)});
             })
-        .def_property_readonly("input_mean", [](const Network& n) { return array(n.inputs().mean); })
+        .def_property_readonly("input_center", [](const Network& n) { return array(n.inputs().center); })
         .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
-        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().mean); })
+        .def_property_readonly("input_limit", [](const Network& n) { return array(n.inputs().limit); })
+        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().center); })
         .def_property_readonly("target_scale", [](const Network& n) { return array(n.targets().scale); });
 }
 

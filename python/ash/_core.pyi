@@ -72,7 +72,7 @@ class Settings:
     def __init__(self) -> None: ...
 
 class Data:
-    """Training and validation rows, standardized by the training rows, float32. Immutable; shared by all threads."""
+    """Training and validation rows, scaled by the training rows, float32 (cpp/ash/data.hpp). Immutable; shared."""
 
     def __init__(
         self,
@@ -93,7 +93,6 @@ class Data:
 
 class DataBuilder:
     """Makes Data from blocks of rows: all of them observed first, then all filled in, in the same order. One thread."""
-
     def __init__(
         self,
         standardized: Sequence[bool],  # a feature each
@@ -104,9 +103,8 @@ class DataBuilder:
         training_weights: NDArray[np.float64] | None = None,  # above 0, a row of the part each
         validation_weights: NDArray[np.float64] | None = None,
     ) -> None: ...
-    def observe(self, x: NDArray[np.float64]) -> None:
-        """Take the next rows [n, features] into mean and deviation; NaN is a missing value."""
-    def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes the mean
+    def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
+    def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -121,8 +119,9 @@ class Network:
         biases: Sequence[NDArray[np.float32]],  # a layer: [outputs]
         activations: Sequence[str],  # one a hidden layer
         classes: int,
-        input_mean: NDArray[np.float64],
+        input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
+        input_limit: NDArray[np.float64],  # 3: clipped smoothly there; 0: not
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
@@ -148,9 +147,11 @@ class Network:
     @property
     def embedding(self) -> NDArray[np.float32]: ...
     @property
-    def input_mean(self) -> NDArray[np.float64]: ...
+    def input_center(self) -> NDArray[np.float64]: ...
     @property
     def input_scale(self) -> NDArray[np.float64]: ...
+    @property
+    def input_limit(self) -> NDArray[np.float64]: ...
     @property
     def target_mean(self) -> NDArray[np.float64]: ...
     @property
@@ -199,8 +200,9 @@ class Tuner:
 
         kind: "started", "finished", "diverged", "promoted" (rung: the one left).
         """
-    def fold_scores(self) -> dict[str, NDArray[Any]]:
-        """Of jobs that have not diverged, in order of their end: candidate, rung, scores [jobs, folds]."""
+    def fold_scores(
+        self,
+    ) -> dict[str, NDArray[Any]]: ...  # in order of their end: candidate, rung, scores [jobs, folds]
     def jobs(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 
@@ -209,8 +211,7 @@ class Tuner:
         virtual_start, virtual_end (float64; 0 if greedy), core_seconds (float64; of all threads in it), diverged
         (bool), weights_hash (uint64; 0 if diverged).
         """
-    def assists(self) -> dict[str, NDArray[np.generic]]:
-        """Columns, a row a time that a thread helped another's job: candidate, rung, thread (int64), start, end."""
+    def assists(self) -> dict[str, NDArray[np.generic]]: ...  # a row a help: candidate, rung, thread, start, end
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
@@ -218,8 +219,7 @@ class Tuner:
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
     def kept(self) -> list[tuple[int, int, float, Network]]: ...  # candidate, rung, score; best first, as `best`
-    def kept_predictions(self) -> NDArray[np.float32]:
-        """[kept, validation rows, outputs] of the first fold: probabilities, or targets in units of y. No job runs."""
+    def kept_predictions(self) -> NDArray[np.float32]: ...  # [kept, validation rows, outputs], when no job runs
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...

@@ -65,7 +65,7 @@ class Encoding:
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
-        """Which features are to be standardized: numbers and statistics, not zeros and ones; bool [features]."""
+        """Which features are to be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
         scaled = np.zeros(self.features, np.bool_)
         for column, table, start in zip(self.schema.columns, self.statistics, self.starts, strict=True):
             if table is not None:

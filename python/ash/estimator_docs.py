@@ -45,7 +45,7 @@ epoch_limit : int, optional
 target : float, optional
     The validation score that ends the search.
 missing : {{"indicator", "error"}}, default="indicator"
-    Missing cells: the mean, and a feature that says so; or an error.
+    Missing cells: the median, and a feature that says so; or an error.
 unknown : {{"bucket", "error"}}, default="bucket"
     A category in `predict` that was not there in `fit`: all such are alike; or an error.
 n_jobs : int or None, default=-1

@@ -23,7 +23,9 @@ MEMBER_KEYS = {"activations", "numbers", "params", "metric", "validation_score"}
 """What the metadata of an ensemble say of each network; all else is one for all."""
 WEIGHTS = "weights"
 """The tensor with the share of each network of an ensemble."""
-VECTORS = ("input_mean", "input_scale", "target_mean", "target_scale")
+VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
+CLIP = 3.0
+"""The limit of an input that is clipped; of others it is 0."""
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
 PARAMETERS = 83
@@ -147,7 +149,7 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
         require(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
         require(tensor.size > 0, f"{name} is empty")
         require(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
-    features = len(tensors["input_mean"])
+    features = len(tensors["input_center"])
     require(not numbers or numbers[-1] < features, f"a number is none of {features} features")
     if numbers:
         shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
@@ -158,9 +160,11 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
         shape = tensors[f"weight.{layer}"].shape
         require(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
         inputs = outputs
-    require(tensors["input_scale"].shape == tensors["input_mean"].shape, "input_scale does not fit input_mean")
+    for name in ("input_scale", "input_limit"):
+        require(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
     require(tensors["target_scale"].shape == tensors["target_mean"].shape, "target_scale does not fit target_mean")
     require(bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive")
+    require(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
 
 
 def read_labels(saved: Any) -> NDArray[Any] | None:

@@ -2,7 +2,8 @@
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                embedding [parameters, numbers] float32, where numbers are embedded
-               input_mean, input_scale [features] float64; target_mean, target_scale [outputs] float64
+               input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
+               target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
                "sha256": of that text and of the tensors
@@ -205,7 +206,7 @@ def _read_network(
     layers = len(about["activations"]) + 1
     check_tensors(tensors, layers, about["numbers"])
     outputs = len(tensors[f"bias.{layers - 1}"])
-    features = len(tensors["input_mean"])
+    features = len(tensors["input_center"])
     require(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
     require(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
     require(classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer")

@@ -32,7 +32,7 @@ def prepare_all(folds: Sequence[Parts], options: Options) -> list[_core.Data]:
 
 
 def prepare(parts: Parts, report: Callable[[float], None] = lambda share: None) -> _core.Data:
-    """Return the standardized rows of both parts.
+    """Return the rows of both parts, scaled by what the training rows tell: features by median and quartiles.
 
     Parameters
     ----------

@@ -46,9 +46,9 @@ def tune(
     ----------
     X : array-like or DataFrame of shape (rows, features)
         Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists, frames of pandas or polars,
-        pyarrow tables. Numbers are standardized; a text or category column of at most 32 levels becomes a 0/1 feature
-        a level, one of more levels statistics of the target that no row's own target enters (ordered target
-        statistics, arXiv:1706.09516).
+        pyarrow tables. Numbers are scaled by median and quartiles and clipped smoothly at 3 (arXiv:2407.04491, section
+        3); a text or category column of at most 32 levels becomes a 0/1 feature a level, one of more levels statistics
+        of the target that no row's own target enters (ordered target statistics, arXiv:1706.09516).
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
     space : Space, optional
@@ -108,7 +108,7 @@ def tune(
     sample_weight : array-like of shape (rows,), optional
         For how many rows each row counts, in training and in the score; 0: as if it were not there.
     missing : {"indicator", "error"}
-        What to do with missing cells (None, NaN, null): put the mean, and a feature that says so; or refuse them.
+        What to do with missing cells (None, NaN, null): put the median, and a feature that says so; or refuse them.
     unknown : {"bucket", "error"}
         What the model does with a level that was not seen in training: all of them are alike to it; or it refuses them.
     metric : str, optional

@@ -201,15 +201,17 @@ TEST_CASE("rows are standardized as the definition says, to the last bit") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             std::vector<double> from;
-            std::vector<double> mean;
+            std::vector<double> center;
             std::vector<double> inverse;
+            std::vector<double> limit;
             for (int i = 0; i < size; ++i) {
-                from.push_back(i % 7 == 3 ? NAN : std::exp(0.9 * i) - 3.0);
-                mean.push_back(0.1 * i);
-                inverse.push_back(1.0 / (1.0 + 0.3 * i));
+                from.push_back(i % 7 == 3 ? NAN : (i % 2 == 0 ? 1.0 : -1.0) * std::exp(0.9 * i) - 3.0);
+                center.push_back(0.1 * i);
+                inverse.push_back(i % 23 == 22 ? 1e307 : 1.0 / (1.0 + 0.3 * i));
+                limit.push_back(i % 3 == 1 ? 0.0 : kClip);
             }
             const std::vector<float> floats(from.begin(), from.end());
-            const Inverse scaling{mean.data(), inverse.data(), size};
+            const Standardization scaling{center.data(), inverse.data(), limit.data(), size};
             std::vector<float> fast(from.size(), 7.0F);
             std::vector<float> slow(from.size(), 8.0F);
             CHECK(kernels->standardize(from.data(), scaling, fast.data()));
@@ -224,6 +226,27 @@ TEST_CASE("rows are standardized as the definition says, to the last bit") {
                 CHECK_FALSE(kernels->standardize(beyond.data(), scaling, fast.data()));
                 CHECK_FALSE(kReference.standardize(beyond.data(), scaling, fast.data()));
             }
+        }
+    }
+}
+
+TEST_CASE("a clip is near its formula, never beyond 3, and nothing that is not clipped changes") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (double x = 1e-40; x < 3e38; x *= 1.7) {
+            const std::vector<double> from{x, -x, x, -x, x, -x};
+            const std::vector<double> center{0.0, 0.0, 0.0, 0.0, 0.5, 0.5};
+            const std::vector<double> inverse{1.0, 1.0, 1e300, 1e300, 1.0, 1.0};
+            const std::vector<double> limit{kClip, kClip, kClip, kClip, 0.0, 0.0};
+            std::vector<float> z(6);
+            CHECK(kernels->standardize(from.data(), {center.data(), inverse.data(), limit.data(), 6}, z.data()));
+            const double expected = x < 1e100 ? x / std::sqrt(1.0 + x * x / 9.0) : 3.0;
+            CHECK(std::abs(z[0] - expected) <= 3e-7 * expected + 1e-44);
+            CHECK(z[2] == 3.0F);
+            for (int i = 0; i < 4; ++i) CHECK(std::abs(z[static_cast<std::size_t>(i)]) <= 3.0F);
+            CHECK(z[1] == -z[0]);
+            CHECK(z[3] == -3.0F);
+            CHECK(z[4] == static_cast<float>(x - 0.5));
+            CHECK(z[5] == static_cast<float>(-x - 0.5));
         }
     }
 }

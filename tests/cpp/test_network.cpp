@@ -32,21 +32,50 @@ EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
     return {numbers, std::vector<float>(embedding::kRows * numbers.size(), value)};
 }
 
-const Scaling kThree{{0, 0, 0}, {1, 1, 1}};
-const Scaling kOne{{0}, {1}};
+const Scaling kThree = no_scaling(3);
+const Scaling kOne = no_scaling(1);
 
 }  // namespace
 
 TEST_CASE("rows are standardized by the training rows alone") {
     const Data data = regression({1, 2, 3, 4, 100, -100});
-    CHECK(data.inputs().mean[0] == 2.5);
-    CHECK(data.inputs().scale[0] == doctest::Approx(std::sqrt(1.25)));
-    CHECK(data.targets().mean[0] == 2.5);
+    CHECK(data.inputs().center[0] == 2.5);
+    CHECK(data.inputs().scale[0] == 1.5);
+    CHECK(data.targets().center[0] == 2.5);
+    CHECK(data.targets().scale[0] == doctest::Approx(std::sqrt(1.25)));
     REQUIRE(data.constant_features().size() == 1);
     CHECK(data.constant_features()[0] == 1);
     CHECK(data.inputs().scale[1] == 1.0);
     for (int row = 0; row < 4; ++row) CHECK(data.training().x.data()[row * data.training().stride + 1] == 0.0F);
-    CHECK(data.validation().x.data()[0] == doctest::Approx(2.5 / std::sqrt(1.25)));
+    const double z = 2.5 / 1.5;
+    CHECK(data.validation().x.data()[0] == doctest::Approx(z / std::sqrt(1.0 + z * z / 9.0)));
+    CHECK(data.validation().targets.data()[0] == doctest::Approx(97.5 / std::sqrt(1.25)));  // no clip
+}
+
+TEST_CASE("what is predicted from has the bits that training has seen") {
+    std::vector<float> x;
+    for (std::uint32_t i = 0; i < 3 * 500; ++i) {
+        const float u = unit_float(philox({i, 0, 0, 0}, 5)[0]);
+        x.push_back(i % 11 == 0 ? NAN : (u - 0.3F) / (0.001F + u * u));
+    }
+    const std::vector<double> doubles(x.begin(), x.end());
+    const std::vector<double> y(500, 1.0);
+    std::vector<std::int64_t> all;
+    for (int row = 0; row < 500; ++row) all.push_back(row);
+    const Data data({doubles.data(), y.data(), 500, 3, 1, 0}, all, all, true);
+    const std::vector<LayerWeights> identity{{3, 3, {1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}}};
+    const Network network(identity, {}, 0, data.inputs(), kThree);
+    for (const Kernels* kernels : available_kernels()) {
+        std::vector<float> found(1500);
+        std::vector<float> of_floats(1500);
+        CHECK(network.predict(doubles.data(), 500, 2, *kernels, found.data()));
+        CHECK(network.predict(x.data(), 500, 1, *kernels, of_floats.data()));
+        CHECK(found == of_floats);
+        for (std::int64_t i = 0; i < 1500; ++i) {
+            CHECK(found[static_cast<std::size_t>(i)] ==
+                  data.training().x.data()[i / 3 * data.training().stride + i % 3]);
+        }
+    }
 }
 
 TEST_CASE("data refuse what does not fit") {
@@ -72,7 +101,7 @@ TEST_CASE("wide rows do not fall into the same sets of the cache") {
 
 TEST_CASE("a linear network predicts what its weights say, in the units of y") {
     const std::vector<LayerWeights> layers{{3, 1, {2.0F, 0.0F, -1.0F}, {0.5F}}};
-    const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}}, {{10}, {3}});
+    const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}, {0, 0, 0}}, {{10}, {3}, {0}});
     std::vector<float> results(6);
     network.predict(kX.data(), 6, 2, kernels(""), results.data());
     for (std::size_t row = 0; row < 6; ++row) {
@@ -85,7 +114,7 @@ TEST_CASE("predictions do not depend on the number of threads") {
     std::vector<double> x;
     for (std::uint32_t i = 0; i < 3 * 1000; ++i) x.push_back(unit_float(philox({i, 0, 0, 0}, 1)[0]));
     const std::vector<LayerWeights> layers{layer(3, 20, 0.1F), layer(20, 4, -0.3F)};
-    const Network network(layers, {Activation::gelu}, 4, kThree, {{0, 0, 0, 0}, {1, 1, 1, 1}});
+    const Network network(layers, {Activation::gelu}, 4, kThree, no_scaling(4));
     std::vector<float> alone(4000);
     network.predict(x.data(), 1000, 1, kernels(""), alone.data());
     for (const int threads : {2, 3, 7, 64}) {
@@ -103,7 +132,7 @@ TEST_CASE("no rows, no results") {
     Network(layers, {}, 0, kThree, kOne).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
 }
 
-TEST_CASE("floats predict as doubles do, a missing value as the mean, and what float32 does not hold is refused") {
+TEST_CASE("floats predict as doubles do, a missing value as the center, and what float32 does not hold is refused") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
     const Network network(layers, {}, 0, kThree, kOne);
     std::vector<float> floats(600);
@@ -116,7 +145,7 @@ TEST_CASE("floats predict as doubles do, a missing value as the mean, and what f
     CHECK(one == other);
     doubles[301] = std::numeric_limits<double>::quiet_NaN();
     CHECK(network.predict(doubles.data(), 200, 2, kernels(""), one.data()));
-    doubles[301] = network.inputs().mean[1];
+    doubles[301] = network.inputs().center[1];
     CHECK(network.predict(doubles.data(), 200, 2, kernels(""), other.data()));
     CHECK(one == other);
     for (const double bad : {1e39, -1e39, std::numeric_limits<double>::infinity()}) {
@@ -152,7 +181,11 @@ TEST_CASE("a network refuses what does not fit together") {
     CHECK_THROWS_AS(Network(good, {}, 0, kThree, kOne), std::invalid_argument);
     CHECK_THROWS_AS(Network(good, one, 3, kThree, kOne), std::invalid_argument);
     CHECK_THROWS_AS(Network(good, one, 0, kOne, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {0}}), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {0}, {0}}), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {5e-324}, {0}}), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 2, 3}}, kOne), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {3, 3}}, kOne), std::invalid_argument);
+    CHECK_NOTHROW(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 0, 3}}, kOne));
 }
 
 // x = 2, 3, 4, of which 2 and 4 are embedded: 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)), for each three times.

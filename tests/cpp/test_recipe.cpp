@@ -58,9 +58,7 @@ Network with_plain_inputs(const Network& network) {
     std::vector<Activation> activations;
     for (std::size_t l = 0; l < network.layers(); ++l) layers.push_back(network.layer(l));
     for (std::size_t l = 0; l + 1 < network.layers(); ++l) activations.push_back(network.activation(l));
-    const std::vector<double> zeros(kMixedFeatures, 0.0);
-    const std::vector<double> ones(kMixedFeatures, 1.0);
-    return {layers, activations, network.classes(), {zeros, ones}, network.targets(), network.embedding()};
+    return {layers, activations, network.classes(), no_scaling(kMixedFeatures), network.targets(), network.embedding()};
 }
 
 std::vector<float> predictions(const Network& network, const Rows& rows, const Kernels& kernels) {
@@ -79,7 +77,7 @@ std::vector<float> in_units_of_y(const Network& network, const Predictions& pred
     for (std::int64_t row = 0; row < predictions.rows; ++row) {
         for (std::size_t o = 0; o < static_cast<std::size_t>(network.outputs()); ++o) {
             const double value = predictions.values[row * predictions.stride + static_cast<std::int64_t>(o)];
-            all.push_back(static_cast<float>(value * network.targets().scale[o] + network.targets().mean[o]));
+            all.push_back(static_cast<float>(value * network.targets().scale[o] + network.targets().center[o]));
         }
     }
     return all;

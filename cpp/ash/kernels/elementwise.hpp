@@ -181,16 +181,22 @@ void gather(const float* from, int64_t stride, const uint32_t* numbers, int64_t 
 
 // A lane of its own for each column, without branches, so that the compiler makes vectors of it.
 template <typename Value>
-bool standardize(const Value* from, const ash::Inverse& scaling, float* to) noexcept {
+bool standardize(const Value* from, const ash::Standardization& scaling, float* to) noexcept {
     constexpr double kMost = std::numeric_limits<float>::max();
-    const double* mean = scaling.mean;
+    const double* center = scaling.center;
     const double* inverse = scaling.inverse;
+    const double* limit = scaling.limit;
     int32_t beyond = 0;
     for (int64_t i = 0; i < scaling.columns; ++i) {
         const double x = from[i];
-        const auto z = static_cast<float>((x - mean[i]) * inverse[i]);
+        const auto z = static_cast<float>((x - center[i]) * inverse[i]);
+        float y = z * (1.0F / ash::kClip);
+        y = y > ash::kFar ? ash::kFar : y;
+        y = y < -ash::kFar ? -ash::kFar : y;
+        const float clipped = ash::kClip * (y / __builtin_sqrtf(1.0F + y * y));
+        const float value = limit[i] > 0.0 ? clipped : z;
         beyond |= static_cast<int32_t>(x > kMost) | static_cast<int32_t>(x < -kMost);
-        to[i] = x == x ? z : 0.0F;
+        to[i] = x == x ? value : 0.0F;
     }
     return beyond == 0;
 }

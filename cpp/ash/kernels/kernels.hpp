@@ -82,12 +82,18 @@ struct Parameters {  // a block each; moments may be null where the optimizer ha
     Block block;
 };
 
-// z = (x - mean) * inverse, in double; [columns] each.
-struct Inverse {
-    const double* mean;
+// z = (x - center) * inverse in double, rounded to float; where the limit is kClip and not 0, the smooth clip of it in
+// float: y = z * (1 / kClip), within +-2^30 so that no square overflows, and kClip * (y / sqrt(1 + y * y)). The clip is
+// never beyond kClip. [columns] each.
+struct Standardization {
+    const double* center;
     const double* inverse;
+    const double* limit;
     std::int64_t columns;
 };
+
+constexpr float kClip = 3.0F;      // the limit of a clip
+constexpr float kFar = 0x1.0p30F;  // the clip of kClip * kFar is kClip
 
 // The parameters of an embedding (ash/embedding.hpp) [rows][stride], a column a number.
 struct Periodic {
@@ -132,9 +138,10 @@ struct Kernels {
     // dots[row] := weights[row] . gradient[row], in 16 lanes and then by halves; gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
-    // to[i] := z of from[i], 0 for NaN, a missing value; whether all others are within the range of float32.
-    bool (*standardize)(const double* from, const Inverse&, float* to) noexcept;
-    bool (*standardize_floats)(const float* from, const Inverse&, float* to) noexcept;
+    // to[i] := z of from[i], clipped or not, 0 for NaN, a missing value; whether all others are within the range of
+    // float32. No fma in it: the same bits on every instruction set.
+    bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
+    bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // For benches: so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.

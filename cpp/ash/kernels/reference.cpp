@@ -190,12 +190,19 @@ void gather(const float* from, std::int64_t stride, const std::uint32_t* numbers
     for (std::int64_t row = 0; row < rows; ++row) std::copy_n(from + numbers[row] * stride, stride, to + row * stride);
 }
 
+float clip(float z) {
+    const float y = std::clamp(z * (1.0F / kClip), -kFar, kFar);
+    return kClip * (y / std::sqrt(1.0F + y * y));
+}
+
 template <typename Value>
-bool standardize(const Value* from, const Inverse& scaling, float* to) noexcept {
+bool standardize(const Value* from, const Standardization& scaling, float* to) noexcept {
     bool within = true;
     for (std::int64_t i = 0; i < scaling.columns; ++i) {
         const double x = from[i];
-        to[i] = std::isnan(x) ? 0.0F : static_cast<float>((x - scaling.mean[i]) * scaling.inverse[i]);
+        const auto z = static_cast<float>((x - scaling.center[i]) * scaling.inverse[i]);
+        to[i] = scaling.limit[i] > 0.0 ? clip(z) : z;
+        if (std::isnan(x)) to[i] = 0.0F;
         if (std::abs(x) > std::numeric_limits<float>::max()) within = false;
     }
     return within;
