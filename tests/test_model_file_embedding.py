@@ -182,7 +182,7 @@ def test_flipped_bits_of_the_embedding_are_found(model, path, tmp_path):
 def test_the_core_takes_a_column_a_number(numbers, shape):
     zeros, ones = np.zeros(2), np.ones(2)
     weights = np.zeros((2 + 3 * len(numbers), 1), np.float32)
-    about = ([weights], [np.zeros(1, np.float32)], [], 0, zeros, ones, zeros[:1], ones[:1])
+    about = ([weights], [np.zeros(1, np.float32)], [], 0, zeros, ones, zeros, zeros[:1], ones[:1])
     assert _core.Network(*about, numbers, np.zeros((PARAMETERS, len(numbers)), np.float32)).numbers == numbers
     with pytest.raises(ValueError, match="embedding"):
         _core.Network(*about, numbers, np.zeros(shape, np.float32))

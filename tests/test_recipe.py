@@ -22,6 +22,7 @@ from training_help import (
     core_data,
     parameters,
     reference,
+    robust,
     same_bits,
     settings,
     standardized,
@@ -62,10 +63,10 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
     data = core_data(x, y, classes)
     network, losses = _core.train(data, chosen, jobs[0], cycles=len(jobs))
     target = y if classes else standardized(y)
-    expected, expected_losses = reference(data, chosen, standardized(x), target, classes, jobs)
+    expected, expected_losses = reference(data, chosen, robust(x), target, classes, jobs)
     assert_equal(network, expected, tolerance)
     np.testing.assert_allclose(losses, expected_losses, rtol=tolerance, atol=tolerance)
-    logits = expected.forward(standardized(x))
+    logits = expected.forward(robust(x))
     wanted = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if classes else logits * y.std(0) + y.mean(0)
     np.testing.assert_allclose(network.predict(x), wanted, rtol=5 * tolerance, atol=5 * tolerance)
     return network
@@ -102,7 +103,7 @@ def test_a_constant_column_is_neither_embedded_nor_learned(parts: str) -> None:
     network, _ = _core.train(data, chosen, 4)
     assert network.numbers == ([0, 1, 3, 4, 5] if "embedding" in parts else [])
     assert not network.weights[0][2].any()
-    expected, _ = reference(data, chosen, standardized(x), y, 3, [4])
+    expected, _ = reference(data, chosen, robust(x), y, 3, [4])
     assert_equal(network, expected, TOLERANCE)
 
 
