@@ -1,6 +1,6 @@
 """The reproducible schedule against the greedy one, and measured runs against simulated ones, on the optical digits.
 
-128 candidates of the default space. Runs of both schedules, on 1 thread and on 2 with teams and without, take turns
+128 candidates of the plain space. Runs of both schedules, on 1 thread and on 2 with teams and without, take turns
 within a round, each other round backwards; ratios are those of a round. The two schedules promote other candidates, and
 so train other networks, larger or smaller. Therefore three figures:
 
@@ -31,6 +31,7 @@ from ash.splits import split_rows
 from bench.core import prediction_cost, training_cost
 from bench.datasets import Digits, digits
 from bench.figures import one_round
+from bench.plain_space import plain_space
 from bench.schedule_places import ALONE, PLACES, Place
 from bench.schedule_sections import IDEAL, SCHEDULES, sections, summary
 from bench.suite import Bench, Case, Options
@@ -53,6 +54,7 @@ class Runs:
         return ash.tune(
             self.table.x,
             self.table.y,
+            plain_space(),
             candidates=CANDIDATES,
             validation=VALIDATION,
             schedule=schedule,

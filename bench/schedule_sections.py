@@ -59,7 +59,7 @@ def _schedules(rounds: Rounds) -> Table:
     rows = [_schedule_row(place, name, own) for place in PLACES for name, own in shown_groups.items()]
     first, equal = rounds[0], all(_one_digest(own) for own in groups.values())
     return Table(
-        f"Reproducible by greedy: 128 candidates of the default space on {first['data']} ({first['rows']} rows), "
+        f"Reproducible by greedy: 128 candidates of the plain space on {first['data']} ({first['rows']} rows), "
         f"rounds a seed: {len(rounds) // len(seeds)}",
         ["", "rep. s", "greedy s", "wall min/med/max", "required", "work", "wall a work", "used, rep.", "used, greedy"],
         rows,

@@ -11,7 +11,7 @@
    "control" is the first by the third, which shows what the machine does by itself. On the machine as it is, and
    beside as many busy processes as there are CPUs. Runs are short, and each has to find out anew that cores are taken:
    that favours running alone.
-4. Oversubscribed. 128 candidates of the default space on four threads a CPU against one a CPU: told how many CPUs there
+4. Oversubscribed. 128 candidates of the plain space on four threads a CPU against one a CPU: told how many CPUs there
    are, and not told.
 
 Before anything is timed the weights, decisions and scores of all variants must be equal, bit for bit; those of the runs
@@ -63,7 +63,7 @@ class Size:
     loaded: int = 15
     oversubscribed: int = 5
     few: int = 32  # candidates of the wide network
-    many: int = 128  # and of the default space
+    many: int = 128  # and of the plain space
 
 
 SMALL = Size(steps=3, whole=1, idle=2, loaded=2, oversubscribed=1, few=8, many=32)

@@ -110,7 +110,7 @@ def _oversubscribed(found: Sequence[Mapping[str, Any]]) -> Table:
         rows.append([name, shown(spread(wall)), shown(spread(cpu)), shown(wall_ratio, ".2f"), required])
         rows[-1].append(shown(cpu_ratio, ".2f"))
     return Table(
-        f"Oversubscribed: {found[0]['candidates']} candidates of the default space with four threads a CPU",
+        f"Oversubscribed: {found[0]['candidates']} candidates of the plain space with four threads a CPU",
         ["", "seconds min/med/max", "CPU seconds", "seconds, ratio", "required", "CPU, ratio"],
         rows,
         f"Ratios are to {base}, one a CPU.",
