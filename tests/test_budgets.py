@@ -99,9 +99,9 @@ def test_a_target_of_every_kind_of_number():
 def test_what_had_finished_when_time_was_over_is_kept(schedule):
     X, y = load_digits(return_X_y=True)
     validation = (X[1500:], y[1500:])
-    result = quick(X[:1500], y[:1500], None, validation=validation, candidates=None, time_limit=1.0, schedule=schedule)
+    result = quick(X[:1500], y[:1500], None, validation=validation, candidates=None, time_limit=3.0, schedule=schedule)
     assert result.ended == "time_limit" and not result.interrupted
-    assert 0 < result.wall_seconds < 1.0  # of the training; what comes before it is in the limit too
+    assert 0 < result.wall_seconds < 3.0  # of the training; what comes before it is in the limit too
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
     assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
 

@@ -68,7 +68,7 @@ def test_a_time_limit_alone_is_filled() -> None:
 
 @pytest.mark.parametrize("given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}])
 def test_who_says_how_is_not_planned_for(given: dict[str, object]) -> None:
-    result = ash.tune(*load_digits(return_X_y=True), time_limit=0.5, progress=False, **given)  # type: ignore[arg-type]
+    result = ash.tune(*load_digits(return_X_y=True), time_limit=60, epoch_limit=4, progress=False, **given)  # type: ignore[arg-type]
     assert not result.options.planned
     assert result.options.candidates == given.get("candidates", 128)
 

@@ -110,7 +110,7 @@ def test_no_time_at_all():
 
 
 def test_time_limit_returns_what_has_finished():
-    result = quick(*load_digits(return_X_y=True), candidates=2_000, min_epochs=50, time_limit=2.0)
+    result = quick(*load_digits(return_X_y=True), candidates=2_000, min_epochs=5, time_limit=2.0)
     assert result.ended == "time_limit" and not result.interrupted
     assert 0 < result.wall_seconds < 2.0  # of the training; reading and drawing are in the limit too
     assert 0 < len(result.jobs) < 2_000
