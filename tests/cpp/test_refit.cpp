@@ -1,0 +1,105 @@
+// Refit: a job more for each of several candidates is what it is alone, whoever runs it; and it ends when it is told.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "ash/refit.hpp"
+#include "ash/trainer.hpp"
+#include "ash/workspace.hpp"
+#include "recipe_help.hpp"
+
+using namespace ash;
+using namespace ash::testing;
+
+namespace {
+
+constexpr std::uint64_t kSeed = 11;
+
+bool never() { return false; }
+
+bool equal(const AlignedFloats& a, const AlignedFloats& b) {
+    return a.size() == b.size() && std::equal(a.data(), a.data() + a.size(), b.data());
+}
+
+// Candidates with two epochs behind them; every second one has the recipe, all differ in width and epochs to come.
+std::vector<RefitJob> jobs_on(const Data& data, int count) {
+    std::vector<RefitJob> jobs;
+    for (int number = 0; number < count; ++number) {
+        Settings settings = number % 2 == 0 ? recipe(Optimizer::adamw, 16) : settings_of(Optimizer::nesterov, 20);
+        settings.hidden = {20 + number, 7};
+        const auto candidate = static_cast<std::uint32_t>(number);
+        State state = initial_state(data.shape(), settings, kSeed, candidate);
+        Workspace workspace(data, {&settings, 1});
+        train(data, settings, {.epochs = 2, .seed = kSeed, .candidate = candidate}, kernels(""), state, workspace);
+        jobs.push_back({settings, candidate, 1 + number % 3, std::move(state)});
+    }
+    return jobs;
+}
+
+}  // namespace
+
+TEST_CASE("a refit is the next job of each candidate, whoever runs it and however many threads there are") {
+    for (const int classes : {0, 3}) {
+        const Data some = make_mixed_data(120, classes);
+        const Data all = make_mixed_data(160, classes);
+        std::vector<RefitJob> alone = jobs_on(some, 7);
+        for (RefitJob& job : alone) {
+            Workspace workspace(all, {&job.settings, 1});
+            const Training training{.epochs = job.epochs, .seed = kSeed, .candidate = job.candidate};
+            REQUIRE_FALSE(train(all, job.settings, training, kernels(""), job.state, workspace).diverged);
+        }
+        for (const int threads : {1, 2, 3, 16}) {
+            std::vector<RefitJob> jobs = jobs_on(some, 7);
+            refit(all, jobs, kSeed, kernels(""), threads, never);
+            for (std::size_t job = 0; job < jobs.size(); ++job) {
+                CHECK(jobs[job].done);
+                CHECK(equal(jobs[job].state.weights, alone[job].state.weights));
+                CHECK(equal(jobs[job].state.second_moment, alone[job].state.second_moment));
+                CHECK(jobs[job].state.epochs == 2 + jobs[job].epochs);
+            }
+        }
+    }
+}
+
+TEST_CASE("nothing to do is done at once") {
+    const Data data = make_mixed_data(60, 2);
+    std::vector<RefitJob> none;
+    refit(data, none, kSeed, kernels(""), 2, [] {
+        throw std::logic_error("nobody waits");
+        return true;
+    });
+    CHECK(none.empty());
+}
+
+TEST_CASE("who diverges is not done, and holds up nobody") {
+    const Data data = make_mixed_data(80, 2);
+    std::vector<RefitJob> jobs = jobs_on(data, 4);
+    jobs[1].state.weights.data()[0] = std::numeric_limits<float>::quiet_NaN();
+    refit(data, jobs, kSeed, kernels(""), 2, never);
+    for (std::size_t job = 0; job < jobs.size(); ++job) CHECK(jobs[job].done == (job != 1));
+}
+
+TEST_CASE("it is given up when it is told, and what stop() throws comes out after all threads have left") {
+    const Data data = make_mixed_data(80, 2);
+    for (const bool throws : {false, true}) {
+        std::vector<RefitJob> jobs = jobs_on(data, 5);
+        for (RefitJob& job : jobs) job.epochs = std::int64_t{1} << 40;
+        int asked = 0;
+        const auto stop = [&] {
+            if (++asked < 3) return false;
+            if (throws) throw std::runtime_error("enough");
+            return true;
+        };
+        if (throws) {
+            CHECK_THROWS_AS(refit(data, jobs, kSeed, kernels(""), 2, stop), std::runtime_error);
+        } else {
+            refit(data, jobs, kSeed, kernels(""), 2, stop);
+        }
+        CHECK(std::none_of(jobs.begin(), jobs.end(), [](const RefitJob& job) { return job.done; }));
+    }
+}
