@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from typing import Any
 
@@ -150,6 +151,25 @@ def test_a_refit_trains_the_same_members_on(kind: str) -> None:
     assert [one.params for one in trained.model_.members] == [one.params for one in plain.model_.members]
     pairs = zip(trained.model_.members, plain.model_.members, strict=True)
     assert all(not np.array_equal(one.core.weights[0], other.core.weights[0]) for one, other in pairs)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    prepare = importlib.import_module("ash.final").prepare
+    monkeypatch.setattr("ash.final.prepare", lambda parts: seen.append(parts) or prepare(parts))
+    classifier(refit=True).fit(X, Y, sample_weight=weights)
+    (parts,) = seen
+    assert sorted(parts.training.tolist()) == list(range(parts.table.rows))
+
+
+def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, left = importlib.import_module("ash.run"), []
+    monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
+    for given in ({"refit": True}, {"refit": False}, {"refit": True, "validation": (X, Y)}, {"refit": True, "cv": 2}):
+        classifier(candidates=2, time_limit=1000, **given).fit(X, Y)
+    with_refit, *without = left
+    assert with_refit < 850 and all(seconds > 980 for seconds in without)
 
 
 def test_a_validation_table_of_its_own_is_not_trained_on() -> None:

@@ -43,6 +43,16 @@ def read(path):
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["ash"])  # noqa: SIM118
 
 
+def check_refused(path, change, complaint):
+    """A file whose content is changed so is refused, with its path and this complaint."""
+    tensors, about = read(path)
+    change(tensors, about)
+    write(path, tensors, about)
+    with pytest.raises(ash.ModelFormatError, match=complaint) as refusal:
+        ash.load(path)
+    assert str(refusal.value).startswith(str(path))
+
+
 def write(path, tensors, about):
     """Write a file that is sound but for its content."""
     text = about if isinstance(about, str) else json.dumps(about)
@@ -245,12 +255,7 @@ def poisoned(tensors, about):
     ],
 )
 def test_contents_that_do_not_fit(path, change, complaint):
-    tensors, about = read(path)
-    change(tensors, about)
-    write(path, tensors, about)
-    with pytest.raises(ash.ModelFormatError, match=complaint) as refusal:
-        ash.load(path)
-    assert str(refusal.value).startswith(str(path))
+    check_refused(path, change, complaint)
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"format": NaN}', "[]", "1e400", "null"])

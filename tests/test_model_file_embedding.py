@@ -11,7 +11,7 @@ import ash
 from ash import _core
 from ash.model_checks import PARAMETERS
 from data_help import mixed_columns, mixed_target
-from test_model_file import changed, read, replaced, write
+from test_model_file import changed, check_refused, read, replaced, write
 
 COLUMNS = mixed_columns(200)
 X = np.array(list(zip(*COLUMNS.values(), [2.5] * 200, strict=True)), object)
@@ -156,12 +156,7 @@ def narrow(tensors, about):
     ],
 )
 def test_contents_that_do_not_fit(path, change, complaint):
-    tensors, about = read(path)
-    change(tensors, about)
-    write(path, tensors, about)
-    with pytest.raises(ash.ModelFormatError, match=complaint) as refusal:
-        ash.load(path)
-    assert str(refusal.value).startswith(str(path))
+    check_refused(path, change, complaint)
 
 
 def test_flipped_bits_of_the_embedding_are_found(model, path, tmp_path):

@@ -1,14 +1,17 @@
 """The ladder for a given time: its arithmetic, that it follows from this machine, and that it fills the time."""
 
 import time
+from typing import Any
 
 import pytest
 from sklearn.datasets import load_digits, load_wine
 
 import ash
+from ash import _core
 from ash import planning as plans
 from ash.default_space import default_space
 from ash.errors import SettingError
+from ash.settings import to_settings
 
 SPACE = default_space(2_000, 10, 1, 3, numbers=10, metric="accuracy")
 DRAWN = SPACE.sample(8, 0)
@@ -51,9 +54,27 @@ def test_a_step_is_timed_here() -> None:
     assert 1e-6 < found.epoch_seconds < 60
 
 
-def test_its_arguments_are_checked() -> None:
-    with pytest.raises(SettingError, match="rows=0 is not allowed"):
-        ash.plan(0, 10, DRAWN, time_limit=1, threads=1)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("rows", 0), ("features", 0), ("candidates", []), ("time_limit", "60"), ("threads", 0), ("outputs", 0)),
+        *(("classes", -1), ("numbers", 11), ("eta", 1)),
+    ],
+)
+def test_its_arguments_are_checked(name: str, value: Any) -> None:
+    given = {"rows": 100, "features": 10, "candidates": DRAWN, "time_limit": 1, "threads": 1, name: value}
+    with pytest.raises(SettingError, match=f"{name}=.* is not allowed"):
+        ash.plan(**given)
+
+
+def test_the_table_that_is_timed_has_as_many_numbers_and_not_too_many_cells() -> None:
+    """Each number that is embedded costs some 600 multiply-adds a row; features that are 0 or 1 have no part in it."""
+    data = plans._random_table(50, (12, 3, 5), 3)
+    assert (data.features, data.outputs, list(data.constant_features)) == (12, 3, [])
+    params = {**SPACE.default, "embedding": "periodic"}
+    network, _ = _core.train(data, to_settings(params), 0)
+    assert network.numbers == [0, 1, 2, 3, 4]
+    assert ash.plan(1_000, 200_000, [{"hidden": (4,)}], time_limit=10, threads=1, numbers=0).epochs > 0
 
 
 def test_a_time_limit_alone_is_filled() -> None:

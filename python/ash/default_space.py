@@ -1,9 +1,9 @@
 """The space that is searched where the user names none: a published recipe for tables, and what is near it.
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
-learning rate, which depend on the rows here: an ntk parametrization, factors of the inputs, a periodic embedding of
-numbers, SELU for classes and Mish for targets, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy
-smoothed labels. `python -m bench ablation` measures what each part is worth.
+embedding, which depend on the rows here, and its learning rate for targets: an ntk parametrization, factors of the
+inputs, a periodic embedding of numbers, SELU for classes and Mish for targets, AdamW with beta2 of 0.95, dropout,
+weight decay, and for accuracy smoothed labels. `python -m bench ablation` measures what each part is worth.
 """
 
 from typing import Any, NamedTuple
@@ -26,8 +26,8 @@ _SIZES = (
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
 _COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
-_FEW = 5_000  # rows: with fewer, to tell classes apart by high frequencies is to learn noise
-_MOST_EMBEDDED = 200  # numbers: with more, the first layer costs too much (RealMLP's own limit)
+_FEW = 5_000  # rows: with fewer, classes are told apart without an embedding by default; bench ablation has both
+_MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide, would cost too much
 
 
 def default_space(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> Space:

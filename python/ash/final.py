@@ -10,6 +10,7 @@ validation rows have given.
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +20,8 @@ from ash import _core
 from ash.errors import DataError
 from ash.kept import Kept
 from ash.model import Model
-from ash.network import Network
 from ash.options import Options
+from ash.outcome import network_of
 from ash.parts import Parts
 from ash.preparation import prepare
 from ash.result import Result
@@ -50,8 +51,20 @@ class Final:
     refit: bool
 
 
+def refits(final: Final, folds: Sequence[Parts], whole: Parts | None) -> bool:
+    """Return whether networks will be trained on: not with cv, nor where the validation rows are a table of its own."""
+    return final.refit and whole is None and folds[0].held_out is None
+
+
 def final_model(
-    tuner: _core.Tuner, result: Result, parts: Parts, options: Options, final: Final, deadline: float
+    tuner: _core.Tuner,
+    result: Result,
+    parts: Parts,
+    options: Options,
+    *,
+    ensemble: int,
+    refit: bool,
+    deadline: float,
 ) -> Model:
     """Return the model of a run.
 
@@ -61,14 +74,16 @@ def final_model(
         Whose threads have ended.
     parts : Parts
         Of its one fold.
+    ensemble, refit
+        Most draws, and whether the drawn are trained on: `refits`.
     deadline : float
         On the monotonic clock, infinite for none: by then it is done, with shorter cycles or none where it must be.
     """
     kept = result.kept
     if kept is None:
         return result.model
-    counts = kept.best_counts(final.ensemble)
-    if final.refit and parts.held_out is None and result.ended != "interrupted":
+    counts = kept.best_counts(ensemble)
+    if refit and result.ended != "interrupted":
         kept = _refit(tuner, result, kept, np.flatnonzero(counts), parts, options, deadline)
     return kept.model_of(counts)
 
@@ -106,7 +121,8 @@ def _refit(
     networks = list(kept.networks)
     for place, core in zip(places, cores, strict=True):
         if core is not None:
-            networks[place] = _with_core(networks[place], core)
+            old = networks[place]
+            networks[place] = network_of(core, parts, old.params, options, old.validation_score)
     return replace(kept, networks=tuple(networks))
 
 
@@ -119,15 +135,3 @@ def _last_jobs(result: Result, kept: Kept, drawn: NDArray[np.int64]) -> tuple[ND
         found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
     seconds, epochs = zip(*found, strict=True)
     return np.array(seconds), np.array(epochs, np.int64)
-
-
-def _with_core(network: Network, core: _core.Network) -> Network:
-    return Network(
-        core,
-        encoding=network.encoding,
-        classes=network.classes_,
-        target_names=network.target_names,
-        params=network.params,
-        metric=network.metric,
-        validation_score=network.validation_score,
-    )

@@ -7,7 +7,8 @@ All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them
 in time: enough for an ensemble. The more rungs, the more candidates are tried, and the shorter each is trained; so
 there are as many as leave the first rung with enough updates that its scores mean something.
 
-Source: the first rung of at least one learning-rate cycle and a few hundred updates, from bench/quality.py.
+That many rungs, finishers and updates are choices, not findings: section "rungs" of `python -m bench ablation`
+compares them.
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ash import _core
-from ash.options import whole
+from ash.errors import SettingError
+from ash.options import LARGEST, whole
+from ash.scalars import is_number
 from ash.settings import Params, to_settings
 
 LEAST_UPDATES = 256
 """Of the first rung."""
 MOST_EPOCHS = 128
-"""Of the highest rung: beyond it, more candidates bring more than longer training."""
+"""Of the highest rung; time beyond it goes into more candidates."""
 MOST_RUNGS = 7
 FINISHERS = 4
 """Candidates that come to the end of the highest rung in time."""
 TYPICAL = 64
 """Candidates whose mean cost is that of an average one."""
-_ROWS = 2048  # of the table on which a step is timed
+_ROWS = 2048  # of the table on which a step is timed, and no more than so many
+_CELLS = 2**22
 _SECONDS = 0.01  # of each of the runs that are timed
 
 
@@ -90,12 +94,18 @@ def plan(
     SettingError
         A number is not allowed.
     """
-    rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, 2**31 - 1)
-    numbers = features if numbers is None else numbers
+    rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
+    threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
+    classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
+    numbers = features if numbers is None else whole("numbers", numbers, 0, features)
+    if not is_number(time_limit):
+        raise SettingError(f"time_limit={time_limit!r} is not allowed; give seconds")
+    if not candidates:
+        raise SettingError(f"candidates={candidates!r} is not allowed; give one at least, as Space.sample returns them")
     shape = (features, classes or outputs, numbers)
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
     costs = [_core.training_cost(each, *shape) for each in settings]
-    row_seconds = float(np.mean(costs)) * _seconds_a_cost(settings[0], costs[0], features, classes, outputs)
+    row_seconds = float(np.mean(costs)) * _seconds_a_cost(settings[0], costs[0], shape, classes)
     epochs = max(0.0, time_limit) * threads / (rows * row_seconds)
     updates = float(np.mean([-(-rows // (each.batch_size or rows)) for each in settings]))
     min_epochs, rungs = ladder(epochs, updates, eta)
@@ -122,15 +132,24 @@ def ladder(epochs: float, updates: float, eta: int) -> tuple[int, int]:
     return max(1, min(least, int(epochs / FINISHERS))), 1
 
 
-def _seconds_a_cost(settings: _core.Settings, cost: float, features: int, classes: int, outputs: int) -> float:
-    """Return the seconds of one multiply-add in a step of these settings, on a table of random numbers."""
-    random = np.random.default_rng(0)
-    x = random.standard_normal((_ROWS, features))
-    y = random.integers(0, classes, (_ROWS, 1)).astype(float) if classes else random.standard_normal((_ROWS, outputs))
-    rows = np.arange(_ROWS, dtype=np.int64)
-    data = _core.Data(x, y, classes, rows, rows[:64])
+def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:
+    """Return the seconds of one multiply-add in a step of these settings, on a random table of this shape."""
+    count = int(np.clip(_CELLS // shape[0], 1, _ROWS))
+    data = _random_table(count, shape, classes)
     first = _core.time_steps(data, settings, 1, 1)[0]
     steps = max(1, int(_SECONDS / max(first, 1e-6)))
     timed = _core.time_steps(data, settings, steps, 3)
-    batch = settings.batch_size or _ROWS
-    return float(np.median(timed)) / (min(batch, _ROWS) * cost)
+    return float(np.median(timed)) / (min(settings.batch_size or count, count) * cost)
+
+
+def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
+    """Return so many rows of (features, outputs, numbers); features beyond the numbers are taken as they are."""
+    features, outputs, numbers = shape
+    random = np.random.default_rng(0)
+    x = random.standard_normal((count, features))
+    y = random.integers(0, classes, (count, 1)).astype(float) if classes else random.standard_normal((count, outputs))
+    rows = np.arange(count, dtype=np.int64)
+    builder = _core.DataBuilder([column < numbers for column in range(features)], y, classes, rows, rows[:1])
+    builder.observe(x)
+    builder.fill(x)
+    return builder.finish()

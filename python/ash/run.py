@@ -22,7 +22,7 @@ import numpy as np
 
 from ash import _core
 from ash.errors import AllDiverged, SettingError
-from ash.final import Final, final_model
+from ash.final import Final, final_model, refits
 from ash.folds import read_folds
 from ash.kept import networks_to_keep
 from ash.metrics import METRICS
@@ -90,13 +90,15 @@ def run(
     scorers = [] if scoring is None else [_validation_scorer(scoring, given, fold, options, lock) for fold in folds]
     space = space_of(folds[0], options) if space is None else space
     end = math.inf if options.time_limit is None else started + options.time_limit
-    rest = min(LONGEST_REST, REST * (options.time_limit or 0.0))
-    refit = REFIT * (options.time_limit or 0.0) if final is not None and final.refit and given.cv is None else 0.0
-    options = planned(options, space, folds, end - rest - refit - time.monotonic())
-    tuner, result = _train(folds, whole, draw(space, options), options, scorers, end - rest - refit)
+    end -= min(LONGEST_REST, REST * (options.time_limit or 0.0))
+    refit = final is not None and refits(final, folds, whole)
+    deadline = end - (REFIT * (options.time_limit or 0.0) if refit else 0.0)
+    options = planned(options, space, folds, deadline - time.monotonic())
+    tuner, result = _train(folds, whole, draw(space, options), options, scorers, deadline)
     if final is None:
         return result, result.model
-    return result, final_model(tuner, result, folds[0], options, final, end - rest)
+    model = final_model(tuner, result, folds[0], options, ensemble=final.ensemble, refit=refit, deadline=end)
+    return result, model
 
 
 def _read(given: Given, options: Options, sort: bool) -> tuple[list[Parts], Parts | None]:

@@ -22,10 +22,6 @@ constexpr std::uint64_t kSeed = 11;
 
 bool never() { return false; }
 
-bool equal(const AlignedFloats& a, const AlignedFloats& b) {
-    return a.size() == b.size() && std::equal(a.data(), a.data() + a.size(), b.data());
-}
-
 // Candidates with two epochs behind them; every second one has the recipe, all differ in width and epochs to come.
 std::vector<RefitJob> jobs_on(const Data& data, int count) {
     std::vector<RefitJob> jobs;
@@ -58,8 +54,8 @@ TEST_CASE("a refit is the next job of each candidate, whoever runs it and howeve
             refit(all, jobs, kSeed, kernels(""), threads, never);
             for (std::size_t job = 0; job < jobs.size(); ++job) {
                 CHECK(jobs[job].done);
-                CHECK(equal(jobs[job].state.weights, alone[job].state.weights));
-                CHECK(equal(jobs[job].state.second_moment, alone[job].state.second_moment));
+                CHECK(same_bits(jobs[job].state.weights, alone[job].state.weights));
+                CHECK(same_bits(jobs[job].state.second_moment, alone[job].state.second_moment));
                 CHECK(jobs[job].state.epochs == 2 + jobs[job].epochs);
             }
         }

@@ -12,6 +12,7 @@
 #include "ash/learning_rate.hpp"
 #include "ash/random.hpp"
 #include "ash/trainer.hpp"
+#include "recipe_help.hpp"
 #include "training_data.hpp"
 
 using namespace ash;
@@ -19,26 +20,9 @@ using namespace ash::testing;
 
 namespace {
 
-struct Trained {
-    State state;
-    Outcome outcome;
-    Evaluation evaluation;
-};
-
 Trained run(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs, const Kernels& kernels) {
-    Trained trained{initial_state(data.shape(), settings, 5, 2), {}, {}};
     Workspace workspace(data, {&settings, 1});
-    for (const std::int64_t epochs : jobs) {
-        trained.outcome =
-            train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);
-    }
-    const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
-    trained.evaluation = evaluate(data, trained.state, metric, kernels, nullptr, workspace);
-    return trained;
-}
-
-bool equal(const AlignedFloats& a, const AlignedFloats& b) {
-    return a.size() == b.size() && std::equal(a.data(), a.data() + a.size(), b.data());
+    return trained_by(data, settings, jobs, kernels, workspace);
 }
 
 }  // namespace
@@ -54,7 +38,7 @@ TEST_CASE("the same bits on every instruction set with fma") {
                 if (first == nullptr) first = kernels;
                 const Trained a = run(data, settings, {2, 4}, *first);
                 const Trained b = run(data, settings, {2, 4}, *kernels);
-                CHECK(equal(a.state.weights, b.state.weights));
+                CHECK(same_bits(a.state.weights, b.state.weights));
                 CHECK(a.evaluation.score == b.evaluation.score);
                 CHECK(a.evaluation.loss == b.evaluation.loss);
             }
@@ -87,7 +71,7 @@ TEST_CASE("a job that goes on from a copy of a state gives the bits of the origi
     State copy = state;
     Workspace other(data, {&settings, 1});
     train(data, settings, {.epochs = 4, .seed = 5, .candidate = 2}, table, copy, other);
-    CHECK(equal(copy.weights, whole.state.weights));
+    CHECK(same_bits(copy.weights, whole.state.weights));
     CHECK(copy.epochs == 7);
 }
 
@@ -95,8 +79,8 @@ TEST_CASE("seed and candidate change the bits") {
     const Data data = make_data(100, 4, 2);
     const Settings settings = settings_of(Optimizer::sgd, 16);
     const State first = initial_state({4, 2}, settings, 0, 0);
-    CHECK_FALSE(equal(first.weights, initial_state({4, 2}, settings, 1, 0).weights));
-    CHECK_FALSE(equal(first.weights, initial_state({4, 2}, settings, 0, 1).weights));
+    CHECK_FALSE(same_bits(first.weights, initial_state({4, 2}, settings, 1, 0).weights));
+    CHECK_FALSE(same_bits(first.weights, initial_state({4, 2}, settings, 0, 1).weights));
 }
 
 TEST_CASE("training learns") {
@@ -143,7 +127,7 @@ TEST_CASE("one workspace serves candidates of every size in any order") {
     for (const Settings& settings : candidates) {
         State state = initial_state(data.shape(), settings, 5, 2);
         train(data, settings, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace);
-        CHECK(equal(state.weights, run(data, settings, {2}, kernels("")).state.weights));
+        CHECK(same_bits(state.weights, run(data, settings, {2}, kernels("")).state.weights));
     }
 }
 
@@ -163,7 +147,7 @@ TEST_CASE("a network that diverged leaves nothing behind for the next one") {
         State state = initial_state(data.shape(), tame, 5, 2);
         CHECK_FALSE(
             train(data, tame, {.epochs = 2, .seed = 5, .candidate = 2}, kernels(""), state, workspace).diverged);
-        CHECK(equal(state.weights, run(data, tame, {2}, kernels("")).state.weights));
+        CHECK(same_bits(state.weights, run(data, tame, {2}, kernels("")).state.weights));
     }
 }
 
