@@ -17,7 +17,7 @@ import ash
 from ash.cli import main
 from ash.settings import ACTIVATIONS
 from ensemble_help import YR, X, Y, tune
-from test_model_file import check_refused, read, write
+from model_file_help import check_refused, read, write
 
 Tensors, About = dict[str, Any], dict[str, Any]
 NAMES = [*"abcdef"]

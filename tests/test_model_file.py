@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
 from ash import model_file
-from ash.model_checks import digest
+from model_file_help import check_refused, read, write
 
 X, Y = load_wine(return_X_y=True)
 SPACE = ash.Space(hidden=(4, 3), learning_rate=ash.choice(0.003, 0.01))
@@ -36,27 +35,6 @@ def path(model, tmp_path):
     path = tmp_path / "model.safetensors"
     model.save(path)
     return path
-
-
-def read(path):
-    with safe_open(path, framework="numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["ash"])  # noqa: SIM118
-
-
-def check_refused(path, change, complaint):
-    """A file whose content is changed so is refused, with its path and this complaint."""
-    tensors, about = read(path)
-    change(tensors, about)
-    write(path, tensors, about)
-    with pytest.raises(ash.ModelFormatError, match=complaint) as refusal:
-        ash.load(path)
-    assert str(refusal.value).startswith(str(path))
-
-
-def write(path, tensors, about):
-    """Write a file that is sound but for its content."""
-    text = about if isinstance(about, str) else json.dumps(about)
-    save_file(tensors, path, metadata={"ash": text, "sha256": digest(text, tensors)})
 
 
 def test_it_comes_back_bit_for_bit(model, path):

@@ -11,7 +11,8 @@ import ash
 from ash import _core
 from ash.model_checks import PARAMETERS
 from data_help import mixed_columns, mixed_target
-from test_model_file import changed, check_refused, read, replaced, write
+from model_file_help import check_refused, read, write
+from test_model_file import changed, replaced
 
 COLUMNS = mixed_columns(200)
 X = np.array(list(zip(*COLUMNS.values(), [2.5] * 200, strict=True)), object)

@@ -123,6 +123,8 @@ def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | 
     """Return how many candidates, and whether the ladder is to be planned: for "auto" with a time to fill."""
     value = given["candidates"]
     if not isinstance(value, str) or value != AUTO:
+        if isinstance(value, str):
+            raise SettingError(f"candidates={value!r} is not allowed; give a number, {AUTO!r}, or None for a stream")
         return (None if value is None else whole("candidates", value, 1, LARGEST)), False
     asked = [name for name in ("min_epochs", "max_rungs") if given[name] is not None]
     if time_limit is None or asked or given["algorithm"] != "ash":
