@@ -1,51 +1,88 @@
 #include "ash/refit.hpp"
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstddef>
-#include <future>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
 
-#include "ash/parallel.hpp"
+#include "ash/cost.hpp"
 #include "ash/trainer.hpp"
+#include "ash/tuner.hpp"
 #include "ash/workspace.hpp"
 
 namespace ash {
 namespace {
 
-constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(20);
+constexpr double kLook = 0.02;  // seconds
 
-void run(const Data& data, RefitJob& job, std::uint64_t seed, const Kernels& kernels, const std::atomic<bool>& stop,
-         Workspace& workspace) {
-    workspace.prepare(data, job.settings);
-    const Training training{.epochs = job.epochs, .seed = seed, .candidate = job.candidate, .stop = &stop};
-    const Outcome outcome = train(data, job.settings, training, kernels, job.state, workspace);
-    job.done = !outcome.stopped && !outcome.diverged;
-}
+// The jobs as candidates of one rung. Nobody is scored, so a job has no result but the state that it leaves.
+class Jobs final : public Candidates {
+  public:
+    Jobs(const Data& data, std::span<RefitJob> jobs, std::uint64_t seed, const Kernels& kernels, int threads)
+        : data_(data), jobs_(jobs), seed_(seed), kernels_(kernels), workspaces_(static_cast<std::size_t>(threads)) {}
+
+    std::int64_t count() const override { return std::ssize(jobs_); }
+    std::int64_t known() const override { return std::ssize(jobs_); }
+
+    double cost(const Job& job) const override {
+        const RefitJob& own = at(job.candidate);
+        return job_cost(own.state.layout, data_.training().count, 0, own.epochs);
+    }
+
+    double step_cost(std::int32_t candidate) const override {
+        const RefitJob& own = at(candidate);
+        const auto rows = static_cast<double>(batch_rows(own.settings, data_.training().count));
+        return rows * training_cost(own.state.layout);
+    }
+
+    Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override {
+        RefitJob& own = at(job.candidate);
+        Workspace& scratch = workspaces_[static_cast<std::size_t>(thread)];
+        scratch.prepare(data_, own.settings);
+        const Training training{
+            .epochs = own.epochs, .seed = seed_, .candidate = own.candidate, .stop = &stop, .team = &team};
+        const Outcome outcome = ash::train(data_, own.settings, training, kernels_, own.state, scratch);
+        own.done = !outcome.stopped && !outcome.diverged;
+        constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+        return {.score = kNone, .loss = kNone, .training_loss = outcome.loss, .stopped = outcome.stopped};
+    }
+
+    Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override {
+        Workspace& scratch = workspaces_[static_cast<std::size_t>(thread)];
+        scratch.prepare_to_help(at(candidate).state.layout);
+        return team.help(invitation, scratch);
+    }
+
+    // The states are the caller's.
+    std::shared_ptr<const State> publish(std::int32_t /*candidate*/) override { return nullptr; }
+    void wait(std::int32_t /*candidate*/, std::int32_t /*rung*/, double /*score*/, double /*loss*/) override {}
+    void retire(std::int32_t /*candidate*/) override {}
+    MemoryUse memory() const override { return {}; }
+
+  private:
+    RefitJob& at(std::int32_t candidate) const { return jobs_[static_cast<std::size_t>(candidate)]; }
+
+    const Data& data_;
+    const std::span<RefitJob> jobs_;
+    const std::uint64_t seed_;
+    const Kernels& kernels_;
+    std::vector<Workspace> workspaces_;  // [thread]
+};
 
 }  // namespace
 
 void refit(const Data& data, std::span<RefitJob> jobs, std::uint64_t seed, const Kernels& kernels, int threads,
            const std::function<bool()>& stop) {
     if (jobs.empty()) return;
-    std::atomic<bool> stopped{false};
-    std::atomic<std::size_t> next{0};
-    const auto team = static_cast<int>(std::min(jobs.size(), static_cast<std::size_t>(threads)));
-    std::future<void> all = std::async(std::launch::async, [&] {
-        parallel(team, [&](int) {
-            Workspace workspace;
-            for (std::size_t job = next++; job < jobs.size() && !stopped; job = next++)
-                run(data, jobs[job], seed, kernels, stopped, workspace);
-        });
-    });
-    try {
-        while (all.wait_for(kLook) != std::future_status::ready) stopped = stopped || stop();
-    } catch (...) {
-        stopped = true;
-        all.wait();
-        throw;
+    LadderSettings one_rung;
+    one_rung.max_rungs = 1;
+    Tuner tuner(std::make_unique<Jobs>(data, jobs, seed, kernels, threads),
+                {.ladder = one_rung, .threads = threads, .schedule = Schedule::greedy});
+    tuner.start();
+    while (!tuner.wait(kLook)) {
+        if (stop()) tuner.stop();
     }
-    all.get();
 }
 
 }  // namespace ash

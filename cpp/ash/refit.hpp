@@ -3,8 +3,8 @@
 //     state after its best rung  ->  one cycle of the learning rate over data that hold the validation rows too
 //
 // Order:      a job is a function of its state, settings, epochs, seed and data; who runs it and when makes no difference.
-// Threads:    as many as there are jobs, at most `threads`; each takes the next job that nobody has. The caller waits, and
-//             looks up now and then.
+// Threads:    a tuner of its own with one rung runs them, so threads without a job join those that run (team.hpp): a
+//             single network is trained by all. The caller waits, and looks up now and then.
 // Cost:       a workspace a thread, besides the jobs themselves.
 #pragma once
 
@@ -27,7 +27,7 @@ struct RefitJob {
     bool done = false;  // false: it has diverged, or was stopped; the state is of no use then
 };
 
-// Runs the jobs. stop() is asked every few milliseconds, by the caller's thread; true: whatever runs is given up.
+// Runs the jobs, in this order as threads become free. stop() is asked every few milliseconds, by the caller's thread; true: whatever runs is given up.
 // REQUIRES: all states are of data.shape(). Throws what a thread or stop() throws.
 void refit(const Data& data, std::span<RefitJob> jobs, std::uint64_t seed, const Kernels& kernels, int threads,
            const std::function<bool()>& stop);

@@ -188,22 +188,20 @@ py::object best_of(const OwningTuner& owner) {
     return py::make_tuple(best->candidate, best->rung, Network(*best->state, *owner.data.front()));
 }
 
-py::list kept_of(const OwningTuner& owner) {
-    py::list all;
-    for (const Kept& each : owner.tuner.kept()) {
-        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.state, *owner.data.front())));
-    }
-    return all;
-}
-
-Array<float> kept_predictions_of(const OwningTuner& owner) {
+// Jobs may run meanwhile: what is kept is read once, and no job writes its states.
+py::tuple kept_of(const OwningTuner& owner) {
     const std::vector<Kept> kept = owner.tuner.kept();
     const Data& data = *owner.data.front();
+    py::list all;
+    for (const Kept& each : kept)
+        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.state, data)));
     Array<float> results({std::ssize(kept), data.validation().count, static_cast<std::int64_t>(data.outputs())});
     const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
-    const py::gil_scoped_release release;  // results are held by this frame
-    owner.candidates->predict(kept, owner.threads, to);
-    return results;
+    {
+        const py::gil_scoped_release release;  // results are held by this frame
+        owner.candidates->predict(kept, owner.threads, to);
+    }
+    return py::make_tuple(all, results);
 }
 
 // The kept networks at `places`, each trained on for so many epochs on other data; None for one that has diverged or was
@@ -286,7 +284,6 @@ void bind_tuner(py::module_& m) {
         .def("assists", &assist_columns)
         .def("best", &best_of)
         .def("kept", &kept_of)
-        .def("kept_predictions", &kept_predictions_of)
         .def("refit", &refit_kept, py::arg("data"), py::arg("places"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
         .def("fold_scores", &fold_scores_of)

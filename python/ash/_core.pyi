@@ -218,8 +218,8 @@ class Tuner:
     def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
     def best(self) -> tuple[int, int, Network] | None:
         """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
-    def kept(self) -> list[tuple[int, int, float, Network]]: ...  # candidate, rung, score; best first, as `best`
-    def kept_predictions(self) -> NDArray[np.float32]: ...  # [kept, validation rows, outputs], when no job runs
+    # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
+    def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...

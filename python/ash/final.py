@@ -1,11 +1,13 @@
 """What an estimator predicts with in the end: an ensemble where it is better, and trained on with all rows.
 
-    kept networks -> greedy selection -> members -> one cycle more over training and validation rows -> model
+    kept networks -> greedy selection -> members -> a short cycle more over training and validation rows -> model
 
-The cycle is as long as the member's last job, so it costs as much as a rung with these candidates and a quarter of rows
-more; the members are spread over the threads, the most costly first. Weights, moments and random stream go on from
-where the job ended. Nothing is left to be scored by, so the shares of the ensemble and its score stay those that the
-validation rows have given.
+The cycle is half as long as the member's last job and starts at less than a third of its rate: a longer one brings
+little more, a higher rate makes single networks better and their mean worse. Training from scratch on all rows, at four
+times the cost, is no better (`python -m bench ablation`, part "final"). The members are spread over the threads, the
+most costly first; a thread without one joins another. Weights, moments and random stream go on from where the job
+ended. Nothing is left to be scored by, so the shares of the ensemble and its score stay those that the validation rows
+have given.
 """
 
 import time
@@ -21,14 +23,17 @@ from ash.errors import DataError
 from ash.kept import Kept
 from ash.model import Model
 from ash.options import Options
-from ash.outcome import network_of
+from ash.outcome import network_of, read_kept
 from ash.parts import Parts
 from ash.preparation import prepare
+from ash.records import Columns
 from ash.result import Result
-from ash.settings import to_settings
+from ash.settings import Params, to_settings
 
-LEAST_SHARE = 0.25
-"""Of a member's last cycle: a shorter one would rather disturb than teach it."""
+SHARE, LEAST_SHARE = 0.5, 0.2
+"""Of the epochs of a member's last job: its last cycle, and what is too short to be worth it."""
+RATE = 0.3
+"""Of a member's learning rate: that of its last cycle."""
 LONGEST = 1e9
 """Seconds that stand for no limit."""
 HASTE = 0.9
@@ -88,6 +93,26 @@ def final_model(
     return kept.model_of(counts)
 
 
+def refit_seconds(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], options: Options, ensemble: int) -> float:
+    """Return how long the refit would take if the run ended now.
+
+    Parameters
+    ----------
+    tuner : Tuner
+        That may be running.
+    params : sequence
+        Of the candidates so far, by number.
+    ensemble : int
+        Most draws.
+    """
+    kept = read_kept(tuner, parts, params, options)
+    if kept is None:
+        return 0.0
+    drawn = np.flatnonzero(kept.best_counts(ensemble))
+    seconds, _ = _cycles(tuner.jobs(), kept, drawn, parts)
+    return float(seconds.sum()) / (HASTE * options.threads)
+
+
 def _refit(
     tuner: _core.Tuner,
     result: Result,
@@ -98,22 +123,23 @@ def _refit(
     deadline: float,
 ) -> Kept:
     """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
+    seconds, epochs = _cycles(result.columns, kept, drawn, parts)
+    order = np.argsort(-seconds, kind="stable")
+    if _share(seconds, options, deadline) == 0:
+        return kept
     rows = np.concatenate([parts.training, parts.validation])
     try:
         data = prepare(replace(parts, training=rows, validation=parts.validation[:1]))
     except DataError as error:
         warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
         return kept
-    seconds, epochs = _last_jobs(result, kept, drawn)
-    seconds *= len(rows) / len(parts.training)
-    order = np.argsort(-seconds, kind="stable")
-    left = deadline - time.monotonic()
-    share = min(1.0, HASTE * left * options.threads / max(float(seconds.sum()), 1e-9), HASTE * left / seconds.max())
-    if share < LEAST_SHARE:
+    share = _share(seconds, options, deadline)  # less than before by the time that the data took
+    if share == 0:
         return kept
     places = drawn[order].tolist()
-    settings = [to_settings(kept.networks[place].params) for place in places]
+    settings = [_last_settings(kept.networks[place].params) for place in places]
     lengths = np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist()
+    left = deadline - time.monotonic()
     try:
         cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
     except KeyboardInterrupt:  # the networks are there; who wants to wait no longer has them
@@ -126,12 +152,27 @@ def _refit(
     return replace(kept, networks=tuple(networks))
 
 
-def _last_jobs(result: Result, kept: Kept, drawn: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return seconds of one thread and epochs of the jobs that the drawn networks come from."""
-    columns = result.columns
+def _last_settings(params: Params) -> _core.Settings:
+    settings = to_settings(params)
+    settings.learning_rate *= RATE
+    return settings
+
+
+def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
+    """Return which part of the cycles there is time for; 0 where it is too little."""
+    left = HASTE * (deadline - time.monotonic()) * options.threads
+    share = min(1.0, left / max(float(seconds.sum()), 1e-9))
+    return share if share * SHARE >= LEAST_SHARE else 0.0
+
+
+def _cycles(
+    columns: Columns, kept: Kept, drawn: NDArray[np.int64], parts: Parts
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return seconds of one thread, and epochs, of the last cycles of the drawn networks, from the jobs they are of."""
     found = []
     for place in drawn.tolist():
         of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
         found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
     seconds, epochs = zip(*found, strict=True)
-    return np.array(seconds), np.array(epochs, np.int64)
+    rows = 1 + len(parts.validation) / len(parts.training)
+    return SHARE * rows * np.array(seconds), SHARE * np.array(epochs, np.float64)

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ash import _core
 from ash.errors import AllDiverged, NothingFinished
 from ash.folds import refit
@@ -52,19 +49,15 @@ def read_result(
     NothingFinished, AllDiverged, KeyboardInterrupt
         No job has left a network: the time was over, all have diverged, or it was interrupted.
     """
-    found = tuner.kept()
     jobs = tuner.jobs()
     params = candidates.params
-    if not found:
+    kept: Kept | None = read_kept(tuner, parts, params, options)
+    if kept is None:
         raise _no_model(job_rows(jobs), params, ending)
-    candidate, rung, score, core = found[0]
-    kept = None
-    if whole is None:
-        kept = _read_kept(found, tuner.kept_predictions(), parts, params, options)
-        model = kept.networks[0]
-    else:
-        core = refit(whole, params[candidate], candidate, rung, options, core)
-        model = network_of(core, whole, params[candidate], options, score)
+    candidate, rung, model = kept.candidates[0], kept.rungs[0], kept.networks[0]
+    if whole is not None:
+        core = refit(whole, params[candidate], candidate, rung, options, model.core)
+        model, kept = network_of(core, whole, params[candidate], options, model.validation_score), None
     ladder = tuner.rungs
     if options.candidates is None:  # of a stream, only those that have entered
         params = params[: ladder[0]["running"] + ladder[0]["finished"]]
@@ -85,14 +78,11 @@ def read_result(
     )
 
 
-def _read_kept(
-    found: list[tuple[int, int, float, _core.Network]],
-    predictions: NDArray[np.float32],
-    parts: Parts,
-    params: Sequence[Params],
-    options: Options,
-) -> Kept:
-    """Return the networks that the core has kept, one at least, and what they predict for the validation rows."""
+def read_kept(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], options: Options) -> Kept | None:
+    """Return the networks that the core has kept so far, and what they predict for the validation rows; None: none."""
+    found, predictions = tuner.kept()
+    if not found:
+        return None
     candidates, rungs, scores, cores = zip(*found, strict=True)
     return Kept(
         networks=tuple(

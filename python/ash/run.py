@@ -15,14 +15,16 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ash import _core
+from ash.closing import Closing
 from ash.errors import AllDiverged, SettingError
-from ash.final import Final, final_model, refits
+from ash.final import Final, final_model, refit_seconds, refits
 from ash.folds import read_folds
 from ash.kept import networks_to_keep
 from ash.metrics import METRICS
@@ -38,10 +40,6 @@ from ash.space import Space
 if TYPE_CHECKING:
     from ash.scoring import ValidationScorer
 
-REST, LONGEST_REST = 0.02, 1.0
-"""Of the time limit, and seconds at most: kept for what follows the training, the ensemble above all."""
-REFIT = 0.15
-"""Of the time limit: kept for training on with all rows."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
@@ -89,15 +87,13 @@ def run(
     lock = Lock()
     scorers = [] if scoring is None else [_validation_scorer(scoring, given, fold, options, lock) for fold in folds]
     space = space_of(folds[0], options) if space is None else space
-    end = math.inf if options.time_limit is None else started + options.time_limit
-    end -= min(LONGEST_REST, REST * (options.time_limit or 0.0))
     refit = final is not None and refits(final, folds, whole)
-    deadline = end - (REFIT * (options.time_limit or 0.0) if refit else 0.0)
-    options = planned(options, space, folds, deadline - time.monotonic())
-    tuner, result = _train(folds, whole, draw(space, options), options, scorers, deadline)
+    closing = Closing(started, options.time_limit, refit)
+    options = planned(options, space, folds, closing.left())
+    tuner, result = _train(folds, whole, draw(space, options), options, scorers, closing, final)
     if final is None:
         return result, result.model
-    model = final_model(tuner, result, folds[0], options, ensemble=final.ensemble, refit=refit, deadline=end)
+    model = final_model(tuner, result, folds[0], options, ensemble=final.ensemble, refit=refit, deadline=closing.end)
     return result, model
 
 
@@ -143,7 +139,8 @@ def _train(
     candidates: Candidates,
     options: Options,
     scorers: Sequence["ValidationScorer"],
-    deadline: float,
+    closing: Closing,
+    final: Final | None,
 ) -> tuple[_core.Tuner, Result]:
     tuner = _core.Tuner(
         prepare_all(folds, options),
@@ -167,7 +164,10 @@ def _train(
         scorers=scorers,
         keep=1 if whole is not None else _keep(folds[0], options),
     )
-    ending = _wait(tuner, candidates, options, scorers, deadline)
+    needed = None
+    if final is not None:
+        needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
+    ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed))
     for scorer in scorers:
         _check_scorer(scorer, options, ending)
     return tuner, read_result(tuner, folds[0], whole, candidates, options, ending)
@@ -190,7 +190,7 @@ def _wait(
     candidates: Candidates,
     options: Options,
     scorers: Sequence["ValidationScorer"],
-    deadline: float,
+    seconds_left: Callable[[], float],
 ) -> Ending:
     """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
     ladder = tuner.rungs
@@ -200,7 +200,7 @@ def _wait(
     tuner.start()  # before the view, so that they train while rich is imported
     try:
         with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, deadline, scorers)
+            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers)
             tuner.stop()
             while not tuner.wait(WAKE_SECONDS):
                 continue
@@ -215,12 +215,12 @@ def _watch(
     tuner: _core.Tuner,
     candidates: Candidates,
     view: View,
-    deadline: float,
+    seconds_left: Callable[[], float],
     scorers: Sequence["ValidationScorer"],
 ) -> str | None:
     """Return what ended the run from outside, None if it came to its own end."""
     try:
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := seconds_left()) > 0:
             if tuner.wait(min(WAKE_SECONDS, left)):
                 return None
             if wanted := tuner.wanted:

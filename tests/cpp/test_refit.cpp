@@ -62,6 +62,20 @@ TEST_CASE("a refit is the next job of each candidate, whoever runs it and howeve
     }
 }
 
+TEST_CASE("one network that threads may share has the same bits however many there are") {
+    const Data data = make_mixed_data(512, 3);
+    Settings settings = recipe(Optimizer::adamw, 256);
+    settings.hidden = {128, 128};
+    const auto trained = [&](int threads) {
+        std::vector<RefitJob> jobs{{settings, 0, 12, initial_state(data.shape(), settings, kSeed, 0)}};
+        refit(data, jobs, kSeed, kernels(""), threads, never);
+        CHECK(jobs[0].done);
+        return std::move(jobs[0].state.weights);
+    };
+    const AlignedFloats alone = trained(1);
+    for (const int threads : {2, 3}) CHECK(same_bits(trained(threads), alone));
+}
+
 TEST_CASE("nothing to do is done at once") {
     const Data data = make_mixed_data(60, 2);
     std::vector<RefitJob> none;
