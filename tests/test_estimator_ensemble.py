@@ -163,6 +163,30 @@ def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatc
     assert sorted(parts.training.tolist()) == list(range(parts.table.rows))
 
 
+@pytest.mark.parametrize("kind", ["classes", "targets"])
+def test_the_last_cycle_is_at_a_share_of_the_rate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
+    monkeypatch.setattr("ash.final.RATE", 0.0)  # so nothing is learned in it
+    plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
+    assert np.array_equal(plain.predict(X), trained.predict(X))
+
+
+def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares, cycles = [], importlib.import_module("ash.final")._cycles
+
+    def told(columns: Any, kept: Any, drawn: Any, parts: Any) -> Any:
+        seconds, epochs = cycles(columns, kept, drawn, parts)
+        for place, seconds_of, epochs_of in zip(drawn, seconds, epochs, strict=True):
+            job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
+            assert seconds_of == pytest.approx(0.5 * columns["core_seconds"][job].item() * len(X) / len(parts.training))
+            shares.append(epochs_of / columns["epochs"][job].item())
+        return seconds, epochs
+
+    monkeypatch.setattr("ash.final._cycles", told)
+    fitted = classifier(refit=True).fit(X, Y)
+    assert isinstance(fitted.model_, ash.Ensemble) and shares == [0.5] * len(fitted.model_.members)
+
+
 def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     module, left = importlib.import_module("ash.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
