@@ -3,10 +3,12 @@
 A case is one variant (bench/ablation_variants.py) on one table of the bench `quality`, over all seeds, in a process of
 its own on one thread; as many run at once as there are CPUs. Three quarters of the rows to fit, the others to test on,
 by seed. Every network is trained alone, so no search makes up for what is missing: 64 epochs, or 32 with 10,000 rows
-or more to fit, by which a fit takes seconds at most, and all of it about an hour on two cores.
+or more to fit, by which a fit takes seconds at most, and all variants about an hour on two cores. Two other parts
+search, in the same way: a ladder on a table is a case, and the refits on a table are one.
 
     variants  the recipe and what differs from it, ten seeds
     rungs     reduction factors and first rungs (bench/ablation_rungs.py), on two tables
+    final     searches with each kind of refit on all rows (bench/ablation_final.py), five tables, four seeds
 
 What favours whom. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
 the best on the rows held out is taken.
@@ -23,10 +25,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.ablation_final import KINDS, Search, searches
 from bench.ablation_run import EPOCHS, epochs_of, recipe_of, trained
 from bench.ablation_rungs import FULL, QUICK, Scope, Setting, settings
 from bench.ablation_sections import sections
-from bench.ablation_variants import RECIPE, RUNGS, VARIANTS
+from bench.ablation_variants import FINAL, PARTS, RECIPE, RUNGS, VARIANTS
 from bench.child import call
 from bench.machine import cpus, package_commit
 from bench.quality_data import TABLES, split
@@ -60,15 +63,17 @@ def bench(options: Options) -> Bench:
     scope, of = QUICK if options.quick else FULL, package_commit()
     planned = {trial.key: trial for trial in trials(options.quick, options.seeds)}
     ladders = {setting.key: setting for setting in settings(scope)}
+    ended = {search.key: search for search in searches(options.quick, options.seeds)}
     cases = [_trial_case(trial, options.data, of) for trial in planned.values()]
     cases += [_ladder_case(setting, scope, options.data, of) for setting in ladders.values()]
+    cases += [_final_case(search, options.data, of) for search in ended.values()]
     return Bench(
         cases=cases,
         sections=sections,
         check=check,
         packages=("scikit-learn", "pandas"),
         kept=not options.quick,
-        chosen=lambda key: chosen(planned.get(key) or ladders[key], options),
+        chosen=lambda key: chosen(planned.get(key) or ladders.get(key) or ended[key], options),
         at_once=cpus(),
     )
 
@@ -81,14 +86,16 @@ def trials(quick: bool, seeds: int | None = None) -> Iterator[Trial]:
         yield from (Trial(table, variant, count, epochs) for variant in VARIANTS)
 
 
-def chosen(planned: Trial | Setting, options: Options) -> bool:
+def chosen(planned: Trial | Setting | Search, options: Options) -> bool:
     """Return whether it is to be measured now; the recipe is with every variant, which is compared with it."""
     if options.tables and planned.table not in options.tables:
         return False
-    if isinstance(planned, Setting):
-        return not options.variants or RUNGS in options.variants
-    wanted = [name for name in options.variants if name != RUNGS]
-    return not options.variants or planned.variant in wanted or (planned.variant == RECIPE and bool(wanted))
+    if not options.variants:
+        return True
+    if not isinstance(planned, Trial):
+        return (RUNGS if isinstance(planned, Setting) else FINAL) in options.variants
+    wanted = [name for name in options.variants if name not in PARTS]
+    return planned.variant in wanted or (planned.variant == RECIPE and bool(wanted))
 
 
 def _trial_case(trial: Trial, data: Path | None, of: str) -> Case:
@@ -109,6 +116,16 @@ def _ladder_case(setting: Setting, scope: Scope, data: Path | None, of: str) -> 
     return Case(setting.key, run, lambda value: "skipped" not in value and whose.items() <= value.items())
 
 
+def _final_case(search: Search, data: Path | None, of: str) -> Case:
+    how = {"part": FINAL, **asdict(search), "of": of, "kinds": ", ".join(KINDS)}
+    del how["seeds"]  # of which more will do
+
+    def holds(value: Any) -> bool:
+        return "skipped" not in value and value["seeds"] >= search.seeds and how.items() <= value.items()
+
+    return Case(search.key, partial(_run, {**how, "seeds": search.seeds}, data, partial(_refits, search)), holds)
+
+
 def _run(whose: dict[str, Any], data: Path | None, measure: Callable[[str | None], Any]) -> dict[str, Any]:
     """Return what was measured with whose it is, or why there is nothing."""
     missing = TABLES[whose["table"]].missing(data)
@@ -123,6 +140,10 @@ def _fits(trial: Trial, folder: str | None) -> Any:
 def _searches(setting: Setting, scope: Scope, folder: str | None) -> Any:
     told = {**asdict(setting), "folder": folder, "scope": asdict(scope)}
     return call("bench.ablation_rungs", "measure", told, ALONE)
+
+
+def _refits(search: Search, folder: str | None) -> Any:
+    return call("bench.ablation_final", "measure", {**asdict(search), "folder": folder}, ALONE)
 
 
 def check() -> None:

@@ -56,6 +56,13 @@ def ratio(logs: Iterable[float]) -> Ratio | None:
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
+def shown_ratio(found: Ratio | None) -> str:
+    """Return a ratio and its interval as text."""
+    if found is None:
+        return "-"
+    return f"{found.mean:.3f}" + ("" if found.low is None else f" ({found.low:.3f} to {found.high:.3f})")
+
+
 def logarithm(fit: Run, what: str) -> float | None:
     """Return the logarithm of what is compared; None where this fit has no such thing."""
     if what not in fit:

@@ -1,13 +1,14 @@
-"""The tables of the bench `ablation`, out of its JSON alone: the recipe, what each part is worth, the rungs."""
+"""The tables of the bench `ablation`, out of its JSON alone: the recipe, what each part is worth, rungs, refit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.ablation_figures import ERROR, LOG_LOSS, WORK, Fits, Ratio, Run, fits_of, ratio
+from bench.ablation_figures import ERROR, LOG_LOSS, WORK, Fits, Run, fits_of, ratio, shown_ratio
+from bench.ablation_final import final_sections
 from bench.ablation_rungs import rung_sections
-from bench.ablation_variants import RECIPE, VARIANTS
+from bench.ablation_variants import FINAL, RECIPE, RUNGS, VARIANTS
 from bench.figures import shown, spread
 from bench.quality_data import LARGER, TABLES
 from bench.sections import Section, Table
@@ -20,7 +21,7 @@ NOTES = {
 
 
 def sections(results: Mapping[str, Any]) -> list[Section]:
-    """Return the recipe, errors and log losses by those of the recipe in all and table by table, and the rungs."""
+    """Return the recipe, errors and log losses by those of the recipe in all and by table, the rungs and the refit."""
     cases = [case for case in results.values() if case["part"] == "variants"]
     fits = fits_of(cases)
     return [
@@ -29,7 +30,8 @@ def sections(results: Mapping[str, Any]) -> list[Section]:
         table_table("Error without a part, table by table", fits, ERROR),
         overall_table("Log loss without a part, by that of the recipe", fits, LOG_LOSS, cases),
         table_table("Log loss without a part, table by table", fits, LOG_LOSS),
-        *rung_sections([case for case in results.values() if case["part"] == "rungs"]),
+        *rung_sections([case for case in results.values() if case["part"] == RUNGS]),
+        *final_sections([case for case in results.values() if case["part"] == FINAL]),
     ]
 
 
@@ -88,13 +90,6 @@ def _overall_row(fits: Fits, variant: str, what: str) -> list[str]:
     work = ratio(fits.overall(variant, WORK, tables)[0].values())
     by_work = "-" if work is None else f"{work.mean:.2f}"
     return [words, shown_ratio(every), shown_ratio(larger), str(len(tables)), every.verdict, by_work]
-
-
-def shown_ratio(found: Ratio | None) -> str:
-    """Return a ratio and its interval as text."""
-    if found is None:
-        return "-"
-    return f"{found.mean:.3f}" + ("" if found.low is None else f" ({found.low:.3f} to {found.high:.3f})")
 
 
 def table_table(title: str, fits: Fits, what: str) -> Table:

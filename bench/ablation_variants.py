@@ -13,7 +13,8 @@ from typing import Any
 from ash.settings import check_params
 
 Params = dict[str, Any]
-RECIPE, RUNGS = "recipe", "rungs"  # the second is no variant: the other part of the bench
+RECIPE = "recipe"
+PARTS = (RUNGS, FINAL) = ("rungs", "final")  # no variants: the other parts of the bench
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import COMMANDS, HOURS
-from bench.ablation_variants import RUNGS, VARIANTS
+from bench.ablation_variants import PARTS, VARIANTS
 from bench.datasets import FILES
 from bench.machine import ROOT, cpus
 from bench.quality_contenders import CONTENDERS
@@ -82,7 +82,7 @@ def _threads(parser: argparse.ArgumentParser) -> tuple[int, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    of_both, parts = " and ".join(HOURS), (*VARIANTS, RUNGS)
+    of_both, parts = " and ".join(HOURS), (*VARIANTS, *PARTS)
     made = _Parser(prog="python -m bench", description="Measures what ash claims; writes JSON to bench/results.")
     made.add_argument(
         "command",

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bench import ablation, ablation_run
-from bench.ablation_figures import ERROR, LOG_LOSS, fits_of, logarithm, ratio
+from bench.ablation_figures import ERROR, LOG_LOSS, fits_of, logarithm, ratio, shown_ratio
 from bench.ablation_run import epochs_of, measure, recipe_of
-from bench.ablation_sections import sections, shown_ratio
+from bench.ablation_sections import sections
 from bench.ablation_variants import RECIPE, VARIANTS, Times, Variant, configurations
 from bench.quality_data import TABLES, Split, split
 from bench.sections import Section, Table
@@ -83,11 +83,13 @@ def test_every_variant_is_planned_on_every_table_and_the_recipe_comes_first() ->
 @pytest.mark.parametrize(
     ("changes", "count"),
     [
-        ({}, len(TABLES) * len(VARIANTS) + 2 * 9),
+        ({}, len(TABLES) * len(VARIANTS) + 2 * 9 + 5),
         ({"tables": ("letter",)}, len(VARIANTS)),
         ({"tables": ("optdigits",), "variants": ("dropout", "relu")}, 3),
         ({"variants": ("rungs",)}, 2 * 9),
+        ({"variants": ("final",)}, 5),
         ({"variants": ("rungs", "recipe"), "tables": ("wine", "optdigits")}, 2 + 9),
+        ({"variants": ("final", "relu"), "tables": ("wine", "diabetes")}, 4 + 1),
     ],
 )
 def test_what_is_chosen_is_a_part_of_the_same_cases(changes: dict[str, Any], count: int) -> None:
