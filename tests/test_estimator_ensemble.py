@@ -157,7 +157,7 @@ def test_a_refit_trains_the_same_members_on(kind: str) -> None:
 def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     prepare = importlib.import_module("ash.final").prepare
-    monkeypatch.setattr("ash.final.prepare", lambda parts: seen.append(parts) or prepare(parts))
+    monkeypatch.setattr("ash.final.prepare", lambda parts, **given: seen.append(parts) or prepare(parts, **given))
     classifier(refit=True).fit(X, Y, sample_weight=weights)
     (parts,) = seen
     assert sorted(parts.training.tolist()) == list(range(parts.table.rows))

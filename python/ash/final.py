@@ -2,10 +2,10 @@
 
     kept networks -> greedy selection -> members -> one cycle more over training and validation rows -> model
 
-The cycle is as long as the member's last job, so it costs as much as a rung with these candidates and a quarter of rows
-more; the members are spread over the threads, the most costly first. Weights, moments and random stream go on from
-where the job ended. Nothing is left to be scored by, so the shares of the ensemble and its score stay those that the
-validation rows have given.
+The cycle is as long as the member's last job, so it costs as much as a rung with these candidates, and a quarter of
+rows more where an epoch takes all rows; the members are spread over the threads, the most costly first. Weights,
+moments and random stream go on from where the job ended. Nothing is left to be scored by, so the shares of the ensemble
+and its score stay those that the validation rows have given.
 """
 
 import time
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.epoch_rows import rows_of_epoch
 from ash.errors import DataError
 from ash.kept import Kept
 from ash.model import Model
@@ -25,7 +26,7 @@ from ash.outcome import network_of
 from ash.parts import Parts
 from ash.preparation import prepare
 from ash.result import Result
-from ash.settings import to_settings
+from ash.settings import Params, to_settings
 
 LEAST_SHARE = 0.25
 """Of a member's last cycle: a shorter one would rather disturb than teach it."""
@@ -100,12 +101,12 @@ def _refit(
     """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
     rows = np.concatenate([parts.training, parts.validation])
     try:
-        data = prepare(replace(parts, training=rows, validation=parts.validation[:1]))
+        data = prepare(replace(parts, training=rows, validation=parts.validation[:1]), epoch_rows=options.epoch_rows)
     except DataError as error:
         warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
         return kept
     seconds, epochs = _last_jobs(result, kept, drawn)
-    seconds *= len(rows) / len(parts.training)
+    seconds *= [_growth(parts, len(rows), options, kept.networks[place].params) for place in drawn.tolist()]
     order = np.argsort(-seconds, kind="stable")
     left = deadline - time.monotonic()
     share = min(1.0, HASTE * left * options.threads / max(float(seconds.sum()), 1e-9), HASTE * left / seconds.max())
@@ -124,6 +125,12 @@ def _refit(
             old = networks[place]
             networks[place] = network_of(core, parts, old.params, options, old.validation_score)
     return replace(kept, networks=tuple(networks))
+
+
+def _growth(parts: Parts, rows: int, options: Options, params: Params) -> float:
+    """Return how many times as many rows an epoch takes of all rows as of those that were trained on."""
+    most = None if params.get("batch_size") == "full" else options.epoch_rows
+    return rows_of_epoch(rows, most) / rows_of_epoch(len(parts.training), most)
 
 
 def _last_jobs(result: Result, kept: Kept, drawn: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -14,6 +14,7 @@ from ash.arrays import Matrix
 from ash.data import Table, read_training, split
 from ash.default_space import default_space
 from ash.encoding import TrainingEncoding, learn_encoding
+from ash.epoch_rows import default_epoch_rows
 from ash.errors import SettingError
 from ash.frames import Frame, read_frame
 from ash.metrics import metric_of
@@ -165,26 +166,31 @@ def space_of(parts: Parts, options: Options) -> Space:
 
 
 def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
-    """Return the options with a ladder for so many seconds of training, where it was left open.
+    """Return the options with a ladder for so many seconds of training and the rows of an epoch, where left open.
 
     Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
     virtual clock of many workers no candidate would come to the end of the ladder in time.
     """
-    if not options.planned:
-        return options
     table, encoding = folds[0].table, folds[0].encoding.encoding
+    rows = len(folds[0].training)
+    if not options.planned:
+        return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
     found = plan(
-        sum(len(fold.training) for fold in folds),
+        rows,
         encoding.features,
         space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds,
+        time_limit=seconds / len(folds),  # the folds are alike, and a job trains each
         threads=options.threads,
         outputs=table.y.shape[1],
         classes=table.classes,
         numbers=int(encoding.scaled.sum()),
         eta=options.eta,
+        epoch_rows=options.epoch_rows,
+        validation=len(folds[0].validation),
     )
-    return replace(options, min_epochs=found.min_epochs, max_rungs=found.max_rungs, schedule="greedy")
+    ladder = {"min_epochs": found.min_epochs, "max_rungs": found.max_rungs}
+    part = options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None)
+    return replace(options, **ladder, epoch_rows=part, schedule="greedy")  # type: ignore[arg-type]
 
 
 def draw(space: Space, options: Options) -> Candidates:

@@ -17,6 +17,7 @@ def tune(
     eta: int = 2,
     min_epochs: int | None = None,
     max_rungs: int | None = None,
+    epoch_rows: int | None = None,
     algorithm: str = "ash",
     promotion: str | None = None,
     training: str = "resume",
@@ -65,6 +66,10 @@ def tune(
         Epochs of a job in the lowest rung; 1, or what `ash.plan` finds.
     max_rungs : int, optional
         No more rungs than that.
+    epoch_rows : int, optional
+        Rows of an epoch at most: a pass over the table is cut into equal epochs, but for `batch_size="full"`. None: all
+        rows trained on up to 100,000; of more, about 65,536, so that a rung is a number of updates and not of passes;
+        or fewer, if that is what `ash.plan` finds.
     algorithm : {"ash", "sh", "random"}
         Asynchronous halving; halving with a barrier between rungs; every candidate up to the last rung.
     promotion : {"capped", "paper"}, optional
@@ -163,6 +168,7 @@ def tune(
         eta=eta,
         min_epochs=min_epochs,
         max_rungs=max_rungs,
+        epoch_rows=epoch_rows,
         algorithm=algorithm,
         promotion=promotion,
         training=training,
