@@ -67,7 +67,7 @@ def test_a_first_job_leaves_time_for_others(
     row_seconds = found.epoch_seconds / own
     of_scoring = plans.SCORING * validation * row_seconds
     share = plans.FIRST_SHARE * seconds * 2
-    fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH))
+    fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
     assert usual >= own >= min(usual, int(fewest))
     if own < usual:  # no shorter than it must be, and one epoch is the first job
         assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
@@ -146,16 +146,16 @@ def test_who_says_how_is_not_planned_for(given: dict[str, object]) -> None:
     assert result.options.candidates == given.get("candidates", 128)
 
 
-@pytest.mark.parametrize(("cv", "rows", "expected"), [(None, 1437, 103), (2, 898, 113)])
+@pytest.mark.parametrize(("cv", "rows", "expected"), [(None, 1437, 479), (2, 898, 449)])
 def test_rows_of_an_epoch_are_planned_unless_the_user_says(
     cv: int | None, rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1.0)
-    monkeypatch.setattr(plans, "FEWEST_ROWS", 100)
+    monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
     given = {"time_limit": 1.0, "threads": 1, "progress": False, "cv": cv}
     found = ash.tune(*load_digits(return_X_y=True), space, **given)
-    assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 100))
+    assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **given, epoch_rows=300)
     assert own.options.planned and own.settings["epoch_rows"] == 300
 
@@ -164,3 +164,14 @@ def test_without_a_time_auto_is_a_number() -> None:
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
     result = ash.tune(*load_wine(return_X_y=True), space, progress=False)
     assert result.options.candidates == 128 and result.options.min_epochs == 1
+
+
+@pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])
+def test_as_many_networks_are_kept_as_there_is_time_to_predict_with(
+    cost_seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
+    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
+    given = {"time_limit": 1.0, "threads": 1, "progress": False}
+    assert ash.tune(*load_wine(return_X_y=True), space, **given).settings["keep"] == expected
+    assert ash.tune(*load_wine(return_X_y=True), space, **given, keep=3).settings["keep"] == 3

@@ -17,6 +17,7 @@ from ash.encoding import TrainingEncoding, learn_encoding
 from ash.epoch_rows import default_epoch_rows
 from ash.errors import SettingError
 from ash.frames import Frame, read_frame
+from ash.kept import networks_to_keep
 from ash.metrics import metric_of
 from ash.options import LARGEST, Options
 from ash.planning import TYPICAL, plan
@@ -27,6 +28,8 @@ from ash.space import Space
 from ash.targets import read_targets
 from ash.weights import of_mean_one
 
+PREDICTING = 0.04
+"""Of the time of a planned run: what the predictions of the kept networks take at most, which come after it."""
 CHUNK = 1024
 """Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
@@ -188,9 +191,20 @@ def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: flo
         epoch_rows=options.epoch_rows,
         validation=len(folds[0].validation),
     )
-    ladder = {"min_epochs": found.min_epochs, "max_rungs": found.max_rungs}
-    part = options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None)
-    return replace(options, **ladder, epoch_rows=part, schedule="greedy")  # type: ignore[arg-type]
+    return replace(
+        options,
+        min_epochs=found.min_epochs,
+        max_rungs=found.max_rungs,
+        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
+        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, folds[0]),
+        schedule="greedy",
+    )
+
+
+def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
+    """Return how many networks a run keeps whose predictions may take so many seconds of threads."""
+    usual = networks_to_keep(None, len(parts.validation), parts.table.classes or parts.y.shape[1])
+    return max(1, int(min(usual, held / scoring_seconds)))
 
 
 def draw(space: Space, options: Options) -> Candidates:

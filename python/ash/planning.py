@@ -8,7 +8,8 @@ in time: enough for an ensemble. The more rungs, the more candidates are tried, 
 there are as many as leave the first rung with enough updates that its scores mean something.
 
 Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.py), and the first rung is one epoch:
-what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too.
+what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too;
+an epoch takes no less than that, since to train still less would save little.
 
 That many rungs, finishers and updates are choices, not findings: section "rungs" of `python -m bench ablation`
 compares them. So is the share of the time that an epoch may take.
@@ -59,6 +60,8 @@ class Plan:
         Of an epoch at most, as for `ash.tune`; all rows if it is as many.
     epoch_seconds : float
         Of an average candidate on one thread.
+    scoring_seconds : float
+        Of the validation rows, for such a candidate on one thread.
     epochs : float
         That the time holds, but for scoring.
     """
@@ -68,6 +71,7 @@ class Plan:
     eta: int
     epoch_rows: int
     epoch_seconds: float
+    scoring_seconds: float
     epochs: float
 
 
@@ -106,7 +110,7 @@ def plan(
         The reduction factor.
     epoch_rows : int, optional
         As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
-        epoch takes a 64th of the time of all threads at most; but not below 1024 rows and 16 updates.
+        epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
     validation : int
         Rows that score a candidate after each job.
 
@@ -129,10 +133,13 @@ def plan(
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
     costs = [_core.training_cost(each, *shape) for each in settings]
     cost_seconds = _seconds_a_cost(settings[0], costs[0], shape, classes)
+    row_seconds = float(np.mean(costs)) * cost_seconds
+    scoring_seconds = SCORING * validation * row_seconds
     seconds = max(0.0, time_limit) * threads
-    held = FIRST_SHARE * seconds / (float(np.mean(costs)) * cost_seconds) - SCORING * validation  # rows
+    held = (FIRST_SHARE * seconds - scoring_seconds) / row_seconds
     usual = parts_of_pass(rows, most)
-    parts = usual if epoch_rows is not None else _parts(rows, usual, held, _fewest(rows, settings))
+    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * validation)))
+    parts = usual if epoch_rows is not None else _parts(rows, usual, held, fewest)
     cut = parts > usual
     taken = [rows // parts if each.batch_size else rows for each in settings]
     epoch_seconds = float(np.mean(np.multiply(costs, taken))) * cost_seconds
@@ -142,9 +149,17 @@ def plan(
         eta,
         least=1 if cut else LEAST_UPDATES,
         most=MOST_EPOCHS * parts,
-        scoring=SCORING * validation * float(np.mean(costs)) * cost_seconds / epoch_seconds,
+        scoring=scoring_seconds / epoch_seconds,
     )
-    return Plan(1 if cut else first, rungs, eta, -(-rows // parts), epoch_seconds, seconds / epoch_seconds)
+    return Plan(
+        min_epochs=1 if cut else first,
+        max_rungs=rungs,
+        eta=eta,
+        epoch_rows=-(-rows // parts),
+        epoch_seconds=epoch_seconds,
+        scoring_seconds=scoring_seconds,
+        epochs=seconds / epoch_seconds,
+    )
 
 
 def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:

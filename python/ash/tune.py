@@ -99,9 +99,10 @@ def tune(
         all: that costs time and never changes the outcome of a reproducible run.
     keep : int, optional
         How many networks of the best candidates are kept for `Result.ensemble`, 1 to 1024; with `cv` only the best. By
-        default 32, fewer where their predictions of the validation rows would take more than 256 MiB. During the run
-        the states of those candidates are never dropped, whatever `memory_limit`; the result holds 4 bytes a weight of
-        each, and 4 a validation row and class or target. Never changes any other outcome.
+        default 32, fewer where their predictions of the validation rows would take more than 256 MiB, or of a time that
+        is planned for (`candidates="auto"`) more than a 25th. During the run the states of those candidates are never
+        dropped, whatever `memory_limit`; the result holds 4 bytes a weight of each, and 4 a validation row and class or
+        target. Never changes any other outcome.
     validation : float, int or (X, y)
         The share or number of rows that score the candidates and are not trained on, or a table of its own.
     cv : int, splitter or iterable of (training rows, validation rows), optional
