@@ -164,9 +164,9 @@ class Trainer:
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
         """Mean training loss of each epoch (mean over rows of the loss before their update).
 
-        `orders` has the order of rows of each epoch; by default 0, 1, 2, ...
+        `orders` has the rows of each epoch, equally many, in order; by default 0, 1, 2, ... of all.
         """
-        rows = len(x)
+        rows = len(x) if orders is None else len(orders[0])
         batch = min(self.settings.batch_size or rows, rows)
         steps, step, losses = epochs * math.ceil(rows / batch), 0, []
         for epoch in range(epochs):

@@ -162,7 +162,7 @@ def test_a_refit_trains_the_same_members_on(kind: str) -> None:
 def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     prepare = importlib.import_module("ash.final").prepare
-    monkeypatch.setattr("ash.final.prepare", lambda parts: seen.append(parts) or prepare(parts))
+    monkeypatch.setattr("ash.final.prepare", lambda parts, **given: seen.append(parts) or prepare(parts, **given))
     classifier(refit=True).fit(X, Y, sample_weight=weights)
     (parts,) = seen
     assert sorted(parts.training.tolist()) == list(range(parts.table.rows))
@@ -180,8 +180,8 @@ def test_the_last_cycle_is_at_a_share_of_the_rate(kind: str, monkeypatch: pytest
 def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     shares, cycles = [], importlib.import_module("ash.final")._cycles
 
-    def told(columns: Any, kept: Any, drawn: Any, parts: Any) -> Any:
-        seconds, epochs = cycles(columns, kept, drawn, parts)
+    def told(columns: Any, kept: Any, drawn: Any, parts: Any, options: Any) -> Any:
+        seconds, epochs = cycles(columns, kept, drawn, parts, options)
         for place, seconds_of, epochs_of in zip(drawn, seconds, epochs, strict=True):
             job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
             assert seconds_of == pytest.approx(0.5 * columns["core_seconds"][job].item() * len(X) / len(parts.training))

@@ -10,6 +10,7 @@ import ash
 from ash import _core
 from ash import planning as plans
 from ash.default_space import default_space
+from ash.epoch_rows import default_epoch_rows, rows_of_epoch
 from ash.errors import SettingError
 from ash.settings import to_settings
 
@@ -41,12 +42,63 @@ def test_more_time_never_makes_the_ladder_lower() -> None:
 
 def test_a_plan_follows_from_the_cost_of_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
-    found = ash.plan(2_000, 10, DRAWN, time_limit=10, threads=2, classes=3)
-    twice = ash.plan(4_000, 10, DRAWN, time_limit=10, threads=2, classes=3)
+    found = ash.plan(2_000, 10, DRAWN, time_limit=100, threads=2, classes=3)
+    twice = ash.plan(4_000, 10, DRAWN, time_limit=100, threads=2, classes=3)
     assert twice.epoch_seconds == pytest.approx(2 * found.epoch_seconds)
-    assert found.epochs == pytest.approx(20 / found.epoch_seconds)
+    assert found.epochs == pytest.approx(200 / found.epoch_seconds) and found.epoch_rows == 2_000
     assert found.eta == 2
     assert ash.plan(2_000, 10, DRAWN, time_limit=0, threads=1, classes=3).max_rungs == 1
+
+
+LARGE = default_space(10**6, 10, 1, 3, numbers=10, metric="accuracy").sample(64, 0)
+BATCH = sum(params["batch_size"] for params in LARGE) / len(LARGE)
+
+
+@pytest.mark.parametrize("validation", [0, 500, 250_000])
+@pytest.mark.parametrize("rows", [900, 5_000, 100_000, 100_001, 10**6])
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3, 5, 60, 3_600])
+def test_a_first_job_leaves_time_for_others(
+    seconds: float, rows: int, validation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-11)
+    found = ash.plan(rows, 10, LARGE, time_limit=seconds, threads=2, classes=3, validation=validation)
+    usual = rows_of_epoch(rows, default_epoch_rows(rows))
+    own = rows_of_epoch(rows, found.epoch_rows)
+    row_seconds = found.epoch_seconds / own
+    of_scoring = plans.SCORING * validation * row_seconds
+    share = plans.FIRST_SHARE * seconds * 2
+    fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
+    assert usual >= own >= min(usual, int(fewest))
+    if own < usual:  # no shorter than it must be, and one epoch is the first job
+        assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
+        longer = rows // (rows // own - 1)
+        assert longer * row_seconds + of_scoring > share or longer >= usual
+    if own * row_seconds + of_scoring > share:
+        assert rows // (rows // own + 1) < fewest
+    if found.max_rungs > 1:  # so many come to its end in time, scoring included
+        jobs = [2**k for k in range(found.max_rungs)]
+        spent = sum(found.min_epochs * found.epoch_seconds * jobs[-1] + of_scoring * many for many in jobs)
+        assert plans.FINISHERS * spent <= seconds * 2
+        assert found.min_epochs * jobs[-1] * own <= plans.MOST_EPOCHS * rows
+
+
+def test_seconds_on_a_million_rows_are_enough_to_compare() -> None:
+    """At the speed of one core of 2026: an epoch of all rows would take all of them."""
+    given = {"threads": 2, "classes": 3, "validation": 1_000}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "_seconds_a_cost", lambda *_: 2e-11)
+        found = ash.plan(10**6, 10, LARGE, time_limit=5, **given)
+        fixed = ash.plan(10**6, 10, LARGE, time_limit=5, epoch_rows=10**6, **given)
+    assert found.max_rungs >= 3 and found.epochs > 60
+    assert fixed.max_rungs == 1 and fixed.epochs < 2 and fixed.epoch_rows == 10**6
+
+
+def test_who_takes_all_rows_at_once_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
+    full = [{"hidden": (8,), "batch_size": "full"}]
+    found = ash.plan(10**6, 10, full, time_limit=1, threads=1)
+    work = _core.training_cost(to_settings(full[0]), 10, 1, 10)
+    assert found.epoch_seconds == pytest.approx(10**6 * work * 1e-9)
 
 
 def test_a_step_is_timed_here() -> None:
@@ -58,7 +110,7 @@ def test_a_step_is_timed_here() -> None:
     ("name", "value"),
     [
         *(("rows", 0), ("features", 0), ("candidates", []), ("time_limit", "60"), ("threads", 0), ("outputs", 0)),
-        *(("classes", -1), ("numbers", 11), ("eta", 1)),
+        *(("classes", -1), ("numbers", 11), ("eta", 1), ("epoch_rows", 0), ("validation", -1)),
     ],
 )
 def test_its_arguments_are_checked(name: str, value: Any) -> None:
@@ -94,7 +146,32 @@ def test_who_says_how_is_not_planned_for(given: dict[str, object]) -> None:
     assert result.options.candidates == given.get("candidates", 128)
 
 
+@pytest.mark.parametrize(("cv", "rows", "expected"), [(None, 1437, 479), (2, 898, 449)])
+def test_rows_of_an_epoch_are_planned_unless_the_user_says(
+    cv: int | None, rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1.0)
+    monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
+    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
+    given = {"time_limit": 1.0, "threads": 1, "progress": False, "cv": cv}
+    found = ash.tune(*load_digits(return_X_y=True), space, **given)
+    assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
+    own = ash.tune(*load_digits(return_X_y=True), space, **given, epoch_rows=300)
+    assert own.options.planned and own.settings["epoch_rows"] == 300
+
+
 def test_without_a_time_auto_is_a_number() -> None:
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
     result = ash.tune(*load_wine(return_X_y=True), space, progress=False)
     assert result.options.candidates == 128 and result.options.min_epochs == 1
+
+
+@pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])
+def test_as_many_networks_are_kept_as_there_is_time_to_predict_with(
+    cost_seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
+    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
+    given = {"time_limit": 1.0, "threads": 1, "progress": False}
+    assert ash.tune(*load_wine(return_X_y=True), space, **given).settings["keep"] == expected
+    assert ash.tune(*load_wine(return_X_y=True), space, **given, keep=3).settings["keep"] == 3

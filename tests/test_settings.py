@@ -141,7 +141,9 @@ def test_unknown_names_get_the_nearest(name: str, hint: str) -> None:
     assert hint in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["epochs", "candidates", "threads", "eta", "min_epochs", "max_iter", "time_limit"])
+@pytest.mark.parametrize(
+    "name", ["epochs", "candidates", "threads", "eta", "min_epochs", "epoch_rows", "max_iter", "time_limit"]
+)
 def test_the_budget_is_not_searched(name: str) -> None:
     with pytest.raises(SettingError, match=f"'{name}' is part of the budget"):
         check_params({name: 1})

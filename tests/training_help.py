@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,9 +94,18 @@ def robust(values: Array, center: Array | None = None, scale: Array | None = Non
 
 
 def reference(
-    data: _core.Data, chosen: _core.Settings, x: Array, y: Array, classes: int, jobs: list[int]
+    data: _core.Data,
+    chosen: _core.Settings,
+    x: Array,
+    y: Array,
+    classes: int,
+    jobs: list[int],
+    orders: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Network, list[float]]:
-    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y as it has them."""
+    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y as it has them.
+
+    `orders` has the rows of each epoch of all jobs, in order; by default all, as they come.
+    """
     initial, _ = _core.train(data, chosen, 0)
     hyperparameters = Hyperparameters(
         hidden=tuple(chosen.hidden),
@@ -112,7 +122,10 @@ def reference(
     scaling = Scaling(np.ones(len(weights[0]))) if chosen.input_scaling else None
     network = Network(weights, biases, hyperparameters, classes, embedding, scaling)
     trainer = Trainer(network, hyperparameters)
-    losses = [loss for epochs in jobs for loss in trainer.job(x, y, epochs)]
+    losses: list[float] = []
+    for epochs in jobs:
+        done = len(losses)
+        losses += trainer.job(x, y, epochs, None if orders is None else orders[done : done + epochs])
     return network, losses
 
 

@@ -76,11 +76,12 @@ void NetworkCandidates::append(std::vector<Settings> more) {
 }
 
 double NetworkCandidates::cost(const Job& job) const {
-    return job_cost(layout(job.candidate), data_.training().count, data_.validation().count, job.epochs);
+    const EpochCut epochs = epochs_of(settings(job.candidate), data_);
+    return job_cost(layout(job.candidate), epochs.rows(), data_.validation().count, job.epochs);
 }
 
 double NetworkCandidates::step_cost(std::int32_t candidate) const {
-    const std::int64_t rows = batch_rows(settings(candidate), data_.training().count);
+    const std::int64_t rows = batch_rows(settings(candidate), data_);
     return static_cast<double>(rows) * training_cost(layout(candidate));
 }
 

@@ -32,8 +32,8 @@ double training_cost(const Layout& layout) {
     return sum;
 }
 
-double job_cost(const Layout& layout, std::int64_t training_rows, std::int64_t validation_rows, std::int64_t epochs) {
-    const double epoch = static_cast<double>(training_rows) * training_cost(layout);
+double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs) {
+    const double epoch = static_cast<double>(epoch_rows) * training_cost(layout);
     return static_cast<double>(epochs) * epoch + static_cast<double>(validation_rows) * prediction_cost(layout);
 }
 

@@ -103,7 +103,7 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
       }()) {}
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                         const std::vector<bool>& standardized)
+                         const std::vector<bool>& standardized, std::int64_t epoch_rows)
     : kernels_(kernels("")),
       rows_(targets.rows),
       weights_(training.weights.begin(), training.weights.end()),
@@ -114,12 +114,14 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
             "y: classes are numbers in one column");
     check_part(training, rows_, "no row to train on");
     check_part(validation, rows_, "no row to validate on");
+    require(epoch_rows >= 0, "epoch_rows: 0 or more");
     quartiles_.emplace(standardized, std::ssize(training.rows));
     training_ = places(training.rows);
     validation_ = places(validation.rows);
     if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
     data_.training_ = empty_rows(features, targets, training, data_.target_scaling_);
     data_.validation_ = empty_rows(features, targets, validation, data_.target_scaling_);
+    data_.epochs_ = EpochCut(data_.training_.count, epoch_rows);
 }
 
 std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t> rows) {

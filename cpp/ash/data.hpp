@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "ash/aligned.hpp"
+#include "ash/epoch_cut.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
 #include "ash/quartiles.hpp"
@@ -69,6 +70,7 @@ class Data {
 
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
+    const EpochCut& epochs() const { return epochs_; }  // of the training rows
     int features() const { return features_; }
     int classes() const { return classes_; }                            // 0: regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
@@ -91,14 +93,15 @@ class Data {
     std::vector<int> numbers_;
     Rows training_;
     Rows validation_;
+    EpochCut epochs_;
 };
 
 class DataBuilder {
   public:
-    // standardized: [features], which of them. Throws std::invalid_argument for shapes, row numbers, weights and class
-    // numbers that do not fit.
+    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. Throws std::invalid_argument for
+    // shapes, row numbers, weights and class numbers that do not fit, and for epoch_rows below 0.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                const std::vector<bool>& standardized);
+                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0);
 
     int features() const { return data_.features_; }
 

@@ -65,8 +65,8 @@ class Steps {
           kernels_(kernels),
           state_(initial_state(data.shape(), settings, 0, 0)),
           workspace_(data, {&settings, 1}) {
-        const std::int64_t batch = batch_rows(settings, data.training().count);
-        epoch_ = (data.training().count + batch - 1) / batch;
+        const std::int64_t batch = batch_rows(settings, data);
+        epoch_ = (epochs_of(settings, data).rows() + batch - 1) / batch;
         epochs_ = (steps + epoch_ - 1) / epoch_;
     }
 

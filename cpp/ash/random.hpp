@@ -14,7 +14,7 @@ namespace ash {
 
 enum class Purpose : std::uint32_t { initialization = 1, shuffle = 2, dropout = 3, embedding = 4, sample = 5 };
 
-// What a draw is for. time: the epoch of a shuffle, the update of a dropout mask, 0 for initial weights.
+// What a draw is for. time: the pass of a shuffle, the update of a dropout mask, 0 for initial weights.
 struct Place {
     std::uint32_t candidate;
     Purpose purpose;

@@ -27,12 +27,12 @@ class Jobs final : public Candidates {
 
     double cost(const Job& job) const override {
         const RefitJob& own = at(job.candidate);
-        return job_cost(own.state.layout, data_.training().count, 0, own.epochs);
+        return job_cost(own.state.layout, epochs_of(own.settings, data_).rows(), 0, own.epochs);
     }
 
     double step_cost(std::int32_t candidate) const override {
         const RefitJob& own = at(candidate);
-        const auto rows = static_cast<double>(batch_rows(own.settings, data_.training().count));
+        const auto rows = static_cast<double>(batch_rows(own.settings, data_));
         return rows * training_cost(own.state.layout);
     }
 

@@ -28,8 +28,9 @@ class Run {
           workspace_(workspace),
           full_(settings.batch_size == 0),
           embeds_(state.layout.embeds()),
-          batch_(batch_rows(settings, data.training().count)),
-          steps_((data.training().count + batch_ - 1) / batch_),
+          epochs_(epochs_of(settings, data)),
+          batch_(batch_rows(settings, data)),
+          steps_((epochs_.rows() + batch_ - 1) / batch_),
           weight_cut_(state.layout) {
         copy_all(kernels_, state_.layout, state_.weights.data(), workspace_.copies.data());
     }
@@ -43,7 +44,7 @@ class Run {
                 outcome.stopped = true;
                 return outcome;
             }
-            outcome.loss = loss_sum_ / static_cast<double>(data_.training().count);
+            outcome.loss = loss_sum_ / static_cast<double>(epochs_.rows());
             if (!training_.losses.empty()) training_.losses[static_cast<std::size_t>(epoch)] = outcome.loss;
             outcome.diverged =
                 !std::isfinite(outcome.loss) || !kernels_.finite(state_.weights.data(), state_.weights.size());
@@ -54,21 +55,26 @@ class Run {
   private:
     // False if it was stopped.
     bool one_epoch(std::int64_t epoch) {
-        const std::int64_t rows = data_.training().count;
         loss_sum_ = 0.0;
-        if (!full_) {
-            const Place place{training_.candidate, Purpose::shuffle, 0, static_cast<std::uint32_t>(state_.epochs)};
-            shuffle(training_.seed, place, {workspace_.order.data(), static_cast<std::size_t>(rows)});
-        }
+        if (!full_) take_rows(epoch == 0);
         for (std::int64_t step = 0; step < steps_; ++step) {
             const std::int64_t first = step * batch_;
-            const Batch batch = batch_of(std::min(batch_, rows - first));
+            const Batch batch = batch_of(std::min(batch_, epochs_.rows() - first));
             if (!one_step(batch, first, epoch * steps_ + step)) return false;
             for (std::int64_t row = 0; row < batch.rows; ++row)
                 loss_sum_ += losses_per_row() * workspace_.losses.data()[row];
         }
         ++state_.epochs;
         return true;
+    }
+
+    // The rows of the epoch that begins. begins: the job, too; its workspace has the order of another one.
+    void take_rows(bool begins) {
+        const EpochCut::Window window = epochs_.window(state_.epochs);
+        order_ = workspace_.order.data() + window.first;
+        if (!begins && window.first > 0) return;
+        const Place place{training_.candidate, Purpose::shuffle, 0, static_cast<std::uint32_t>(window.pass)};
+        shuffle(training_.seed, place, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
     // A squared error is the mean over outputs too.
@@ -153,7 +159,7 @@ class Run {
     // Rows of the epoch's order, from first on, into the workspace.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
-        const std::uint32_t* numbers = workspace_.order.data() + first + rows.first;
+        const std::uint32_t* numbers = order_ + first + rows.first;
         kernels_.gather(from.x.data(), from.stride, numbers, rows.count,
                         workspace_.inputs.data() + rows.first * from.stride);
         if (!from.weights.empty()) {
@@ -240,10 +246,12 @@ class Run {
     Workspace& workspace_;
     const bool full_;
     const bool embeds_;
+    const EpochCut epochs_;
     const std::int64_t batch_;  // rows an update
     const std::int64_t steps_;  // updates an epoch
     WeightCut weight_cut_;
-    double loss_sum_ = 0.0;  // over the rows of this epoch, in order
+    const std::uint32_t* order_ = nullptr;  // [rows of an epoch], of this one
+    double loss_sum_ = 0.0;                 // over the rows of this epoch, in order
 };
 
 }  // namespace

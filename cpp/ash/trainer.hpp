@@ -1,6 +1,6 @@
 // trainer.hpp: trains one candidate from a state to a state.
 //
-//     for each epoch: shuffle the rows
+//     for each epoch: the next rows of a pass, shuffled at its beginning                                    epoch_cut.hpp
 //       for each batch:
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
@@ -11,7 +11,8 @@
 //
 // Threads: a state and a workspace belong to one thread, and to its team while that shares a step; Data, Settings and
 //          Kernels are shared and const.
-// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block.
+// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once a block. A job that
+//          goes on in the middle of a pass shuffles all of that again.
 #pragma once
 
 #include <atomic>

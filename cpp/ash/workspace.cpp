@@ -18,8 +18,13 @@ void grow(std::vector<T>& values, std::int64_t size) {
 
 }  // namespace
 
-std::int64_t batch_rows(const Settings& settings, std::int64_t training_rows) {
-    return settings.batch_size == 0 ? training_rows : std::min(settings.batch_size, training_rows);
+EpochCut epochs_of(const Settings& settings, const Data& data) {
+    return settings.batch_size == 0 ? EpochCut(data.training().count, 0) : data.epochs();
+}
+
+std::int64_t batch_rows(const Settings& settings, const Data& data) {
+    const std::int64_t rows = epochs_of(settings, data).rows();
+    return settings.batch_size == 0 ? rows : std::min(settings.batch_size, rows);
 }
 
 Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
@@ -29,7 +34,7 @@ Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
 void Workspace::prepare(const Data& data, const Settings& settings) {
     const Rows& training = data.training();
     const Layout layout(data.shape(), settings);
-    const std::int64_t batch = std::max(batch_rows(settings, training.count), kBlockRows);
+    const std::int64_t batch = std::max(batch_rows(settings, data), kBlockRows);
     if (settings.batch_size != 0) grow(inputs, batch * training.stride);
     grow(outputs, batch * layout.row_floats());
     grow(deltas, batch * layout.row_floats());

@@ -19,8 +19,11 @@ namespace ash {
 inline constexpr std::int64_t kBlockRows = 64;     // rows of a batch that go through the network together
 inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights whose gradient is computed and used together
 
-// Rows an update of these settings sees: batch_size, at most the training part.
-std::int64_t batch_rows(const Settings& settings, std::int64_t training_rows);
+// The epochs of these settings: those of the data, but the whole part at once where that is the batch.
+EpochCut epochs_of(const Settings& settings, const Data& data);
+
+// Rows an update of these settings sees: batch_size, at most an epoch.
+std::int64_t batch_rows(const Settings& settings, const Data& data);
 
 struct Workspace {
     Workspace() = default;
@@ -43,7 +46,7 @@ struct Workspace {
     AlignedFloats predictions;         // [V][padded(outputs)]
     std::vector<std::int32_t> labels;  // [B], gathered, classification
     std::vector<float> weights;        // [B], gathered, where rows are weighted
-    std::vector<std::uint32_t> order;  // [training rows], of the epoch
+    std::vector<std::uint32_t> order;  // [training rows], of the pass
     MetricScratch metric;
 };
 

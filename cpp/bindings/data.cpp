@@ -74,11 +74,12 @@ Part part_of(const Array<std::int64_t>& rows, const std::optional<Array<double>>
 std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized, const Array<double>& y, int classes,
                                           const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
                                           const std::optional<Array<double>>& training_weights,
-                                          const std::optional<Array<double>>& validation_weights) {
+                                          const std::optional<Array<double>>& validation_weights,
+                                          std::int64_t epoch_rows) {
     require(y.ndim() == 2, "y: two dimensions");
     return std::make_unique<DataBuilder>(
         static_cast<int>(standardized.size()), TargetTable{y.data(), y.shape(0), static_cast<int>(y.shape(1)), classes},
-        part_of(training, training_weights), part_of(validation, validation_weights), standardized);
+        part_of(training, training_weights), part_of(validation, validation_weights), standardized, epoch_rows);
 }
 
 template <void (DataBuilder::*kTake)(const double*, std::int64_t)>
@@ -107,7 +108,7 @@ void bind_builder(py::module_& m) {
         .def(py::init(&make_builder), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
-             py::arg("validation_weights").noconvert() = py::none())
+             py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0)
         .def("observe", &take<&DataBuilder::observe>, py::arg("x").noconvert())
         .def("fill", &take<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });
@@ -124,6 +125,7 @@ void bind_data(py::module_& m) {
              py::arg("training").noconvert(), py::arg("validation").noconvert(), py::arg("standardize") = true)
         .def_property_readonly("features", &Data::features)
         .def_property_readonly("outputs", &Data::outputs)
+        .def_property_readonly("epoch_rows", [](const Data& data) { return data.epochs().rows(); })
         .def_property_readonly("constant_features", [](const Data& data) {
             return std::vector<int>(data.constant_features().begin(), data.constant_features().end());
         });

@@ -88,8 +88,9 @@ class Data:
     @property
     def outputs(self) -> int: ...
     @property
-    def constant_features(self) -> list[int]:
-        """Dropped: constant over the training rows, so zero in every row. Empty without standardization."""
+    def epoch_rows(self) -> int: ...  # of an epoch, but of candidates that take all rows at once
+    @property
+    def constant_features(self) -> list[int]: ...  # dropped: constant over the training rows, unless not standardized
 
 class DataBuilder:
     """Makes Data from blocks of rows: all of them observed first, then all filled in, in the same order. One thread."""
@@ -102,6 +103,7 @@ class DataBuilder:
         validation: NDArray[np.int64],
         training_weights: NDArray[np.float64] | None = None,  # above 0, a row of the part each
         validation_weights: NDArray[np.float64] | None = None,
+        epoch_rows: int = 0,  # of an epoch at most; 0: all
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
@@ -200,9 +202,7 @@ class Tuner:
 
         kind: "started", "finished", "diverged", "promoted" (rung: the one left).
         """
-    def fold_scores(
-        self,
-    ) -> dict[str, NDArray[Any]]: ...  # in order of their end: candidate, rung, scores [jobs, folds]
+    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # as they ended: candidate, rung, scores [jobs, folds]
     def jobs(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 

@@ -18,7 +18,7 @@ space : ash.Space, optional
 candidates : int, "auto" or None, default="auto"
     How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end. "auto": 128, or with
     a `time_limit` as many as it holds, on a ladder that suits it (`ash.plan`).
-eta, min_epochs, max_rungs, algorithm, promotion, training, schedule, workers, memory_limit
+eta, min_epochs, max_rungs, epoch_rows, algorithm, promotion, training, schedule, workers, memory_limit
     As for `ash.tune`.
 validation : float, int or (X, y), default=0.2
     The share or number of rows that score the candidates and are not trained on, or a table of its own.

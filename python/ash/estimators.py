@@ -46,6 +46,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         eta: int = 2,
         min_epochs: int | None = None,
         max_rungs: int | None = None,
+        epoch_rows: int | None = None,
         algorithm: str = "ash",
         promotion: str | None = None,
         training: str = "resume",
@@ -71,6 +72,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.eta = eta
         self.min_epochs = min_epochs
         self.max_rungs = max_rungs
+        self.epoch_rows = epoch_rows
         self.algorithm = algorithm
         self.promotion = promotion
         self.training = training
@@ -158,7 +160,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _options(self, metric: str | None, keep: int | None) -> Options:
         names = (
             *("candidates", "eta", "min_epochs", "max_rungs", "algorithm", "promotion", "training", "schedule"),
-            *("workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
+            *("epoch_rows", "workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
         )
         return read_options(
             **{name: getattr(self, name) for name in names},

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.epoch_rows import rows_of_epoch
 from ash.errors import DataError
 from ash.kept import Kept
 from ash.model import Model
@@ -109,7 +110,7 @@ def refit_seconds(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], op
     if kept is None:
         return 0.0
     drawn = np.flatnonzero(kept.best_counts(ensemble))
-    seconds, _ = _cycles(tuner.jobs(), kept, drawn, parts)
+    seconds, _ = _cycles(tuner.jobs(), kept, drawn, parts, options)
     return float(seconds.sum()) / (HASTE * options.threads)
 
 
@@ -123,13 +124,13 @@ def _refit(
     deadline: float,
 ) -> Kept:
     """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
-    seconds, epochs = _cycles(result.columns, kept, drawn, parts)
+    seconds, epochs = _cycles(result.columns, kept, drawn, parts, options)
     order = np.argsort(-seconds, kind="stable")
     if _share(seconds, options, deadline) == 0:
         return kept
     rows = np.concatenate([parts.training, parts.validation])
     try:
-        data = prepare(replace(parts, training=rows, validation=parts.validation[:1]))
+        data = prepare(replace(parts, training=rows, validation=parts.validation[:1]), epoch_rows=options.epoch_rows)
     except DataError as error:
         warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
         return kept
@@ -165,8 +166,15 @@ def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> f
     return share if share * SHARE >= LEAST_SHARE else 0.0
 
 
+def _growth(parts: Parts, options: Options, params: Params) -> float:
+    """Return how many times as many rows an epoch takes of all rows as of those that were trained on."""
+    most = None if params.get("batch_size") == "full" else options.epoch_rows
+    training = len(parts.training)
+    return rows_of_epoch(training + len(parts.validation), most) / rows_of_epoch(training, most)
+
+
 def _cycles(
-    columns: Columns, kept: Kept, drawn: NDArray[np.int64], parts: Parts
+    columns: Columns, kept: Kept, drawn: NDArray[np.int64], parts: Parts, options: Options
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return seconds of one thread, and epochs, of the last cycles of the drawn networks, from the jobs they are of."""
     found = []
@@ -174,5 +182,5 @@ def _cycles(
         of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
         found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
     seconds, epochs = zip(*found, strict=True)
-    rows = 1 + len(parts.validation) / len(parts.training)
-    return SHARE * rows * np.array(seconds), SHARE * np.array(epochs, np.float64)
+    growth = [_growth(parts, options, kept.networks[place].params) for place in drawn.tolist()]
+    return SHARE * np.array(growth) * np.array(seconds), SHARE * np.array(epochs, np.float64)

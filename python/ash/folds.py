@@ -68,7 +68,13 @@ def refit(
     if options.training == "restart":
         cycles, epochs = 1, options.min_epochs * options.eta**rung
     network, losses = _core.train(
-        prepare(whole), to_settings(params), epochs, options.seed, candidate, cycles, options.eta
+        prepare(whole, epoch_rows=options.epoch_rows),
+        to_settings(params),
+        epochs,
+        options.seed,
+        candidate,
+        cycles,
+        options.eta,
     )
     if np.isfinite(losses).all():
         return network

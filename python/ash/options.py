@@ -45,7 +45,8 @@ class Options:
 
     `threads`, `promotion` and `memory_limit` are resolved and `seed` is drawn, so equal options ask for the same run.
     `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is, `keep` where
-    it follows from the data. `planned`: the ladder is to follow from `time_limit`.
+    it follows from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of
+    all rows, and until the data are known.
     """
 
     candidates: int | None
@@ -53,6 +54,7 @@ class Options:
     eta: int
     min_epochs: int
     max_rungs: int | None
+    epoch_rows: int | None
     algorithm: str
     promotion: str
     training: str
@@ -96,6 +98,7 @@ def read_options(**given: Any) -> Options:
         eta=whole("eta", given["eta"], 2, LARGEST),
         min_epochs=1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
         max_rungs=_optional("max_rungs", given["max_rungs"], LARGEST),
+        epoch_rows=_optional("epoch_rows", given["epoch_rows"], LARGEST),
         algorithm=one_of("algorithm", given["algorithm"], ALGORITHMS),
         promotion=_promotion(given["promotion"], candidates),
         training=one_of("training", given["training"], TRAININGS),

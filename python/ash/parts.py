@@ -14,8 +14,10 @@ from ash.arrays import Matrix
 from ash.data import Table, read_training, split
 from ash.default_space import default_space
 from ash.encoding import TrainingEncoding, learn_encoding
+from ash.epoch_rows import default_epoch_rows
 from ash.errors import SettingError
 from ash.frames import Frame, read_frame
+from ash.kept import networks_to_keep
 from ash.metrics import metric_of
 from ash.options import LARGEST, Options
 from ash.planning import TYPICAL, plan
@@ -26,6 +28,8 @@ from ash.space import Space
 from ash.targets import read_targets
 from ash.weights import of_mean_one
 
+PREDICTING = 0.04
+"""Of the time of a planned run: what the predictions of the kept networks take at most, which come after it."""
 CHUNK = 1024
 """Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
@@ -165,26 +169,42 @@ def space_of(parts: Parts, options: Options) -> Space:
 
 
 def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
-    """Return the options with a ladder for so many seconds of training, where it was left open.
+    """Return the options with a ladder for so many seconds of training and the rows of an epoch, where left open.
 
     Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
     virtual clock of many workers no candidate would come to the end of the ladder in time.
     """
-    if not options.planned:
-        return options
     table, encoding = folds[0].table, folds[0].encoding.encoding
+    rows = len(folds[0].training)
+    if not options.planned:
+        return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
     found = plan(
-        sum(len(fold.training) for fold in folds),
+        rows,
         encoding.features,
         space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds,
+        time_limit=seconds / len(folds),  # the folds are alike, and a job trains each
         threads=options.threads,
         outputs=table.y.shape[1],
         classes=table.classes,
         numbers=int(encoding.scaled.sum()),
         eta=options.eta,
+        epoch_rows=options.epoch_rows,
+        validation=len(folds[0].validation),
     )
-    return replace(options, min_epochs=found.min_epochs, max_rungs=found.max_rungs, schedule="greedy")
+    return replace(
+        options,
+        min_epochs=found.min_epochs,
+        max_rungs=found.max_rungs,
+        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
+        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, folds[0]),
+        schedule="greedy",
+    )
+
+
+def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
+    """Return how many networks a run keeps whose predictions may take so many seconds of threads."""
+    usual = networks_to_keep(None, len(parts.validation), parts.table.classes or parts.y.shape[1])
+    return max(1, int(min(usual, held / scoring_seconds)))
 
 
 def draw(space: Space, options: Options) -> Candidates:

@@ -7,16 +7,22 @@ All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them
 in time: enough for an ensemble. The more rungs, the more candidates are tried, and the shorter each is trained; so
 there are as many as leave the first rung with enough updates that its scores mean something.
 
+Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.py), and the first rung is one epoch:
+what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too;
+an epoch takes no less than that, since to train still less would save little.
+
 That many rungs, finishers and updates are choices, not findings: section "rungs" of `python -m bench ablation`
-compares them.
+compares them. So is the share of the time that an epoch may take.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ash import _core
+from ash.epoch_rows import default_epoch_rows, parts_of_pass
 from ash.errors import SettingError
 from ash.options import LARGEST, whole
 from ash.scalars import is_number
@@ -29,6 +35,12 @@ MOST_EPOCHS = 128
 MOST_RUNGS = 7
 FINISHERS = 4
 """Candidates that come to the end of the highest rung in time."""
+FIRST_SHARE = 1 / 64
+"""Of the time of all threads: what a job of one epoch takes at most, so that there are some to compare."""
+FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
+"""Of an epoch that is cut for that: no fewer, however short the time."""
+SCORING = 1 / 3
+"""What a row costs that is only predicted: one of the three products of training."""
 TYPICAL = 64
 """Candidates whose mean cost is that of an average one."""
 _ROWS = 2048  # of the table on which a step is timed, and no more than so many
@@ -44,16 +56,22 @@ class Plan:
     ----------
     min_epochs, max_rungs, eta : int
         As for `ash.tune`.
+    epoch_rows : int
+        Of an epoch at most, as for `ash.tune`; all rows if it is as many.
     epoch_seconds : float
         Of an average candidate on one thread.
+    scoring_seconds : float
+        Of the validation rows, for such a candidate on one thread.
     epochs : float
-        That the time holds.
+        That the time holds, but for scoring.
     """
 
     min_epochs: int
     max_rungs: int
     eta: int
+    epoch_rows: int
     epoch_seconds: float
+    scoring_seconds: float
     epochs: float
 
 
@@ -68,6 +86,8 @@ def plan(
     classes: int = 0,
     numbers: int | None = None,
     eta: int = 2,
+    epoch_rows: int | None = None,
+    validation: int = 0,
 ) -> Plan:
     """Return the ladder for a table and a time, from the speed of this machine.
 
@@ -88,6 +108,11 @@ def plan(
         Those of the features that are numbers; all by default.
     eta : int
         The reduction factor.
+    epoch_rows : int, optional
+        As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
+        epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
+    validation : int
+        Rows that score a candidate after each job.
 
     Raises
     ------
@@ -97,6 +122,8 @@ def plan(
     rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
     threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
     classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
+    validation = whole("validation", validation, 0, LARGEST)
+    most = default_epoch_rows(rows) if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
         raise SettingError(f"time_limit={time_limit!r} is not allowed; give seconds")
@@ -105,14 +132,56 @@ def plan(
     shape = (features, classes or outputs, numbers)
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
     costs = [_core.training_cost(each, *shape) for each in settings]
-    row_seconds = float(np.mean(costs)) * _seconds_a_cost(settings[0], costs[0], shape, classes)
-    epochs = max(0.0, time_limit) * threads / (rows * row_seconds)
-    updates = float(np.mean([-(-rows // (each.batch_size or rows)) for each in settings]))
-    min_epochs, rungs = ladder(epochs, updates, eta)
-    return Plan(min_epochs, rungs, eta, rows * row_seconds, epochs)
+    cost_seconds = _seconds_a_cost(settings[0], costs[0], shape, classes)
+    row_seconds = float(np.mean(costs)) * cost_seconds
+    scoring_seconds = SCORING * validation * row_seconds
+    seconds = max(0.0, time_limit) * threads
+    held = (FIRST_SHARE * seconds - scoring_seconds) / row_seconds
+    usual = parts_of_pass(rows, most)
+    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * validation)))
+    parts = usual if epoch_rows is not None else _parts(rows, usual, held, fewest)
+    cut = parts > usual
+    taken = [rows // parts if each.batch_size else rows for each in settings]
+    epoch_seconds = float(np.mean(np.multiply(costs, taken))) * cost_seconds
+    first, rungs = ladder(
+        seconds / epoch_seconds,
+        float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)])),
+        eta,
+        least=1 if cut else LEAST_UPDATES,
+        most=MOST_EPOCHS * parts,
+        scoring=scoring_seconds / epoch_seconds,
+    )
+    return Plan(
+        min_epochs=1 if cut else first,
+        max_rungs=rungs,
+        eta=eta,
+        epoch_rows=-(-rows // parts),
+        epoch_seconds=epoch_seconds,
+        scoring_seconds=scoring_seconds,
+        epochs=seconds / epoch_seconds,
+    )
 
 
-def ladder(epochs: float, updates: float, eta: int) -> tuple[int, int]:
+def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
+    """Return the rows of the shortest epoch that these candidates may have."""
+    batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
+    return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
+
+
+def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
+    """Return how many epochs a pass has so that one has `held` rows at most, or `fewest` if that is more."""
+    return max(usual, min(-(-rows // max(1, int(held))), rows // fewest))
+
+
+def ladder(
+    epochs: float,
+    updates: float,
+    eta: int,
+    *,
+    least: int = LEAST_UPDATES,
+    most: int = MOST_EPOCHS,
+    scoring: float = 0.0,
+) -> tuple[int, int]:
     """Return the epochs of the first rung, and how many rungs, for so many epochs in all.
 
     Parameters
@@ -122,14 +191,21 @@ def ladder(epochs: float, updates: float, eta: int) -> tuple[int, int]:
     updates : float
         Of an average candidate's epoch.
     eta : int
+    least : int
+        Updates of the first rung.
+    most : int
+        Epochs of the highest rung.
+    scoring : float
+        What follows a job, in epochs.
     """
-    least = max(1, -(-LEAST_UPDATES // int(max(1, updates))))
+    shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
-        highest = min(MOST_EPOCHS, epochs / (FINISHERS * rungs))
+        jobs = (eta**rungs - 1) / (eta - 1)  # for each that comes to the end
+        highest = min(most, (epochs / FINISHERS - scoring * jobs) / rungs)
         first = int(highest / eta ** (rungs - 1))
-        if first >= least:
+        if first >= shortest:
             return first, rungs
-    return max(1, min(least, int(epochs / FINISHERS))), 1
+    return max(1, min(shortest, int(epochs / FINISHERS))), 1
 
 
 def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:

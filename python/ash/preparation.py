@@ -26,12 +26,18 @@ def prepare_all(folds: Sequence[Parts], options: Options) -> list[_core.Data]:
     """Return the data of each fold, with a bar where the progress of the run is shown."""
     with PreparationBar(options, len(folds) * len(folds[0].y)) as bar:
         return [
-            prepare(fold, lambda share, done=done: bar((done + share) / len(folds)))  # type: ignore[misc]
+            prepare(
+                fold,
+                lambda share, done=done: bar((done + share) / len(folds)),  # type: ignore[misc]
+                epoch_rows=options.epoch_rows,
+            )
             for done, fold in enumerate(folds)
         ]
 
 
-def prepare(parts: Parts, report: Callable[[float], None] = lambda share: None) -> _core.Data:
+def prepare(
+    parts: Parts, report: Callable[[float], None] = lambda share: None, *, epoch_rows: int | None = None
+) -> _core.Data:
     """Return the rows of both parts, scaled by what the training rows tell: features by median and quartiles.
 
     Parameters
@@ -39,6 +45,8 @@ def prepare(parts: Parts, report: Callable[[float], None] = lambda share: None) 
     parts : Parts
     report : callable
         Called with the share that is done, 0 to 1.
+    epoch_rows : int, optional
+        Of an epoch at most; all by default.
 
     Raises
     ------
@@ -55,6 +63,7 @@ def prepare(parts: Parts, report: Callable[[float], None] = lambda share: None) 
         parts.validation,
         None if parts.weights is None else parts.weights[parts.training],
         None if parts.weights is None else parts.weights[parts.validation],
+        epoch_rows or 0,
     )
     done = 0
     for take in (builder.observe, builder.fill):

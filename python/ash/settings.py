@@ -102,8 +102,8 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 
 _BUDGET = frozenset(
     (
-        *("budget", "candidates", "epoch_limit", "epochs", "eta", "max_epochs", "max_iter", "max_rungs", "min_epochs"),
-        *("n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit"),
+        *("budget", "candidates", "epoch_limit", "epoch_rows", "epochs", "eta", "max_epochs", "max_iter"),
+        *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit"),
     )
 )
 _OF_THE_RUN = frozenset(

@@ -17,6 +17,7 @@ def tune(
     eta: int = 2,
     min_epochs: int | None = None,
     max_rungs: int | None = None,
+    epoch_rows: int | None = None,
     algorithm: str = "ash",
     promotion: str | None = None,
     training: str = "resume",
@@ -65,6 +66,10 @@ def tune(
         Epochs of a job in the lowest rung; 1, or what `ash.plan` finds.
     max_rungs : int, optional
         No more rungs than that.
+    epoch_rows : int, optional
+        Rows of an epoch at most: a pass over the table is cut into equal epochs, but for `batch_size="full"`. None: all
+        rows trained on up to 100,000; of more, about 65,536, so that a rung is a number of updates and not of passes;
+        or fewer, if that is what `ash.plan` finds.
     algorithm : {"ash", "sh", "random"}
         Asynchronous halving; halving with a barrier between rungs; every candidate up to the last rung.
     promotion : {"capped", "paper"}, optional
@@ -94,9 +99,10 @@ def tune(
         all: that costs time and never changes the outcome of a reproducible run.
     keep : int, optional
         How many networks of the best candidates are kept for `Result.ensemble`, 1 to 1024; with `cv` only the best. By
-        default 32, fewer where their predictions of the validation rows would take more than 256 MiB. During the run
-        the states of those candidates are never dropped, whatever `memory_limit`; the result holds 4 bytes a weight of
-        each, and 4 a validation row and class or target. Never changes any other outcome.
+        default 32, fewer where their predictions of the validation rows would take more than 256 MiB, or of a time that
+        is planned for (`candidates="auto"`) more than a 25th. During the run the states of those candidates are never
+        dropped, whatever `memory_limit`; the result holds 4 bytes a weight of each, and 4 a validation row and class or
+        target. Never changes any other outcome.
     validation : float, int or (X, y)
         The share or number of rows that score the candidates and are not trained on, or a table of its own.
     cv : int, splitter or iterable of (training rows, validation rows), optional
@@ -163,6 +169,7 @@ def tune(
         eta=eta,
         min_epochs=min_epochs,
         max_rungs=max_rungs,
+        epoch_rows=epoch_rows,
         algorithm=algorithm,
         promotion=promotion,
         training=training,
