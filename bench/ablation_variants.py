@@ -43,6 +43,7 @@ VARIANTS: Mapping[str, Variant] = {
     "embedding-on": _one("a periodic embedding", embedding="periodic"),
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),
     "input-scaling": _one("no input_scaling", input_scaling=False),
+    "parametric-activation": _one("parametric activations", parametric_activation=True),
     # Rates of the one parametrization are none of the other, so this one gets the best of three.
     "parametrization": Variant(
         "standard parametrization, best of 3 rates",

@@ -135,17 +135,22 @@ class Scaling:
 
 
 class Activation:
-    """A function applied to each element."""
+    """A function f applied to each element, or x + a (f(x) - x) with a share a [o] of each column that is learned."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shares: Array | None = None) -> None:
         self.function, self.derivative = FUNCTIONS[name]
+        self.shares = None if shares is None else np.array(shares, dtype=np.float64)
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        return self.function(x)
+        return self.function(x) if self.shares is None else x + self.shares * (self.function(x) - x)
 
     def backward(self, slope: Array) -> Array:
-        return slope * self.derivative(self.x)
+        derivative = self.derivative(self.x)
+        if self.shares is None:
+            return slope * derivative
+        self.shares_gradient = (slope * (self.function(self.x) - self.x)).sum(axis=0)
+        return slope * (1 + self.shares * (derivative - 1))
 
 
 def softmax(logits: Array) -> Array:

@@ -9,7 +9,7 @@ against numerical differences, scikit-learn and PyTorch.
 Order of one update: gradient g of the loss; g += l2 * W (weights only); direction u of the optimizer from g;
 W -= rate * (share * u + weight_decay * W) (decay on weights only, both on the W before the update). The share is 1, but
 1 / (2 pi) for phases, which are in turns; parametrization "ntk" multiplies it by 1 / sqrt(inputs) for weights, 0.1 for
-biases and for an embedding, 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491, table A.1).
+biases, shares of activations and an embedding, 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491, A.1).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Hyperparameters:
     label_smoothing: float = 0.0
     batch_size: int = 0
     parametrization: str = "standard"
+    parametric_activation: bool = False
 
 
 class Optimizer:
@@ -98,7 +99,9 @@ class Network:
         for number, layer in enumerate(self.dense):
             self.layers.append(layer)
             if number + 1 < len(self.dense):
-                self.layers.append(Activation(settings.activations[number]))
+                shares = np.ones(len(layer.biases)) if settings.parametric_activation else None
+                self.layers.append(Activation(settings.activations[number], shares))
+        self.activations = [layer for layer in self.layers if isinstance(layer, Activation)]
         self.loss = CrossEntropy(classes, settings.label_smoothing) if classes else SquaredError()
 
     def forward(self, x: Array) -> Array:
@@ -132,6 +135,9 @@ def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
         share = 1 / math.sqrt(len(dense.weights)) if ntk else 1.0
         found.append(Parameter(dense, "weights", "weight_gradient", share, shrinks=True))
         found.append(Parameter(dense, "biases", "bias_gradient", 0.1 if ntk else 1.0))
+    for activation in network.activations:
+        if activation.shares is not None:
+            found.append(Parameter(activation, "shares", "shares_gradient", 0.1 if ntk else 1.0))
     if network.scaling is not None:
         found.append(Parameter(network.scaling, "factors", "factors_gradient", 6.0 if ntk else 1.0))
     for name in ("frequency", "phase", "mix", "bias") if network.embedding is not None else ():

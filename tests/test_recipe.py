@@ -1,8 +1,8 @@
-"""The recipe of RealMLP in the native trainer against the oracle: embedding, factors of inputs, ntk, in every mix.
+"""The recipe of RealMLP in the native trainer against the oracle, in every mix of its parts.
 
-Initial parameters of an embedding and of the layers are the core's own; factors begin at 1. A network has the factors
-multiplied into its first layer, so that is what is compared. Tolerance and epsilon: test_training.py; less than 2e-6 is
-seen here.
+Initial parameters of an embedding and of the layers are the core's own; factors and shares of activations begin at 1. A
+network has the factors multiplied into its first layer, so that is what is compared. Tolerance and epsilon:
+test_training.py; less than 2e-6 is seen here.
 """
 
 from __future__ import annotations
@@ -35,22 +35,25 @@ PARTS: dict[str, dict[str, Any]] = {
     "embedding": {"embedding": "periodic", "embedding_frequency": 0.2},
     "scaling": {"input_scaling": True},
     "ntk": {"parametrization": "ntk"},
+    "parametric": {"parametric_activation": True},
 }
 COMBINATIONS = {
     "+".join(names): {key: value for name in names for key, value in PARTS[name].items()}
-    for count in (1, 2, 3)
+    for count in range(1, len(PARTS) + 1)
     for names in itertools.combinations(PARTS, count)
 }
-ALL = COMBINATIONS["embedding+scaling+ntk"]
+ALL = COMBINATIONS["+".join(PARTS)]
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float) -> None:
-    """Weights with the factors in them, biases and parameters of the embedding."""
+    """Weights with the factors in them, biases, shares and parameters of the embedding."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]
     pairs = [*zip(network.weights, weights, strict=True)]
     pairs += zip(network.biases, [layer.biases for layer in expected.dense], strict=True)
+    shares = [layer.shares for layer in expected.activations if layer.shares is not None]
+    pairs += zip(network.shares, shares, strict=True)
     if expected.embedding is not None:
         pairs.append((network.embedding, expected.embedding.parameters()))
     for number, (mine, theirs) in enumerate(pairs):
@@ -165,6 +168,21 @@ def test_the_frequency_has_no_effect_without_an_embedding() -> None:
     data = core_data(*table(60, 6, 3, 3), 3)
     found = [parameters(_core.train(data, settings(embedding_frequency=value), 3)[0]) for value in (0.0, 0.1, 1e6)]
     assert same_bits(found[0], found[1]) and same_bits(found[0], found[2])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_parametric_activations_begin_as_plain_ones_and_move(activation: str) -> None:
+    """Those of the identity have no gradient, and l2 and decay leave shares alone."""
+    x, y = table(60, 6, 3, 3)
+    data = core_data(x, y, 3)
+    chosen = {"hidden": (9, 5), "activations": (activation,) * 2, "l2": 0.5, "weight_decay": 0.5}
+    plain, _ = _core.train(data, settings(**chosen), 0)
+    begun, _ = _core.train(data, settings(parametric_activation=True, **chosen), 0)
+    assert plain.shares == [] and [share.tolist() for share in begun.shares] == [[1.0] * 9, [1.0] * 5]
+    np.testing.assert_array_equal(begun.predict(x), plain.predict(x))
+    moved, _ = _core.train(data, settings(parametric_activation=True, **chosen), 3)
+    still = [bool((share == 1).all()) for share in moved.shares]
+    assert still == [activation == "identity"] * 2
 
 
 @pytest.mark.parametrize("frequency", [0.0, 1e6])

@@ -20,6 +20,7 @@ PARTS: dict[str, Any] = {
     "activation": ash.choice("mish", "selu", "relu"),
     "parametrization": ash.choice("ntk", "standard"),
     "input_scaling": ash.choice(True, False),
+    "parametric_activation": ash.choice(True, False),
     "embedding": ash.choice("periodic", "none"),
     "embedding_frequency": ash.log(0.05, 5.0),
     "dropout": ash.choice(0.0, 0.2),
@@ -36,7 +37,8 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
     settings = {"space": space, "candidates": 12}
     first = tune(data, teams=False, **settings)
     assert {params["embedding"] for params in first.params} == {"periodic", "none"}
-    assert {params["input_scaling"] for params in first.params} == {True, False}
+    for name in ("input_scaling", "parametric_activation"):
+        assert {params[name] for params in first.params} == {True, False}
     cases = itertools.product((1, 2, 3), (True, False), (TIGHT, LOOSE), FMA_SETS)
     for threads, teams, limit, name in cases:
         result = tune(data, threads=threads, teams=teams, memory_limit=limit, instruction_set=name, **settings)

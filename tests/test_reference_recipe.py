@@ -1,4 +1,4 @@
-"""The oracle's embedding, factors of inputs and ntk, checked by numerical differences, by hand and by PyTorch."""
+"""The oracle's parts of the recipe, checked by numerical differences, by hand and by PyTorch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def random_embedding(seed: int = 1) -> Embedding:
 def recipe(settings: Hyperparameters, outputs: int, classes: int) -> Network:
     sizes = [INPUTS, *settings.hidden, outputs]
     factors = np.random.default_rng(2).uniform(0.5, 2, INPUTS)
-    return Network(*random_parameters(sizes, seed=3), settings, classes, random_embedding(), Scaling(factors))
+    network = Network(*random_parameters(sizes, seed=3), settings, classes, random_embedding(), Scaling(factors))
+    for layer in network.activations:
+        if layer.shares is not None:
+            layer.shares = np.random.default_rng(8).uniform(-0.5, 1.5, len(layer.shares))
+    return network
 
 
 def test_an_embedding_is_its_formula_loop_by_loop() -> None:
@@ -48,12 +52,12 @@ def test_an_embedding_is_its_formula_loop_by_loop() -> None:
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("activation", ["selu", "mish"])
 def test_all_gradients_are_the_numerical_ones(activation: str, classes: int) -> None:
-    settings = Hyperparameters(hidden=(4, 3), activations=(activation,) * 2, label_smoothing=0.1)
+    settings = Hyperparameters((4, 3), (activation,) * 2, label_smoothing=0.1, parametric_activation=True)
     x, y = table(7, FEATURES, 2, classes, seed=7)
     network = recipe(settings, classes or 2, classes)
     network.gradients(x, y)
     learned = parameters_of(network, ntk=False)
-    assert len(learned) == 6 + 1 + 4
+    assert len(learned) == 6 + 2 + 1 + 4
     found = [getattr(parameter.layer, parameter.gradient).copy() for parameter in learned]
 
     def total() -> float:
@@ -87,7 +91,7 @@ def test_an_update_by_hand() -> None:
 
 
 def test_shares_of_ntk() -> None:
-    network = recipe(Hyperparameters(hidden=(4,), activations=("relu",)), 2, 0)
+    network = recipe(Hyperparameters(hidden=(4,), activations=("relu",), parametric_activation=True), 2, 0)
     shares = {
         (type(p.layer).__name__, p.name, len(getattr(p.layer, p.name))): p.share for p in parameters_of(network, True)
     }
@@ -96,6 +100,7 @@ def test_shares_of_ntk() -> None:
         ("Dense", "weights", 4): 0.5,
         ("Dense", "biases", 4): 0.1,
         ("Dense", "biases", 2): 0.1,
+        ("Activation", "shares", 4): 0.1,
         ("Scaling", "factors", INPUTS): 6.0,
         ("Embedding", "frequency", 16): 0.1,
         ("Embedding", "phase", 16): pytest.approx(0.1 / (2 * math.pi)),
@@ -117,7 +122,7 @@ def torch_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scale
         weights = learned[f"weights.{layer}"]
         x = x @ (weights / math.sqrt(len(weights)) if scaled else weights) + learned[f"biases.{layer}"]
         if layer + 1 < depth:
-            x = torch.nn.functional.mish(x)
+            x = x + learned["shares"] * (torch.nn.functional.mish(x) - x)
     return x
 
 
@@ -128,6 +133,7 @@ def torch_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, An
         found[f"biases.{number}"] = dense.biases
     assert network.scaling is not None and network.embedding is not None
     found["factors"] = network.scaling.factors
+    found["shares"] = network.activations[0].shares
     for name in ("frequency", "phase", "mix", "bias"):
         found[name] = getattr(network.embedding, name) * (2 * math.pi if name == "phase" else 1)
     return {name: torch.tensor(value, requires_grad=True) for name, value in found.items()}
@@ -169,6 +175,7 @@ def test_training_equals_torch(optimizer: str, classes: int) -> None:
         weight_decay=0.3 if optimizer == "adamw" else 0.0,
         epsilon=1e-30,
         parametrization="ntk",
+        parametric_activation=True,
     )
     x, y = table(30, FEATURES, 2, classes, seed=11)
     network = recipe(settings, classes or 2, classes)

@@ -45,6 +45,7 @@ def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
         ("parametrization", np.str_("ntk"), "ntk"),
         ("input_scaling", np.True_, True),
         ("input_scaling", np.False_, False),
+        ("parametric_activation", np.True_, True),
         ("embedding", "periodic", "periodic"),
         ("embedding_frequency", 0, 0.0),
         ("embedding_frequency", np.float32(1e6), 1e6),
@@ -102,6 +103,8 @@ def test_plain_form(name: str, value: Any, plain: Any) -> None:
         ("input_scaling", 0.0),
         ("input_scaling", "True"),
         ("input_scaling", None),
+        ("parametric_activation", 1),
+        ("parametric_activation", "relu"),
         ("embedding", "plr"),
         ("embedding", True),
         ("embedding", None),
@@ -132,6 +135,7 @@ def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> Non
         ("embeding", "did you mean embedding"),
         ("parameterization", "did you mean parametrization"),
         ("scaling", "input_scaling"),
+        ("parametric", "or parametric_activation?"),
         ("zzzzzzzz", "there are hidden, activation, optimizer"),
     ],
 )
@@ -197,6 +201,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
         "initialization": "xavier",
         "parametrization": "ntk",
         "input_scaling": True,
+        "parametric_activation": True,
         "embedding": "periodic",
         "embedding_frequency": 2.5,
     }
@@ -214,6 +219,7 @@ def test_no_part_of_the_recipe_excludes_another_setting() -> None:
     """A frequency without an embedding is without effect, as the momentum of another optimizer is."""
     for embedding in ("none", "periodic"):
         given = {"embedding": embedding, "embedding_frequency": 0.5, "input_scaling": True, "parametrization": "ntk"}
+        given["parametric_activation"] = True
         for other in ({"hidden": ()}, {"optimizer": "sgd"}, {"initialization": "he"}, {"activation": "selu"}):
             full = check_params(given | other)
             assert {name: full[name] for name in given} == given

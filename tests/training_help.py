@@ -37,6 +37,7 @@ def settings(**changes: Any) -> _core.Settings:
         "initialization": "auto",
         "parametrization": "standard",
         "input_scaling": False,
+        "parametric_activation": False,
         "embedding": "none",
         "embedding_frequency": 0.1,
     }
@@ -130,8 +131,9 @@ def reference(
 
 
 def parameters(network: _core.Network) -> NDArray[np.float32]:
-    """All weights and biases, and the embedding, in one vector, for comparisons bit for bit."""
-    return np.concatenate([p.ravel() for p in (*network.weights, *network.biases, network.embedding)])
+    """All weights, biases and shares, and the embedding, in one vector, for comparisons bit for bit."""
+    parts = (*network.weights, *network.biases, *network.shares, network.embedding)
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:

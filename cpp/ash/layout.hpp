@@ -1,6 +1,7 @@
 // layout.hpp: where the parameters of a network lie in one flat arena.
 //
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
+//              and one row of shares, where its activation is parametric
 //     layer 1: ...
 //     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); where there is one
 //     factors of the inputs of layer 0: one row [inputs], padded; where they are learned
@@ -41,8 +42,11 @@ struct Layer {
     std::int64_t row_offset;  // floats that the layers before it need for a row of outputs
     float rate;               // of the learning rate: 1, or 1 / sqrt(inputs) (ntk)
     float bias_rate;          // 1, or 0.1 (ntk)
+    bool parametric = false;  // a hidden layer whose shares of f(x) in its outputs, the rest being x, are learned
+    float share_rate = 1.0F;  // 1, or 0.1 (ntk)
 
-    std::int64_t size() const { return (inputs + 1) * stride; }
+    std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
+    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, where there is one
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 

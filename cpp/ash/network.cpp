@@ -44,6 +44,7 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
     require(activations.size() == layers.size() - 1, "activations: one a hidden layer is needed");
     Settings settings;
     settings.hidden.clear();
+    settings.parametric_activation = !layers.front().shares.empty();
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const LayerWeights& layer = layers[l];
         require(layer.inputs >= 1 && layer.outputs >= 1, "a layer has at least one input and one output");
@@ -52,7 +53,10 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
                 layer.biases.size() == static_cast<std::size_t>(layer.outputs),
             "weights: wrong shape");
         require(l == 0 || layer.inputs == layers[l - 1].outputs, "weights: layers do not follow on each other");
-        if (l + 1 < layers.size()) settings.hidden.push_back(layer.outputs);
+        const bool hidden = l + 1 < layers.size();
+        const int shares = hidden && settings.parametric_activation ? layer.outputs : 0;
+        require(std::ssize(layer.shares) == shares, "shares: one an output of each hidden layer, or none");
+        if (hidden) settings.hidden.push_back(layer.outputs);
     }
     settings.activations = std::move(activations);
     if (numbers > 0) settings.embedding = Embedding::periodic;
@@ -113,6 +117,7 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
         for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
             std::copy_n(from + std::ptrdiff_t{i} * layer.outputs, layer.outputs, row);
         std::copy_n(layers[l].biases.data(), layer.outputs, row);
+        std::ranges::copy(layers[l].shares, row + layer.stride);
     }
     const EmbeddingPlace& place = layout_.embedding();
     for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
@@ -139,6 +144,7 @@ LayerWeights Network::layer(std::size_t number) const {
     for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
         result.weights.insert(result.weights.end(), row, row + layer.outputs);
     result.biases.assign(row, row + layer.outputs);
+    if (layer.parametric) result.shares.assign(row + layer.stride, row + layer.stride + layer.outputs);
     return result;
 }
 

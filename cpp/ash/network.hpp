@@ -21,8 +21,9 @@ namespace ash {
 struct LayerWeights {
     int inputs;
     int outputs;
-    std::vector<float> weights;  // [inputs][outputs]
-    std::vector<float> biases;   // [outputs]
+    std::vector<float> weights;   // [inputs][outputs]
+    std::vector<float> biases;    // [outputs]
+    std::vector<float> shares{};  // [outputs] of a hidden layer whose activation is parametric, else empty
 };
 
 // The embedding of numbers, without padding.

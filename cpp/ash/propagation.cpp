@@ -44,20 +44,29 @@ Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
             .scale = 1.0F / (1.0F - mask.share)};
 }
 
+// y [rows][stride] := the activation of y; the others as the kernels say.
+void activate(const Kernels& kernels, const Layer& layer, const float* weights, float* y, float* slopes,
+              float* excesses, std::int64_t rows) {
+    const Block block{rows, layer.outputs, layer.stride};
+    if (layer.parametric)
+        return kernels.activate_parametric(layer.activation, weights + layer.shares(), y, slopes, excesses, block);
+    kernels.activate(layer.activation, y, slopes, block);
+}
+
 // gradient [count][stride] := A^T D over all rows of the batch, A given by its strides.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std::int64_t a_row, std::int64_t a_column,
-                 std::int64_t count, const Batch& batch, float* gradient) {
-    for (std::int64_t first = 0; first < batch.rows; first += kBlockTerms) {
+                 std::int64_t count, const float* deltas, std::int64_t rows, float* gradient) {
+    for (std::int64_t first = 0; first < rows; first += kBlockTerms) {
         kernels.product({.a = a + first * a_column,
                          .a_row = a_row,
                          .a_column = a_column,
-                         .b = batch.deltas_of(layer, first),
+                         .b = deltas + first * layer.stride,
                          .b_stride = layer.stride,
                          .c = gradient,
                          .c_stride = layer.stride,
                          .rows = count,
                          .columns = layer.outputs,
-                         .terms = std::min(kBlockTerms, batch.rows - first),
+                         .terms = std::min(kBlockTerms, rows - first),
                          .start = first == 0 ? Start::bias : Start::accumulate});
     }
 }
@@ -127,13 +136,15 @@ void forward(const Kernels& kernels, const Layout& layout, const float* weights,
     for (std::size_t l = 0; l <= last; ++l) {
         const Layer& layer = layout.layers()[l];
         const float* x = batch.inputs_of(layout, l, rows.first);
-        float* slopes = batch.deltas_of(layer, rows.first);
-        float* y = l == last ? slopes : batch.outputs_of(layer, rows.first);
+        float* y = l == last ? batch.deltas_of(layer, rows.first) : batch.outputs_of(layer, rows.first);
         affine(kernels, layout, l, weights, batch.copies, x, batch.input_stride_of(layout, l), rows.count, y);
         if (l == last) return;
-        const Block block{rows.count, layer.outputs, layer.stride};
-        kernels.activate(layer.activation, y, slopes, block);
-        if (mask.share > 0.0F) kernels.drop(y, slopes, block, dropout_of(mask, l, rows.first * layer.stride));
+        float* slopes = batch.slopes_of(layer, rows.first);
+        float* excesses = batch.excesses_of(layer, rows.first);
+        activate(kernels, layer, weights, y, slopes, excesses, rows.count);
+        if (mask.share > 0.0F)
+            kernels.drop(y, slopes, excesses, {rows.count, layer.outputs, layer.stride},
+                         dropout_of(mask, l, rows.first * layer.stride));
     }
 }
 
@@ -152,7 +163,7 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
         // Only one block is under way, so all layers start at row 0 of the buffers.
         float* y = last ? results : scratch.outputs + kBlockRows * layer.row_offset;
         affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y);
-        if (!last) kernels.activate(layer.activation, y, nullptr, {rows, layer.outputs, layer.stride});
+        if (!last) activate(kernels, layer, weights, y, nullptr, nullptr, rows);
         x = y;
         x_stride = layer.stride;
     }
@@ -162,7 +173,12 @@ void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, 
     const auto layers = layout.layers();
     for (std::size_t l = layers.size() - 1; l > 0; --l) {
         const Layer& below = layers[l - 1];
-        delta_below(kernels, layers[l], batch, rows, Start::scale, batch.deltas_of(below, rows.first), below.stride);
+        float* deltas = batch.deltas_of(below, rows.first);
+        delta_below(kernels, layers[l], batch, rows, below.parametric ? Start::bias : Start::scale, deltas,
+                    below.stride);
+        if (below.parametric)
+            kernels.delta_parametric(deltas, batch.slopes_of(below, rows.first), batch.excesses_of(below, rows.first),
+                                     {rows.count, below.outputs, below.stride});
     }
     if (!layout.embeds()) return;
     float* deltas = batch.input_deltas + rows.first * batch.input_stride;
@@ -175,7 +191,8 @@ void update_weights(const Kernels& kernels, const Update& update, std::size_t l,
     const Layer& layer = layout.layers()[l];
     const bool scaled = l == 0 && layout.scaling().learned;
     const float* x = batch.inputs_of(layout, l, 0) + rows.first;
-    gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch, gradient);
+    gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch.deltas_of(layer, 0),
+                batch.rows, gradient);
     const Parameters own = parameters_of(state, layer, rows, gradient);
     if (scaled) update_factors(kernels, update, rows, own.weights, own.block, state, gradient);
     Update numbers = update;
@@ -195,8 +212,12 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
                    float* gradient) {
     constexpr float kOne = 1.0F;  // a bias is the weight of an input that is always 1
     const Layer& layer = state.layout.layers()[l];
-    gradient_of(kernels, layer, &kOne, 0, 0, 1, batch, gradient);
-    kernels.update(plain(update, layer.bias_rate), parameters_of(state, layer, {layer.inputs, 1}, gradient));
+    const auto change = [&](int row, float rate, const float* deltas) {
+        gradient_of(kernels, layer, &kOne, 0, 0, 1, deltas, batch.rows, gradient);
+        kernels.update(plain(update, rate), parameters_of(state, layer, {row, 1}, gradient));
+    };
+    change(layer.inputs, layer.bias_rate, batch.deltas_of(layer, 0));
+    if (layer.parametric) change(layer.inputs + 1, layer.share_rate, batch.excesses_of(layer, 0));
 }
 
 void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,

@@ -4,10 +4,12 @@
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
+//     a parametric f: y = x + a Q, with the excess Q = f(x) - x; from the delta E of y come D = S * E and, for a, Q * E
 //     numbers of x -> embedding -> x and what the embedding makes of them, where there is one; x otherwise
 //
 // Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
 //     outputs, deltas   layer after layer: [B][S]; the last layer's outputs are written into deltas and become D there
+//     slopes, excesses  the same, where activations are parametric: S; Q, which becomes Q * E
 //     copies            W^T of a layer: [outputs][padded(inputs)]; factors * W of layer 0: as W
 // Invariants: (1) padding columns of x, weights, copies and deltas are zero as far as whole vectors reach;
 //             (2) copies are those of the weights as they are.
@@ -39,17 +41,25 @@ struct Batch {
     float* input_deltas;   // [B][input_stride], where there is an embedding
     float* outputs;
     float* deltas;
+    float* slopes;  // this and the next are read and written where activations are parametric
+    float* excesses;
     std::int64_t capacity;
     float* copies;
 
     // What layer `layer` reads, from row `row` on.
     const float* inputs_of(const Layout& layout, std::size_t layer, std::int64_t row) const;
     std::int64_t input_stride_of(const Layout& layout, std::size_t layer) const;
-    float* deltas_of(const Layer& layer, std::int64_t row) const {
-        return deltas + capacity * layer.row_offset + row * layer.stride;
+    float* deltas_of(const Layer& layer, std::int64_t row) const { return at(deltas, layer, row); }
+    float* outputs_of(const Layer& layer, std::int64_t row) const { return at(outputs, layer, row); }
+    // Slopes of what is not parametric lie where the deltas come.
+    float* slopes_of(const Layer& layer, std::int64_t row) const {
+        return at(layer.parametric ? slopes : deltas, layer, row);
     }
-    float* outputs_of(const Layer& layer, std::int64_t row) const {
-        return outputs + capacity * layer.row_offset + row * layer.stride;
+    float* excesses_of(const Layer& layer, std::int64_t row) const {
+        return layer.parametric ? at(excesses, layer, row) : nullptr;
+    }
+    float* at(float* buffer, const Layer& layer, std::int64_t row) const {
+        return buffer + capacity * layer.row_offset + row * layer.stride;
     }
 };
 
@@ -86,7 +96,7 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
 // From the delta of the last layer to those of all others, and of the inputs where there is an embedding.
 void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows);
 
-// Gradient, update and transposed copy of some rows of a layer's weights, or of its biases.
+// Gradient, update and transposed copy of some rows of a layer's weights, or of its biases and shares.
 void update_weights(const Kernels& kernels, const Update& update, std::size_t layer, Span rows, const Batch& batch,
                     State& state, float* gradient);
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,

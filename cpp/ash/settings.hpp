@@ -24,8 +24,9 @@ struct Settings {
     Initialization initialization = Initialization::automatic;
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
-    double embedding_frequency = 0.1;  // standard deviation of the first frequencies, in turns a unit of x
-    bool input_scaling = false;        // a factor for each input of the first layer is learned
+    double embedding_frequency = 0.1;    // standard deviation of the first frequencies, in turns a unit of x
+    bool input_scaling = false;          // a factor for each input of the first layer is learned
+    bool parametric_activation = false;  // of f(x) and x each hidden neuron gives a mix that it learns
     double learning_rate = 3e-3;
     double momentum = 0.9;         // momentum, nesterov
     double beta1 = 0.9;            // adam, adamw

@@ -35,6 +35,7 @@ void initialize(const Layer& layer, float bound, std::uint64_t seed, const Place
             row[o] = (2.0F * unit_float(words[index % 4]) - 1.0F) * bound;
         }
     }
+    if (layer.parametric) std::fill_n(weights + layer.shares(), layer.outputs, 1.0F);
 }
 
 // The sum of twelve uniform numbers, less six: of variance 1, near enough to normal, and without a logarithm.

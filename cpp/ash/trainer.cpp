@@ -89,6 +89,8 @@ class Run {
                 .input_deltas = workspace_.input_deltas.data(),
                 .outputs = workspace_.outputs.data(),
                 .deltas = workspace_.deltas.data(),
+                .slopes = workspace_.slopes.data(),
+                .excesses = workspace_.excesses.data(),
                 .capacity = batch_,
                 .copies = workspace_.copies.data()};
     }

@@ -38,6 +38,10 @@ void Workspace::prepare(const Data& data, const Settings& settings) {
     if (settings.batch_size != 0) grow(inputs, batch * training.stride);
     grow(outputs, batch * layout.row_floats());
     grow(deltas, batch * layout.row_floats());
+    if (layout.layers().front().parametric) {
+        grow(slopes, batch * layout.row_floats());
+        grow(excesses, batch * layout.row_floats());
+    }
     grow(copies, layout.copies_size());
     if (layout.embeds()) prepare_embedding(layout, batch);
     prepare_to_help(layout);

@@ -36,6 +36,8 @@ struct Workspace {
     AlignedFloats inputs;              // [B][stride of x], gathered; unused when the batch is the whole part
     AlignedFloats outputs;             // [B * H]: layer after layer [B][stride]
     AlignedFloats deltas;              // [B * H], the same shape: first the slopes of the activations, then the deltas
+    AlignedFloats slopes;              // [B * H], where activations are parametric; others have theirs in deltas
+    AlignedFloats excesses;            // [B * H], there too: propagation.hpp
     AlignedFloats targets;             // [B][target stride], gathered, regression
     AlignedFloats numbers;             // [B][stride of the embedding]
     AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and what the embedding makes of it

@@ -38,6 +38,7 @@ void bind_settings(py::module_& m) {
             })
         .def_readwrite("embedding_frequency", &Settings::embedding_frequency)
         .def_readwrite("input_scaling", &Settings::input_scaling)
+        .def_readwrite("parametric_activation", &Settings::parametric_activation)
         .def_readwrite("learning_rate", &Settings::learning_rate)
         .def_readwrite("momentum", &Settings::momentum)
         .def_readwrite("beta1", &Settings::beta1)

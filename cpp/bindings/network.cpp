@@ -11,8 +11,10 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
                      const std::vector<std::string>& activations, int classes, const std::vector<double>& input_center,
                      const std::vector<double>& input_scale, const std::vector<double>& input_limit,
                      const std::vector<double>& target_mean, const std::vector<double>& target_scale,
-                     const std::vector<int>& numbers, const Array<float>& embedding) {
+                     const std::vector<int>& numbers, const Array<float>& embedding,
+                     const std::vector<Array<float>>& shares) {
     require(weights.size() == biases.size(), "weights and biases: one each a layer");
+    require(shares.empty() || shares.size() + 1 == weights.size(), "shares: one a hidden layer, or none");
     std::vector<LayerWeights> layers;
     for (std::size_t l = 0; l < weights.size(); ++l) {
         require(weights[l].ndim() == 2 && biases[l].ndim() == 1, "weights: two dimensions; biases: one");
@@ -22,6 +24,11 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
                           static_cast<int>(weights[l].shape(1)),
                           {w.begin(), w.end()},
                           {b.begin(), b.end()}});
+    }
+    for (std::size_t l = 0; l < shares.size(); ++l) {
+        require(shares[l].ndim() == 1, "shares: one dimension");
+        const auto of_layer = view(shares[l]);
+        layers[l].shares.assign(of_layer.begin(), of_layer.end());
     }
     std::vector<Activation> parsed;
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
@@ -51,6 +58,16 @@ Array<float> predict_rows(const Network& network, const Array<Value>& x, int thr
     return results;
 }
 
+// Of each hidden layer, where activations are parametric; else none.
+py::list share_arrays(const Network& network) {
+    py::list arrays;
+    for (std::size_t l = 0; l + 1 < network.layers(); ++l) {
+        const LayerWeights layer = network.layer(l);
+        if (!layer.shares.empty()) arrays.append(array(layer.shares));
+    }
+    return arrays;
+}
+
 py::list layer_arrays(const Network& network, bool weights) {
     py::list arrays;
     for (std::size_t l = 0; l < network.layers(); ++l) {
@@ -68,13 +85,15 @@ void bind_network(py::module_& m) {
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
              py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"), py::arg("target_mean"),
              py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
-             py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}))
+             py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}),
+             py::arg("shares") = std::vector<Array<float>>{})
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def_property_readonly("weights", [](const Network& n) { return layer_arrays(n, true); })
         .def_property_readonly("biases", [](const Network& n) { return layer_arrays(n, false); })
+        .def_property_readonly("shares", &share_arrays)
         .def_property_readonly("activations",
                                [](const Network& n) {
                                    std::vector<std::string> names;

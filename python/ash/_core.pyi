@@ -67,6 +67,7 @@ class Settings:
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
     input_scaling: bool
+    parametric_activation: bool
     embedding: str  # none periodic
     embedding_frequency: float
     def __init__(self) -> None: ...
@@ -128,18 +129,18 @@ class Network:
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
+        shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
     ) -> None: ...
     def predict(
         self, x: NDArray[np.float64] | NDArray[np.float32], threads: int = 1, instruction_set: str = ""
     ) -> NDArray[np.float32]:
-        """Probabilities [rows, classes], or targets [rows, outputs] in their own units; NaN is a missing value.
-
-        ValueError for infinity and what float32 does not hold.
-        """
+        """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
     @property
     def weights(self) -> list[NDArray[np.float32]]: ...
     @property
     def biases(self) -> list[NDArray[np.float32]]: ...
+    @property
+    def shares(self) -> list[NDArray[np.float32]]: ...
     @property
     def activations(self) -> list[str]: ...
     @property
@@ -202,7 +203,7 @@ class Tuner:
 
         kind: "started", "finished", "diverged", "promoted" (rung: the one left).
         """
-    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # as they ended: candidate, rung, scores [jobs, folds]
+    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # as jobs ended: candidate, rung, scores [jobs, folds]
     def jobs(self) -> dict[str, NDArray[np.generic]]:
         """Columns, a row a finished job in order of decision (greedy: of finishing).
 

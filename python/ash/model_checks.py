@@ -143,6 +143,8 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
     for layer in range(layers):
         wanted[f"weight.{layer}"] = ("float32", 2)
         wanted[f"bias.{layer}"] = ("float32", 1)
+        if "share.0" in tensors and layer + 1 < layers:  # parametric activations: of all hidden layers, or of none
+            wanted[f"share.{layer}"] = ("float32", 1)
     require(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {layers} layer(s)")
     for name, (dtype, axes) in wanted.items():
         tensor = tensors[name]
@@ -159,6 +161,8 @@ def check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
         outputs = len(tensors[f"bias.{layer}"])
         shape = tensors[f"weight.{layer}"].shape
         require(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
+        shares = len(tensors.get(f"share.{layer}", tensors[f"bias.{layer}"]))
+        require(shares == outputs, f"share.{layer} has {shares} numbers instead of {outputs}")
         inputs = outputs
     for name in ("input_scale", "input_limit"):
         require(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")

@@ -2,6 +2,7 @@
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                embedding [parameters, numbers] float32, where numbers are embedded
+               share.0 [outputs] float32, ... of each hidden layer, where activations are parametric
                input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
                target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
@@ -203,7 +204,8 @@ def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
 def _read_network(
     tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
 ) -> Network:
-    layers = len(about["activations"]) + 1
+    hidden = len(about["activations"])
+    layers = hidden + 1
     check_tensors(tensors, layers, about["numbers"])
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_center"])
@@ -220,6 +222,7 @@ def _read_network(
             0 if classes is None else outputs,
             **{name: tensors[name] for name in (*VECTORS, "embedding") if name in tensors},
             numbers=about["numbers"],
+            shares=[tensors[f"share.{layer}"] for layer in range(hidden) if f"share.{layer}" in tensors],
         )
     except ValueError as error:
         raise MalformedError(f"the core refuses it: {error}") from error
@@ -246,6 +249,7 @@ def _network_parts(network: Network) -> tuple[dict[str, Any], dict[str, NDArray[
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
         tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
         tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    tensors |= {f"share.{layer}": np.ascontiguousarray(share) for layer, share in enumerate(parts["shares"])}
     if parts["numbers"]:
         tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
     own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": network.params}

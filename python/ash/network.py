@@ -102,6 +102,7 @@ def core_parts(core: _core.Network) -> dict[str, Any]:
         "target_scale",
         "numbers",
         "embedding",
+        "shares",
     )
     return {name: getattr(core, name) for name in names}
 

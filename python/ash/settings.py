@@ -5,6 +5,7 @@ tuple of one name a hidden layer; without hidden layers a name is accepted and h
 ``weight_decay`` is decoupled from the gradient; ``adam`` with it is called ``adamw`` (Loshchilov and Hutter,
 arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2 is 0.95 since on tables 0.999 costs 2 %
 (classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
+With ``parametric_activation`` each hidden neuron gives x + a (f(x) - x), where it learns its ``a``, from 1 on (there).
 """
 
 import difflib
@@ -96,6 +97,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier")),
     "parametrization": Hyperparameter("standard", *_name("standard", "ntk")),
     "input_scaling": Hyperparameter(False, "True or False", _read_switch),
+    "parametric_activation": Hyperparameter(False, "True or False", _read_switch),
     "embedding": Hyperparameter("none", *_name("none", "periodic")),
     "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
 }

@@ -47,6 +47,7 @@ inline std::vector<Settings> make_settings(int count) {
         settings.batch_size = i % 4 == 0 ? 0 : 16 + i;
         settings.embedding = i % 4 == 3 ? Embedding::periodic : Embedding::none;
         settings.input_scaling = i % 4 >= 2;
+        settings.parametric_activation = i % 6 >= 4;
         settings.parametrization = i % 5 >= 3 ? Parametrization::ntk : Parametrization::standard;
         all.push_back(settings);
     }

@@ -1,4 +1,5 @@
-// recipe_help.hpp: a mixed table, and a candidate that has all of the recipe: embedding, factors of inputs, ntk.
+// recipe_help.hpp: a mixed table, and a candidate that has all of the recipe: embedding, factors of inputs, parametric
+// activations, ntk.
 #pragma once
 
 #include <algorithm>
@@ -55,6 +56,7 @@ inline Settings recipe(Optimizer optimizer, std::int64_t batch_size) {
     settings.embedding = Embedding::periodic;
     settings.embedding_frequency = 0.3;
     settings.input_scaling = true;
+    settings.parametric_activation = true;
     settings.weight_decay = optimizer == Optimizer::adamw ? 0.02 : 0.0;
     return settings;
 }

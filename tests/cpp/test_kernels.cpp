@@ -74,8 +74,8 @@ TEST_CASE("dropout keeps the same elements on every instruction set, and its sha
             AlignedFloats slow_slope = fast;
             const Dropout dropout{
                 .key = 12345U + static_cast<std::uint32_t>(size), .first = 77, .threshold = 0x60000000U, .scale = 1.6F};
-            kernels->drop(fast.data(), fast_slope.data(), block, dropout);
-            kReference.drop(slow.data(), slow_slope.data(), block, dropout);
+            kernels->drop(fast.data(), fast_slope.data(), nullptr, block, dropout);
+            kReference.drop(slow.data(), slow_slope.data(), nullptr, block, dropout);
             CHECK(distance(fast, slow, block) == 0.0);
             CHECK(distance(fast_slope, slow_slope, block) == 0.0);
         }
@@ -83,7 +83,8 @@ TEST_CASE("dropout keeps the same elements on every instruction set, and its sha
         AlignedFloats y(block.rows * block.stride);
         AlignedFloats slope(block.rows * block.stride);
         std::fill_n(y.data(), y.size(), 1.0F);
-        kernels->drop(y.data(), slope.data(), block, {.key = 9, .first = 0, .threshold = 0x40000000U, .scale = 1.0F});
+        kernels->drop(y.data(), slope.data(), nullptr, block,
+                      {.key = 9, .first = 0, .threshold = 0x40000000U, .scale = 1.0F});
         const auto kept = static_cast<double>(std::count(y.data(), y.data() + y.size(), 1.0F));
         CHECK(kept / static_cast<double>(y.size()) == doctest::Approx(0.75).epsilon(0.01));
     }

@@ -25,6 +25,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
     settings.embedding = embeds ? Embedding::periodic : Embedding::none;
     settings.input_scaling = scales;
     settings.parametrization = ntk ? Parametrization::ntk : Parametrization::standard;
+    settings.parametric_activation = ntk;
     return settings;
 }
 
@@ -83,6 +84,26 @@ TEST_CASE("parts lie one behind the other, and without factors all others stay w
     }
 }
 
+TEST_CASE("shares of activations are a row behind the biases of each hidden layer") {
+    Settings settings = chosen(true, true, false);
+    const Layout plain(kShape, settings);
+    settings.parametric_activation = true;
+    const State state = initial_state(kShape, settings, 3, 4);
+    const Layout& layout = state.layout;
+    check_cover(parts(layout), layout.size());
+    std::int64_t strides = 0;
+    for (const Layer& layer : layout.layers().first(2)) {
+        CHECK(layer.parametric);
+        CHECK(layer.shares() + layer.stride == layer.offset + layer.size());
+        CHECK(row(state, layer.shares(), layer.outputs) ==
+              std::vector<float>(static_cast<std::size_t>(layer.outputs), 1.0F));
+        strides += layer.stride;
+    }
+    CHECK_FALSE(layout.layers().back().parametric);
+    CHECK(layout.size() == plain.size() + strides);
+    CHECK(layout.copies_size() == plain.copies_size());
+}
+
 TEST_CASE("no numbers, no embedding") {
     const Layout layout({10, 3, 0}, chosen(true, false, false));
     CHECK_FALSE(layout.embeds());
@@ -95,6 +116,7 @@ TEST_CASE("shares of the learning rate: 1, or those of ntk") {
         for (const Layer& layer : layout.layers()) {
             CHECK(layer.rate == (ntk ? 1.0F / std::sqrt(static_cast<float>(layer.inputs)) : 1.0F));
             CHECK(layer.bias_rate == (ntk ? 0.1F : 1.0F));
+            CHECK(layer.share_rate == (ntk ? 0.1F : 1.0F));
         }
         CHECK(layout.embedding().rate == (ntk ? 0.1F : 1.0F));
         CHECK(layout.scaling().rate == (ntk ? 6.0F : 1.0F));

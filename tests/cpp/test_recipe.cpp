@@ -29,6 +29,7 @@ std::vector<Settings> mixed_candidates() {
         if (i % 2 == 1) settings.embedding = Embedding::none;
         if (i % 4 >= 2) settings.input_scaling = false;
         if (i % 8 >= 4) settings.parametrization = Parametrization::standard;
+        if (i % 3 == 1) settings.parametric_activation = false;
         if (i % 5 == 0) {
             settings.hidden.clear();
             settings.activations.clear();

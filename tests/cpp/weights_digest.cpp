@@ -58,6 +58,7 @@ std::vector<ash::Settings> make_settings() {
         settings.weight_decay = i == 4 ? 1e-2 : 0.0;
         settings.embedding = i % 2 == 1 ? ash::Embedding::periodic : ash::Embedding::none;
         settings.input_scaling = i % 3 == 0;
+        settings.parametric_activation = i % 4 >= 2;
         settings.parametrization = i >= 3 ? ash::Parametrization::ntk : ash::Parametrization::standard;
         all.push_back(settings);
     }

@@ -99,25 +99,31 @@ void activate_with(float* y, float* slope, ash::Block block) noexcept {
     }
 }
 
-void activate(ash::Activation activation, float* y, float* slope, ash::Block block) noexcept {
+// function(its type), of an activation that is known at run time.
+template <typename Function>
+void with_type_of(ash::Activation activation, Function function) noexcept {
     switch (activation) {
         case ash::Activation::identity:
-            return activate_with<Identity>(y, slope, block);
+            return function(Identity{});
         case ash::Activation::relu:
-            return activate_with<Relu>(y, slope, block);
+            return function(Relu{});
         case ash::Activation::sigmoid:
-            return activate_with<Sigmoid>(y, slope, block);
+            return function(Sigmoid{});
         case ash::Activation::tanh:
-            return activate_with<Tanh>(y, slope, block);
+            return function(Tanh{});
         case ash::Activation::gelu:
-            return activate_with<Gelu>(y, slope, block);
+            return function(Gelu{});
         case ash::Activation::silu:
-            return activate_with<Silu>(y, slope, block);
+            return function(Silu{});
         case ash::Activation::selu:
-            return activate_with<Selu>(y, slope, block);
+            return function(Selu{});
         case ash::Activation::mish:
-            return activate_with<Mish>(y, slope, block);
+            return function(Mish{});
     }
+}
+
+void activate(ash::Activation activation, float* y, float* slope, ash::Block block) noexcept {
+    with_type_of(activation, [&](auto type) { activate_with<decltype(type)>(y, slope, block); });
 }
 
 // A mix of 32 bits whose output bits all depend on all input bits (two rounds of multiply and shift).
@@ -127,18 +133,26 @@ ASH_INLINE Words mix(Words x) {
     return x ^ (x >> 16);
 }
 
-void drop(float* y, float* slope, ash::Block block, ash::Dropout dropout) noexcept {
+void drop(float* y, float* slope, float* excess, ash::Block block, ash::Dropout dropout) noexcept {
     const Words lanes = reinterpret_cast<const Words&>(static_cast<const Integers&>(lane_numbers()));
-    for_vectors(block.rows, block.columns, block.stride, [&](int64_t i) {
-        const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
-        // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
-        Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
-        const Integers kept =
-            reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
-        const Floats mask = from_bits(kept & bits(broadcast(dropout.scale)));
-        store(y + i, load(y + i) * mask);
-        store(slope + i, load(slope + i) * mask);
-    });
+    const auto each = [&](auto with_excess) {
+        for_vectors(block.rows, block.columns, block.stride, [&](int64_t i) {
+            const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
+            // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
+            Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
+            const Integers kept =
+                reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
+            const Floats mask = from_bits(kept & bits(broadcast(dropout.scale)));
+            store(y + i, load(y + i) * mask);
+            store(slope + i, load(slope + i) * mask);
+            if constexpr (with_excess.value) store(excess + i, load(excess + i) * mask);
+        });
+    };
+    if (excess != nullptr) {
+        each(Known<true>{});
+    } else {
+        each(Known<false>{});
+    }
 }
 
 using Four = float __attribute__((vector_size(16), may_alias));

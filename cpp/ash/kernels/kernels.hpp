@@ -112,8 +112,13 @@ struct Kernels {
     void (*product)(const Product&) noexcept;
     // y := f(y); slope, if not null, := f'(y).
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
-    // y and slope times the mask.
-    void (*drop)(float* y, float* slope, Block, Dropout) noexcept;
+    // With a share a for each column: y := (1 - a) y + a f(y), just f(y) where a is 1. Unless they are null, slope :=
+    // the slope of that, and excess := f(y) - y, its slope in a.
+    void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
+    // excess := delta * excess, then delta := delta * slope: from the delta of such an activation those of a and of y.
+    void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
+    // y and slope, and excess if not null, times the mask.
+    void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;
     // logits := probabilities, padding := 0; losses[row] := cross-entropy with smoothed label, if labels are given.
     void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
     // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.

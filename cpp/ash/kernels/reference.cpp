@@ -97,18 +97,39 @@ void activate(Activation activation, float* y, float* slope, Block block) noexce
     });
 }
 
+void activate_parametric(Activation activation, const float* shares, float* y, float* slope, float* excess,
+                         Block block) noexcept {
+    for_each(block, [&](std::int64_t i) {
+        const double x = y[i];
+        const double share = shares[i % block.stride];
+        const double value = value_of(activation, x);
+        y[i] = static_cast<float>(x + share * (value - x));
+        if (slope == nullptr) return;
+        slope[i] = static_cast<float>(1.0 + share * (slope_of(activation, x) - 1.0));
+        excess[i] = static_cast<float>(value - x);
+    });
+}
+
+void delta_parametric(float* delta, const float* slope, float* excess, Block block) noexcept {
+    for_each(block, [&](std::int64_t i) {
+        excess[i] *= delta[i];
+        delta[i] *= slope[i];
+    });
+}
+
 std::uint32_t mix(std::uint32_t x) {
     x = (x ^ (x >> 16U)) * 0x7FEB352DU;
     x = (x ^ (x >> 15U)) * 0x846CA68BU;
     return x ^ (x >> 16U);
 }
 
-void drop(float* y, float* slope, Block block, Dropout dropout) noexcept {
+void drop(float* y, float* slope, float* excess, Block block, Dropout dropout) noexcept {
     for_each(block, [&](std::int64_t i) {
         const std::uint32_t place = dropout.first + static_cast<std::uint32_t>(i);
         const bool kept = mix(mix(place ^ dropout.key) + dropout.key) >= dropout.threshold;
         y[i] *= kept ? dropout.scale : 0.0F;
         slope[i] *= kept ? dropout.scale : 0.0F;
+        if (excess != nullptr) excess[i] *= kept ? dropout.scale : 0.0F;
     });
 }
 
@@ -246,6 +267,8 @@ const Kernels kReference{"reference",
                          true,
                          product,
                          activate,
+                         activate_parametric,
+                         delta_parametric,
                          drop,
                          softmax,
                          softmax_delta,

@@ -3,6 +3,7 @@
 
 #include "ash/kernels/elementwise.hpp"
 #include "ash/kernels/losses.hpp"
+#include "ash/kernels/parametric.hpp"
 #include "ash/kernels/periodic.hpp"
 #include "ash/kernels/product.hpp"
 #include "ash/kernels/update.hpp"
@@ -15,6 +16,8 @@
                            kFused,                \
                            ::product,             \
                            ::activate,            \
+                           ::activate_parametric, \
+                           ::delta_parametric,    \
                            ::drop,                \
                            ::softmax,             \
                            ::softmax_delta,       \
