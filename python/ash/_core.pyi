@@ -64,7 +64,7 @@ class Settings:
     dropout: float
     label_smoothing: float
     batch_size: int  # 0: the whole training part, one update an epoch
-    initialization: str  # auto he xavier
+    initialization: str  # auto he xavier data
     parametrization: str  # standard ntk
     input_scaling: bool
     embedding: str  # none periodic
