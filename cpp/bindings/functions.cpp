@@ -4,6 +4,7 @@
 
 #include "ash/build_info.hpp"
 #include "ash/cost.hpp"
+#include "ash/initialization.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/measure.hpp"
 #include "ash/metrics.hpp"
@@ -24,9 +25,10 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
     const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
-    State state = initial_state(data.shape(), settings, seed, candidate);
+    State state;
     {
         const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        state = initial_state(data, settings, seed, candidate, table);
         Workspace workspace(data, {&settings, 1});
         std::span<double> rest = losses;
         for (const std::int64_t length : lengths) {

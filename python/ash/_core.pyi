@@ -64,7 +64,7 @@ class Settings:
     dropout: float
     label_smoothing: float
     batch_size: int  # 0: the whole training part, one update an epoch
-    initialization: str  # auto he xavier
+    initialization: str  # auto he xavier data
     parametrization: str  # standard ntk
     input_scaling: bool
     parametric_activation: bool
@@ -217,8 +217,7 @@ class Tuner:
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
-    def best(self) -> tuple[int, int, Network] | None:
-        """(candidate, rung, network) of the highest score so far (ties: lower loss, lower candidate, lower rung)."""
+    def best(self) -> tuple[int, int, Network] | None: ...  # candidate, rung, network: the first of `kept`
     # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
     def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features

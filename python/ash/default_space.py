@@ -2,8 +2,8 @@
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
 embedding, which depend on the rows here, and its learning rate for targets: an ntk parametrization, factors of the
-inputs, a periodic embedding of numbers, SELU for classes and Mish for targets, AdamW with beta2 of 0.95, dropout,
-weight decay, and for accuracy smoothed labels. `python -m bench ablation` measures what each part is worth.
+inputs, a periodic embedding of numbers, layers fitted to data before the first epoch, SELU for classes and Mish for
+targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels. `python -m bench ablation` measures what each part is worth.
 """
 
 from typing import Any, NamedTuple
@@ -60,7 +60,9 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
         optimizer="adamw",
         parametrization="ntk",
+        initialization="data",
         input_scaling=True,
+        parametric_activation=True,
         learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.04, 0.64, levels=17, default=0.16),
         weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
         dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
