@@ -1,9 +1,10 @@
 """The space that is searched where the user names none: a published recipe for tables, and what is near it.
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
-embedding, which depend on the rows here, and its learning rate for targets: an ntk parametrization, factors of the
-inputs, a periodic embedding of numbers, layers fitted to data before the first epoch, SELU for classes and Mish for
-targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels. `python -m bench ablation` measures what each part is worth.
+embedding, which depend on the rows here, and its learning rate for targets: an ntk parametrization, layers fitted to
+data before the first epoch, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish for
+targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
+`python -m bench ablation` measures what each part is worth.
 """
 
 from typing import Any, NamedTuple
