@@ -44,7 +44,7 @@ class Scope:
     tables: tuple[str, ...] = ("optdigits", "winequality_white")  # one of classes, one of numbers
     etas: tuple[int, ...] = (2, 3, 4)
     firsts: tuple[int, ...] = (1, 4, 16)
-    candidates: int = 64  # of the correlations
+    candidates: int = 32  # of the correlations
     longest: int = 64  # epochs of a rung
     epochs: int = 1280  # in all, of a search for an ensemble: 64 candidates on 5 rungs from 4 epochs on
     seeds: int = 3  # of the ensembles
