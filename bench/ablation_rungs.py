@@ -1,6 +1,6 @@
 """How well early scores foretell late ones, and what that is worth: reduction factors and first rungs.
 
-    correlations  64 candidates of the default space, all of them trained up all rungs, so that the order in a rung is
+    correlations  32 candidates of the default space, all of them trained up all rungs, so that the order in a rung is
                   compared with the last one over all, not over those that were promoted; one seed
     ensembles     halving with as many candidates as make the epochs in all equal; error of the ensemble; some seeds
 

@@ -1,10 +1,10 @@
 """How to spend a given time on a table: the ladder that `time_limit` gets where the user leaves it open.
 
     multiply-adds of a candidate's epoch (cpp/ash/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
-        -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (4 R)
+        -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
 
-All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, four candidates come to its end
-in time: enough for an ensemble. The more rungs, the more candidates are tried, and the shorter each is trained; so
+All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, F candidates come to its end in
+time: four or, with more than two threads, two for each of them; enough for an ensemble. The more rungs, the more candidates are tried, and the shorter each is trained; so
 there are as many as leave the first rung with enough updates that its scores mean something.
 
 Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.py), and the first rung is one epoch:
@@ -33,8 +33,9 @@ LEAST_UPDATES = 256
 MOST_EPOCHS = 128
 """Of the highest rung; time beyond it goes into more candidates."""
 MOST_RUNGS = 7
-FINISHERS = 4
-"""Candidates that come to the end of the highest rung in time."""
+FINISHERS, FINISHERS_A_THREAD = 4, 2
+"""Candidates that come to the end of the highest rung in time: so many at least, and for each thread, which would
+otherwise have nothing to do beside the few longest jobs."""
 FIRST_SHARE = 1 / 64
 """Of the time of all threads: what a job of one epoch takes at most, so that there are some to compare."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
@@ -147,6 +148,7 @@ def plan(
         seconds / epoch_seconds,
         float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)])),
         eta,
+        finishers=max(FINISHERS, FINISHERS_A_THREAD * threads),
         least=1 if cut else LEAST_UPDATES,
         most=MOST_EPOCHS * parts,
         scoring=scoring_seconds / epoch_seconds,
@@ -178,6 +180,7 @@ def ladder(
     updates: float,
     eta: int,
     *,
+    finishers: int = FINISHERS,
     least: int = LEAST_UPDATES,
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
@@ -191,6 +194,8 @@ def ladder(
     updates : float
         Of an average candidate's epoch.
     eta : int
+    finishers : int
+        Candidates that come to the end of the highest rung.
     least : int
         Updates of the first rung.
     most : int
@@ -201,11 +206,11 @@ def ladder(
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
         jobs = (eta**rungs - 1) / (eta - 1)  # for each that comes to the end
-        highest = min(most, (epochs / FINISHERS - scoring * jobs) / rungs)
+        highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
         first = int(highest / eta ** (rungs - 1))
         if first >= shortest:
             return first, rungs
-    return max(1, min(shortest, int(epochs / FINISHERS))), 1
+    return max(1, min(shortest, int(epochs / finishers))), 1
 
 
 def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:
