@@ -18,11 +18,12 @@ SPACE = default_space(2_000, 10, 1, 3, numbers=10, metric="accuracy")
 DRAWN = SPACE.sample(8, 0)
 
 
+@pytest.mark.parametrize("finishers", [4, 32])
 @pytest.mark.parametrize("eta", [2, 3, 4])
 @pytest.mark.parametrize("updates", [1, 40, 3_000])
 @pytest.mark.parametrize("epochs", [0.0, 0.5, 10, 300, 5_000, 1e7])
-def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int) -> None:
-    first, rungs = plans.ladder(epochs, updates, eta)
+def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int, finishers: int) -> None:
+    first, rungs = plans.ladder(epochs, updates, eta, finishers=finishers)
     least = max(1, -(-plans.LEAST_UPDATES // int(updates)))
     assert first >= 1 and 1 <= rungs <= plans.MOST_RUNGS
     if rungs == 1:
@@ -30,8 +31,8 @@ def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int) 
         return
     highest = first * eta ** (rungs - 1)
     assert first >= least and highest <= plans.MOST_EPOCHS
-    assert plans.FINISHERS * rungs * highest <= epochs  # so many candidates come to its end in time
-    more = min(plans.MOST_EPOCHS, epochs / (plans.FINISHERS * (rungs + 1))) / eta**rungs
+    assert finishers * rungs * highest <= epochs  # so many candidates come to its end in time
+    more = min(plans.MOST_EPOCHS, epochs / (finishers * (rungs + 1))) / eta**rungs
     assert rungs == plans.MOST_RUNGS or more < least  # one rung more would begin too low
 
 
@@ -48,6 +49,16 @@ def test_a_plan_follows_from_the_cost_of_the_candidates(monkeypatch: pytest.Monk
     assert found.epochs == pytest.approx(200 / found.epoch_seconds) and found.epoch_rows == 2_000
     assert found.eta == 2
     assert ash.plan(2_000, 10, DRAWN, time_limit=0, threads=1, classes=3).max_rungs == 1
+
+
+def test_with_more_threads_more_come_to_the_end_and_the_longest_job_never_takes_longer_than_two_threads_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-8)
+    for threads in (1, 2, 4, 16, 64):
+        found = ash.plan(20_000, 10, DRAWN, time_limit=60, threads=threads, classes=3)
+        highest = found.min_epochs * found.eta ** (found.max_rungs - 1) * found.epoch_seconds
+        assert found.max_rungs * highest <= 60 * (1 / 4 if threads == 1 else 1 / 2)
 
 
 LARGE = default_space(10**6, 10, 1, 3, numbers=10, metric="accuracy").sample(64, 0)

@@ -4,8 +4,9 @@
         -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
 
 All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, F candidates come to its end in
-time: four or, with more than two threads, two for each of them; enough for an ensemble. The more rungs, the more candidates are tried, and the shorter each is trained; so
-there are as many as leave the first rung with enough updates that its scores mean something.
+time: four or, with more than two threads, two for each of them; enough for an ensemble. The more rungs, the more
+candidates are tried, and the shorter each is trained; so there are as many as leave the first rung with enough updates
+that its scores mean something.
 
 Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.py), and the first rung is one epoch:
 what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too;
