@@ -54,7 +54,7 @@ def test_a_plan_follows_from_the_cost_of_the_candidates(monkeypatch: pytest.Monk
 def test_with_more_threads_more_come_to_the_end_and_the_longest_job_never_takes_longer_than_two_threads_would(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-8)
+    monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-11)
     for threads in (1, 2, 4, 16, 64):
         found = ash.plan(20_000, 10, DRAWN, time_limit=60, threads=threads, classes=3)
         highest = found.min_epochs * found.eta ** (found.max_rungs - 1) * found.epoch_seconds
