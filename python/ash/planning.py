@@ -12,8 +12,10 @@ Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.
 what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too;
 an epoch takes no less than that, since to train still less would save little.
 
-That many rungs, finishers and updates are choices, not findings: section "rungs" of `python -m bench ablation`
-compares them. So is the share of the time that an epoch may take.
+Section "rungs" of `python -m bench ablation` compares first rungs and reduction factors at equal epochs. Below some 500
+updates scores foretell the last ones hardly better than chance; of equal cost, fewer candidates that are trained longer
+make the better ensemble; and with such first rungs a reduction factor of 3 or 4 is no better than 2. How many rungs,
+finishers and what share of the time an epoch may take are choices, not findings.
 """
 
 import math
@@ -29,7 +31,7 @@ from ash.options import LARGEST, whole
 from ash.scalars import is_number
 from ash.settings import Params, to_settings
 
-LEAST_UPDATES = 256
+LEAST_UPDATES = 512
 """Of the first rung."""
 MOST_EPOCHS = 128
 """Of the highest rung; time beyond it goes into more candidates."""
