@@ -14,7 +14,7 @@ from ash import _core
 from ash.cpus import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("CMakeLists.txt", "cmake", "cpp", "python")  # what a fit of ours depends on
+PACKAGE = ("CMakeLists.txt", "cmake", "cpp", "python", ":!*.md")  # what a fit of ours depends on
 CODE = (".", ":!bench/results", ":!bench/plots", ":!bench/REPORT.md", ":!README.md")  # what figures depend on
 
 
