@@ -17,8 +17,8 @@ REST, LONGEST_REST = 0.02, 1.0
 """Of the time limit, and seconds at most: kept for the ensemble and whatever else is to be done."""
 REFIT = 0.15
 """Of the time limit: the most that is kept for a refit."""
-WORTH = 0.01
-"""Of the time limit: a shorter extension is not worth the look."""
+WORTH = 0.03
+"""Of the time limit: for less it is not looked again, since a look predicts with all networks that are kept."""
 
 
 class Closing:
