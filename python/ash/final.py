@@ -111,7 +111,7 @@ def refit_seconds(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], op
         return 0.0
     drawn = np.flatnonzero(kept.best_counts(ensemble))
     seconds, _ = _cycles(tuner.jobs(), kept, drawn, parts, options)
-    return float(seconds.sum()) / (HASTE * options.threads)
+    return _wall_seconds(seconds, options.threads)
 
 
 def _refit(
@@ -161,9 +161,13 @@ def _last_settings(params: Params) -> _core.Settings:
 
 def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
     """Return which part of the cycles there is time for; 0 where it is too little."""
-    left = HASTE * (deadline - time.monotonic()) * options.threads
-    share = min(1.0, left / max(float(seconds.sum()), 1e-9))
+    share = min(1.0, (deadline - time.monotonic()) / max(_wall_seconds(seconds, options.threads), 1e-9))
     return share if share * SHARE >= LEAST_SHARE else 0.0
+
+
+def _wall_seconds(seconds: NDArray[np.float64], threads: int) -> float:
+    """Return how long the cycles take that have so many seconds each; whether others help with one is not sure."""
+    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
 
 
 def _growth(parts: Parts, options: Options, params: Params) -> float:
