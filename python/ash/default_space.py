@@ -1,9 +1,10 @@
 """The space that is searched where the user names none: a published recipe for tables, and what is near it.
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
-embedding, which depend on the rows here, and its learning rate for targets: an ntk parametrization, layers fitted to
-data before the first epoch, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish for
-targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
+embedding, which depend on the rows here, its learning rate for targets, and layers that are fitted to data before the
+first epoch, which with learned shares of the activations helps for targets and harms for classes: an ntk
+parametrization, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish for targets with a
+learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
 `python -m bench ablation` measures what each part is worth.
 """
 
@@ -61,7 +62,7 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
         optimizer="adamw",
         parametrization="ntk",
-        initialization="data",
+        initialization="auto" if classes else "data",
         input_scaling=True,
         parametric_activation=True,
         learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.02, 0.32, levels=17, default=0.16),
