@@ -24,7 +24,7 @@ def test_searches_have_equal_epochs_in_all() -> None:
         count, rungs = ladder_of(setting.eta, setting.first, FULL.longest, FULL.epochs)
         assert rungs <= rungs_of(count, setting.eta, setting.first, FULL.longest)
         assert rungs >= 2 and FULL.epochs - rungs * setting.first < count * rungs * setting.first <= FULL.epochs
-    assert ladder_of(2, 4, FULL.longest, FULL.epochs) == (FULL.candidates, 5)
+    assert ladder_of(2, 4, FULL.longest, FULL.epochs) == (64, 5)
     assert ladder_of(2, 1, 4, epochs=18) == (9, 2), "on 3 rungs there were 6, too few to fill them"
     assert ladder_of(2, 16, 64, epochs=8) == (1, 1), "one at least"
 
