@@ -142,9 +142,10 @@ void forward(const Kernels& kernels, const Layout& layout, const float* weights,
         float* slopes = batch.slopes_of(layer, rows.first);
         float* excesses = batch.excesses_of(layer, rows.first);
         activate(kernels, layer, weights, y, slopes, excesses, rows.count);
-        if (mask.share > 0.0F)
+        if (mask.share > 0.0F) {
             kernels.drop(y, slopes, excesses, {rows.count, layer.outputs, layer.stride},
                          dropout_of(mask, l, rows.first * layer.stride));
+        }
     }
 }
 
@@ -176,9 +177,10 @@ void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, 
         float* deltas = batch.deltas_of(below, rows.first);
         delta_below(kernels, layers[l], batch, rows, below.parametric ? Start::bias : Start::scale, deltas,
                     below.stride);
-        if (below.parametric)
+        if (below.parametric) {
             kernels.delta_parametric(deltas, batch.slopes_of(below, rows.first), batch.excesses_of(below, rows.first),
                                      {rows.count, below.outputs, below.stride});
+        }
     }
     if (!layout.embeds()) return;
     float* deltas = batch.input_deltas + rows.first * batch.input_stride;
