@@ -65,11 +65,11 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         initialization="auto" if classes else "data",
         input_scaling=True,
         parametric_activation=True,
-        learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.02, 0.32, levels=17, default=0.16),
+        learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.04, 0.64, levels=17, default=0.16),
         weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
         dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
         batch_size=choice(*size.batches, default=size.batches[1]),
-        **(_embedding(rows, classes) if 0 < numbers <= _MOST_EMBEDDED else {}),
+        **(_embedding(classes == 0 or rows >= _FEW) if 0 < numbers <= _MOST_EMBEDDED else {}),
         **({"label_smoothing": choice(0.0, 0.03, 0.1, default=0.1)} if metric == "accuracy" else {}),
     )
 
@@ -77,13 +77,12 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
 _WIDEST = _SIZES[-1].widths
 
 
-def _embedding(rows: int, classes: int) -> dict[str, Any]:
-    """Return the embedding and its frequency; high ones are seldom good, and for classes even less."""
-    levels = 7 if classes else 9  # up to 0.8 and 1.6
-    frequency = log(0.1, 0.1 * 2 ** ((levels - 1) / 2), levels=levels, default=0.1)
+def _embedding(by_default: bool) -> dict[str, Any]:
+    """Return the embedding and its frequency; high ones are poor on most tables, and what wins on some (adult)."""
+    frequency = log(0.1, 3.2, levels=11, default=0.1).when(embedding="periodic")
     return {
-        "embedding": choice("none", "periodic", default="none" if classes and rows < _FEW else "periodic"),
-        "embedding_frequency": frequency.when(embedding="periodic"),
+        "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),
+        "embedding_frequency": frequency,
     }
 
 
