@@ -1,12 +1,15 @@
 """What ends a run before its ladder does: seconds, epochs, a score; each leaves the best network so far."""
 
+import importlib
 import itertools
+import time
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_wine
 
 import ash
+from ash import closing
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(
@@ -104,6 +107,16 @@ def test_what_had_finished_when_time_was_over_is_kept(schedule):
     assert result.wall_seconds > 0
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
     assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
+
+
+def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
+    module, left = importlib.import_module("ash.run"), []
+    read, planned = module._read, module.planned
+    monkeypatch.setattr(module, "_read", lambda *given: time.sleep(0.5) or read(*given))
+    monkeypatch.setattr(module, "planned", lambda *given: left.append(given[-1]) or planned(*given))
+    quick(candidates=4, time_limit=100)
+    (seconds,) = left
+    assert seconds <= 100 - closing.LONGEST_REST - 0.5
 
 
 def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run():

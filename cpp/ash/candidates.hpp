@@ -118,8 +118,8 @@ class NetworkCandidates final : public Candidates {
     void retire(std::int32_t candidate) override { states_.release(candidate); }
     MemoryUse memory() const override;
 
-    // The predictions (write_in_units) by which a job that has left this state was scored. Any thread, after or between
-    // jobs; the scratch is its own.
+    // The predictions (write_in_units) by which a job that has left this state was scored. Any thread, also while jobs run,
+    // if the state is published; the scratch is its own.
     void predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const;
 
   private:

@@ -78,7 +78,6 @@ _WIDEST = _SIZES[-1].widths
 
 
 def _embedding(by_default: bool) -> dict[str, Any]:
-    """Return the embedding and its frequency; high ones are poor on most tables, and what wins on some (adult)."""
     frequency = log(0.1, 3.2, levels=11, default=0.1).when(embedding="periodic")
     return {
         "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),

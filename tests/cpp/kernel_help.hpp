@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <numeric>
 #include <vector>
 
@@ -28,6 +29,10 @@ inline std::vector<const Kernels*> tested_kernels() {
 #endif
     return tables;
 }
+
+inline constexpr std::initializer_list<Activation> kActivations{
+    Activation::identity, Activation::relu, Activation::sigmoid, Activation::tanh,
+    Activation::gelu,     Activation::silu, Activation::selu,    Activation::mish};
 
 inline constexpr int kLargest = 70;
 

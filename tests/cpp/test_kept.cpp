@@ -84,12 +84,12 @@ std::vector<JobRecord> random_jobs(std::mt19937& random) {
     return jobs;
 }
 
-struct Finished {
+struct Started {
     std::unique_ptr<Tuner> tuner;
     FoldedCandidates* candidates;
 };
 
-Finished tune(const Fixture& fixture, int threads, int keep, std::int64_t limit, Continuation continuation) {
+Started begin(const Fixture& fixture, int threads, int keep, std::int64_t limit, Continuation continuation) {
     std::vector<FoldedCandidates::Fold> folds;
     folds.push_back(std::make_unique<NetworkCandidates>(fixture.data, fixture.settings, std::ssize(fixture.settings),
                                                         continuation, Metric::accuracy, kSeed, kernels(""), threads, 1,
@@ -99,8 +99,13 @@ Finished tune(const Fixture& fixture, int threads, int keep, std::int64_t limit,
     auto tuner = std::make_unique<Tuner>(std::move(candidates),
                                          TunerSettings{.ladder = {}, .threads = threads, .workers = 4, .keep = keep});
     tuner->start();
-    REQUIRE(tuner->wait(60.0));
     return {std::move(tuner), own};
+}
+
+Started tune(const Fixture& fixture, int threads, int keep, std::int64_t limit, Continuation continuation) {
+    Started started = begin(fixture, threads, keep, limit, continuation);
+    REQUIRE(started.tuner->wait(60.0));
+    return started;
 }
 
 }  // namespace
@@ -199,6 +204,24 @@ TEST_CASE_FIXTURE(Fixture, "their predictions are those that they were scored by
         CHECK(predictions == expected);
         candidates->predict({}, threads, {});
     }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is kept so far predicts what it was scored by, also while jobs run") {
+    settings = make_settings(64);
+    const std::size_t each = static_cast<std::size_t>(data.validation().count) * kClasses;
+    const auto [tuner, candidates] = begin(*this, 2, 5, kNothingWaits, Continuation::resume);
+    MetricScratch scratch;
+    for (bool ended = false; !ended;) {
+        ended = tuner->wait(0.0);
+        const std::vector<Kept> kept = tuner->kept();
+        std::vector<float> predictions(kept.size() * each);
+        candidates->predict(kept, 2, predictions);
+        for (std::size_t k = 0; k < kept.size(); ++k) {
+            const Predictions rows{predictions.data() + k * each, data.validation().count, kClasses, kClasses};
+            CHECK(score(Metric::accuracy, rows, data.validation().labels, 0.0, scratch) == kept[k].score);
+        }
+    }
+    CHECK(tuner->kept().size() == 5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a tuner that keeps none is refused") {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -14,14 +13,6 @@
 
 using namespace ash;
 using namespace ash::testing;
-
-namespace {
-
-constexpr std::initializer_list<Activation> kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
-                                                         Activation::tanh,     Activation::gelu, Activation::silu,
-                                                         Activation::selu,     Activation::mish};
-
-}  // namespace
 
 TEST_CASE("activations and their slopes equal their definition") {
     for (const Kernels* kernels : tested_kernels()) {

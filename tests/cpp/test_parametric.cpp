@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,10 +14,6 @@ using namespace ash;
 using namespace ash::testing;
 
 namespace {
-
-constexpr std::initializer_list<Activation> kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
-                                                         Activation::tanh,     Activation::gelu, Activation::silu,
-                                                         Activation::selu,     Activation::mish};
 
 struct Parts {
     AlignedFloats y;
