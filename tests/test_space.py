@@ -210,7 +210,7 @@ def test_default_space_is_valid_everywhere(rows: int, features: int, outputs: in
         to_settings(params)
     full = check_params(space.default)
     assert (full["optimizer"], full["parametrization"], full["input_scaling"]) == ("adamw", "ntk", True)
-    assert (full["activation"], full["learning_rate"]) == (("selu", 0.04) if classes else ("mish", 0.16))
+    assert (full["activation"], full["learning_rate"]) == (("selu", 0.08) if classes else ("mish", 0.16))
     assert len(full["hidden"]) == 3
     assert {len(level) for level in space.domains["hidden"][0].levels} == {0, 1, 2, 3, 5}
 
@@ -220,7 +220,7 @@ def test_default_space_grows_with_the_table() -> None:
         space = default_space(rows, features, 1, classes, numbers=features, metric="accuracy")
         return max(max(level, default=0) for level in space.domains["hidden"][0].levels)
 
-    assert [widest(rows, 64, 10) for rows in (500, 4_000, 20_000, 10**6)] == [128, 256, 384, 512]
+    assert [widest(rows, 64, 10) for rows in (500, 4_000, 20_000, 10**6)] == [128, 512, 512, 512]
     assert widest(500, 1_600, 2) == 256
     assert widest(4_000, 64, 400) == 512
 
@@ -235,6 +235,8 @@ def test_numbers_are_embedded_where_there_are_few_of_them(
     space = default_space(rows, 250, 1, classes, numbers=numbers, metric="accuracy" if classes else "r2")
     assert space.default.get("embedding") == embedding
     assert ("embedding_frequency" in space.domains) == (embedding is not None)
+    if embedding == "periodic":
+        assert space.default["embedding_frequency"] == (0.1 if classes else 0.4)
 
 
 def test_labels_are_smoothed_for_accuracy_alone() -> None:

@@ -1,10 +1,10 @@
 """The space that is searched where the user names none: a published recipe for tables, and what is near it.
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
-embedding, which depend on the rows here, its learning rate for targets, and layers that are fitted to data before the
-first epoch, which with learned shares of the activations helps for targets and harms for classes: an ntk
-parametrization, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish for targets with a
-learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
+embedding, which depend on the rows here, its learning rate, the frequencies of the embedding for targets, and layers
+that are fitted to data before the first epoch, which with learned shares of the activations helps for targets and harms
+for classes: an ntk parametrization, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish
+for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
 `python -m bench ablation` measures what each part is worth.
 """
 
@@ -23,8 +23,8 @@ class _Size(NamedTuple):
 
 _SIZES = (
     _Size(1_000, (32, 64, 128), (16, 32, 64)),
-    _Size(5_000, (64, 128, 256), (32, 64, 128)),
-    _Size(50_000, (128, 256, 384), (64, 128, 256)),
+    _Size(5_000, (128, 256, 512), (32, 64, 128)),
+    _Size(50_000, (128, 256, 512), (64, 128, 256)),
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
 _COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
@@ -65,11 +65,11 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         initialization="auto" if classes else "data",
         input_scaling=True,
         parametric_activation=True,
-        learning_rate=log(0.01, 0.16, levels=17, default=0.04) if classes else log(0.04, 0.64, levels=17, default=0.16),
+        learning_rate=log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16),
         weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
         dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
         batch_size=choice(*size.batches, default=size.batches[1]),
-        **(_embedding(classes == 0 or rows >= _FEW) if 0 < numbers <= _MOST_EMBEDDED else {}),
+        **(_embedding(classes, rows) if 0 < numbers <= _MOST_EMBEDDED else {}),
         **({"label_smoothing": choice(0.0, 0.03, 0.1, default=0.1)} if metric == "accuracy" else {}),
     )
 
@@ -77,8 +77,9 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
 _WIDEST = _SIZES[-1].widths
 
 
-def _embedding(by_default: bool) -> dict[str, Any]:
-    frequency = log(0.1, 3.2, levels=11, default=0.1).when(embedding="periodic")
+def _embedding(classes: int, rows: int) -> dict[str, Any]:
+    by_default = classes == 0 or rows >= _FEW
+    frequency = log(0.05, 6.4, levels=15, default=0.1 if classes else 0.4).when(embedding="periodic")
     return {
         "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),
         "embedding_frequency": frequency,

@@ -1,6 +1,7 @@
 """Columns of a table become the features of the network: numbers, zeros and ones, statistics.
 
-    number                             its value, NaN where missing; then 1 where missing, if cells were in training
+    number                             its value, NaN where missing; then 1 where missing, if cells were in training;
+                                       then target statistics and log count, if its values are levels too (recurring.py)
     category of at most 32 levels      a 1 for its level, a 0 for the others; then 1 where missing, if cells were
     category of more levels            its target statistics; log(1 + weight of its training rows)
 
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from ash.columns import Column, blocks
 from ash.frames import Frame
-from ash.levels import LevelCodes, put_ones
-from ash.schema import ColumnSchema, Schema, Unknown, require, schema_from_json
+from ash.levels import Codes, LevelCodes, ValueCodes, codes_of, put_ones
+from ash.schema import ONE_HOT_LEVELS, ColumnSchema, Schema, Unknown, require, schema_from_json
 from ash.target_statistics import (
     MOST_STATISTICS,
     choose_targets,
@@ -30,8 +31,6 @@ from ash.target_statistics import (
     total_statistics,
 )
 
-ONE_HOT_LEVELS = 32
-"""A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
 Block: TypeAlias = NDArray[np.float64]
 
 
@@ -43,8 +42,8 @@ class Encoding:
     ----------
     schema : Schema
     statistics : tuple of (array [levels + 2, k + 1] or None)
-        One a column: for a category of many levels k target statistics and a log count of each level, of missing and
-        of unknown levels; else None.
+        One a column: if it has many levels k target statistics and a log count of each level, of missing and of unknown
+        levels; else None.
     targets : tuple of int
         Which outputs, or which classes, the k statistics are of.
     """
@@ -67,11 +66,10 @@ class Encoding:
     def scaled(self) -> NDArray[np.bool_]:
         """Which features are to be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
         scaled = np.zeros(self.features, np.bool_)
-        for column, table, start in zip(self.schema.columns, self.statistics, self.starts, strict=True):
-            if table is not None:
-                scaled[start : start + table.shape[1]] = True
-            elif column.kind == "number":
-                scaled[start] = True
+        for place, column in enumerate(self.schema.columns):
+            scaled[self.statistics_of(place)] = True
+            if column.kind == "number":
+                scaled[self.starts[place]] = True
         return scaled
 
     @cached_property
@@ -79,6 +77,12 @@ class Encoding:
         """The first feature of each column."""
         widths = [len(self._names_of(place)) for place in range(len(self.schema.columns))]
         return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
+
+    def statistics_of(self, place: int) -> slice:
+        """Return the features that are statistics of a column; an empty slice if it has none."""
+        column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
+        first = start + 1 + column.missing if column.kind == "number" else start
+        return slice(first, first if table is None else first + table.shape[1])
 
     def block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
         """Return the features of a block of rows of a table that the schema has checked.
@@ -101,7 +105,7 @@ class Encoding:
         DataError
             A level that was not seen in training, if it is refused.
         """
-        if frame.matrix is not None and self.schema.is_numeric:
+        if frame.matrix is not None and self.schema.is_numeric and not self.schema.has_levels:
             return self._matrix_block(frame.matrix_rows(rows))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
@@ -110,17 +114,21 @@ class Encoding:
                 block[:, start] = given.numbers(rows)
                 if column.missing:
                     block[:, start + 1] = np.isnan(block[:, start])
-                continue
-            codes = self.codes[place].read(given, rows, unknown)
-            if table is None:
-                put_ones(block[:, start:], codes, len(column.levels) + column.missing)
-            else:
-                block[:, start : start + table.shape[1]] = table[codes]
+            elif table is None:
+                put_ones(
+                    block[:, start:],
+                    self._level_codes(place, given, rows, unknown),
+                    len(column.levels) + column.missing,
+                )
+            if table is not None:
+                block[:, self.statistics_of(place)] = table[self._level_codes(place, given, rows, unknown)]
         return block
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
         """Whether the rows of a table are the features, in a form that the core reads: it then checks them as well."""
-        if frame.matrix is None or frame.order is not None or not self.schema.is_numeric or self._with_gaps:
+        if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
+            return False
+        if self._with_gaps or self.schema.has_levels:
             return False
         is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
@@ -129,12 +137,19 @@ class Encoding:
         """Put some rows of each column into one of `values` [rows, at least columns]: numbers, or numbers of levels."""
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             is_number = column.kind == "number"
-            values[:, place] = given.numbers(rows) if is_number else self.codes[place].read(given, rows)
+            values[:, place] = given.numbers(rows) if is_number else self._level_codes(place, given, rows)
+
+    def level_codes(self, frame: Frame, place: int) -> Codes:
+        """Return the number of the level in each row of a column: int32 [rows]."""
+        column = frame.columns[place]
+        return np.concatenate([self._level_codes(place, column, slice(*each)) for each in blocks(column.rows)])
+
+    def _level_codes(self, place: int, given: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
+        return self._codes[place].read(given, rows, unknown)
 
     @cached_property
-    def codes(self) -> tuple[LevelCodes, ...]:
-        """The numbers of the levels of each column."""
-        return tuple(LevelCodes(column.levels) for column in self.schema.columns)
+    def _codes(self) -> tuple[LevelCodes | ValueCodes, ...]:
+        return tuple(codes_of(column) for column in self.schema.columns)
 
     @cached_property
     def _with_gaps(self) -> list[int]:
@@ -157,11 +172,14 @@ class Encoding:
         column, name = self.schema.columns[place], f"x{place}"
         if self.schema.names is not None:
             name = self.schema.names[place]
-        if self.statistics[place] is not None:
-            which = [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
-            return [f"{name}: target mean{target}" for target in which] + [f"{name}: log count"]
+        which = [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
+        statistics = [*(f"{name}: target mean{target}" for target in which), f"{name}: log count"]
+        if self.statistics[place] is None:
+            statistics = []
+        elif column.kind == "category":
+            return statistics
         names = [name] if column.kind == "number" else [f"{name}={level}" for level in column.levels]
-        return [*names, f"{name} is missing"] if column.missing else names
+        return names + [f"{name} is missing"] * column.missing + statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +191,7 @@ class TrainingEncoding:
     encoding : Encoding
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
-        One a column: for a category of many levels the statistics of each row in training.
+        One a column: if it has many levels the statistics of each row in training.
     """
 
     encoding: Encoding
@@ -186,9 +204,10 @@ class TrainingEncoding:
         A training row has the statistics of the training rows before it; every other row those of `Encoding.block`.
         """
         block = self.encoding.block(self.frame, rows)
-        for start, statistics in zip(self.encoding.starts, self.ordered, strict=True):
+        for place, statistics in enumerate(self.ordered):
             if statistics is not None:
-                block[:, start : start + statistics.shape[1]] = statistics[rows]
+                first = self.encoding.statistics_of(place).start
+                block[:, first : first + statistics.shape[1]] = statistics[rows]
         return block
 
 
@@ -224,7 +243,7 @@ def learn_encoding(
     tables: list[NDArray[np.float64] | None] = [None] * len(many)
     ordered = tables.copy()
     for place in np.flatnonzero(many).tolist():
-        codes = _all_codes(bare.codes[place], frame.columns[place])
+        codes = bare.level_codes(frame, place)
         table = total_statistics(prepared, codes, len(schema.columns[place].levels))
         tables[place], ordered[place] = table, ordered_statistics(prepared, codes, table)
     return TrainingEncoding(Encoding(schema, tuple(tables), chosen), frame, tuple(ordered))
@@ -268,7 +287,3 @@ def _check_table(table: NDArray[Any], shape: tuple[int, int], name: str) -> None
     require(table.dtype == np.float64 and table.shape == shape, f"{name} is {table.dtype} of shape {table.shape}")
     require(bool(np.isfinite(table).all()), f"{name} holds NaN or infinity")
     require(bool((table[:, -1] >= 0).all()), f"{name} holds a negative count")
-
-
-def _all_codes(codes: LevelCodes, column: Column) -> NDArray[np.int32]:
-    return np.concatenate([codes.read(column, slice(first, stop)) for first, stop in blocks(column.rows)])

@@ -1,13 +1,13 @@
-"""The texts of a category as numbers: its levels from 0 on, then one number for missing and one for unknown."""
+"""The levels of a column as numbers from 0 on, then one number for missing and one for unknown."""
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash.columns import Column
 from ash.errors import DataError
-from ash.schema import Unknown
+from ash.schema import ColumnSchema, Unknown
 
 Codes: TypeAlias = NDArray[np.int32]
 _SHOWN = 50  # characters of a level in a message
@@ -39,6 +39,27 @@ class LevelCodes(dict[str | None, int]):
             level = repr(str(cells[row])[:_SHOWN])
             raise DataError(f"{where}: level {level} was not seen in training; replace it by one that was.")
         return codes
+
+
+class ValueCodes:
+    """The number of each level of a column of numbers."""
+
+    def __init__(self, levels: tuple[float, ...]) -> None:
+        self._levels = np.array([*levels, np.nan])  # whatever is above them all finds NaN, which equals nothing
+
+    def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
+        """Return the number of the level in each of some rows of a column: int32 [rows]; a new number is no error."""
+        numbers, missing = column.numbers(rows), len(self._levels) - 1
+        places = np.searchsorted(self._levels[:-1], numbers)
+        others = np.where(np.isnan(numbers), missing, missing + 1)
+        return np.where(self._levels[places] == numbers, places, others).astype(np.int32)
+
+
+def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
+    """Return what gives the numbers of the levels of a column."""
+    if column.kind == "number":
+        return ValueCodes(cast(tuple[float, ...], column.levels))
+    return LevelCodes(cast(tuple[str, ...], column.levels))
 
 
 def put_ones(block: NDArray[np.float64], codes: Codes, known: int) -> None:

@@ -21,6 +21,7 @@ from ash.kept import networks_to_keep
 from ash.metrics import metric_of
 from ash.options import LARGEST, Options
 from ash.planning import TYPICAL, plan
+from ash.recurring import with_recurring
 from ash.row_order import sort_rows
 from ash.schema import Schema, learn_schema
 from ash.settings import Params, to_settings
@@ -106,6 +107,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
     if sort:
         table = sort_rows(table, schema)
+    schema = with_recurring(schema, table.frame)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 

@@ -33,7 +33,7 @@ from ash.settings import Params, to_settings
 
 LEAST_UPDATES = 512
 """Of the first rung."""
-MOST_EPOCHS = 128
+MOST_EPOCHS = 256
 """Of the highest rung; time beyond it goes into more candidates."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2

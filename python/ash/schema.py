@@ -1,9 +1,11 @@
 """What the columns of a table were in training, and whether another table has the same columns.
 
 A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the frequent ones
-(ties in order of text); what else it holds, then or later, is an unknown level.
+(ties in order of text); what else it holds, then or later, is an unknown level. Some numbers have levels too
+(recurring.py).
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +27,8 @@ UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
 Word = TypeVar("Word", bound=str)
 
 MOST_LEVELS = 2**16
+ONE_HOT_LEVELS = 32
+"""A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
 _LISTED = 5  # of what differs
 
 
@@ -37,15 +41,15 @@ class ColumnSchema:
     kind : "number" or "category"
     dtype : str
         The user's word for its type.
-    levels : tuple of str
-        Sorted; empty for numbers.
+    levels : tuple of str, or of float
+        Sorted; empty for most numbers.
     missing : bool
         Whether cells were missing.
     """
 
     kind: Kind
     dtype: str
-    levels: tuple[str, ...] = ()
+    levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
 
 
@@ -77,6 +81,11 @@ class Schema:
     def is_numeric(self) -> bool:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether a column has levels."""
+        return any(column.levels for column in self.columns)
 
     def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
         """Raise DataError unless a table has these columns, and in them what the core can take.
@@ -196,8 +205,11 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
     require(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
     require(type(data["dtype"]) is str, f"{where} has no dtype")
     require(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
-    require(_is_texts(levels) and len(levels) <= MOST_LEVELS, f"{where} has levels that are no texts, or too many")
-    require((kind == "category") == bool(levels), f"{where} is a {kind} with {len(levels)} levels")
+    is_level, what = (_is_number, "numbers") if kind == "number" else (_is_text, "texts")
+    known = isinstance(levels, list) and all(map(is_level, levels)) and len(levels) <= MOST_LEVELS
+    require(known, f"{where} has levels that are no {what}, or too many")
+    allowed = len(levels) > 0 if kind == "category" else len(levels) == 0 or len(levels) > ONE_HOT_LEVELS
+    require(allowed, f"{where} is a {kind} with {len(levels)} levels")
     require(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
     return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"])
 
@@ -207,7 +219,15 @@ def _has_keys(data: Any, keys: set[str]) -> bool:
 
 
 def _is_texts(data: Any) -> bool:
-    return isinstance(data, list) and all(type(text) is str for text in data)
+    return isinstance(data, list) and all(map(_is_text, data))
+
+
+def _is_text(data: Any) -> bool:
+    return type(data) is str
+
+
+def _is_number(data: Any) -> bool:
+    return type(data) is float and math.isfinite(data)
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
