@@ -9,10 +9,15 @@ the mean.
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import ash
+from ash import parts, recurring
+from ash.frames import read_frame
+from ash.schema import learn_schema
 from bench.ablation_variants import VARIANTS, Params, configurations
 from bench.quality_data import Split, split
 from bench.quality_run import scores
@@ -35,11 +40,26 @@ def measure(table: str, variant: str, folder: str | None, seeds: int, epochs: in
         data = split(table, None if folder is None else Path(folder), seed, categories=False)
         rows = len(data.y)
         recipe = recipe_of(data)
-        for number, params in enumerate(configurations(VARIANTS[variant], recipe)):
-            found = _fit(data, params, epochs or epochs_of(rows), seed)
-            fits.setdefault(str(number), []).append({"seed": seed, **found})
+        if VARIANTS[variant].bare and not has_levels(data):
+            continue
+        with bare_numbers() if VARIANTS[variant].bare else nullcontext():
+            for number, params in enumerate(configurations(VARIANTS[variant], recipe)):
+                found = _fit(data, params, epochs or epochs_of(rows), seed)
+                fits.setdefault(str(number), []).append({"seed": seed, **found})
     chosen = epochs or epochs_of(rows)
     return {"rows": rows, "epochs": chosen, "recipe": recipe, "fits": list(fits.values())}
+
+
+def has_levels(data: Split) -> bool:
+    """Return whether a number of these rows has levels."""
+    frame = read_frame(data.x)
+    schema = recurring.with_recurring(learn_schema(frame, missing="indicator"), frame)
+    return any(column.kind == "number" and column.levels for column in schema.columns)
+
+
+def bare_numbers() -> AbstractContextManager[Any]:
+    """Have fits read numbers without levels, which no parameter of theirs does."""
+    return patch.object(parts, "with_recurring", lambda schema, frame: schema)
 
 
 def recipe_of(data: Split) -> Params:

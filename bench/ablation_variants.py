@@ -31,6 +31,7 @@ class Variant:
     words: str  # in tables
     changes: tuple[Mapping[str, Any], ...]
     alone: bool = False  # the changes are all of it: nothing of the recipe stays
+    bare: bool = False  # numbers are read without levels; left out where none has any
 
 
 def _one(words: str, **changes: Any) -> Variant:
@@ -39,6 +40,7 @@ def _one(words: str, **changes: Any) -> Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: _one("the recipe"),
+    "number-levels": Variant("no statistics of numbers", ({},), bare=True),
     "embedding-off": _one("no embedding", embedding="none"),
     "embedding-on": _one("a periodic embedding", embedding="periodic"),
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),

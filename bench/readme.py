@@ -10,12 +10,17 @@ from typing import Any
 
 from bench import peers, published, schedule, teams
 from bench.machine import ROOT
+from bench.quality_contenders import CONTENDERS, OURS, PERCEPTRON, REALMLP, TUNED
+from bench.quality_data import LARGER
+from bench.quality_figures import Fits, fits_of
+from bench.quality_sections import shown_error
 from bench.tables_data import Runs, Variant, from_rounds
 
 BEGIN, END = "<!-- figures: python -m bench report -->\n", "<!-- end of figures -->"
 WIDE = "64-256-256-10 @ 128"
 MODELS = 128
 THREADS = (2, 4, 8, 16, 32)
+QUALITY = (OURS, TUNED, REALMLP, PERCEPTRON)
 
 
 def fill(readme: str) -> str:
@@ -27,12 +32,39 @@ def fill(readme: str) -> str:
 
 def figures() -> str:
     """Return the text between the marks."""
-    return "\n".join([*peer_lines(), "", *step_lines(), "", *table_lines(), "", *schedule_lines()]) + "\n"
+    parts = (quality_lines(), peer_lines(), step_lines(), table_lines(), schedule_lines())
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
 def load(name: str) -> Any:
     """Return the results of a bench."""
     return json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text(encoding="utf-8"))["results"]
+
+
+def quality_lines() -> list[str]:
+    """Return the errors on the larger tables: ours and those who come close, with their seconds, as far as measured."""
+    fits = fits_of(load("quality").values())
+    names = [CONTENDERS[each].name for each in QUALITY]
+    lines = [
+        "Errors on a quarter of the rows, held out, of a fit on two cores: shares of wrong classes, or roots of mean",
+        "squared errors; medians over seeds (`python -m bench quality`):",
+        "",
+        f"| table | {' | '.join(names)} |",
+        "|---|" + "--:|" * len(names),
+    ]
+    tables = [table for table in LARGER if table in fits.runs]
+    return [
+        *lines,
+        *(f"| {table} | {' | '.join(_quality_cell(fits, table, e) for e in QUALITY)} |" for table in tables),
+    ]
+
+
+def _quality_cell(fits: Fits, table: str, contender: str) -> str:
+    error, seconds = fits.median(table, contender, "error"), fits.median(table, contender, "seconds")
+    if error is None or seconds is None:
+        return "-"
+    count = len(fits.of(table, contender))
+    return f"{shown_error(table, error)} in {seconds:.3g} s, {count} seed{'s' * (count > 1)}"
 
 
 def peer_lines() -> list[str]:

@@ -221,7 +221,7 @@ def test_default_space_grows_with_the_table() -> None:
         return max(max(level, default=0) for level in space.domains["hidden"][0].levels)
 
     assert [widest(rows, 64, 10) for rows in (500, 4_000, 20_000, 10**6)] == [128, 512, 512, 512]
-    assert widest(500, 1_600, 2) == 256
+    assert widest(500, 1_600, 2) == 512
     assert widest(4_000, 64, 400) == 512
 
 
