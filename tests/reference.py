@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+PROMOTIONS = ("capped", "paper", "improving")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -25,6 +27,7 @@ class Outcome:
     candidate: int
     score: float
     loss: float
+    fallen: bool = False  # no better than in the rung below, where that matters
 
     @property
     def diverged(self) -> bool:
@@ -33,8 +36,8 @@ class Outcome:
 
     @property
     def rank(self) -> tuple[bool, float, float, int]:
-        """Sorts the best first: diverged last, then higher score, lower loss, lower candidate."""
-        if self.diverged:
+        """Sorts the best first: diverged and fallen last, then higher score, lower loss, lower candidate."""
+        if self.diverged or self.fallen:
             return True, 0.0, 0.0, self.candidate
         return False, -self.score, self.loss, self.candidate
 
@@ -54,9 +57,9 @@ class Rung:
         return sorted(self.finished, key=lambda outcome: outcome.rank)
 
     def waiting(self) -> list[Outcome]:
-        """Scored, not diverged and not promoted, the best first."""
+        """Scored, neither diverged nor fallen, and not promoted, the best first."""
         promoted = set(self.promoted)
-        return [each for each in self.ranking() if not each.diverged and each.candidate not in promoted]
+        return [each for each in self.ranking() if not each.rank[0] and each.candidate not in promoted]
 
 
 def rung_sizes(candidates: int, eta: int) -> list[int]:
@@ -86,7 +89,7 @@ class ReferenceLadder:
     ) -> None:
         if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or epoch_limit < 0:
             raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, epoch_limit >= 0")
-        if algorithm not in ("ash", "sh", "random") or promotion not in ("capped", "paper"):
+        if algorithm not in ("ash", "sh", "random") or promotion not in PROMOTIONS:
             raise ValueError("no such algorithm or promotion")
         sizes = rung_sizes(candidates, eta)
         if max_rungs > 0:
@@ -130,10 +133,16 @@ class ReferenceLadder:
         if not 0 <= job.rung < len(self._rungs) or job.candidate not in self._rungs[job.rung].running:
             raise ValueError(f"{job} is not running")
         self._rungs[job.rung].running.remove(job.candidate)
-        outcome = Outcome(job.candidate, score, loss)
+        outcome = Outcome(job.candidate, score, loss, self._has_fallen(job, score, loss))
         self._rungs[job.rung].finished.append(outcome)
         if not outcome.diverged and score >= self._target:
             self._target_reached = True
+
+    def _has_fallen(self, job: Job, score: float, loss: float) -> bool:
+        if self._promotion != "improving" or self._algorithm != "ash" or job.rung == 0:
+            return False
+        before = next(each for each in self._rungs[job.rung - 1].finished if each.candidate == job.candidate)
+        return not (score > before.score or (score == before.score and loss < before.loss))
 
     @property
     def finished(self) -> bool:
@@ -198,7 +207,7 @@ class ReferenceLadder:
             below = any(self._stays_below(j) for j in range(k))
             everyone = not self._candidates and not below and not rung.running
             return everyone and len(rung.promoted) < self._rungs[k + 1].places
-        if self._promotion == "paper":
+        if self._promotion != "capped":
             return best_waiting in rung.ranking()[:m]
         return len(rung.promoted) < m
 
@@ -213,11 +222,11 @@ class ReferenceLadder:
         Going up, `most` is the most that can ever have finished in the rung, and a newcomer one of them that has not
         finished yet.
         """
-        retired = {each.candidate for rung in self._rungs for each in rung.finished if each.diverged}
+        retired = {each.candidate for rung in self._rungs for each in rung.finished if each.rank[0]}
         most = self._count
         for rung, above in zip(self._rungs, self._rungs[1:], strict=False):
             waiting = [outcome.candidate for outcome in rung.waiting()]
-            if self._algorithm == "ash" and self._promotion == "paper":
+            if self._algorithm == "ash" and self._promotion != "capped":
                 most, hopeful = self._paper_future(rung, most)
             else:
                 limit = most // self._eta if self._algorithm == "ash" else above.places
@@ -229,7 +238,7 @@ class ReferenceLadder:
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
         """The most that can ever be promoted here, and who is among those that can be."""
-        ranking = [each.candidate for each in rung.ranking() if not each.diverged]
+        ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
         # Each newcomer can be the best so far. It goes up then, unless fewer than eta have finished: that is left out,

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from ash import _core
-from reference import ReferenceLadder, Rung
+from reference import PROMOTIONS, ReferenceLadder, Rung
 
 WAITING, PROMOTED = "w", "p"
 
@@ -114,7 +114,7 @@ class Futures:
             settled = state.entered == self.candidates and through and rung.running == 0
             return settled and rung.promoted < self.places[k + 1]
         best = rung.finished // self.eta
-        return place < best if self.rule == "paper" else rung.promoted < best
+        return rung.promoted < best if self.rule == "capped" else place < best
 
     def history(self, state: State) -> list[Move]:
         """Return how this state comes about."""
@@ -141,7 +141,7 @@ class Replay:
     """A real ladder brought into a state."""
 
     def __init__(self, ladder: Any, futures: Futures, state: State) -> None:
-        self.ladder = ladder
+        self.ladder, self.futures = ladder, futures
         self.running: list[list[Any]] = [[] for _ in state.rungs]
         self.rankings: list[list[tuple[float, int]]] = [[] for _ in state.rungs]
         for move in futures.history(state):
@@ -160,15 +160,16 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:
-            self.ladder.report(job, math.nan, 0.0)
+        if move.place is None:  # diverged, or no better than below, which is all the same
+            worse = self.futures.rule == "improving" and move.rung > 0
+            self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return
         ranking = self.rankings[move.rung]
         higher = ranking[move.place - 1][0] if move.place > 0 else 1.0
         lower = ranking[move.place][0] if move.place < len(ranking) else 0.0
         score = (higher + lower) / 2
         ranking.insert(move.place, (score, job.candidate))
-        self.ladder.report(job, score, 0.0)
+        self.ladder.report(job, move.rung + score, 0.0)  # better than whatever there is below
 
 
 def check_all_states(futures: Futures, make: Any) -> None:
@@ -182,7 +183,7 @@ def check_all_states(futures: Futures, make: Any) -> None:
 
 
 def arguments(rule: str, eta: int) -> dict[str, Any]:
-    ash = rule in ("capped", "paper")
+    ash = rule in PROMOTIONS
     return {"eta": eta, "algorithm": "ash" if ash else rule, "promotion": rule if ash else "capped"}
 
 
@@ -196,6 +197,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
         ("paper", 6, 2, 3, 2),
         ("paper", 6, 3, 3, 6),
         ("paper", 7, 3, 3, 1),
+        ("improving", 6, 2, 3, 3),
         ("sh", 7, 2, 3, 7),
         ("random", 3, 2, 3, 3),
     ],
@@ -219,6 +221,7 @@ def test_reference_retires_whom_no_future_promotes(rule, candidates, eta, rungs,
         ("paper", 8, 2, 2),
         ("paper", 8, 2, 1),
         ("paper", 9, 3, 3),
+        ("improving", 8, 2, 2),
         ("sh", 8, 2, 8),
         ("random", 4, 2, 4),
     ],

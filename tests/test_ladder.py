@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from ash import _core
-from reference import ReferenceLadder
+from reference import PROMOTIONS, ReferenceLadder
 
 NAN = math.nan
 INFINITY = math.inf
 ALGORITHMS = ("ash", "sh", "random")
-PROMOTIONS = ("capped", "paper")
 
 
 def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> list[tuple[int, int, int]]:
@@ -103,6 +102,22 @@ class TestConformance:
             ladder.report(job, score, 0.0)
         climbers = [ladder.next() for _ in range(3)]
         assert [(job.candidate, job.rung) for job in climbers] == [(2, 1), (3, 1), (4, 0)]
+
+    @pytest.mark.parametrize(
+        ("score", "loss", "improved", "third"),
+        [(1.5, 9.0, True, 0), (1.0, 0.4, True, 1), (1.0, 0.5, False, 1), (1.0, 0.6, False, 1), (0.5, 0.0, False, 1)],
+    )
+    def test_improving_leaves_aside_who_did_no_better_than_below(self, make, score, loss, improved, third):
+        ladder = make(16, promotion="improving")
+        for job in start(ladder, 4):
+            ladder.report(job, 1.0, 0.5)
+        first, second = ladder.next(), ladder.next()
+        ladder.report(first, score, loss)
+        assert ladder.take_retired() == ([] if improved else [0])
+        ladder.report(second, 1.1, 0.5)
+        job = ladder.next()
+        assert (job.candidate, job.rung) == (third, 2)
+        assert column(ladder, "diverged") == [0, 0, 0, 0]
 
     def test_the_highest_rung_goes_first(self, make):
         ladder = make(16)

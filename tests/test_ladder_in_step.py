@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ash import _core
-from reference import ReferenceLadder
+from reference import PROMOTIONS, ReferenceLadder
 
 NAN = math.nan
 INFINITY = math.inf
 ALGORITHMS = ("ash", "sh", "random")
-PROMOTIONS = ("capped", "paper")
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
 LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])

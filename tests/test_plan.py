@@ -147,7 +147,7 @@ def test_a_time_limit_alone_is_filled() -> None:
     options = result.options
     assert options.planned and options.candidates is None
     assert (options.min_epochs > 1) and len(result.rungs) <= (options.max_rungs or 0)
-    assert options.schedule == "greedy"
+    assert (options.schedule, options.promotion) == ("greedy", "improving")
 
 
 @pytest.mark.parametrize("given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}])

@@ -43,7 +43,7 @@ def test_jobs_are_values():
         ({"max_rungs": 0}, r"max_rungs=0 is out of range"),
         ({"min_epochs": 2**60}, r"min_epochs=\d+ is too large: the last rung, 4,"),
         ({"algorithm": "asha"}, r"algorithm='asha' is not known; choose one of 'ash', 'sh', 'random'"),
-        ({"promotion": None}, r"promotion=None is not known; choose one of 'capped', 'paper'"),
+        ({"promotion": None}, r"promotion=None is not known; choose one of 'capped', 'paper', 'improving'"),
         ({"epoch_limit": 0}, r"epoch_limit=0 is out of range; give an integer from 1 to"),
         ({"epoch_limit": 1e6}, r"epoch_limit=1000000\.0 is not an integer"),
         ({"epoch_limit": 9, "min_epochs": 10}, r"epoch_limit=9 allows no job at all; give at least min_epochs.* 10"),

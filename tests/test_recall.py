@@ -11,6 +11,7 @@ from sklearn.datasets import load_wine
 
 import ash
 from ash.recall import promoted, rank_correlation, recall, survivors
+from reference import PROMOTIONS
 from result_help import columns, make_result
 
 
@@ -62,7 +63,7 @@ def test_it_is_that_of_sorting_everything(outcomes, eta, above, random):
     assert recall(table, 0, eta) == pytest.approx(slow_recall(entries, above, eta), nan_ok=True)
 
 
-@pytest.mark.parametrize("promotion", ["capped", "paper"])
+@pytest.mark.parametrize("promotion", PROMOTIONS)
 def test_rows_of_rungs(promotion):
     result = make_result(candidates=27, eta=3, min_epochs=2, diverge=0.2, promotion=promotion, threads=3)
     assert [row["rung"] for row in result.rungs] == [0, 1, 2]

@@ -108,6 +108,7 @@ def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
 VARIANTS = {
     "capped": {},
     "paper": {"promotion": "paper"},
+    "improving": {"promotion": "improving"},
     "restart": {"training": "restart"},
     "sh": {"algorithm": "sh"},
     "random": {"algorithm": "random", "max_rungs": 3},
@@ -119,6 +120,7 @@ VARIANTS = {
     "target, paper": {"target": 0.2, "promotion": "paper"},
     "stream": {"candidates": None, "epoch_limit": 120},
     "stream, capped": {"candidates": None, "epoch_limit": 120, "promotion": "capped", "workers": 5},
+    "stream, improving": {"candidates": None, "epoch_limit": 120, "promotion": "improving", "workers": 5},
     "stream to a target": {"candidates": None, "target": 0.3},
 }
 

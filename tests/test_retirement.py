@@ -6,7 +6,7 @@ import random
 import pytest
 
 from ash import _core
-from reference import ReferenceLadder
+from reference import PROMOTIONS, ReferenceLadder
 
 NAN = math.nan
 
@@ -101,7 +101,7 @@ class TestRetirement:
         climbers = [ladder.next() for _ in range(3)]
         assert report(ladder, climbers, [0.3, NAN, 0.1]) == [[1], [0], [3]]
 
-    @pytest.mark.parametrize("promotion", ["capped", "paper"])
+    @pytest.mark.parametrize("promotion", PROMOTIONS)
     def test_one_rung_is_the_last(self, make, promotion):
         ladder = make(8, max_rungs=1, promotion=promotion)
         jobs = start(ladder, 8)

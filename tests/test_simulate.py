@@ -14,7 +14,7 @@ import ash
 from ash import _core
 from ash.simulate import simulate
 from ash.simulation import Simulation
-from reference import Job, ReferenceLadder
+from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_simulator import Greedy, Planned, Threads
 
 
@@ -92,7 +92,7 @@ def test_against_the_oracle(seed: int) -> None:
     draw = random.Random(seed)
     count, eta, threads, workers = draw.randint(1, 40), draw.randint(2, 4), draw.randint(1, 9), draw.randint(1, 12)
     rules = {"eta": eta, "algorithm": draw.choice(["ash", "ash", "sh", "random"])}
-    rules["promotion"] = draw.choice(["capped", "paper"])
+    rules["promotion"] = draw.choice(PROMOTIONS)
     schedule, order = draw.choice(["greedy", "reproducible"]), draw.choice(["finish", "start", "rung"])
     efficiency = draw.choice([None, 0.0, 0.3, 1.0])
     rungs = len(_core.Ladder(count, **rules).rungs)
@@ -142,7 +142,7 @@ def test_against_the_oracle(seed: int) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
-@pytest.mark.parametrize("promotion", ["capped", "paper"])
+@pytest.mark.parametrize("promotion", PROMOTIONS)
 def test_no_schedule_beats_its_bounds(schedule: str, promotion: str) -> None:
     arguments = {"schedule": schedule, "promotion": promotion, "noise": 0.3, "seed": 3}
     for row in simulate(100, teams=False, **arguments).rows:

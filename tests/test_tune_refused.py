@@ -30,7 +30,7 @@ def quick(X=WINE[0], y=WINE[1], space=None, **settings):
         ("epoch_rows", "all", "integers in 1"),
         ("max_rungs", 0, "integers in 1"),
         ("algorithm", "asha", "'ash', 'sh', 'random'"),
-        ("promotion", "all", "'capped', 'paper'"),
+        ("promotion", "all", "'capped', 'paper', 'improving'"),
         ("training", "warm", "'resume', 'restart'"),
         ("schedule", "lazy", "'reproducible', 'greedy'"),
         ("schedule", None, "'reproducible', 'greedy'"),

@@ -29,8 +29,12 @@ void check(const LadderSettings& settings) {
     require_at_least(0, settings.epoch_limit, "epoch_limit");
 }
 
-bool is_paper(const LadderSettings& settings) {
-    return settings.algorithm == Algorithm::ash && settings.promotion == Promotion::paper;
+bool ranks_all(const LadderSettings& settings) {
+    return settings.algorithm == Algorithm::ash && settings.promotion != Promotion::capped;
+}
+
+bool is_improving(const LadderSettings& settings) {
+    return settings.algorithm == Algorithm::ash && settings.promotion == Promotion::improving;
 }
 
 std::int64_t times_eta(std::int64_t epochs, std::int64_t eta) {
@@ -42,7 +46,7 @@ std::int64_t times_eta(std::int64_t epochs, std::int64_t eta) {
 
 // Repeated integer division gives floor(n / eta^k) exactly.
 std::vector<Rung> make_rungs(const LadderSettings& settings) {
-    const bool keep_best = is_paper(settings);
+    const bool keep_best = ranks_all(settings);
     const bool everyone = settings.algorithm == Algorithm::random;
     std::vector<Rung> rungs;
     std::int64_t places = settings.candidates;
@@ -72,6 +76,7 @@ std::optional<Job> Ladder::next() {
     if (!rung || !affordable(*rung)) return std::nullopt;
     if (*rung > 0) return start(rungs_[*rung - 1].promote().candidate, *rung);
     running_rung_.push_back(kNotRunning);
+    if (is_improving(settings_)) last_.emplace_back();
     return start(static_cast<std::int32_t>(entered() - 1), 0);
 }
 
@@ -84,15 +89,26 @@ void Ladder::report(const Job& job, double score, double loss) {
     }
     const auto place = static_cast<std::size_t>(job.rung);
     Rung& rung = rungs_[place];
+    const Entry entry{score, loss, job.candidate};
+    const bool is_ranked = ranked(place, entry);
     // Below the last rung, where nobody goes up, the limit is no smaller than any f / eta.
-    rung.finish({score, loss, job.candidate}, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)));
+    rung.finish(entry, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)), is_ranked);
     running_rung_[candidate] = kNotRunning;
     --running_;
     const bool diverged = is_diverged(score, loss);
-    if (diverged) retired_.push_back(job.candidate);
+    if (diverged || !is_ranked) retired_.push_back(job.candidate);
     retire_from(place);
     if (rung.finished() == population_[place]) lift_barrier(place);
     if (!diverged && score >= settings_.target) target_reached_ = true;
+}
+
+// Whether this one may ever go up, unless it has diverged; keeps it as the candidate's last.
+bool Ladder::ranked(std::size_t rung, const Entry& entry) {
+    if (!is_improving(settings_)) return true;
+    Entry& last = last_[static_cast<std::size_t>(entry.candidate)];
+    const bool improved = rung == 0 || better(entry, last);
+    last = entry;
+    return improved;
 }
 
 bool Ladder::has_job() const {
@@ -134,14 +150,14 @@ bool Ladder::promotable(std::size_t index) const {
         case Algorithm::ash:
             break;
     }
-    if (settings_.promotion == Promotion::paper) return rung.promotable() > 0;
+    if (ranks_all(settings_)) return rung.promotable() > 0;
     return rung.promoted() < rung.finished() / settings_.eta;
 }
 
 // After a report in this rung. Rungs above are the same as before when as many as before can still come there.
 void Ladder::retire_from(std::size_t rung) {
     for (;; ++rung) {
-        const std::int64_t unranked = is_paper(settings_) ? 0 : rungs_[rung].promoted();
+        const std::int64_t unranked = ranks_all(settings_) ? 0 : rungs_[rung].promoted();
         rungs_[rung].keep(rank_limit(rung) - unranked, retired_);
         if (rung + 1 == rungs_.size()) return;
         const std::int64_t most = most_promoted(rung);
@@ -161,7 +177,7 @@ std::int64_t Ladder::rank_limit(std::size_t rung) const {
 std::int64_t Ladder::most_promoted(std::size_t index) const {
     const Rung& rung = rungs_[index];
     const std::int64_t to_come = most_finished_[index] - rung.finished();
-    if (!is_paper(settings_)) return std::min(rank_limit(index), rung.promoted() + rung.waiting() + to_come);
+    if (!ranks_all(settings_)) return std::min(rank_limit(index), rung.promoted() + rung.waiting() + to_come);
     return rung.promoted() + rung.promotable() + to_come;
 }
 

@@ -8,19 +8,23 @@
 //
 // Source:      Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (arXiv:1810.05934).
 //              Differences: the number of candidates is finite and known, which fixes the places of every rung and the
-//              last rung (the highest one with at least eta places); Promotion::capped is not theirs.
+//              last rung (the highest one with at least eta places); of the promotions only `paper` is theirs.
 // Promotion:   in a rung let f be the number finished, p promoted, m = floor(f / eta).
 //              capped: the best waiting candidate goes up iff p < m, so never more than the rung above has places for.
 //              paper:  it goes up iff it is among the best m of all that finished there (Algorithm 2), so latecomers
 //                      may overfill the rung above. Scores 2, 1, 3 with eta 2: "2" goes up, then here also "3".
+//              improving: as paper, but who did no better than in the rung below is not ranked and never goes up: more
+//                      training has brought nothing, and others use the time.
 // Algorithms:  ash:    promotions as above, as soon as they are possible.
 //              sh:     a barrier: only when all of a rung have finished, its best places(k + 1) go up (promotion is
 //                      not looked at). Fewer go up when too many diverged.
 //              random: nobody is eliminated; places are n everywhere, and who has not diverged goes up at once.
 // Order:       see rung.hpp. Diverged candidates (score or loss not finite) are counted as finished, never promoted.
+//              Better than in the rung below: a higher score, or the same and a lower loss.
 // Retirement:  a candidate that will never get another job retires, at the report that makes it certain, so that its
-//              state can be freed: when it has diverged, has finished in the last rung, or waits with a rank, 0 for the
-//              best of its rung, that no future brings up. Let F(k) be the most that can ever have finished in rung k:
+//              state can be freed: when it has diverged, is not ranked, has finished in the last rung, or waits with a
+//              rank, 0 for the best of its rung, that no future brings up. Let F(k) be the most that can ever have
+//              finished in rung k:
 //
 //                  rank   0 . . . . . m . . . . . . . L . . . . .       F(0) = n,  L(k) = floor(F(k) / eta)
 //                         | may go up | may go up one  | retired        newcomers that are worse or diverge leave a
@@ -31,6 +35,7 @@
 //              paper:  ranks count all that finished. F(k+1) = p + waiting among the best m + F(k) - f: a report lets
 //                      one more go up at most, and does when each newcomer is the best so far. (Nobody goes up before
 //                      eta have finished, which F(k+1) leaves out: until then nobody is there who could retire.)
+//              improving: as paper, among those that are ranked.
 //              sh:     as capped, with L(k) = places(k + 1) however few come.  random: L(k) = n, so no rank retires.
 //              This is exact: each waiting candidate that has not retired does go up in some future (without regard to
 //              epoch_limit and target, which only end things earlier).
@@ -49,7 +54,7 @@
 // Cost:        next O(rungs + log n), report O(rungs + log n) and O(log n) for each that retires, at most one a rung:
 //              a report lowers no F(k) by more than one. All integers: a floating logarithm loses rungs at 243/3 and
 //              1000/10. Memory: 24 bytes an entry that waits (paper: that is promoted, too) and has not retired, a byte
-//              a candidate.
+//              a candidate, with improving 25.
 
 #pragma once
 
@@ -72,7 +77,7 @@ struct Job {
 };
 
 enum class Algorithm { ash, sh, random };
-enum class Promotion { capped, paper };
+enum class Promotion { capped, paper, improving };
 
 struct LadderSettings {
     std::int64_t candidates = 128;
@@ -117,6 +122,7 @@ class Ladder {
     std::int64_t entered() const { return std::ssize(running_rung_); }  // candidates that have had a job
 
   private:
+    bool ranked(std::size_t rung, const Entry& entry);
     std::optional<std::size_t> next_rung() const;
     bool affordable(std::size_t rung) const;
     bool promotable(std::size_t rung) const;
@@ -131,6 +137,7 @@ class Ladder {
     std::vector<std::int64_t> population_;     // how many the rung will have in all; -1 until sh's barrier settles it
     std::vector<std::int64_t> most_finished_;  // F(k)
     std::vector<std::int8_t> running_rung_;    // of each candidate that has entered; -1 while it does not run
+    std::vector<Entry> last_;                  // of each candidate that has entered: how it ended last; improving only
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0

@@ -15,12 +15,12 @@ bool is_diverged(double score, double loss) { return !std::isfinite(score) || !s
 Rung::Rung(std::int64_t places, std::int64_t epochs, bool keep_best)
     : places_(places), epochs_(epochs), keeps_best_(keep_best) {}
 
-void Rung::finish(const Entry& entry, std::int64_t best_target) {
+void Rung::finish(const Entry& entry, std::int64_t best_target, bool ranked) {
     --running_;
     ++finished_;
     if (is_diverged(entry.score, entry.loss)) {
         ++diverged_;
-    } else {
+    } else if (ranked) {
         others_.waiting.push(entry);
     }
     if (keeps_best_) fill_best(best_target);

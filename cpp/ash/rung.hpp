@@ -13,7 +13,8 @@
 //    promoted | hold a place |  may rise to the best |
 //
 // Order:       higher score, then lower loss, then lower candidate: total, so no tie is left to chance. An entry whose
-//              score or loss is not finite has diverged: it ranks last, counts as finished and never waits.
+//              score or loss is not finite has diverged: it ranks last, counts as finished and never waits. Nor does
+//              an entry that is not to be ranked, which counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
 //              (2) best and others hold every ranked entry but those that keep() has let go, which are the worst;
 //              (3) keep_best: best holds m entries, where m is the target last set, or all there are when these are
@@ -51,7 +52,8 @@ class Rung {
     void start() { ++running_; }
 
     // REQUIRES: running() > 0. best_target: how many entries the best shall hold from now on, never fewer than before.
-    void finish(const Entry& entry, std::int64_t best_target);
+    // ranked: whether it may go up, if it has not diverged.
+    void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Takes the best waiting entry off. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();

@@ -13,7 +13,9 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
             .max_rungs = max_rungs,
             .algorithm = pick<Algorithm>(
                 algorithm, {{"ash", Algorithm::ash}, {"sh", Algorithm::sh}, {"random", Algorithm::random}}),
-            .promotion = pick<Promotion>(promotion, {{"capped", Promotion::capped}, {"paper", Promotion::paper}}),
+            .promotion = pick<Promotion>(
+                promotion,
+                {{"capped", Promotion::capped}, {"paper", Promotion::paper}, {"improving", Promotion::improving}}),
             .epoch_limit = epoch_limit,
             .target = target};
 }

@@ -32,7 +32,7 @@ class Ladder:
         min_epochs: int = 1,
         max_rungs: int = 0,  # 0: as many as there are
         algorithm: str = "ash",  # "ash" | "sh" | "random"
-        promotion: str = "capped",  # "capped" | "paper"
+        promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # of all jobs together; 0: none
         target: float = ...,  # NaN: none
     ) -> None: ...

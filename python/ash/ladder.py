@@ -11,7 +11,7 @@ from ash import _core
 from ash.errors import SettingError
 
 ALGORITHMS = ("ash", "sh", "random")
-PROMOTIONS = ("capped", "paper")
+PROMOTIONS = ("capped", "paper", "improving")
 
 _MOST_CANDIDATES = 2**31 - 1
 _MOST_EPOCHS = 2**63 - 1
@@ -68,9 +68,10 @@ class Ladder:
         one with at least `eta` places.
     algorithm : {"ash", "sh", "random"}, default "ash"
         "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates nobody.
-    promotion : {"capped", "paper"}, default "capped"
+    promotion : {"capped", "paper", "improving"}, default "capped"
         For "ash": "capped" never promotes more than the rung above has places for; "paper" promotes whoever is among
-        the best ``f // eta`` at the time [1]_, so that latecomers may overfill the rung above.
+        the best ``f // eta`` at the time [1]_, so that latecomers may overfill the rung above; "improving" does so too,
+        but leaves aside who did no better than in the rung below.
     epoch_limit : int or None, default None
         The epochs of all jobs together never exceed it, at least `min_epochs`. As soon as the next job would exceed it,
         no job is given any more, not even a smaller one. None: no limit.

@@ -14,7 +14,7 @@ from ash.schema import MISSING, UNKNOWN, Missing, Unknown
 from ash.targets import TASKS
 
 ALGORITHMS = ("ash", "sh", "random")
-PROMOTIONS = ("capped", "paper")
+PROMOTIONS = ("capped", "paper", "improving")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 
@@ -100,7 +100,7 @@ def read_options(**given: Any) -> Options:
         max_rungs=_optional("max_rungs", given["max_rungs"], LARGEST),
         epoch_rows=_optional("epoch_rows", given["epoch_rows"], LARGEST),
         algorithm=one_of("algorithm", given["algorithm"], ALGORITHMS),
-        promotion=_promotion(given["promotion"], candidates),
+        promotion=_promotion(given["promotion"], candidates, planned),
         training=one_of("training", given["training"], TRAININGS),
         schedule=one_of("schedule", given["schedule"], SCHEDULES),
         workers=whole("workers", given["workers"], 1, MOST_WORKERS),
@@ -173,9 +173,9 @@ def _optional(name: str, value: Any, high: int) -> int | None:
     return None if value is None else whole(name, value, 1, high)
 
 
-def _promotion(value: Any, candidates: int | None) -> str:
+def _promotion(value: Any, candidates: int | None, planned: bool) -> str:
     if value is None:
-        return "paper" if candidates is None else "capped"
+        return "improving" if planned else "paper" if candidates is None else "capped"
     return one_of("promotion", value, PROMOTIONS)
 
 

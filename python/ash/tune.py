@@ -72,9 +72,11 @@ def tune(
         or fewer, if that is what `ash.plan` finds.
     algorithm : {"ash", "sh", "random"}
         Asynchronous halving; halving with a barrier between rungs; every candidate up to the last rung.
-    promotion : {"capped", "paper"}, optional
-        "capped" never promotes more than floor(finished / eta); "paper" is Algorithm 2 of the source. By default
-        "capped", and "paper" for an endless stream.
+    promotion : {"capped", "paper", "improving"}, optional
+        "capped" never promotes more than floor(finished / eta); "paper" is Algorithm 2 of the source; "improving" is
+        "paper" among those that did better in each rung than in the one below: where more training only fits the noise,
+        the time goes to new candidates. By default "capped", "paper" for an endless stream, and "improving" where the
+        ladder follows from `time_limit`.
     training : {"resume", "restart"}
         Whether a promoted candidate goes on from where it stands, or starts anew.
     schedule : {"reproducible", "greedy"}

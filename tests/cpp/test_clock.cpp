@@ -127,6 +127,7 @@ const std::vector<LadderSettings> kLadders = {
     {.candidates = 64},
     {.candidates = 50, .promotion = Promotion::paper},
     {.candidates = 81, .eta = 3, .min_epochs = 2, .promotion = Promotion::paper},
+    {.candidates = 60, .promotion = Promotion::improving},
     {.candidates = 40, .algorithm = Algorithm::sh},
     {.candidates = 20, .algorithm = Algorithm::random},
     {.candidates = 64, .epoch_limit = 150},

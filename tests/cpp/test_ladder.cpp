@@ -1,4 +1,4 @@
-// Ladder, rung and greedy clock against the written rules; tests/reference.py has the same rules in plain Python.
+// Ladder and greedy clock against the written rules; tests/reference.py has the same rules in plain Python.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -16,7 +16,6 @@
 namespace {
 
 using ash::Algorithm;
-using ash::Entry;
 using ash::Job;
 using ash::Ladder;
 using ash::LadderSettings;
@@ -40,34 +39,6 @@ std::vector<std::int64_t> places(const Ladder& ladder) {
     for (const Rung& rung : ladder.rungs()) all.push_back(rung.places());
     return all;
 }
-
-// The naive twin of a rung: everything in one list, sorted anew at every question.
-struct SortedRung {
-    std::vector<Entry> finished;
-    std::vector<std::int32_t> promoted;
-
-    bool waits(const Entry& entry) const { return std::ranges::count(promoted, entry.candidate) == 0; }
-
-    std::vector<Entry> ranking() const {
-        std::vector<Entry> all;
-        for (const Entry& entry : finished) {
-            if (!ash::is_diverged(entry.score, entry.loss)) all.push_back(entry);
-        }
-        std::ranges::sort(all, ash::better);
-        return all;
-    }
-
-    // Candidates that wait, of these ranks, the best first.
-    std::vector<std::int32_t> waiting(std::int64_t first, std::int64_t end) const {
-        const std::vector<Entry> all = ranking();
-        std::vector<std::int32_t> found;
-        for (std::int64_t rank = first; rank < std::min(end, std::ssize(all)); ++rank) {
-            const Entry& entry = all[static_cast<std::size_t>(rank)];
-            if (waits(entry)) found.push_back(entry.candidate);
-        }
-        return found;
-    }
-};
 
 double random_score(std::mt19937& random) {
     const auto level = static_cast<int>(random() % 12);
@@ -163,42 +134,27 @@ TEST_CASE("scores 2, 1, 3 tell the promotion rules apart") {
     }
 }
 
-TEST_CASE("order: higher score, lower loss, lower candidate") {
-    CHECK(ash::better({2.0, 9.0, 9}, {1.0, 0.0, 0}));
-    CHECK(ash::better({1.0, 0.5, 9}, {1.0, 0.6, 0}));
-    CHECK(ash::better({1.0, 0.5, 3}, {1.0, 0.5, 4}));
-    CHECK_FALSE(ash::better({1.0, 0.5, 4}, {1.0, 0.5, 3}));
-    CHECK_FALSE(ash::better({1.0, 0.5, 4}, {1.0, 0.5, 4}));
-}
-
-TEST_CASE("a rung agrees with its sorted twin, whatever finishes and whenever one goes up") {
-    std::mt19937 random(1);
-    constexpr std::int32_t kCount = 400;
-    for (const std::int64_t eta : {2, 3, 7}) {
-        Rung rung(kCount, 1, true);
-        SortedRung twin;
-        std::int64_t limit = kCount;
-        std::vector<std::int32_t> retired;
-        for (std::int32_t candidate = 0; candidate < kCount; ++candidate) {
-            const Entry entry{random_score(random), random_score(random), candidate};
-            const auto best = (rung.finished() + 1) / eta;
-            rung.start();
-            rung.finish(entry, best);
-            twin.finished.push_back(entry);
-            limit = std::max<std::int64_t>(kCount / eta, limit - static_cast<std::int64_t>(random() % 2));
-            rung.keep(limit, retired);
-            std::vector<std::int32_t> out = twin.waiting(limit, kCount);
-            REQUIRE(std::ranges::is_permutation(retired, out));
-            REQUIRE(rung.retired() == std::ssize(out));
-            REQUIRE(rung.waiting() == std::ssize(twin.waiting(0, limit)));
-            const std::vector<std::int32_t> promotable = twin.waiting(0, best);
-            REQUIRE(rung.promotable() == std::ssize(promotable));
-            if (promotable.empty() || random() % 3 == 0) continue;  // at times nobody asks
-            const Entry up = rung.promote();
-            REQUIRE(up.candidate == promotable.front());
-            twin.promoted.push_back(up.candidate);
-        }
-        CHECK(retired.size() > 10);
+TEST_CASE("improving: who did no better than in the rung below goes no further, and others do") {
+    struct {
+        double score, loss;
+        bool goes_up;
+    } const above[] = {{1.0, 0.4, true}, {1.5, 9.0, true}, {1.0, 0.5, false}, {1.0, 0.6, false}, {0.5, 0.1, false}};
+    for (const auto& [score, loss, goes_up] : above) {
+        Ladder ladder(settings(16, 2, Algorithm::ash, Promotion::improving));
+        std::vector<Job> jobs;
+        for (int i = 0; i < 4; ++i) jobs.push_back(*ladder.next());
+        for (const Job& job : jobs) ladder.report(job, 1.0, 0.5);
+        const Job first = *ladder.next();
+        const Job second = *ladder.next();
+        CHECK(first.candidate == 0);
+        ladder.report(first, score, loss);
+        CHECK((ladder.take_retired() == std::vector<std::int32_t>{0}) != goes_up);
+        ladder.report(second, 1.1, 0.5);
+        const Job third = *ladder.next();
+        CHECK(third.rung == 2);
+        CHECK(third.candidate == (goes_up && score < 1.1 ? 1 : goes_up ? 0 : 1));
+        CHECK(ladder.rungs()[1].diverged() == 0);
+        CHECK(ladder.rungs()[1].retired() == (goes_up ? 0 : 1));
     }
 }
 

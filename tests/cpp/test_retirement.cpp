@@ -35,6 +35,7 @@ struct Rule {
 
 constexpr Rule kRules[] = {{Algorithm::ash, Promotion::capped},
                            {Algorithm::ash, Promotion::paper},
+                           {Algorithm::ash, Promotion::improving},
                            {Algorithm::sh, Promotion::capped},
                            {Algorithm::random, Promotion::capped}};
 
