@@ -16,6 +16,7 @@ from bench import COMMANDS, HOURS
 from bench.ablation_variants import PARTS, VARIANTS
 from bench.datasets import FILES
 from bench.machine import ROOT, cpus
+from bench.quality import SECONDS
 from bench.quality_contenders import CONTENDERS
 from bench.quality_data import TABLES
 from bench.suite import Options, run_bench
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         "--contenders", type=partial(_names, allowed=CONTENDERS), default=(), help=f"of quality: {','.join(CONTENDERS)}"
     )
     made.add_argument(
+        "--limits", type=partial(_names, allowed=SECONDS), default=(), help=f"of quality: seconds, {','.join(SECONDS)}"
+    )
+    made.add_argument(
         "--variants", type=partial(_names, allowed=parts), default=(), help=f"of ablation: {','.join(parts)}"
     )
     made.add_argument("--seeds", type=_seeds, help=f"of {of_both}: so many seeds, from 0")
@@ -126,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models=models,
         tables=given.tables,
         contenders=given.contenders,
+        limits=given.limits,
         variants=given.variants,
         seeds=given.seeds,
         threads=_threads(parser),

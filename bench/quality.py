@@ -11,9 +11,9 @@ What favours whom. Others: RealMLP takes its time, TabM may take three limits, a
 on top of theirs; it is on all rows, where networks hold some out. Those who choose do so by what is compared here:
 `ash`, FLAML and the tuned trees. `ash`: TabM would often go on for longer.
 
-It takes hours, so it is not part of `all`, and what results/quality.json holds stays on record: --tables, --contenders
-and --seeds choose what to measure now. A fit counts until its packages have other versions; one of `ash` until its code
-has changed.
+It takes hours, so it is not part of `all`, and what results/quality.json holds stays on record: --tables, --contenders,
+--limits and --seeds choose what to measure now. A fit counts until its packages have other versions; one of `ash` until
+its code has changed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ __all__ = ["bench", "sections"]
 SEEDS, LIMIT = 5, 60.0
 CURVE_SEEDS, CURVE_LIMITS, CURVES = 3, (5.0, 15.0, 240.0), (OURS, TUNED)
 QUICK_LIMIT, QUICK_CURVE_LIMIT = 5.0, 2.0
+SECONDS = tuple(f"{limit:g}" for limit in sorted({LIMIT, *CURVE_LIMITS, QUICK_LIMIT, QUICK_CURVE_LIMIT}))
 LEAST_ACCURACY = 0.9
 
 
@@ -61,6 +62,7 @@ class Fit:
         return (
             (not options.tables or self.table in options.tables)
             and (not options.contenders or self.contender in options.contenders)
+            and (not options.limits or f"{self.limit:g}" in options.limits)
             and (options.seeds is None or self.seed < options.seeds)
         )
 

@@ -40,6 +40,7 @@ class Options:
     models: tuple[int, ...] = ()  # numbers of candidates, of the tables
     tables: tuple[str, ...] = ()  # of quality and ablation: those to measure now; none: all
     contenders: tuple[str, ...] = ()  # of quality, likewise
+    limits: tuple[str, ...] = ()  # of quality, likewise: seconds
     variants: tuple[str, ...] = ()  # of ablation, likewise
     seeds: int | None = None  # of quality and ablation: the first ones only
     threads: tuple[int, ...] = (1,)  # numbers of threads to measure, from OMP_NUM_THREADS

@@ -54,7 +54,8 @@ def two_cases(measured: list[str], fails: bool = False) -> Bench:
         (["tables", "--fast"], "unrecognized arguments: --fast"),
         (["quality", "--tables", "iris"], "'iris' is not allowed; give some of optdigits,letter,"),
         (["quality", "--contenders", "ash,svm"], "'svm' is not allowed; give some of ash,mlp,"),
-        (["ablation", "--variants", "dropout,gelu"], "'gelu' is not allowed; give some of recipe,embedding-off,"),
+        (["ablation", "--variants", "dropout,gelu"], "'gelu' is not allowed; give some of recipe,number-levels,"),
+        (["quality", "--limits", "60,61"], "'61' is not allowed; give some of 2,5,15,60,240"),
         (["quality", "--seeds", "0"], "'0' is not allowed; give how many, at least 1"),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_variant_is_compared_on_the_split_of_the_recipe() -> None:
 
 def test_numbers_are_bare_where_they_have_levels_and_only_in_that_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 2
-    x[:, 1] = np.where(np.arange(400) % 5 == 0, np.arange(400) % 200, 0)
+    x[:, 1] = np.where(np.arange(400) % 5 == 0, (np.arange(400) % 200) ** 2, 0)
     lumpy, plain = Split(x, y, x[:40], y[:40], 2), Split(x[:, :1], y, x[:40, :1], y[:40], 2)
     assert ablation_run.has_levels(lumpy) and not ablation_run.has_levels(plain)
     features = {}

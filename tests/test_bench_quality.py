@@ -50,6 +50,7 @@ def test_a_quick_run_has_small_tables_and_short_limits() -> None:
         ({"tables": ("letter",), "contenders": (OURS,)}, 5 + 3 * 3),
         ({"tables": ("wine", "adult"), "contenders": ("flaml",), "seeds": 2}, 2 * 2),
         ({"contenders": (TUNED,), "seeds": 1}, len(TABLES) + 3 * len(LARGER)),
+        ({"contenders": (TUNED,), "limits": ("5", "15"), "seeds": 2}, 2 * 2 * len(LARGER)),
     ],
 )
 def test_what_is_chosen_is_a_part_of_the_same_cases(changes: dict[str, Any], count: int) -> None:

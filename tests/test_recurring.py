@@ -11,7 +11,7 @@ import ash
 from ash.encoding import TrainingEncoding, encoding_from_parts, encoding_parts, learn_encoding
 from ash.errors import DataError
 from ash.frames import Frame, read_frame
-from ash.recurring import SEEN_ROWS, with_recurring
+from ash.recurring import MOST_COLUMNS, SEEN_ROWS, with_recurring
 from ash.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
 
 NAN = float("nan")
@@ -21,7 +21,7 @@ ROWS = 1000
 def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float64]:
     """Return mostly zeros, and now and then one of some values at uneven distances."""
     random = np.random.default_rng(seed)
-    others = np.cumsum(random.integers(1, 999, values))
+    others = np.concatenate([[1, 2], 2 + np.cumsum(random.integers(100, 999, values - 2))])
     return np.where(random.random(rows) < 0.8, 0, random.choice(others, rows)).astype(float)
 
 
@@ -54,6 +54,7 @@ def test_levels_are_the_values_that_occur_twice() -> None:
     [
         ("quartiles that differ", np.random.default_rng(2).integers(0, 99, ROWS)),
         ("no more values than a category has ones and zeros for", gains(values=ONE_HOT_LEVELS - 1)),
+        ("grey levels", np.maximum(0, np.random.default_rng(13).integers(-600, 256, ROWS))),
         ("values that occur once", np.where(np.arange(ROWS) % 5 == 0, np.arange(ROWS), 0)),
         ("one value", np.ones(ROWS)),
         ("no value", np.full(ROWS, NAN)),
@@ -62,6 +63,12 @@ def test_levels_are_the_values_that_occur_twice() -> None:
 )
 def test_numbers_without_levels(what: str, values: Any) -> None:
     assert levels_of(values) == (), what
+
+
+def test_a_table_with_many_such_columns_has_no_levels() -> None:
+    columns = np.stack([gains(seed=seed) for seed in range(MOST_COLUMNS + 1)], axis=1)
+    assert all(column.levels for column in learned_schema(read_frame(columns[:, 1:])).columns)
+    assert not any(column.levels for column in learned_schema(read_frame(columns)).columns)
 
 
 def test_a_quartile_is_one_of_the_values_that_are_there() -> None:

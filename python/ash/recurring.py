@@ -4,8 +4,9 @@
 
 Scaled by its range, such a column has all its values close together, and what each of them means is more than a smooth
 function of the number shows. So its values have target statistics (target_statistics.py) beside the number, as the
-levels of a category have: all that occur twice, if these are more than a category has ones and zeros for. Fewer are
-far enough apart for the number alone: the grey levels of pictures, for one, are better without.
+levels of a category have: all that occur twice, if these are more than a category has ones and zeros for, and leave
+most of the steps between the least and the greatest out, as amounts do. Grey levels and counts, which do not, are
+better as numbers alone. So are tables of which many columns are like that: they are sparse, and would grow a lot.
 
 Which columns these are is seen on some thousand rows, at even steps.
 """
@@ -23,6 +24,10 @@ from ash.schema import MOST_LEVELS, ONE_HOT_LEVELS, Schema
 SEEN_ROWS = 4096
 """On which it is seen whether a column is one of these."""
 _SEEN_CELLS = 2**20  # at a time
+MOST_COLUMNS = 32
+"""With more of them, none has levels."""
+FILLED = 1 / 8
+"""Of the steps between the least and the greatest level, as long as the shortest of all: so many are levels at most."""
 _OFTEN = 2  # times that a value occurs to be a level: once tells nothing of another row
 
 
@@ -36,11 +41,14 @@ def with_recurring(schema: Schema, frame: Frame) -> Schema:
     frame : Frame
         The table to train on.
     """
+    places = _with_equal_quartiles(schema, frame)
+    if len(places) > MOST_COLUMNS:
+        return schema
     columns = list(schema.columns)
-    for place in _with_equal_quartiles(schema, frame):
+    for place in places:
         levels = _recurring(frame.columns[place].numbers(slice(None)))
-        if len(levels) > ONE_HOT_LEVELS:
-            columns[place] = replace(columns[place], levels=levels)
+        if len(levels) > ONE_HOT_LEVELS and _is_sparse(levels):
+            columns[place] = replace(columns[place], levels=tuple(levels.tolist()))
     return replace(schema, columns=tuple(columns))
 
 
@@ -70,9 +78,15 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
         yield frame.columns[place].with_order(order).numbers(slice(None))
 
 
-def _recurring(values: NDArray[np.float64]) -> tuple[float, ...]:
+def _is_sparse(levels: NDArray[np.float64]) -> bool:
+    """Return whether sorted levels leave most of the steps between them out."""
+    steps = np.ptp(levels / levels.size) / np.diff(levels / levels.size).min()  # smaller numbers do not overflow
+    return bool(levels.size <= FILLED * steps)
+
+
+def _recurring(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sorted values that occur often enough, the most frequent MOST_LEVELS of them."""
     found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     often = np.flatnonzero(counts >= _OFTEN)
     kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]
-    return tuple((found[np.sort(kept)] + 0.0).tolist())  # of the two zeros the usual one
+    return found[np.sort(kept)] + 0.0  # of the two zeros the usual one
