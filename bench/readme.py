@@ -6,6 +6,8 @@ A test compares them, so the README cannot say what no bench has measured.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from bench import peers, published, schedule, teams
@@ -44,27 +46,29 @@ def load(name: str) -> Any:
 def quality_lines() -> list[str]:
     """Return the errors on the larger tables: ours and those who come close, with their seconds, as far as measured."""
     fits = fits_of(load("quality").values())
-    names = [CONTENDERS[each].name for each in QUALITY]
-    lines = [
-        "Errors on a quarter of the rows, held out, of a fit on two cores: shares of wrong classes, or roots of mean",
-        "squared errors; medians over seeds (`python -m bench quality`):",
-        "",
-        f"| table | {' | '.join(names)} |",
-        "|---|" + "--:|" * len(names),
-    ]
-    tables = [table for table in LARGER if table in fits.runs]
+    names = ["table", "seeds", *(CONTENDERS[each].name for each in QUALITY)]
     return [
-        *lines,
-        *(f"| {table} | {' | '.join(_quality_cell(fits, table, e) for e in QUALITY)} |" for table in tables),
+        "Errors on a quarter of the rows, held out, of a fit on two cores: shares of wrong classes, or roots of mean",
+        "squared errors; medians over the seeds that all in a line have (`python -m bench quality`):",
+        "",
+        f"| {' | '.join(names)} |",
+        "|---|" + "--:|" * (len(names) - 1),
+        *(f"| {' | '.join([table, *_quality_cells(fits, table)])} |" for table in LARGER if table in fits.runs),
     ]
 
 
-def _quality_cell(fits: Fits, table: str, contender: str) -> str:
-    error, seconds = fits.median(table, contender, "error"), fits.median(table, contender, "seconds")
-    if error is None or seconds is None:
-        return "-"
-    count = len(fits.of(table, contender))
-    return f"{shown_error(table, error)} in {seconds:.3g} s, {count} seed{'s' * (count > 1)}"
+def _quality_cells(fits: Fits, table: str) -> list[str]:
+    """Return how many seeds there are, and what each contender has over them."""
+    runs = {each: fits.of(table, each) for each in QUALITY}
+    seeds = set.intersection(*(set(own) for own in runs.values() if own))
+
+    def cell(own: Mapping[int, Any]) -> str:
+        if not own:
+            return "-"
+        error, seconds = (median(own[seed][what] for seed in seeds) for what in ("error", "seconds"))
+        return f"{shown_error(table, error)} in {seconds:.3g} s"
+
+    return [str(len(seeds)), *(cell(own) for own in runs.values())]
 
 
 def peer_lines() -> list[str]:
