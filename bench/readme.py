@@ -60,10 +60,11 @@ def quality_lines() -> list[str]:
 def _quality_cells(fits: Fits, table: str) -> list[str]:
     """Return how many seeds there are, and what each contender has over them."""
     runs = {each: fits.of(table, each) for each in QUALITY}
-    seeds = set.intersection(*(set(own) for own in runs.values() if own))
+    present = [set(own) for own in runs.values() if own]
+    seeds = set.intersection(*present) if present else set()
 
     def cell(own: Mapping[int, Any]) -> str:
-        if not own:
+        if not own or not seeds:
             return "-"
         error, seconds = (median(own[seed][what] for seed in seeds) for what in ("error", "seconds"))
         return f"{shown_error(table, error)} in {seconds:.3g} s"
