@@ -55,6 +55,12 @@ def fits_of(results: Iterable[Run]) -> Fits:
     return Fits(found)
 
 
+def is_outdated(run: Run, fits: Fits) -> bool:
+    """Return whether a run of a curve is of other code or packages than the fits of the same table, if there are."""
+    of = [fit["of"] for fit in fits.of(run["table"], run["contender"]).values()]
+    return run["part"] == "curves" and bool(of) and run["of"] not in of
+
+
 def ranked(values: Sequence[float]) -> list[float]:
     """Return the rank of each, from 1 for the least; equal ones share the mean of their ranks."""
     return [sum((other < value) + 0.5 * (other == value) for other in values) + 0.5 for value in values]
