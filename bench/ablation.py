@@ -73,6 +73,7 @@ def bench(options: Options) -> Bench:
         check=check,
         packages=("scikit-learn", "pandas"),
         kept=not options.quick,
+        timed=False,
         chosen=lambda key: chosen(planned.get(key) or ladders.get(key) or ended[key], options),
         at_once=cpus(),
     )

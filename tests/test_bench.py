@@ -1,4 +1,4 @@
-"""The benches: their command line, what they keep when interrupted, their tables, and the report out of their JSON."""
+"""The benches: their command line, their tables, and the report out of their JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -17,30 +15,11 @@ import pytest
 import bench
 from bench import command_line, tables
 from bench.figures import interleaved, ratios, spread, verdict
-from bench.sections import Line, Plot, Section, Table
-from bench.suite import Bench, Case, Options, Record, run_bench
+from bench.sections import Line, Plot, Table
+from bench.suite import run_bench
+from bench_help import options, two_cases
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def options(folder: Path, **changes: Any) -> Options:
-    return Options(**{"quick": True, "results": folder, **changes})
-
-
-def two_cases(measured: list[str], fails: bool = False) -> Bench:
-    def case(name: str) -> Case:
-        def run() -> dict[str, int]:
-            measured.append(name)
-            if fails and name == "second":
-                raise KeyboardInterrupt
-            return {"length": len(name)}
-
-        return Case(name, run)
-
-    def sections(results: Mapping[str, Any]) -> list[Section]:
-        return [Table("lengths", ["case", "length"], [[key, str(value["length"])] for key, value in results.items()])]
-
-    return Bench([case("first"), case("second")], sections)
 
 
 @pytest.mark.parametrize(
@@ -124,134 +103,11 @@ def test_thread_counts_that_the_machine_has_not_are_simulated() -> None:
     assert tables.thread_counts((1, 2, 4, 8), 8) == ([1, 2, 4, 8], [1, 2, 4, 8, 16, 32])
 
 
-def test_an_interrupted_bench_goes_on(tmp_path: Path) -> None:
-    measured: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
-    assert not (tmp_path / "lengths.json").exists()
-    run_bench("lengths", two_cases(measured), options(tmp_path))
-    assert measured == ["first", "second", "second"]
-    run_bench("lengths", two_cases(measured), options(tmp_path))
-    assert measured[3:] == ["first", "second"], "a finished bench begins anew"
-
-
-def test_cases_that_run_at_once_are_kept_as_they_end_and_shown_in_their_order(tmp_path: Path) -> None:
-    measured: list[str] = []
-    [first, second] = two_cases(measured).cases
-    both = Barrier(2)  # which each of them waits at for the other
-
-    def last() -> Any:
-        both.wait(timeout=60)
-        return first.run()
-
-    cases = [Case("first", last), Case("second", lambda: (second.run(), both.wait(timeout=60))[0])]
-    run_bench("lengths", replace(two_cases([]), cases=cases, at_once=2), options(tmp_path))
-    assert measured == ["second", "first"]
-    assert list(json.loads((tmp_path / "lengths.json").read_text())["results"]) == ["first", "second"]
-
-
-def test_of_cases_at_once_what_has_ended_stays_when_one_fails(tmp_path: Path) -> None:
-    measured: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", replace(two_cases(measured, fails=True), at_once=2), options(tmp_path))
-    run_bench("lengths", replace(two_cases(measured), at_once=2), options(tmp_path))
-    assert sorted(measured) in (["first", "second", "second"], ["first", "first", "second", "second"])
-    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
-
-
-def test_a_kept_record_saves_a_finished_bench_from_being_measured_again(tmp_path: Path) -> None:
-    measured: list[str] = []
-    for _ in range(2):
-        run_bench("lengths", two_cases(measured), options(tmp_path), keep=True)
-    assert measured == ["first", "second"]
-    run_bench("lengths", two_cases(measured), options(tmp_path, anew=True), keep=True)
-    assert len(measured) == 4
-
-
-def test_cases_that_were_not_chosen_stay_on_record(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    for key in ("first", "second"):
-        run_bench("lengths", replace(kept, chosen=lambda name, key=key: name == key), options(tmp_path))
-    assert measured == ["first", "second"]
-    written = json.loads((tmp_path / "lengths.json").read_text())
-    assert list(written["results"]) == ["first", "second"] and set(written["record"]["seconds"]) == {"first", "second"}
-    run_bench("lengths", replace(kept, chosen=lambda name: name == "second"), options(tmp_path, anew=True))
-    run_bench("lengths", kept, options(tmp_path))
-    assert measured[2:] == ["second"], "anew is what was chosen; else a kept bench is finished"
-
-
-def test_a_kept_bench_that_was_interrupted_has_lost_nothing(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    run_bench("lengths", kept, options(tmp_path))
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", replace(two_cases(measured, fails=True), kept=True), options(tmp_path, anew=True))
-    run_bench("lengths", replace(kept, chosen=lambda name: False), options(tmp_path))
-    assert measured == ["first", "second"] * 2
-    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
-
-
-def test_a_kept_bench_counts_for_other_commits_and_not_for_other_machines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True, packages=("lightgbm",))
-    run_bench("lengths", kept, options(tmp_path))
-    facts = json.loads((tmp_path / "lengths.json").read_text())["machine"]
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "commit": "other", "lightgbm": "0"})
-    run_bench("lengths", kept, options(tmp_path))
-    assert len(measured) == 2
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "processor": "other"})
-    run_bench("lengths", kept, options(tmp_path))
-    assert len(measured) == 4
-
-
-def test_what_no_longer_holds_is_measured_again(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    run_bench("lengths", kept, options(tmp_path))
-    stale = replace(kept, cases=[replace(case, holds=lambda value: value["length"] == 5) for case in kept.cases])
-    run_bench("lengths", stale, options(tmp_path))
-    assert measured == ["first", "second", "second"]
-
-
-def test_a_dropped_case_is_gone_from_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "record.jsonl"
-    record = Record(path, {"bench": "lengths"})
-    for key in ("first", "second"):
-        record.add(key, [key], 2.0)
-    record.drop(["first", "third"])
-    assert Record(path, {"bench": "lengths"}).values == {"second": ["second"]} and record.seconds == 2.0
-
-
 def test_what_takes_hours_is_no_part_of_all_unless_it_is_quick() -> None:
     assert set(command_line._commands("all", quick=True)) == set(bench.COMMANDS)
     assert set(bench.COMMANDS) - set(command_line._commands("all", quick=False)) == set(bench.HOURS)
     assert set(bench.HOURS) == {"quality", "ablation"}
     assert command_line._commands("quality", quick=False) == ["quality"]
-
-
-def test_a_record_of_other_arguments_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    measured: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
-    run_bench("lengths", two_cases(measured), options(tmp_path, models=(64,)))
-    assert measured == ["first", "second", "first", "second"]
-    assert "is of another models: beginning anew" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("cut", [1, 10])
-def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path, cut: int) -> None:
-    path = tmp_path / "record.jsonl"
-    record = Record(path, {"bench": "lengths"})
-    record.add("first", [1.5], 2.0)
-    record.add("second", None, 1.0)
-    path.write_bytes(path.read_bytes()[:-cut])
-    again = Record(path, {"bench": "lengths"})
-    assert again.values == {"first": [1.5]} and again.seconds == 2.0
-    again.add("second", None, 1.0)
-    assert Record(path, {"bench": "lengths"}).values == {"first": [1.5], "second": None}
 
 
 def test_figures() -> None:

@@ -135,6 +135,30 @@ def test_new_numbers_are_no_error_and_have_the_priors() -> None:
     assert np.array_equal(block[:, 1:3], [unknown, table[place], unknown, unknown, missing])
 
 
+def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
+    plain = np.random.default_rng(8).normal(size=(ROWS, 3))
+    gaps = np.where(np.random.default_rng(9).random((ROWS, 2)) < 0.1, NAN, plain[:, :2])
+    for columns in (
+        (gains(), plain, gaps, gains(seed=1)),
+        (plain, gains(), gains(seed=1), gaps),
+        (gaps, np.where(np.isnan(gaps[:, :1]), NAN, gains()[:, None]), plain),
+    ):
+        matrix, targets = np.column_stack(columns), np.random.default_rng(10).normal(size=(ROWS, 1))
+        schema = learned_schema(read_frame(matrix))
+        whole, single = (encoded(read_frame(x), targets, schema) for x in (matrix, matrix.astype(object)))
+        assert whole.frame.matrix is not None and single.frame.matrix is None
+        assert sum(table is not None for table in whole.encoding.statistics) >= 1
+        for part in (slice(0, ROWS), slice(5, 6), slice(7, 7)):
+            assert np.array_equal(
+                whole.encoding.block(whole.frame, part), single.encoding.block(single.frame, part), equal_nan=True
+            )
+
+
+def test_levels_of_tiny_and_of_huge_numbers() -> None:
+    for factor in (np.finfo(float).smallest_subnormal, 1e-300, 1e30):
+        assert len(levels_of(gains() * factor)) == len(levels_of(gains()))
+
+
 def test_an_encoding_comes_back_from_its_parts() -> None:
     frame = read_frame(np.column_stack([np.arange(ROWS), gains()]))
     encoding = encoded(frame, np.random.default_rng(7).normal(size=(ROWS, 1))).encoding

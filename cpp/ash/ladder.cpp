@@ -90,9 +90,10 @@ void Ladder::report(const Job& job, double score, double loss) {
     const auto place = static_cast<std::size_t>(job.rung);
     Rung& rung = rungs_[place];
     const Entry entry{score, loss, job.candidate};
-    const bool is_ranked = ranked(place, entry);
+    const bool is_ranked = !is_improving(settings_) || improved(place, entry);
     // Below the last rung, where nobody goes up, the limit is no smaller than any f / eta.
     rung.finish(entry, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)), is_ranked);
+    if (is_improving(settings_)) last_[candidate] = entry;
     running_rung_[candidate] = kNotRunning;
     --running_;
     const bool diverged = is_diverged(score, loss);
@@ -102,13 +103,9 @@ void Ladder::report(const Job& job, double score, double loss) {
     if (!diverged && score >= settings_.target) target_reached_ = true;
 }
 
-// Whether this one may ever go up, unless it has diverged; keeps it as the candidate's last.
-bool Ladder::ranked(std::size_t rung, const Entry& entry) {
-    if (!is_improving(settings_)) return true;
-    Entry& last = last_[static_cast<std::size_t>(entry.candidate)];
-    const bool improved = rung == 0 || better(entry, last);
-    last = entry;
-    return improved;
+// Whether it is better than its candidate was in the rung below. REQUIRES: last_ is kept.
+bool Ladder::improved(std::size_t rung, const Entry& entry) const {
+    return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
 }
 
 bool Ladder::has_job() const {

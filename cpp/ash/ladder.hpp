@@ -122,7 +122,7 @@ class Ladder {
     std::int64_t entered() const { return std::ssize(running_rung_); }  // candidates that have had a job
 
   private:
-    bool ranked(std::size_t rung, const Entry& entry);
+    bool improved(std::size_t rung, const Entry& entry) const;
     std::optional<std::size_t> next_rung() const;
     bool affordable(std::size_t rung) const;
     bool promotable(std::size_t rung) const;

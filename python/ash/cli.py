@@ -31,8 +31,9 @@ from ash.cli_streams import FAILED, Parser, complain, in_words, print_whole, sho
 from ash.data import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.frames import Frame
+from ash.ladder import ALGORITHMS
 from ash.number_checks import check_numbers
-from ash.options import ALGORITHMS, AUTO, SCHEDULES
+from ash.options import AUTO, SCHEDULES
 from ash.table_file import BUILT_IN, read_table
 from ash.targets import TASKS
 from ash.tune import tune

@@ -105,30 +105,34 @@ class Encoding:
         DataError
             A level that was not seen in training, if it is refused.
         """
-        if frame.matrix is not None and self.schema.is_numeric and not self.schema.has_levels:
+        if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
-            start, table = self.starts[place], self.statistics[place]
             if column.kind == "number":
-                block[:, start] = given.numbers(rows)
-                if column.missing:
-                    block[:, start + 1] = np.isnan(block[:, start])
-            elif table is None:
-                put_ones(
-                    block[:, start:],
-                    self._level_codes(place, given, rows, unknown),
-                    len(column.levels) + column.missing,
-                )
-            if table is not None:
-                block[:, self.statistics_of(place)] = table[self._level_codes(place, given, rows, unknown)]
+                block[:, self.starts[place]] = numbers = given.numbers(rows)
+                self._put_beside(block, place, numbers)
+                continue
+            codes, table = self._level_codes(place, given, rows, unknown), self.statistics[place]
+            if table is None:
+                put_ones(block[:, self.starts[place] :], codes, len(column.levels) + column.missing)
+            else:
+                block[:, self.statistics_of(place)] = table[codes]
         return block
+
+    def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
+        """Fill what a column of numbers has beside its values: an indicator, statistics, both or nothing."""
+        codes, table = self._codes[place], self.statistics[place]
+        if self.schema.columns[place].missing:
+            block[:, self.starts[place] + 1] = np.isnan(numbers)
+        if table is not None and isinstance(codes, ValueCodes):
+            block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
         """Whether the rows of a table are the features, in a form that the core reads: it then checks them as well."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
-        if self._with_gaps or self.schema.has_levels:
+        if self._wider:
             return False
         is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
@@ -152,20 +156,25 @@ class Encoding:
         return tuple(codes_of(column) for column in self.schema.columns)
 
     @cached_property
-    def _with_gaps(self) -> list[int]:
-        return [place for place, column in enumerate(self.schema.columns) if column.missing]
+    def _wider(self) -> list[int]:
+        """Which columns have more than one feature, in order."""
+        ends = [*self.starts[1:], self.features]
+        return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
     def _matrix_block(self, rows: NDArray[Any]) -> Block:
         """Return a block of a table of numbers only, without a step for each column."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.array(rows, np.float64, order="C")
-        if not self._with_gaps:
+        if not self._wider:
             return values
-        block, begin = np.empty((len(rows), self.features)), 0
-        for indicators, end in enumerate([*(place + 1 for place in self._with_gaps), values.shape[1]]):
-            block[:, begin + indicators : end + indicators] = values[:, begin:end]
-            begin = end
-        block[:, [self.starts[place] + 1 for place in self._with_gaps]] = np.isnan(values[:, self._with_gaps])
+        block = np.empty((len(rows), self.features))
+        ends = [place + 1 for place in self._wider] + [values.shape[1]]
+        for begin, end in zip([0, *ends], ends, strict=False):  # columns whose values lie side by side
+            if begin < end:
+                start = self.starts[begin]
+                block[:, start : start + end - begin] = values[:, begin:end]
+        for place in self._wider:
+            self._put_beside(block, place, values[:, place])
         return block
 
     def _names_of(self, place: int) -> list[str]:

@@ -49,7 +49,11 @@ class ValueCodes:
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
         """Return the number of the level in each of some rows of a column: int32 [rows]; a new number is no error."""
-        numbers, missing = column.numbers(rows), len(self._levels) - 1
+        return self.of(column.numbers(rows))
+
+    def of(self, numbers: NDArray[np.float64]) -> Codes:
+        """Return the number of the level that each of some numbers is: int32, of their shape."""
+        missing = len(self._levels) - 1
         places = np.searchsorted(self._levels[:-1], numbers)
         others = np.where(np.isnan(numbers), missing, missing + 1)
         return np.where(self._levels[places] == numbers, places, others).astype(np.int32)

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
+from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.memory import default_limit
 from ash.metrics import check_metric
 from ash.scalars import is_integer, is_number
 from ash.schema import MISSING, UNKNOWN, Missing, Unknown
 from ash.targets import TASKS
 
-ALGORITHMS = ("ash", "sh", "random")
-PROMOTIONS = ("capped", "paper", "improving")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 

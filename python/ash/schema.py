@@ -82,11 +82,6 @@ class Schema:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)
 
-    @property
-    def has_levels(self) -> bool:
-        """Whether a column has levels."""
-        return any(column.levels for column in self.columns)
-
     def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
         """Raise DataError unless a table has these columns, and in them what the core can take.
 
