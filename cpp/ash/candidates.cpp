@@ -10,7 +10,6 @@
 #include "ash/cost.hpp"
 #include "ash/digest.hpp"
 #include "ash/evaluation.hpp"
-#include "ash/initialization.hpp"
 #include "ash/trainer.hpp"
 
 namespace ash {
@@ -153,9 +152,8 @@ std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate)
     std::shared_ptr<State> state = states_.take(candidate);
     if (state) return state;
     const Settings& own = settings(candidate);
-    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
-        return initial_state(data_, own, seed_, static_cast<std::uint32_t>(candidate), kernels_);
-    });
+    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer),
+                       [&] { return initial_state(data_.shape(), own, seed_, static_cast<std::uint32_t>(candidate)); });
 }
 
 // The rungs below the job's, if the state has never been there. False if it was stopped.

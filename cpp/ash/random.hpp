@@ -18,8 +18,6 @@ enum class Purpose : std::uint32_t {
     dropout = 3,
     embedding = 4,
     sample = 5,
-    initial_rows = 6,
-    initial_biases = 7,
 };
 
 // What a draw is for. time: the pass of a shuffle, the update of a dropout mask, 0 for initial weights.

@@ -11,8 +11,8 @@ namespace ash {
 
 enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };  // gelu: its tanh form
 enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // the forms of PyTorch
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };        // cycle: one half cosine a job
-enum class Initialization : std::uint8_t { automatic, he, xavier, data };  // automatic: by the activation
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine a job
+enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: by the activation
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
 enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
 

@@ -47,16 +47,6 @@ float normal(std::uint64_t seed, const Place& place, std::uint32_t index) {
     return sum;
 }
 
-// Of variance 1 / inputs: what data will change the scale of.
-void initialize_normal(const Layer& layer, std::uint64_t seed, const Place& place, float* weights) {
-    const float deviation = 1.0F / std::sqrt(static_cast<float>(layer.inputs));
-    std::uint32_t index = 0;
-    for (int i = 0; i < layer.inputs; ++i) {
-        float* row = weights + layer.offset + i * layer.stride;
-        for (int o = 0; o < layer.outputs; ++o, ++index) row[o] = normal(seed, place, index) * deviation;
-    }
-}
-
 void initialize_embedding(const EmbeddingPlace& embedding, const Settings& settings, std::uint64_t seed,
                           std::uint32_t candidate, float* weights) {
     constexpr float kBound = 0.25F;  // 1 / sqrt(16), as PyTorch begins a layer with 16 inputs
@@ -88,10 +78,6 @@ State initial_state(const Shape& shape, const Settings& settings, std::uint64_t 
     for (const Layer& layer : state.layout.layers()) {
         const bool last = &layer == &state.layout.layers().back();
         const Place place{candidate, Purpose::initialization, number++, 0};
-        if (settings.initialization == Initialization::data) {
-            if (!last) initialize_normal(layer, seed, place, state.weights.data());
-            continue;
-        }
         const auto bound = static_cast<float>(limit(layer, last, settings));
         initialize(layer, bound, seed, place, state.weights.data());
     }

@@ -24,10 +24,9 @@ struct State {
 };
 
 // A state before its first epoch. He or Xavier uniform weights, zero biases (He et al. 2015; Glorot, Bengio 2010); ntk:
-// of variance 1 / inputs, a last layer of zeros (Holzmueller et al., arXiv:2407.04491). Where data are to decide:
-// normal ones of variance 1 / inputs and a last layer of zeros, for initialization.hpp to go on from. Factors of inputs
-// and shares of activations are 1, and an embedding has normal frequencies, phases from all of a turn, and the weights
-// and biases of a layer with 16 inputs.
+// of variance 1 / inputs, a last layer of zeros (Holzmueller et al., arXiv:2407.04491). Factors of inputs and shares of
+// activations are 1, and an embedding has normal frequencies, phases from all of a turn, and the weights and biases of a
+// layer with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);
 
 }  // namespace ash

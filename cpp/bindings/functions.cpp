@@ -4,7 +4,6 @@
 
 #include "ash/build_info.hpp"
 #include "ash/cost.hpp"
-#include "ash/initialization.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/measure.hpp"
 #include "ash/metrics.hpp"
@@ -28,7 +27,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     State state;
     {
         const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
-        state = initial_state(data, settings, seed, candidate, table);
+        state = initial_state(data.shape(), settings, seed, candidate);
         Workspace workspace(data, {&settings, 1});
         std::span<double> rest = losses;
         for (const std::int64_t length : lengths) {

@@ -64,7 +64,7 @@ class Settings:
     dropout: float
     label_smoothing: float
     batch_size: int  # 0: the whole training part, one update an epoch
-    initialization: str  # auto he xavier data
+    initialization: str  # auto he xavier
     parametrization: str  # standard ntk
     input_scaling: bool
     parametric_activation: bool

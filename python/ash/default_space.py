@@ -62,7 +62,6 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
         optimizer="adamw",
         parametrization="ntk",
-        initialization="auto" if classes else "data",
         input_scaling=True,
         parametric_activation=True,
         learning_rate=log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16),

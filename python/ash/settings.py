@@ -6,9 +6,6 @@ tuple of one name a hidden layer; without hidden layers a name is accepted and h
 arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2 is 0.95 since on tables 0.999 costs 2 %
 (classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
 With ``parametric_activation`` each hidden neuron gives x + a (f(x) - x), where it learns its ``a``, from 1 on (there).
-With ``initialization="data"`` up to 1024 training rows decide (ibid.): each hidden neuron has variance 1 over them and
-is 0 at a random point between five of them (Steinwart, arXiv:1903.11482), and the last layer is 0; with the others
-weights are uniform and biases 0.
 """
 
 import difflib
@@ -97,7 +94,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "dropout": Hyperparameter(0.0, *_number(0, 0.99)),
     "label_smoothing": Hyperparameter(0.0, *_number(0, 0.99)),
     "batch_size": Hyperparameter(32, 'an integer of at least 1, or "full" for one update an epoch', _read_batch_size),
-    "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier", "data")),
+    "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier")),
     "parametrization": Hyperparameter("standard", *_name("standard", "ntk")),
     "input_scaling": Hyperparameter(False, "True or False", _read_switch),
     "parametric_activation": Hyperparameter(False, "True or False", _read_switch),

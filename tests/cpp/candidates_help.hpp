@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "ash/candidates.hpp"
-#include "ash/initialization.hpp"
 #include "ash/trainer.hpp"
 
 namespace ash::testing {
@@ -50,7 +49,6 @@ inline std::vector<Settings> make_settings(int count) {
         settings.input_scaling = i % 4 >= 2;
         settings.parametric_activation = i % 6 >= 4;
         settings.parametrization = i % 5 >= 3 ? Parametrization::ntk : Parametrization::standard;
-        settings.initialization = i % 3 == 1 ? Initialization::data : Initialization::automatic;
         all.push_back(settings);
     }
     return all;
@@ -68,7 +66,7 @@ inline std::int64_t bytes(const State& state) {
 inline std::vector<float> trained(const Data& data, const Settings& settings, std::uint32_t number,
                                   const std::vector<std::int64_t>& jobs) {
     Workspace workspace(data, {&settings, 1});
-    State state = initial_state(data, settings, kSeed, number, kernels(""));
+    State state = initial_state(data.shape(), settings, kSeed, number);
     for (const std::int64_t epochs : jobs) {
         train(data, settings, {.epochs = epochs, .seed = kSeed, .candidate = number}, kernels(""), state, workspace);
     }

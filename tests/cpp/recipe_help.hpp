@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "ash/evaluation.hpp"
-#include "ash/initialization.hpp"
 #include "ash/trainer.hpp"
 #include "training_data.hpp"
 
@@ -71,7 +70,7 @@ struct Trained {
 
 inline Trained trained_by(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs,
                           const Kernels& kernels, Workspace& workspace) {
-    Trained trained{initial_state(data, settings, 5, 2, kernels), {}, {}};
+    Trained trained{initial_state(data.shape(), settings, 5, 2), {}, {}};
     for (const std::int64_t epochs : jobs) {
         trained.outcome =
             train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);

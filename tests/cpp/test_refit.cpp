@@ -28,9 +28,8 @@ std::vector<RefitJob> jobs_on(const Data& data, int count) {
     for (int number = 0; number < count; ++number) {
         Settings settings = number % 2 == 0 ? recipe(Optimizer::adamw, 16) : settings_of(Optimizer::nesterov, 20);
         settings.hidden = {20 + number, 7};
-        if (number % 3 == 1) settings.initialization = Initialization::data;
         const auto candidate = static_cast<std::uint32_t>(number);
-        State state = initial_state(data, settings, kSeed, candidate, kernels(""));
+        State state = initial_state(data.shape(), settings, kSeed, candidate);
         Workspace workspace(data, {&settings, 1});
         train(data, settings, {.epochs = 2, .seed = kSeed, .candidate = candidate}, kernels(""), state, workspace);
         jobs.push_back({settings, candidate, 1 + number % 3, std::move(state)});

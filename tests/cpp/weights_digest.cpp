@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/initialization.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/trainer.hpp"
 
@@ -61,7 +60,6 @@ std::vector<ash::Settings> make_settings() {
         settings.input_scaling = i % 3 == 0;
         settings.parametric_activation = i % 4 >= 2;
         settings.parametrization = i >= 3 ? ash::Parametrization::ntk : ash::Parametrization::standard;
-        settings.initialization = i % 4 == 1 ? ash::Initialization::data : ash::Initialization::automatic;
         all.push_back(settings);
     }
     return all;
@@ -73,7 +71,7 @@ std::uint64_t train(const ash::Data& data, const ash::Settings& settings, const 
                     std::uint64_t digest) {
     ash::Workspace workspace(data, {&settings, 1});
     workspace.prepare(data, settings);
-    ash::State state = ash::initial_state(data, settings, 5, 1, kernels);
+    ash::State state = ash::initial_state(data.shape(), settings, 5, 1);
     const ash::Training training{.epochs = kEpochs, .seed = 5, .candidate = 1};
     if (ash::train(data, settings, training, kernels, state, workspace).diverged) {
         throw std::runtime_error("a training diverged: its digest would say nothing");
