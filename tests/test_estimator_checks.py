@@ -31,7 +31,7 @@ def test_checks_of_the_array_api() -> None:
     """The checks that are skipped above, in a process of their own."""
     if os.environ.get("SCIPY_ARRAY_API") == "1":
         pytest.skip("SCIPY_ARRAY_API is set: they are not skipped above")
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", __file__]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rs", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(
         [*command, "-k", f"test_scikit_learn_checks and {ARRAY_API}"],
         env={**os.environ, "SCIPY_ARRAY_API": "1"},
