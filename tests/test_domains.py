@@ -113,3 +113,9 @@ def test_duplicate_unhashable_and_nan_options() -> None:
 def test_domains_that_make_no_sense(make: Any) -> None:
     with pytest.raises(SettingError):
         make()
+
+
+def test_a_list_of_options_is_meant_as_options() -> None:
+    with pytest.raises(SettingError, match=r"choice\(\[32, 64\]\) is one option, .* as choice\(32, 64\)"):
+        ash.choice([32, 64])
+    assert ash.choice((32, 64)).levels == ((32, 64),), "a tuple is one"

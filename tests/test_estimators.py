@@ -86,10 +86,10 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
     [
         ({"candidates": 0}, "candidates=0 is not allowed"),
         ({"eta": 1}, "eta=1 is not allowed"),
-        ({"space": 3}, "space=3 is not allowed; it must be an ash.Space or None"),
+        ({"space": 3}, "space=3 is not allowed; give an ash.Space"),
         ({"algorithm": "asha"}, "algorithm='asha' is not allowed"),
         ({"n_jobs": 0}, "n_jobs=0 is not allowed"),
-        ({"random_state": -1}, "random_state=-1 is not allowed; only integers in 0"),
+        ({"random_state": -1}, "random_state=-1 is not allowed; give an integer from 0"),
         ({"random_state": "a"}, "random_state='a' is not allowed: 'a' cannot be used to seed"),
         ({"validation": 1.5}, "validation=1.5 is not allowed"),
         ({"candidates": None}, "candidates=None needs time_limit"),

@@ -277,5 +277,6 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(model, tmp_path):
 
 
 def test_saving_into_a_folder_that_is_not_there(model, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as error:
         model.save(tmp_path / "none" / "model")
+    assert error.value.filename == str(tmp_path / "none" / "model")

@@ -42,6 +42,10 @@ def momentum_space() -> Space:
         (lambda: Space(activation=ash.choice("relu", "reluu")), "activation='reluu' is not allowed"),
         (lambda: Space(hidden=(0,)), r"hidden=\(0,\) is not allowed"),
         (lambda: Space(hidden=ash.choice((8,), (8, 0))), r"hidden=\(8, 0\) is not allowed"),
+        (
+            lambda: Space(learning_rate=[0.001, 0.1]),
+            r"learning_rate=\[0.001, 0.1\] .* give a domain such as ash.choice",
+        ),
         (lambda: Space(dropout=ash.uniform(0, 1.5)), "dropout=1.05 is not allowed"),
         (lambda: Space(learning_rate=float("nan")), "learning_rate=nan is not allowed"),
         (lambda: Space(learning_rate=ash.choice(0.1, float("nan"))), "learning_rate=nan is not allowed"),

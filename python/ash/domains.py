@@ -80,10 +80,14 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Raises
     ------
     SettingError
-        No options, one that cannot be compared (an array, a dict, ...), or a default that is not among them.
+        No options, nothing but a list of them, one that cannot be compared (an array, a dict, ...), or a default that
+        is not among them.
     """
     if not options:
         raise SettingError("choice() is empty: give at least one option.")
+    if len(options) == 1 and isinstance(options[0], list):
+        text = ", ".join(map(repr, options[0]))
+        raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text}).")
     levels = distinct([_frozen(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])

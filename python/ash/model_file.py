@@ -133,7 +133,10 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that after a crash either the old or the new file is there, whole."""
     folder = path.parent
     # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and nobody can change the file.
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name[:64]}-")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name[:64]}-")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the name that nobody has given
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

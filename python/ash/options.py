@@ -137,7 +137,7 @@ def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """Return `value` as an int, or raise SettingError unless it is an integer in low..high (bool is none)."""
     if not is_integer(value) or not low <= value <= high:
-        raise SettingError(f"{name}={value!r} is not allowed; only integers in {low}..{high} are")
+        raise SettingError(f"{name}={value!r} is not allowed; give an integer from {low} to {high}")
     return int(value)
 
 

@@ -79,7 +79,9 @@ def run(
     """
     started = time.monotonic()
     if space is not None and not isinstance(space, Space):
-        raise SettingError(f"space={space!r} is not allowed; it must be an ash.Space or None")
+        raise SettingError(
+            f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
+        )
     if given.cv is None and given.groups is not None:
         raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
     folds, whole = _read(given, options, sort)

@@ -147,10 +147,13 @@ def check_name(name: str) -> None:
 def check_value(name: str, value: Any) -> Any:
     """Return one value in its plain form, or raise SettingError naming parameter, value and what is allowed."""
     check_name(name)
-    read = HYPERPARAMETERS[name].read(value)
-    if read is None:
-        raise SettingError(f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}.")
-    return read
+    read = HYPERPARAMETERS[name].read
+    plain = read(value)
+    if plain is None:
+        several = isinstance(value, (tuple, list)) and all(read(one) == one for one in value)
+        hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if several else ""
+        raise SettingError(f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}.")
+    return plain
 
 
 def conflict(params: Mapping[str, Any]) -> str | None:
