@@ -120,7 +120,8 @@ def test_plain_form(name: str, value: Any, plain: Any) -> None:
 def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> None:
     with pytest.raises(SettingError) as caught:
         to_settings({name: value})
-    hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" * (value in [("sgd",), ((64,),)])
+    are_levels = value in [("sgd",), ((64,),)]
+    hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if are_levels else ""
     assert str(caught.value) == f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}."
 
 
