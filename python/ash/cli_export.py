@@ -1,7 +1,8 @@
 """`ash-tune export`: a model in, a file for those who serve it out.
 
     onnx       the whole, from cells to labels and probabilities, for any runtime of ONNX
-    torch      a program of torch.export, from `encode`'s features on: torch.export.load(FILE).module()
+    torch      a program of torch.export, from `encode`'s features on: torch.export.load(FILE).module(); it wants FILE
+               to end in .pt2
     cpp        a C++17 header
     sklearn    a pipeline of scikit-learn, by joblib: joblib.load(FILE), which runs what is in the file, so load only
                files that you trust, by the version of scikit-learn that has written them
@@ -16,8 +17,8 @@ from collections.abc import Callable
 from ash.cli_predict import load_model
 from ash.cli_streams import Parser
 from ash.ensemble import Ensemble
-from ash.errors import MissingExtra, SettingError
-from ash.export.methods import write
+from ash.errors import SettingError
+from ash.export.methods import require, write
 from ash.network import Network
 
 
@@ -51,11 +52,9 @@ def _onnx(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
 
 
 def _torch(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    try:
-        from ash.export.torch_module import program_bytes
-    except ImportError as error:
-        raise MissingExtra("--format torch needs PyTorch; install it by: pip install 'ash-tune[torch]'") from error
+    require("torch", "--format torch")
     from ash.export.steps import describe
+    from ash.export.torch_module import program_bytes
 
     write(wishes.out, program_bytes(describe(model)))
 

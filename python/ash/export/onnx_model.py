@@ -74,12 +74,15 @@ def _check_unicode(what: str, texts: list[str]) -> None:
 
 def input_names(description: Description) -> list[str]:
     """Return the name of the input of each column: its own, made different from outputs and from each other."""
-    names: list[str] = []
-    for place, column in enumerate(description.columns):
-        name = f"x{place}" if column.name is None else column.name or "_"
-        while name in OUTPUTS or name in names:
-            name += "_"
-        names.append(name)
+    wished = [f"x{place}" if column.name is None else column.name for place, column in enumerate(description.columns)]
+    taken = {"", *OUTPUTS, *wished}
+    names = []
+    for name in wished:
+        free = name
+        while free in taken - {name} or free in ("", *OUTPUTS):
+            free += "_"
+        taken.add(free)
+        names.append(free)
     return names
 
 

@@ -119,7 +119,8 @@ inline bool encode(const Row& row, float* features) noexcept {
         } else if (kRefusesUnknown && code > column.levels) {
             return false;
         }
-        features = std::copy_n(column.table + code * column.width, column.width, features);
+        const float* from = column.table + code * column.width;
+        for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
     }
     return true;
 }
@@ -127,8 +128,9 @@ inline bool encode(const Row& row, float* features) noexcept {
 // Puts the values of an embedding behind the features.
 inline void embed(const Embedding& embedding, float* features) noexcept {
     const std::size_t count = embedding.count;
+    if (count == 0) return;
     float* values = features + kFeatures;
-    std::copy_n(embedding.bias, 3 * count, values);
+    for (std::size_t i = 0; i < 3 * count; ++i) values[i] = embedding.bias[i];
     for (std::size_t k = 0; k < 16; ++k) {
         for (std::size_t i = 0; i < count; ++i) {
             const float x = features[embedding.numbers[i]];
@@ -169,7 +171,7 @@ inline float value_of(Activation activation, float x) noexcept {
 }
 
 inline void apply(const Layer& layer, const float* x, float* y) noexcept {
-    std::copy_n(layer.biases, layer.outputs, y);
+    for (std::size_t o = 0; o < layer.outputs; ++o) y[o] = layer.biases[o];
     const float* weights = layer.weights;
     for (std::size_t i = 0; i < layer.inputs; ++i, weights += layer.outputs) {
         const float factor = x[i];
