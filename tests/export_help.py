@@ -89,17 +89,27 @@ def odd_rows() -> Any:
     return frame
 
 
-def expected(model: Any, X: Any) -> NDArray[np.float64]:
-    """Probabilities, or targets in units of their scale: what errors are measured in."""
+def check_outputs(model: Any, outputs: Any, X: Any) -> None:
+    """Assert that these are a model's probabilities, or targets in the units of y: array [rows, outputs].
+
+    An error of a target is measured in the scale that y had in training, or in the target where that is larger.
+    """
+    outputs = np.asarray(outputs)
     if model.classes_ is not None:
-        return np.asarray(model.predict_proba(X))
-    return np.asarray(in_scale(model, model.predict(X).reshape(len(X), -1)))
-
-
-def in_scale(model: Any, targets: NDArray[Any]) -> NDArray[np.float64]:
-    """Targets [rows, targets] in units of the scale that they had in training."""
+        own = model.predict_proba(X)
+        assert outputs.shape == own.shape and np.abs(outputs - own).max() < TOLERANCE
+        return
     core = (model.members[0] if isinstance(model, ash.Ensemble) else model).core
-    return np.asarray((targets - core.target_mean) / core.target_scale)
+    own = model.predict(X).reshape(len(X), -1)
+    errors = np.abs(outputs - own) / np.maximum(core.target_scale, np.abs(own - core.target_mean))
+    assert outputs.shape == own.shape and errors.max() < TOLERANCE
+
+
+def check_labels(model: Any, labels: Any, X: Any) -> None:
+    """Assert that these are the labels of a model, but where two classes are equally probable."""
+    likely = np.sort(model.predict_proba(X), axis=1)
+    is_clear = likely[:, -1] - likely[:, -2] > TOLERANCE
+    assert is_clear.mean() > 0.9 and (np.asarray(labels) == model.predict(X))[is_clear].all()
 
 
 def cells(X: Any) -> list[list[Any]]:

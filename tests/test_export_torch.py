@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import ash
 from ash.export.steps import describe
 from ash.settings import ACTIVATIONS
-from export_help import TOLERANCE, expected, in_scale
+from export_help import check_outputs
 from export_random import random_ensemble, random_network, random_rows
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
@@ -27,12 +27,12 @@ def run(module: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(module(torch.from_numpy(features)).numpy(), np.float64)
 
 
-def own(model: Any, module: Any, X: Any) -> NDArray[np.float64]:
-    """What a module says of a table, in the form of `expected`."""
+def check(model: Any, module: Any, X: Any) -> None:
+    """Compare a model and its module on a table."""
     outputs = run(module, model.encode(X))
-    if model.classes_ is None:
-        return in_scale(model, outputs)
-    return np.asarray(torch.from_numpy(outputs).softmax(dim=1).numpy())
+    if model.classes_ is not None:
+        outputs = np.asarray(torch.from_numpy(outputs).softmax(dim=1).numpy())
+    check_outputs(model, outputs, X)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -40,7 +40,7 @@ def test_networks_of_every_kind(seed: int) -> None:
     random = np.random.default_rng(seed)
     model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
     X = random_rows(random, model)
-    assert np.abs(own(model, model.to_torch(), X) - expected(model, X)).max() < TOLERANCE
+    check(model, model.to_torch(), X)
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +115,10 @@ def test_members_of_an_ensemble() -> None:
     assert np.allclose(module.weights.numpy(), ensemble.weights) and len(module.members) == 3
     X = random_rows(random, ensemble)
     for member, part in zip(ensemble.members, module.members, strict=True):
-        assert np.abs(own(member, part, X) - expected(member, X)).max() < TOLERANCE
+        check(member, part, X)
     labels = torch.zeros(len(X), dtype=torch.int64)
     loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(ensemble.encode(X))), labels)
-    assert loss.item() == pytest.approx(-np.log(expected(ensemble, X)[:, 0]).mean(), rel=1e-4)
+    assert loss.item() == pytest.approx(-np.log(ensemble.predict_proba(X)[:, 0]).mean(), rel=1e-4)
 
 
 def test_programs_take_any_number_of_rows() -> None:
@@ -129,7 +129,7 @@ def test_programs_take_any_number_of_rows() -> None:
     program = torch.export.load(io.BytesIO(program_bytes(describe(ensemble)))).module()
     for rows in (1, 2, 30):
         X = random_rows(random, ensemble, rows)
-        assert np.abs(own(ensemble, program, X) - expected(ensemble, X)).max() < TOLERANCE
+        check(ensemble, program, X)
 
 
 def test_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
