@@ -23,6 +23,7 @@ LABELS: tuple[NDArray[Any], ...] = (
     np.array([-(2**63), 7, 2**63 - 1]),
     np.array([3, 2**64 - 1], np.uint64),
     np.array([-0.5, 1e-300, 2.5]),
+    np.arange(40) * 7,
 )
 Random = np.random.Generator
 

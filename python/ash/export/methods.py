@@ -47,13 +47,16 @@ class Exports:
         ------
         DataError
             X does not fit the model.
+        SettingError
+            The networks of an ensemble scale their inputs differently, which no run makes.
         """
         from ash.export.steps import scaling_of
+        from ash.model import BLOCK_CELLS  # here, since that module imports this one
 
         frame, schema, scaling = read_frame(X), self.encoding.schema, scaling_of(self)
         schema.check(frame, f"the {type(self).__name__.lower()}")
         features = np.empty((frame.rows, self.encoding.features), np.float32)
-        for first, stop in blocks(frame.rows):
+        for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
             rows = slice(first, stop)
             features[rows] = scaling.apply(self.encoding.block(frame, rows, schema.unknown))
         return features
@@ -94,7 +97,7 @@ class Exports:
         called as its column, or x0, x1, ... where columns have no names; an underscore is added to names that are empty
         or those of outputs. The metadata `columns` (JSON) has them in order.
 
-        Outputs: `label` [rows] in the type of y (whole numbers as int64) and `probabilities`, float [rows, classes];
+        Outputs: `label` [rows] in the type of y (numbers in 64 bits) and `probabilities`, float [rows, classes];
         for regression `target`, double [rows, targets].
 
         A missing number is NaN. A level that was not there in training is treated as in `predict`. What `predict`

@@ -184,7 +184,8 @@ class _Writer:
 
     def _cells(self, place: int) -> str:
         """Return one column of an input: [rows]."""
-        return self.graph.add("Gather", self.inputs[place], np.array(place * self.description.is_numeric), axis=1)
+        column = place if self.description.is_numeric else 0
+        return self.graph.add("Gather", self.inputs[place], np.array(column), axis=1)
 
     def _encoded(self, cells: str, keys: NDArray[Any], default: int) -> str:
         return self.graph.add(

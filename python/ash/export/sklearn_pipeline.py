@@ -56,7 +56,8 @@ def pipeline_of(description: Description) -> Pipeline:
     SettingError
         Something of the model has no counterpart; the first such thing is named, with what to do.
     """
-    for obstacle in chain(_obstacles(description), *map(_obstacles_of, description.members)):
+    obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.members)), None)
+    if obstacle is not None:
         raise SettingError(f"scikit-learn cannot express {obstacle}")
     parts = list(_parts(description))
     return Pipeline([("prepare", _preparation(description, parts)), ("predict", _predictor(description, parts))])
@@ -184,9 +185,9 @@ def _network(description: Description, member: Member, parts: list[_Part]) -> An
 
 
 def _made_up(description: Description, parts: list[_Part]) -> tuple[Doubles, Any]:
-    """Return a row for each class, or one, and what it is."""
-    labels = description.classes
+    """Return two rows for each class, or one row, and what they are; a row a class could be taken for a regression."""
     inputs = sum(len(part.matrix) for part in parts)
-    if labels is None:
+    if description.classes is None:
         return np.zeros((1, inputs)), np.zeros((1, description.outputs) if description.outputs > 1 else 1)
+    labels = np.repeat(description.classes, 2)
     return np.zeros((len(labels), inputs)), labels
