@@ -63,6 +63,20 @@ def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFact
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
+    """It knows the specification alone, and reads text with a NUL to its end."""
+    from onnx.reference import ReferenceEvaluator
+
+    random = np.random.default_rng(seed)
+    model = random_network(random)
+    X = random_rows(random, model)
+    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+    with np.errstate(over="ignore"):
+        outputs = ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, feeds(model, X))
+    check_outputs(model, outputs[-1], X)
+
+
 @pytest.mark.parametrize("labels", range(len(LABELS)))
 def test_labels_of_every_type(labels: int, tmp_path: Path) -> None:
     random = np.random.default_rng(labels)

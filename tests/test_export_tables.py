@@ -17,11 +17,12 @@ from export_help import MISSING, check_labels, check_outputs, compile_header, co
 
 PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
 ROWS, NEW = 3000, 500
+PANDAS = "pandas is not installed: pip install 'ash-tune[tables]'"
 
 
 def shared(name: str) -> tuple[Any, Any]:
     """A table of the shared folder, and its target."""
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    pandas = pytest.importorskip("pandas", reason=PANDAS)
     path = SHARED_DATA / f"{name}.csv.gz"
     if not path.exists():
         pytest.skip(f"{path} is missing: put that table there, as CSV packed by gzip with a column 'target'")
@@ -33,6 +34,12 @@ def adult() -> tuple[Any, Any]:
     X, y = shared("adult")
     X.loc[::5, "age"] = np.nan
     return X.assign(is_old=X["age"] > 60, hr_per_week=X["hr_per_week"].astype("float32")), y
+
+
+def iris() -> tuple[Any, Any]:
+    pytest.importorskip("pandas", reason=PANDAS)
+    bunch = datasets.load_iris(as_frame=True)
+    return bunch.data, bunch.target_names[bunch.target]
 
 
 def two_targets() -> tuple[Any, Any]:
@@ -47,7 +54,7 @@ TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "california, two targets, plain": (two_targets, {"space": PLAIN}),
     "winequality": (lambda: shared("winequality_white"), {"task": "regression", "space": PLAIN}),
     "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
-    "iris": (lambda: datasets.load_iris(return_X_y=True, as_frame=True), {}),
+    "iris": (iris, {}),
 }
 
 
