@@ -101,9 +101,8 @@ class Exports:
         for regression `target`, double [rows, targets].
 
         A missing number is NaN. A level that was not there in training is treated as in `predict`; some runtimes take a
-        NUL in a text for its end. What `predict`
-        refuses (infinite numbers, and missing cells or unknown levels if the model was told to refuse them) has NaN
-        for its probabilities or targets, and then the label means nothing.
+        NUL in a text for its end. What `predict` refuses (infinite numbers, and missing cells or unknown levels if the
+        model was told to refuse them) has NaN for its probabilities or targets, and then the label means nothing.
 
         Parameters
         ----------
