@@ -11,6 +11,7 @@ are imported when something needs them.
 from typing import TYPE_CHECKING, Any
 
 from ash import _core
+from ash.callback import Callback, Run, RungPlan
 from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
 from ash.errors import (
@@ -42,6 +43,7 @@ __all__ = [
     "ASHRegressor",
     "AllDiverged",
     "AshError",
+    "Callback",
     "DataError",
     "Ensemble",
     "Ladder",
@@ -51,6 +53,8 @@ __all__ = [
     "NothingFinished",
     "Plan",
     "Result",
+    "Run",
+    "RungPlan",
     "SettingError",
     "Simulation",
     "Space",

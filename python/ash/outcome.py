@@ -17,6 +17,7 @@ from ash.settings import Params, check_params
 from ash.text_table import format_table
 
 CAUSES_SHOWN = 10
+BEFORE_ANY = "before the first job ended"
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,10 @@ def network_of(core: _core.Network, parts: Parts, params: Params, options: Optio
 def _no_model(jobs: list[JobRecord], candidates: Sequence[dict[str, Any]], ending: Ending) -> BaseException:
     if ending.ended == "interrupted":
         return KeyboardInterrupt()
+    if not jobs and ending.ended == "stopped":
+        return NothingFinished(f"a callback has stopped the run after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
     if not jobs:
-        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, before the first job ended")
+        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])

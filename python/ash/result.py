@@ -45,7 +45,7 @@ class Result(Outcome):
     options : Options
         The checked arguments of the run.
     ended : str
-        "finished", "target", "epoch_limit", "time_limit" or "interrupted".
+        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
     wall_seconds : float
         From the start of the threads to the end of the last one.
     """
