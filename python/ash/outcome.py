@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ash import _core
@@ -14,6 +15,7 @@ from ash.parts import Candidates, Parts
 from ash.records import JobRecord, job_rows
 from ash.result import Result
 from ash.settings import Params, check_params
+from ash.space import Space
 from ash.text_table import format_table
 
 CAUSES_SHOWN = 10
@@ -22,9 +24,10 @@ BEFORE_ANY = "before the first job ended"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended (see `Result.ended`), and the seconds that it took."""
+    """How a run ended (see `Result.ended`), when it was started, and the seconds that it took."""
 
     ended: str
+    started: datetime
     wall_seconds: float
 
 
@@ -34,6 +37,7 @@ def read_result(
     whole: Parts | None,
     candidates: Candidates,
     options: Options,
+    space: Space,
     ending: Ending,
 ) -> Result:
     """Return the Result of a run whose threads have ended.
@@ -74,7 +78,9 @@ def read_result(
         memory=tuner.memory,
         fold_scores=tuner.fold_scores(),
         options=options,
+        space=space,
         ended=ending.ended,
+        started=ending.started,
         wall_seconds=ending.wall_seconds,
     )
 

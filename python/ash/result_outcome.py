@@ -1,6 +1,7 @@
 """What a run has left, and what can be read off it: tables, costs, settings. `Result` is this with its methods."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ash.network import Network
 from ash.options import Options
 from ash.recall import rung_rows
 from ash.records import Columns, JobRecord, candidate_rows, job_rows, to_frame
+from ash.space import Space
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +35,9 @@ class Outcome:
     fold_scores: Columns
     ladder: list[dict[str, int]]
     options: Options
+    space: Space
     ended: str
+    started: datetime
     wall_seconds: float
 
     @property

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def run(
         ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), reporter)
         for scorer in scorers:
             _check_scorer(scorer, options, ending)
-        result = read_result(tuner, folds[0], whole, candidates, options, ending)
+        result = read_result(tuner, folds[0], whole, candidates, options, space, ending)
         model: Model = result.model
         if final is not None:
             size = final.ensemble
@@ -223,7 +224,7 @@ def _wait(
 ) -> Ending:
     """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C; its threads have ended."""
     ladder = tuner.rungs
-    started = time.monotonic()
+    started, now = time.monotonic(), datetime.now(UTC)
     if options.time_limit == 0 or reporter.stopped:
         tuner.stop()  # beforehand: not even a short job ends
     tuner.start()  # before the view, so that they train while rich is imported
@@ -240,7 +241,7 @@ def _wait(
         raise
     finally:
         tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
-    return Ending(stopped_by or tuner.ended, wall_seconds)
+    return Ending(stopped_by or tuner.ended, now, wall_seconds)
 
 
 def _end(tuner: _core.Tuner) -> None:
