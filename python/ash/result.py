@@ -203,6 +203,26 @@ class Result(Outcome):
 
         write_trace(self, path)
 
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Return the whole story of the run as JSON, or write it to a file: result_json.py has the keys.
+
+        Settings, space, candidates, jobs, rungs, what was best, digest, costs, versions; not the weights, which
+        `model.save` writes. NaN and infinity are null.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; one that is there is replaced, whole or not at all. None: the text is returned.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.result_json import to_json
+
+        return to_json(self, path)
+
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
         """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
 
