@@ -76,3 +76,14 @@ class Stopper(Diary):
         super().on_job(job, params)
         if len(self.jobs) == self.most:
             self.run.stop()
+
+
+class Failing(ash.Callback):
+    """Raises an error of its own in one of the methods."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        self.error = error
+        setattr(self, method, self.fail)
+
+    def fail(self, *_: Any) -> None:
+        raise self.error

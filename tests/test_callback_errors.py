@@ -14,22 +14,11 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.errors import AllDiverged
 from ash.records import JobRecord
-from callback_help import Diary, Stopper, endless, tune
+from callback_help import Diary, Failing, Stopper, endless, tune
 from estimator_help import classifier
 from fault_help import table
 
 # Errors
-
-
-class Failing(ash.Callback):
-    """Raises an error of its own in one of the methods."""
-
-    def __init__(self, method: str, error: BaseException) -> None:
-        self.error = error
-        setattr(self, method, self.fail)
-
-    def fail(self, *_: Any) -> None:
-        raise self.error
 
 
 def threads_of_this_process() -> set[int]:

@@ -10,7 +10,7 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
-from ash import _core
+from ash import _core, callbacks
 from ash.callback import Callback, Run, RungPlan
 from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
@@ -59,6 +59,7 @@ __all__ = [
     "Simulation",
     "Space",
     "__version__",
+    "callbacks",
     "choice",
     "integers",
     "load",

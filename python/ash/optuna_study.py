@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ash.domains import Domain, distinct
 from ash.errors import MissingExtra, SettingError
-from ash.records import JobRecord, finite
+from ash.records import JobRecord, Point, curves, finite
 from ash.scalars import is_integer, is_number
 
 if TYPE_CHECKING:
@@ -78,20 +78,24 @@ def _trials(result: "Result", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
     for job in result.jobs:
         jobs.setdefault(job.candidate, []).append(job)
     top = max(job.rung for job in result.jobs if not job.diverged)
-    return [_trial(result, jobs[candidate], distributions, top, pruned) for candidate in sorted(jobs)]
+    points = curves(result.jobs, result.options.training)
+    trials = []
+    for candidate, own in sorted(jobs.items()):
+        done = not pruned or own[-1].rung == top or candidate == result.best_candidate
+        trials.append(_trial(result, own, points.get(candidate, []), distributions, done))
+    return trials
 
 
 def _trial(
-    result: "Result", jobs: Sequence[JobRecord], distributions: dict[str, Any], top: int, pruned: bool
+    result: "Result", jobs: Sequence[JobRecord], points: Sequence[Point], distributions: dict[str, Any], done: bool
 ) -> "optuna.trial.FrozenTrial":
     import optuna
 
     candidate, last = jobs[0].candidate, jobs[-1]
     params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
-    done = not pruned or last.rung == top or candidate == result.best_candidate
     states = optuna.trial.TrialState
     state = states.FAIL if last.diverged else states.COMPLETE if done else states.PRUNED
-    best = max((job for job in jobs if not job.diverged), key=lambda job: (job.score, -job.loss), default=None)
+    best = max(points, key=lambda point: (point.score, -point.loss), default=None)
     trial = optuna.trial.create_trial(
         state=state,
         value=None if best is None or last.diverged else best.score,
@@ -103,22 +107,12 @@ def _trial(
             "loss": None if best is None else finite(best.loss),
             "digest": f"{last.weights_hash:016x}",
         },
-        intermediate_values=_scores(result, jobs),
+        intermediate_values={point.epochs: point.score for point in points},
     )
     first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
     trial.datetime_start = first + timedelta(seconds=min(job.start for job in jobs))
     trial.datetime_complete = first + timedelta(seconds=max(job.end for job in jobs))
     return trial
-
-
-def _scores(result: "Result", jobs: Sequence[JobRecord]) -> dict[int, float]:
-    """Return the scores by the epochs that the network has behind it: added up when training is resumed."""
-    behind, scores = 0, {}
-    for job in jobs:
-        behind = job.epochs + (behind if result.options.training == "resume" else 0)
-        if not job.diverged:
-            scores[behind] = job.score
-    return scores
 
 
 def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna.distributions.BaseDistribution":

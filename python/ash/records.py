@@ -81,6 +81,31 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
     return rows
 
 
+class Point(NamedTuple):
+    """Score and loss of a candidate after so many epochs, and at which second of the run they were known."""
+
+    epochs: int
+    score: float
+    loss: float
+    seconds: float
+
+
+def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
+    """Return the points of each candidate that has a job which did not diverge.
+
+    Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
+    of the rung when it was restarted.
+    """
+    found: dict[int, list[Point]] = {}
+    behind: dict[int, int] = {}
+    for job in jobs:
+        behind[job.candidate] = job.epochs + (behind.get(job.candidate, 0) if training == "resume" else 0)
+        if not job.diverged:
+            point = Point(behind[job.candidate], job.score, job.loss, job.end)
+            found.setdefault(job.candidate, []).append(point)
+    return found
+
+
 def _before(kept: tuple[float, float], other: tuple[float, float]) -> bool:
     """Return whether the kept (score, loss) is no worse: higher score, then lower loss; NaN is worse than any."""
     if kept[0] != other[0]:
