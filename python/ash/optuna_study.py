@@ -47,7 +47,8 @@ def to_study(result: "Result", storage: Any, study_name: str | None, pruned: boo
             study.set_user_attr(name, value)
         study.add_trials(trials)
     except BaseException:
-        optuna.delete_study(study_name=study.study_name, storage=study._storage)
+        if storage is not None:
+            optuna.delete_study(study_name=study.study_name, storage=storage)
         raise
     return study
 

@@ -64,7 +64,8 @@ class Tracker(Callback, ABC):
     def _files(self, result: "Result", folder: Path) -> list[Path]:
         """Write the model that predicts in the end and the story of the run, and return where."""
         model, story = folder / "model.safetensors", folder / "run.json"
-        (self._run.model if self._run and self._run.model else result.model).save(model)
+        predicts = None if self._run is None else self._run.model
+        (result.model if predicts is None else predicts).save(model)
         result.to_json(story)
         return [model, story]
 
