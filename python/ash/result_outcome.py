@@ -1,19 +1,21 @@
 """What a run has left, and what can be read off it: tables, costs, settings. `Result` is this with its methods."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ash.digest import digest_run
-from ash.errors import SettingError
 from ash.kept import Kept
 from ash.network import Network
-from ash.options import Options
+from ash.options import Options, one_of
 from ash.recall import rung_rows
-from ash.records import Columns, JobRecord, candidate_rows, job_rows, to_frame
+from ash.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, to_frame, to_polars
+from ash.space import Space
 
 if TYPE_CHECKING:
     import pandas
+    import polars
 
 TABLES = ("candidates", "jobs", "rungs")
 
@@ -33,7 +35,9 @@ class Outcome:
     fold_scores: Columns
     ladder: list[dict[str, int]]
     options: Options
+    space: Space
     ended: str
+    started: datetime
     wall_seconds: float
 
     @property
@@ -138,9 +142,26 @@ class Outcome:
         SettingError
             There is no such table.
         """
-        if table not in TABLES:
-            raise SettingError(f"table={table!r} is not allowed; it must be one of {', '.join(map(repr, TABLES))}")
-        return to_frame(self.rows(table))
+        return to_frame(self.rows(one_of("table", table, TABLES)))
+
+    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
+        """Return a table as a DataFrame of polars; widths are lists, and what a candidate has not is null.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        SettingError
+            There is no such table.
+        """
+        jobs = one_of("table", table, TABLES) == "jobs"
+        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
+        return to_polars(columns)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
