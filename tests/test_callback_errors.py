@@ -25,15 +25,22 @@ def threads_of_this_process() -> set[int]:
     return {int(task.name) for task in Path("/proc/self/task").iterdir()}
 
 
-@pytest.mark.parametrize("method", ["on_start", "on_job", "on_end"])
+@pytest.mark.parametrize("method", ["on_start", "on_job"])
 def test_an_error_comes_out_as_it_is(method: str) -> None:
     before, after, error = Diary(), Diary(), LookupError("no such experiment")
     with pytest.raises(LookupError) as raised:
         tune(before, Failing(method, error), after)
     assert raised.value is error and error.__cause__ is None and error.__context__ is None
-    assert before.kinds[-1] == ("end" if method == "on_end" else "error")
+    assert before.kinds[-1] == "error"
     assert after.kinds[-1:] == ([] if method == "on_start" else ["error"])
     assert all(what is error for kind, what in before.pages + after.pages if kind == "error")
+
+
+def test_a_result_is_not_lost_for_a_report_of_it() -> None:
+    before, after = Diary(), Diary()
+    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is whole"):
+        result = tune(before, Failing("on_end", OSError("no such host")), after)
+    assert before.pages[-1] == after.pages[-1] == ("end", result)
 
 
 def test_nobody_trains_on_behind_an_error() -> None:

@@ -108,8 +108,8 @@ class Callback:
     under the reproducible schedule they come in the same order on any number of threads; "greedy": as they finish. They
     are told in batches, every 50 ms or later, and all of them before `on_end`.
 
-    Errors: an exception of a method ends the run, and comes out of `ash.tune` as it is once the threads have ended.
-    Ctrl-C in one is Ctrl-C in the run.
+    Errors: an exception of `on_start` or `on_job` ends the run, and comes out of `ash.tune` as it is once the threads
+    have ended; one of `on_end` becomes a warning, since there is a result by then. Ctrl-C in one is Ctrl-C in the run.
 
     Cost: without callbacks none. With them a few microseconds a job, beside what they do themselves, of the calling
     thread alone; reading the records takes at most 2 % of its time while others train.

@@ -9,6 +9,7 @@ they are asked for only when a job has finished, and not before 50 times as long
 """
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -121,7 +122,7 @@ class Reporter:
             self._tell(params, None)
 
     def end(self, result: "Result", model: "Model") -> None:
-        """Tell of the end.
+        """Tell of the end; an error of a callback becomes a warning.
 
         Parameters
         ----------
@@ -131,7 +132,12 @@ class Reporter:
         if self._run is not None:
             self._run.model = model
         while self._told:
-            _call(self._told.pop(0), "on_end", result)
+            callback = self._told.pop(0)
+            try:
+                _call(callback, "on_end", result)
+            except Exception as error:  # what the run has found is not lost for a report of it
+                text = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}; the result is whole"
+                warnings.warn(text, UserWarning, stacklevel=2)
 
     def _read_jobs(self, tuner: _core.Tuner) -> None:
         columns = tuner.jobs()
