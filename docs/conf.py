@@ -1,0 +1,91 @@
+"""How Sphinx builds these pages: `sphinx-build -W -n --keep-going docs build/docs`, without a network.
+
+What a page shows as output is made by running its blocks (extension/), examples by sphinx-gallery, the reference from
+the docstrings, figures of benches from bench/.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import matplotlib
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("NO_COLOR", "1")
+matplotlib.use("svg")
+
+import ash  # noqa: E402
+
+project = "ash"
+author = "ash developers"
+project_copyright = "ash developers, BSD-3-Clause"
+version = release = ash.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "docs.extension.pages",
+]
+exclude_patterns = ["examples", "gallery/*.py.md5", "gallery/*.ipynb", "gallery/*.zip"]
+templates_path = ["_templates"]
+suppress_warnings = ["config.cache"]
+
+# Prose: included files (CHANGELOG.md, cpp/DESIGN.md, ...) name files of the repository, which are no pages.
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "attrs_inline"]
+myst_heading_anchors = 3
+copybutton_prompt_text = "$ "
+copybutton_exclude = ".linenos, .gp, .go"
+
+# Reference: types stand in the docstrings, so signatures show names and defaults only.
+default_role = "py:obj"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autosummary_generate = True
+autosummary_ignore_module_all = False
+numpydoc_show_class_members = False
+numpydoc_use_plots = False
+python_maximum_signature_line_length = 88
+nitpicky = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "image_srcset": ["2x"],
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "plot_gallery": "True",
+    "abort_on_example_error": True,
+    "write_computation_times": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "ash"
+html_static_path = ["_static"]
+html_css_files = ["ash.css"]
+html_logo = "_static/ladder.svg"
+html_favicon = "_static/ladder.svg"
+html_show_sourcelink = False
+html_sidebars = {"index": [], "changelog": [], "contributing": []}
+html_theme_options = {
+    "logo": {"text": "ash"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "github-dark",
+}
