@@ -1,6 +1,6 @@
 """How Sphinx builds these pages: `sphinx-build -W -n --keep-going docs build/docs`, without a network.
 
-What a page shows as output is made by running its blocks (extension/), examples by sphinx-gallery, the reference from
+What a page shows as output is made by running its blocks (ash_docs/), examples by sphinx-gallery, the reference from
 the docstrings, figures of benches from bench/.
 """
 
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import matplotlib
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("NO_COLOR", "1")
 matplotlib.use("svg")
 
-import ash  # noqa: E402
+import ash
 
 project = "ash"
 author = "ash developers"
@@ -30,7 +29,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "docs.extension.pages",
+    "ash_docs.pages",
 ]
 exclude_patterns = ["examples", "gallery/*.py.md5", "gallery/*.ipynb", "gallery/*.zip"]
 templates_path = ["_templates"]
@@ -61,6 +60,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
     "download_all_examples": False,
+    "notebook_extensions": set(),
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
@@ -76,7 +76,7 @@ html_css_files = ["ash.css"]
 html_logo = "_static/ladder.svg"
 html_favicon = "_static/ladder.svg"
 html_show_sourcelink = False
-html_sidebars = {"index": [], "changelog": [], "contributing": []}
+html_sidebars = {"index": [], "start": []}
 html_theme_options = {
     "logo": {"text": "ash"},
     "navbar_align": "left",

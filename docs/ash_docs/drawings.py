@@ -15,23 +15,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
-
 import ash
-from docs.extension.svg import box, dot, line, picture, rise, text
+from ash_docs.svg import box, dot, line, picture, rise, text
 
 WIDTH = 760.0
-
-
-class Drawing(SphinxDirective):
-    """`{drawing} NAME`: one of the functions below."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return the picture as raw HTML."""
-        return [nodes.raw("", DRAWINGS[self.arguments[0]](), format="html")]
 
 
 class Step(NamedTuple):
@@ -85,10 +72,8 @@ def rungs() -> str:
     return picture("A ladder of four rungs: of each the better half goes up", x + 110, height, [*curves, *dots])
 
 
-SCORES = (2, 1, 3, 4, 6, 5, 8, 7)
-"""Of the candidates A to H in rung 0."""
-GAINS = {0: 1, 2: -1, 3: 2, 4: 1, 6: 1, 7: -1}
-"""What a candidate gains in each rung above it; C and H lose."""
+SCORES = ((4, 2, 8, 10, 6, 14, 12, 16), (6, 2, 7, 9, 12, 16, 14, 18), (8, 4, 9, 11, 14, 18, 16, 20))
+"""Of the candidates A to H, by rung; C and D do worse in rung 1 than in rung 0."""
 
 
 @cache
@@ -99,22 +84,26 @@ def promotion() -> str:
         "paper": "whoever is among the better half so far",
         "improving": "so too, unless it did no better than in the rung below",
     }
+    climbs = {rule: climb(8, lambda candidate, rung: SCORES[rung][candidate], promotion=rule) for rule in rules}
+    pace = (WIDTH - 74) / max(map(len, climbs.values()))
     parts, gap, top = [], 34.0, 0.0
-    for rule, words in rules.items():
-        steps = climb(8, lambda candidate, rung: SCORES[candidate] + rung * GAINS.get(candidate, 1), promotion=rule)
+    for rule, steps in climbs.items():
         highest = max(step.rung for step in steps)
-        parts += [text(8, top + 16, rule, "strong", "start"), text(96, top + 16, words, "small", "start")]
+        parts += [text(8, top + 16, rule, "strong", "start"), text(96, top + 16, rules[rule], "small", "start")]
         for rung in range(highest + 1):
             y = top + 48 + gap * (highest - rung)
-            parts += [text(8, y, f"rung {rung}", "small", "start"), line(62, y + 15, WIDTH - 8, y + 15)]
+            parts += [text(8, y, f"rung {rung}", "small", "start"), line(62, y + 16, WIDTH - 8, y + 16)]
         for order, step in enumerate(steps):
-            x, y = 70 + order * 41.0, top + 48 + gap * (highest - step.rung)
-            name = "ABCDEFGH"[step.candidate]
-            style = f"rung{step.rung}" if step.promoted else "waiting"
-            parts.append(box(x, y - 13, 36, 26, style, f"{name} in rung {step.rung}, score {step.score:g}"))
-            parts.append(text(x + 18, y, f"{name} {step.score:g}", "inside" if step.promoted else "small"))
-        top += 48 + gap * (highest + 1)
+            parts += _job(step, 66 + order * pace, top + 48 + gap * (highest - step.rung), pace - 4)
+        top += 52 + gap * (highest + 1)
     return picture("Three rules of promotion on the same scores", WIDTH, top, parts)
+
+
+def _job(step: Step, x: float, y: float, width: float) -> list[str]:
+    """Return a box with a letter and a score, filled if its candidate went up."""
+    words = f"{'ABCDEFGH'[step.candidate]} {step.score:g}"
+    parts = [box(x, y - 13, width, 26, f"rung{step.rung}" if step.promoted else "waiting")]
+    return [*parts, text(x + width / 2, y, words, "inside" if step.promoted else "small")]
 
 
 @cache
@@ -123,8 +112,8 @@ def clock() -> str:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    space = ash.Space(hidden=ash.choice((32,), (64,), (96, 48)), learning_rate=ash.log(1e-3, 3e-2))
-    run = ash.tune(x, y, space, candidates=8, min_epochs=2, workers=3, threads=2, teams=False, progress=False)
+    space = ash.Space(hidden=ash.choice((64,), (128,), (192, 96)), learning_rate=ash.log(1e-3, 3e-2))
+    run = ash.tune(x, y, space, candidates=8, min_epochs=8, workers=3, threads=2, teams=False, progress=False)
     virtual = [(f"worker {job.worker}", job.virtual_start, job.virtual_end) for job in run.jobs]
     real = [(f"thread {job.thread}", job.start, job.end) for job in run.jobs]
     names = [(job.candidate, job.rung) for job in run.jobs]

@@ -20,10 +20,14 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxDirective
 
 import ash
-from docs.extension import drawings
-from docs.extension.blocks import Block, Output, Session, blocks_of, missing
+from ash_docs.blocks import Block, Output, Session, blocks_of, missing
+from ash_docs.drawings import DRAWINGS
+
+RETURNED = {"ash.Ensemble", "ash.Network", "ash.Plan", "ash.Result", "ash.Simulation"}
+"""Classes that functions return."""
 
 FIGURES = "generated"
 """The folder of figures that pages have drawn, beside them."""
@@ -33,9 +37,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("source-read", run_page)
     app.connect("missing-reference", plain_word)
+    app.connect("autodoc-process-signature", hide_constructor)
     app.connect("autodoc-process-docstring", escape_types, priority=100)  # before numpydoc
     app.add_transform(NamesToLinks)
-    app.add_directive("drawing", drawings.Drawing)
+    app.add_directive("drawing", Drawing)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -70,6 +75,11 @@ def _figure(app: Sphinx, path: Path) -> list[str]:
     return ["", f"![What the code above has drawn](/{FIGURES}/{path.name})", ""]
 
 
+def hide_constructor(app: Sphinx, what: str, name: str, *others: Any) -> tuple[str, str] | None:
+    """Show no arguments of a class that nobody makes by hand."""
+    return ("", "") if what == "class" and name in RETURNED else None
+
+
 def escape_types(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Escape names such as n_features_in_ where a docstring says a type: reStructuredText would read a reference."""
     for number, line in enumerate(lines):
@@ -86,6 +96,16 @@ def public_name(code: str) -> str | None:
     """Return "ash.name" or "ash.name.member" where code says that, of a name that is public; else None."""
     found = re.fullmatch(r"(ash\.(\w+)(?:\.\w+)?)(?:\(.*\))?", code, re.DOTALL)
     return found[1] if found and found[2] in ash.__all__ else None
+
+
+class Drawing(SphinxDirective):
+    """`{drawing} NAME`: an inline picture of drawings.py."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return it as raw HTML."""
+        return [nodes.raw("", DRAWINGS[self.arguments[0]](), format="html")]
 
 
 class NamesToLinks(SphinxTransform):
