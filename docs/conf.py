@@ -50,7 +50,7 @@ autosummary_generate = True
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
-python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
 nitpicky = True
 
 sphinx_gallery_conf = {

@@ -60,12 +60,13 @@ def _shown(app: Sphinx, session: Session, block: Block) -> list[str]:
     if absent:
         return ["", f"*Not run here, where {' and '.join(absent)} is not installed.*", ""]
     output = session.run(block)
-    return [*_text(output), *(line for path in output.figures for line in _figure(app, path))]
+    kind = "output error" if "raises" in block.wishes or "exits" in block.wishes else "output"
+    return [*_text(output, kind), *(line for path in output.figures for line in _figure(app, path))]
 
 
-def _text(output: Output) -> list[str]:
+def _text(output: Output, kind: str) -> list[str]:
     text = output.text.rstrip()
-    return ["", "~~~~{code-block} text", ":class: output", "", text, "~~~~", ""] if text else []
+    return ["", "~~~~{code-block} text", f":class: {kind}", "", text, "~~~~", ""] if text else []
 
 
 def _figure(app: Sphinx, path: Path) -> list[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+WIDE = 640
+"""Beyond that words would be too small on a phone."""
+
 
 def picture(title: str, width: float, height: float, parts: Sequence[str]) -> str:
-    """Return an inline picture that a screen reader calls by its title."""
+    """Return an inline picture that a screen reader calls by its title; a wide one is scrolled on a phone."""
+    size = "wide" if width > WIDE else "narrow"
     return (
-        f'<div class="drawing"><svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
+        f'<div class="drawing {size}"><svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 
