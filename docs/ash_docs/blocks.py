@@ -125,13 +125,14 @@ class Session:
     def _figures(self) -> Iterator[Path]:
         """Write the figures that are open, and close them."""
         pyplot = sys.modules.get("matplotlib.pyplot")
-        for number in pyplot.get_fignums() if pyplot else ():
+        if pyplot is None:
+            return
+        for number in pyplot.get_fignums():
             self.figures += 1
             path = self.folder / f"{self.name.replace('/', '-')}-{self.figures}.svg"
             pyplot.figure(number).savefig(path, metadata={"Date": None})
             yield path
-        if pyplot:
-            pyplot.close("all")
+        pyplot.close("all")
 
     def _commands(self, block: Block) -> Iterator[str]:
         status = int(block.wishes.get("exits", 0))

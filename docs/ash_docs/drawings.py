@@ -30,9 +30,9 @@ class Step(NamedTuple):
     promoted: bool
 
 
-def climb(candidates: int, score: Callable[[int, int], float], **rule: str) -> list[Step]:
+def climb(candidates: int, score: Callable[[int, int], float], promotion: str = "capped") -> list[Step]:
     """Return the jobs of a ladder that one worker goes through."""
-    ladder = ash.Ladder(candidates, **rule)
+    ladder = ash.Ladder(candidates, promotion=promotion)
     jobs = []
     while (job := ladder.next()) is not None:
         jobs.append((job, score(job.candidate, job.rung)))
