@@ -16,6 +16,8 @@ matplotlib.use("svg")
 
 import ash
 
+Path(__file__).with_name("generated").mkdir(exist_ok=True)  # filled by the blocks of pages
+
 project = "ash"
 author = "ash developers"
 project_copyright = "ash developers, BSD-3-Clause"
@@ -71,7 +73,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "ash"
-html_static_path = ["_static"]
+html_static_path = ["_static", "generated"]
 html_css_files = ["ash.css"]
 html_logo = "_static/ladder.svg"
 html_favicon = "_static/ladder.svg"

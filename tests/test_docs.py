@@ -78,7 +78,8 @@ def run(text: str, folder: Path) -> list[str]:
 
 def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
     shown = run(
-        "```python\nx = 2\nopen('file', 'w').close()\n```\n```python\nimport os\nprint(x, os.listdir())\n```", tmp_path
+        "```python\nx = 2\nimport pathlib\npathlib.Path('file').touch()\n```\n```python\nimport os\nprint(x, os.listdir())\n```",
+        tmp_path,
     )
     assert shown == ["", "2 ['file']\n"]
 
@@ -88,6 +89,11 @@ def test_a_figure_is_shown(tmp_path: Path) -> None:
     [block] = blocks_of("```python\nimport matplotlib.pyplot as plt\nplt.subplots();\n```")
     [path] = Session("page", tmp_path).run(block).figures
     assert "<svg" in path.read_text(encoding="utf-8")
+
+
+def test_a_page_that_a_block_has_written_is_shown(tmp_path: Path) -> None:
+    [block] = blocks_of("```python shows: run.html\n__import__('pathlib').Path('run.html').touch()\n```")
+    assert Session("page", tmp_path).run(block).page == tmp_path / "run.html"
 
 
 def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
@@ -100,6 +106,7 @@ def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
         ("```python\n1 / 0\n```", ZeroDivisionError),
         ("```python raises: ValueError\n1 / 0\n```", ZeroDivisionError),
         ("```python raises: ValueError\n1\n```", AssertionError),
+        ("```python shows: run.html\n1\n```", AssertionError),
         ("```python later\n1\n```", ValueError),
         ("```console\n$ ash-tune no-such-table.csv\n```", AssertionError),
         ("```console exits: 2\n$ ash-tune --version\n```", AssertionError),
@@ -116,6 +123,6 @@ def test_a_command_shows_what_it_prints(tmp_path: Path) -> None:
     assert run("```console\n$ ash-tune --version\n```", tmp_path) == [f"ash-tune {ash.__version__}\n"]
 
 
-def test_a_package_that_is_not_there_is_named() -> None:
-    [block] = blocks_of("```python needs: numpy, no_such_package\nx = 1\n```")
+def test_what_is_not_there_is_named() -> None:
+    [block] = blocks_of("```python needs: numpy, no_such_package, sh\nx = 1\n```")
     assert block.runs and missing(block) == ["no_such_package"]

@@ -2,7 +2,8 @@
 
     ```python                          Python; what it prints is shown below it, and so are its figures
     ```python raises: SettingError     must raise that; the error is shown
-    ```python needs: optuna, torch     run where these packages are installed
+    ```python needs: optuna, g++       run where these packages and programs are installed
+    ```python shows: run.html          must write that page, which is shown too
     ```console                         each line "$ ash-tune ..." or "$ python ..." is a command of this installation
     ```console exits: 2                must end with that status; its errors are shown
     ```python not run: why             shown only
@@ -18,6 +19,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 LANGUAGES = ("python", "console")
-WISHES = ("raises", "needs", "exits", "not run")
+WISHES = ("raises", "needs", "shows", "exits", "not run")
 SECONDS = 120
 """Of a command, before it counts as one that hangs."""
 
@@ -45,7 +47,7 @@ class Block:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The packages without which it is not run."""
+        """The packages and programs without which it is not run."""
         return tuple(name.strip() for name in self.wishes.get("needs", "").split(",") if name.strip())
 
     @property
@@ -71,16 +73,17 @@ def _block(info: str, source: str, first: int, stop: int) -> Block:
 
 
 def missing(block: Block) -> list[str]:
-    """Return which of the packages that a block needs are not installed."""
-    return [name for name in block.needs if importlib.util.find_spec(name) is None]
+    """Return which of the packages and programs that a block needs are not installed."""
+    return [name for name in block.needs if importlib.util.find_spec(name) is None and shutil.which(name) is None]
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a block has shown: text, and figures as SVG files."""
+    """What a block has shown: text, figures as SVG files, and a page of HTML."""
 
     text: str
     figures: tuple[Path, ...] = ()
+    page: Path | None = None
 
 
 class Session:
@@ -120,7 +123,17 @@ class Session:
             else:
                 if expected:
                     raise AssertionError(f"{self.name}, line {block.first + 1}: no {expected}")
-        return Output(printed.getvalue(), tuple(self._figures()))
+        return Output(printed.getvalue(), tuple(self._figures()), self._page(block))
+
+    def _page(self, block: Block) -> Path | None:
+        """Return the page that a block had to write."""
+        name = block.wishes.get("shows")
+        if name is None:
+            return None
+        path = self.folder / name
+        if not path.is_file():
+            raise AssertionError(f"{self.name}, line {block.first + 1}: there is no {name}")
+        return path
 
     def _figures(self) -> Iterator[Path]:
         """Write the figures that are open, and close them."""

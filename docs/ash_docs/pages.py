@@ -11,6 +11,7 @@ that is documented. `ash.name` that names nothing is a warning, so the prose can
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ RETURNED = {"ash.Ensemble", "ash.Network", "ash.Plan", "ash.Result", "ash.Simula
 """Classes that functions return."""
 
 FIGURES = "generated"
-"""The folder of figures that pages have drawn, beside them."""
+"""The folder of figures and pages that blocks have made, beside the pages; conf.py lets it be copied."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -61,7 +62,8 @@ def _shown(app: Sphinx, session: Session, block: Block) -> list[str]:
         return ["", f"*Not run here, where {' and '.join(absent)} is not installed.*", ""]
     output = session.run(block)
     kind = "output error" if "raises" in block.wishes or "exits" in block.wishes else "output"
-    return [*_text(output, kind), *(line for path in output.figures for line in _figure(app, path))]
+    figures = [line for path in output.figures for line in _figure(app, path)]
+    return [*_text(output, kind), *figures, *_page(app, session.name, output.page)]
 
 
 def _text(output: Output, kind: str) -> list[str]:
@@ -70,10 +72,18 @@ def _text(output: Output, kind: str) -> list[str]:
 
 
 def _figure(app: Sphinx, path: Path) -> list[str]:
-    target = Path(app.srcdir) / FIGURES / path.name
-    target.parent.mkdir(exist_ok=True)
-    target.write_bytes(path.read_bytes())
+    shutil.copyfile(path, Path(app.srcdir) / FIGURES / path.name)
     return ["", f"![What the code above has drawn](/{FIGURES}/{path.name})", ""]
+
+
+def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
+    """Return a frame for a page, and a link for who wants it in a window of its own."""
+    if path is None:
+        return []
+    shutil.copyfile(path, Path(app.srcdir) / FIGURES / path.name)
+    address = "../" * name.count("/") + f"_static/{path.name}"
+    frame = f'<iframe class="page" src="{address}" title="{path.name}" loading="lazy"></iframe>'
+    return ["", "~~~{raw} html", f'{frame}<p><a href="{address}">{path.name}</a> in a window of its own</p>', "~~~", ""]
 
 
 def hide_constructor(app: Sphinx, what: str, name: str, *others: Any) -> tuple[str, str] | None:
