@@ -77,11 +77,9 @@ def run(text: str, folder: Path) -> list[str]:
 
 
 def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
-    shown = run(
-        "```python\nx = 2\nimport pathlib\npathlib.Path('file').touch()\n```\n```python\nimport os\nprint(x, os.listdir())\n```",
-        tmp_path,
-    )
-    assert shown == ["", "2 ['file']\n"]
+    first = "```python\nx = 2\nfrom pathlib import Path\nPath('file').touch()\n```"
+    second = "```python\nprint(x, [path.name for path in Path().iterdir()])\n```"
+    assert run(f"{first}\n{second}", tmp_path) == ["", "2 ['file']\n"]
 
 
 def test_a_figure_is_shown(tmp_path: Path) -> None:
