@@ -25,24 +25,24 @@ def blocks(page: str) -> list[Block]:
     return blocks_of((DOCS / page).read_text(encoding="utf-8"))
 
 
-def runs() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each page that has blocks to run, once without those that need a package, and once with each such need."""
+def runs() -> Iterator[tuple[str, str]]:
+    """Yield each page that has blocks to run, and beside it what is not there that some of them need."""
     for page in PAGES:
-        for needs in dict.fromkeys([(), *(block.needs for block in blocks(page) if block.runs)]):
-            if any(block.runs and block.needs == needs for block in blocks(page)):
-                yield page, needs
+        to_run = [block for block in blocks(page) if block.runs]
+        if to_run:
+            yield page, ""
+        yield from ((page, name) for name in sorted({name for block in to_run for name in missing(block)}))
 
 
-@pytest.mark.parametrize(("page", "needs"), list(runs()))
-def test_the_blocks_of_a_page_run(page: str, needs: tuple[str, ...], tmp_path: Path) -> None:
-    matplotlib.use("svg")
-    chosen = [block for block in blocks(page) if block.runs and block.needs in ((), needs)]
-    absent = sorted({name for block in chosen for name in missing(block)})
+@pytest.mark.parametrize(("page", "absent"), list(runs()))
+def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> None:
     if absent:
-        pytest.skip(f"{' and '.join(absent)}: not installed, by pip install '.[docs]' or the extra that the page names")
+        pytest.skip(f"{absent} is not installed; pip install '.[docs]' or the extra that the page names brings it")
+    matplotlib.use("svg")
     session = Session(page.removesuffix(".md"), tmp_path)
-    for block in chosen:
-        session.run(block)
+    for block in blocks(page):
+        if block.runs and not missing(block):
+            session.run(block)
 
 
 @pytest.mark.parametrize("page", PAGES)
