@@ -25,7 +25,7 @@ from ash.parameter_axes import ParameterAxis, varying_axes
 from ash.standing import standing_of
 
 if TYPE_CHECKING:
-    from ash.result_outcome import Outcome
+    from ash.course import Course
 
 LEAST = 20
 """Candidates with a job: with fewer, a fifth is a handful."""
@@ -59,7 +59,7 @@ class Importance:
     candidates: int
 
 
-def importance_of(result: "Outcome") -> Importance:
+def importance_of(result: "Course") -> Importance:
     """Return the importance of the hyperparameters of a run; see `Result.importance`."""
     names = list(dict.fromkeys(name for one in result.params for name in one))
     ranks = standing_of(result.columns, len(result.params)).rank

@@ -9,10 +9,10 @@ from ash.plot_axes import BLUE, axes_for
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result_outcome import Outcome
+    from ash.course import Course
 
 
-def plot_shares(result: "Outcome", ax: "Axes | None" = None) -> "Axes":
+def plot_shares(result: "Course", ax: "Axes | None" = None) -> "Axes":
     """Draw the bars and return the axes; see `Result.plot_importance`."""
     found = importance_of(result)
     shares = sorted(

@@ -13,7 +13,7 @@ from ash.text_table import show
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result_outcome import Outcome
+    from ash.course import Course
 
 MOST_LABELS = 8
 """Values that are named on an axis."""
@@ -22,7 +22,7 @@ BELOW = -0.12
 """Where a candidate stands that does not have a hyperparameter, in lengths of the axis."""
 
 
-def lines_of(result: "Outcome") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
+def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
     """Return the axes, where each candidate stands on them and on that of the score, and how it has done.
 
     Returns
@@ -50,7 +50,7 @@ def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
     return [*named, (BELOW, ABSENT)] if (axis.level < 0).any() else named
 
 
-def plot_lines(result: "Outcome", ax: "Axes | None" = None) -> "Axes":
+def plot_lines(result: "Course", ax: "Axes | None" = None) -> "Axes":
     """Draw the lines and return the axes; see `Result.plot_parallel`."""
     axes, places, standing = lines_of(result)
     ax = axes_for("plot_parallel", ax, (4.0 + 1.3 * len(axes), 4.8))
@@ -72,7 +72,7 @@ def plot_lines(result: "Outcome", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def _label(result: "Outcome", axes: list[ParameterAxis], standing: Standing, ax: "Axes") -> None:
+def _label(result: "Course", axes: list[ParameterAxis], standing: Standing, ax: "Axes") -> None:
     low, high = (show(float(end(standing.best_score))) for end in (np.nanmin, np.nanmax))
     for place, labels in enumerate([*map(axis_labels, axes), [(0.0, low), (1.0, high)]]):
         ax.axvline(place, color="0.8", linewidth=1, zorder=0)

@@ -12,7 +12,7 @@ from ash.standing import standing_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result_outcome import Outcome
+    from ash.course import Course
 
 GOLDEN = 0.6180339887498949
 """Its multiples, modulo 1, spread the points of a level."""
@@ -24,7 +24,7 @@ TURNED = 12
 """With more characters than that the names of levels are turned."""
 
 
-def axis_named(result: "Outcome", name: str) -> ParameterAxis:
+def axis_named(result: "Course", name: str) -> ParameterAxis:
     """Return the axis of a hyperparameter, or raise SettingError where no candidate has it."""
     axes = {axis.name: axis for axis in parameter_axes(result.params)}
     if name not in axes:
@@ -32,7 +32,7 @@ def axis_named(result: "Outcome", name: str) -> ParameterAxis:
     return axes[name]
 
 
-def plot_score_by(result: "Outcome", name: str, ax: "Axes | None" = None) -> "Axes":
+def plot_score_by(result: "Course", name: str, ax: "Axes | None" = None) -> "Axes":
     """Draw a hyperparameter and return the axes; see `Result.plot_parameter`."""
     axis = axis_named(result, name)
     ax = axes_for("plot_parameter", ax, (6.4, 4.6))
