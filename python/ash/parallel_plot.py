@@ -3,51 +3,17 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ash.parameter_axes import ABSENT, ParameterAxis, varying_axes
+from ash.parallel_lines import BELOW, axis_labels, lines_of
+from ash.parameter_axes import ParameterAxis
 from ash.plot_axes import RED, axes_for, legend_beside, rung_colors
-from ash.standing import Standing, standing_of
+from ash.standing import Standing
 from ash.text_table import show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ash.course import Course
-
-MOST_LABELS = 8
-"""Values that are named on an axis."""
-
-BELOW = -0.12
-"""Where a candidate stands that does not have a hyperparameter, in lengths of the axis."""
-
-
-def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
-    """Return the axes, where each candidate stands on them and on that of the score, and how it has done.
-
-    Returns
-    -------
-    axes : list of ParameterAxis
-        Hyperparameters in which the candidates differ.
-    places : float64 array [candidates, axes + 1]
-        0 at the lowest value, 1 at the highest one, `BELOW` where there is none: the last column is the best score.
-    standing : Standing
-    """
-    axes = varying_axes(result.params)
-    standing = standing_of(result.columns, len(result.params))
-    score = standing.best_score
-    low, high = float(np.nanmin(score)), float(np.nanmax(score))
-    shares = (score - low) / (high - low) if high > low else np.where(np.isnan(score), np.nan, 0.5)
-    places = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
-    return axes, np.where(np.isnan(places), BELOW, places), standing
-
-
-def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
-    """Return where values are named on an axis, and how: at most `MOST_LABELS`, the ends among them."""
-    count = len(axis.values)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_LABELS)).round().astype(int))
-    named = [(float(axis.shares[place]), axis.texts[place]) for place in chosen]
-    return [*named, (BELOW, ABSENT)] if (axis.level < 0).any() else named
 
 
 def plot_lines(result: "Course", ax: "Axes | None" = None) -> "Axes":

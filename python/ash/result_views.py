@@ -1,5 +1,7 @@
-"""What one can look at after a run beside its course: pictures of its hyperparameters and of its winner."""
+"""What one can look at after a run beside its course: pictures of hyperparameters and winner, and the report."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ash.result_outcome import Outcome
@@ -128,3 +130,29 @@ class Views(Outcome):
         from ash.held_out_plot import plot_reliability
 
         return plot_reliability(self, ax)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the whole run as one HTML file that any browser opens, without a network.
+
+        Ladder, learning curves, hyperparameters and their importance, the winner on the validation rows, candidates,
+        threads, scaling, settings. The same result gives the same bytes on the same installation; of two runs with the
+        same digest, only times, threads, machine and settings differ.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; one that is there is replaced, whole or not at all.
+
+        Returns
+        -------
+        Path
+            The same path.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.report import write_report
+
+        return write_report(self, path)

@@ -1,0 +1,107 @@
+"""The section of parallel coordinates: a line for each candidate across all hyperparameters, whose parts filter."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.parallel_lines import BELOW, axis_labels, lines_of
+from ash.report.bins import Bins
+from ash.report.chart import figure, svg
+from ash.report.facts import Facts, Section
+from ash.report.marks import polygon, shade
+from ash.report.markup import Markup, join, num, short, tag
+from ash.report.selection import parts_of
+from ash.text_table import show
+
+STEP, LEFT, TOP, HEIGHT, BOTTOM = 112.0, 30.0, 44.0, 300.0, 24.0
+HALF = 40.0
+"""Half the width of what a click on an axis takes."""
+LEVEL = 18.0
+"""Height of the part of a level."""
+LABEL = 14
+
+
+def parallel(facts: Facts) -> Section:
+    """Return the section."""
+    title = "Hyperparameters side by side"
+    if not facts.varying:
+        return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
+    caption = join(
+        "A line is a candidate; it crosses each axis at its value, the last one at its best score, darker and thicker "
+        "the higher it came. ",
+        tag("span", "Choose parts of the axes to see only the candidates that go through them. ", class_="scripted"),
+        facts.drawn_remark,
+    )
+    status = tag(
+        "p",
+        tag("span", "", id="filter-text", role="status"),
+        tag("button", "Show all", type="button", id="filter-clear", hidden=True),
+        class_="filter",
+    )
+    drawn = figure(_picture(facts), caption, status, kind="natural", label="Parallel coordinates")
+    return Section("parallel", title, drawn)
+
+
+def _picture(facts: Facts) -> Markup:
+    axes, places, standing = lines_of(facts.course)
+    names = [*(axis.name for axis in axes), f"best {facts.course.metric}"]
+    low, high = (show(float(end(standing.best_score))) for end in (np.nanmin, np.nanmax))
+    labels = [*map(axis_labels, axes), [(0.0, low), (1.0, high)]]
+    parts = [bins for _, bins in parts_of(facts)]
+    bottom = _y(BELOW) if any((axis.level < 0).any() for axis in axes) else _y(0.0)
+    width, height = 2 * LEFT + STEP * (len(names) - 1) + 70, bottom + BOTTOM
+    frame = [_axis(place, names[place], labels[place]) for place in range(len(names))]
+    hits = [_parts(place, names[place], parts[place]) for place in range(len(names))]
+    ends = [f"{axis.name}: {axis.texts[0]} to {axis.texts[-1]}" for axis in axes]
+    description = f"{len(facts.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
+    lines = [tag("g", *group, class_=f"lines {name}") for name, group in _lines(facts, places).items()]
+    best = facts.course.best_candidate
+    winner = tag("g", tag("polyline", points=_line(places[best]), data_c=best), class_="winner")
+    return svg("parallel-chart", width, height, "Parallel coordinates", description, *lines, winner, *frame, *hits)
+
+
+def _y(share: float) -> float:
+    return TOP + HEIGHT * (1.0 - share)
+
+
+def _line(shares: NDArray[np.float64]) -> str:
+    return polygon((LEFT + STEP * place, _y(float(share))) for place, share in enumerate(shares))
+
+
+def _lines(facts: Facts, places: NDArray[np.float64]) -> dict[str, list[Markup]]:
+    groups: dict[str, list[Markup]] = {}
+    for number in facts.drawn.tolist()[::-1]:
+        if number != facts.course.best_candidate:
+            name = shade(int(facts.standing.rung[number]), facts.rungs)
+            groups.setdefault(name, []).append(tag("polyline", points=_line(places[number]), data_c=number))
+    return dict(sorted(groups.items()))
+
+
+def _axis(place: int, name: str, labels: list[tuple[float, str]]) -> Markup:
+    x = LEFT + STEP * place
+    title = tag(
+        "text", short(name, 17), x=num(x), y=TOP - 24, text_anchor="middle" if place else "start", class_="name"
+    )
+    texts = [tag("text", short(text, LABEL), x=num(x + 6), y=num(_y(share) + 4)) for share, text in labels]
+    line = tag("line", x1=num(x), x2=num(x), y1=num(_y(1.0)), y2=num(_y(0.0)), class_="base")
+    return tag("g", line, title, *texts, class_="ticks axis")
+
+
+def _parts(place: int, name: str, bins: Bins) -> Markup:
+    """Return the areas of an axis that a click chooses; the script makes buttons of them."""
+    areas = []
+    for part, (label, (low, high)) in enumerate(zip(bins.labels, bins.ends, strict=True)):
+        top, bottom = (_y(high), _y(low)) if high > low else (_y(high) - LEVEL / 2, _y(high) + LEVEL / 2)
+        areas.append(
+            tag(
+                "rect",
+                x=num(LEFT + STEP * place - 4),
+                y=num(top),
+                width=num(HALF + 34),
+                height=num(bottom - top),
+                class_="part",
+                data_axis=place,
+                data_part=part,
+                aria_label=f"{name}: {label}",
+            )
+        )
+    return tag("g", *areas, class_="parts")
