@@ -11,8 +11,8 @@ from ash.standing import Standing, standing_of
 if TYPE_CHECKING:
     from ash.course import Course
 
-MOST_LABELS = 8
-"""Values that are named on an axis."""
+MOST_LEVELS, MOST_NUMBERS = 14, 6
+"""Values that are named on an axis of levels, and on one of numbers."""
 
 BELOW = -0.12
 """Where a candidate stands that does not have a hyperparameter, in lengths of the axis."""
@@ -39,8 +39,9 @@ def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64]
 
 
 def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
-    """Return where values are named on an axis, and how: at most `MOST_LABELS`, the ends among them."""
+    """Return where values are named on an axis, and how: the ends among them."""
     count = len(axis.values)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_LABELS)).round().astype(int))
+    most = MOST_LEVELS if axis.kind == "levels" else MOST_NUMBERS
+    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
     named = [(float(axis.shares[place]), axis.texts[place]) for place in chosen]
     return [*named, (BELOW, ABSENT)] if (axis.level < 0).any() else named

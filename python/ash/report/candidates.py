@@ -26,7 +26,8 @@ def candidates(facts: Facts) -> Section:
     )
     box = tag("div", whole, class_="table tall", tabindex="0", role="region", aria_label=caption)
     note = (
-        "Ordered by the rung that each has reached, then by its score there. Score and loss are those of its best job."
+        "The winner, then the others by the rung that each has reached and by its score there. Score and loss are "
+        "those of its best job."
         f"{facts.drawn_remark}"
     )
     return Section("candidates", "Candidates", join(tag("p", note, class_="note"), box, _constant(facts)))

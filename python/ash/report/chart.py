@@ -2,8 +2,8 @@
 
     figure > div.chart > svg[role=img] > title, desc, grid, axes, marks        figcaption        details > table
 
-Sizes are pixels of a page at rest. A `wide` chart keeps a least width and scrolls in its own box, a `natural` one is as
-wide as it is long, all others shrink with the page.
+Sizes are pixels of a page at rest. A `wide` or `medium` chart keeps a least width and scrolls in its own box, a
+`natural` one is never scaled, a `cell` fills its place, a `plain` one shrinks with the page.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def svg(name: str, width: float, height: float, title: str, description: str, *m
 
 def figure(picture: Markup, caption: Child, *more: Child, kind: str = "plain", label: str = "") -> Markup:
     """Return a picture in its box, with a caption and what follows it; a box that scrolls takes the keyboard."""
-    scrolls = kind in ("wide", "natural")
+    scrolls = kind in ("wide", "medium", "natural")
     box = tag(
         "div",
         picture,

@@ -21,16 +21,17 @@ def importance(facts: Facts) -> Section:
         few = found.candidates < LEAST
         reason = f"it takes {LEAST} of them" if few else "by its hyperparameters a forest cannot tell how well one does"
         text = f"Nothing can be told from {found.candidates:,} candidates: {reason}."
-        return Section("importance", "What mattered", tag("p", text))
+        return Section("importance", "Importance", tag("p", text))
     caption = (
         "By how much worse a random forest predicts the ranks of candidates that it has not seen, when a "
         f"hyperparameter is shuffled among them; shares of the sum. The forest, of "
-        f"{found.candidates:,} candidates, explains {shares(found.explained)} of the variance of the ranks: the less, the less these bars mean."
+        f"{found.candidates:,} candidates, explains {shares(found.explained)} of the variance of the ranks: the less, "
+        "the less these bars mean."
     )
     rows = [[name, shares(share)] for share, name in known]
     listed = table(["hyperparameter", "share"], rows, "Importance of hyperparameters", "numbers")
     picture = _bars(known)
-    return Section("importance", "What mattered", join(figure(picture, caption), folded("The same as a table", listed)))
+    return Section("importance", "Importance", join(figure(picture, caption), folded("The same as a table", listed)))
 
 
 def _bars(known: list[tuple[float, str]]) -> Markup:

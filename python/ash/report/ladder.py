@@ -29,7 +29,7 @@ def ladder(facts: Facts) -> Section:
         _known_remark(facts),
     )
     drawn = figure(_picture(facts, points), caption, _legend(facts, points), kind="wide", label="The ladder")
-    return Section("ladder", "The ladder", join(drawn, _table(facts)))
+    return Section("ladder", "Ladder", join(drawn, _table(facts)))
 
 
 def _picture(facts: Facts, points: LadderPoints) -> Markup:
@@ -122,8 +122,8 @@ def _table(facts: Facts) -> Markup:
     for row in facts.course.rungs:
         places = "unlimited" if row["places"] is None else f"{row['places']:,}"
         counts = [f"{row[name]:,}" for name in ("finished", "promoted", "diverged")]
-        rates = [_number(row[name]) for name in ("recall", "rank_correlation", "best_score")]
-        rows.append([str(row["rung"]), f"{row['epochs']:,}", places, *counts, *rates])
+        rates = [_number(row[name], 2) for name in ("recall", "rank_correlation")]
+        rows.append([str(row["rung"]), f"{row['epochs']:,}", places, *counts, *rates, _number(row["best_score"])])
     remark = tag(
         "p",
         "Rank correlation is Spearman's, of the scores of a rung with the last scores of those that went beyond it.",
@@ -132,5 +132,7 @@ def _table(facts: Facts) -> Markup:
     return join(table(names, rows, "What became of each rung", "numbers"), remark)
 
 
-def _number(value: float) -> str:
-    return "\u2013" if math.isnan(value) else show(value)
+def _number(value: float, digits: int | None = None) -> str:
+    if math.isnan(value):
+        return "\u2013"
+    return show(value) if digits is None else f"{value:.{digits}f}"

@@ -29,7 +29,7 @@ def headline(facts: Facts) -> str:
 def overview(facts: Facts) -> Section:
     """Return the head."""
     body = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)), _figures(facts))
-    return Section("overview", "What was asked and found", body)
+    return Section("overview", "Overview", body)
 
 
 def _found(facts: Facts) -> Markup:
@@ -78,6 +78,6 @@ def _figures(facts: Facts) -> Markup:
         ("time", show_seconds(course.wall_seconds)),
         (f"thread{'s' * (course.threads > 1)}", f"{course.threads}, {course.utilization:.0%} busy"),
         ("seed", str(course.seed)),
-        ("digest", digest or "at the end"),
+        ("digest", tag("code", digest) if digest else "at the end"),
     ]
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in figures), class_="figures")

@@ -10,21 +10,22 @@ from ash.parameter_axes import ParameterAxis
 from ash.report.chart import axes, legend, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, cross, shade, star
-from ash.report.markup import Markup, join, short, tag
+from ash.report.markup import Markup, join, num, short, tag
 from ash.report.scale import Scale, padded, padded_log
 
 Numbers = NDArray[np.float64]
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 300.0, 220.0, 52.0, 12.0, 30.0, 46.0
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 300.0, 200.0, 52.0, 12.0, 30.0, 28.0
 SPREAD = 0.24
 SMALLEST, LARGEST = 1.6, 4.8
 """Radius of a point of the lowest and of the highest rung."""
-LABEL, MOST_LABELS = 9, 6
+LETTER = 7.0
+"""Width of a character on an axis, roughly."""
 
 
 def parameters(facts: Facts) -> Section:
     """Return the section of small charts."""
-    title = "Score against each hyperparameter"
+    title = "Score by hyperparameter"
     if not facts.varying:
         return Section("parameters", title, tag("p", "All candidates have the same hyperparameters."))
     charts = [tag("li", _panel(facts, axis, place)) for place, axis in enumerate(facts.varying)]
@@ -39,7 +40,7 @@ def parameters(facts: Facts) -> Section:
     lost = (tag("g", cross(0, 0, 4), class_="marks diverged"), "diverged")
     text = (
         "Best score of each candidate against the values of a hyperparameter. A point is larger and darker, the higher "
-        "the rung that its candidate reached: it had more epochs."
+        "the rung that its candidate reached: it had more epochs. Scores below the axis stand at its lower end."
     )
     caption = tag("p", text, facts.drawn_remark, class_="note")
     keys = legend([*entries, best, *([lost] if facts.standing.diverged.any() else [])])
@@ -60,21 +61,15 @@ def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
     py = y(np.maximum(np.where(np.isnan(facts.standing.best_score), low, facts.standing.best_score), low))
     absent = int((axis.level[facts.ranked] < 0).sum())
     note = f"{absent:,} without it" if absent else ""
-    frame = axes(x, y, note, short(axis.name, 32), ticks, y.ticks(4))
+    frame = axes(x, y, "", short(axis.name, 26), ticks, y.ticks(4))
+    aside = tag("text", note, x=num(WIDTH - RIGHT), y=num(TOP - 12), text_anchor="end")
     spread = [axis.texts[level] for level in np.unique(axis.level[axis.level >= 0])]
     description = (
         f"{len(spread)} values from {spread[0]} to {spread[-1]}, {axis.kind}; {note or 'all candidates have it'}"
     )
-    picture = svg(
-        f"parameter-{place}",
-        WIDTH,
-        HEIGHT,
-        f"Score against {axis.name}",
-        description,
-        frame,
-        *_marks(facts, axis, px, py),
-    )
-    return tag("div", picture, class_="chart plain")
+    marks = [frame, tag("g", aside, class_="ticks"), *_marks(facts, axis, px, py)]
+    picture = svg(f"parameter-{place}", WIDTH, HEIGHT, f"Score against {axis.name}", description, *marks)
+    return tag("div", picture, class_="chart cell")
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> list[Markup]:
@@ -102,6 +97,6 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[tuple[float, str]] | None]
         x = Scale(*ends, LEFT, WIDTH - RIGHT, log=axis.kind == "log")
         return x, x.ticks(4)
     x = Scale(-0.5, len(positions) - 0.5, LEFT, WIDTH - RIGHT)
-    every = math.ceil(len(positions) / MOST_LABELS)
-    most = max(3, int(LABEL * MOST_LABELS * 0.75 / min(len(positions), MOST_LABELS)))
-    return x, [(float(place), short(axis.texts[place], most)) for place in range(0, len(positions), every)]
+    texts = [short(text, 14) for text in axis.texts]
+    every = math.ceil(len(texts) * LETTER * (1 + max(map(len, texts))) / (WIDTH - RIGHT - LEFT))
+    return x, [(float(place), texts[place]) for place in range(0, len(texts), every)]

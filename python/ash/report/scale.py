@@ -12,7 +12,7 @@ STEPS = (1.0, 2.0, 5.0)
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic scale from low, at the pixel `start`, to high, at `stop`."""
+    """A linear or logarithmic scale from low, at the pixel `start`, to high, at `stop`; ticks need low < high."""
 
     low: float
     high: float
@@ -23,7 +23,7 @@ class Scale:
     def __call__(self, value: ArrayLike) -> NDArray[np.float64]:
         """Return the pixel of each value; the middle where low is high."""
         low, high, own = self._flat(self.low), self._flat(self.high), self._flat(value)
-        share = (own - low) / (high - low) if high > low else np.full_like(own, 0.5)
+        share = (own - low) / (high - low) if high != low else np.full_like(own, 0.5)
         return np.asarray(self.start + share * (self.stop - self.start))
 
     def at(self, value: float) -> float:

@@ -28,8 +28,8 @@ def scaling(facts: Facts) -> Section:
         "line: the jobs of a candidate follow each other."
     )
     picture = _picture(facts, found)
-    body = join(figure(picture, caption, _legend(found, course.threads), kind="wide", label="Scaling"), _table(found))
-    return Section("scaling", "What more threads would have brought", body)
+    body = join(figure(picture, caption, _legend(found, course.threads), kind="medium", label="Scaling"), _table(found))
+    return Section("scaling", "Scaling", body)
 
 
 def _lines(found: Speedups) -> list[tuple[str, str, list[float]]]:

@@ -12,7 +12,7 @@ def settings(facts: Facts) -> Section:
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
     parts = [_digest(facts), given, folded("Versions and machine", machine), _memory(facts)]
-    return Section("settings", "Settings, versions, digest", join(*parts))
+    return Section("settings", "Settings", join(*parts))
 
 
 def _shown(value: object) -> str:

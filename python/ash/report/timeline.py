@@ -52,7 +52,7 @@ def timeline(facts: Facts) -> Section:
     drawn = figure(
         _picture(facts, jobs, assists), caption, legend(entries), kind="wide", label="Timeline of the threads"
     )
-    return Section("timeline", "Threads over time", drawn)
+    return Section("timeline", "Threads", drawn)
 
 
 def _picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
@@ -62,14 +62,8 @@ def _picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
     x = Scale(0.0, max(course.wall_seconds, float(course.columns["end"].max())), LEFT, WIDTH - RIGHT)
     y = Scale(-0.5, course.threads - 0.5, TOP, TOP + row * course.threads)
     every = 1 + (course.threads - 1) // MOST_TICKS
-    frame = axes(
-        x,
-        Scale(course.threads - 0.5, -0.5, y.stop, y.start),
-        "seconds",
-        "thread",
-        None,
-        [(float(thread), str(thread)) for thread in range(0, course.threads, every)],
-    )
+    ticks = [(float(thread), str(thread)) for thread in range(0, course.threads, every)]
+    frame = axes(x, Scale(y.high, y.low, y.stop, y.start), "seconds", "thread", None, ticks)
     groups = [
         *_bars(facts, jobs, x, y, row * 0.8, "bars"),
         *_bars(facts, assists, x, y, row * 0.8, "bars team"),

@@ -23,10 +23,14 @@ SIDE, LEFT, RIGHT, TOP, BOTTOM = 420.0, 66.0, 16.0, 34.0, 50.0
 def winner(facts: Facts) -> Section:
     """Return the section."""
     course = facts.course
-    rows = [[name, show_param(value)] for name, value in course.best_params.items()]
-    listed = table(["hyperparameter", "value"], rows, f"Hyperparameters of candidate {course.best_candidate}")
-    body = join(tag("h3", "Its hyperparameters"), listed, tag("h3", "On the validation rows"), _held_out(facts))
-    return Section("winner", f"The winner, candidate {course.best_candidate}", body)
+    pairs = [tag("div", tag("dt", name), tag("dd", show_param(value))) for name, value in course.best_params.items()]
+    body = join(
+        tag("h3", f"Hyperparameters of candidate {course.best_candidate}"),
+        tag("dl", *pairs, class_="pairs"),
+        tag("h3", "On the validation rows"),
+        _held_out(facts),
+    )
+    return Section("winner", "Winner", body)
 
 
 def _held_out(facts: Facts) -> Markup:
