@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.ladder_points import score_limits
 from ash.parameter_axes import ABSENT, ParameterAxis, varying_axes
 from ash.standing import Standing, standing_of
+from ash.text_table import show
 
 if TYPE_CHECKING:
     from ash.course import Course
@@ -26,16 +28,24 @@ def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64]
     axes : list of ParameterAxis
         Hyperparameters in which the candidates differ.
     places : float64 array [candidates, axes + 1]
-        0 at the lowest value, 1 at the highest one, `BELOW` where there is none: the last column is the best score.
+        0 at the lowest value, 1 at the highest one, `BELOW` where there is none. The last column is the best score,
+        from one of `score_limits` to the other; what is lower stands at 0.
     standing : Standing
     """
     axes = varying_axes(result.params)
     standing = standing_of(result.columns, len(result.params))
     score = standing.best_score
-    low, high = float(np.nanmin(score)), float(np.nanmax(score))
-    shares = (score - low) / (high - low) if high > low else np.where(np.isnan(score), np.nan, 0.5)
+    low, high = score_limits(result)
+    shares = np.maximum((score - low) / (high - low), 0.0)
     places = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
     return axes, np.where(np.isnan(places), BELOW, places), standing
+
+
+def score_labels(result: "Course", standing: Standing) -> list[tuple[float, str]]:
+    """Return what is written on the axis of the score."""
+    low, high = score_limits(result)
+    lower = float(np.nanmin(standing.best_score)) < low
+    return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
 
 
 def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:

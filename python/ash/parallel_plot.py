@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ash.parallel_lines import BELOW, axis_labels, lines_of
+from ash.parallel_lines import BELOW, axis_labels, lines_of, score_labels
 from ash.parameter_axes import ParameterAxis
 from ash.plot_axes import RED, axes_for, legend_beside, rung_colors
 from ash.standing import Standing
-from ash.text_table import show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +38,7 @@ def plot_lines(result: "Course", ax: "Axes | None" = None) -> "Axes":
 
 
 def _label(result: "Course", axes: list[ParameterAxis], standing: Standing, ax: "Axes") -> None:
-    low, high = (show(float(end(standing.best_score))) for end in (np.nanmin, np.nanmax))
-    for place, labels in enumerate([*map(axis_labels, axes), [(0.0, low), (1.0, high)]]):
+    for place, labels in enumerate([*map(axis_labels, axes), score_labels(result, standing)]):
         ax.axvline(place, color="0.8", linewidth=1, zorder=0)
         for share, text in labels:
             ax.text(place, share, text, fontsize="small", zorder=3, bbox={"facecolor": "white", "alpha": 0.7, "lw": 0})

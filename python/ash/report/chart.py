@@ -108,6 +108,11 @@ def folded(summary: str, *content: Child) -> Markup:
     return tag("details", tag("summary", summary), *content)
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many there are of something: 1 candidate, 2,048 candidates."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def shares(value: float) -> str:
     """Return a share as a percentage: 43 %."""
     return f"{100 * value:.0f}\u202f%"

@@ -3,7 +3,7 @@
 import math
 
 from ash.importance import LEAST, importance_of
-from ash.report.chart import figure, folded, shares, svg, table
+from ash.report.chart import counted, figure, folded, shares, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, num, short, tag
 
@@ -20,7 +20,7 @@ def importance(facts: Facts) -> Section:
     if not known:
         few = found.candidates < LEAST
         reason = f"it takes {LEAST} of them" if few else "by its hyperparameters a forest cannot tell how well one does"
-        text = f"Nothing can be told from {found.candidates:,} candidates: {reason}."
+        text = f"Nothing can be told from {counted(found.candidates, 'candidate')}: {reason}."
         return Section("importance", "Importance", tag("p", text))
     caption = (
         "By how much worse a random forest predicts the ranks of candidates that it has not seen, when a "
@@ -31,7 +31,11 @@ def importance(facts: Facts) -> Section:
     rows = [[name, shares(share)] for share, name in known]
     listed = table(["hyperparameter", "share"], rows, "Importance of hyperparameters", "numbers")
     picture = _bars(known)
-    return Section("importance", "Importance", join(figure(picture, caption), folded("The same as a table", listed)))
+    return Section(
+        "importance",
+        "Importance",
+        join(figure(picture, caption, kind="medium", label="Importance"), folded("The same as a table", listed)),
+    )
 
 
 def _bars(known: list[tuple[float, str]]) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ash.ladder_points import KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
-from ash.report.chart import axes, figure, legend, svg, table
+from ash.report.chart import axes, counted, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import FEW, arrow, circle, cross, polygon, star
 from ash.report.markup import Markup, join, num, tag
@@ -41,7 +41,7 @@ def _picture(facts: Facts, points: LadderPoints) -> Markup:
     names = [(float(row["rung"]), f"rung {row['rung']}") for row in course.rungs]
     shown = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
     frame = axes(x, y, f"validation {course.metric}", "", shown, names)
-    epochs = [_beside(LEFT - 8, y.at(row["rung"]) + 18, "end", _epochs(row["epochs"])) for row in course.rungs]
+    epochs = [_beside(LEFT - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in course.rungs]
     notes = [_beside(WIDTH - RIGHT + 12, y.at(row["rung"]), "start", *_done(row)) for row in course.rungs]
     cuts = [
         tag("line", x1=x.at(cut), x2=x.at(cut), y1=y.at(rung - 0.45), y2=y.at(rung + 0.45), class_="cut")
@@ -80,10 +80,6 @@ def _best(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> Markup:
 def _beside(x: float, y: float, anchor: str, *lines: str) -> Markup:
     spans = [tag("tspan", line, x=num(x), dy="1.25em" if place else "0") for place, line in enumerate(lines)]
     return tag("text", *spans, x=x, y=y - 6.0 * (len(lines) - 1) + 4, text_anchor=anchor)
-
-
-def _epochs(epochs: int) -> str:
-    return f"{epochs:,} epoch{'s' * (epochs > 1)}"
 
 
 def _done(row: dict[str, Any]) -> list[str]:

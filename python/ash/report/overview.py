@@ -1,5 +1,6 @@
 """The head of a report: what was asked and what was found, in sentences and in a few figures."""
 
+from ash.report.chart import counted
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag
 from ash.result_text import SHORT_DIGEST
@@ -10,6 +11,9 @@ ALGORITHMS = {
     "sh": "successive halving with a barrier after each rung",
     "random": "training every candidate to the last rung",
 }
+ERRORS = frozenset(("rmse", "mae", "log_loss"))
+"""Metrics that are negated."""
+
 ENDED = {
     "finished": "It ended because all was done.",
     "target": "It ended because the target was reached.",
@@ -42,7 +46,7 @@ def _found(facts: Facts) -> Markup:
     )
     return join(
         "The best of ",
-        f"{len(facts.ranked):,} candidates, " if len(facts.ranked) > 1 else "1 candidate, ",
+        f"{counted(len(facts.ranked), 'candidate')}, ",
         best,
         f", has {course.metric} {show(course.best_score)} on {rows} after rung {course.best_rung}. ",
         ENDED[course.ended],
@@ -51,19 +55,19 @@ def _found(facts: Facts) -> Markup:
 
 def _asked(facts: Facts) -> str:
     options = facts.course.options
-    count = (
-        "an endless stream of candidates" if options.candidates is None else f"{len(facts.course.params):,} candidates"
-    )
+    several = counted(len(facts.course.params), "candidate")
+    count = "an endless stream of candidates" if options.candidates is None else several
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
         "" if options.target is None else f"until {options.metric} {show(options.target)}",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
+    negated = " (an error, negated: higher is better)" if options.metric in ERRORS else ""
     return (
-        f"Asked was for the highest {options.metric} in {options.task} (errors are negated, so higher is better) among "
-        f"{count}{limited}, by {ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with "
-        f"{options.eta} times the epochs."
+        f"The run was to find the highest {options.metric}{negated} of {count}{limited}, for {options.task}, by "
+        f"{ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with {options.eta} times the "
+        "epochs."
     )
 
 

@@ -3,16 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.parallel_lines import BELOW, axis_labels, lines_of
+from ash.parallel_lines import BELOW, axis_labels, lines_of, score_labels
 from ash.report.bins import Bins
 from ash.report.chart import figure, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import polygon, shade
 from ash.report.markup import Markup, join, num, short, tag
 from ash.report.selection import parts_of
-from ash.text_table import show
 
-WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 90.0, 58.0, 300.0, 24.0
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 100.0, 58.0, 300.0, 24.0
 LEAST_STEP, MOST_STEP = 84.0, 180.0
 """Between two axes."""
 LEVEL = 18.0
@@ -45,8 +44,7 @@ def parallel(facts: Facts) -> Section:
 def _picture(facts: Facts) -> Markup:
     axes, places, standing = lines_of(facts.course)
     names = [*(axis.name for axis in axes), f"best {facts.course.metric}"]
-    low, high = (show(float(end(standing.best_score))) for end in (np.nanmin, np.nanmax))
-    labels = [*map(axis_labels, axes), [(0.0, low), (1.0, high)]]
+    labels = [*map(axis_labels, axes), score_labels(facts.course, standing)]
     step = min(max((WIDTH - LEFT - RIGHT) / len(axes), LEAST_STEP), MOST_STEP)
     bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
     frame = [_axis(place, step, names[place], labels[place]) for place in range(len(names))]

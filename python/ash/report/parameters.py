@@ -17,7 +17,7 @@ Numbers = NDArray[np.float64]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 300.0, 200.0, 52.0, 12.0, 30.0, 28.0
 SPREAD = 0.24
-SMALLEST, LARGEST = 1.6, 4.8
+SMALLEST, LARGEST = 1.9, 5.0
 """Radius of a point of the lowest and of the highest rung."""
 LETTER = 7.0
 """Width of a character on an axis, roughly."""

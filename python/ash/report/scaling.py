@@ -20,11 +20,15 @@ def scaling(facts: Facts) -> Section:
     best = found.alone if found.shared is None else found.shared
     more = [(threads, gain) for threads, gain in zip(found.threads, best, strict=True) if threads > course.threads]
     here = dict(zip(found.threads, best, strict=True))[course.threads]
-    told = [f"{threads} would take {show(here / gain)} times as long" for threads, gain in more if threads in (8, 64)]
+    told = [
+        f"{threads} threads would have taken {here / gain:.2f} of the time"
+        for threads, gain in more
+        if threads in (8, 64)
+    ]
     caption = (
         "Speed-up by the number of threads: this ladder and schedule on a clock, with what each job of the run took. "
         f"This run came to {show(found.measured)} on {course.threads}"
-        f"{'; by the simulation ' + ', '.join(told) if told else ''}. No schedule without teams beats the dash-dotted "
+        f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams beats the dash-dotted "
         "line: the jobs of a candidate follow each other."
     )
     picture = _picture(facts, found)

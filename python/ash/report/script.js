@@ -43,9 +43,8 @@
 
   const fillPanel = (at) => {
     const jobs = data.jobs[at];
-    const last = jobs[jobs.length - 1];
     const best = data.numbers[at] === data.best ? ", the best" : "";
-    byId("selected-title").textContent = `Candidate ${data.numbers[at]}${best}: ${data.metric} ${last[2]} in rung ${last[0]}`;
+    byId("selected-title").textContent = `Candidate ${data.numbers[at]}${best}: ${data.metric} ${data.scores[at]}, came to rung ${data.rungs[at]}`;
     byId("selected-better").disabled = at === 0;
     byId("selected-worse").disabled = at === data.numbers.length - 1;
     const pairs = element("dl", undefined, { class: "pairs" });
@@ -63,7 +62,9 @@
       job.forEach((cell, column) => row.append(column ? element("td", cell) : element("th", cell, { scope: "row" })));
     });
     const split = element("div", undefined, { class: "split" });
-    split.append(pairs, table);
+    const box = element("div", undefined, { class: "table" });
+    box.append(table);
+    split.append(pairs, box);
     byId("selected-body").replaceChildren(split);
   };
 

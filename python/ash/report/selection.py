@@ -5,6 +5,7 @@ in it can end the block.
 """
 
 import json
+import math
 from typing import Any
 
 from ash.parallel_lines import lines_of
@@ -39,9 +40,14 @@ def selection_data(facts: Facts) -> dict[str, Any]:
         "numbers": known,
         "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
         "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
-        "diverged": [number for number in known if standing.diverged[number]],
+        "scores": [_score(float(standing.best_score[row])) for row in known],
+        "rungs": [int(standing.rung[row]) for row in known],
         "jobs": [jobs[number] for number in known],
     }
+
+
+def _score(score: float) -> str:
+    return "diverged" if math.isnan(score) else show(score)
 
 
 def data_block(data: dict[str, Any]) -> Markup:

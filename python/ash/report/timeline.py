@@ -3,7 +3,7 @@
 import numpy as np
 
 from ash.records import Columns
-from ash.report.chart import axes, figure, legend, svg
+from ash.report.chart import axes, counted, figure, legend, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import shade
 from ash.report.markup import Markup, join, num, tag
@@ -35,11 +35,11 @@ def timeline(facts: Facts) -> Section:
     course = facts.course
     jobs, assists = (_longest(table) for table in (course.columns, course.assists))
     left_out = len(course.columns["rung"]) - len(jobs["rung"]) + len(course.assists["rung"]) - len(assists["rung"])
-    threads = f"{course.threads} thread{'s' * (course.threads > 1)}"
+    threads = f"{counted(course.threads, 'thread')} {'was' if course.threads == 1 else 'were'}"
     teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
     shorter = f" {left_out:,} of the shortest bars are left out." if left_out else ""
     caption = (
-        f"A bar is a job on its thread, darker the higher its rung.{teams} {threads} were busy for "
+        f"A bar is a job on its thread, darker the higher its rung.{teams} {threads} busy for "
         f"{course.utilization:.0%} of {show_seconds(course.wall_seconds)}.{shorter}"
     )
     entries = [
