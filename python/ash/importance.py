@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LEAST = 20
 """Candidates with a job: with fewer, a fifth is a handful."""
 
-MOST = 2048
+MOST = 1024
 """Candidates that a forest is grown on; of more, every so manyth."""
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5

@@ -8,7 +8,7 @@ import numpy as np
 from ash.ladder_points import KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.report.chart import axes, counted, figure, legend, svg, table
 from ash.report.facts import Facts, Section
-from ash.report.marks import FEW, arrow, circle, cross, polygon, star
+from ash.report.marks import arrow, circle, cross, polygon, star
 from ash.report.markup import Markup, join, num, tag
 from ash.report.scale import Scale
 from ash.text_table import show
@@ -16,6 +16,9 @@ from ash.text_table import show
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 880.0, 96.0, 150.0, 30.0, 48.0
 RUNG = 58.0
 """Height of a rung."""
+
+FEW = 600
+"""With more points than that they are drawn smaller."""
 
 
 def ladder(facts: Facts) -> Section:

@@ -11,21 +11,15 @@ from ash.report.markup import Markup, num, tag
 SHADES = 8
 """Of rungs, pale below and strong above; a ladder of more shares them."""
 
-FEW = 600
-"""Marks of a chart with more have no tooltip: it would be most of the file."""
-
 
 def shade(rung: int, rungs: int) -> str:
     """Return the class of the shade of a rung."""
     return f"r{round((SHADES - 1) * rung / max(rungs - 1, 1))}"
 
 
-def circle(x: float, y: float, radius: float, candidate: int, tooltip: str | None = None) -> Markup:
-    """Return a point of a candidate."""
-    hint = None if tooltip is None else tag("title", tooltip)
-    if hint is None:
-        return tag("circle", cx=num(x), cy=num(y), r=num(radius), data_c=candidate)
-    return Markup(f'<circle cx="{num(x)}" cy="{num(y)}" r="{num(radius)}" data-c="{candidate}">{hint}</circle>')
+def circle(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
+    """Return a point."""
+    return tag("circle", cx=num(x), cy=num(y), r=num(radius), data_c=candidate)
 
 
 def cross(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:

@@ -31,7 +31,7 @@ def parameters(facts: Facts) -> Section:
     charts = [tag("li", _panel(facts, axis, place)) for place, axis in enumerate(facts.varying)]
     entries = [
         (
-            tag("g", circle(0, 0, _radius(rung, facts.rungs), -1), class_=f"points {shade(rung, facts.rungs)}"),
+            tag("g", circle(0, 0, _radius(rung, facts.rungs)), class_=f"points {shade(rung, facts.rungs)}"),
             f"rung {rung}",
         )
         for rung in range(facts.rungs)

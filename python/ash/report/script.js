@@ -62,7 +62,7 @@
       job.forEach((cell, column) => row.append(column ? element("td", cell) : element("th", cell, { scope: "row" })));
     });
     const split = element("div", undefined, { class: "split" });
-    const box = element("div", undefined, { class: "table" });
+    const box = element("div", undefined, { class: "table", tabindex: "0" });
     box.append(table);
     split.append(pairs, box);
     byId("selected-body").replaceChildren(split);
