@@ -14,12 +14,12 @@ from sklearn.datasets import load_diabetes, load_wine
 import ash
 from ash.importance import importance_of
 from ash.ladder_points import ladder_points
+from ash.records import curves
 from ash.report.bins import parameter_bins, score_bins
 from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
 from ash.report.scale import Scale
-from ash.score_curves import score_curves
 from ash.speedups import speedups_of
 from ash.text_table import show
 from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
@@ -94,7 +94,7 @@ def test_the_ladder_has_a_mark_a_job_and_a_row_a_rung(made):
 
 def test_curves_have_a_line_for_each_candidate(made):
     picture = pictures(page(made))["curves-chart"]
-    found = score_curves(made)
+    found = curves(made.jobs, made.options.training)
     drawn = {int(one.attrib["data-c"]) for one in picture.iter() if "data-c" in one.attrib}
     assert drawn == set(found)
     for line in picture.iter(f"{SVG}polyline"):
@@ -157,12 +157,13 @@ def test_the_candidates_are_there_the_best_first(made):
 
 
 def test_the_parts_of_an_axis_hold_what_they_say():
-    made = ash.Space(
+    space = ash.Space(
         optimizer=ash.choice("adam", "momentum"),
         learning_rate=ash.log(1e-4, 1.0),
         momentum=ash.uniform(0.5, 0.9, levels=3).when(optimizer="momentum"),
-    ).sample(80, seed=0)
-    axes = {axis.name: axis for axis in Facts(dataclasses.replace(make_result(), params=tuple(made))).axes}
+    )
+    made = space.sample(80, seed=0)
+    axes = {axis.name: axis for axis in Facts(dataclasses.replace(make_result(), params=tuple(made), space=space)).axes}
     momentum = parameter_bins(axes["momentum"])
     assert momentum.labels == ["0.5", "0.7", "0.9", "not set"]
     for one, part in zip(made, momentum.of_candidate.tolist(), strict=True):
@@ -172,7 +173,7 @@ def test_the_parts_of_an_axis_hold_what_they_say():
         low, _, high = rate.labels[part].partition(" to ")
         assert float(low) <= one["learning_rate"] <= float(high)
     scores = np.array([0.0, 0.5, np.nan, 1.0])
-    assert score_bins(scores, scores).of_candidate.tolist() == [0, 2, -1, 4]
+    assert score_bins(scores, scores).of_candidate.tolist() == [0, 1, -1, 2]
 
 
 def test_hostile_names_are_text():

@@ -72,27 +72,37 @@ def test_standing_is_by_rung_then_score_and_the_diverged_are_last():
     assert ties.rank.tolist() == [1, 1, 1]
 
 
-def test_axes_are_of_the_kind_that_the_values_look_like():
-    rates = ash.log(1e-4, 1e-1).levels
-    params = [
-        {"rate": rates[i % 31], "rows": i, "width": (8,) * (i % 3), "kind": "ba"[i % 2], "decay": (0.0, 1e-5)[i % 2]}
-        | ({"momentum": i / 100} if i % 2 else {})
-        | {"same": None}
-        for i in range(60)
-    ]
-    axes = {axis.name: axis for axis in parameter_axes(params)}
-    kinds = {name: axis.kind for name, axis in axes.items()}
-    assert kinds == {
-        **{"rate": "log", "rows": "linear", "width": "levels", "kind": "levels", "decay": "levels"},
-        **{"same": "levels", "momentum": "linear"},
+def test_axes_are_of_the_kind_of_their_domains():
+    space = ash.Space(
+        learning_rate=[ash.log(1e-4, 1e-1).when(optimizer=("sgd", "adam")), 0.5],
+        dropout=ash.uniform(0.0, 0.5, levels=3),
+        batch_size=ash.integers(8, 64, 8),
+        hidden=ash.choice((8, 8), (), (8,)),
+        l2=ash.choice(1e-3, 0.0, 1e-5),
+        optimizer=ash.choice("sgd", "momentum", "adam"),
+        momentum=ash.uniform(0.5, 0.9, levels=5).when(optimizer="momentum"),
+        activation="relu",
+    )
+    result = dataclasses.replace(make_result(), params=tuple(space.sample(400, seed=0)), space=space)
+    axes = {axis.name: axis for axis in parameter_axes(result)}
+    assert {name: axis.kind for name, axis in axes.items()} == {
+        **{"learning_rate": "log", "dropout": "linear", "batch_size": "linear", "hidden": "levels"},
+        **{"l2": "levels", "optimizer": "levels", "momentum": "linear", "activation": "levels"},
     }
-    assert axes["width"].values == ((), (8,), (8, 8)) and axes["width"].texts == ["none", "8", "8-8"]
-    assert axes["kind"].values == ("a", "b") and axes["decay"].texts == ["0", "1e-05"]
-    assert axes["rate"].shares == pytest.approx(np.linspace(0, 1, 31), abs=2e-3)
-    assert (axes["momentum"].level < 0).tolist() == [i % 2 == 0 for i in range(60)]
-    assert np.isnan(axes["momentum"].of_candidates(axes["momentum"].positions)[0])
-    assert [axis.name for axis in varying_axes(params)] == [name for name in axes if name != "same"]
-    assert parameter_axes([]) == [] and parameter_axes([{"a": True}, {"a": 1}])[0].values == (True, 1)
+    assert axes["hidden"].values == ((), (8,), (8, 8)) and axes["hidden"].texts == ["none", "8", "8-8"]
+    assert axes["optimizer"].values == ("adam", "momentum", "sgd") and axes["l2"].texts == [
+        "0",
+        "1e-05",
+        "0.001",
+    ]
+    logarithms = np.log(axes["learning_rate"].values)
+    assert axes["learning_rate"].shares == pytest.approx((logarithms - logarithms[0]) / np.ptp(logarithms))
+    assert axes["dropout"].shares.tolist() == [0, 0.5, 1] and axes["activation"].shares.tolist() == [0.5]
+    assert ((axes["momentum"].level < 0) == [one["optimizer"] != "momentum" for one in result.params]).all()
+    momentum = axes["momentum"].of_candidates(axes["momentum"].positions)
+    assert np.array_equal(momentum, [one.get("momentum", np.nan) for one in result.params], equal_nan=True)
+    assert [axis.name for axis in varying_axes(result)] == [name for name in axes if name != "activation"]
+    assert [axis.name for axis in varying_axes(result, [0])] == []
 
 
 def test_what_a_score_is_made_of_is_important_and_noise_is_not():

@@ -4,12 +4,14 @@ A run that is over and one that still goes on have a course; `Outcome` adds what
 """
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from ash.options import Options
 from ash.recall import rung_rows
 from ash.records import Columns, JobRecord, candidate_rows, job_rows
+from ash.space import Space
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -23,7 +25,9 @@ class Course:
     assists: Columns
     ladder: list[dict[str, int]]
     options: Options
+    space: Space
     ended: str
+    started: datetime
     wall_seconds: float
 
     @property

@@ -65,7 +65,7 @@ def importance_of(result: "Course") -> Importance:
     ranks = standing_of(result.columns, len(result.params)).rank
     rows = np.flatnonzero(~np.isnan(ranks))
     rows = rows[:: math.ceil(len(rows) / MOST)]
-    axes = varying_axes([result.params[row] for row in rows])
+    axes = varying_axes(result, rows.tolist())
     unknown = dict.fromkeys(names, math.nan)
     if len(rows) < LEAST or not axes or np.ptp(ranks[rows]) == 0:
         return Importance(unknown, math.nan, len(rows))

@@ -32,7 +32,7 @@ def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64]
         from one of `score_limits` to the other; what is lower stands at 0.
     standing : Standing
     """
-    axes = varying_axes(result.params)
+    axes = varying_axes(result)
     standing = standing_of(result.columns, len(result.params))
     score = standing.best_score
     low, high = score_limits(result)

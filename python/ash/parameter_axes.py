@@ -1,33 +1,27 @@
 """Hyperparameters as axes: which values a run has seen, in what order, and where on an axis each candidate stands.
 
-    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     numbers whose middle is nearer to the geometric mean
-                                                             of the ends than to the arithmetic one
-    dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  other numbers
-    optimizer       adam | momentum                 levels:  all else, and numbers of few values, equally far apart
+    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     levels of ash.log
+    dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  levels of ash.uniform and ash.integers
+    optimizer       adam | momentum                 levels:  a choice, all equally far apart
 
-A result does not keep its space, so the kind is read off the values. Numbers are ordered by size, widths of layers by
-their sum, text by the alphabet.
+Numbers are ordered by size, widths of layers by their sum, text by the alphabet.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.domains import distinct, encode
+from ash.domains import Domain, distinct, encode
 from ash.scalars import is_number
 from ash.settings import Params
 from ash.text_table import show_param
 
-FEW = 8
-"""Numbers of no more values than that are levels: 0, 1e-5 and 1e-3 have no common scale."""
-
-DECADE = 10.0
-"""The least ratio of the highest value to the lowest one on a log axis."""
+if TYPE_CHECKING:
+    from ash.course import Course
 
 ABSENT = "not set"
 """What stands for a hyperparameter that a candidate does not have, since its condition does not hold."""
@@ -79,31 +73,38 @@ class ParameterAxis:
         return [show_param(value) for value in self.values]
 
 
-def parameter_axes(params: Sequence[Params]) -> list[ParameterAxis]:
-    """Return an axis for each hyperparameter, in the order in which they occur."""
-    return [_axis(name, params) for name in dict.fromkeys(chain.from_iterable(params))]
+def parameter_axes(course: "Course", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
+    """Return an axis for each hyperparameter, in the order in which they occur.
+
+    Parameters
+    ----------
+    course : Course
+    rows : sequence of int, optional
+        Numbers of the candidates to look at; all by default.
+    """
+    params = course.params if rows is None else [course.params[row] for row in rows]
+    domains = course.space.domains
+    return [_axis(name, params, domains) for name in dict.fromkeys(chain.from_iterable(params))]
 
 
-def varying_axes(params: Sequence[Params]) -> list[ParameterAxis]:
+def varying_axes(course: "Course", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
     """Return those in which the candidates differ."""
-    return [axis for axis in parameter_axes(params) if axis.varies]
+    return [axis for axis in parameter_axes(course, rows) if axis.varies]
 
 
-def _axis(name: str, params: Sequence[Params]) -> ParameterAxis:
+def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
     values = sorted(distinct(one[name] for one in params if name in one), key=_order)
     place = {encode(value): number for number, value in enumerate(values)}
     level = np.array([place[encode(one[name])] if name in one else -1 for one in params], np.int64)
-    return ParameterAxis(name, _kind(values), tuple(values), level)
+    kinds = {domain.kind for domain in domains.get(name, ())}
+    return ParameterAxis(name, _kind(values, kinds), tuple(values), level)
 
 
-def _kind(values: Sequence[Any]) -> str:
-    if len(values) <= FEW or not all(map(is_number, values)):
+def _kind(values: Sequence[Any], kinds: set[str]) -> str:
+    """Return the kind of an axis of values of these kinds of domains."""
+    if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
-    low, middle, high = float(values[0]), float(np.median(values)), float(values[-1])
-    if low <= 0 or high / low < DECADE:
-        return "linear"
-    geometric, arithmetic = math.sqrt(low * high), (low + high) / 2
-    return "log" if middle - geometric < arithmetic - middle else "linear"
+    return "log" if "log" in kinds and values[0] > 0 else "linear"
 
 
 def _order(value: Any) -> tuple[int, float, str]:

@@ -26,7 +26,7 @@ TURNED = 12
 
 def axis_named(result: "Course", name: str) -> ParameterAxis:
     """Return the axis of a hyperparameter, or raise SettingError where no candidate has it."""
-    axes = {axis.name: axis for axis in parameter_axes(result.params)}
+    axes = {axis.name: axis for axis in parameter_axes(result)}
     if name not in axes:
         raise SettingError(f"name={name!r} is no hyperparameter of this run; it has {', '.join(map(repr, axes))}")
     return axes[name]

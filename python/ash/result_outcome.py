@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ash.course import Course
 from ash.digest import digest_run
-from ash.errors import SettingError
 from ash.kept import Kept
 from ash.network import Network
-from ash.records import Columns, to_frame
+from ash.options import one_of
+from ash.records import Columns, JobRecord, columns_of, to_frame, to_polars
 
 if TYPE_CHECKING:
     import pandas
+    import polars
 
 TABLES = ("candidates", "jobs", "rungs")
 
@@ -57,9 +58,26 @@ class Outcome(Course):
         SettingError
             There is no such table.
         """
-        if table not in TABLES:
-            raise SettingError(f"table={table!r} is not allowed; it must be one of {', '.join(map(repr, TABLES))}")
-        return to_frame(self.rows(table))
+        return to_frame(self.rows(one_of("table", table, TABLES)))
+
+    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
+        """Return a table as a DataFrame of polars; widths are lists, and what a candidate has not is null.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        SettingError
+            There is no such table.
+        """
+        jobs = one_of("table", table, TABLES) == "jobs"
+        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
+        return to_polars(columns)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ash.plot_axes import GREY, RED, axes_for
-from ash.score_curves import score_curves
+from ash.records import curves
 from ash.text_table import show
 
 if TYPE_CHECKING:
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 def plot_scores(result: "Result", ax: "Axes | None" = None) -> "Axes":
     """Draw the run and return the axes; see `Result.plot`.
 
-    One collection holds all lines, so 10,000 candidates are drawn in a second.
+    Epochs as those of `ash.records.curves`. One collection holds all lines, so 10,000 candidates are drawn in a second.
     """
     ax = axes_for("plot", ax, (6.4, 4.8))
     from matplotlib.collections import LineCollection
 
-    curves = score_curves(result)
-    ax.add_collection(LineCollection([*curves.values()], colors=GREY, linewidths=0.6))
-    points = np.concatenate([*curves.values()])
+    found = curves(result.jobs, result.options.training)
+    lines = {candidate: np.array(curve)[:, :2] for candidate, curve in found.items()}
+    ax.add_collection(LineCollection([*lines.values()], colors=GREY, linewidths=0.6))
+    points = np.concatenate([*lines.values()])
     ax.scatter(points[:, 0], points[:, 1], s=4, color=GREY)
-    best = curves[result.best_candidate]
+    best = lines[result.best_candidate]
     label = f"candidate {result.best_candidate}: {show(result.best_score)}"
     ax.plot(best[:, 0], best[:, 1], marker="o", color=RED, linewidth=2, label=label)
     ax.set_xscale("log", base=max(2, result.options.eta))

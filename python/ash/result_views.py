@@ -56,8 +56,7 @@ class Views(Outcome):
         Parameters
         ----------
         name : str
-            Of the hyperparameter. Numbers have a logarithmic axis if they look drawn from one; few values, text and
-            widths stand side by side.
+            Of the hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
 

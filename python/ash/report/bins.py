@@ -1,4 +1,4 @@
-"""The parts of an axis that a click chooses: every level of a choice, five stretches of a scale, and "not set"."""
+"""The parts of an axis that a click chooses: every level of a choice, stretches of a scale, and "not set"."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from ash.parameter_axes import ABSENT, ParameterAxis
 from ash.text_table import show
 
 STRETCHES = 5
-"""Of the scale of a number."""
+"""Of the scale of a number that has more values than that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,39 +34,35 @@ class Bins:
 
 def parameter_bins(axis: ParameterAxis) -> Bins:
     """Return the parts of the axis of a hyperparameter."""
-    of_value = np.arange(len(axis.values)) if axis.kind == "levels" else _stretch(axis.shares)
-    of_candidate = np.append(of_value, -1)[axis.level]
-    labels, ends = [], []
-    for part in range(len(axis.values) if axis.kind == "levels" else STRETCHES):
-        own = np.flatnonzero(of_value == part)
-        labels.append(_span([axis.texts[place] for place in own]))
-        ends.append((axis.shares[part],) * 2 if axis.kind == "levels" else _ends(part))
-    if (axis.level < 0).any():
-        of_candidate = np.where(axis.level < 0, len(labels), of_candidate)
-        labels, ends = [*labels, ABSENT], [*ends, (BELOW, BELOW)]
-    return Bins(labels, ends, of_candidate)
+    if axis.kind == "levels" or len(axis.values) <= STRETCHES:
+        ends = [(float(share),) * 2 for share in axis.shares]
+        bins = Bins(axis.texts, ends, axis.level)
+    else:
+        bins = _stretches(axis.of_candidates(axis.shares), axis.texts, axis.level)
+    if (axis.level >= 0).all():
+        return bins
+    of_candidate = np.where(axis.level < 0, len(bins.labels), bins.of_candidate)
+    return Bins([*bins.labels, ABSENT], [*bins.ends, (BELOW, BELOW)], of_candidate)
 
 
 def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins:
     """Return the parts of the axis of scores; who has none is in no part."""
-    known = ~np.isnan(scores)
-    of_candidate = np.where(known, _stretch(np.where(known, shares, 0.0)), -1)
+    known, levels = np.unique(scores[~np.isnan(scores)], return_inverse=True)
+    level = np.full(len(scores), -1)
+    level[~np.isnan(scores)] = levels
+    return _stretches(np.where(level < 0, np.nan, shares), [show(float(score)) for score in known], level)
+
+
+def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
+    """Return those stretches that hold a candidate; `texts` and `level` name the values, the lowest first."""
+    stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
+    known = level >= 0
+    held, place = np.unique(stretch[known], return_inverse=True)
+    of_candidate = np.full(len(level), -1)
+    of_candidate[known] = place
     labels = []
-    for part in range(STRETCHES):
-        own = np.sort(scores[of_candidate == part])
-        labels.append(_span([show(float(score)) for score in own]))
-    return Bins(labels, [_ends(part) for part in range(STRETCHES)], of_candidate)
-
-
-def _stretch(shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.clip((shares * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
-
-
-def _ends(part: int) -> tuple[float, float]:
-    return part / STRETCHES, (part + 1) / STRETCHES
-
-
-def _span(texts: list[str]) -> str:
-    if not texts:
-        return "nothing"
-    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+    for part in range(len(held)):
+        own = level[of_candidate == part]
+        low, high = texts[own.min()], texts[own.max()]
+        labels.append(low if low == high else f"{low} to {high}")
+    return Bins(labels, [(part / STRETCHES, (part + 1) / STRETCHES) for part in held.tolist()], of_candidate)

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.ladder_points import score_limits
+from ash.records import curves as points_of
 from ash.report.chart import axes, figure, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, polygon, shade, star
 from ash.report.markup import Markup, join, tag
 from ash.report.scale import Scale, padded, padded_log
-from ash.score_curves import score_curves
 from ash.text_table import show
 
 Numbers = NDArray[np.float64]
@@ -20,7 +20,8 @@ MOST_TICKS = 10
 
 def curves(facts: Facts) -> Section:
     """Return the section."""
-    found = score_curves(facts.course)
+    every = points_of(facts.course.jobs, facts.course.options.training)
+    found = {number: np.array([point[:2] for point in points]) for number, points in every.items()}
     low, high = score_limits(facts.course)
     below = sum(bool((curve[:, 1] < low).any()) for curve in found.values())
     edge = f" {below:,} candidates start below {show(low)}; there they stand at the lower edge." if below else ""

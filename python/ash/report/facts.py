@@ -75,7 +75,7 @@ class Facts:
     @cached_property
     def axes(self) -> list[ParameterAxis]:
         """Return all hyperparameters."""
-        return parameter_axes(self.course.params)
+        return parameter_axes(self.course)
 
     @cached_property
     def varying(self) -> list[ParameterAxis]:
