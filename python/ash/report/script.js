@@ -1,7 +1,7 @@
-// The page works without any of this; here are selection, filter, sorting, the theme and, for a run that goes on, the
-// newer sections. All texts come ready from Python and are put in as text.
+// The page works without any of this; here are selection, filter, sorting, the theme and, (in live.js) the
+// newer sections of a run that goes on. All texts come ready from Python and are put in as text.
 "use strict";
-(() => {
+const ashPage = (() => {
   const root = document.documentElement;
   const byId = (name) => document.getElementById(name);
   const all = (selector, within) => [...(within || document).querySelectorAll(selector)];
@@ -192,4 +192,20 @@
   learn();
   showTheme();
   prepare(document);
+
+  // What live.js needs: newer data, and newer sections made ready, with selection, filter and order as they were.
+  return {
+    know: (newer) => {
+      data = newer;
+      learn();
+    },
+    prepare,
+    restore: () => {
+      applyFilter();
+      if (chosen === null) return;
+      if (!place.has(chosen)) return close();
+      all(`[data-c="${chosen}"]:not(button)`).forEach((one) => one.classList.add("sel"));
+      fillPanel(place.get(chosen));
+    },
+  };
 })();

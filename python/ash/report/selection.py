@@ -50,6 +50,12 @@ def _score(score: float) -> str:
     return "diverged" if math.isnan(score) else show(score)
 
 
+def nothing_known() -> dict[str, Any]:
+    """Return the same of no candidates."""
+    names = ("names", "texts", "axes", "labels", "numbers", "levels", "parts", "scores", "rungs", "jobs")
+    return {"best": None, "metric": "", **{name: [] for name in names}}
+
+
 def data_block(data: dict[str, Any]) -> Markup:
     """Return the block that holds the data."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
