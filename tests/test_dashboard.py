@@ -26,7 +26,8 @@ NAMES = ("ladder", "curves", "winner", "importance", "parameters", "parallel", "
 
 
 @pytest.fixture
-def dashboard():
+def dashboard(monkeypatch):
+    monkeypatch.setattr("ash.dashboard.LINGER_SECONDS", 0.1)
     with ash.Dashboard() as opened:
         yield opened
 
@@ -241,7 +242,9 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     stopper, results = Stopper(), []
 
     def work():
-        results.append(tune(dashboard, stopper, candidates=None, time_limit=100))
+        space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))  # more than will ever be drawn
+        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
+        results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **wanted))
 
     with open_browser() as browser, visit(browser, dashboard.address) as seen:
         page = seen.page
@@ -250,17 +253,17 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
         thread.start()
         try:
             jobs = "Number(document.querySelectorAll('.figures dd')[2]?.innerText.replace(/,/g, '') || 0)"
-            page.wait_for_function(f"{jobs} > 0", timeout=60_000)
+            seen.wait_for(f"{jobs} > 0")
             first = seen.number(jobs)
             page.click("#candidates tbody button >> nth=0")
             chosen = page.inner_text("#selected-title").split(":")[0]
-            page.wait_for_function(f"{jobs} > {first}", timeout=60_000)
+            seen.wait_for(f"{jobs} > {first}")
             assert page.locator("#selected").is_visible() and chosen.split(",")[0] in page.inner_text("#selected-title")
             page.click("#selected-close")
         finally:
             stopper.run.stop()
             thread.join()
-        page.wait_for_function("document.getElementById('state').innerText === 'ended'", timeout=60_000)
+        seen.wait_for("document.getElementById('state').innerText === 'ended'")
         sections = "all => all.map(one => one.innerText)"
         shown = page.eval_on_selector_all("main > section", sections)
         links = page.inner_text("#links")
