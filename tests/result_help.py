@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from ash.result import Result
 
 Columns = dict[str, NDArray[Any]]
 
+SPACE = ash.Space(learning_rate=ash.log(1e-4, 1e-1), hidden=ash.choice((16,), (64,), (256,)))
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEAM_LIMIT = 4
 UNITS_A_SECOND = 1e9
 """Of virtual time."""
@@ -126,7 +129,9 @@ def make_result(
         memory={"limit": 10**9, "peak_bytes": 3_000_000, "dropped": 0, "retrained_epochs": 0},
         ladder=ladder.rungs,
         options=wanted,
+        space=SPACE,
         ended="finished",
+        started=STARTED,
         wall_seconds=end * 1.01 if wall_seconds is None else wall_seconds,
     )
 

@@ -119,7 +119,7 @@ def test_it_is_shown(result):
     assert f"digest {result.digest[:16]} (of this run only: greedy);" in repr(greedy)
     alone = dataclasses.replace(greedy, options=dataclasses.replace(greedy.options, threads=1))
     assert "of this run only" not in repr(alone)
-    for ended in ("time_limit", "interrupted"):
+    for ended in ("time_limit", "stopped", "interrupted"):
         assert "(of this run only);" in repr(dataclasses.replace(result, ended=ended))
     assert "of this run only" not in repr(dataclasses.replace(result, ended="target"))
 

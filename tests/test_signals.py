@@ -119,7 +119,7 @@ def test_a_second_ctrl_c_raises_at_once():
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
-        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, (), lambda: math.inf)
+        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, (), lambda: math.inf, module.Reporter(()))
     assert tuner.stopped > 0
 
 
@@ -142,7 +142,8 @@ def test_the_command_writes_what_there_is(tmp_path, number, status):
     done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"model.safetensors", "candidates.csv", "jobs.csv"} and (tmp_path / "s.json").exists()
+    assert names == {"model.safetensors", "candidates.csv", "jobs.csv", "report.html"}
+    assert (tmp_path / "s.json").exists()
     assert ash.load(tmp_path / "out" / "model.safetensors").score(*load_digits(return_X_y=True)) > 0.5
 
 

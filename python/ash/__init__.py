@@ -10,7 +10,9 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
-from ash import _core
+from ash import _core, callbacks
+from ash.callback import Callback, Run, RungPlan
+from ash.dashboard import Dashboard
 from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
 from ash.errors import (
@@ -42,6 +44,8 @@ __all__ = [
     "ASHRegressor",
     "AllDiverged",
     "AshError",
+    "Callback",
+    "Dashboard",
     "DataError",
     "Ensemble",
     "Ladder",
@@ -51,10 +55,13 @@ __all__ = [
     "NothingFinished",
     "Plan",
     "Result",
+    "Run",
+    "RungPlan",
     "SettingError",
     "Simulation",
     "Space",
     "__version__",
+    "callbacks",
     "choice",
     "integers",
     "load",

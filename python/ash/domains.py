@@ -41,11 +41,14 @@ class Domain:
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)
         The domain applies where each named hyperparameter has (one of) its value(s).
+    kind : str
+        "choice", "integers", "uniform" or "log": how the levels were made.
     """
 
     levels: tuple[Any, ...]
     default: Any
     conditions: tuple[tuple[str, Any], ...] = ()
+    kind: str = "choice"
 
     def when(self, **conditions: Any) -> "Domain":
         """Return this domain, to apply only where every condition holds.
@@ -114,10 +117,10 @@ def integers(low: int, high: int, step: int = 1, default: int | None = None) -> 
             f"{call} has {len(levels):,} levels, at most {MOST_LEVELS:,} are allowed: take a larger step."
         )
     if default is None:
-        return Domain(tuple(levels), levels[(len(levels) - 1) // 2])
+        return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind="integers")
     if not is_integer(default) or default not in levels:
         raise SettingError(f"{call} has default={default!r}, which is not one of its levels.")
-    return Domain(tuple(levels), int(default))
+    return Domain(tuple(levels), int(default), kind="integers")
 
 
 def uniform(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
@@ -137,7 +140,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
         start, stop = _decimal(low), _decimal(high)
         step = (stop - start) / max(1, count - 1)
         exact = [start + step * place for place in range(count)]
-    return _graded(call, low, high, exact, default, lambda value, digits: _round(value, step.adjusted() - digits + 1))
+    domain = _graded(call, low, high, exact, default, lambda value, digits: _round(value, step.adjusted() - digits + 1))
+    return replace(domain, kind="uniform")
 
 
 def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
@@ -161,7 +165,10 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         count = _count(call, low, high, max(2, round(decades * _PER_DECADE) + 1) if levels is None else levels)
         ratio = (stop.ln() - start.ln()) / max(1, count - 1)
         exact = [(start.ln() + ratio * place).exp() for place in range(count)]
-    return _graded(call, low, high, exact, default, lambda value, digits: _round(value, value.adjusted() - digits + 1))
+    domain = _graded(
+        call, low, high, exact, default, lambda value, digits: _round(value, value.adjusted() - digits + 1)
+    )
+    return replace(domain, kind="log")
 
 
 def distinct(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ class SettingError(AshError, ValueError):
 
 
 class NothingFinished(AshError):
-    """The time was up, or Ctrl-C was pressed, before the first job ended."""
+    """The time was up, or a callback has stopped the run, before the first job ended."""
 
 
 class AllDiverged(AshError):

@@ -55,6 +55,9 @@ random_state : int, RandomState or None, default=None
     Of the split, the candidates and the training; an int for the same model each time.
 verbose : int, default=0
     Above 0: the progress on stderr.
+callbacks : sequence or None, default=None
+    Objects that are told of the search while it goes on, and may end it: `ash.Callback`. A clone, as in a search of
+    scikit-learn, tells deep copies of its own.
 
 Attributes
 ----------

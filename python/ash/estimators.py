@@ -7,6 +7,7 @@ the order of the rows nor on whether a row is repeated or weighted.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from ash.frames import Frame, read_frame
 from ash.kept import MOST_DRAWS
 from ash.model import Model, normalized
 from ash.options import LARGEST_SEED, Options, read_options, whole, yes_or_no
+from ash.reporting import read_callbacks
 from ash.result import Result
 from ash.run import Given, Scoring, run
 from ash.scalars import is_integer
@@ -66,6 +68,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         n_jobs: int | None = -1,
         random_state: Any = None,
         verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
     ) -> None:
         self.space = space
         self.candidates = candidates
@@ -92,6 +95,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.callbacks = callbacks
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Tune networks on a table and keep the best one, or an ensemble of the best.
@@ -125,7 +129,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         given = Given(X, y, sample_weight, self.validation, self.cv, groups)
         final = Final(size, yes_or_no("refit", self.refit))
-        result, model = run(given, self.space, options, sort=True, scoring=scoring, final=final)
+        told = read_callbacks(self.callbacks)
+        result, model = run(given, self.space, options, sort=True, scoring=scoring, final=final, callbacks=told)
         self._keep(result, model)
         return self
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ash import _core
@@ -14,16 +15,19 @@ from ash.parts import Candidates, Parts
 from ash.records import JobRecord, job_rows
 from ash.result import Result
 from ash.settings import Params, check_params
+from ash.space import Space
 from ash.text_table import format_table
 
 CAUSES_SHOWN = 10
+BEFORE_ANY = "before the first job ended"
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended (see `Result.ended`), and the seconds that it took."""
+    """How a run ended (see `Result.ended`), when it was started, and the seconds that it took."""
 
     ended: str
+    started: datetime
     wall_seconds: float
 
 
@@ -33,6 +37,7 @@ def read_result(
     whole: Parts | None,
     candidates: Candidates,
     options: Options,
+    space: Space,
     ending: Ending,
 ) -> Result:
     """Return the Result of a run whose threads have ended.
@@ -73,7 +78,9 @@ def read_result(
         memory=tuner.memory,
         fold_scores=tuner.fold_scores(),
         options=options,
+        space=space,
         ended=ending.ended,
+        started=ending.started,
         wall_seconds=ending.wall_seconds,
     )
 
@@ -113,8 +120,10 @@ def network_of(core: _core.Network, parts: Parts, params: Params, options: Optio
 def _no_model(jobs: list[JobRecord], candidates: Sequence[dict[str, Any]], ending: Ending) -> BaseException:
     if ending.ended == "interrupted":
         return KeyboardInterrupt()
+    if not jobs and ending.ended == "stopped":
+        return NothingFinished(f"a callback has stopped the run after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
     if not jobs:
-        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, before the first job ended")
+        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])

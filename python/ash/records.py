@@ -1,7 +1,7 @@
 """The rows that a Result is read in: jobs and candidates, made out of the core's columns when asked for."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from ash.errors import MissingExtra
 
 if TYPE_CHECKING:
     import pandas
+    import polars
 
 Columns = dict[str, NDArray[Any]]
 """What `_core.Tuner.jobs` returns: one array a field, a row a finished job in order of decision."""
@@ -80,6 +81,31 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
     return rows
 
 
+class Point(NamedTuple):
+    """Score and loss of a candidate after so many epochs, and at which second of the run they were known."""
+
+    epochs: int
+    score: float
+    loss: float
+    seconds: float
+
+
+def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
+    """Return the points of each candidate that has a job which did not diverge.
+
+    Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
+    of the rung when it was restarted.
+    """
+    found: dict[int, list[Point]] = {}
+    behind: dict[int, int] = {}
+    for job in jobs:
+        behind[job.candidate] = job.epochs + (behind.get(job.candidate, 0) if training == "resume" else 0)
+        if not job.diverged:
+            point = Point(behind[job.candidate], job.score, job.loss, job.end)
+            found.setdefault(job.candidate, []).append(point)
+    return found
+
+
 def _before(kept: tuple[float, float], other: tuple[float, float]) -> bool:
     """Return whether the kept (score, loss) is no worse: higher score, then lower loss; NaN is worse than any."""
     if kept[0] != other[0]:
@@ -96,6 +122,33 @@ def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
             "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
         ) from error
     return pandas.DataFrame.from_records(rows)
+
+
+def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
+    """Return columns as a DataFrame of polars, or raise MissingExtra where it is not installed.
+
+    Where a column holds both text or tuples and something else, all its values become text.
+    """
+    try:
+        import polars
+    except ImportError as error:
+        raise MissingExtra("to_polars needs polars; install it by: pip install 'ash-tune[polars]'") from error
+    return polars.DataFrame({name: _of_one_type(values) for name, values in columns.items()}, strict=False)
+
+
+def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as columns, one for every key that occurs, None where a row lacks it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _of_one_type(values: Any) -> Any:
+    if isinstance(values, np.ndarray):
+        return values
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and not kinds <= {int, float}:
+        return [None if value is None else str(value) for value in values]
+    return [list(value) if isinstance(value, tuple) else value for value in values]
 
 
 def finite(value: Any) -> Any:

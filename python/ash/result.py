@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from ash.ensemble import Ensemble
 from ash.errors import SettingError
 from ash.kept import MOST_DRAWS
-from ash.options import whole
-from ash.result_outcome import Outcome
+from ash.options import whole, yes_or_no
 from ash.result_text import result_html, result_text
+from ash.result_views import Views
 
 if TYPE_CHECKING:
+    import optuna
     from matplotlib.axes import Axes
 
     from ash.simulate import Simulation
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(Outcome):
+class Result(Views):
     """The outcome of `ash.tune`. Immutable; it can be pickled.
 
     Attributes
@@ -44,8 +45,12 @@ class Result(Outcome):
         Counts of each rung, as the core reports them.
     options : Options
         The checked arguments of the run.
+    space : Space
+        Where the candidates were drawn from.
     ended : str
-        "finished", "target", "epoch_limit", "time_limit" or "interrupted".
+        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
+    started : datetime
+        When the threads were started, in UTC: second 0 of all jobs.
     wall_seconds : float
         From the start of the threads to the end of the last one.
     """
@@ -197,6 +202,54 @@ class Result(Outcome):
         from ash.trace import write_trace
 
         write_trace(self, path)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Return the whole story of the run as JSON, or write it to a file: result_json.py has the keys.
+
+        Settings, space, candidates, jobs, rungs, what was best, digest, costs, versions; not the weights, which
+        `model.save` writes. NaN and infinity are null.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; one that is there is replaced, whole or not at all. None: the text is returned.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.result_json import to_json
+
+        return to_json(self, path)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
+        """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
+
+        Each candidate that has finished a job is a trial: hyperparameters, scores by epochs, the best of them as its
+        value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). The study
+        says how the run was made. Its direction is "maximize". A trial takes some 20 ms to write into SQLite.
+
+        Parameters
+        ----------
+        storage : str or optuna storage, optional
+            Where it is written, such as "sqlite:///study.db"; in memory by default.
+        study_name : str, optional
+            One that is not in the storage; Optuna makes one by default.
+        pruned : bool
+            Whether candidates that were not promoted to the highest rung are PRUNED, which importances and most plots
+            leave out. False: they are COMPLETE too, though scored after fewer epochs.
+
+        Raises
+        ------
+        MissingExtra
+            optuna is not installed.
+        SettingError
+            The name is in the storage already. Nothing is left there whatever is raised.
+        """
+        from ash.optuna_study import to_study
+
+        return to_study(self, storage, study_name, yes_or_no("pruned", pruned))
 
     def __repr__(self) -> str:
         """Return a few lines: the winner, what it cost, its digest, its hyperparameters, the ladder."""

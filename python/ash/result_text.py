@@ -15,6 +15,7 @@ ENDED = {
     "target": ", target reached",
     "epoch_limit": ", epoch limit reached",
     "time_limit": ", stopped by the time limit",
+    "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
 
@@ -53,7 +54,7 @@ def _of_this_run_only(result: "Result") -> str:
     """Return a remark where another run with the same arguments may have another digest."""
     if result.options.schedule == "greedy" and result.threads > 1:
         return " (of this run only: greedy)"
-    return " (of this run only)" if result.ended in ("time_limit", "interrupted") else ""
+    return " (of this run only)" if result.ended in ("time_limit", "stopped", "interrupted") else ""
 
 
 def _ladder_table(result: "Result") -> tuple[list[str], list[list[Any]]]:

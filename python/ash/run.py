@@ -7,14 +7,16 @@
 
 Threads: the core's threads train and never touch Python, unless the candidates are scored by a function of the user.
 The calling thread sleeps in the core without the GIL, wakes every 50 ms to look at the clock, to let Python deliver
-signals (in the main thread) and to draw the progress, and sooner when an endless stream has to be drawn further. No
-signal handler is installed, so it runs as well in any other thread.
+signals (in the main thread), to draw the progress and to call the user's callbacks, and sooner when an endless stream
+has to be drawn further. No signal handler is installed, so it runs as well in any other thread.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash import _core
+from ash.callback import Run, RungPlan
 from ash.closing import Closing
 from ash.errors import AllDiverged, SettingError
 from ash.final import Final, final_model, refit_seconds, refits
@@ -34,6 +37,7 @@ from ash.outcome import Ending, network_of, read_result
 from ash.parts import Candidates, Parts, draw, planned, read_parts, space_of, usable_metric
 from ash.preparation import prepare_all
 from ash.progress import View, open_view
+from ash.reporting import Reporter
 from ash.result import Result
 from ash.space import Space
 
@@ -72,10 +76,11 @@ def run(
     sort: bool = False,
     scoring: Scoring | None = None,
     final: Final | None = None,
+    callbacks: tuple[Any, ...] = (),
 ) -> tuple[Result, Model]:
     """Return the result of a run and what predicts: the model of the result, or what `final` makes of the best.
 
-    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`.
+    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`; `callbacks` are checked.
     """
     started = time.monotonic()
     if space is not None and not isinstance(space, Space):
@@ -90,10 +95,22 @@ def run(
     refit = final is not None and refits(final, folds, whole)
     closing = Closing(started, options.time_limit, refit)
     options = planned(options, space, folds, closing.left())
-    tuner, result = _train(folds, whole, draw(space, options), options, scorers, closing, final)
-    if final is None:
-        return result, result.model
-    model = final_model(tuner, result, folds[0], options, ensemble=final.ensemble, refit=refit, deadline=closing.end)
+    candidates = draw(space, options)
+    with Reporter(callbacks) as reporter:
+        tuner = _tuner(folds, whole, candidates, options, scorers)
+        reporter.start(_described(folds, space, candidates, options, tuner))
+        needed = None
+        if final is not None:
+            needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
+        ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), reporter)
+        for scorer in scorers:
+            _check_scorer(scorer, options, ending)
+        result = read_result(tuner, folds[0], whole, candidates, options, space, ending)
+        model: Model = result.model
+        if final is not None:
+            size = final.ensemble
+            model = final_model(tuner, result, folds[0], options, ensemble=size, refit=refit, deadline=closing.end)
+        reporter.end(result, model)
     return result, model
 
 
@@ -133,16 +150,14 @@ def _validation_scorer(
     )
 
 
-def _train(
+def _tuner(
     folds: Sequence[Parts],
     whole: Parts | None,
     candidates: Candidates,
     options: Options,
     scorers: Sequence["ValidationScorer"],
-    closing: Closing,
-    final: Final | None,
-) -> tuple[_core.Tuner, Result]:
-    tuner = _core.Tuner(
+) -> _core.Tuner:
+    return _core.Tuner(
         prepare_all(folds, options),
         candidates.first(),
         count=candidates.count,
@@ -164,13 +179,27 @@ def _train(
         scorers=scorers,
         keep=1 if whole is not None else _keep(folds[0], options),
     )
-    needed = None
-    if final is not None:
-        needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
-    ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed))
-    for scorer in scorers:
-        _check_scorer(scorer, options, ending)
-    return tuner, read_result(tuner, folds[0], whole, candidates, options, ending)
+
+
+def _described(
+    folds: Sequence[Parts], space: Space, candidates: Candidates, options: Options, tuner: _core.Tuner
+) -> Run:
+    """Return what callbacks are told in the beginning."""
+    table, endless = folds[0].table, options.candidates is None
+    return Run(
+        options=options,
+        space=space,
+        candidates=None if endless else candidates.count,
+        rungs=tuple(
+            RungPlan(number, rung["epochs"], None if endless else rung["places"])
+            for number, rung in enumerate(tuner.rungs)
+        ),
+        feature_names=table.frame.names,
+        classes=None if table.classes_ is None else table.classes_.tolist(),
+        training_rows=len(folds[0].training),
+        validation_rows=len(folds[0].validation),
+        folds=len(folds),
+    )
 
 
 def _keep(parts: Parts, options: Options) -> int:
@@ -191,24 +220,35 @@ def _wait(
     options: Options,
     scorers: Sequence["ValidationScorer"],
     seconds_left: Callable[[], float],
+    reporter: Reporter,
 ) -> Ending:
-    """Let the core run to its end, to the time limit or to the first Ctrl-C; the threads have ended on return."""
+    """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C; its threads have ended."""
     ladder = tuner.rungs
-    started = time.monotonic()
-    if options.time_limit == 0:
+    started, now = time.monotonic(), datetime.now(UTC)
+    if options.time_limit == 0 or reporter.stopped:
         tuner.stop()  # beforehand: not even a short job ends
     tuner.start()  # before the view, so that they train while rich is imported
     try:
         with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers)
-            tuner.stop()
-            while not tuner.wait(WAKE_SECONDS):
-                continue
+            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers, reporter)
+            _end(tuner)
             wall_seconds = time.monotonic() - started
             view.update(tuner.events())
+        reporter.finish(tuner, candidates.params)
+    except Exception:
+        with suppress(Exception):  # of the core, when it is the one that is being raised
+            _end(tuner)
+        raise
     finally:
-        tuner.stop()  # whatever was raised: nobody trains on behind it
-    return Ending(stopped_by or tuner.ended, wall_seconds)
+        tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
+    return Ending(stopped_by or tuner.ended, now, wall_seconds)
+
+
+def _end(tuner: _core.Tuner) -> None:
+    """Return once the threads have ended, within a block of rows."""
+    tuner.stop()
+    while not tuner.wait(WAKE_SECONDS):
+        continue
 
 
 def _watch(
@@ -217,6 +257,7 @@ def _watch(
     view: View,
     seconds_left: Callable[[], float],
     scorers: Sequence["ValidationScorer"],
+    reporter: Reporter,
 ) -> str | None:
     """Return what ended the run from outside, None if it came to its own end."""
     try:
@@ -225,8 +266,10 @@ def _watch(
                 return None
             if wanted := tuner.wanted:
                 tuner.provide(candidates.more(wanted))
-            view.update(tuner.events())
-            if any(scorer.error is not None for scorer in scorers):
+            events = tuner.events()
+            view.update(events)
+            reporter.look(tuner, candidates.params, events)
+            if reporter.stopped or any(scorer.error is not None for scorer in scorers):
                 return None
     except KeyboardInterrupt:
         return "interrupted"

@@ -113,7 +113,18 @@ _BUDGET = frozenset(
 )
 _OF_THE_RUN = frozenset(
     (
-        *("algorithm", "cv", "groups", "memory_limit", "metric", "missing", "progress", "promotion", "random_state"),
+        *(
+            "algorithm",
+            "callbacks",
+            "cv",
+            "groups",
+            "memory_limit",
+            "metric",
+            "missing",
+            "progress",
+            "promotion",
+            "random_state",
+        ),
         *("sample_weight", "schedule", "seed", "target", "task", "teams", "training", "unknown", "validation"),
         *("ensemble", "refit", "keep", "scoring", "workers"),
     )

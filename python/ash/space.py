@@ -19,6 +19,7 @@ is used. The bias towards any configuration is below 2^-64.
 
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -170,8 +171,10 @@ def _read_domains(name: str, value: Any) -> tuple[Domain, ...]:
     else:
         given = [value if isinstance(value, Domain) else Domain((value,), value)]
     return tuple(
-        Domain(
-            distinct(check_value(name, level) for level in one.levels), check_value(name, one.default), one.conditions
+        replace(
+            one,
+            levels=distinct(check_value(name, level) for level in one.levels),
+            default=check_value(name, one.default),
         )
         for one in given
     )

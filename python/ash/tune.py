@@ -1,8 +1,10 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; run.py does the work."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ash.options import read_options
+from ash.reporting import read_callbacks
 from ash.result import Result
 from ash.run import Given, run
 from ash.space import Space
@@ -40,6 +42,7 @@ def tune(
     target: float | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
+    callbacks: Sequence[Any] | None = None,
 ) -> Result:
     """Train many networks on a table by asynchronous successive halving and return the best one.
 
@@ -135,12 +138,15 @@ def tune(
         Of the split, the candidates and the training; None draws one, to be found in `Result.seed`.
     progress : bool, optional
         None: a live view on stderr when that is a terminal. True: plain lines when it is not. False: silent.
+    callbacks : sequence, optional
+        Objects that are told of the start, of every finished job and of the end, by this thread: `ash.Callback` says
+        how, and how one ends the run. `ash.callbacks` has some that log to other tools.
 
     Returns
     -------
     Result
-        Its `ended` says why it ended: "finished", "time_limit", "epoch_limit", "target" or "interrupted". After Ctrl-C
-        there is one too, if a job had finished; a second Ctrl-C raises at once.
+        Its `ended` says why it ended: "finished", "time_limit", "epoch_limit", "target", "stopped" (by a callback) or
+        "interrupted". After Ctrl-C there is one too, if a job had finished; a second Ctrl-C raises at once.
 
     Raises
     ------
@@ -149,11 +155,13 @@ def tune(
     DataError
         X or y cannot be learned from.
     NothingFinished
-        The time was over before the first job ended.
+        The time was over, or a callback has stopped the run, before the first job ended.
     AllDiverged
         No candidate kept a finite loss.
     KeyboardInterrupt
         Ctrl-C before the first job ended.
+    Exception
+        What a callback has raised.
 
     References
     ----------
@@ -166,7 +174,9 @@ def tune(
     >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
     >>> labels = result.model.predict(load_wine().data)
     """
+    budget = {"time_limit": time_limit, "epoch_limit": epoch_limit, "target": target, "memory_limit": memory_limit}
     options = read_options(
+        **budget,
         candidates=candidates,
         eta=eta,
         min_epochs=min_epochs,
@@ -179,16 +189,13 @@ def tune(
         workers=workers,
         teams=teams,
         threads=threads,
-        memory_limit=memory_limit,
         keep=keep,
         metric=metric,
         task=task,
-        time_limit=time_limit,
-        epoch_limit=epoch_limit,
-        target=target,
         missing=missing,
         unknown=unknown,
         seed=seed,
         progress=progress,
     )
-    return run(Given(X, y, sample_weight, validation, cv, groups), space, options)[0]
+    told = read_callbacks(callbacks)
+    return run(Given(X, y, sample_weight, validation, cv, groups), space, options, callbacks=told)[0]

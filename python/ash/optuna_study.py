@@ -1,0 +1,140 @@
+"""A run as a study of Optuna: `Result.to_optuna`.
+
+    candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
+
+    COMPLETE   the best candidate, and those that have come as far up as anybody
+    PRUNED     those that have not; its value is that of its best job
+    FAIL       those that have diverged
+
+Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one, and a choice is
+categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of one level
+is no parameter, as nothing was searched: the study has it in its user attribute "fixed". A tuple becomes its text,
+"(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads it. Ties: of trials of one value Optuna's best
+is the first, ours the one of the lowest loss; the study's "best_candidate" says which.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ash.domains import Domain, distinct
+from ash.errors import MissingExtra, SettingError
+from ash.records import JobRecord, Point, curves, finite
+from ash.scalars import is_integer, is_number
+
+if TYPE_CHECKING:
+    import optuna
+
+    from ash.result import Result
+
+
+def to_study(result: "Result", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
+    """Return the study of a run; see `Result.to_optuna`."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtra("to_optuna needs optuna; install it by: pip install 'ash-tune[optuna]'") from error
+    trials = _trials(result, pruned)
+    try:
+        study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize")
+    except optuna.exceptions.DuplicatedStudyError:
+        raise SettingError(
+            f"study_name={study_name!r} is in the storage already; take another name, or call optuna.delete_study"
+        ) from None
+    try:
+        for name, value in _about(result).items():
+            study.set_user_attr(name, value)
+        study.add_trials(trials)
+    except BaseException:
+        optuna.delete_study(study_name=study.study_name, storage=study._storage)
+        raise
+    return study
+
+
+def _about(result: "Result") -> dict[str, Any]:
+    """Return what is said of the whole run, as JSON knows it."""
+    names = ("metric", "best_candidate", "best_rung", "ended", "digest", "seed", "epochs", "wall_seconds")
+    fixed = {name: _choice(levels[0]) for name, levels in _levels(result).items() if len(levels) == 1}
+    about = {name: getattr(result, name) for name in names}
+    return about | {"settings": finite(result.settings), "fixed": fixed}
+
+
+def _levels(result: "Result") -> dict[str, tuple[Any, ...]]:
+    """Return all levels of each name, those of several domains joined."""
+    return {
+        name: distinct(level for domain in domains for level in domain.levels)
+        for name, domains in result.space.domains.items()
+    }
+
+
+def _trials(result: "Result", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
+    distributions = {
+        name: _distribution(result.space.domains[name], levels)
+        for name, levels in _levels(result).items()
+        if len(levels) > 1
+    }
+    jobs: dict[int, list[JobRecord]] = {}
+    for job in result.jobs:
+        jobs.setdefault(job.candidate, []).append(job)
+    top = max(job.rung for job in result.jobs if not job.diverged)
+    points = curves(result.jobs, result.options.training)
+    trials = []
+    for candidate, own in sorted(jobs.items()):
+        done = not pruned or own[-1].rung == top or candidate == result.best_candidate
+        trials.append(_trial(result, own, points.get(candidate, []), distributions, done))
+    return trials
+
+
+def _trial(
+    result: "Result", jobs: Sequence[JobRecord], points: Sequence[Point], distributions: dict[str, Any], done: bool
+) -> "optuna.trial.FrozenTrial":
+    import optuna
+
+    candidate, last = jobs[0].candidate, jobs[-1]
+    params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
+    states = optuna.trial.TrialState
+    state = states.FAIL if last.diverged else states.COMPLETE if done else states.PRUNED
+    best = max(points, key=lambda point: (point.score, -point.loss), default=None)
+    trial = optuna.trial.create_trial(
+        state=state,
+        value=None if best is None or last.diverged else best.score,
+        params=params,
+        distributions={name: distributions[name] for name in params},
+        user_attrs={
+            "candidate": candidate,
+            "rung": last.rung,
+            "loss": None if best is None else finite(best.loss),
+            "digest": f"{last.weights_hash:016x}",
+        },
+        intermediate_values={point.epochs: point.score for point in points},
+    )
+    first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
+    trial.datetime_start = first + timedelta(seconds=min(job.start for job in jobs))
+    trial.datetime_complete = first + timedelta(seconds=max(job.end for job in jobs))
+    return trial
+
+
+def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna.distributions.BaseDistribution":
+    """Return the distribution that spans the levels of all domains of a name."""
+    from optuna import distributions
+
+    kinds = {domain.kind for domain in domains if domain.kind != "choice"}
+    choices = [domain for domain in domains if domain.kind == "choice"]
+    if not kinds or any(len(domain.levels) > 1 or not is_number(domain.levels[0]) for domain in choices):
+        return distributions.CategoricalDistribution([_choice(level) for level in levels])
+    low, high = min(levels), max(levels)
+    if kinds == {"integers"} and all(is_integer(level) for level in levels):
+        return distributions.IntDistribution(low, high, step=_step(sorted(levels)))
+    return distributions.FloatDistribution(float(low), float(high), log="log" in kinds and low > 0)
+
+
+def _step(levels: Sequence[int]) -> int:
+    """Return the step that all levels lie on: their common one, or 1."""
+    steps = {upper - lower for lower, upper in pairwise(levels)}
+    return steps.pop() if len(steps) == 1 else 1
+
+
+def _choice(value: Any) -> Any:
+    """Return a value as every storage of Optuna keeps it."""
+    return str(value) if isinstance(value, tuple) else value

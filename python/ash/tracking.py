@@ -1,0 +1,125 @@
+"""What the callbacks that log a run to other tools have in common.
+
+    settings | best score so far, by the epochs of all jobs | winner: hyperparameters, scores by epochs, files
+
+The tool is asked seldom, however many jobs there are: in the beginning, whenever the best score rises, and in the end.
+A callback holds what the tool has opened only while a run lasts, so that it can be copied and pickled.
+"""
+
+import importlib.util
+import math
+from abc import ABC, abstractmethod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ash.callback import Callback, Run
+from ash.errors import MissingExtra
+from ash.records import JobRecord
+
+if TYPE_CHECKING:
+    from ash.result import Result
+
+MOST_CANDIDATES = 1000
+"""That have a run of their own: each takes files or rows of a database."""
+
+
+class Tracker(Callback, ABC):
+    """Tells a tool of a run; each tool says how by the four abstract methods."""
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._epochs = 0
+        self._best = -math.inf
+
+    def on_start(self, run: Run) -> None:
+        """Open a run of the tool and log the settings."""
+        self._run, self._epochs, self._best = run, 0, -math.inf
+        self._open(run)
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        """Log the score if it is the best so far."""
+        self._epochs += job.epochs
+        if not job.diverged and job.score > self._best:
+            self._best = job.score
+            self._log(job.score, self._epochs)
+
+    def on_end(self, result: "Result") -> None:
+        """Log the outcome and close the run of the tool."""
+        try:
+            self._log(result.best_score, self._epochs)
+            with TemporaryDirectory() as folder:
+                self._finish(result, self._files(result, Path(folder)))
+        except BaseException as error:
+            self.on_error(error)
+            raise
+        self._run = None
+        self._close(None)
+
+    def on_error(self, error: BaseException) -> None:
+        """Close the run of the tool as one that has failed."""
+        self._run = None
+        self._close(error)
+
+    def _files(self, result: "Result", folder: Path) -> list[Path]:
+        """Write the model that predicts in the end and the story of the run, and return where."""
+        model, story = folder / "model.safetensors", folder / "run.json"
+        (self._run.model if self._run and self._run.model else result.model).save(model)
+        result.to_json(story)
+        return [model, story]
+
+    @abstractmethod
+    def _open(self, run: Run) -> None:
+        """Open a run of the tool and log the settings."""
+
+    @abstractmethod
+    def _log(self, best_score: float, epochs: int) -> None:
+        """Log the best score after so many epochs of all jobs."""
+
+    @abstractmethod
+    def _finish(self, result: "Result", files: list[Path]) -> None:
+        """Log the outcome."""
+
+    @abstractmethod
+    def _close(self, error: BaseException | None) -> None:
+        """Close the run of the tool."""
+
+
+def require(callback: str, module: str, extra: str) -> None:
+    """Raise MissingExtra unless a module can be imported; it is not imported yet, which takes seconds."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(f"{callback} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
+
+
+def totals(result: "Result") -> dict[str, float]:
+    """Return what a run came to, as numbers."""
+    return {
+        "best_score": result.best_score,
+        "epochs": result.epochs,
+        "jobs": len(result.columns["rung"]),
+        "candidates": len(result.params),
+        "wall_seconds": result.wall_seconds,
+    }
+
+
+def labels(result: "Result") -> dict[str, str]:
+    """Return what a run was, as text."""
+    return {
+        "task": str(result.model.task),
+        "metric": result.metric,
+        "ended": result.ended,
+        "best_candidate": str(result.best_candidate),
+        "digest": result.digest,
+    }
+
+
+def best_candidates(result: "Result", most: int) -> list[int]:
+    """Return so many of the best candidates, the best first (ties: lower loss, candidate); the diverged are none."""
+    rows = [row for row in result.candidates if not math.isnan(row["score"])]
+    rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
+    return [row["candidate"] for row in rows[:most]]
+
+
+def plain(params: dict[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters with tuples as text, "(64, 32)"."""
+    return {name: str(value) if isinstance(value, tuple) else value for name, value in params.items()}

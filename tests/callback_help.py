@@ -1,0 +1,89 @@
+"""Callbacks for tests, and short runs for them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from sklearn.datasets import load_wine
+
+import ash
+from ash.records import JobRecord
+from fault_help import small_space
+
+X, Y = load_wine(return_X_y=True)
+
+
+class Diary(ash.Callback):
+    """Writes down what it is told, and by which thread."""
+
+    def __init__(self) -> None:
+        self.pages: list[tuple[str, Any]] = []
+        self.threads: set[int] = set()
+
+    def write(self, kind: str, what: Any) -> None:
+        self.pages.append((kind, what))
+        self.threads.add(threading.get_ident())
+
+    def on_start(self, run: ash.Run) -> None:
+        self.write("start", run)
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        self.write("job", (job, params))
+
+    def on_end(self, result: ash.Result) -> None:
+        self.write("end", result)
+
+    def on_error(self, error: BaseException) -> None:
+        self.write("error", error)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.pages]
+
+    @property
+    def jobs(self) -> list[tuple[JobRecord, dict[str, Any]]]:
+        return [what for kind, what in self.pages if kind == "job"]
+
+
+def tune(*callbacks: Any, **changes: Any) -> ash.Result:
+    return ash.tune(X, Y, **{"space": small_space(), "candidates": 16, "callbacks": callbacks, **changes})
+
+
+def endless(*callbacks: Any, **changes: Any) -> ash.Result:
+    """A run that only somebody else ends, as far as these tests are concerned."""
+    return tune(*callbacks, **{"space": None, "candidates": None, "target": 2.0, **changes})
+
+
+def decided(job: JobRecord) -> tuple[Any, ...]:
+    return job.candidate, job.rung, job.epochs, repr(job.score), repr(job.loss), job.diverged, job.weights_hash
+
+
+class Stopper(Diary):
+    """Ends the run after so many jobs; 0: before the first."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__()
+        self.most = jobs
+
+    def on_start(self, run: ash.Run) -> None:
+        super().on_start(run)
+        self.run = run
+        if self.most == 0:
+            run.stop()
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        super().on_job(job, params)
+        if len(self.jobs) == self.most:
+            self.run.stop()
+
+
+class Failing(ash.Callback):
+    """Raises an error of its own in one of the methods."""
+
+    def __init__(self, method: str, error: BaseException) -> None:
+        self.error = error
+        setattr(self, method, self.fail)
+
+    def fail(self, *_: Any) -> None:
+        raise self.error

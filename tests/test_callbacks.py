@@ -1,0 +1,186 @@
+"""What callbacks are told, in which order and thread, how they end a run, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import pytest
+from sklearn.datasets import load_wine
+
+import ash
+from ash.errors import NothingFinished, SettingError
+from ash.records import JobRecord
+from ash.reporting import Reporter
+from callback_help import Diary, Stopper, X, Y, decided, endless, tune
+from estimator_help import classifier
+from result_help import make_result
+
+# What is told
+
+
+@pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
+def test_start_every_job_once_in_order_and_the_end(schedule: str) -> None:
+    diary = Diary()
+    result = tune(diary, schedule=schedule)
+    assert diary.kinds == ["start", *["job"] * len(result.jobs), "end"] and len(result.jobs) > 16
+    assert [decided(job) for job, _ in diary.jobs] == [decided(job) for job in result.jobs]
+    assert all(params == result.params[job.candidate] for job, params in diary.jobs)
+    assert diary.pages[-1][1] is result and diary.threads == {threading.get_ident()}
+
+
+@pytest.mark.filterwarnings("ignore:threads=3")
+def test_the_order_does_not_depend_on_threads() -> None:
+    diaries = [Diary() for _ in range(3)]
+    digests = {tune(diary, threads=threads).digest for threads, diary in enumerate(diaries, 1)}
+    orders = {tuple(decided(job) for job, _ in diary.jobs) for diary in diaries}
+    assert len(digests) == len(orders) == 1
+    assert tune().digest in digests
+
+
+def test_a_run_is_described() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    diary, wine = Diary(), load_wine()
+    frame = pandas.DataFrame(wine.data, columns=wine.feature_names)
+    result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary])
+    run = diary.pages[0][1]
+    assert isinstance(run, ash.Run) and not run.stopped
+    assert (run.task, run.metric, run.seed) == ("classification", "accuracy", result.seed)
+    assert run.settings == result.settings and run.options == result.options
+    assert run.feature_names == tuple(wine.feature_names) and run.classes == [0, 1, 2]
+    assert (run.training_rows, run.validation_rows, run.folds) == (142, 36, 1)
+    assert run.candidates == 16 and run.space.sample(16, run.seed) == list(result.params)
+    assert run.rungs == ((0, 1, 16), (1, 2, 8), (2, 4, 4), (3, 8, 2)) and run.rungs[1].epochs == 2
+    assert run.model is result.model
+
+
+def test_a_stream_has_no_number_of_candidates_and_no_places() -> None:
+    diary = Diary()
+    tune(diary, space=None, candidates=None, epoch_limit=40, cv=2)
+    run = diary.pages[0][1]
+    assert run.candidates is None and {rung.places for rung in run.rungs} == {None} and run.folds == 2
+    assert [rung.epochs for rung in run.rungs[:4]] == [1, 2, 4, 8]
+
+
+def test_any_object_with_one_method_will_do() -> None:
+    class Counter:
+        jobs = 0
+
+        def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+            self.jobs += 1
+            params.clear()  # it is a copy
+
+    counter, diary = Counter(), Diary()
+    result = tune(ash.Callback(), counter, diary)
+    assert counter.jobs == len(result.jobs) and all(params for _, params in diary.jobs) and all(result.params)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (ash.Callback(), "callbacks=<ash.callback.Callback object at .*> is not allowed; give a list of callbacks"),
+        ("abc", "callbacks='abc' is not allowed; give a list of callbacks, or None"),
+        ([ash.Callback], "callbacks[0] is the class Callback; give an object of it"),
+        ([ash.Callback(), 3], "callbacks[1]=3 has none of the methods on_start, on_job, on_end, on_error"),
+    ],
+)
+def test_what_is_no_callback_is_refused(callbacks: Any, message: str) -> None:
+    pattern = re.escape(message).replace(re.escape(".*"), ".*")
+    with pytest.raises(SettingError, match=pattern):
+        ash.tune(X, Y, callbacks=callbacks)
+    with pytest.raises(SettingError, match=pattern):
+        classifier(callbacks=callbacks).fit(X, Y)
+
+
+# The end
+
+
+def test_a_callback_stops_the_run() -> None:
+    stopper, diary = Stopper(5), Diary()
+    result = endless(stopper, diary)
+    assert result.ended == "stopped" and not result.interrupted and "stopped by a callback" in repr(result)
+    assert len(result.jobs) == len(stopper.jobs) == len(diary.jobs) >= 5
+    assert stopper.kinds[-1] == diary.kinds[-1] == "end" and diary.pages[0][1].stopped
+    assert result.model.predict(X).shape == Y.shape
+
+
+def test_any_thread_may_stop_the_run() -> None:
+    class Elsewhere(ash.Callback):
+        def on_start(self, run: ash.Run) -> None:
+            self.timer = threading.Timer(0.2, run.stop)
+            self.timer.start()
+
+    callback = Elsewhere()
+    assert endless(callback).ended == "stopped"
+    callback.timer.join()
+
+
+def test_stopped_before_the_first_job() -> None:
+    stopper = Stopper(0)
+    with pytest.raises(NothingFinished, match=r"a callback has stopped the run after .* s, before the first job ended"):
+        tune(stopper)
+    assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinished)
+
+
+def test_to_stop_what_has_ended_changes_nothing() -> None:
+    class Late(Stopper):
+        def on_end(self, result: ash.Result) -> None:
+            self.run.stop()
+
+    assert tune(Late(-1)).ended == "finished"
+
+
+# Cost
+
+
+class Records:
+    """Columns of finished jobs that grow, as those of a tuner that runs; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.columns, self.asked, self.finished = make_result().columns, 0, 0
+
+    def more(self, jobs: int) -> list[tuple[str, int, int, float, float]]:
+        self.finished += jobs
+        return [("finished", 0, 0, 0.0, 0.5)] * jobs + [("started", 0, 0, 0.0, 0.5)]
+
+    def jobs(self) -> dict[str, Any]:
+        self.asked += 1
+        return {name: column[: self.finished] for name, column in self.columns.items()}
+
+
+def reporter(*callbacks: ash.Callback) -> tuple[Reporter, Any, list[dict[str, Any]]]:
+    return Reporter(callbacks), Records(), [{}] * 16
+
+
+def test_records_are_read_when_a_job_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.reporting.PAUSE", 0)
+    diary = Diary()
+    told, tuner, params = reporter(diary)
+    for finished, asked, jobs in ((0, 0, 0), (3, 1, 3), (0, 1, 3), (2, 2, 5)):
+        told.look(tuner, params, tuner.more(finished))
+        assert (tuner.asked, len(diary.jobs)) == (asked, jobs)
+    monkeypatch.setattr("ash.reporting.PAUSE", 1e9)
+    told.look(tuner, params, tuner.more(1))
+    told.look(tuner, params, tuner.more(1))
+    assert (tuner.asked, len(diary.jobs)) == (3, 6)  # the seventh waits until reading has become cheap again
+    told.finish(tuner, params)
+    assert [job for job, _ in diary.jobs] == make_result().jobs[:7]
+
+
+def test_without_callbacks_records_are_never_read() -> None:
+    told, tuner, params = reporter()
+    told.look(tuner, params, tuner.more(3))
+    told.finish(tuner, params)
+    assert tuner.asked == 0
+
+
+def test_a_look_ends_in_time_and_the_rest_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.reporting.LOOK_SECONDS", 0.0)
+    diary = Diary()
+    told, tuner, params = reporter(diary)
+    told.look(tuner, params, tuner.more(5))
+    assert diary.jobs == []
+    monkeypatch.setattr("ash.reporting.LOOK_SECONDS", 60.0)
+    told.look(tuner, params, [])
+    assert len(diary.jobs) == 5 and tuner.asked == 1

@@ -1,0 +1,271 @@
+"""A run as a study of Optuna, read back by Optuna itself: its trials, storages, plots, importances and dashboard."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+
+import ash
+from ash.errors import MissingExtra, SettingError
+from result_help import make_result
+
+optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install 'ash-tune[optuna]'")
+
+States = optuna.trial.TrialState
+SPACE = ash.Space(
+    hidden=ash.choice((32,), (16, 8), ()),
+    optimizer=ash.choice("adamw", "momentum"),
+    learning_rate=[ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+    momentum=[ash.uniform(0.8, 0.99).when(optimizer="momentum"), ash.choice(0.5).when(optimizer="adamw")],
+    batch_size=ash.integers(16, 64, step=16),
+    dropout=ash.uniform(0.0, 0.3, levels=4).when(hidden=((32,), (16, 8))),
+    activation="relu",
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture(scope="module")
+def result() -> ash.Result:
+    return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, progress=False)
+
+
+@pytest.fixture(scope="module")
+def study(result: ash.Result) -> Any:
+    return result.to_optuna()
+
+
+def test_every_candidate_is_a_trial(result: ash.Result, study: Any) -> None:
+    assert [trial.user_attrs["candidate"] for trial in study.trials] == list(range(32))
+    for trial, params, row in zip(study.trials, result.params, result.candidates, strict=True):
+        read = {name: ast.literal_eval(value) if name == "hidden" else value for name, value in trial.params.items()}
+        assert read | {"activation": "relu"} == params
+        assert trial.distributions.keys() == trial.params.keys()
+        assert (trial.value, trial.user_attrs["loss"]) == (row["score"], row["loss"])
+    assert study.direction is optuna.study.StudyDirection.MAXIMIZE
+    assert study.best_value == result.best_score
+    assert study.user_attrs["fixed"] == {"activation": "relu"} and study.user_attrs["digest"] == result.digest
+    assert study.user_attrs["best_candidate"] == result.best_candidate
+    assert study.user_attrs["settings"]["seed"] == result.seed == study.user_attrs["seed"]
+
+
+def test_scores_by_epochs_and_times(result: ash.Result, study: Any) -> None:
+    for trial in study.trials:
+        jobs = [job for job in result.jobs if job.candidate == trial.number]
+        assert list(trial.intermediate_values.values()) == [job.score for job in jobs]
+        assert list(trial.intermediate_values) == np.cumsum([job.epochs for job in jobs]).tolist()
+        assert trial.user_attrs["digest"] == f"{jobs[-1].weights_hash:016x}"
+        began = (trial.datetime_start.astimezone() - result.started).total_seconds()
+        ended = (trial.datetime_complete.astimezone() - result.started).total_seconds()
+        assert began == pytest.approx(jobs[0].start, abs=1e-5) and ended == pytest.approx(jobs[-1].end, abs=1e-5)
+
+
+def test_restarted_jobs_count_their_own_epochs() -> None:
+    result = make_result(training="restart")
+    assert {epochs for trial in result.to_optuna().trials for epochs in trial.intermediate_values} == {1, 2, 4, 8}
+
+
+def test_states(result: ash.Result, study: Any) -> None:
+    top = max(job.rung for job in result.jobs)
+    complete = {job.candidate for job in result.jobs if job.rung == top} | {result.best_candidate}
+    assert {trial.number for trial in study.trials if trial.state is States.COMPLETE} == complete
+    assert {trial.state for trial in study.trials} == {States.COMPLETE, States.PRUNED}
+    assert {trial.state for trial in result.to_optuna(pruned=False).trials} == {States.COMPLETE}
+
+
+def test_the_diverged_have_failed() -> None:
+    result = make_result(diverge=0.4)
+    gone = {job.candidate for job in result.jobs if job.diverged}
+    trials = result.to_optuna().trials
+    assert gone == {trial.number for trial in trials if trial.state is States.FAIL} != set()
+    assert all(trials[number].values is None and trials[number].intermediate_values == {} for number in gone)
+    assert all(trials[number].user_attrs["loss"] is None for number in gone)
+
+
+def test_candidates_that_never_ran_are_no_trials() -> None:
+    result = ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, epoch_limit=8, progress=False)
+    ran = {job.candidate for job in result.jobs}
+    assert len(ran) < 32 and {trial.user_attrs["candidate"] for trial in result.to_optuna().trials} == ran
+
+
+def test_distributions_span_the_domains(study: Any) -> None:
+    kinds = optuna.distributions
+    found = {name: trial.distributions[name] for trial in study.trials for name in trial.params}
+    assert found == {
+        "hidden": kinds.CategoricalDistribution(("(32,)", "(16, 8)", "()")),
+        "optimizer": kinds.CategoricalDistribution(("adamw", "momentum")),
+        "learning_rate": kinds.FloatDistribution(1e-4, 1e-1, log=True),
+        "momentum": kinds.FloatDistribution(0.5, 0.99),
+        "batch_size": kinds.IntDistribution(16, 64, step=16),
+        "dropout": kinds.FloatDistribution(0.0, 0.3),
+    }
+    without = [trial for trial in study.trials if trial.params["hidden"] == "()"]
+    assert without and all("dropout" not in trial.params for trial in without)
+
+
+def test_domains_that_no_range_joins_are_categorical() -> None:
+    domains = [ash.integers(8, 32, step=8).when(hidden=(32,)), ash.choice("full", 64)]
+    space = ash.Space(
+        hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.log(1e-3, 1.0).when(hidden=(8,)), 0.0]
+    )
+    trial = ash.tune(*load_wine(return_X_y=True), space, candidates=2, progress=False).to_optuna().trials[0]
+    assert trial.distributions["batch_size"].choices == (8, 16, 24, 32, "full", 64)
+    assert trial.distributions["l2"] == optuna.distributions.FloatDistribution(0.0, 1.0)
+
+
+# Storages
+
+
+def storages(folder: Path) -> dict[str, Any]:
+    backend = importlib.import_module("optuna.storages.journal").JournalFileBackend
+    return {
+        "sqlite": f"sqlite:///{folder}/study.db",
+        "journal": optuna.storages.JournalStorage(backend(f"{folder}/log")),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # SQLAlchemy's connections are closed by the collector
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+def test_it_is_written_to_a_storage_and_read_back(kind: str, result: ash.Result, study: Any, tmp_path: Path) -> None:
+    result.to_optuna(storages(tmp_path)[kind], "wine")
+    again = optuna.load_study(storage=storages(tmp_path)[kind], study_name="wine")
+    names = ("number", "state", "value", "params", "distributions", "user_attrs", "intermediate_values")
+    for ours, theirs in zip(study.trials, again.trials, strict=True):
+        assert all(getattr(ours, name) == getattr(theirs, name) for name in (*names, "datetime_start"))
+    assert again.user_attrs == study.user_attrs
+    with pytest.raises(SettingError, match="study_name='wine' is in the storage already"):
+        result.to_optuna(storages(tmp_path)[kind], "wine")
+    assert len(optuna.load_study(storage=storages(tmp_path)[kind], study_name="wine").trials) == 32
+
+
+def test_nothing_is_left_of_a_study_that_could_not_be_written(
+    result: ash.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    storage = optuna.storages.InMemoryStorage()
+    monkeypatch.setattr(optuna.Study, "add_trials", full)
+    with pytest.raises(OSError, match="disk full"):
+        result.to_optuna(storage, "wine")
+    assert optuna.get_all_study_names(storage) == []
+
+
+def test_a_search_goes_on_where_the_run_has_ended(result: ash.Result) -> None:
+    study = result.to_optuna(pruned=False)
+    study.sampler = optuna.samplers.TPESampler(seed=0, multivariate=False)
+    trial = study.ask(dict(study.trials[0].distributions))
+    study.tell(trial, 0.5)
+    assert len(study.trials) == 33 and 1e-4 <= trial.params["learning_rate"] <= 1e-1
+
+
+def test_without_optuna_it_says_what_to_install(result: ash.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    with pytest.raises(MissingExtra, match=r"to_optuna needs optuna; install it by: pip install 'ash-tune\[optuna\]'"):
+        result.to_optuna()
+
+
+# What Optuna makes of it
+
+SEVERAL_OBJECTIVES = ("plot_hypervolume_history", "plot_pareto_front")
+"""Plots that do not apply to a study of one objective."""
+
+
+def plots(module: str) -> list[Any]:
+    names = importlib.import_module(module).__all__ if importlib.util.find_spec(module) else []
+    return [(module, name) for name in names if name.startswith("plot_") and name not in SEVERAL_OBJECTIVES]
+
+
+@pytest.fixture(scope="module")
+def small() -> ash.Result:
+    """Few trials: a plot fits a Gaussian process to each beginning of the study."""
+    space = ash.Space(
+        hidden=ash.choice((8,), ()),
+        optimizer=ash.choice("adamw", "momentum"),
+        learning_rate=ash.log(1e-3, 1e-1),
+        momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
+    )
+    return ash.tune(*load_wine(return_X_y=True), space, candidates=10, progress=False)
+
+
+def draw(module: str, name: str, study: Any) -> None:
+    needed = "matplotlib" if module.endswith("matplotlib") else "plotly"
+    pytest.importorskip(needed, reason=f"{needed} is not installed: pip install '.[test]'")
+    if name == "plot_terminator_improvement":
+        pytest.importorskip(
+            "torch", reason="torch, which this plot of Optuna needs, is not installed: pip install torch"
+        )
+    drawn = getattr(importlib.import_module(module), name)(study)
+    if needed == "plotly":
+        assert json.loads(drawn.to_json())["data"]
+    else:
+        assert any(axes.has_data() for axes in np.ravel(drawn))
+        importlib.import_module("matplotlib.pyplot").close("all")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(("module", "name"), plots("optuna.visualization") + plots("optuna.visualization.matplotlib"))
+def test_every_plot_draws_it(module: str, name: str, small: ash.Result) -> None:
+    draw(module, name, small.to_optuna(pruned=False))
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of plots in which few trials are left
+@pytest.mark.parametrize("name", ["plot_intermediate_values", "plot_timeline", "plot_slice", "plot_param_importances"])
+def test_plots_of_a_study_with_pruned_trials(name: str, small: ash.Result) -> None:
+    draw("optuna.visualization", name, small.to_optuna())
+
+
+def test_importances(result: ash.Result) -> None:
+    found = optuna.importance.get_param_importances(result.to_optuna(pruned=False))
+    assert found.keys() == SPACE.domains.keys() - {"activation"}
+    assert sum(found.values()) == pytest.approx(1.0)
+
+
+class Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of a request."""
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
+    dashboard = pytest.importorskip(
+        "optuna_dashboard", reason="optuna-dashboard is not installed: pip install '.[test]'"
+    )
+    result.to_optuna(storages(tmp_path)["sqlite"], "wine")
+    server = make_server("127.0.0.1", 0, dashboard.wsgi(storages(tmp_path)["sqlite"]), handler_class=Silent)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def ask(path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    try:
+        (summary,) = ask("/api/studies")["study_summaries"]
+        detail = ask(f"/api/studies/{summary['study_id']}?after=0")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert summary["study_name"] == "wine" and summary["directions"] == ["maximize"]
+    assert len(detail["trials"]) == 32 and detail["best_trials"][0]["values"] == [result.best_score]
+    assert {trial["state"] for trial in detail["trials"]} == {"Complete", "Pruned"}
+    assert all(trial["intermediate_values"] for trial in detail["trials"])
