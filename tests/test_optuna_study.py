@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import json
 import threading
@@ -97,6 +98,16 @@ def test_the_diverged_have_failed() -> None:
     assert gone == {trial.number for trial in trials if trial.state is States.FAIL} != set()
     assert all(trials[number].values is None and trials[number].intermediate_values == {} for number in gone)
     assert all(trials[number].user_attrs["loss"] is None for number in gone)
+
+
+def test_the_best_is_complete_though_it_has_diverged_later() -> None:
+    result = make_result()
+    jobs = np.flatnonzero(result.columns["candidate"] == result.best_candidate)
+    columns = {name: column.copy() for name, column in result.columns.items()}
+    columns["diverged"][jobs[-1]], columns["score"][jobs[-1]] = True, np.nan
+    trial = dataclasses.replace(result, columns=columns).to_optuna().trials[result.best_candidate]
+    assert trial.state is States.COMPLETE and trial.value == columns["score"][jobs[-2]]
+    assert len(trial.intermediate_values) == len(jobs) - 1
 
 
 def test_candidates_that_never_ran_are_no_trials() -> None:
