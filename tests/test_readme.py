@@ -10,6 +10,7 @@ import pytest
 
 import ash
 from ash.cli import _parser
+from ash.cli_export import export_parser
 from ash.cli_predict import predict_parser
 from ash.cli_show import show_parser
 from bench import readme
@@ -39,7 +40,7 @@ def test_what_it_names_exists() -> None:
     attributes = set(re.findall(r"\bresult\.(\w+)", README))
     assert "digest" in attributes and attributes <= {*dir(ash.Result), *ash.Result.__dataclass_fields__}
     options = set(re.findall(r"(?<!\S)--[a-z-]+", README))
-    helps = "".join(parser().format_help() for parser in (_parser, predict_parser, show_parser))
+    helps = "".join(parser().format_help() for parser in (_parser, export_parser, predict_parser, show_parser))
     assert {"--candidates", "--proba"} <= options <= set(re.findall(r"--[a-z-]+", helps))
     names = set(re.findall(r"\bash\.(\w+)", README))
     assert "tune" in names and names <= set(ash.__all__)

@@ -1,9 +1,10 @@
-"""The command `ash-tune`: a table in, the best network out; and the commands that use or show one.
+"""The command `ash-tune`: a table in, the best network out; and the commands that use, show or export one.
 
     read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
 
     ash-tune predict     cli_predict.py
     ash-tune show        cli_show.py
+    ash-tune export      cli_export.py
 
 Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
 report of what had finished by then. A reader that closes the pipe early is no error: the files are written first.
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.cli_export import export, export_parser
 from ash.cli_predict import predict, predict_parser
 from ash.cli_report import Report, print_report, write_files
 from ash.cli_show import show_model, show_parser
@@ -171,6 +173,7 @@ class _Interruption:
 
 
 _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
+    "export": (export_parser, export),
     "predict": (predict_parser, predict),
     "show": (show_parser, show_model),
 }
@@ -198,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ash-tune",
         description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
-        epilog="See also: ash-tune predict --help, ash-tune show --help. "
+        epilog="See also: ash-tune predict --help, ash-tune show --help, ash-tune export --help. "
         "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
     )
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")

@@ -18,6 +18,7 @@ from ash import _core
 from ash.columns import blocks
 from ash.cpus import resolve_threads
 from ash.encoding import Encoding
+from ash.export.methods import Exports
 from ash.frames import Frame, read_frame
 from ash.metrics import metric_of
 from ash.targets import read_labels, read_targets
@@ -28,7 +29,7 @@ BLOCK_CELLS = 2**22
 """Float64 cells of encoded rows that are predicted from at a time: 32 MiB."""
 
 
-class Model(ABC):
+class Model(Exports, ABC):
     """What networks and ensembles have in common; see there.
 
     Attributes

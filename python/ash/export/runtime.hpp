@@ -1,0 +1,227 @@
+// The code of every header that ash writes: types, then what stands for the data of a model, then functions. It is cut
+// at the line of the data by ash/export/cpp_header.py, which puts a namespace around the whole.
+
+inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kUnknown = -1.0;  // a level that was not there in training
+
+namespace detail {
+
+enum class Activation { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };
+
+struct Column {
+    bool is_number;
+    bool clips;     // of a number: z / sqrt(1 + (z / 3)^2)
+    double center;  // of a number: z = (x - center) * inverse
+    double inverse;
+    const std::string_view* texts;  // [levels] of a category, sorted
+    const double* values;           // [levels] of a number, sorted
+    std::size_t levels;
+    const float* table;  // [levels + 2][width]: features of each level, of a missing cell, of an unknown level
+    std::size_t width;
+};
+
+// The activation of y = x weights + biases; with shares a it is (1 - a) y + a f(y).
+struct Layer {
+    Activation activation;
+    std::size_t inputs;
+    std::size_t outputs;
+    const float* weights;  // [inputs][outputs]
+    const float* biases;   // [outputs]
+    const float* shares;   // [outputs], or null
+};
+
+// bias[d] + sum over k of mix[k][d] cos(2 pi (frequency[k] x + phase[k])) of each number x, behind all features.
+struct Embedding {
+    std::size_t count;
+    const std::size_t* numbers;  // [count]: which features
+    const float* frequency;      // [16][count]
+    const float* phase;          // [16][count]
+    const float* mix;            // [16][3][count]
+    const float* bias;           // [3][count]
+};
+
+struct Member {
+    double weight;
+    Embedding embedding;
+    std::size_t depth;
+    const Layer* layers;  // [depth]
+    const double* mean;   // [outputs] of targets
+    const double* scale;
+};
+
+}  // namespace detail
+
+// == data ==
+
+using Row = std::array<double, kColumns>;      // numbers, and numbers of levels; kMissing for a missing cell
+using Outputs = std::array<double, kOutputs>;  // probabilities, or targets in their units
+
+// The place of a column; kColumns if no column is called so.
+constexpr std::size_t column(std::string_view name) noexcept {
+    for (std::size_t place = 0; place < kColumnNames.size(); ++place) {
+        if (kColumnNames[place] == name) return place;
+    }
+    return kColumns;
+}
+
+// The number of a level of a category, kUnknown if there is none of that UTF-8 text.
+inline double level(std::size_t column, std::string_view text) noexcept {
+    if (column >= kColumns || detail::kTable[column].texts == nullptr) return kUnknown;
+    const std::string_view* first = detail::kTable[column].texts;
+    const std::string_view* last = first + detail::kTable[column].levels;
+    const std::string_view* found = std::lower_bound(first, last, text);
+    return found != last && *found == text ? static_cast<double>(found - first) : kUnknown;
+}
+
+// The number of the largest output, the first of several: of a class.
+inline std::size_t decide(const Outputs& outputs) noexcept {
+    return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
+}
+
+namespace detail {
+
+using Features = std::array<float, kFeatures>;
+using Values = std::array<float, kWidest>;
+
+inline constexpr double kLargest = static_cast<double>(std::numeric_limits<float>::max());
+inline constexpr float kTwoPi = 6.28318531F;
+
+inline std::size_t code_of(const Column& column, double cell) noexcept {
+    const std::size_t unknown = column.levels + 1;
+    if (std::isnan(cell)) return column.levels;
+    if (!column.is_number) {
+        const bool is_level = cell >= 0.0 && cell < static_cast<double>(column.levels) && cell == std::floor(cell);
+        return is_level ? static_cast<std::size_t>(cell) : unknown;
+    }
+    const double* last = column.values + column.levels;
+    const double* found = std::lower_bound(column.values, last, cell);
+    return found != last && *found == cell ? static_cast<std::size_t>(found - column.values) : unknown;
+}
+
+inline float scaled(const Column& column, double cell) noexcept {
+    if (std::isnan(cell)) return 0.0F;
+    const double z = (cell - column.center) * column.inverse;
+    const float narrow = static_cast<float>(std::clamp(z, -kLargest, kLargest));
+    if (!column.clips) return narrow;
+    const float y = std::clamp(narrow * (1.0F / 3.0F), -0x1p30F, 0x1p30F);
+    return 3.0F * (y / std::sqrt(1.0F + y * y));
+}
+
+inline bool encode(const Row& row, float* features) noexcept {
+    for (std::size_t place = 0; place < kColumns; ++place) {
+        const Column& column = kTable[place];
+        const double cell = row[place];
+        const std::size_t code = code_of(column, cell);
+        if (kRefusesMissing && code == column.levels) return false;
+        if (column.is_number) {
+            if (std::fabs(cell) > kLargest) return false;
+            *features++ = scaled(column, cell);
+        } else if (kRefusesUnknown && code > column.levels) {
+            return false;
+        }
+        const float* from = column.table + code * column.width;
+        for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
+    }
+    return true;
+}
+
+// Puts the values of an embedding behind the features.
+inline void embed(const Embedding& embedding, float* features) noexcept {
+    const std::size_t count = embedding.count;
+    if (count == 0) return;
+    float* values = features + kFeatures;
+    for (std::size_t i = 0; i < 3 * count; ++i) values[i] = embedding.bias[i];
+    for (std::size_t k = 0; k < 16; ++k) {
+        for (std::size_t i = 0; i < count; ++i) {
+            const float x = features[embedding.numbers[i]];
+            const float turns = std::fma(embedding.frequency[k * count + i], x, embedding.phase[k * count + i]);
+            const float cosine = std::cos(kTwoPi * (turns - std::round(turns)));
+            for (std::size_t d = 0; d < 3; ++d) {
+                values[d * count + i] += embedding.mix[(k * 3 + d) * count + i] * cosine;
+            }
+        }
+    }
+}
+
+inline float sigmoid(float x) noexcept {
+    const float small = std::exp(-std::fabs(x));
+    return (x >= 0.0F ? 1.0F : small) / (1.0F + small);
+}
+
+inline float value_of(Activation activation, float x) noexcept {
+    switch (activation) {
+        case Activation::identity:
+            return x;
+        case Activation::relu:
+            return x > 0.0F ? x : 0.0F;
+        case Activation::sigmoid:
+            return sigmoid(x);
+        case Activation::tanh:
+            return std::tanh(x);
+        case Activation::gelu:
+            return 0.5F * x * (1.0F + std::tanh(0.797884561F * (x + 0.044715F * x * x * x)));
+        case Activation::silu:
+            return x * sigmoid(x);
+        case Activation::selu:
+            return 1.05070099F * (x > 0.0F ? x : 1.67326324F * std::expm1(x));
+        case Activation::mish:
+            return x * std::tanh(std::log1p(std::exp(x)));
+    }
+    return x;
+}
+
+inline void apply(const Layer& layer, const float* x, float* y) noexcept {
+    for (std::size_t o = 0; o < layer.outputs; ++o) y[o] = layer.biases[o];
+    const float* weights = layer.weights;
+    for (std::size_t i = 0; i < layer.inputs; ++i, weights += layer.outputs) {
+        const float factor = x[i];
+        if (factor == 0.0F) continue;  // most ones and zeros are zeros
+        for (std::size_t o = 0; o < layer.outputs; ++o) y[o] += factor * weights[o];
+    }
+    if (layer.activation == Activation::identity) return;
+    for (std::size_t o = 0; o < layer.outputs; ++o) {
+        const float value = value_of(layer.activation, y[o]);
+        y[o] = layer.shares == nullptr ? value : (1.0F - layer.shares[o]) * y[o] + layer.shares[o] * value;
+    }
+}
+
+inline void softmax(const float* logits, Outputs& outputs) noexcept {
+    const float most = *std::max_element(logits, logits + kOutputs);
+    double sum = 0.0;
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+        outputs[o] = std::exp(static_cast<double>(logits[o] - most));
+        sum += outputs[o];
+    }
+    for (double& output : outputs) output /= sum;
+}
+
+inline void add(const Member& member, const Features& features, Outputs& total) noexcept {
+    Values one{};
+    Values two{};
+    float* x = one.data();
+    float* y = two.data();
+    std::copy(features.begin(), features.end(), x);
+    embed(member.embedding, x);
+    for (std::size_t place = 0; place < member.depth; ++place) {
+        apply(member.layers[place], x, y);
+        std::swap(x, y);
+    }
+    Outputs outputs{};
+    if (kClassifies) softmax(x, outputs);
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+        if (!kClassifies) outputs[o] = static_cast<double>(x[o]) * member.scale[o] + member.mean[o];
+        total[o] += member.weight * outputs[o];
+    }
+}
+
+}  // namespace detail
+
+// Whether the row could be predicted; if not, the outputs are as before.
+inline bool predict(const Row& row, Outputs& outputs) noexcept {
+    detail::Features features{};
+    if (!detail::encode(row, features.data())) return false;
+    Outputs total{};
+    for (const detail::Member& member : detail::kMembers) detail::add(member, features, total);
+    outputs = total;
+    return true;
+}

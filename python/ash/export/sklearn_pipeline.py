@@ -1,0 +1,193 @@
+"""A model as a pipeline of scikit-learn's own classes, so that neither pickle nor prediction needs ash.
+
+    numbers ---------------------> StandardScaler, arctan, sin, SimpleImputer --+
+    numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
+    text ------------------------> OneHotEncoder -------------------------------+
+
+The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler divides by 3 more, the first layer multiplies by
+it. The row of the table that a level has is a linear function of its ones and zeros, so it goes into the first layer,
+less that of unknown levels, which have zeros only and go into the biases. Two classes have one output in scikit-learn:
+the difference of ours. Everything is fitted to a few made-up rows, which makes it whole for any version of
+scikit-learn, and then gets the model's numbers through public attributes.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier, VotingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils.multiclass import type_of_target
+
+from ash.errors import SettingError
+from ash.export.steps import CLIP, Column, Description, Doubles, Member
+
+_ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "identity": "identity"}
+_TODO = "use to_onnx, or tune in a space with"
+
+
+class _Part(NamedTuple):
+    """Some inputs of the pipeline's network: how they are made, and what the network's features are of them.
+
+    `features` are inputs times `matrix` [inputs, features] plus `offset` [features]. `mean` and `scale` are those of a
+    StandardScaler, if there is one.
+    """
+
+    steps: Pipeline
+    columns: list[int]
+    features: list[int]
+    matrix: Doubles
+    offset: Doubles
+    mean: Doubles | None = None
+    scale: Doubles | None = None
+
+
+def pipeline_of(description: Description) -> Pipeline:
+    """Return a model as a fitted pipeline.
+
+    Raises
+    ------
+    SettingError
+        Something of the model has no counterpart; the first such thing is named, with what to do.
+    """
+    obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.members)), None)
+    if obstacle is not None:
+        raise SettingError(f"scikit-learn cannot express {obstacle}")
+    parts = list(_parts(description))
+    return Pipeline([("prepare", _preparation(description, parts)), ("predict", _predictor(description, parts))])
+
+
+def _preparation(description: Description, parts: list[_Part]) -> ColumnTransformer:
+    table = np.array([[0.0 if column.is_number else column.levels[0] for column in description.columns]], object)
+    names = [f"part{place}" for place in range(len(parts))]
+    steps = [(name, part.steps, part.columns) for name, part in zip(names, parts, strict=True)]
+    prepare = ColumnTransformer(steps).fit(table)
+    for name, part in zip(names, parts, strict=True):
+        if part.scale is not None:
+            scaler = prepare.named_transformers_[name]["scale"]
+            scaler.mean_, scaler.scale_, scaler.var_ = part.mean, part.scale, part.scale**2
+    columns = [column.name for column in description.columns if column.name is not None]
+    if columns:
+        prepare.feature_names_in_ = np.array(columns, object)
+    return prepare
+
+
+def _obstacles(description: Description) -> Iterator[str]:
+    """Yield what has no counterpart in scikit-learn in the model as a whole."""
+    several, classes = len(description.members) > 1, description.classes
+    if several and classes is None and description.outputs > 1:
+        yield "an ensemble of several targets: use to_onnx, or export one of its members"
+    if classes is not None and type_of_target(classes) not in ("binary", "multiclass"):
+        yield "labels that are fractions: use to_onnx, or train with labels that are text"
+
+
+def _obstacles_of(member: Member) -> Iterator[str]:
+    """Yield what has no counterpart in scikit-learn in a network."""
+    if member.embedding is not None:
+        yield f"an embedding of numbers: {_TODO} embedding='none'"
+    names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))
+    others = [name for name in names if name not in _ACTIVATIONS]
+    if others:
+        yield f"the activation {others[0]!r}: {_TODO} activation=ash.choice({', '.join(map(repr, _ACTIVATIONS))})"
+    if len(names) > 1:
+        yield f"several activations ({', '.join(names)}): {_TODO} one for all hidden layers"
+    shares = [layer.shares for layer in member.layers if layer.shares is not None]
+    if names != ["identity"] and any((share != 1).any() for share in shares):
+        yield f"learned shares of activations: {_TODO} parametric_activation=False"
+
+
+def _parts(description: Description) -> Iterator[_Part]:
+    scaling = description.scaling
+    for clips in (True, False):
+        chosen = [i for i, c in enumerate(description.columns) if c.is_number and scaling.clips[c.first] == clips]
+        if chosen:
+            yield _numbers(description, chosen, clips)
+    for place, column in enumerate(description.columns):
+        if column.table.shape[1]:
+            yield _levels(description, place, column)
+
+
+def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
+    """Return the values of numbers, all clipped or none."""
+    features = [description.columns[place].first for place in chosen]
+    center, inverse = description.scaling.center[features], description.scaling.inverse[features]
+    limit = CLIP if clips else 1.0
+    steps: list[tuple[str, Any]] = [("floats", _as_array(float)), ("scale", StandardScaler())]
+    if clips:
+        steps += [("angle", FunctionTransformer(np.arctan)), ("clip", FunctionTransformer(np.sin))]
+    if not description.refuses_missing:
+        steps.append(("missing", SimpleImputer(strategy="constant", fill_value=0.0)))
+    count = len(chosen)
+    return _Part(Pipeline(steps), chosen, features, limit * np.eye(count), np.zeros(count), center, limit / inverse)
+
+
+def _levels(description: Description, place: int, column: Column) -> _Part:
+    """Return the row of the table of each level, and of what is missing, as ones and zeros."""
+    table, levels = column.table.astype(np.float64), len(column.levels)
+    missing: list[Any] = [np.nan] if column.is_number else [None, np.nan]
+    if description.refuses_missing:
+        missing = []
+    codes = [*range(levels), *[levels] * len(missing)]
+    unknown = "error" if description.refuses_unknown and not column.is_number else "ignore"
+    encoder = OneHotEncoder(categories=[[*column.levels, *missing]], handle_unknown=unknown)
+    cells = _as_array(float if column.is_number else object)
+    features = list(range(column.table_first, column.table_first + table.shape[1]))
+    offset = table[levels + 1]
+    return _Part(Pipeline([("cells", cells), ("levels", encoder)]), [place], features, table[codes] - offset, offset)
+
+
+def _as_array(dtype: type) -> FunctionTransformer:
+    return FunctionTransformer(np.asarray, kw_args={"dtype": dtype})
+
+
+def _predictor(description: Description, parts: list[_Part]) -> Any:
+    """Return the network, or a vote of networks, that takes the inputs of all parts."""
+    networks = [_network(description, member, parts) for member in description.members]
+    if len(networks) == 1:
+        return networks[0]
+    vote, more = (VotingRegressor, {}) if description.classes is None else (VotingClassifier, {"voting": "soft"})
+    estimators = [(f"network{place}", FrozenEstimator(network)) for place, network in enumerate(networks)]
+    voting = vote(estimators, weights=[member.weight for member in description.members], **more)
+    return voting.fit(*_made_up(description, parts))
+
+
+def _network(description: Description, member: Member, parts: list[_Part]) -> Any:
+    """Return an MLPClassifier or MLPRegressor with the weights of a member."""
+    weights = [layer.weights.astype(np.float64) for layer in member.layers]
+    biases = [layer.biases.astype(np.float64) for layer in member.layers]
+    first = weights[0]
+    biases[0] = biases[0] + sum(part.offset @ first[part.features] for part in parts)
+    weights[0] = np.vstack([part.matrix @ first[part.features] for part in parts])
+    hidden = [layer.activation for layer in member.layers[:-1]]
+    settings = {
+        "hidden_layer_sizes": tuple(map(len, biases[:-1])),
+        "activation": _ACTIVATIONS[hidden[0] if hidden else "identity"],
+        "random_state": 0,
+    }
+    X, y = _made_up(description, parts)
+    if description.classes is None:
+        weights[-1], biases[-1] = weights[-1] * member.target_scale, biases[-1] * member.target_scale
+        biases[-1] = biases[-1] + member.target_mean
+        network = MLPRegressor(**settings).partial_fit(X, y)
+    else:
+        if description.outputs == 2:
+            weights[-1], biases[-1] = np.diff(weights[-1]), np.diff(biases[-1])
+        network = MLPClassifier(**settings).partial_fit(X, y, classes=description.classes)
+    network.coefs_, network.intercepts_ = weights, biases
+    vars(network).pop("_optimizer", None)  # as large as the weights, and of no use: it has seen nothing
+    return network
+
+
+def _made_up(description: Description, parts: list[_Part]) -> tuple[Doubles, Any]:
+    """Return two rows for each class, or one row, and what they are; a row a class could be taken for a regression."""
+    inputs = sum(len(part.matrix) for part in parts)
+    if description.classes is None:
+        return np.zeros((1, inputs)), np.zeros((1, description.outputs) if description.outputs > 1 else 1)
+    labels = np.repeat(description.classes, 2)
+    return np.zeros((len(labels), inputs)), labels

@@ -1,0 +1,164 @@
+"""A model as a module of PyTorch: float32, from scaled features to logits or targets, and differentiable.
+
+    features --> (embedding) --> (factors) --> linear0 --> activation0 --> ... --> linearN --> (targets)
+
+In brackets is what only some networks have. All but `Average`, which is an ensemble, is a torch.nn.Sequential of layers
+named so. Imports PyTorch, so only what has been asked for it imports this.
+"""
+
+import io
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from ash.export.steps import Description, Embedding, Floats, Layer, Member
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": lambda: nn.GELU(approximate="tanh"),
+    "silu": nn.SiLU,
+    "selu": nn.SELU,
+    "mish": nn.Mish,
+    "identity": nn.Identity,
+}
+
+
+class PeriodicEmbedding(nn.Module):
+    """Puts behind the features what is made of some of them: see `ash.export.steps.Embedding`.
+
+    Phases are in turns: their learning rate should be smaller by 2 pi than it would be in radians.
+    """
+
+    def __init__(self, embedding: Embedding) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.from_numpy(embedding.numbers.copy()))
+        self.frequency = _parameter(embedding.frequency)
+        self.phase = _parameter(embedding.phase)
+        self.mix = _parameter(embedding.mix)
+        self.bias = _parameter(embedding.bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return [rows, features + DIMENSIONS * numbers] for [rows, features]."""
+        turns = torch.addcmul(self.phase, features[:, None, self.numbers], self.frequency)
+        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # whole turns cost digits
+        values = torch.einsum("rkn,kdn->rdn", cosines, self.mix) + self.bias
+        return torch.cat([features, values.flatten(1)], dim=1)
+
+
+class Factors(nn.Module):
+    """Each input times a factor that is learned."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.ones(inputs))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return inputs [rows, inputs] times the factors."""
+        return inputs * self.factors
+
+
+class ParametricActivation(nn.Module):
+    """(1 - a) x + a f(x) with a share a of each column that is learned."""
+
+    def __init__(self, function: nn.Module, shares: Floats) -> None:
+        super().__init__()
+        self.function = function
+        self.shares = _parameter(shares)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the activation of inputs [rows, columns]."""
+        return torch.lerp(inputs, self.function(inputs), self.shares)
+
+
+class Targets(nn.Module):
+    """Targets in the units of y."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(member.target_mean.astype(np.float32)))
+        self.register_buffer("scale", torch.from_numpy(member.target_scale.astype(np.float32)))
+
+    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Return the targets for the outputs of the last layer, both [rows, targets]."""
+        return outputs * self.scale + self.mean
+
+
+class Average(nn.Module):
+    """The weighted mean of what members say: of their targets, or of probabilities, as logits again.
+
+    Attributes
+    ----------
+    members : torch.nn.ModuleList
+    weights : tensor [members]
+        A buffer; they sum to 1.
+    """
+
+    def __init__(self, members: list[nn.Module], weights: list[float], classifies: bool) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("weights", torch.tensor(weights))
+        self.classifies = classifies
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits or targets [rows, outputs] for [rows, features]."""
+        outputs = torch.stack([member(features) for member in self.members])
+        if not self.classifies:
+            return torch.einsum("m,mro->ro", self.weights, outputs)
+        return torch.logsumexp(outputs.log_softmax(dim=2) + self.weights.log()[:, None, None], dim=0)
+
+
+def module_of(description: Description) -> nn.Module:
+    """Return a model as a module in training mode; its tensors are copies."""
+    classifies = description.classes is not None
+    modules = [_network(member, classifies) for member in description.members]
+    if len(modules) == 1:
+        return modules[0]
+    return Average(modules, [member.weight for member in description.members], classifies)
+
+
+def program_bytes(description: Description) -> bytes:
+    """Return a model as a program of torch.export, for torch.export.load, which needs no ash."""
+    module = module_of(description).eval()
+    examples = (torch.zeros(2, description.features),)  # of two rows: of one, their number would be fixed
+    rows = torch.export.Dim("rows")
+    program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    return file.getvalue()
+
+
+def _network(member: Member, classifies: bool) -> nn.Module:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if member.embedding is not None:
+        layers["embedding"] = PeriodicEmbedding(member.embedding)
+    if member.learns_factors:
+        layers["factors"] = Factors(len(member.layers[0].weights))
+    for place, layer in enumerate(member.layers):
+        layers[f"linear{place}"] = _linear(layer)
+        if place + 1 < len(member.layers):
+            layers[f"activation{place}"] = _activation(layer)
+    if not classifies:
+        layers["targets"] = Targets(member)
+    return nn.Sequential(layers)
+
+
+def _linear(layer: Layer) -> nn.Module:
+    linear = nn.Linear(*layer.weights.shape)
+    linear.weight = _parameter(layer.weights.T)
+    linear.bias = _parameter(layer.biases)
+    return linear
+
+
+def _activation(layer: Layer) -> nn.Module:
+    function = _ACTIVATIONS[layer.activation]()
+    return function if layer.shares is None else ParametricActivation(function, layer.shares)
+
+
+def _parameter(values: Floats) -> nn.Parameter:
+    return nn.Parameter(torch.from_numpy(np.array(values, np.float32, order="C")))

@@ -1,0 +1,168 @@
+"""Shared by the tests of exports: tables of all kinds, and what other programs make of an exported model."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ash
+from ash.export.steps import describe
+
+MISSING = "<missing>"
+"""What stands for a missing cell of a category in ONNX here."""
+TOLERANCE = 1e-5
+HOSTILE = ('"quoted"', "back\\slash", "??=??/", "ümläut 漢字", "", " ", "new\nline", "nul\0", "*/ int main() {")
+"""Levels and names that a careless writer of code would trip over."""
+WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-Wconversion", "-Wdouble-promotion")
+
+DRIVER = """
+#include "model.hpp"
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+int main() {
+    MODEL::Row row{};
+    MODEL::Outputs outputs{};
+    std::size_t place = 0;
+    for (std::string cell; std::getline(std::cin, cell);) {
+        std::string text;
+        for (std::size_t i = 1; i + 1 < cell.size(); i += 2)
+            text += static_cast<char>(std::strtol(cell.substr(i, 2).c_str(), nullptr, 16));
+        row[place] = cell[0] == 't' ? MODEL::level(place, text)
+                     : cell == "m"  ? MODEL::kMissing
+                                    : std::strtod(cell.c_str() + 1, nullptr);
+        if (++place < MODEL::kColumns) continue;
+        place = 0;
+        if (MODEL::predict(row, outputs)) {
+            for (const double output : outputs) std::printf("%.17g ", output);
+            std::printf("%zu", MODEL::decide(outputs));
+        }
+        std::puts("");
+    }
+}
+"""
+
+
+def mixed_frame(rows: int, seed: int = 0) -> Any:
+    """Numbers, gaps, booleans, numbers that are levels too, categories of few and of many levels, odd names."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    random = np.random.default_rng(seed)
+    cities = random.geometric(0.04, rows).tolist()
+    return pandas.DataFrame(
+        {
+            "age": np.where(random.random(rows) < 0.1, np.nan, random.normal(40, 10, rows)),
+            "label": random.choice(np.array(HOSTILE, object), rows),
+            HOSTILE[0] + HOSTILE[1] + HOSTILE[2]: [None if city == 3 else f"çity {city}" for city in cities],
+            "gain": np.where(random.random(rows) < 0.8, 0.0, random.integers(1, 200, rows) * 37.0),
+            HOSTILE[-1]: random.random(rows) < 0.5,
+            "count": random.integers(0, 9, rows),
+            HOSTILE[3]: pandas.Categorical([None if i == 2 else "xyz"[i] for i in random.integers(0, 3, rows)]),
+        }
+    )
+
+
+def mixed_y(frame: Any) -> NDArray[Any]:
+    """Labels that several columns of such a frame tell something about."""
+    score = frame["age"].fillna(40) + 9 * (frame["label"] == HOSTILE[0]) + frame["gain"] / 100
+    noise = 3 * np.random.default_rng(1).normal(size=len(frame))
+    return np.where(score + noise > 45, "yés", 'n"o')
+
+
+def odd_rows() -> Any:
+    """Rows of such a frame with what training has not seen: levels, gaps, numbers far out, a negative zero."""
+    frame = mixed_frame(40, seed=9)
+    city = frame.columns[2]
+    frame.loc[0, "label"], frame.loc[1, city], frame.loc[2, "age"], frame.loc[3, "age"] = "néw", "", 1e30, -3e38
+    frame.loc[4, "gain"], frame.loc[5, "gain"], frame.loc[6, "gain"], frame.loc[7, "label"] = -0.0, np.nan, 1.5, None
+    frame.loc[8, "age"] = np.nan
+    frame["count"] = frame["count"].astype("float64")
+    frame.loc[9, "count"] = np.nan  # there were no gaps in training
+    return frame
+
+
+def check_outputs(model: Any, outputs: Any, X: Any) -> None:
+    """Assert that these are a model's probabilities, or targets in the units of y: array [rows, outputs].
+
+    An error of a target is measured in the scale that y had in training, or in the target where that is larger.
+    """
+    outputs = np.asarray(outputs)
+    if model.classes_ is not None:
+        own = model.predict_proba(X)
+        assert outputs.shape == own.shape and np.abs(outputs - own).max() < TOLERANCE
+        return
+    core = (model.members[0] if isinstance(model, ash.Ensemble) else model).core
+    own = model.predict(X).reshape(len(X), -1)
+    errors = np.abs(outputs - own) / np.maximum(core.target_scale, np.abs(own - core.target_mean))
+    assert outputs.shape == own.shape and errors.max() < TOLERANCE
+
+
+def check_labels(model: Any, labels: Any, X: Any) -> None:
+    """Assert that these are the labels of a model, but where two classes are equally probable."""
+    likely = np.sort(model.predict_proba(X), axis=1)
+    is_clear = likely[:, -1] - likely[:, -2] > TOLERANCE
+    assert is_clear.mean() > 0.9 and (np.asarray(labels) == model.predict(X))[is_clear].all()
+
+
+def cells(X: Any) -> list[list[Any]]:
+    """The cells of a table, None where missing, text as text and all numbers as float."""
+    rows = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X, object)
+    return [[_cell(cell) for cell in row] for row in rows]
+
+
+def _cell(cell: Any) -> str | float | None:
+    if isinstance(cell, str):
+        return cell
+    return None if cell is None or math.isnan(cell) else float(cell)
+
+
+def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
+    """The inputs of an exported graph of ONNX for a table."""
+    from ash.export.onnx_model import input_names
+
+    description, rows = describe(model), cells(X)
+    if description.is_numeric:
+        numbers = [[math.nan if cell is None else cell for cell in row] for row in rows]
+        return {"X": np.array(numbers, np.float64).reshape(len(rows), len(description.columns))}
+    inputs = {}
+    for place, (name, column) in enumerate(zip(input_names(description), description.columns, strict=True)):
+        nothing, dtype = (math.nan, np.float64) if column.is_number else (MISSING, object)
+        values = [nothing if row[place] is None else row[place] for row in rows]
+        inputs[name] = np.array(values, dtype).reshape(len(rows), 1)
+    return inputs
+
+
+def compilers() -> list[str]:
+    """The C++ compilers that are here."""
+    return [name for name in ("g++", "clang++", "clang++-19") if shutil.which(name)]
+
+
+def compile_header(folder: Path, compiler: str, *flags: str, namespace: str = "model") -> Path:
+    """Compile the driver with folder/model.hpp, all warnings being errors, and return the program."""
+    (folder / "main.cpp").write_text(DRIVER.replace("MODEL", namespace), encoding="ascii")
+    program = folder / f"program-{compiler}"
+    command = [compiler, *WARNINGS, *flags, "-o", str(program), str(folder / "main.cpp")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    return program
+
+
+def run_program(program: Path, X: Any) -> list[list[float]]:
+    """What the driver prints for each row of a table: outputs and decision, nothing where it refuses."""
+    lines = []
+    for cell in (cell for row in cells(X) for cell in row):
+        if isinstance(cell, str):
+            lines.append("t" + cell.encode("utf-8", "surrogatepass").hex())
+        else:
+            lines.append("m" if cell is None else f"n{cell!r}")
+    text = "".join(line + "\n" for line in lines)
+    done = subprocess.run([str(program)], input=text, capture_output=True, text=True, check=True)
+    return [list(map(float, line.split())) for line in done.stdout.splitlines()]

@@ -1,0 +1,137 @@
+"""Networks with random columns, layers and weights for the tests of exports: all that a model can be, untrained."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+from ash import _core
+from ash.encoding import Encoding
+from ash.schema import ColumnSchema, Schema
+from ash.settings import ACTIVATIONS
+from export_help import HOSTILE
+
+PARAMETERS, FREQUENCIES = 83, 32
+LABELS: tuple[NDArray[Any], ...] = (
+    np.array(["a", "b"]),
+    np.array(sorted(HOSTILE[:4]), object),
+    np.array([False, True]),
+    np.array([-(2**63), 7, 2**63 - 1]),
+    np.array([3, 2**64 - 1], np.uint64),
+    np.array([-0.5, 1e-300, 2.5]),
+    np.arange(40) * 7,
+)
+Random = np.random.Generator
+
+
+def random_network(random: Random, **fixed: Any) -> ash.Network:
+    """A network that nobody has trained; `fixed` are an encoding, classes, activations, plain (no more than layers)."""
+    encoding = fixed.get("encoding") or random_encoding(random)
+    classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
+    classes = LABELS[classes] if isinstance(classes, int) else classes
+    outputs = fixed.get("outputs", int(random.integers(1, 4))) if classes is None else len(classes)
+    activations = fixed.get("activations")
+    if activations is None:
+        activations = random.choice(ACTIVATIONS, random.integers(0, 4)).tolist()
+    plain = fixed.get("plain", random.random() < 0.3)
+    numbers = [] if plain else np.flatnonzero(encoding.scaled & (random.random(encoding.features) < 0.6)).tolist()
+    widths = [encoding.features + 3 * len(numbers), *random.integers(1, 20, len(activations)).tolist(), outputs]
+    weights = [floats(random, a, b) / np.float32(a**0.5) for a, b in pairwise(widths)]
+    center, scale, limit = fixed.get("scaling") or random_scaling(random, encoding)
+    mean, scale_of_target = fixed.get("targets") or random_targets(random, outputs, classes is None)
+    core = _core.Network(
+        weights,
+        [floats(random, width) for width in widths[1:]],
+        activations,
+        0 if classes is None else outputs,
+        center,
+        scale,
+        limit,
+        mean,
+        scale_of_target,
+        **({"numbers": numbers, "embedding": random_embedding(random, len(numbers))} if numbers else {}),
+        **({} if plain or not activations else {"shares": [floats(random, width) for width in widths[1:-1]]}),
+    )
+    params = {"input_scaling": bool(random.random() < 0.5)}
+    return network_of(core, encoding, classes, params)
+
+
+def random_targets(random: Random, outputs: int, is_regression: bool) -> tuple[NDArray[np.float64], ...]:
+    """Mean and scale of each target."""
+    scale = np.exp(random.normal(size=outputs)) if is_regression else np.ones(outputs)
+    return 10 * random.normal(size=outputs) * scale * is_regression, scale
+
+
+def network_of(core: _core.Network, encoding: Encoding, classes: Any, params: dict[str, Any]) -> ash.Network:
+    metric = "rmse" if classes is None else "accuracy"
+    more = {"target_names": None, "params": params, "metric": metric, "validation_score": 0.0}
+    return ash.Network(core, encoding=encoding, classes=classes, **more)
+
+
+def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
+    """An ensemble of three networks that take the same features."""
+    encoding = fixed.pop("encoding", None) or random_encoding(random)
+    classes = fixed.pop("classes", 1)
+    outputs = int(random.integers(1, 4)) if classes is None else len(LABELS[classes])
+    scaling, targets = random_scaling(random, encoding), random_targets(random, outputs, classes is None)
+    fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "scaling": scaling, "targets": targets}
+    members = [random_network(random, **fixed) for _ in range(3)]
+    return ash.Ensemble(members, np.array([0.5, 0.3, 0.2]), metric=members[0].metric, validation_score=0.0)
+
+
+def random_encoding(random: Random, **policies: Any) -> Encoding:
+    """Columns of numbers and categories, with and without gaps, levels, statistics, names."""
+    kinds = random.integers(0, 5, random.integers(1, 7)).tolist()
+    statistics = int(random.integers(1, 4))
+    columns, tables = [], []
+    for kind in kinds:
+        gaps = bool(random.random() < 0.5)
+        many = kind in (2, 4)
+        count = int(random.integers(33, 40)) if many else int(random.integers(1, 6)) if kind == 3 else 0
+        levels: Any = sorted([*HOSTILE, *map(str, range(count))][:count])
+        if kind == 2:
+            levels = np.unique(random.normal(size=count)).tolist()
+        columns.append(ColumnSchema("category" if kind > 2 else "number", "", tuple(levels), gaps))
+        table = random.normal(size=(len(levels) + 2, statistics + 1))
+        tables.append(np.abs(table) if many else None)
+    names = tuple([*HOSTILE, "label", "probabilities", "target", "X"][: len(kinds)]) if random.random() < 0.7 else None
+    return Encoding(Schema(tuple(columns), names, **policies), tuple(tables), tuple(range(statistics)))
+
+
+def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float64], ...]:
+    """Center, scale and limit of each feature; a few numbers are not clipped, ones and zeros are as they are."""
+    scaled = encoding.scaled
+    limit = np.where(scaled & (random.random(len(scaled)) < 0.9), 3.0, 0.0)
+    center = np.where(scaled, random.normal(size=len(scaled)), 0.0)
+    return center, np.where(scaled, np.exp(random.normal(size=len(scaled))), 1.0), limit
+
+
+def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
+    """Parameters of an embedding; frequencies and phases are larger than the mixes."""
+    parameters = floats(random, PARAMETERS, numbers)
+    parameters[FREQUENCIES:] *= 0.3
+    return parameters
+
+
+def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
+    """A table for a model, with cells of all kinds: known and unknown levels, gaps, numbers far out."""
+    table = np.empty((rows, model.n_features_in_), object)
+    refused = model.encoding.schema
+    limit = (model.members[0] if isinstance(model, ash.Ensemble) else model).core.input_limit
+    for place, column in enumerate(model.encoding.schema.columns):
+        if column.kind == "number":
+            far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []
+            cells = [*random.normal(size=20).tolist(), 0.0, -0.0, -7.25, *column.levels[:3], *far]
+        else:
+            cells = [*column.levels, *([] if refused.unknown == "error" else ["unknown", "", "ü"])]
+        cells += [] if refused.missing == "error" else [None] * 4
+        table[:, place] = [cells[one] for one in random.integers(0, len(cells), rows)]
+    return table
+
+
+def floats(random: Random, *shape: int) -> NDArray[np.float32]:
+    return np.asarray(random.normal(size=shape), np.float32)

@@ -1,0 +1,108 @@
+"""`ash-tune export`: a file of each format, or one line on why not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+import ash
+from ash.cli import main
+from export_help import MISSING, TOLERANCE, feeds
+from export_random import random_ensemble, random_network, random_rows
+
+PLAIN = {"plain": True, "activations": ["relu"], "classes": 0}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """The file of a network that every format can express."""
+    random_network(np.random.default_rng(3), **PLAIN).save(tmp_path / "model.safetensors")
+    return str(tmp_path / "model.safetensors")
+
+
+def exported(model: str, format: str, *more: str) -> tuple[Any, Any, Path]:
+    """The model, a table for it, and the file that the command wrote."""
+    path = Path(model).parent / "out.pt2"
+    assert main(["export", model, "--format", format, "--out", str(path), *more]) == 0
+    loaded = ash.load(model)
+    return loaded, random_rows(np.random.default_rng(4), loaded), path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["export", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return err
+
+
+def test_onnx(model: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[test]'")
+    loaded, X, path = exported(model, "onnx", "--missing", MISSING)
+    X = X[["\0" not in "".join(map(str, row)) for row in X]]
+    probabilities = onnxruntime.InferenceSession(path).run(["probabilities"], feeds(loaded, X))[0]
+    assert np.abs(probabilities - loaded.predict_proba(X)).max() < TOLERANCE
+
+
+def test_torch(model: str) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
+    loaded, X, path = exported(model, "torch")
+    outputs = torch.export.load(path).module()(torch.from_numpy(loaded.encode(X)))
+    assert np.abs(outputs.softmax(dim=1).detach().numpy() - loaded.predict_proba(X)).max() < TOLERANCE
+
+
+def test_cpp(model: str, tmp_path: Path) -> None:
+    loaded, _, path = exported(model, "cpp", "--namespace", "a::b")
+    loaded.to_cpp(tmp_path / "model.hpp", namespace="a::b")
+    assert path.read_bytes() == (tmp_path / "model.hpp").read_bytes()
+
+
+def test_sklearn(model: str) -> None:
+    loaded, X, path = exported(model, "sklearn")
+    assert np.abs(joblib.load(path).predict_proba(X) - loaded.predict_proba(X)).max() < TOLERANCE
+
+
+def test_ensembles(tmp_path: Path) -> None:
+    random_ensemble(np.random.default_rng(3), **PLAIN).save(tmp_path / "model.safetensors")
+    loaded, X, path = exported(str(tmp_path / "model.safetensors"), "sklearn")
+    assert np.abs(joblib.load(path).predict_proba(X) - loaded.predict_proba(X)).max() < TOLERANCE
+
+
+def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert "none: no such file; MODEL is" in refused(capsys, str(tmp_path / "none"), "--format", "cpp", *out)
+    (tmp_path / "text").write_text("a,b\n")
+    assert "text: no safetensors file" in refused(capsys, str(tmp_path / "text"), "--format", "cpp", *out)
+    nowhere = str(tmp_path / "none" / "out")
+    assert f"{nowhere}: no such file or folder" in refused(capsys, model, "--format", "cpp", "--out", nowhere)
+    assert "Is a directory" in refused(capsys, model, "--format", "sklearn", "--out", str(tmp_path))
+    assert "'int' is taken in C++" in refused(capsys, model, "--format", "cpp", *out, "--namespace", "int")
+    assert "--missing is for --format onnx alone" in refused(capsys, model, "--format", "cpp", *out, "--missing", "?")
+    assert "--namespace is for --format cpp alone" in refused(
+        capsys, model, "--format", "torch", *out, "--namespace", "a"
+    )
+    random_network(np.random.default_rng(3), **PLAIN | {"activations": ["mish"]}).save(model)
+    assert "cannot express the activation 'mish'" in refused(capsys, model, "--format", "sklearn", *out)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["onnx", "torch"])
+def test_packages_that_are_not_there(
+    package: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    complaint = refused(capsys, model, "--format", package, "--out", str(tmp_path / "out"))
+    assert f"needs {package}; install it by: pip install 'ash-tune[{package}]'" in complaint
+
+
+def test_what_must_be_said(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([model], [model, "--format", "cpp"], [model, "--format", "jar", "--out", "x"], []):
+        with pytest.raises(SystemExit, match="2"):
+            main(["export", *arguments])
+        err = capsys.readouterr().err
+        assert err.startswith("ash-tune export: error: ") and err.count("\n") == 1

@@ -1,0 +1,176 @@
+"""Models as C++ headers: compiled with all warnings as errors, and compared with what the model itself predicts."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.encoding import Encoding
+from ash.export.cpp_header import header
+from ash.export.cpp_literals import floating
+from ash.export.steps import describe
+from ash.schema import ColumnSchema, Schema
+from ash.settings import ACTIVATIONS
+from export_help import (
+    HOSTILE,
+    WARNINGS,
+    check_labels,
+    check_outputs,
+    compile_header,
+    compilers,
+    mixed_frame,
+    mixed_y,
+    odd_rows,
+    run_program,
+)
+from export_random import LABELS, random_ensemble, random_network, random_rows
+
+COMPILERS = compilers()
+needs_compiler = pytest.mark.skipif(not COMPILERS, reason="there is no C++ compiler: apt-get install g++")
+
+
+def check(model: Any, program: Path, X: Any) -> None:
+    """Compare a model and its compiled header on a table."""
+    printed = np.array(run_program(program, X))
+    outputs, decided = printed[:, :-1], printed[:, -1].astype(int)
+    check_outputs(model, outputs, X)
+    if model.classes_ is not None:
+        check_labels(model, model.classes_[decided], X)
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", range(8))
+def test_networks_of_every_kind(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    model = random_ensemble(random, classes=[None, 2][seed % 2]) if seed % 4 == 0 else random_network(random)
+    model.to_cpp(tmp_path / "model.hpp")
+    program = compile_header(tmp_path, COMPILERS[seed % len(COMPILERS)], ("-O0", "-O2", "-O3")[seed % 3])
+    check(model, program, random_rows(random, model, 100))
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_every_activation_with_and_without_shares(compiler: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    model = random_ensemble(random, activations=list(ACTIVATIONS), classes=None)
+    model.to_cpp(tmp_path / "model.hpp", namespace="shop::price")
+    program = compile_header(tmp_path, compiler, "-O2", namespace="shop::price")
+    check(model, program, random_rows(random, model, 100))
+
+
+@needs_compiler
+def test_a_trained_ensemble_from_a_file(tmp_path: Path) -> None:
+    frame = mixed_frame(300)
+    result = ash.tune(frame, mixed_y(frame), candidates=4, max_rungs=1, threads=1, progress=False)
+    result.ensemble(4).save(tmp_path / "model.safetensors")
+    model = ash.load(tmp_path / "model.safetensors")
+    assert header(describe(model), "m") == header(describe(result.ensemble(4)), "m")
+    model.to_cpp(tmp_path / "model.hpp")
+    program = compile_header(tmp_path, COMPILERS[0], "-O0")
+    check(model, program, frame)
+    check(model, program, odd_rows())
+
+
+@needs_compiler
+def test_what_predict_refuses_is_false(tmp_path: Path) -> None:
+    columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
+    encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
+    network = random_network(np.random.default_rng(5), encoding=encoding, classes=0)
+    network.to_cpp(tmp_path / "model.hpp")
+    rows = [[1.0, "a"], [None, "a"], [1.0, None], [1.0, "c"], [1e999, "a"], [-1e39, "b"], [9.0, "b"]]
+    printed = run_program(compile_header(tmp_path, COMPILERS[0]), np.array(rows, object))
+    assert [len(line) for line in printed] == [3, 0, 0, 0, 0, 0, 3]
+
+
+_PRINTED = {"b": ("bool", "%d"), "i": ("std::int64_t", "%ld"), "u": ("std::uint64_t", "%lu"), "f": ("double", "%a")}
+
+
+def run_main(folder: Path, body: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Compile and run a program that includes folder/model.hpp."""
+    (folder / "main.cpp").write_text(f'#include "model.hpp"\n#include <cstdio>\nint main() {{ {body} }}\n')
+    command = [COMPILERS[0], *WARNINGS, *flags, "-o", str(folder / "main"), str(folder / "main.cpp")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done if done.returncode else subprocess.run([str(folder / "main")], capture_output=True, text=True)
+
+
+@needs_compiler
+def test_text_of_users_arrives_byte_by_byte(tmp_path: Path) -> None:
+    names = (*HOSTILE, "\udcff", "age")
+    columns = tuple(ColumnSchema("category", "str", tuple(sorted([*HOSTILE, f"{n}"]))) for n in range(len(names)))
+    encoding = Encoding(Schema(columns, names), (None,) * len(names), ())
+    network = random_network(np.random.default_rng(5), encoding=encoding, classes=1)
+    network.to_cpp(tmp_path / "model.hpp")
+    assert (tmp_path / "model.hpp").read_bytes().isascii()
+    printing = (
+        "const auto print = [](std::string_view text) { for (const char c : text) "
+        'std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(c))); std::puts(""); };'
+        "for (const auto name : model::kColumnNames) print(name);"
+        "for (const auto label : model::kClasses) print(label);"
+        'static_assert(model::column("age") == model::kColumns - 1 && model::column("Age") == model::kColumns);'
+        "for (std::size_t i = 0; i < model::detail::kTable[0].levels; ++i) print(model::detail::kTable[0].texts[i]);"
+    )
+    lines = [bytes.fromhex(line) for line in run_main(tmp_path, printing).stdout.split("\n")[:-1]]
+    texts = [*names, *network.classes_, *columns[0].levels]
+    assert [line.decode("utf-8", "surrogatepass") for line in lines] == texts
+
+
+@needs_compiler
+@pytest.mark.parametrize("labels", [2, 3, 4, 5])
+def test_labels_are_of_their_type(labels: int, tmp_path: Path) -> None:
+    network = random_network(np.random.default_rng(5), classes=labels)
+    network.to_cpp(tmp_path / "model.hpp")
+    kind, form = _PRINTED[LABELS[labels].dtype.kind]
+    same = f"static_assert(std::is_same_v<std::decay_t<decltype(model::kClasses[0])>, {kind}>);"
+    printed = run_main(tmp_path, f'{same} for (auto label : model::kClasses) std::printf("{form}\\n", label);')
+    read = float.fromhex if kind == "double" else int
+    assert [read(line) for line in printed.stdout.split()] == LABELS[labels].tolist()
+
+
+@needs_compiler
+def test_two_models_in_one_program_and_no_allocation(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    for name in ("one", "two"):
+        random_ensemble(random, plain=False).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
+    (tmp_path / "model.hpp").write_text(
+        '#include "one.hpp"\n#include "two.hpp"\n#include <cstdlib>\n#include <new>\n'
+        "namespace { long allocations = 0; }\n"
+        "void* operator new(std::size_t size) { ++allocations; return std::malloc(size); }\n"
+        "void operator delete(void* place) noexcept { std::free(place); }\n"
+        "void operator delete(void* place, std::size_t) noexcept { std::free(place); }\n"
+    )
+    calls = "".join(
+        f"{name}::Row {name}_row{{}}; {name}::Outputs {name}_outputs{{}};"
+        f'{name}_row[0] = {name}::level(0, "x"); if (!{name}::predict({name}_row, {name}_outputs)) return 1;'
+        for name in ("one", "two")
+    )
+    assert run_main(tmp_path, f'{calls} std::printf("%ld", allocations);').stdout == "0"
+
+
+@needs_compiler
+def test_fast_math_is_refused(tmp_path: Path) -> None:
+    random_network(np.random.default_rng(3)).to_cpp(tmp_path / "model.hpp")
+    assert "compile without -ffast-math" in run_main(tmp_path, "", "-ffast-math").stderr
+
+
+def test_floats_are_exact() -> None:
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32).tolist()
+    for value in [*values, 0.0, -0.0, 1.0, -1.0, 2.0**-149, -(2.0**127), 0.1, 5e-324, 1.7976931348623157e308]:
+        assert float.fromhex(floating(value)) == value
+    assert floating(0.5, "F") == "0x1p-1F"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1a", "_a", "a__b", "a::", "ä", "a;b", "int", "std", "a::class", None, 7])
+def test_namespaces_that_are_no_names(name: Any, tmp_path: Path) -> None:
+    with pytest.raises(ash.SettingError, match=r"namespace=.*pass a name of C\+\+ such as"):
+        random_network(np.random.default_rng(3)).to_cpp(tmp_path / "model.hpp", namespace=name)
+    assert not (tmp_path / "model.hpp").exists()
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        random_network(np.random.default_rng(3)).to_cpp(tmp_path)

@@ -1,0 +1,193 @@
+"""Models as ONNX: checked by onnx, run by onnxruntime, compared with what the model itself predicts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import ash
+from ash.encoding import Encoding
+from ash.schema import ColumnSchema, Schema
+from export_help import MISSING, cells, check_labels, check_outputs, feeds, mixed_frame, mixed_y, odd_rows
+from export_random import LABELS, random_encoding, random_ensemble, random_network, random_rows
+
+ONNX = "{} is not installed: pip install '.[test]'"
+onnx = pytest.importorskip("onnx", reason=ONNX.format("onnx"))
+onnxruntime = pytest.importorskip("onnxruntime", reason=ONNX.format("onnxruntime"))
+
+
+def session(model: Any, path: Path, missing: str = MISSING) -> Any:
+    """Write a model, let onnx check all of it, and load it."""
+    model.to_onnx(path / "model.onnx", missing=missing)
+    onnx.checker.check_model(onnx.load(path / "model.onnx"), full_check=True)
+    return onnxruntime.InferenceSession(path / "model.onnx")
+
+
+def without_nul(X: Any) -> Any:
+    """The rows without a NUL in a text, which both runtimes take for its end."""
+    return X[["\0" not in "".join(map(str, row)) for row in cells(X)]]
+
+
+def run(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
+    """The outputs by name."""
+    loaded = session(model, path)
+    names = [output.name for output in loaded.get_outputs()]
+    return dict(zip(names, loaded.run(names, feeds(model, X)), strict=True))
+
+
+def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
+    """Compare a model and its export on a table, and return the outputs of the export."""
+    X = without_nul(X)
+    outputs = run(model, path, X)
+    if model.classes_ is None:
+        assert outputs.keys() == {"target"} and outputs["target"].dtype == np.float64
+        check_outputs(model, outputs["target"], X)
+        return outputs
+    assert list(outputs) == ["label", "probabilities"] and outputs["probabilities"].dtype == np.float32
+    check_outputs(model, outputs["probabilities"], X)
+    check_labels(model, outputs["label"], X)
+    return outputs
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    random = np.random.default_rng(seed)
+    model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
+    check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
+    """It knows the specification alone, and no runtime."""
+    from onnx.reference import ReferenceEvaluator
+
+    random = np.random.default_rng(seed)
+    model = random_network(random)
+    X = without_nul(random_rows(random, model))
+    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+    with np.errstate(over="ignore"):
+        outputs = ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, feeds(model, X))
+    check_outputs(model, outputs[-1], X)
+
+
+@pytest.mark.parametrize("labels", range(len(LABELS)))
+def test_labels_of_every_type(labels: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(labels)
+    network = random_network(random, classes=labels)
+    label = check(network, tmp_path, random_rows(random, network))["label"]
+    assert label.dtype == (network.classes_.dtype if network.classes_.dtype.kind != "U" else object)
+
+
+def test_a_trained_network_its_ensemble_and_both_from_files(tmp_path: Path) -> None:
+    frame = mixed_frame(300)
+    result = ash.tune(frame, mixed_y(frame), candidates=4, max_rungs=1, threads=1, progress=False)
+    for model in (result.model, result.ensemble(4)):
+        check(model, tmp_path, frame)
+        check(model, tmp_path, odd_rows())
+        before = (tmp_path / "model.onnx").read_bytes()
+        model.save(tmp_path / "model.safetensors")
+        ash.load(tmp_path / "model.safetensors").to_onnx(tmp_path / "model.onnx", missing=MISSING)
+        assert (tmp_path / "model.onnx").read_bytes() == before
+
+
+def numbers(count: int, **policies: Any) -> Encoding:
+    names = tuple(f"n{place}" for place in range(count))
+    return Encoding(Schema((ColumnSchema("number", "float64"),) * count, names, **policies), (None,) * count, ())
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_few_rows(rows: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    for encoding in (numbers(3), random_encoding(random)):
+        model = random_network(random, encoding=encoding, classes=1, plain=False, activations=["selu"])
+        X = random_rows(random, model, max(rows, 1))
+        outputs = check(model, tmp_path, X) if rows else run(model, tmp_path, X[:0])
+        assert outputs["probabilities"].shape == (rows, 4) and outputs["label"].shape == (rows,)
+
+
+def test_numbers_alone_are_one_input(tmp_path: Path) -> None:
+    network = random_network(np.random.default_rng(4), encoding=numbers(5))
+    [given] = session(network, tmp_path).get_inputs()
+    assert (given.name, given.type, given.shape) == ("X", "tensor(double)", ["rows", 5])
+
+
+def test_inputs_are_called_as_the_columns(tmp_path: Path) -> None:
+    names = ("label", "", "probabilities", "probabilities_", "_", "__constant0", "x\n")
+    columns = (*[ColumnSchema("number", "float64")] * 6, ColumnSchema("category", "str", ("a", "b")))
+    encoding = Encoding(Schema(columns, names), (None,) * 7, ())
+    random = np.random.default_rng(4)
+    network = random_network(random, encoding=encoding, classes=0)
+    given = session(network, tmp_path).get_inputs()
+    inputs = ["label_", "__", "probabilities__", "probabilities_", "_", "__constant0", "x\n"]
+    assert [one.name for one in given] == inputs
+    assert [one.type for one in given] == [*["tensor(double)"] * 6, "tensor(string)"]
+    assert all(one.shape == ["rows", 1] for one in given)
+    check(network, tmp_path, random_rows(random, network))
+    about = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert [(c["input"], c["name"]) for c in json.loads(about["columns"])] == list(zip(inputs, names, strict=True))
+    assert about["missing"] == MISSING and about["ash_version"] == ash.__version__
+
+
+@pytest.mark.parametrize("classes", [None, 0])
+def test_what_predict_refuses_is_nan(classes: int | None, tmp_path: Path) -> None:
+    columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
+    encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
+    network = random_network(np.random.default_rng(5), encoding=encoding, classes=classes)
+    rows = np.array([[1.0, "a"], [None, "a"], [1.0, None], [1.0, "c"], [np.inf, "a"], [-1e39, "b"], [9.0, "b"]], object)
+    [*_, values] = run(network, tmp_path, rows).values()
+    assert np.isnan(values).any(axis=1).tolist() == [False, True, True, True, True, True, False]
+    for row in range(len(rows)):
+        if row in (0, 6):
+            check(network, tmp_path, rows[row : row + 1])
+            continue
+        with pytest.raises(ash.DataError):
+            network.predict(rows[row : row + 1])
+
+
+def test_the_text_of_missing_cells_is_no_level(tmp_path: Path) -> None:
+    columns = (ColumnSchema("category", "str", ("", "b"), True),)
+    network = random_network(
+        np.random.default_rng(6), encoding=Encoding(Schema(columns, ("c",)), (None,), ()), classes=0
+    )
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ash.SettingError, match=r"missing='' is a level of column 0 \('c'\): choose a text"):
+        network.to_onnx(path)
+    for missing in (None, 7, "\ud800"):
+        with pytest.raises(ash.SettingError, match="missing"):
+            network.to_onnx(path, missing=missing)
+    assert not path.exists()
+    check(network, tmp_path, np.array([[""], ["b"], [None], ["?"]], object))
+
+
+@pytest.mark.parametrize("where", ["level", "name", "label"])
+def test_text_that_is_no_unicode_is_refused(where: str, tmp_path: Path) -> None:
+    bad = {one: "ok" if one != where else "\udcff" for one in ("level", "name", "label")}
+    encoding = Encoding(Schema((ColumnSchema("category", "str", (bad["level"],)),), (bad["name"],)), (None,), ())
+    labels = np.array(["a", bad["label"]], object)
+    network = random_network(np.random.default_rng(7), encoding=encoding, classes=labels)
+    with pytest.raises(ash.SettingError, match=f"{where}.*is no Unicode .'.udcff'., which ONNX cannot hold"):
+        network.to_onnx(tmp_path / "model.onnx")
+
+
+def test_a_model_beyond_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.export.onnx_model.MOST_BYTES", 100)
+    with pytest.raises(ash.SettingError, match="a file of ONNX holds less than 2: export a smaller one"):
+        random_network(np.random.default_rng(8)).to_onnx(tmp_path / "model.onnx", missing=MISSING)
+
+
+def test_files_and_packages_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(np.random.default_rng(9))
+    with pytest.raises(FileNotFoundError, match=r"model\.onnx"):
+        network.to_onnx(tmp_path / "none" / "model.onnx", missing=MISSING)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ash.MissingExtra, match=r"to_onnx needs onnx; install it by: pip install 'ash-tune\[onnx\]'"):
+        network.to_onnx(tmp_path / "model.onnx")

@@ -1,0 +1,115 @@
+"""What all exports are made from: a description of the model that says the same as the core, in plain steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ash
+from ash import _core
+from ash.export.steps import Description, Member, describe
+from export_help import cells, check_outputs, mixed_frame
+from export_random import random_encoding, random_ensemble, random_network, random_rows
+from reference_layers import Activation, Dense, Embedding
+
+SEEDS = range(25)
+
+
+def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
+    """The features of a row, cell by cell: numbers as they are, NaN where missing, and scaled rows of the tables."""
+    features: list[float] = []
+    for column, cell in zip(description.columns, row, strict=True):
+        codes: dict[str | float | None, int] = {level: code for code, level in enumerate(column.levels)}
+        codes[None] = len(column.levels)
+        if column.is_number:
+            features.append(math.nan if cell is None else float(cell))
+        features += column.table[codes.get(cell, len(column.levels) + 1)].tolist()
+    return features
+
+
+def outputs_of(member: Member, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The last layer of a member, by the layers of the oracle in double."""
+    x = features.astype(np.float64)
+    if member.embedding is not None:
+        e = member.embedding
+        flat = np.concatenate([e.frequency, e.phase, e.mix.reshape(-1, len(e.numbers)), e.bias])
+        x = Embedding(e.numbers.tolist(), flat).forward(x)
+    for layer in member.layers:
+        x = Activation(layer.activation, layer.shares).forward(Dense(layer.weights, layer.biases).forward(x))
+    return x
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_features_are_scaled_by_the_bits_of_the_core(seed: int) -> None:
+    network = random_network(np.random.default_rng(seed))
+    core, count = network.core, network.encoding.features
+    rows = 100 * np.random.default_rng(seed).normal(size=(50, count))
+    rows[3, 0], rows[4, -1], rows[5, :], rows[6, 0] = math.nan, 3.4e38, -3.4e38, 0.0
+    scaling = (core.input_center, core.input_scale, core.input_limit)
+    identity = _core.Network(
+        [np.eye(count, dtype=np.float32)],
+        [np.zeros(count, np.float32)],
+        [],
+        0,
+        *scaling,
+        np.zeros(count),
+        np.ones(count),
+    )
+    own = describe(network).scaling.apply(rows)
+    is_finite = np.isfinite(own).all(axis=1)  # a product with zero would make NaN of an infinity
+    assert is_finite.sum() >= 48 and (own == identity.predict(rows))[is_finite].all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_encode_looks_every_cell_up(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    network = random_network(random)
+    X, description = random_rows(random, network), describe(network)
+    features = np.array([looked_up(description, row) for row in cells(X)])
+    numbers = [column.first for column in description.columns if column.is_number]
+    with np.errstate(over="ignore"):
+        features[:, numbers] = description.scaling.part(np.array(numbers, int)).apply(features[:, numbers])
+    encoded = network.encode(X)
+    assert encoded.dtype == np.float32 and encoded.flags.c_contiguous and encoded.shape == features.shape
+    assert (encoded == features).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_its_members_predict_as_the_model(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    model = random_network(random) if seed % 2 else random_ensemble(random)
+    X, description = random_rows(random, model), describe(model)
+    total = np.zeros((len(X), description.outputs))
+    for member in description.members:
+        outputs = outputs_of(member, model.encode(X))
+        if model.classes_ is not None:
+            outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+            total += member.weight * outputs / outputs.sum(axis=1, keepdims=True)
+        else:
+            total += member.weight * (outputs * member.target_scale + member.target_mean)
+    check_outputs(model, total, X)
+
+
+def test_networks_that_scale_differently_are_refused() -> None:
+    random = np.random.default_rng(1)
+    encoding = random_encoding(random)
+    members = [random_network(random, encoding=encoding, classes=0) for _ in range(2)]
+    ensemble = ash.Ensemble(members, np.array([0.5, 0.5]), metric="accuracy", validation_score=0.5)
+    for export in (lambda: describe(ensemble), lambda: ensemble.encode(random_rows(random, ensemble))):
+        with pytest.raises(ash.SettingError, match="scale their inputs differently: export them one by one"):
+            export()
+
+
+def test_encode_checks_the_table() -> None:
+    frame = mixed_frame(60)
+    model = ash.tune(frame, frame["gain"] > 0, ash.Space(hidden=(4,)), candidates=1, progress=False).model
+    assert model.encode(frame.head(1)).shape == (1, len(model.encoding.names))
+    with pytest.raises(ash.DataError, match="6 features, but the network is expecting 7"):
+        model.encode(frame.to_numpy(object)[:, 1:])
+    with pytest.raises(ash.DataError, match="infinity"):
+        model.encode(frame.assign(age=math.inf))
+    with pytest.raises(ash.DataError, match="0 sample"):
+        model.encode(frame.head(0))

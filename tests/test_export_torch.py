@@ -1,0 +1,139 @@
+"""Models as modules of PyTorch: the same outputs, parameters that are learned, programs that need no ash."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ash
+from ash.export.steps import describe
+from ash.settings import ACTIVATIONS
+from export_help import check_outputs
+from export_random import random_ensemble, random_network, random_rows
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
+SEEDS = range(30)
+
+
+def run(module: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    with torch.no_grad():
+        return np.asarray(module(torch.from_numpy(features)).numpy(), np.float64)
+
+
+def check(model: Any, module: Any, X: Any) -> None:
+    """Compare a model and its module on a table."""
+    outputs = run(module, model.encode(X))
+    if model.classes_ is not None:
+        outputs = np.asarray(torch.from_numpy(outputs).softmax(dim=1).numpy())
+    check_outputs(model, outputs, X)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_networks_of_every_kind(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
+    X = random_rows(random, model)
+    check(model, model.to_torch(), X)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> tuple[Any, NDArray[np.float64]]:
+    """A network with all that learns, and the table that it was trained on."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, 4))
+    space = ash.Space(
+        hidden=(16, 8), activation="mish", parametric_activation=True, input_scaling=True, embedding="periodic"
+    )
+    return ash.tune(X, 100 + 9 * np.sin(3 * X[:, 0]) + X[:, 1], space, candidates=1, progress=False).model, X
+
+
+def test_names_of_what_was_learned(recipe: Any) -> None:
+    model, _ = recipe
+    module = model.to_torch()
+    embedding = [f"embedding.{name}" for name in ("frequency", "phase", "mix", "bias")]
+    layers = [f"linear{i}.{name}" for i in range(3) for name in ("weight", "bias")]
+    shares = [f"activation{i}.shares" for i in range(2)]
+    parameters = dict(module.named_parameters())
+    assert parameters.keys() == {*embedding, *layers, *shares, "factors.factors"}
+    assert module.state_dict().keys() == parameters.keys() | {"embedding.numbers", "targets.mean", "targets.scale"}
+    assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in parameters.values())
+    assert (parameters["linear1.weight"].detach().numpy() == model.core.weights[1].T).all()
+    assert (parameters["factors.factors"] == 1).all()
+
+
+def test_it_goes_on_training(recipe: Any) -> None:
+    model, X = recipe
+    before = model.predict(X)
+    module, features = model.to_torch(), torch.from_numpy(model.encode(X))
+    start = {name: value.detach().clone() for name, value in module.named_parameters()}
+    y = torch.from_numpy((before[:, None] + 3).astype(np.float32))
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(module(features), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+    assert all((value != start[name]).any() for name, value in module.named_parameters())
+    assert (model.predict(X) == before).all()  # the weights are copies
+
+
+def test_gradients_of_an_embedding_are_those_of_its_formula(recipe: Any) -> None:
+    model, X = recipe
+    module, features = model.to_torch().double(), torch.from_numpy(model.encode(X[:3])).double().requires_grad_()
+    assert torch.autograd.gradcheck(module.embedding, (features,))
+
+
+def test_modules_are_copied_pickled_and_restored(recipe: Any) -> None:
+    model, X = recipe
+    module = model.to_torch()
+    expected_outputs = run(module, model.encode(X))
+    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert (run(twin, model.encode(X)) == expected_outputs).all()
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    fresh = model.to_torch()
+    torch.nn.init.zeros_(fresh.linear0.weight)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    assert (run(fresh, model.encode(X)) == expected_outputs).all()
+
+
+def test_members_of_an_ensemble() -> None:
+    random = np.random.default_rng(2)
+    ensemble = random_ensemble(random, classes=1)
+    module = ensemble.to_torch()
+    assert np.allclose(module.weights.numpy(), ensemble.weights) and len(module.members) == 3
+    X = random_rows(random, ensemble)
+    for member, part in zip(ensemble.members, module.members, strict=True):
+        check(member, part, X)
+    labels = torch.zeros(len(X), dtype=torch.int64)
+    loss = torch.nn.functional.cross_entropy(module(torch.from_numpy(ensemble.encode(X))), labels)
+    assert loss.item() == pytest.approx(-np.log(ensemble.predict_proba(X)[:, 0]).mean(), rel=1e-4)
+
+
+def test_programs_take_any_number_of_rows() -> None:
+    from ash.export.torch_module import program_bytes
+
+    random = np.random.default_rng(5)
+    ensemble = random_ensemble(random, classes=0, activations=list(ACTIVATIONS), plain=False)
+    program = torch.export.load(io.BytesIO(program_bytes(describe(ensemble)))).module()
+    for rows in (1, 2, 30):
+        X = random_rows(random, ensemble, rows)
+        check(ensemble, program, X)
+
+
+def test_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(np.random.default_rng(0))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ash.MissingExtra, match=r"to_torch needs torch; install it by: pip install 'ash-tune\[torch\]'"):
+        network.to_torch()
