@@ -27,7 +27,7 @@ import ash
 from ash_docs.blocks import Block, Output, Session, blocks_of, missing
 from ash_docs.drawings import DRAWINGS
 
-RETURNED = {"ash.Ensemble", "ash.Network", "ash.Plan", "ash.Result", "ash.Simulation"}
+RETURNED = {f"ash.{name}" for name in ("Ensemble", "Network", "Plan", "Result", "Run", "RungPlan", "Simulation")}
 """Classes that functions return."""
 
 FIGURES = "generated"
