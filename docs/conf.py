@@ -16,7 +16,8 @@ matplotlib.use("svg")
 
 import ash
 
-Path(__file__).with_name("generated").mkdir(exist_ok=True)  # filled by the blocks of pages
+# Filled by the blocks of pages; Sphinx warns of a static folder that is not there when it begins.
+Path(__file__).with_name("generated").mkdir(exist_ok=True)
 
 project = "ash"
 author = "ash developers"
@@ -33,11 +34,9 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "ash_docs.pages",
 ]
-exclude_patterns = ["examples", "gallery/*.py.md5", "gallery/*.ipynb", "gallery/*.zip"]
+exclude_patterns = ["examples"]
 templates_path = ["_templates"]
-suppress_warnings = ["config.cache"]
 
-# Prose: included files (CHANGELOG.md, cpp/DESIGN.md, ...) name files of the repository, which are no pages.
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "attrs_inline"]
 myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
@@ -49,9 +48,7 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autosummary_generate = True
-autosummary_ignore_module_all = False
 numpydoc_show_class_members = False
-numpydoc_use_plots = False
 toc_object_entries_show_parents = "hide"
 nitpicky = True
 
@@ -66,7 +63,6 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "plot_gallery": "True",
     "abort_on_example_error": True,
     "write_computation_times": False,
 }
