@@ -37,7 +37,8 @@ def tune(*callbacks: ash.Callback) -> ash.Result:
 def keep(name: str, picture: bytes) -> None:
     """Write a picture; end where it is too large for a repository."""
     path = IMAGES / f"{name}.png"
-    Image.open(io.BytesIO(picture)).convert("RGB").save(path, optimize=True)
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size:,} bytes")
     if path.stat().st_size > LARGEST:
         sys.exit(f"{path.name} is larger than {LARGEST:,} bytes")

@@ -11,7 +11,7 @@ from ash.report.marks import polygon, shade
 from ash.report.markup import Markup, join, num, short, tag
 from ash.report.selection import parts_of
 
-WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 100.0, 58.0, 300.0, 24.0
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
 LEAST_STEP, MOST_STEP = 84.0, 180.0
 """Between two axes."""
 LEVEL = 18.0
