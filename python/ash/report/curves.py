@@ -26,7 +26,7 @@ def curves(facts: Facts) -> Section:
     below = sum(bool((curve[:, 1] < low).any()) for curve in found.values())
     edge = f" {below:,} candidates start below {show(low)}; there they stand at the lower edge." if below else ""
     caption = join(
-        "Score on the validation rows after each job; a line joins the jobs of a candidate, darker and thicker the "
+        "Score on the validation rows after each job; a line joins the jobs of a candidate, stronger and thicker the "
         "higher it came. Epochs are on a logarithmic scale.",
         edge,
         facts.drawn_remark,
