@@ -12,7 +12,7 @@ import matplotlib
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("NO_COLOR", "1")
-matplotlib.use("svg")
+matplotlib.use("Agg")
 
 import ash
 

@@ -38,7 +38,7 @@ def runs() -> Iterator[tuple[str, str]]:
 def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> None:
     if absent:
         pytest.skip(f"{absent} is not installed; pip install '.[docs]' or the extra that the page names brings it")
-    matplotlib.use("svg")
+    matplotlib.use("Agg")
     session = Session(page.removesuffix(".md"), tmp_path)
     for block in blocks(page):
         if block.runs and not missing(block):
@@ -83,7 +83,7 @@ def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_figure_is_shown(tmp_path: Path) -> None:
-    matplotlib.use("svg")
+    matplotlib.use("Agg")
     [block] = blocks_of("```python\nimport matplotlib.pyplot as plt\nplt.subplots();\n```")
     [path] = Session("page", tmp_path).run(block).figures
     assert "<svg" in path.read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ def table() -> pd.DataFrame:
 
 
 def test_every_block_runs(tmp_path: Path) -> None:
-    matplotlib.use("svg")
+    matplotlib.use("Agg")
     houses = table()
     houses.to_csv(tmp_path / "table.csv", index=False)
     houses.drop(columns="price").to_csv(tmp_path / "new.csv", index=False)
