@@ -68,6 +68,8 @@ class Dashboard(Callback):
             except OSError as error:
                 warnings.warn(f"the dashboard cannot be shown: {error}", UserWarning, stacklevel=2)
         self._page.start(run)
+        if self._server is not None:
+            self._server.seen = False
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
         """Show the job when the page is drawn next."""

@@ -22,7 +22,7 @@ from ash.records import JobRecord
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, tag
 from ash.report.overview import headline
-from ash.report.page import SECTIONS, fill, page, render
+from ash.report.page import SECTIONS, fill, render
 from ash.report.selection import data_block, nothing_known, selection_data
 from ash.report.so_far import course_so_far
 from ash.result_outcome import Outcome
@@ -48,6 +48,20 @@ class _Told:
         return self.result is None and self.error is None
 
 
+@dataclass(frozen=True)
+class _Drawing:
+    """The page at one time; `told`, `jobs` and `running` say of what. Numbers are of versions: since when it is so."""
+
+    told: _Told
+    jobs: int
+    running: bool
+    version: int
+    head: str
+    titles: list[tuple[str, str]]
+    sections: dict[str, tuple[int, str]]
+    data: tuple[int, dict[str, Any]]
+
+
 class LivePage:
     """The page of one run after the other."""
 
@@ -56,13 +70,8 @@ class LivePage:
         self._told = _Told()
         self._params: list[Params] = []
         self._stream: Iterator[Params] = iter(())
-        self._version = 0
-        self._drawn: tuple[_Told, int, bool] | None = None  # which run, how many jobs, whether it still goes on
+        self._last: _Drawing | None = None
         self._next_drawing = 0.0
-        self._head = ""
-        self._data: tuple[int, dict[str, Any]] = (0, {})
-        self._titles: list[tuple[str, str]] = []
-        self._sections: dict[str, tuple[int, str]] = {}  # since which version they are as they are
 
     def start(self, run: Run) -> None:
         """Begin to tell of a run."""
@@ -90,50 +99,49 @@ class LivePage:
         return self._told.running
 
     def page(self) -> str:
-        """Return the page as it is now; once the run has ended that is its report."""
-        told = self._told
-        if told.result is not None:
-            return page(told.result)
+        """Return the page as it is now; once the run has ended with a result that is its report."""
         with self._drawing:
-            self._draw()
-            body = Markup("".join(html for _, html in self._sections.values()))
-            return fill(self._head, self._titles, body, data_block(self._data[1]), live=self._version)
+            now = self._draw()
+        body = Markup("".join(html for _, html in now.sections.values()))
+        live = now.version if now.told.result is None else None
+        return fill(now.head, now.titles, body, data_block(now.data[1]), live)
 
     def updates(self, since: int) -> dict[str, Any]:
         """Return what is new since a version: sections as HTML, data of the candidates, and all that is short."""
         with self._drawing:
-            self._draw()
-            version, data = self._data
-            return {
-                "version": self._version,
-                "running": self.running,
-                "head": self._head,
-                "titles": self._titles,
-                "sections": {name: html for name, (own, html) in self._sections.items() if own > since},
-                "data": data if version > since else None,
-            }
+            now = self._draw()
+        version, data = now.data
+        return {
+            "version": now.version,
+            "running": now.running,
+            "head": now.head,
+            "titles": now.titles,
+            "sections": {name: html for name, (own, html) in now.sections.items() if own > since},
+            "data": data if version > since else None,
+        }
 
-    def _draw(self) -> None:
-        """Draw what there is to draw, unless it is drawn or too early for it."""
+    def _draw(self) -> _Drawing:
+        """Return the newest drawing: a new one if there is anything new and it is time for it."""
         with self._facts:
-            told, jobs = self._told, list(self._told.jobs)
-            state = (told, len(jobs), told.running)
-        now = time.monotonic()
-        if state == self._drawn or (told.running and now < self._next_drawing and self._drawn is not None):
-            return
+            told, jobs, running = self._told, list(self._told.jobs), self._told.running
+        before, began = self._last, time.monotonic()
+        if before is not None:
+            same = (told, len(jobs), running) == (before.told, before.jobs, before.running)
+            if same or (running and began < self._next_drawing):
+                return before
         head, sections, data = self._parts(told, jobs)
-        self._version += 1
-        self._head = head
-        self._titles = [(section.name, section.title) for section in sections]
-        before, self._sections = self._sections, {}
+        version = 1 if before is None else before.version + 1
+        drawn: dict[str, tuple[int, str]] = {}
         for section in sections:
             html = str(render(section))
-            version, old = before.get(section.name, (0, ""))
-            self._sections[section.name] = (version if old == html else self._version, html)
-        if data != self._data[1]:
-            self._data = (self._version, data)
-        after = time.monotonic()
-        self._drawn, self._next_drawing = state, after + max(LEAST_REST, REST * (after - now))
+            since, old = (0, "") if before is None else before.sections.get(section.name, (0, ""))
+            drawn[section.name] = (since if html == old else version, html)
+        kept = None if before is None or before.data[1] != data else before.data
+        titles = [(section.name, section.title) for section in sections]
+        self._last = _Drawing(told, len(jobs), running, version, head, titles, drawn, kept or (version, data))
+        ended = time.monotonic()
+        self._next_drawing = ended + max(LEAST_REST, REST * (ended - began))
+        return self._last
 
     def _parts(self, told: _Told, jobs: list[JobRecord]) -> tuple[str, list[Section], dict[str, Any]]:
         course = self._course(told, jobs)
@@ -145,9 +153,9 @@ class LivePage:
     def _course(self, told: _Told, jobs: list[JobRecord]) -> Course | None:
         if told.result is not None or told.run is None:
             return told.result
-        if not self._drawn or self._drawn[0] is not told:
+        if self._last is None or self._last.told is not told:
             self._params, self._stream = [], told.run.space.stream(told.run.seed)
-        needed = told.run.candidates or 1 + max((job.candidate for job in jobs), default=0)
+        needed = 1 + max((job.candidate for job in jobs), default=-1)
         self._params += itertools.islice(self._stream, max(0, needed - len(self._params)))
         return course_so_far(told.run, jobs, self._params, told.started)
 

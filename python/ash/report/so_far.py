@@ -23,7 +23,7 @@ def course_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params],
     Parameters
     ----------
     params : sequence of dict
-        The hyperparameters of the candidates, at least up to the highest number that has a job.
+        The hyperparameters of the candidates, up to the highest number that has a job.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:
