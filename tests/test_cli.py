@@ -42,6 +42,7 @@ def test_digits_in_an_empty_folder(tmp_path):
     done = run("digits", "--candidates", "32", "--json", "summary.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    assert "ash-tune-out/report.html" in done.stdout.splitlines()[-1]
     found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", done.stdout, re.MULTILINE)
     assert float(found[1]) > 0.95 and float(found[2]) > 0.93
     assert "1437 rows to tune on, 360 held out as the test part; 64 features, 10 classes" in done.stdout
@@ -51,6 +52,7 @@ def test_digits_in_an_empty_folder(tmp_path):
         "candidates.csv",
         "jobs.csv",
         "model.safetensors",
+        "report.html",
         "summary.json",
     ]
     assert {file.name for file in tmp_path.iterdir()} == {"ash-tune-out", "summary.json"}
@@ -208,7 +210,7 @@ def test_version_and_help():
     help_text = run("--help").stdout
     for option in (
         *("target", "task", "candidates", "seed", "time", "epochs", "stop-at", "algorithm", "schedule", "workers"),
-        *("threads", "no-teams", "memory-limit", "out", "json", "quiet"),
+        *("threads", "no-teams", "memory-limit", "out", "json", "quiet", "dashboard"),
     ):
         assert f"--{option}" in help_text
 

@@ -38,7 +38,7 @@ ALLOWED_INCLUDES = {
 
 def sources(*patterns: str) -> list[Path]:
     """Return the files of the repository that match, sorted; never an empty list."""
-    folders = ("cpp", "python", "tests", "bench")
+    folders = ("cpp", "python", "tests", "bench", "docs")
     found = sorted(path for pattern in patterns for folder in folders for path in (ROOT / folder).rglob(pattern))
     assert found, f"no file matches {patterns} under {ROOT}"
     return found

@@ -142,7 +142,8 @@ def test_the_command_writes_what_there_is(tmp_path, number, status):
     done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"model.safetensors", "candidates.csv", "jobs.csv"} and (tmp_path / "s.json").exists()
+    assert names == {"model.safetensors", "candidates.csv", "jobs.csv", "report.html"}
+    assert (tmp_path / "s.json").exists()
     assert ash.load(tmp_path / "out" / "model.safetensors").score(*load_digits(return_X_y=True)) > 0.5
 
 

@@ -1,4 +1,4 @@
-"""What `ash-tune` leaves behind: the report on the terminal, the model, two tables in CSV, a summary in JSON."""
+"""What `ash-tune` leaves behind: a report on the terminal and one in HTML, the model, tables in CSV, JSON."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ class Report:
 
 
 def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
-    """Write the model and the tables into a folder, and the summary if asked for; return the paths."""
+    """Write model, tables and report into a folder, and the summary if asked for; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model.safetensors"
     report.result.model.save(model)
@@ -40,6 +40,7 @@ def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
         path = folder / f"{table}.csv"
         write_csv(path, report.result.rows(table))
         files.append(str(path))
+    files.append(str(report.result.report(folder / "report.html")))
     if summary is not None:
         text = json.dumps(summarize(report), indent=2, allow_nan=False)
         Path(summary).write_text(text + "\n", encoding="utf-8")

@@ -101,7 +101,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
 
 
 def integers(low: int, high: int, step: int = 1, default: int | None = None) -> Domain:
-    """Return a domain of low, low + step, ... up to high at most; the default is the middle level unless named.
+    """Return the domain low, low + step and so on, up to high at most; the default is the middle level unless named.
 
     Raises
     ------

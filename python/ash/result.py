@@ -9,8 +9,8 @@ from ash.ensemble import Ensemble
 from ash.errors import SettingError
 from ash.kept import MOST_DRAWS
 from ash.options import whole, yes_or_no
-from ash.result_outcome import Outcome
 from ash.result_text import result_html, result_text
+from ash.result_views import Views
 
 if TYPE_CHECKING:
     import optuna
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(Outcome):
+class Result(Views):
     """The outcome of `ash.tune`. Immutable; it can be pickled.
 
     Attributes

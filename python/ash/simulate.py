@@ -15,7 +15,7 @@ from ash.scalars import is_integer, is_number
 from ash.simulation import Run, Simulation, simulation_of
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course import Course
 
 __all__ = ["Simulation", "simulate", "simulate_result"]
 
@@ -130,7 +130,7 @@ def simulate(
     return _simulation(ladder, settings, tables, counts)
 
 
-def simulate_result(result: "Result", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
+def simulate_result(result: "Course", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
     """Simulate a run on its own costs and scores; see `Result.simulate` and, for jobs not on record, `recorded_jobs`.
 
     Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their

@@ -1,0 +1,179 @@
+"""The code blocks of a Markdown page, and how they are run: in order, in one namespace, in one folder.
+
+    ```python                          Python; what it prints is shown below it, and so are its figures
+    ```python raises: SettingError     must raise that; the error is shown
+    ```python needs: optuna, g++       run where these packages and programs are installed
+    ```python shows: run.html          must write that page, which is shown too
+    ```console                         each line "$ ash-tune ..." or "$ python ..." is a command of this installation
+    ```console exits: 2                must end with that status; its errors are shown
+    ```python not run: why             shown only
+
+Whatever else goes wrong leaves through the exception that it is. Blocks that need a package are never needed by others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+LANGUAGES = ("python", "console")
+WISHES = ("raises", "needs", "shows", "exits", "not run")
+SECONDS = 120
+"""Of a command, before it counts as one that hangs."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fence of a page: what it holds, its lines there from 0 on, and what its first line asks for."""
+
+    language: str
+    source: str
+    first: int
+    stop: int
+    wishes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The packages and programs without which it is not run."""
+        return tuple(name.strip() for name in self.wishes.get("needs", "").split(",") if name.strip())
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is one to run at all."""
+        return self.language in LANGUAGES and "not run" not in self.wishes
+
+
+def blocks_of(text: str) -> list[Block]:
+    """Return the fences of a Markdown text, in order."""
+    fences = (token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence")
+    return [_block(token.info, token.content, *token.map) for token in fences if token.map]
+
+
+def _block(info: str, source: str, first: int, stop: int) -> Block:
+    language, _, rest = info.partition(" ")
+    name, colon, value = rest.partition(":")
+    if language not in LANGUAGES or not rest:
+        return Block(language, source, first, stop)
+    if not colon or name not in WISHES:
+        raise ValueError(f"line {first + 1}: {info!r} is not known; after {language} there may be {', '.join(WISHES)}")
+    return Block(language, source, first, stop, {name: value.strip()})
+
+
+def missing(block: Block) -> list[str]:
+    """Return which of the packages and programs that a block needs are not installed."""
+    return [name for name in block.needs if importlib.util.find_spec(name) is None and shutil.which(name) is None]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a block has shown: text, figures as SVG files, and a page of HTML."""
+
+    text: str
+    figures: tuple[Path, ...] = ()
+    page: Path | None = None
+
+
+class Session:
+    """Runs the blocks of one page.
+
+    Parameters
+    ----------
+    name : str
+        Of the page, for tracebacks and figures.
+    folder : Path
+        Where the blocks run; files that they write stay there.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.namespace: dict[str, Any] = {"__name__": "__main__"}
+        self.figures = 0
+
+    def run(self, block: Block) -> Output:
+        """Run a block and return what it has shown."""
+        if block.language == "console":
+            return Output("".join(self._commands(block)))
+        return self._python(block)
+
+    def _python(self, block: Block) -> Output:
+        code = compile("\n" * (block.first + 1) + block.source, self.name, "exec")
+        printed = io.StringIO()
+        expected = block.wishes.get("raises")
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
+            try:
+                exec(code, self.namespace)
+            except Exception as error:
+                if type(error).__name__ != expected:
+                    raise
+                print(f"{expected}: {error}")
+            else:
+                if expected:
+                    raise AssertionError(f"{self.name}, line {block.first + 1}: no {expected}")
+        return Output(printed.getvalue(), tuple(self._figures()), self._page(block))
+
+    def _page(self, block: Block) -> Path | None:
+        """Return the page that a block had to write."""
+        name = block.wishes.get("shows")
+        if name is None:
+            return None
+        path = self.folder / name
+        if not path.is_file():
+            raise AssertionError(f"{self.name}, line {block.first + 1}: there is no {name}")
+        return path
+
+    def _figures(self) -> Iterator[Path]:
+        """Write the figures that are open, and close them."""
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is None:
+            return
+        for number in pyplot.get_fignums():
+            self.figures += 1
+            path = self.folder / f"{self.name.replace('/', '-')}-{self.figures}.svg"
+            pyplot.figure(number).savefig(path, metadata={"Date": None})
+            yield path
+        pyplot.close("all")
+
+    def _commands(self, block: Block) -> Iterator[str]:
+        status = int(block.wishes.get("exits", 0))
+        lines = re.sub(r"\\\n\s*", "", block.source).splitlines()
+        for line in lines:
+            if not line.startswith("$ "):
+                raise ValueError(f"{self.name}, line {block.first + 1}: {line!r} is no command '$ ...'")
+            done = subprocess.run(
+                self._command(line[2:]),
+                cwd=self.folder,
+                env=_environment(),
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+            )
+            if done.returncode != status:
+                raise AssertionError(f"{line}: exit {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+            yield done.stdout + (done.stderr if status else "")
+
+    def _command(self, line: str) -> list[str]:
+        words = shlex.split(line, comments=True)
+        if words[0] == "ash-tune":
+            return [sys.executable, "-m", "ash", *words[1:]]
+        if words[0] == "python":
+            return [sys.executable, *words[1:]]
+        raise ValueError(f"{self.name}: {line!r} is none of ash-tune and python")
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a command: as wide as a page, and no colours."""
+    return {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}

@@ -1,0 +1,46 @@
+"""
+Digits: a ladder of 64 networks
+===============================
+
+Images of digits, 64 numbers each: networks are drawn from a small space, trained a little, and the better half of each
+rung goes on. The picture shows who went up.
+"""
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.model_selection import train_test_split
+
+import ash
+
+X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+
+space = ash.Space(
+    hidden=ash.choice((32,), (64,), (64, 32), (128, 64)),
+    learning_rate=ash.log(1e-3, 1e-1),
+    dropout=ash.choice(0.0, 0.1, 0.2),
+    batch_size=ash.choice(16, 32, 64),
+)
+result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
+print(result)
+
+# %%
+# Each circle is a job at its validation score; filled ones went up. Dashed is the score of the last one that a barrier
+# at the end of the rung would have promoted: what is filled to the left of it went up since it came early. The star is
+# the best network.
+
+result.plot_ladder()
+plt.show()
+
+# %%
+# The same against the epochs that a network has behind it.
+
+result.plot()
+plt.show()
+
+# %%
+# On rows that no candidate has seen:
+
+print("accuracy", round(result.model.score(X_test, y_test), 4))
+ConfusionMatrixDisplay.from_predictions(y_test, result.model.predict(X_test), colorbar=False)
+plt.show()

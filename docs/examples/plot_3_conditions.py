@@ -1,0 +1,51 @@
+"""
+A space with conditions
+=======================
+
+Not every hyperparameter is of use with every other: momentum has a momentum, Adam does not, and their learning rates
+differ. Conditions are part of the space, so its size is known and no candidate is drawn twice.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+import ash
+
+space = ash.Space(
+    hidden=ash.choice((32,), (64,), (64, 32)),
+    optimizer=ash.choice("adam", "momentum"),
+    learning_rate=[
+        ash.log(1e-3, 0.3).when(optimizer="momentum"),
+        ash.log(1e-4, 1e-1),
+    ],
+    momentum=ash.choice(0.8, 0.9, 0.95, 0.99, default=0.9).when(optimizer="momentum"),
+    batch_size=ash.choice(16, 32),
+)
+print(space)
+for candidate in space.sample(4, seed=0):
+    print(candidate)
+
+# %%
+# The search does not care. A candidate has only what applies to it.
+
+X, y = load_digits(return_X_y=True)
+result = ash.tune(X, y, space, candidates=64, metric="log_loss", threads=1, seed=0)
+print(result.best_params, result.best_score)
+
+# %%
+# What the search has seen of learning rates: the loss of each candidate in its last rung, larger where it went further.
+# Log loss is negated, as all errors are: higher is better.
+
+fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+for optimizer, color in (("adam", "#0072b2"), ("momentum", "#d55e00")):
+    rows = [row for row in result.candidates if row["params"]["optimizer"] == optimizer and np.isfinite(row["score"])]
+    rates = [row["params"]["learning_rate"] for row in rows]
+    sizes = [12 * row["rungs"] ** 1.5 for row in rows]
+    ax.scatter(rates, [row["score"] for row in rows], s=sizes, color=color, alpha=0.6, label=optimizer)
+ax.set_xscale("log")
+ax.set_ylim(-1.0, 0.0)
+ax.set_xlabel("learning rate")
+ax.set_ylabel("validation log loss, negated")
+ax.legend()
+plt.show()

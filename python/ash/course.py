@@ -1,0 +1,109 @@
+"""The course of a run: who was trained when with what outcome, and the tables that can be read off it.
+
+A run that is over and one that still goes on have a course; `Outcome` adds what only the end knows.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from ash.options import Options
+from ash.recall import rung_rows
+from ash.records import Columns, JobRecord, candidate_rows, job_rows
+from ash.space import Space
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Course:
+    """Fields of a `Result` that every run has from its first finished job on; see there."""
+
+    best_candidate: int
+    best_rung: int
+    params: tuple[dict[str, Any], ...]
+    columns: Columns
+    assists: Columns
+    ladder: list[dict[str, int]]
+    options: Options
+    space: Space
+    ended: str
+    started: datetime
+    wall_seconds: float
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """Return the hyperparameters of the best candidate."""
+        return dict(self.params[self.best_candidate])
+
+    @property
+    def best_score(self) -> float:
+        """Return the score of the best job; higher is better, errors are negated."""
+        columns = self.columns
+        own = (columns["candidate"] == self.best_candidate) & (columns["rung"] == self.best_rung)
+        return float(columns["score"][own][0])
+
+    @property
+    def metric(self) -> str:
+        """Return the metric that the candidates were scored by."""
+        return str(self.options.metric)
+
+    @cached_property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
+
+        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` are what it finished.
+        """
+        return candidate_rows(self.columns, self.params)
+
+    @cached_property
+    def jobs(self) -> list[JobRecord]:
+        """Return a record for each finished job, in order of decision (greedy: of finishing)."""
+        return job_rows(self.columns)
+
+    @cached_property
+    def rungs(self) -> list[dict[str, Any]]:
+        """Return a row for each rung, lowest first.
+
+        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
+        finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished jobs.
+        `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that went on; NaN for
+        fewer than three. `recall` is the quality of the promotions: of those that a barrier at the end of the rung
+        would have promoted, the best finished // eta without the diverged, the share that went up, NaN for the last
+        rung or if there are none.
+        """
+        return rung_rows(self.columns, self.ladder, self.options.eta, endless=self.options.candidates is None)
+
+    @property
+    def epochs(self) -> int:
+        """Return the epochs of all finished jobs together."""
+        return int(self.columns["epochs"].sum())
+
+    @property
+    def core_seconds(self) -> float:
+        """Return the seconds that threads spent in finished jobs, helpers included, added up."""
+        return float(self.columns["core_seconds"].sum())
+
+    @property
+    def utilization(self) -> float:
+        """Return the share of the threads' time that went into finished jobs, 0 to 1."""
+        return self.core_seconds / (self.threads * self.wall_seconds) if self.wall_seconds > 0 else 0.0
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads there were."""
+        return self.options.threads
+
+    @property
+    def seed(self) -> int:
+        """Return the seed, the one drawn if None was given."""
+        return self.options.seed
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether Ctrl-C ended the run."""
+        return self.ended == "interrupted"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the checked arguments of the run by name."""
+        return asdict(self.options)

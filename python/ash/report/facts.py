@@ -1,0 +1,106 @@
+"""What the sections of a report look at: a course, what is read off it once, and which candidates are drawn.
+
+    ranked: with a job   >=   known: can be selected, MOST_KNOWN   >=   drawn: has a line or a row, MOST_DRAWN
+
+Of too many candidates the best half of the places goes to the best, the other half to every so manyth of the rest, so
+that a chart shows both what was found and what was tried.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.course import Course
+from ash.parameter_axes import ParameterAxis, parameter_axes
+from ash.report.markup import Markup
+from ash.result_outcome import Outcome
+from ash.standing import Standing, standing_of
+
+MOST_KNOWN = 4096
+MOST_DRAWN = 512
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: `name` is its anchor, `body` what stands under the heading."""
+
+    name: str
+    title: str
+    body: Markup
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """A course as the sections see it."""
+
+    course: Course
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Return the outcome; None while the run goes on."""
+        return self.course if isinstance(self.course, Outcome) else None
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Return how each candidate has done."""
+        return standing_of(self.course.columns, len(self.course.params))
+
+    @cached_property
+    def ranked(self) -> Rows:
+        """Return the candidates with a job, the best first; equals by number; the winner leads."""
+        standing, best = self.standing, self.course.best_candidate
+        rows = np.flatnonzero(standing.rung >= 0)
+        order = rows[np.lexsort((rows, -standing.rank[rows], rows != best))]
+        return np.asarray(order, np.int64)
+
+    @cached_property
+    def known(self) -> Rows:
+        """Return the candidates that can be selected, the best first."""
+        return thinned(self.ranked, MOST_KNOWN)
+
+    @cached_property
+    def drawn(self) -> Rows:
+        """Return the candidates that have a line or a row, the best first."""
+        return thinned(self.known, MOST_DRAWN)
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        """Return for each job whether its candidate is known."""
+        return np.isin(self.course.columns["candidate"], self.known)
+
+    @cached_property
+    def axes(self) -> list[ParameterAxis]:
+        """Return all hyperparameters."""
+        return parameter_axes(self.course)
+
+    @cached_property
+    def varying(self) -> list[ParameterAxis]:
+        """Return those in which candidates differ."""
+        return [axis for axis in self.axes if axis.varies]
+
+    @property
+    def rungs(self) -> int:
+        """Return how many rungs the charts shade."""
+        return len(self.course.rungs)
+
+    @property
+    def drawn_remark(self) -> str:
+        """Return a sentence on the candidates that have no line; empty where all have."""
+        drawn, all_of_them = len(self.drawn), len(self.ranked)
+        if drawn == all_of_them:
+            return ""
+        return f" Drawn are {drawn:,} of {all_of_them:,} candidates: the best, and an even choice of the others."
+
+
+def thinned(rows: Rows, most: int) -> Rows:
+    """Return at most so many of the rows, in order: the first half of them, and every so manyth of the rest."""
+    if len(rows) <= most:
+        return rows
+    first = most // 2
+    rest = np.linspace(first, len(rows) - 1, most - first).round().astype(np.int64)
+    chosen: Rows = rows[np.concatenate([np.arange(first), rest])]
+    return chosen

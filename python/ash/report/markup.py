@@ -1,0 +1,76 @@
+"""HTML and SVG as text that is escaped once, by construction: what is not `Markup` is text, and text is inert.
+
+    tag("td", "<b>", class_="name")   ->   <td class="name">&lt;b&gt;</td>
+
+Characters that neither HTML nor XML allows (controls, halves of surrogate pairs) become U+FFFD.
+"""
+
+import html
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+Child: TypeAlias = "str | int | Iterable[Child] | None"
+"""What an element may hold: `Markup` as it is, other text escaped, nothing for None."""
+
+Value = str | int | float | bool | None
+"""Of an attribute: False and None leave it out, True is its name alone."""
+
+EMPTY = frozenset(
+    ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
+)
+"""Elements without an end tag: the same in HTML and, with the slash, in XML."""
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+class Markup(str):
+    """Text that is HTML or SVG as it stands."""
+
+    __slots__ = ()
+
+
+def escape(text: str) -> Markup:
+    """Return text for an element or a quoted attribute."""
+    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", text), quote=True))
+
+
+def join(*children: Child) -> Markup:
+    """Return the children one after the other."""
+    return Markup("".join(_texts(children)))
+
+
+def tag(name: str, *children: Child, **attributes: Value) -> Markup:
+    """Return an element; an underscore in an attribute is a hyphen, one at its end is dropped."""
+    head = name + "".join(_attribute(key, value) for key, value in attributes.items())
+    return Markup(f"<{head}/>") if name in EMPTY else Markup(f"<{head}>{join(*children)}</{name}>")
+
+
+def num(value: float) -> str:
+    """Return a coordinate: a tenth of a pixel is enough."""
+    text = f"{value:.1f}"
+    return text[:-2] if text.endswith(".0") else text
+
+
+def short(text: str, most: int) -> str:
+    """Return a text of at most so many characters, its end cut off if it must be."""
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
+def _texts(children: Iterable[Child]) -> Iterable[str]:
+    for child in children:
+        if isinstance(child, Markup):
+            yield child
+        elif isinstance(child, str | int):
+            yield escape(str(child))
+        elif child is not None:
+            yield from _texts(child)
+
+
+def _attribute(key: str, value: Value) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return f' {name}=""'
+    return f' {name}="{escape(num(value) if isinstance(value, float) else str(value))}"'

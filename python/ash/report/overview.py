@@ -1,0 +1,94 @@
+"""The head of a report: what was asked and what was found, in sentences and in a few figures."""
+
+from ash.report.chart import counted
+from ash.report.facts import Facts, Section
+from ash.report.markup import Markup, join, tag
+from ash.result_text import SHORT_DIGEST
+from ash.text_table import show, show_seconds
+
+ALGORITHMS = {
+    "ash": "asynchronous successive halving",
+    "sh": "successive halving with a barrier after each rung",
+    "random": "training every candidate to the last rung",
+}
+ERRORS = frozenset(("rmse", "mae", "log_loss"))
+"""Metrics that are negated."""
+
+ENDED = {
+    "finished": "It ended because all was done.",
+    "target": "It ended because the target was reached.",
+    "epoch_limit": "It ended because the epochs allowed were used up.",
+    "time_limit": "It ended because the time was over.",
+    "stopped": "It was stopped by a callback.",
+    "interrupted": "It was interrupted.",
+    "running": "It is still running.",
+}
+
+
+def headline(facts: Facts) -> str:
+    """Return the outcome in a few words."""
+    return f"{facts.course.metric} {show(facts.course.best_score)}"
+
+
+def overview(facts: Facts) -> Section:
+    """Return the head."""
+    body = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)), _figures(facts))
+    return Section("overview", "Overview", body)
+
+
+def _found(facts: Facts) -> Markup:
+    course = facts.course
+    rows = "the validation rows"
+    if facts.outcome is not None and facts.outcome.kept is not None:
+        rows = f"{len(facts.outcome.kept.targets):,} validation rows"
+    best = tag(
+        "button", f"candidate {course.best_candidate}", class_="link", type="button", data_c=course.best_candidate
+    )
+    return join(
+        "The best of ",
+        f"{counted(len(facts.ranked), 'candidate')}, ",
+        best,
+        f", has {course.metric} {show(course.best_score)} on {rows} after rung {course.best_rung}. ",
+        ENDED[course.ended],
+    )
+
+
+def _asked(facts: Facts) -> str:
+    options = facts.course.options
+    count = _candidates(facts)
+    limits = [
+        "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
+        "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
+        "" if options.target is None else f"until {options.metric} {show(options.target)}",
+    ]
+    limited = "".join(f", {limit}" for limit in limits if limit)
+    negated = " (an error, negated: higher is better)" if options.metric in ERRORS else ""
+    return (
+        f"The run was to find the highest {options.metric}{negated} of {count}{limited}, for {options.task}, by "
+        f"{ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with {options.eta} times the "
+        "epochs."
+    )
+
+
+def _candidates(facts: Facts) -> str:
+    """Return how many there were to be; of a run that goes on only those with a job are known."""
+    wanted, course = facts.course.options.candidates, facts.course
+    if wanted is None:
+        return "an endless stream of candidates"
+    return counted(len(course.params) if facts.outcome is not None else min(wanted, course.space.size), "candidate")
+
+
+def _figures(facts: Facts) -> Markup:
+    course = facts.course
+    digest = None if facts.outcome is None else facts.outcome.digest[:SHORT_DIGEST]
+    figures = [
+        (f"best {course.metric}", show(course.best_score)),
+        ("candidates", f"{len(facts.ranked):,}"),
+        ("jobs", f"{len(course.columns['rung']):,}"),
+        ("epochs", f"{course.epochs:,}"),
+        ("time", show_seconds(course.wall_seconds)),
+        (f"thread{'s' * (course.threads > 1)}", f"{course.threads}, {course.utilization:.0%} busy"),
+        ("seed", str(course.seed)),
+        ("digest", tag("code", digest) if digest else "at the end"),
+    ]
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in figures), class_="figures")

@@ -1,0 +1,121 @@
+"""The page of a report: its sections in order, within a template, with style and script of this package inside.
+
+    Course -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
+
+Nothing of it is loaded from elsewhere: a Content-Security-Policy allows the one style and the one script by their
+hashes, and no other. Order: a function of the course and of this installation; no date, no random names.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from ash.course import Course
+from ash.model_file import replace_file
+from ash.report.candidates import candidates
+from ash.report.curves import curves
+from ash.report.facts import Facts, Section
+from ash.report.importance import importance
+from ash.report.ladder import ladder
+from ash.report.markup import Markup, escape, join, tag
+from ash.report.overview import headline, overview
+from ash.report.parallel import parallel
+from ash.report.parameters import parameters
+from ash.report.scaling import scaling
+from ash.report.selection import data_block, selection_data
+from ash.report.settings import settings
+from ash.report.timeline import timeline
+from ash.report.winner import winner
+
+if TYPE_CHECKING:
+    from ash.result_outcome import Outcome
+
+SECTIONS = (
+    overview,
+    ladder,
+    curves,
+    winner,
+    importance,
+    parameters,
+    parallel,
+    candidates,
+    timeline,
+    scaling,
+    settings,
+)
+OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
+"""The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
+
+
+def write_report(result: "Outcome", path: str | os.PathLike[str]) -> Path:
+    """Write the page of a run; see `Result.report`."""
+    target = Path(path)
+    replace_file(target, page(result).encode("utf-8"))
+    return target
+
+
+def page(course: Course) -> str:
+    """Return the page of a run."""
+    facts = Facts(course)
+    sections = [section(facts) for section in SECTIONS]
+    titles = [(section.name, section.title) for section in sections]
+    return fill(headline(facts), titles, join(*map(render, sections)), data_block(selection_data(facts)))
+
+
+def fill(head: str, titles: Sequence[tuple[str, str]], body: Markup, data: Markup, live: int | None = None) -> str:
+    """Return the page of these sections.
+
+    Parameters
+    ----------
+    head : str
+        The outcome in a few words.
+    titles : sequence of (str, str)
+        Name and title of each section.
+    live : int, optional
+        The version of a page whose script is to ask for newer ones.
+    """
+    script = asset("script.js") + (asset("live.js") if live is not None else "")
+    style = asset("style.css")
+    policy = [
+        "default-src 'none'",
+        f"script-src '{_hash(script)}'",
+        f"style-src '{_hash(style)}'",
+        "img-src data:",
+        "connect-src 'none'" if live is None else "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return Template(asset("page.html")).substitute(
+        policy="; ".join(policy),
+        style=style,
+        script=script,
+        title=escape(f"{head} \u00b7 ash"),
+        head=escape(head),
+        version="" if live is None else f' data-version="{live}"',
+        links=join(*(tag("li", tag("a", title, href=f"#{name}")) for name, title in titles)),
+        sections=body,
+        data=data,
+    )
+
+
+def render(section: Section) -> Markup:
+    """Return a section with its heading."""
+    heading = tag("h2", section.title, id=f"{section.name}-heading")
+    return tag("section", heading, section.body, id=section.name, aria_labelledby=f"{section.name}-heading")
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a file of this package."""
+    return files("ash.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    """Return the source expression of an inline element for a policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}"

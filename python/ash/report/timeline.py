@@ -1,0 +1,105 @@
+"""The section of the threads: which of them trained which rung when, and who helped whom."""
+
+import numpy as np
+
+from ash.records import Columns
+from ash.report.chart import axes, counted, figure, legend, svg
+from ash.report.facts import Facts, Section
+from ash.report.marks import shade
+from ash.report.markup import Markup, join, num, tag
+from ash.report.scale import Scale
+from ash.text_table import show_seconds
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 880.0, 56.0, 16.0, 26.0, 46.0
+ROW, LEAST_ROW, MOST_HEIGHT = 26.0, 6.0, 640.0
+MOST_BARS = 6000
+MOST_TICKS = 16
+
+HATCH = join(
+    tag(
+        "defs",
+        tag(
+            "pattern",
+            tag("path", d="M-1 1L1 -1M0 6L6 0M5 7L7 5", class_="hatch"),
+            id="hatch",
+            width="6",
+            height="6",
+            patternUnits="userSpaceOnUse",
+        ),
+    )
+)
+
+
+def timeline(facts: Facts) -> Section:
+    """Return the section."""
+    course = facts.course
+    jobs, assists = (_longest(table) for table in (course.columns, course.assists))
+    left_out = len(course.columns["rung"]) - len(jobs["rung"]) + len(course.assists["rung"]) - len(assists["rung"])
+    threads = f"{counted(course.threads, 'thread')} {'was' if course.threads == 1 else 'were'}"
+    teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
+    shorter = f" {left_out:,} of the shortest bars are left out." if left_out else ""
+    caption = (
+        f"A bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
+        f"{course.utilization:.0%} of {show_seconds(course.wall_seconds)}.{shorter}"
+    )
+    entries = [
+        (
+            tag("rect", x="-8", y="-5", width="16", height="10", class_=f"bar-{shade(row['rung'], facts.rungs)}"),
+            f"rung {row['rung']}",
+        )
+        for row in course.rungs
+    ]
+    drawn = figure(
+        _picture(facts, jobs, assists), caption, legend(entries), kind="wide", label="Timeline of the threads"
+    )
+    return Section("timeline", "Threads", drawn)
+
+
+def _picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
+    course = facts.course
+    row = float(np.clip(MOST_HEIGHT / course.threads, LEAST_ROW, ROW))
+    height = TOP + row * course.threads + BOTTOM
+    x = Scale(0.0, max(course.wall_seconds, float(course.columns["end"].max())), LEFT, WIDTH - RIGHT)
+    y = Scale(-0.5, course.threads - 0.5, TOP, TOP + row * course.threads)
+    every = 1 + (course.threads - 1) // MOST_TICKS
+    ticks = [(float(thread), str(thread)) for thread in range(0, course.threads, every)]
+    frame = axes(x, Scale(y.high, y.low, y.stop, y.start), "seconds", "thread", None, ticks)
+    groups = [
+        *_bars(facts, jobs, x, y, row * 0.8, "bars"),
+        *_bars(facts, assists, x, y, row * 0.8, "bars team"),
+    ]
+    description = (
+        f"{len(course.columns['rung']):,} jobs and {len(course.assists['rung']):,} times of help on {course.threads} "
+        f"threads, {course.utilization:.0%} busy"
+    )
+    return svg("timeline-chart", WIDTH, height, "Jobs by thread and time", description, HATCH, frame, *groups)
+
+
+def _bars(facts: Facts, table: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
+    """Return a group of bars for each rung."""
+    known = np.isin(table["candidate"], facts.known)
+    groups = []
+    for rung in np.unique(table["rung"][known]).tolist():
+        rows = np.flatnonzero(known & (table["rung"] == rung))
+        starts, ends, middles = x(table["start"][rows]), x(table["end"][rows]), y(table["thread"][rows])
+        bars = []
+        for start, end, middle, number in zip(
+            starts.tolist(), ends.tolist(), middles.tolist(), table["candidate"][rows].tolist(), strict=True
+        ):
+            box = {
+                "x": num(start),
+                "y": num(middle - height / 2),
+                "width": num(max(end - start, 0.3)),
+                "height": num(height),
+            }
+            bars.append(tag("rect", **box, data_c=number))
+        groups.append(tag("g", *bars, class_=f"{kind} bar-{shade(rung, facts.rungs)}"))
+    return groups
+
+
+def _longest(table: Columns) -> Columns:
+    """Return the longest rows of a table with start and end, in their order, if there are too many to draw."""
+    if len(table["start"]) <= MOST_BARS:
+        return table
+    rows = np.sort(np.argsort(table["start"] - table["end"], kind="stable")[:MOST_BARS])
+    return {name: column[rows] for name, column in table.items()}

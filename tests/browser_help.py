@@ -1,0 +1,83 @@
+"""A headless Chromium for tests of pages: what a page logs and asks for is written down."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from PIL import Image
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1100, "height": 900}
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+"""Without a sandbox of its own, since it shows only pages of ours and cannot have one as root."""
+
+
+@contextlib.contextmanager
+def open_browser() -> Iterator[Any]:
+    """A browser, or a test that is skipped for want of one."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with driver.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page that is open: what it has logged, and what it has asked for."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def number(self, script: str) -> float:
+        """What an expression of the page is."""
+        return float(self.page.evaluate(script))
+
+    def wait_for(self, script: str) -> None:
+        """Wait until an expression of the page is true. The page allows no eval, so that it is asked from outside."""
+        for _ in range(600):
+            if self.page.evaluate(script):
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"never came true: {script}")
+
+    def color(self, selector: str, name: str = "background-color") -> str:
+        """A colour as the browser has computed it."""
+        return str(self.page.eval_on_selector(selector, f"one => getComputedStyle(one)['{name}']"))
+
+    def shown(self, selector: str) -> int:
+        """How many elements take part in the layout and are not hidden."""
+        script = "all => all.filter(one => one.getClientRects().length && !one.classList.contains('out')).length"
+        return int(self.page.eval_on_selector_all(selector, script))
+
+
+@contextlib.contextmanager
+def visit(browser: Any, address: str, **settings: Any) -> Iterator[Visit]:
+    """A page at an address; it must have logged no error when it is left."""
+    context = browser.new_context(**{"viewport": DESKTOP, **settings})
+    page = context.new_page()
+    opened = Visit(page)
+    page.on("console", lambda message: opened.said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: opened.said.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (opened.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: opened.asked.append(request.url))
+    page.goto(address)
+    yield opened
+    context.close()
+    assert opened.said == []
+
+
+def tones(picture: bytes) -> int:
+    """How many different colours a screenshot has."""
+    return len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(2**24) or ())

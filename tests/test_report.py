@@ -1,0 +1,274 @@
+"""The report as a file: what stands in it is what happened, hostile names are inert, equal results are equal bytes."""
+
+import dataclasses
+import math
+import pickle
+import re
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+
+import ash
+from ash.importance import importance_of
+from ash.ladder_points import ladder_points
+from ash.records import curves
+from ash.report.bins import parameter_bins, score_bins
+from ash.report.facts import MOST_DRAWN, Facts, thinned
+from ash.report.markup import Markup, escape, join, tag
+from ash.report.page import OF_TIME, SECTIONS, page
+from ash.report.scale import Scale
+from ash.speedups import speedups_of
+from ash.text_table import show
+from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
+from result_help import columns, make_result
+
+CHARTS = {"ladder-chart", "curves-chart", "parallel-chart", "timeline-chart", "scaling-chart"}
+NAMES = [one.__name__ for one in SECTIONS]
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=2, progress=False)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return with_predictions(make_result(candidates=32, threads=4, diverge=0.2, seed=1), ["a", "b", "c"])
+
+
+def test_it_is_one_whole_file(wine, tmp_path):
+    path = wine.report(tmp_path / "run.html")
+    assert path == tmp_path / "run.html" and [*tmp_path.iterdir()] == [path]
+    text = path.read_text(encoding="utf-8")
+    outline = Outline(text)
+    assert text == page(wine) and text.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids) and all(link[0] == "#" for link in outline.links)
+    assert [name for kind, own in outline.elements if kind == "section" for name in [own["id"]]] == NAMES
+    assert pictures(text).keys() >= CHARTS | {"confusion-chart", "calibration-chart", "parameter-0"}
+
+
+def test_nothing_is_loaded_from_elsewhere(wine):
+    text = page(wine)
+    outline = Outline(text)
+    addresses = [own[name] for _, own in outline.elements for name in ("src", "href", "action") if own.get(name)]
+    assert all(address.startswith("#") or address == "data:," for address in addresses)
+    assert not re.search(r"url\((?!#hatch\))|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    assert not any(name.startswith("on") or name == "style" for _, own in outline.elements for name in own)
+    (policy,) = (own["content"] for _, own in outline.elements if own.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
+
+
+def test_headings_are_in_order_and_charts_have_words(made):
+    text = page(made)
+    levels = [level for level, _ in Outline(text).headings]
+    assert levels[0] == 1 and levels.count(1) == 1 and set(levels) == {1, 2, 3}
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    for name, picture in pictures(text).items():
+        title, description = picture[0], picture[1]
+        assert picture.get("role") == "img" and picture.get("aria-labelledby") == f"{name}-title {name}-desc"
+        assert title.text and description.text
+    for name in NAMES:
+        assert re.search(r"<figcaption>.+|<p[ >].+|<table", section(text, name), re.DOTALL)
+
+
+def test_the_ladder_has_a_mark_a_job_and_a_row_a_rung(made):
+    text = page(made)
+    picture = pictures(text)["ladder-chart"]
+    points = ladder_points(made)
+    for kind, classes in enumerate(("waiting", "promoted", "worse", "diverged")):
+        drawn = [int(mark.attrib["data-c"]) for mark in group(picture, f"marks {classes}")]
+        assert drawn == made.columns["candidate"][points.kind == kind].tolist()
+    promoted = group(picture, "marks promoted")
+    x = [float(mark.attrib["cx"]) for mark in promoted]
+    assert np.corrcoef(x, points.x[points.kind == 1])[0, 1] == pytest.approx(1, abs=1e-4)
+    head, *rows = table(text, "What became of each rung")
+    assert head[:6] == ["rung", "epochs", "places", "finished", "promoted", "diverged"]
+    for row, rung in zip(rows, made.rungs, strict=True):
+        assert [int(cell) for cell in row[:6]] == [rung[name] for name in head[:6]]
+        assert row[-1] == show(rung["best_score"])
+
+
+def test_curves_have_a_line_for_each_candidate(made):
+    picture = pictures(page(made))["curves-chart"]
+    found = curves(made.jobs, made.options.training)
+    drawn = {int(one.attrib["data-c"]) for one in picture.iter() if "data-c" in one.attrib}
+    assert drawn == set(found)
+    for line in picture.iter(f"{SVG}polyline"):
+        assert len(line.attrib["points"].split()) == len(found[int(line.attrib["data-c"])])
+
+
+def test_parameters_and_importance_are_those_of_the_run():
+    random = np.random.default_rng(0)
+    params = tuple({"rate": float(rate), "width": (int(rate * 7) % 3,)} for rate in random.uniform(0.1, 1, 60))
+    rows = [
+        {"candidate": number, "rung": 0, "epochs": 1, "score": one["rate"], "end": 1.0, "core_seconds": 1.0}
+        for number, one in enumerate(params)
+    ]
+    result = dataclasses.replace(make_result(candidates=60), params=params, columns=columns(rows), best_candidate=3)
+    text = page(result)
+    shares = importance_of(result).shares
+    assert [row[0] for row in table(text, "Importance of hyperparameters")[1:]] == sorted(
+        shares, key=shares.get, reverse=True
+    )
+    panel = pictures(text)["parameter-0"]
+    points = [one for one in panel.iter(f"{SVG}circle") if "data-c" in one.attrib]
+    assert {int(one.attrib["data-c"]) for one in points} == set(range(60)) - {3}
+    assert f"{100 * shares['rate']:.0f}\u202f%" in section(text, "importance")
+
+
+def test_the_timeline_has_a_bar_a_job_and_a_bar_an_assist(made):
+    picture = pictures(page(made))["timeline-chart"]
+    bars = [one for one in picture.iter(f"{SVG}g") if (one.get("class") or "").startswith("bars")]
+    jobs = [int(bar.attrib["data-c"]) for one in bars if "team" not in one.attrib["class"] for bar in one]
+    helped = [int(bar.attrib["data-c"]) for one in bars if "team" in one.attrib["class"] for bar in one]
+    assert sorted(jobs) == sorted(made.columns["candidate"]) and sorted(helped) == sorted(made.assists["candidate"])
+
+
+def test_scaling_is_the_simulation(made):
+    text = page(made)
+    head, *rows = table(text, "Speed-up by threads")
+    found = speedups_of(made, [int(row[0]) for row in rows])
+    assert made.threads in found.threads and head[4] == "simulated, without teams"
+    assert [float(row[4]) for row in rows] == pytest.approx(found.alone, abs=0.006)
+    assert [float(row[2]) for row in rows] == pytest.approx(found.bound, abs=0.006)
+
+
+def test_the_candidates_are_there_the_best_first(made):
+    text = page(made)
+    head, *rows = table(text, "Candidates")
+    assert [int(row[0]) for row in rows] == Facts(made).ranked.tolist() and int(rows[0][0]) == made.best_candidate
+    for row in rows:
+        own = made.candidates[int(row[0])]
+        assert row[4] == ("\u2013" if math.isnan(own["score"]) else show(own["score"]))
+        assert row[head.index("learning_rate")] == f"{own['params']['learning_rate']:g}"
+    known = data(text)
+    assert known["numbers"] == [int(row[0]) for row in rows] and known["best"] == made.best_candidate
+    jobs = {number: [] for number in known["numbers"]}
+    for job in made.jobs:
+        jobs[job.candidate].append([job.rung, job.epochs, "diverged" if job.diverged else show(job.score)])
+    assert [[job[:3] for job in own] for own in known["jobs"]] == [*jobs.values()]
+    for number, levels in zip(known["numbers"], known["levels"], strict=True):
+        shown = {name: known["texts"][axis][levels[axis]] for axis, name in enumerate(known["names"])}
+        assert shown["learning_rate"] == f"{made.params[number]['learning_rate']:g}"
+
+
+def test_the_parts_of_an_axis_hold_what_they_say():
+    space = ash.Space(
+        optimizer=ash.choice("adam", "momentum"),
+        learning_rate=ash.log(1e-4, 1.0),
+        momentum=ash.uniform(0.5, 0.9, levels=3).when(optimizer="momentum"),
+    )
+    made = space.sample(80, seed=0)
+    axes = {axis.name: axis for axis in Facts(dataclasses.replace(make_result(), params=tuple(made), space=space)).axes}
+    momentum = parameter_bins(axes["momentum"])
+    assert momentum.labels == ["0.5", "0.7", "0.9", "not set"]
+    for one, part in zip(made, momentum.of_candidate.tolist(), strict=True):
+        assert momentum.labels[part] == f"{one['momentum']:g}" if "momentum" in one else part == 3
+    rate = parameter_bins(axes["learning_rate"])
+    for one, part in zip(made, rate.of_candidate.tolist(), strict=True):
+        low, _, high = rate.labels[part].partition(" to ")
+        assert float(low) <= one["learning_rate"] <= float(high)
+    scores = np.array([0.0, 0.5, np.nan, 1.0])
+    assert score_bins(scores, scores).of_candidate.tolist() == [0, 1, -1, 2]
+
+
+def test_hostile_names_are_text():
+    text = page(hostile_result())
+    outline = Outline(text)
+    assert not {"img", "b"} & {kind for kind, _ in outline.elements}
+    assert text.count("</script>") == 2 and "\x00" not in text
+    text.encode("utf-8")
+    assert all(picture.tag == f"{SVG}svg" for picture in pictures(text).values())
+    known = data(text)
+    assert HOSTILE in known["names"] and known["metric"] == HOSTILE
+    labels = [row[0] for row in table(text, "Confusion matrix")[1:]]
+    assert labels[0] == HOSTILE.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
+
+
+def test_markup_escapes_all_that_is_no_markup():
+    assert tag("td", "<b>", Markup("<i></i>"), 3, None, ["&"], class_='a"b', data_c=1, hidden=True, role=None) == (
+        '<td class="a&quot;b" data-c="1" hidden="">&lt;b&gt;<i></i>3&amp;</td>'
+    )
+    assert tag("circle", r=2.04) == '<circle r="2"/>' and join("a", None, Markup("&amp;")) == "a&amp;"
+    assert escape("\x07\ufffe\udfff\t\n") == "\ufffd\ufffd\ufffd\t\n"
+
+
+def test_scales_put_values_where_they_belong_and_ticks_are_round():
+    assert Scale(0, 10, 100, 200).at(5) == 150 and Scale(1, 100, 0, 10, log=True).at(10) == pytest.approx(5)
+    assert Scale(3, 3, 0, 10).at(3) == 5 and Scale(3.5, -0.5, 40, 0).at(3) == 35
+    assert Scale(0.813, 0.998, 0, 1).ticks() == [(0.85, "0.85"), (0.9, "0.9"), (0.95, "0.95")]
+    assert [text for _, text in Scale(-20, 90, 0, 1).ticks()] == ["-20", "0", "20", "40", "60", "80"]
+    assert [text for _, text in Scale(1e-4, 0.1, 0, 1, log=True).ticks(4)] == ["0.0001", "0.001", "0.01", "0.1"]
+    assert [text for _, text in Scale(0.2, 0.3, 0, 1, log=True).ticks()] == ["0.2"]
+    random = np.random.default_rng(0)
+    for low, length in zip(random.normal(size=200) * 1e3, 10 ** random.uniform(-6, 6, 200), strict=True):
+        ticks = [value for value, _ in Scale(low, low + length, 0, 1).ticks(6)]
+        assert 2 <= len(ticks) <= 7 and low - length * 1e-6 <= ticks[0] and ticks[-1] <= low + length * (1 + 1e-6)
+
+
+def test_the_same_result_is_the_same_bytes(wine):
+    again = ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=1, progress=False)
+    text, other = page(wine), page(again)
+    assert text == page(wine) == page(pickle.loads(pickle.dumps(wine))) and again.digest == wine.digest
+    for name in NAMES:
+        assert name in OF_TIME or section(text, name) == section(other, name), name
+    assert data(text) == data(other)
+
+
+def test_a_regression_shows_predicted_against_true():
+    X, y = load_diabetes(return_X_y=True)
+    result = ash.tune(X, np.column_stack([y, y**2]), candidates=4, seed=0, progress=False)
+    text = page(result)
+    charts = pictures(text)
+    assert {"residuals-0", "residuals-1"} <= charts.keys() and "confusion-chart" not in charts
+    assert len(group(charts["residuals-0"], "cloud")) == len(result.kept.targets)
+
+
+@pytest.mark.parametrize("settings", [{"cv": 3}, {"epoch_limit": 3}, {"candidates": None, "epoch_limit": 40}])
+def test_runs_of_other_kinds(settings):
+    result = ash.tune(*load_wine(return_X_y=True), **{"candidates": 6, "seed": 0, "progress": False, **settings})
+    text = page(result)
+    assert pictures(text).keys() >= CHARTS
+    assert ("keeps no predictions" in text) == ("cv" in settings)
+    assert ("unlimited" in section(text, "ladder")) == (settings.get("candidates", 6) is None)
+
+
+def test_runs_of_one_job_and_of_many_candidates(tmp_path):
+    smallest = page(make_result(candidates=1, threads=1))
+    assert len(data(smallest)["numbers"]) == 1 and "1 candidate," in smallest
+    large = make_result(candidates=2048, threads=16, diverge=0.1)
+    text = page(large)
+    assert len(text) < 5e6 and len(data(text)["numbers"]) == 2048
+    assert f"Drawn are {MOST_DRAWN} of 2,048 candidates" in section(text, "curves")
+    assert len(table(text, "Candidates")) == MOST_DRAWN + 1
+    drawn = {one.get("data-c") for one in pictures(text)["ladder-chart"].iter()}
+    assert len(drawn - {None}) == 2048
+
+
+def test_thinning_keeps_the_best_and_the_ends():
+    rows = np.arange(100)
+    assert thinned(rows, 100) is rows and len(thinned(rows, 20)) == 20
+    assert thinned(rows, 20)[:10].tolist() == [*range(10)] and thinned(rows, 20)[-1] == 99
+    assert np.unique(thinned(np.arange(21), 20)).size == 20
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(wine, tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        wine.report(tmp_path / "nowhere" / "run.html")
+    path = tmp_path / "run.html"
+    path.write_text("old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        wine.report(tmp_path / "folder")
+    assert path.read_text() == "old" and sorted(one.name for one in tmp_path.iterdir()) == ["folder", "run.html"]
+
+
+def test_it_needs_no_matplotlib(wine, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("matplotlib")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert page(wine)
