@@ -44,6 +44,14 @@ class Visit:
         """What an expression of the page is."""
         return float(self.page.evaluate(script))
 
+    def wait_for(self, script: str) -> None:
+        """Wait until an expression of the page is true. The page allows no eval, so that it is asked from outside."""
+        for _ in range(600):
+            if self.page.evaluate(script):
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"never came true: {script}")
+
     def color(self, selector: str, name: str = "background-color") -> str:
         """A colour as the browser has computed it."""
         return str(self.page.eval_on_selector(selector, f"one => getComputedStyle(one)['{name}']"))

@@ -210,7 +210,7 @@ def test_version_and_help():
     help_text = run("--help").stdout
     for option in (
         *("target", "task", "candidates", "seed", "time", "epochs", "stop-at", "algorithm", "schedule", "workers"),
-        *("threads", "no-teams", "memory-limit", "out", "json", "quiet"),
+        *("threads", "no-teams", "memory-limit", "out", "json", "quiet", "dashboard"),
     ):
         assert f"--{option}" in help_text
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ash import _core, callbacks
 from ash.callback import Callback, Run, RungPlan
+from ash.dashboard import Dashboard
 from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
 from ash.errors import (
@@ -44,6 +45,7 @@ __all__ = [
     "AllDiverged",
     "AshError",
     "Callback",
+    "Dashboard",
     "DataError",
     "Ensemble",
     "Ladder",

@@ -10,12 +10,13 @@ report of what had finished by then. A reader that closes the pipe early is no e
 """
 
 import argparse
+import contextlib
 import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,7 +28,8 @@ from ash import _core
 from ash.cli_predict import predict, predict_parser
 from ash.cli_report import Report, print_report, write_files
 from ash.cli_show import show_model, show_parser
-from ash.cli_streams import FAILED, Parser, complain, in_words, print_whole, short_warnings
+from ash.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
+from ash.dashboard import Dashboard
 from ash.data import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.frames import Frame
@@ -81,30 +83,44 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
     whole = read_training(data.X, data.y, task)
     rest, test = split(whole, TEST_SHARE, wishes.seed)
     X = _with_values(data.X, rest)
-    result = tune(
-        X.take(rest),
-        _Target(data.y[rest], data.target),
-        candidates=wishes.candidates,
-        algorithm=wishes.algorithm,
-        schedule=wishes.schedule,
-        workers=wishes.workers,
-        teams=not wishes.no_teams,
-        threads=wishes.threads,
-        memory_limit=wishes.memory_limit,
-        keep=1,  # one network is saved
-        task=whole.task,
-        time_limit=wishes.time,
-        epoch_limit=wishes.epochs,
-        target=wishes.stop_at,
-        seed=wishes.seed,
-        progress=not wishes.quiet,
-    )
-    test_score = result.model.score(X.take(test), data.y[test], result.metric)
-    report = Report(wishes.data, data, result, len(rest), len(test), test_score)
-    files = write_files(report, Path(wishes.out), wishes.json)
-    if not wishes.quiet:
-        print_whole(lambda stream: print_report(report, files))
+    with _shown(wishes) as callbacks:
+        result = tune(
+            X.take(rest),
+            _Target(data.y[rest], data.target),
+            candidates=wishes.candidates,
+            algorithm=wishes.algorithm,
+            schedule=wishes.schedule,
+            workers=wishes.workers,
+            teams=not wishes.no_teams,
+            threads=wishes.threads,
+            memory_limit=wishes.memory_limit,
+            keep=1,  # one network is saved
+            task=whole.task,
+            time_limit=wishes.time,
+            epoch_limit=wishes.epochs,
+            target=wishes.stop_at,
+            seed=wishes.seed,
+            progress=not wishes.quiet,
+            callbacks=callbacks,
+        )
+        test_score = result.model.score(X.take(test), data.y[test], result.metric)
+        report = Report(wishes.data, data, result, len(rest), len(test), test_score)
+        files = write_files(report, Path(wishes.out), wishes.json)
+        if not wishes.quiet:
+            print_whole(lambda stream: print_report(report, files))
     return interruption.status if result.interrupted else 0
+
+
+@contextlib.contextmanager
+def _shown(wishes: argparse.Namespace) -> Iterator[list[Dashboard]]:
+    """Show the run in the browser while the block lasts, if that is wanted: yield what has to be told of it."""
+    if wishes.dashboard is None:
+        yield []
+        return
+    with Dashboard(wishes.dashboard) as dashboard:
+        if not wishes.quiet:
+            say(f"dashboard at {dashboard.address}")
+        yield [dashboard]
 
 
 class _Target:
@@ -212,6 +228,14 @@ def _parser() -> argparse.ArgumentParser:
         help="for waiting candidates, as 500M or 2G (default: half of what is left)",
     )
     parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
+    parser.add_argument(
+        "--dashboard",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="show the run in the browser, to this machine only, while it goes on (default: a free port)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     version = _core.build_info()["version"]

@@ -9,13 +9,14 @@ Numbers are ordered by size, widths of layers by their sum, text by the alphabet
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.domains import Domain, distinct, encode
+from ash.domains import Domain
 from ash.scalars import is_number
 from ash.settings import Params
 from ash.text_table import show_param
@@ -51,12 +52,12 @@ class ParameterAxis:
         """Return whether candidates differ in it: two values, or one that not all have."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
-    @property
+    @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Return where the values stand, in units of the axis: the numbers themselves, or 0, 1, 2, ... for levels."""
         return np.arange(len(self.values), dtype=float) if self.kind == "levels" else np.array(self.values, float)
 
-    @property
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """Return where the values stand between the lowest, 0, and the highest, 1; 0.5 where there is one."""
         places = np.log(self.positions) if self.kind == "log" else self.positions
@@ -67,7 +68,7 @@ class ParameterAxis:
         """Return for each candidate what belongs to its value, NaN where it has none."""
         return np.append(of_values, np.nan)[self.level]
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """Return the values as they are shown."""
         return [show_param(value) for value in self.values]
@@ -93,11 +94,13 @@ def varying_axes(course: "Course", rows: Sequence[int] | None = None) -> list[Pa
 
 
 def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
-    values = sorted(distinct(one[name] for one in params if name in one), key=_order)
-    place = {encode(value): number for number, value in enumerate(values)}
-    level = np.array([place[encode(one[name])] if name in one else -1 for one in params], np.int64)
+    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # True is not 1
+    values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _order(key[1]))
+    place = {key: number for number, key in enumerate(values)}
+    level = np.array([-1 if key is None else place[key] for key in keys], np.int64)
     kinds = {domain.kind for domain in domains.get(name, ())}
-    return ParameterAxis(name, _kind(values, kinds), tuple(values), level)
+    found = tuple(value for _, value in values)
+    return ParameterAxis(name, _kind(found, kinds), found, level)
 
 
 def _kind(values: Sequence[Any], kinds: set[str]) -> str:

@@ -1,18 +1,18 @@
 """The section of learning curves: score against epochs, a line for each candidate."""
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from ash.ladder_points import score_limits
+from ash.records import Point
 from ash.records import curves as points_of
-from ash.report.chart import axes, figure, svg
+from ash.report.chart import axes, counted, figure, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, polygon, shade, star
 from ash.report.markup import Markup, join, tag
 from ash.report.scale import Scale, padded, padded_log
 from ash.text_table import show
 
-Numbers = NDArray[np.float64]
+Curves = dict[int, list[Point]]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 880.0, 420.0, 64.0, 20.0, 34.0, 50.0
 MOST_TICKS = 10
@@ -20,13 +20,12 @@ MOST_TICKS = 10
 
 def curves(facts: Facts) -> Section:
     """Return the section."""
-    every = points_of(facts.course.jobs, facts.course.options.training)
-    found = {number: np.array([point[:2] for point in points]) for number, points in every.items()}
+    found = points_of(facts.course.jobs, facts.course.options.training)
     low, high = score_limits(facts.course)
-    below = sum(bool((curve[:, 1] < low).any()) for curve in found.values())
-    edge = f" {below:,} candidates start below {show(low)}; there they stand at the lower edge." if below else ""
+    below = sum(any(point.score < low for point in points) for points in found.values())
+    edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
     caption = join(
-        "Score on the validation rows after each job; a line joins the jobs of a candidate, darker and thicker the "
+        "Score on the validation rows after each job; a line joins the jobs of a candidate, stronger and thicker the "
         "higher it came. Epochs are on a logarithmic scale.",
         edge,
         facts.drawn_remark,
@@ -35,34 +34,40 @@ def curves(facts: Facts) -> Section:
     return Section("curves", "Learning curves", figure(picture, caption, kind="wide", label="Learning curves"))
 
 
-def _picture(facts: Facts, found: dict[int, Numbers], low: float, high: float) -> Markup:
-    course = facts.course
-    epochs = np.concatenate([curve[:, 0] for curve in found.values()])
-    x = Scale(*padded_log(float(epochs.min()), float(epochs.max()), 0.02), LEFT, WIDTH - RIGHT, log=True)
+def _picture(facts: Facts, found: Curves, low: float, high: float) -> Markup:
+    epochs = sorted({point.epochs for points in found.values() for point in points})
+    x = Scale(*padded_log(epochs[0], epochs[-1], 0.02), LEFT, WIDTH - RIGHT, log=True)
     y = Scale(*padded(low, high), HEIGHT - BOTTOM, TOP)
-    ticks = np.unique(epochs)
-    ticks = ticks[:: 1 + (len(ticks) - 1) // MOST_TICKS]
-    frame = axes(x, y, "epochs", f"validation {course.metric}", [(float(tick), f"{tick:g}") for tick in ticks])
-    lines: dict[str, list[Markup]] = {}
-    for number in facts.drawn.tolist()[::-1]:
-        if number in found and number != course.best_candidate:
-            points = _points(found[number], low, x, y)
-            group = lines.setdefault(shade(int(facts.standing.rung[number]), facts.rungs), [])
-            single = [circle(*points[0], 1.6, number)] if len(points) == 1 else []
-            group += single or [tag("polyline", points=polygon(points), data_c=number)]
-    best = _points(found[course.best_candidate], low, x, y)
-    way = [tag("polyline", points=polygon(best), data_c=course.best_candidate)]
-    way += [circle(*point, 3.5, course.best_candidate) for point in best]
-    top = best[int(np.argmax(found[course.best_candidate][:, 1]))]
+    ticks = [(float(tick), f"{tick:,}") for tick in epochs[:: 1 + (len(epochs) - 1) // MOST_TICKS]]
+    frame = axes(x, y, "epochs", f"validation {facts.course.metric}", ticks)
+
+    def places(points: Sequence[Point]) -> list[tuple[float, float]]:
+        return [(x.at(point.epochs), y.at(max(point.score, low))) for point in points]
+
+    number = facts.course.best_candidate
+    own = found[number]
     description = (
-        f"{len(found):,} candidates; the best, candidate {course.best_candidate}, goes "
-        f"{', '.join(show(float(score)) for score in found[course.best_candidate][:, 1])} over "
-        f"{', '.join(f'{epoch:g}' for epoch in found[course.best_candidate][:, 0])} epochs"
+        f"{counted(len(found), 'candidate')}; the best, candidate {number}, goes "
+        f"{', '.join(show(point.score) for point in own)} over {', '.join(str(point.epochs) for point in own)} epochs"
     )
-    groups = [tag("g", *marks, class_=f"lines {name}") for name, marks in sorted(lines.items())]
-    winner = tag("g", *way, star(*top, 9, course.best_candidate), class_="winner")
-    return svg("curves-chart", WIDTH, HEIGHT, "Score against epochs", description, frame, *groups, winner)
+    top = own.index(min(own, key=lambda point: (-point.score, point.loss)))
+    marks = [frame, *_lines(facts, {row: places(found[row]) for row in facts.drawn.tolist() if row in found})]
+    marks.append(_best(number, places(own), top))
+    return svg("curves-chart", WIDTH, HEIGHT, "Score against epochs", description, *marks)
 
 
-def _points(curve: Numbers, low: float, x: Scale, y: Scale) -> list[tuple[float, float]]:
-    return list(zip(x(curve[:, 0]).tolist(), y(np.maximum(curve[:, 1], low)).tolist(), strict=True))
+def _lines(facts: Facts, places: dict[int, list[tuple[float, float]]]) -> list[Markup]:
+    """Return a group of lines for each shade, the highest rung on top; who has one job has a dot."""
+    groups: dict[str, list[Markup]] = {}
+    for number, points in places.items():
+        if number != facts.course.best_candidate:
+            line = tag("polyline", points=polygon(points), data_c=number)
+            mark = line if len(points) > 1 else circle(*points[0], 1.6, number)
+            groups.setdefault(shade(int(facts.standing.rung[number]), facts.rungs), []).append(mark)
+    return [tag("g", *marks[::-1], class_=f"lines {name}") for name, marks in sorted(groups.items())]
+
+
+def _best(number: int, places: list[tuple[float, float]], top: int) -> Markup:
+    dots = [circle(*place, 3.5, number) for place in places]
+    line = tag("polyline", points=polygon(places), data_c=number)
+    return tag("g", line, *dots, star(*places[top], 9, number), class_="winner")

@@ -12,6 +12,8 @@ BAR, BAR_LEFT, BAR_WIDTH = 26.0, 190.0, 560.0
 
 def importance(facts: Facts) -> Section:
     """Return the section of importance."""
+    if facts.outcome is None:
+        return Section("importance", "Importance", tag("p", "It is computed when the run has ended."))
     found = importance_of(facts.course)
     known = sorted(
         ((share, name) for name, share in found.shares.items() if not math.isnan(share)),

@@ -55,8 +55,7 @@ def _found(facts: Facts) -> Markup:
 
 def _asked(facts: Facts) -> str:
     options = facts.course.options
-    several = counted(len(facts.course.params), "candidate")
-    count = "an endless stream of candidates" if options.candidates is None else several
+    count = _candidates(facts)
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
@@ -69,6 +68,14 @@ def _asked(facts: Facts) -> str:
         f"{ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with {options.eta} times the "
         "epochs."
     )
+
+
+def _candidates(facts: Facts) -> str:
+    """Return how many there were to be; of a run that goes on only those with a job are known."""
+    wanted, course = facts.course.options.candidates, facts.course
+    if wanted is None:
+        return "an endless stream of candidates"
+    return counted(len(course.params) if facts.outcome is not None else min(wanted, course.space.size), "candidate")
 
 
 def _figures(facts: Facts) -> Markup:

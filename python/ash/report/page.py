@@ -9,6 +9,7 @@ hashes, and no other. Order: a function of the course and of this installation; 
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -63,26 +64,30 @@ def page(course: Course) -> str:
     """Return the page of a run."""
     facts = Facts(course)
     sections = [section(facts) for section in SECTIONS]
-    return fill(headline(facts), sections, data_block(selection_data(facts)))
+    titles = [(section.name, section.title) for section in sections]
+    return fill(headline(facts), titles, join(*map(render, sections)), data_block(selection_data(facts)))
 
 
-def fill(head: str, sections: list[Section], data: Markup, *, live: bool = False) -> str:
+def fill(head: str, titles: Sequence[tuple[str, str]], body: Markup, data: Markup, live: int | None = None) -> str:
     """Return the page of these sections.
 
     Parameters
     ----------
     head : str
         The outcome in a few words.
-    live : bool
-        Whether the script is to ask for newer sections.
+    titles : sequence of (str, str)
+        Name and title of each section.
+    live : int, optional
+        The version of a page whose script is to ask for newer ones.
     """
-    style, script = asset("style.css"), asset("script.js")
+    script = asset("script.js") + (asset("live.js") if live is not None else "")
+    style = asset("style.css")
     policy = [
         "default-src 'none'",
         f"script-src '{_hash(script)}'",
         f"style-src '{_hash(style)}'",
         "img-src data:",
-        "connect-src 'self'" if live else "connect-src 'none'",
+        "connect-src 'none'" if live is None else "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
     ]
@@ -92,9 +97,9 @@ def fill(head: str, sections: list[Section], data: Markup, *, live: bool = False
         script=script,
         title=escape(f"{head} \u00b7 ash"),
         head=escape(head),
-        live="live" if live else "",
-        links=join(*(tag("li", tag("a", section.title, href=f"#{section.name}")) for section in sections)),
-        sections=join(*map(render, sections)),
+        version="" if live is None else f' data-version="{live}"',
+        links=join(*(tag("li", tag("a", title, href=f"#{name}")) for name, title in titles)),
+        sections=body,
         data=data,
     )
 

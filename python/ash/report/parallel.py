@@ -11,7 +11,7 @@ from ash.report.marks import polygon, shade
 from ash.report.markup import Markup, join, num, short, tag
 from ash.report.selection import parts_of
 
-WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 100.0, 58.0, 300.0, 24.0
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
 LEAST_STEP, MOST_STEP = 84.0, 180.0
 """Between two axes."""
 LEVEL = 18.0
@@ -26,8 +26,8 @@ def parallel(facts: Facts) -> Section:
     if not facts.varying:
         return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
     caption = join(
-        "A line is a candidate; it crosses each axis at its value, the last one at its best score, darker and thicker "
-        "the higher it came. ",
+        "A line is a candidate; it crosses each axis at its value, the last one at its best score, stronger and "
+        "thicker the higher it came. ",
         tag("span", "Choose parts of the axes to see only the candidates that go through them. ", class_="scripted"),
         facts.drawn_remark,
     )
@@ -47,7 +47,8 @@ def _picture(facts: Facts) -> Markup:
     labels = [*map(axis_labels, axes), score_labels(facts.course, standing)]
     step = min(max((WIDTH - LEFT - RIGHT) / len(axes), LEAST_STEP), MOST_STEP)
     bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
-    frame = [_axis(place, step, names[place], labels[place]) for place in range(len(names))]
+    rooms = [*[step] * len(axes), RIGHT]
+    frame = [_axis(place, step, rooms[place], names[place], labels[place]) for place in range(len(names))]
     hits = [_parts(place, step, name, bins) for place, (name, bins) in enumerate(parts_of(facts))]
     ends = [f"{axis.name}: {axis.texts[0]} to {axis.texts[-1]}" for axis in axes]
     description = f"{len(facts.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
@@ -75,8 +76,8 @@ def _lines(facts: Facts, places: NDArray[np.float64], step: float) -> dict[str, 
     return dict(sorted(groups.items()))
 
 
-def _axis(place: int, step: float, name: str, labels: list[tuple[float, str]]) -> Markup:
-    """Return an axis; the names of every second one stand higher, so that they have room."""
+def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[float, str]]) -> Markup:
+    """Return an axis with `room` beside it; the names of every second one stand higher, so that they have room too."""
     x = LEFT + step * place
     title = tag(
         "text",
@@ -86,7 +87,7 @@ def _axis(place: int, step: float, name: str, labels: list[tuple[float, str]]) -
         text_anchor="middle" if place else "start",
         class_="name",
     )
-    most = int((step - 8) / LETTER)
+    most = int((room - 8) / LETTER)
     texts = [tag("text", short(text, most), x=num(x + 6), y=num(_y(share) + 4)) for share, text in labels]
     line = tag("line", x1=num(x), x2=num(x), y1=num(_y(1.0)), y2=num(_y(0.0)), class_="base")
     return tag("g", line, title, *texts, class_="ticks axis")

@@ -39,8 +39,8 @@ def parameters(facts: Facts) -> Section:
     best = (tag("g", star(0, 0, 8), class_="winner"), f"the best, candidate {facts.course.best_candidate}")
     lost = (tag("g", cross(0, 0, 4), class_="marks diverged"), "diverged")
     text = (
-        "Best score of each candidate against the values of a hyperparameter. A point is larger and darker, the higher "
-        "the rung that its candidate reached: it had more epochs. Scores below the axis stand at its lower end."
+        "Best score of each candidate against the values of a hyperparameter. A point is larger and stronger, the "
+        "higher the rung that its candidate reached: it had more epochs. Scores below the axis stand at its lower end."
     )
     caption = tag("p", text, facts.drawn_remark, class_="note")
     keys = legend([*entries, best, *([lost] if facts.standing.diverged.any() else [])])
@@ -63,10 +63,8 @@ def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
     note = f"{absent:,} without it" if absent else ""
     frame = axes(x, y, "", short(axis.name, 26), ticks, y.ticks(4))
     aside = tag("text", note, x=num(WIDTH - RIGHT), y=num(TOP - 12), text_anchor="end")
-    spread = [axis.texts[level] for level in np.unique(axis.level[axis.level >= 0])]
-    description = (
-        f"{len(spread)} values from {spread[0]} to {spread[-1]}, {axis.kind}; {note or 'all candidates have it'}"
-    )
+    values = f"{len(axis.texts):,} values from {axis.texts[0]} to {axis.texts[-1]}"
+    description = f"{values}, {axis.kind}; {note or 'all candidates have it'}"
     marks = [frame, tag("g", aside, class_="ticks"), *_marks(facts, axis, px, py)]
     picture = svg(f"parameter-{place}", WIDTH, HEIGHT, f"Score against {axis.name}", description, *marks)
     return tag("div", picture, class_="chart cell")

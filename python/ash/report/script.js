@@ -1,7 +1,7 @@
-// The page works without any of this; here are selection, filter, sorting, the theme and, for a run that goes on, the
-// newer sections. All texts come ready from Python and are put in as text.
+// The page works without any of this; here are selection, filter, sorting and the theme. All texts come ready from Python
+// and are put in as text. What a run that goes on has new is fetched by live.js.
 "use strict";
-(() => {
+const ashPage = (() => {
   const root = document.documentElement;
   const byId = (name) => document.getElementById(name);
   const all = (selector, within) => [...(within || document).querySelectorAll(selector)];
@@ -10,6 +10,7 @@
   let chosen = null;
   let filter = new Map(); // axis -> the parts chosen
   let order = null; // of the table: column and direction
+  let opener = null; // what had the focus when the panel was opened
 
   const element = (name, text, attributes) => {
     const made = document.createElement(name);
@@ -27,6 +28,7 @@
       one.classList.add("sel");
       if (one.tagName !== "TR" && !one.closest(".winner")) one.parentNode.append(one); // on top
     });
+    if (chosen === null) opener = document.activeElement;
     chosen = number;
     fillPanel(place.get(number));
     document.body.classList.add("chosen");
@@ -39,6 +41,8 @@
     byId("selected").hidden = true;
     document.body.classList.remove("chosen");
     chosen = null;
+    if (opener && opener.isConnected) opener.focus({ preventScroll: true });
+    opener = null;
   };
 
   const fillPanel = (at) => {
@@ -192,4 +196,20 @@
   learn();
   showTheme();
   prepare(document);
+
+  // What live.js needs: newer data, and newer sections made ready, with selection, filter and order as they were.
+  return {
+    know: (newer) => {
+      data = newer;
+      learn();
+    },
+    prepare,
+    restore: () => {
+      applyFilter();
+      if (chosen === null) return;
+      if (!place.has(chosen)) return close();
+      all(`[data-c="${chosen}"]:not(button)`).forEach((one) => one.classList.add("sel"));
+      fillPanel(place.get(chosen));
+    },
+  };
 })();

@@ -39,7 +39,7 @@ def timeline(facts: Facts) -> Section:
     teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
     shorter = f" {left_out:,} of the shortest bars are left out." if left_out else ""
     caption = (
-        f"A bar is a job on its thread, darker the higher its rung.{teams} {threads} busy for "
+        f"A bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
         f"{course.utilization:.0%} of {show_seconds(course.wall_seconds)}.{shorter}"
     )
     entries = [

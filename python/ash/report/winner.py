@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ash.held_out import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
-from ash.report.chart import axes, figure, folded, shares, svg, table
+from ash.held_out import Calibration, Residuals, calibration_of, confusion_of, residuals_of
+from ash.report.chart import axes, figure, folded, svg, table
+from ash.report.confusion import confusion
 from ash.report.facts import Facts, Section
 from ash.report.marks import polygon
 from ash.report.markup import Markup, join, num, short, tag
@@ -14,9 +15,6 @@ from ash.text_table import show, show_param
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
 """Points of a chart of predictions."""
-CELL, LARGE_CELL, FEW_CLASSES = 26.0, 44.0, 8
-MOST_NUMBERS = 12
-"""Classes: with more, cells are too small for numbers."""
 SIDE, LEFT, RIGHT, TOP, BOTTOM = 420.0, 66.0, 16.0, 34.0, 50.0
 
 
@@ -46,74 +44,13 @@ def _held_out(facts: Facts) -> Markup:
         outputs = range(min(outcome.kept.targets.shape[1], MOST_OUTPUTS))
         charts = [_residuals(residuals_of(outcome, output), output) for output in outputs]
     else:
-        charts = [_confusion(confusion_of(outcome)), _calibration(calibration_of(outcome))]
+        charts = [confusion(confusion_of(outcome)), _calibration(calibration_of(outcome))]
     return join(note, tag("div", *charts, class_="pair"), _of_more_outputs(outcome))
 
 
 def _of_more_outputs(outcome: Outcome) -> Markup | None:
     more = 0 if outcome.kept is None else outcome.kept.targets.shape[1] - MOST_OUTPUTS
     return tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
-
-
-def _confusion(found: Confusion) -> Markup:
-    count = len(found.labels)
-    cell = LARGE_CELL if count <= FEW_CLASSES else CELL
-    left, top = 96.0, 34.0
-    side = cell * count
-    totals = found.counts.sum(axis=1, keepdims=True)
-    parts = np.divide(found.counts, totals, out=np.zeros_like(found.counts), where=totals > 0)
-    cells = []
-    for true, predicted in np.argwhere(found.counts > 0).tolist():
-        x, y, part = left + cell * predicted, top + cell * true, float(parts[true, predicted])
-        kind = "right" if true == predicted else "wrong"
-        box = {"x": num(x + 1), "y": num(y + 1), "width": num(cell - 2), "height": num(cell - 2)}
-        cells.append(tag("rect", **box, class_=f"cell {kind}", fill_opacity=f"{0.12 + 0.88 * part:.2f}"))
-        if count <= MOST_NUMBERS:
-            size = f"count {'strong' if part > 0.5 else ''}".strip()
-            text = f"{found.counts[true, predicted]:g}"
-            cells.append(
-                tag("text", text, x=num(x + cell / 2), y=num(y + cell / 2 + 4), text_anchor="middle", class_=size)
-            )
-    names = []
-    for place, label in enumerate(found.labels):
-        middle = cell * (place + 0.5)
-        names.append(tag("text", short(label, 11), x=num(left - 8), y=num(top + middle + 4), text_anchor="end"))
-        text = short(label, 3 if cell == CELL else 6)
-        names.append(tag("text", text, x=num(left + middle), y=num(top + side + 18), text_anchor="middle"))
-    names.append(tag("text", "true class", x="0", y=num(top - 14), class_="name"))
-    names.append(
-        tag(
-            "text",
-            "predicted class",
-            x=num(left + side / 2),
-            y=num(top + side + 40),
-            text_anchor="middle",
-            class_="name",
-        )
-    )
-    frame = tag("rect", x=num(left), y=num(top), width=num(side), height=num(side), class_="frame")
-    right = float(found.counts.trace()) / float(found.counts.sum())
-    description = f"{shares(right)} of the rows have the class that is predicted"
-    picture = svg(
-        "confusion-chart",
-        max(left + side + 12, 320),
-        top + side + 52,
-        "Confusion matrix",
-        description,
-        frame,
-        *cells,
-        tag("g", *names, class_="ticks"),
-    )
-    caption = f"Rows of each true class by the class that is predicted; {shares(right)} lie on the diagonal."
-    return figure(picture, caption, folded("The same as a table", _confusion_table(found)))
-
-
-def _confusion_table(found: Confusion) -> Markup:
-    rows = [
-        [label, *(f"{count:g}" for count in row)]
-        for label, row in zip(found.labels, found.counts.tolist(), strict=True)
-    ]
-    return table(["true \\ predicted", *found.labels], rows, "Confusion matrix", "numbers")
 
 
 def _calibration(found: Calibration) -> Markup:

@@ -1,0 +1,275 @@
+"""The live dashboard: what it serves to whom, that it grows with the run, ends as the report and never harms a run."""
+
+import copy
+import http.client
+import json
+import pickle
+import re
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+
+import ash
+from ash.report import live_page
+from browser_help import open_browser, visit
+from fault_help import small_space
+from report_help import section
+
+X, Y = load_wine(return_X_y=True)
+NAMES = ("ladder", "curves", "winner", "importance", "parameters", "parallel", "candidates", "timeline", "scaling")
+
+
+@pytest.fixture
+def dashboard(monkeypatch):
+    monkeypatch.setattr("ash.dashboard.LINGER_SECONDS", 0.1)
+    with ash.Dashboard() as opened:
+        yield opened
+
+
+@pytest.fixture
+def restless(monkeypatch):
+    """A page that is drawn anew whenever somebody asks."""
+    monkeypatch.setattr(live_page, "REST", 0.0)
+    monkeypatch.setattr(live_page, "LEAST_REST", 0.0)
+
+
+class Reader(ash.Callback):
+    """Asks for the updates after every so manyth job, in the midst of the run."""
+
+    def __init__(self, dashboard, every=5):
+        self.dashboard, self.every, self.jobs, self.seen = dashboard, every, 0, []
+
+    def on_job(self, job, params):
+        self.jobs += 1
+        if self.jobs % self.every == 0:
+            self.seen.append((self.jobs, updates(self.dashboard)))
+
+
+def get(dashboard, path="", **headers):
+    """Status, headers and text of an answer."""
+    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(headers.pop("method", "GET"), f"/{path}", headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode("utf-8")
+    connection.close()
+    return answer.status, answer.headers, text
+
+
+def updates(dashboard, since=0):
+    status, _, text = get(dashboard, f"updates?since={since}")
+    assert status == 200, text
+    return json.loads(text)
+
+
+def tune(*callbacks, **settings):
+    wanted = {"candidates": 16, "threads": 2, "seed": 0, "progress": False, **settings}
+    return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **wanted)
+
+
+def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_path):
+    assert updates(dashboard)["head"] == "No score yet" and "No run has begun yet." in get(dashboard)[2]
+    reader = Reader(dashboard)
+    result = tune(dashboard, reader)
+    assert len(reader.seen) == len(result.jobs) // 5 > 3
+    for jobs, seen in reader.seen:
+        assert seen["running"] and f">{jobs}</dd>" in seen["sections"]["overview"]
+        assert sum(map(len, seen["data"]["jobs"])) == jobs and "It is computed when" in seen["sections"]["importance"]
+        shown = [job for job in result.jobs[:jobs] if not job.diverged]
+        assert seen["head"] == f"accuracy {max(job.score for job in shown):.4f}"
+    report = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
+    assert get(dashboard)[2] == report
+    end = updates(dashboard)
+    assert not end["running"] and {*NAMES} <= end["sections"].keys()
+    assert all(html == section(report, name) for name, html in end["sections"].items())
+    assert updates(dashboard, end["version"])["sections"] == {} and updates(dashboard, end["version"])["data"] is None
+
+
+def test_only_what_is_new_is_sent(dashboard, restless):
+    tune(dashboard)
+    first = updates(dashboard)
+    tune(dashboard, threads=1)
+    second = updates(dashboard, first["version"])
+    assert second["version"] > first["version"] and second["data"] is None, "the same outcome"
+    assert {"overview", "timeline", "scaling", "settings"} >= second["sections"].keys() >= {"overview", "timeline"}
+
+
+def test_it_is_not_drawn_again_at_once(dashboard, monkeypatch):
+    monkeypatch.setattr(live_page, "LEAST_REST", 1e9)
+    reader = Reader(dashboard)
+    tune(dashboard, reader)
+    assert len({seen["version"] for _, seen in reader.seen}) == 1
+    assert not updates(dashboard)["running"], "the end is shown in any case"
+
+
+def test_the_outcome_is_the_same_with_it(dashboard, restless):
+    assert tune(dashboard, Reader(dashboard)).digest == tune().digest
+
+
+def test_other_hosts_and_paths_are_refused(dashboard):
+    port = dashboard.address.rsplit(":", 1)[1].strip("/")
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        f"127.0.0.1:{port}.evil.example",
+        "",
+        "localhost",
+    ):
+        status, _, text = get(dashboard, Host=host)
+        assert status == 403 and "<" not in text
+        assert get(dashboard, "updates", Host=host)[0] == 403
+    assert get(dashboard, Host=f"localhost:{port}")[0] == 200
+    for path in ("updates/", "../etc/passwd", "page.html", "%2e%2e/"):
+        assert get(dashboard, path)[0] == 404
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert get(dashboard, method=method)[0] == 501
+    for since in ("-1", "x", "1e3", "\u0664".encode().decode("latin1"), ""):
+        assert get(dashboard, f"updates?since={urllib.request.quote(since)}")[0] == 200
+    headers = get(dashboard)[1]
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["Cache-Control"] == "no-store"
+    assert headers["Access-Control-Allow-Origin"] is None and headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_it_listens_on_this_machine_alone(dashboard):
+    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
+    assert dashboard.address == f"http://127.0.0.1:{port}/"
+    with socket.socket() as other:
+        other.bind(("127.0.0.2", port))  # free, since it does not listen on all addresses
+    dashboard.close()
+    dashboard.close()
+    assert dashboard.address is None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_ports_that_cannot_be_had():
+    for wrong in (-1, 65536, "80", 1.5, True, None):
+        with pytest.raises(ash.SettingError, match="port="):
+            ash.Dashboard(wrong)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ash.SettingError, match=rf"port={port} cannot be had .*: give another, or 0"):
+            ash.Dashboard(port)
+
+
+def test_what_goes_wrong_in_it_does_the_run_no_harm(dashboard, restless, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("<b>no</b>")
+
+    answers = []
+
+    class Visitor(ash.Callback):
+        def on_job(self, job, params):
+            answers.append(get(dashboard))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(live_page, "course_so_far", fails)
+        result = tune(dashboard, Visitor())
+    assert {(status, headers["Content-Type"]) for status, headers, _ in answers} == {(500, "text/plain; charset=utf-8")}
+    assert "RuntimeError: <b>no</b>" in answers[0][2]
+    assert result.digest == tune().digest and get(dashboard)[0] == 200
+
+
+def test_a_reader_that_leaves_early_is_no_error(dashboard, capfd):
+    port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
+    for content in (b"", b"GET / HTTP/1.1\r\n", f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()):
+        with socket.create_connection(("127.0.0.1", port)) as leaver:
+            leaver.sendall(content)
+    assert get(dashboard)[0] == 200 and tune(dashboard).ended == "finished"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_without_a_result(dashboard):
+    with pytest.raises(ash.NothingFinished):
+        tune(dashboard, time_limit=0)
+    end = updates(dashboard)
+    assert not end["running"] and end["head"] == "No result" and "NothingFinished: " in end["sections"]["overview"]
+    wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
+    with pytest.raises(ash.AllDiverged):
+        ash.tune(X, Y * 1.0, wild, task="regression", candidates=2, progress=False, callbacks=[dashboard])
+    assert "AllDiverged" in get(dashboard)[2]
+
+
+def test_copies_serve_on_ports_of_their_own(dashboard):
+    for other in (copy.deepcopy(dashboard), pickle.loads(pickle.dumps(dashboard))):
+        assert other.address is None
+        tune(other)
+        assert other.address != dashboard.address and get(other)[0] == 200
+        other.close()
+    model = clone(ash.ASHClassifier(small_space(), candidates=4, callbacks=[dashboard])).fit(X, Y)
+    (own,) = model.callbacks
+    assert "accuracy" in updates(own)["head"] and "No run" in get(dashboard)[2]
+    own.close()
+
+
+def test_the_command_shows_its_run(tmp_path):
+    words = [sys.executable, "-m", "ash", "wine", "--candidates", "all", "--time", "6", "--dashboard"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as command:
+        address = re.fullmatch(r"dashboard at (http://127\.0\.0\.1:\d+/)\n", command.stderr.readline())[1]
+        page = urllib.request.urlopen(address, timeout=60).read().decode("utf-8")
+        out, err = command.communicate(timeout=120)
+    assert command.returncode == 0 and "Traceback" not in err and "report.html" in out
+    assert page.startswith("<!DOCTYPE html>") and 'data-version="' in page
+    with pytest.raises(OSError):
+        urllib.request.urlopen(address, timeout=5)
+
+
+def test_the_command_is_quiet_where_it_is_to_be(tmp_path):
+    words = [sys.executable, "-m", "ash", "wine", "--candidates", "2", "--quiet", "--dashboard", "0"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    refused = subprocess.run([*words[:-1], "70000"], capture_output=True, text=True, cwd=tmp_path)
+    assert refused.returncode == 2 and "port=70000" in refused.stderr and refused.stderr.count("\n") == 1
+
+
+class Stopper(ash.Callback):
+    """Lets another thread end the run."""
+
+    def on_start(self, run):
+        self.run = run
+
+
+def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
+    stopper, results = Stopper(), []
+
+    def work():
+        space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))  # more than will ever be drawn
+        wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
+        results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **wanted))
+
+    with open_browser() as browser, visit(browser, dashboard.address) as seen:
+        page = seen.page
+        assert page.inner_text("#head") == "No score yet" and page.inner_text("#state") == "running"
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            jobs = "Number(document.querySelectorAll('.figures dd')[2]?.innerText.replace(/,/g, '') || 0)"
+            seen.wait_for(f"{jobs} > 0")
+            first = seen.number(jobs)
+            page.click("#candidates tbody button >> nth=0")
+            chosen = page.inner_text("#selected-title").split(":")[0]
+            seen.wait_for(f"{jobs} > {first}")
+            assert page.locator("#selected").is_visible() and chosen.split(",")[0] in page.inner_text("#selected-title")
+            page.click("#selected-close")
+        finally:
+            stopper.run.stop()
+            thread.join()
+        seen.wait_for("document.getElementById('state').innerText === 'ended'")
+        sections = "all => all.map(one => one.innerText)"
+        shown = page.eval_on_selector_all("main > section", sections)
+        links = page.inner_text("#links")
+        assert all(address.startswith(dashboard.address) for address in seen.asked)
+        with visit(browser, results[0].report(tmp_path / "run.html").as_uri()) as report:
+            assert report.page.eval_on_selector_all("main > section", sections) == shown
+            assert report.page.inner_text("#links") == links and report.page.inner_text("#head") == page.inner_text(
+                "#head"
+            )
