@@ -97,7 +97,7 @@ def test_clones_have_callbacks_of_their_own() -> None:
     estimator = classifier(callbacks=[diary])
     cloned = clone(estimator)
     assert cloned.callbacks[0] is not diary and type(cloned.callbacks[0]) is Diary
-    search = GridSearchCV(estimator, {"eta": [2, 3]}, cv=2, n_jobs=2).fit(x, y)
+    search = GridSearchCV(estimator, {"eta": [2, 3]}, cv=2).fit(x, y)
     assert diary.pages == [] and search.best_estimator_.callbacks[0].kinds[-1] == "end"
 
 

@@ -141,6 +141,21 @@ def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
         tune(ash.callbacks.TensorBoard(tmp_path / "file"))
 
 
+@pytest.mark.usefixtures("tensorboard")
+@pytest.mark.parametrize("method", ["_open", "_finish"])
+def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback, closed = ash.callbacks.TensorBoard(tmp_path), []
+
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(callback, method, full)
+    monkeypatch.setattr(callback, "_close", closed.append)
+    with pytest.raises(OSError, match="disk full") as raised:
+        tune(callback)
+    assert closed == [raised.value]
+
+
 def test_candidates_are_counted() -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'ash-tune[tensorboard]'")
     with pytest.raises(SettingError, match=r"candidates=-1 is not allowed; only integers in 0\.\.1000 are"):

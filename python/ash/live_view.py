@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ash.progress import Board, BoardView
-from ash.text_table import show, show_seconds
+from ash.text_table import show_seconds
 
 BAR = 40
 """Characters of the bar. rich's own shows the part to do by colour alone, and writes no end of line."""
@@ -62,12 +62,10 @@ class LiveView(BoardView):
 def render(board: Board) -> RenderableType:
     """Return the table of rungs, the highest first, above the bar of what is done."""
     table = Table(box=None, pad_edge=False)
-    for name in ("rung", "epochs", "running", "waiting", "promoted", f"best {board.metric}"):
+    for name in board.header:
         table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
     for number, rung in reversed(board.shown_rungs):
-        best = show(rung.best_score) if rung.finished > rung.diverged else ""
-        cells = (number, rung.epochs, rung.running, rung.waiting, rung.promoted, best)
-        table.add_row(*map(str, cells), style="" if rung.reached else "dim")
+        table.add_row(*board.cells(number, rung), style="" if rung.reached else "dim")
     share, left = board.share, board.seconds_left
     done = 0 if share is None else int(BAR * share)
     bar = Text("#" * done + "." * (BAR - done) if share is not None else "", no_wrap=True, overflow="crop")

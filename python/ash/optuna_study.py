@@ -4,7 +4,7 @@
 
     COMPLETE   the best candidate, and those that have come as far up as anybody
     PRUNED     those that have not; its value is that of its best job
-    FAIL       those that have diverged
+    FAIL       those that have diverged, but for the best one, which may have after its best job
 
 Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one, and a choice is
 categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of one level
@@ -47,7 +47,8 @@ def to_study(result: "Result", storage: Any, study_name: str | None, pruned: boo
             study.set_user_attr(name, value)
         study.add_trials(trials)
     except BaseException:
-        optuna.delete_study(study_name=study.study_name, storage=study._storage)
+        if storage is not None:
+            optuna.delete_study(study_name=study.study_name, storage=storage)
         raise
     return study
 
@@ -79,26 +80,38 @@ def _trials(result: "Result", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
         jobs.setdefault(job.candidate, []).append(job)
     top = max(job.rung for job in result.jobs if not job.diverged)
     points = curves(result.jobs, result.options.training)
-    trials = []
-    for candidate, own in sorted(jobs.items()):
-        done = not pruned or own[-1].rung == top or candidate == result.best_candidate
-        trials.append(_trial(result, own, points.get(candidate, []), distributions, done))
-    return trials
+    return [
+        _trial(result, own, points.get(candidate, []), distributions, _state(result, own, top, pruned))
+        for candidate, own in sorted(jobs.items())
+    ]
+
+
+def _state(result: "Result", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
+    """Return the state of the candidate whose jobs these are; `top` is the highest rung that anybody has finished."""
+    from optuna.trial import TrialState
+
+    if jobs[0].candidate == result.best_candidate:
+        return TrialState.COMPLETE
+    if jobs[-1].diverged:
+        return TrialState.FAIL
+    return TrialState.PRUNED if pruned and jobs[-1].rung < top else TrialState.COMPLETE
 
 
 def _trial(
-    result: "Result", jobs: Sequence[JobRecord], points: Sequence[Point], distributions: dict[str, Any], done: bool
+    result: "Result",
+    jobs: Sequence[JobRecord],
+    points: Sequence[Point],
+    distributions: dict[str, Any],
+    state: "optuna.trial.TrialState",
 ) -> "optuna.trial.FrozenTrial":
-    import optuna
+    from optuna.trial import TrialState, create_trial
 
     candidate, last = jobs[0].candidate, jobs[-1]
     params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
-    states = optuna.trial.TrialState
-    state = states.FAIL if last.diverged else states.COMPLETE if done else states.PRUNED
     best = max(points, key=lambda point: (point.score, -point.loss), default=None)
-    trial = optuna.trial.create_trial(
+    trial = create_trial(
         state=state,
-        value=None if best is None or last.diverged else best.score,
+        value=None if best is None or state is TrialState.FAIL else best.score,
         params=params,
         distributions={name: distributions[name] for name in params},
         user_attrs={

@@ -1,6 +1,7 @@
 """What is seen of a run while it goes on: a live table on a terminal, plain lines elsewhere, or nothing.
 
     core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
+                                                                     (notebook: table in HTML) -> output of the cell
 
 Threads: all of it runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
 A view that cannot write any more (closed terminal, broken pipe) falls silent: a run is not lost for its display.
@@ -112,6 +113,17 @@ class Board:
             (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
         ]
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the names of the columns of a table of rungs."""
+        return "rung", "epochs", "running", "waiting", "promoted", f"best {self.metric}"
+
+    def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
+        """Return the row of a rung in that table."""
+        best = show(rung.best_score) if rung.finished > rung.diverged else ""
+        counts = (number, rung.epochs, rung.running, rung.waiting, rung.promoted)
+        return *map(str, counts), best
+
     def headline(self) -> str:
         """Return epochs done, the time gone and the best score."""
         score = max(rung.best_score for rung in self.rungs)
@@ -195,14 +207,18 @@ class BoardView(View):
 def open_view(options: Options, ladder: Sequence[dict[str, int]]) -> View:
     """Return the view for `progress` of the options.
 
-    None: on a terminal only. True: plain lines where there is no terminal (a notebook too). A terminal that cannot move
-    its cursor (TERM=dumb) gets plain lines. False: silent.
+    None: on a terminal only. True: a table in a notebook, plain lines where there is neither. A terminal that cannot
+    move its cursor (TERM=dumb) gets plain lines. False: silent.
     """
     stream = sys.stderr
     terminal = is_terminal(stream)
     if stream is None or options.progress is False or (options.progress is None and not terminal):
         return View()
     board = Board(ladder, options)
+    if in_notebook():
+        from ash.notebook_view import NotebookView
+
+        return NotebookView(board)
     if not terminal or not moves_cursor():
         return BoardView(board, stream)
     from ash.live_view import LiveView  # here: it imports rich
@@ -216,6 +232,14 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:
         return False
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
+    kernel, ipython = sys.modules.get("ipykernel.zmqshell"), sys.modules.get("IPython")
+    if kernel is None or ipython is None:
+        return False
+    return isinstance(ipython.get_ipython(), kernel.ZMQInteractiveShell)
 
 
 def moves_cursor() -> bool:

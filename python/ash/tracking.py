@@ -9,6 +9,8 @@ A callback holds what the tool has opened only while a run lasts, so that it can
 import importlib.util
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -35,7 +37,8 @@ class Tracker(Callback, ABC):
     def on_start(self, run: Run) -> None:
         """Open a run of the tool and log the settings."""
         self._run, self._epochs, self._best = run, 0, -math.inf
-        self._open(run)
+        with self._closed_on_error():
+            self._open(run)
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
         """Log the score if it is the best so far."""
@@ -46,13 +49,9 @@ class Tracker(Callback, ABC):
 
     def on_end(self, result: "Result") -> None:
         """Log the outcome and close the run of the tool."""
-        try:
+        with self._closed_on_error(), TemporaryDirectory() as folder:
             self._log(result.best_score, self._epochs)
-            with TemporaryDirectory() as folder:
-                self._finish(result, self._files(result, Path(folder)))
-        except BaseException as error:
-            self.on_error(error)
-            raise
+            self._finish(result, self._files(result, Path(folder)))
         self._run = None
         self._close(None)
 
@@ -61,10 +60,20 @@ class Tracker(Callback, ABC):
         self._run = None
         self._close(error)
 
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        """Close the run of the tool where it fails itself: nobody else calls `on_error` then."""
+        try:
+            yield
+        except BaseException as error:
+            self.on_error(error)
+            raise
+
     def _files(self, result: "Result", folder: Path) -> list[Path]:
         """Write the model that predicts in the end and the story of the run, and return where."""
         model, story = folder / "model.safetensors", folder / "run.json"
-        (self._run.model if self._run and self._run.model else result.model).save(model)
+        predicts = None if self._run is None else self._run.model
+        (result.model if predicts is None else predicts).save(model)
         result.to_json(story)
         return [model, story]
 
@@ -92,9 +101,8 @@ def require(callback: str, module: str, extra: str) -> None:
 
 
 def totals(result: "Result") -> dict[str, float]:
-    """Return what a run came to, as numbers."""
+    """Return what a run took, as numbers."""
     return {
-        "best_score": result.best_score,
         "epochs": result.epochs,
         "jobs": len(result.columns["rung"]),
         "candidates": len(result.params),

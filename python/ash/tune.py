@@ -137,7 +137,8 @@ def tune(
     seed : int or None
         Of the split, the candidates and the training; None draws one, to be found in `Result.seed`.
     progress : bool, optional
-        None: a live view on stderr when that is a terminal. True: plain lines when it is not. False: silent.
+        None: a live view on stderr when that is a terminal. True: in a notebook a live table, elsewhere plain lines
+        when there is no terminal. False: silent.
     callbacks : sequence, optional
         Objects that are told of the start, of every finished job and of the end, by this thread: `ash.Callback` says
         how, and how one ends the run. `ash.callbacks` has some that log to other tools.
