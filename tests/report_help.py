@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import ash
 from ash.kept import Kept
-from ash.report.page import page
 from ash.result import Result
 from result_help import make_result
 
@@ -107,7 +106,3 @@ def hostile_result() -> Result:
     made = with_predictions(make_result(candidates=40, threads=2, diverge=0.2), [HOSTILE, "b", HOSTILE + "c"])
     params = tuple({**one, HOSTILE: (HOSTILE, "plain")[number % 2]} for number, one in enumerate(made.params))
     return dataclasses.replace(made, params=params, options=dataclasses.replace(made.options, metric=HOSTILE))
-
-
-def page_of(result: Result) -> str:
-    return page(result)

@@ -172,6 +172,9 @@ def test_the_keyboard_goes_everywhere(browser, reports):
         page.keyboard.press("Enter")
         second = page.evaluate("document.activeElement.dataset.c")
         assert f"Candidate {second}:" in page.inner_text("#selected-title")
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.dataset.c") == second
+        page.keyboard.press("Enter")
         page.click("#selected-better")
         assert f"Candidate {result.best_candidate}, the best" in page.inner_text("#selected-title")
         assert page.locator("#selected-better").is_disabled()

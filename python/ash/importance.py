@@ -64,7 +64,7 @@ def importance_of(result: "Course") -> Importance:
     names = list(dict.fromkeys(name for one in result.params for name in one))
     ranks = standing_of(result.columns, len(result.params)).rank
     rows = np.flatnonzero(~np.isnan(ranks))
-    rows = rows[:: math.ceil(len(rows) / MOST)]
+    rows = rows[:: max(1, math.ceil(len(rows) / MOST))]
     axes = varying_axes(result, rows.tolist())
     unknown = dict.fromkeys(names, math.nan)
     if len(rows) < LEAST or not axes or np.ptp(ranks[rows]) == 0:

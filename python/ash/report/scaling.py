@@ -31,7 +31,7 @@ def scaling(facts: Facts) -> Section:
         "Speed-up by the number of threads: this ladder and schedule on a clock, with what each job of the run took. "
         f"This run came to {show(found.measured)} on {course.threads}"
         f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams beats the dash-dotted "
-        "line: the jobs of a candidate follow each other."
+        "line: the jobs of a candidate follow each other. With barriers the jobs of a rung count as equal."
     )
     picture = _picture(facts, found)
     body = join(figure(picture, caption, _legend(found, course.threads), kind="medium", label="Scaling"), _table(found))

@@ -1,5 +1,5 @@
-// The page works without any of this; here are selection, filter, sorting, the theme and, (in live.js) the
-// newer sections of a run that goes on. All texts come ready from Python and are put in as text.
+// The page works without any of this; here are selection, filter, sorting and the theme. All texts come ready from Python
+// and are put in as text. What a run that goes on has new is fetched by live.js.
 "use strict";
 const ashPage = (() => {
   const root = document.documentElement;
@@ -10,6 +10,7 @@ const ashPage = (() => {
   let chosen = null;
   let filter = new Map(); // axis -> the parts chosen
   let order = null; // of the table: column and direction
+  let opener = null; // what had the focus when the panel was opened
 
   const element = (name, text, attributes) => {
     const made = document.createElement(name);
@@ -27,6 +28,7 @@ const ashPage = (() => {
       one.classList.add("sel");
       if (one.tagName !== "TR" && !one.closest(".winner")) one.parentNode.append(one); // on top
     });
+    if (chosen === null) opener = document.activeElement;
     chosen = number;
     fillPanel(place.get(number));
     document.body.classList.add("chosen");
@@ -39,6 +41,8 @@ const ashPage = (() => {
     byId("selected").hidden = true;
     document.body.classList.remove("chosen");
     chosen = null;
+    if (opener && opener.isConnected) opener.focus({ preventScroll: true });
+    opener = null;
   };
 
   const fillPanel = (at) => {

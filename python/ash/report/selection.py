@@ -38,6 +38,7 @@ def selection_data(facts: Facts) -> dict[str, Any]:
         "axes": [name for name, _ in parts],
         "labels": [bins.labels for _, bins in parts],
         "numbers": known,
+        # A level of -1, none, becomes the last of the texts.
         "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
         "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
         "scores": [_score(float(standing.best_score[row])) for row in known],

@@ -11,7 +11,8 @@ def settings(facts: Facts) -> Section:
     rows = [[name, _shown(value)] for name, value in facts.course.settings.items()]
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
-    parts = [_digest(facts), given, folded("Versions and machine", machine), _memory(facts)]
+    started = tag("p", f"Started {facts.course.started:%Y-%m-%d %H:%M:%S %Z}.")
+    parts = [_digest(facts), started, given, folded("Versions and machine", machine), _memory(facts)]
     return Section("settings", "Settings", join(*parts))
 
 
