@@ -45,6 +45,7 @@ def table() -> pd.DataFrame:
     )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of other packages, in what they use of each other
 def test_every_block_runs(tmp_path: Path) -> None:
     matplotlib.use("Agg")
     houses = table()

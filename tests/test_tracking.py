@@ -133,7 +133,7 @@ def test_an_estimator_logs_what_predicts(tmp_path: Path) -> None:
 def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
     callback = ash.callbacks.TensorBoard(tmp_path / "run")
     with pytest.raises(LookupError):
-        tune(callback, Failing("on_end", LookupError()))
+        tune(callback, Failing("on_job", LookupError()))
     assert events(tmp_path / "run").Scalars("best_score")
     pickle.dumps(callback)
     (tmp_path / "file").write_text("")
@@ -151,12 +151,13 @@ def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(callback, method, full)
     monkeypatch.setattr(callback, "_close", closed.append)
-    with pytest.raises(OSError, match="disk full") as raised:
+    at_the_end = pytest.warns(UserWarning, match="on_end raised OSError: disk full; the result is whole")
+    with at_the_end if method == "_finish" else pytest.raises(OSError, match="disk full"):
         tune(callback)
-    assert closed == [raised.value]
+    assert [str(error) for error in closed] == ["disk full"]
 
 
 def test_candidates_are_counted() -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'ash-tune[tensorboard]'")
-    with pytest.raises(SettingError, match=r"candidates=-1 is not allowed; only integers in 0\.\.1000 are"):
+    with pytest.raises(SettingError, match=r"candidates=-1 is not allowed; give an integer from 0 to 1000"):
         ash.callbacks.TensorBoard("folder", candidates=-1)

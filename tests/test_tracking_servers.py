@@ -98,13 +98,11 @@ def test_an_active_run_is_the_parent(database: Any) -> None:
     ("error", "status"), [(LookupError(), "FAILED"), (KeyboardInterrupt(), "KILLED")], ids=["error", "Ctrl-C"]
 )
 def test_mlflow_is_told_of_the_error(error: BaseException, status: str, database: Any) -> None:
-    with pytest.raises(type(error)):
-        tune(ash.callbacks.MLflow(status), Failing("on_end", error))
-    # the first callback had been told of the end before the second one failed
-    assert [run.info.status for run in runs_of(database, status)] == ["FINISHED"]
-    with pytest.raises(type(error)):
-        tune(Failing("on_end", error), ash.callbacks.MLflow(f"{status} first"))
-    assert [run.info.status for run in runs_of(database, f"{status} first")] == [status]
+    told = ash.callbacks.MLflow(status)
+    for callbacks in ((told, Failing("on_job", error)), (Failing("on_job", error), told)):
+        with pytest.raises(type(error)):
+            tune(*callbacks)
+    assert [run.info.status for run in runs_of(database, status)] == [status] * 2
     assert database.active_run() is None
 
 
@@ -199,5 +197,5 @@ def test_an_open_run_of_wandb_stays_open(offline: Any, tmp_path: Path) -> None:
 
 def test_wandb_is_told_of_the_error(offline: Any, tmp_path: Path) -> None:
     with pytest.raises(LookupError):
-        tune(Failing("on_end", LookupError()), ash.callbacks.WandB())
+        tune(Failing("on_job", LookupError()), ash.callbacks.WandB())
     assert [record.exit.exit_code for record in records(tmp_path) if record.HasField("exit")] == [1]
