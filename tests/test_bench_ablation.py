@@ -191,7 +191,7 @@ def test_a_guess_of_classes_has_their_shares() -> None:
 
 
 def test_epochs_are_fewer_on_large_tables() -> None:
-    assert [epochs_of(rows) for rows in (133, 9_999, 10_000, 29_999, 30_000)] == [64, 64, 32, 32, 8]
+    assert [epochs_of(rows) for rows in (133, 9_999, 10_000, 19_999, 20_000)] == [64, 64, 32, 32, 8]
 
 
 # What is made of it
