@@ -49,8 +49,6 @@ def take_report(open_page: Callable[..., Page], address: str) -> None:
     for scheme in SCHEMES:
         page = open_page(address, scheme, DESKTOP)
         keep(f"report-{scheme}", page.screenshot())
-        for name in ("curves", "parameters", "winner", "timeline", "scaling"):
-            keep(f"report-{name}-{scheme}", page.locator(f"#{name}").screenshot())
         page.locator("[aria-label='batch_size: 32']").click()
         keep(f"report-parallel-{scheme}", page.locator("#parallel").screenshot())
         page.click("#filter-clear")
