@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import model_file
+from ash import whole_file
 from model_file_help import check_refused, read, write
 
 X, Y = load_wine(return_X_y=True)
@@ -259,7 +259,7 @@ def test_a_crash_while_saving_leaves_the_old_file(model, path, monkeypatch):
 
     for name in ("fsync", "replace"):
         with monkeypatch.context() as patch:
-            patch.setattr(model_file.os, name, fail)
+            patch.setattr(whole_file.os, name, fail)
             with pytest.raises(OSError, match="disk is gone"):
                 train(Y == 1).save(path)
         assert path.read_bytes() == before
@@ -279,4 +279,12 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(model, tmp_path):
 def test_saving_into_a_folder_that_is_not_there(model, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         model.save(tmp_path / "none" / "model")
-    assert error.value.filename == str(tmp_path / "none" / "model")
+    assert error.value.filename == str(tmp_path / "none" / "model") and error.value.filename2 is None
+
+
+def test_saving_where_a_folder_is(model, tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        model.save(tmp_path / "model")
+    assert error.value.filename == str(tmp_path / "model") and error.value.filename2 is None
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -281,3 +281,9 @@ def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
     assert len(detail["trials"]) == 32 and detail["best_trials"][0]["values"] == [result.best_score]
     assert {trial["state"] for trial in detail["trials"]} == {"Complete", "Pruned"}
     assert all(trial["intermediate_values"] for trial in detail["trials"])
+
+
+@pytest.mark.parametrize("storage", [3, "study.db", object])
+def test_what_is_no_storage_ends_in_a_sentence(storage: Any, result: ash.Result) -> None:
+    with pytest.raises(SettingError, match=r"storage=.* is not allowed; give a URL such as 'sqlite:///study.db'"):
+        result.to_optuna(storage)

@@ -18,11 +18,9 @@ names the path; a missing or unreadable file stays the OSError that it is; (3) s
 target, flushes it to the disk and then renames it: a crash leaves the old file, whole.
 """
 
-import contextlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +52,7 @@ from ash.model_checks import (
     split_members,
 )
 from ash.network import Network, core_parts
+from ash.whole_file import replace_file
 
 KEY = "ash"
 """Of our text in the metadata."""
@@ -127,37 +126,6 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
         return _read_network(tensors, about, encoding, read_labels(about["classes"]))
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that after a crash either the old or the new file is there, whole."""
-    folder = path.parent
-    # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and nobody can change the file.
-    try:
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name[:64]}-")
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the name that nobody has given
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; where a folder cannot be opened or synced (Windows) it is so by itself."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

@@ -35,6 +35,11 @@ def to_study(result: "Result", storage: Any, study_name: str | None, pruned: boo
         import optuna
     except ImportError as error:
         raise MissingExtra("to_optuna needs optuna; install it by: pip install 'ash-tune[optuna]'") from error
+    is_url = isinstance(storage, str) and "://" in storage
+    if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
+        raise SettingError(
+            f"storage={storage!r} is not allowed; give a URL such as 'sqlite:///study.db', a storage of Optuna, or None"
+        )
     trials = _trials(result, pruned)
     try:
         study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize")

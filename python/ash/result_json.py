@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash.domains import Domain
-from ash.model_file import replace_file
 from ash.records import finite
 from ash.versions import versions
+from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
     from ash.result import Result

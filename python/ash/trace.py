@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ash.model_file import replace_file
 from ash.records import Columns, finite
+from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
     from ash.result import Result

@@ -17,7 +17,6 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from ash.course import Course
-from ash.model_file import replace_file
 from ash.report.candidates import candidates
 from ash.report.curves import curves
 from ash.report.facts import Facts, Section
@@ -32,6 +31,7 @@ from ash.report.selection import data_block, selection_data
 from ash.report.settings import settings
 from ash.report.timeline import timeline
 from ash.report.winner import winner
+from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
     from ash.result_outcome import Outcome
