@@ -2,8 +2,8 @@
 
 A case is one variant (bench/ablation_variants.py) on one table of the bench `quality`, over all seeds, in a process of
 its own on one thread; as many run at once as there are CPUs. Three quarters of the rows to fit, the others to test on,
-by seed. Every network is trained alone, so no search makes up for what is missing: 64 epochs, or 32 with 10,000 rows
-or more to fit, by which a fit takes seconds at most, and all variants about an hour on two cores. Two other parts
+by seed. Every network is trained alone, so no search makes up for what is missing: for 64 epochs, for 32 from 10,000
+rows to fit on, for 8 from 20,000. So a fit takes seconds, and all variants about an hour on two cores. Two other parts
 search, in the same way: a ladder on a table is a case, and the refits on a table are one.
 
     variants  the recipe and what differs from it, ten seeds
