@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.errors import AllDiverged
 from ash.records import JobRecord
+from ash.run import _end_behind
 from callback_help import Diary, Failing, Stopper, endless, tune
 from estimator_help import classifier
 from fault_help import table
@@ -49,6 +50,31 @@ def test_nobody_trains_on_behind_an_error() -> None:
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
     assert threads_of_this_process() <= ours
+
+
+@pytest.mark.parametrize(
+    ("of_the_threads", "notes"),
+    [
+        (None, []),
+        (MemoryError("no room"), ["the threads have raised MemoryError: no room"]),
+        (LookupError("no such experiment"), []),  # the core raises its own error again
+    ],
+)
+def test_what_the_threads_raise_behind_an_error_is_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:
+    class Ending:
+        stopped = False
+
+        def stop(self) -> None:
+            self.stopped = True
+
+        def wait(self, seconds: float) -> bool:
+            if of_the_threads is not None:
+                raise of_the_threads
+            return True
+
+    error, tuner = LookupError("no such experiment"), Ending()
+    _end_behind(error, tuner)  # type: ignore[arg-type]
+    assert tuner.stopped and getattr(error, "__notes__", []) == notes
 
 
 def test_an_error_of_on_error_is_a_note() -> None:

@@ -18,7 +18,8 @@ from ash.cli_predict import load_model
 from ash.cli_streams import Parser
 from ash.ensemble import Ensemble
 from ash.errors import SettingError
-from ash.export.methods import require, write
+from ash.export.methods import write
+from ash.extras import require
 from ash.network import Network
 
 
@@ -52,7 +53,7 @@ def _onnx(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
 
 
 def _torch(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    require("torch", "--format torch")
+    require("--format torch", "torch", "torch")
     from ash.export.steps import describe
     from ash.export.torch_module import program_bytes
 

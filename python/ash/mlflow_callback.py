@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash.callback import Run
+from ash.extras import require
 from ash.options import whole
 from ash.records import curves
-from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain, require, totals
+from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain, totals
 
 if TYPE_CHECKING:
     from ash.result import Result

@@ -19,7 +19,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ash.domains import Domain, distinct
-from ash.errors import MissingExtra, SettingError
+from ash.errors import SettingError
+from ash.extras import require
 from ash.records import JobRecord, Point, curves, finite
 from ash.scalars import is_integer, is_number
 
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
 
 def to_study(result: "Result", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
     """Return the study of a run; see `Result.to_optuna`."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtra("to_optuna needs optuna; install it by: pip install 'ash-tune[optuna]'") from error
+    require("to_optuna", "optuna", "optuna")
+    import optuna
+
     is_url = isinstance(storage, str) and "://" in storage
     if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
         raise SettingError(

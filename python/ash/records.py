@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.errors import MissingExtra
+from ash.extras import require
 
 if TYPE_CHECKING:
     import pandas
@@ -129,10 +130,9 @@ def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
 
     Where a column holds both text or tuples and something else, all its values become text.
     """
-    try:
-        import polars
-    except ImportError as error:
-        raise MissingExtra("to_polars needs polars; install it by: pip install 'ash-tune[polars]'") from error
+    require("to_polars", "polars", "polars")
+    import polars
+
     return polars.DataFrame({name: _of_one_type(values) for name, values in columns.items()}, strict=False)
 
 

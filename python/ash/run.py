@@ -14,7 +14,6 @@ has to be drawn further. No signal handler is installed, so it runs as well in a
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -237,9 +236,8 @@ def _wait(
             wall_seconds = time.monotonic() - started
             view.update(tuner.events())
         reporter.finish(tuner, candidates.params)
-    except Exception:
-        with suppress(Exception):  # of the core, when it is the one that is being raised
-            _end(tuner)
+    except Exception as error:
+        _end_behind(error, tuner)
         raise
     finally:
         tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
@@ -251,6 +249,15 @@ def _end(tuner: _core.Tuner) -> None:
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue
+
+
+def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
+    """Return once the threads have ended; what they have raised besides is a note of the error."""
+    try:
+        _end(tuner)
+    except Exception as other:
+        if (type(other), other.args) != (type(error), error.args):  # the core raises its own error again
+            error.add_note(f"the threads have raised {type(other).__name__}: {other}")
 
 
 def _watch(

@@ -6,7 +6,6 @@ The tool is asked seldom, however many jobs there are: in the beginning, wheneve
 A callback holds what the tool has opened only while a run lasts, so that it can be copied and pickled.
 """
 
-import importlib.util
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ash.callback import Callback, Run
-from ash.errors import MissingExtra
 from ash.records import JobRecord
 
 if TYPE_CHECKING:
@@ -92,12 +90,6 @@ class Tracker(Callback, ABC):
     @abstractmethod
     def _close(self, error: BaseException | None) -> None:
         """Close the run of the tool."""
-
-
-def require(callback: str, module: str, extra: str) -> None:
-    """Raise MissingExtra unless a module can be imported; it is not imported yet, which takes seconds."""
-    if importlib.util.find_spec(module) is None:
-        raise MissingExtra(f"{callback} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
 
 
 def totals(result: "Result") -> dict[str, float]:

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash.callback import Run
+from ash.extras import require
 from ash.records import curves
-from ash.tracking import Tracker, labels, plain, require, totals
+from ash.tracking import Tracker, labels, plain, totals
 
 if TYPE_CHECKING:
     from ash.result import Result

@@ -4,7 +4,6 @@ A format is imported when it is asked for, and a package that it needs and that 
 """
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ash.columns import blocks
 from ash.encoding import Encoding
-from ash.errors import MissingExtra
+from ash.extras import require
 from ash.frames import read_frame
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Exports:
         MissingExtra
             PyTorch is not installed.
         """
-        require("torch", "to_torch")
+        require("to_torch", "torch", "torch")
         from ash.export.steps import describe
         from ash.export.torch_module import module_of
 
@@ -120,7 +119,7 @@ class Exports:
         OSError
             The file cannot be written.
         """
-        require("onnx", "to_onnx")
+        require("to_onnx", "onnx", "onnx")
         from ash.export.onnx_model import onnx_bytes
         from ash.export.steps import describe
 
@@ -184,14 +183,6 @@ class Exports:
         from ash.export.steps import describe
 
         return pipeline_of(describe(self))
-
-
-def require(package: str, who: str) -> None:
-    """Raise MissingExtra unless a package, which is an extra of the same name, can be imported."""
-    try:
-        import_module(package)
-    except ImportError as error:
-        raise MissingExtra(f"{who} needs {package}; install it by: pip install 'ash-tune[{package}]'") from error
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
