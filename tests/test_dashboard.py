@@ -106,6 +106,9 @@ def test_it_is_not_drawn_again_at_once(dashboard, monkeypatch):
     tune(dashboard, reader)
     assert len({seen["version"] for _, seen in reader.seen}) == 1
     assert not updates(dashboard)["running"], "the end is shown in any case"
+    second = Reader(dashboard)
+    tune(dashboard, second)
+    assert second.seen and all(seen["running"] for _, seen in second.seen), "and so is the next beginning"
 
 
 def test_the_outcome_is_the_same_with_it(dashboard, restless):

@@ -174,3 +174,17 @@ def test_namespaces_that_are_no_names(name: Any, tmp_path: Path) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         random_network(np.random.default_rng(3)).to_cpp(tmp_path)
+
+
+def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, path = random_network(np.random.default_rng(3)), tmp_path / "model.hpp"
+    network.to_cpp(path)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        random_network(np.random.default_rng(4)).to_cpp(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

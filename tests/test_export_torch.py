@@ -132,6 +132,12 @@ def test_programs_take_any_number_of_rows() -> None:
         check(ensemble, program, X)
 
 
+def test_no_random_number_of_the_user_is_drawn() -> None:
+    state = torch.get_rng_state()
+    random_network(np.random.default_rng(0)).to_torch()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_network(np.random.default_rng(0))
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -14,7 +14,6 @@ from sklearn.datasets import load_diabetes, load_wine
 import ash
 from ash.importance import importance_of
 from ash.ladder_points import ladder_points
-from ash.records import curves
 from ash.report.bins import parameter_bins, score_bins
 from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
@@ -92,15 +91,6 @@ def test_the_ladder_has_a_mark_a_job_and_a_row_a_rung(made):
         assert row[-1] == show(rung["best_score"])
 
 
-def test_curves_have_a_line_for_each_candidate(made):
-    picture = pictures(page(made))["curves-chart"]
-    found = curves(made.jobs, made.options.training)
-    drawn = {int(one.attrib["data-c"]) for one in picture.iter() if "data-c" in one.attrib}
-    assert drawn == set(found)
-    for line in picture.iter(f"{SVG}polyline"):
-        assert len(line.attrib["points"].split()) == len(found[int(line.attrib["data-c"])])
-
-
 def test_parameters_and_importance_are_those_of_the_run():
     random = np.random.default_rng(0)
     params = tuple({"rate": float(rate), "width": (int(rate * 7) % 3,)} for rate in random.uniform(0.1, 1, 60))
@@ -118,14 +108,6 @@ def test_parameters_and_importance_are_those_of_the_run():
     points = [one for one in panel.iter(f"{SVG}circle") if "data-c" in one.attrib]
     assert {int(one.attrib["data-c"]) for one in points} == set(range(60)) - {3}
     assert f"{100 * shares['rate']:.0f}\u202f%" in section(text, "importance")
-
-
-def test_the_timeline_has_a_bar_a_job_and_a_bar_an_assist(made):
-    picture = pictures(page(made))["timeline-chart"]
-    bars = [one for one in picture.iter(f"{SVG}g") if (one.get("class") or "").startswith("bars")]
-    jobs = [int(bar.attrib["data-c"]) for one in bars if "team" not in one.attrib["class"] for bar in one]
-    helped = [int(bar.attrib["data-c"]) for one in bars if "team" in one.attrib["class"] for bar in one]
-    assert sorted(jobs) == sorted(made.columns["candidate"]) and sorted(helped) == sorted(made.assists["candidate"])
 
 
 def test_scaling_is_the_simulation(made):

@@ -15,6 +15,7 @@ import pytest
 
 import ash
 from ash.errors import MissingExtra, SettingError
+from ash.extras import require
 from ash.records import Point, curves
 from ash.tracking import best_candidates
 from callback_help import Failing, X, Y, tune
@@ -37,6 +38,13 @@ def test_a_missing_package_is_named(name: str, module: str, monkeypatch: pytest.
         MissingExtra, match=rf"{name} needs {module}; install it by: pip install 'ash-tune\[{module}\]'"
     ):
         getattr(ash.callbacks, name)(*arguments)
+
+
+def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nowhere_installed").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingExtra, match="this needs nowhere_installed"):
+        require("this", "nowhere_installed", "extra")
 
 
 def test_curves_add_up_epochs_that_were_resumed() -> None:

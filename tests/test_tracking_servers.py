@@ -86,6 +86,16 @@ def test_the_best_candidates_are_nested_runs(logged: Any, database: Any) -> None
         ]
 
 
+def test_each_of_two_has_its_own_candidates(database: Any) -> None:
+    result = tune(ash.callbacks.MLflow("one of two", candidates=2), ash.callbacks.MLflow("two of two", candidates=1))
+    for name, count in (("one of two", 2), ("two of two", 1)):
+        (run,) = runs_of(database, name)
+        parent = f"tags.`mlflow.parentRunId` = '{run.info.run_id}' and run_name LIKE 'candidate %'"
+        assert len(database.search_runs(filter_string=parent, output_format="list")) == count
+        assert run.data.tags["digest"] == result.digest and run.info.status == "FINISHED"
+    assert database.active_run() is None
+
+
 def test_an_active_run_is_the_parent(database: Any) -> None:
     with database.start_run() as parent:
         classifier(callbacks=[ash.callbacks.MLflow("below")]).fit(X, Y)

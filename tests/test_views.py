@@ -166,7 +166,14 @@ def test_rows_count_by_their_weights_and_many_classes_are_put_together(wine):
     shown = np.array([int(label) for label in found.labels[:-1]])
     assert len(found.labels) == MOST_CLASSES and found.labels[-1] == "others" and sorted(shown) == shown.tolist()
     assert np.array_equal(found.counts[:-1, :-1], whole[np.ix_(shown, shown)]) and found.counts.sum() == weights.sum()
-    assert calibration_of(many).weight.sum() == weights.sum()
+    calibration, sure = calibration_of(many), outputs[0].max(axis=1).astype(float)
+    right, place = outputs[0].argmax(axis=1) == targets[:, 0], np.minimum((sure * 10).astype(int), 9)
+    bins = [place == each for each in np.unique(place)]
+    assert calibration.weight.tolist() == pytest.approx([weights[one].sum() for one in bins])
+    for found, values in ((calibration.confidence, sure), (calibration.right, right)):
+        assert found.tolist() == pytest.approx([np.average(values[one], weights=weights[one]) for one in bins])
+    gaps = [abs(np.average(sure[one] - right[one], weights=weights[one])) * weights[one].sum() for one in bins]
+    assert calibration.error == pytest.approx(sum(gaps) / weights.sum())
 
 
 def copy_with(network, classes):
@@ -176,7 +183,7 @@ def copy_with(network, classes):
     return other
 
 
-def test_residuals_are_those_of_the_winner(diabetes):
+def test_residuals_are_those_of_the_winner(diabetes, wine):
     kept = diabetes.kept
     for output in (0, 1):
         found = residuals_of(diabetes, output)
@@ -185,9 +192,16 @@ def test_residuals_are_those_of_the_winner(diabetes):
         axes = diabetes.plot_held_out(output=output)
         (points,) = (one for one in axes.collections if isinstance(one, PathCollection))
         assert np.array_equal(points.get_offsets(), np.column_stack([found.true, found.predicted]))
+    weights = np.random.default_rng(0).integers(1, 9, len(kept.targets)).astype(float)
+    weighted = residuals_of(dataclasses.replace(diabetes, kept=dataclasses.replace(kept, weights=weights)), 1)
+    error = root_mean_squared_error(weighted.true, weighted.predicted, sample_weight=weights)
+    assert weighted.rmse == pytest.approx(error) != found.rmse
+    assert weighted.bias == pytest.approx(np.average(weighted.predicted - weighted.true, weights=weights))
     for wrong in (2, -1, "y", True):
         with pytest.raises(ash.SettingError, match=r"output=.* is not allowed; there are outputs 0\.\.1"):
             diabetes.plot_held_out(output=wrong)
+    with pytest.raises(ash.SettingError, match=r"output=1 is not allowed; there are outputs 0\.\.0"):
+        wine.plot_held_out(output=1)
     with pytest.raises(ash.SettingError, match="plot_calibration needs probabilities"):
         diabetes.plot_calibration()
 

@@ -13,14 +13,15 @@ What a file of each takes and gives is said by the method of the model: to_onnx,
 import argparse
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 from ash.cli_predict import load_model
 from ash.cli_streams import Parser
 from ash.ensemble import Ensemble
 from ash.errors import SettingError
-from ash.export.methods import write
 from ash.extras import require
 from ash.network import Network
+from ash.whole_file import replace_file
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -57,7 +58,7 @@ def _torch(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
     from ash.export.steps import describe
     from ash.export.torch_module import program_bytes
 
-    write(wishes.out, program_bytes(describe(model)))
+    replace_file(Path(wishes.out), program_bytes(describe(model)))
 
 
 def _cpp(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
@@ -69,7 +70,7 @@ def _sklearn(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
 
     file = io.BytesIO()
     joblib.dump(model.to_sklearn(), file)
-    write(wishes.out, file.getvalue())
+    replace_file(Path(wishes.out), file.getvalue())
 
 
 _FORMATS: dict[str, Callable[[Network | Ensemble, argparse.Namespace], None]] = {

@@ -15,5 +15,6 @@ def require(who: str, module: str, extra: str) -> None:
     module, extra : str
         What is imported, and the extra of ash-tune that brings it.
     """
-    if importlib.util.find_spec(module) is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:  # without an origin it is a folder of that name, as wandb writes one
         raise MissingExtra(f"{who} needs {module}; install it by: pip install 'ash-tune[{extra}]'")

@@ -69,16 +69,22 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """True and predicted values of one output, in the units of y: float64 arrays [rows]."""
+    """True and predicted values of one output, in the units of y, and how often each row counts: float64 [rows]."""
 
     name: str
     true: Numbers
     predicted: Numbers
+    weights: Numbers | None
 
     @property
     def rmse(self) -> float:
-        """Return the root of the mean squared error; every row counts as one."""
-        return float(np.sqrt(np.mean((self.true - self.predicted) ** 2)))
+        """Return the root of the mean squared error."""
+        return float(np.sqrt(np.average((self.true - self.predicted) ** 2, weights=self.weights)))
+
+    @property
+    def bias(self) -> float:
+        """Return the mean of predicted less true values."""
+        return float(np.average(self.predicted - self.true, weights=self.weights))
 
 
 def winner_on_held_out(result: "Outcome", what: str) -> "Kept":
@@ -141,9 +147,15 @@ def calibration_of(result: "Outcome") -> Calibration:
 def residuals_of(result: "Outcome", output: int = 0) -> Residuals:
     """Return true and predicted values of an output; errors as of `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
+    check_output(kept, output)
     names = kept.networks[0].target_names
+    name = "target" if names is None else names[output]
+    predicted = kept.predictions[0][:, output].astype(np.float64)
+    return Residuals(name, kept.targets[:, output], predicted, kept.weights)
+
+
+def check_output(kept: "Kept", output: int) -> None:
+    """Raise SettingError unless there is such an output; classes are one."""
     outputs = kept.targets.shape[1]
     if not is_integer(output) or not 0 <= output < outputs:
         raise SettingError(f"output={output!r} is not allowed; there are outputs 0..{outputs - 1}")
-    name = "target" if names is None else names[output]
-    return Residuals(name, kept.targets[:, output], kept.predictions[0][:, output].astype(np.float64))

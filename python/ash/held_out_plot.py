@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ash.held_out import calibration_of, confusion_of, residuals_of, winner_on_held_out
+from ash.held_out import calibration_of, check_output, confusion_of, residuals_of, winner_on_held_out
 from ash.plot_axes import BLUE, GREY, axes_for
 from ash.text_table import show
 
@@ -22,7 +22,9 @@ MOST_NUMBERS = 12
 
 def plot_winner(result: "Outcome", output: int = 0, ax: "Axes | None" = None) -> "Axes":
     """Draw confusion or predictions and return the axes; see `Result.plot_held_out`."""
-    regression = winner_on_held_out(result, "plot_held_out").networks[0].classes_ is None
+    kept = winner_on_held_out(result, "plot_held_out")
+    check_output(kept, output)
+    regression = kept.networks[0].classes_ is None
     return _plot_residuals(result, output, ax) if regression else _plot_confusion(result, ax)
 
 

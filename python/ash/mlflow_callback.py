@@ -1,13 +1,13 @@
 """`ash.callbacks.MLflow`: a run of ash as a run of MLflow, of which it asks only the fluent interface."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash.callback import Run
 from ash.extras import require
 from ash.options import whole
-from ash.records import curves
+from ash.records import Point, curves
 from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain, totals
 
 if TYPE_CHECKING:
@@ -66,13 +66,20 @@ class MLflow(Tracker):
         import mlflow
 
         mlflow.log_metrics(totals(result), step=result.epochs, run_id=self._id)
-        mlflow.set_tags(labels(result))
-        _log_candidate(result, result.best_candidate, str(self._id))
+        client, points = mlflow.MlflowClient(), curves(result.jobs, result.options.training)
+        for name, value in labels(result).items():
+            client.set_tag(self._id, name, value)
+        _log_candidate(result, result.best_candidate, points, str(self._id))
         for file in files:
             mlflow.log_artifact(str(file), run_id=self._id)
         for candidate in best_candidates(result, self.candidates):
-            with mlflow.start_run(run_name=f"candidate {candidate}", nested=True) as nested:
-                _log_candidate(result, candidate, nested.info.run_id)
+            nested = client.create_run(  # which run is the active one makes no difference to it
+                client.get_run(self._id).info.experiment_id,
+                run_name=f"candidate {candidate}",
+                tags={"mlflow.parentRunId": self._id},
+            )
+            _log_candidate(result, candidate, points, nested.info.run_id)
+            client.set_terminated(nested.info.run_id)
 
     def _close(self, error: BaseException | None) -> None:
         import mlflow
@@ -83,10 +90,10 @@ class MLflow(Tracker):
         self._id = None
 
 
-def _log_candidate(result: "Result", candidate: int, run_id: str) -> None:
+def _log_candidate(result: "Result", candidate: int, points: Mapping[int, Sequence[Point]], run_id: str) -> None:
     import mlflow
 
     params: dict[str, Any] = plain(result.params[candidate])
     mlflow.log_params(params, run_id=run_id)
-    for point in curves(result.jobs, result.options.training)[candidate]:
+    for point in points[candidate]:
         mlflow.log_metrics({"score": point.score, "loss": point.loss}, step=point.epochs, run_id=run_id)

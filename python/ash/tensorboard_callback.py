@@ -7,14 +7,14 @@ logdir/                 best_score by the epochs of all jobs; settings as text; 
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash.callback import Run
 from ash.extras import require
 from ash.options import whole
-from ash.records import curves
+from ash.records import Point, curves
 from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ class TensorBoard(Tracker):
         _add(self._writer, _text("outcome", labels(result) | result.best_params), result.epochs, time.time())
         for file in files:
             shutil.copy(file, self.logdir)
+        points = curves(result.jobs, result.options.training)
         for candidate in best_candidates(result, self.candidates):
-            _write_candidate(result, candidate, self.logdir / f"candidate {candidate}")
+            _write_candidate(result, candidate, points[candidate], self.logdir / f"candidate {candidate}")
 
     def _close(self, error: BaseException | None) -> None:
         if self._writer is not None:
@@ -70,7 +71,7 @@ class TensorBoard(Tracker):
         self._writer = None
 
 
-def _write_candidate(result: "Result", candidate: int, folder: Path) -> None:
+def _write_candidate(result: "Result", candidate: int, points: Sequence[Point], folder: Path) -> None:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -78,7 +79,7 @@ def _write_candidate(result: "Result", candidate: int, folder: Path) -> None:
     writer = EventFileWriter(str(folder))
     try:
         _add(writer, hparams_pb(plain(result.params[candidate]), trial_id=folder.name), 0, began)
-        for point in curves(result.jobs, result.options.training)[candidate]:
+        for point in points:
             _add(writer, _scalars(score=point.score, loss=point.loss), point.epochs, began + point.seconds)
     finally:
         writer.close()

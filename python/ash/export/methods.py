@@ -14,6 +14,7 @@ from ash.columns import blocks
 from ash.encoding import Encoding
 from ash.extras import require
 from ash.frames import read_frame
+from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +124,7 @@ class Exports:
         from ash.export.onnx_model import onnx_bytes
         from ash.export.steps import describe
 
-        write(path, onnx_bytes(describe(self), missing))
+        replace_file(Path(path), onnx_bytes(describe(self), missing))
 
     def to_cpp(self, path: str | os.PathLike[str], *, namespace: str = "model") -> None:
         """Write the model as one C++17 header that needs the standard library alone and allocates no memory.
@@ -162,7 +163,7 @@ class Exports:
         from ash.export.cpp_header import header
         from ash.export.steps import describe
 
-        write(path, header(describe(self), namespace).encode("ascii"))
+        replace_file(Path(path), header(describe(self), namespace).encode("ascii"))
 
     def to_sklearn(self) -> "Pipeline":
         """Return an equal pipeline of scikit-learn, from the cells of the table on, which needs no ash.
@@ -183,8 +184,3 @@ class Exports:
         from ash.export.steps import describe
 
         return pipeline_of(describe(self))
-
-
-def write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file, when all of its content is known."""
-    Path(path).write_bytes(content)

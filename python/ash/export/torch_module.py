@@ -149,7 +149,7 @@ def _network(member: Member, classifies: bool) -> nn.Module:
 
 
 def _linear(layer: Layer) -> nn.Module:
-    linear = nn.Linear(*layer.weights.shape)
+    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # no draw from the user's generator
     linear.weight = _parameter(layer.weights.T)
     linear.bias = _parameter(layer.biases)
     return linear

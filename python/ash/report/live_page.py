@@ -127,7 +127,7 @@ class LivePage:
         before, began = self._last, time.monotonic()
         if before is not None:
             same = (told, len(jobs), running) == (before.told, before.jobs, before.running)
-            if same or (running and began < self._next_drawing):
+            if same or (told is before.told and running and began < self._next_drawing):
                 return before
         head, sections, data = self._parts(told, jobs)
         version = 1 if before is None else before.version + 1

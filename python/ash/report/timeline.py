@@ -1,6 +1,7 @@
 """The section of the threads: which of them trained which rung when, and who helped whom."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash.records import Columns
 from ash.report.chart import axes, counted, figure, legend, svg
@@ -33,11 +34,15 @@ HATCH = join(
 def timeline(facts: Facts) -> Section:
     """Return the section."""
     course = facts.course
-    jobs, assists = (_longest(table) for table in (course.columns, course.assists))
+    jobs, assists = (_longest(_of(table, facts.known)) for table in (course.columns, course.assists))
     left_out = len(course.columns["rung"]) - len(jobs["rung"]) + len(course.assists["rung"]) - len(assists["rung"])
     threads = f"{counted(course.threads, 'thread')} {'was' if course.threads == 1 else 'were'}"
     teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
-    shorter = f" {left_out:,} of the shortest bars are left out." if left_out else ""
+    shorter = (
+        f" {left_out:,} bars, the shortest and those of candidates that are not shown, are left out."
+        if left_out
+        else ""
+    )
     caption = (
         f"A bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
         f"{course.utilization:.0%} of {show_seconds(course.wall_seconds)}.{shorter}"
@@ -77,10 +82,9 @@ def _picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
 
 def _bars(facts: Facts, table: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
     """Return a group of bars for each rung."""
-    known = np.isin(table["candidate"], facts.known)
     groups = []
-    for rung in np.unique(table["rung"][known]).tolist():
-        rows = np.flatnonzero(known & (table["rung"] == rung))
+    for rung in np.unique(table["rung"]).tolist():
+        rows = np.flatnonzero(table["rung"] == rung)
         starts, ends, middles = x(table["start"][rows]), x(table["end"][rows]), y(table["thread"][rows])
         bars = []
         for start, end, middle, number in zip(
@@ -95,6 +99,12 @@ def _bars(facts: Facts, table: Columns, x: Scale, y: Scale, height: float, kind:
             bars.append(tag("rect", **box, data_c=number))
         groups.append(tag("g", *bars, class_=f"{kind} bar-{shade(rung, facts.rungs)}"))
     return groups
+
+
+def _of(table: Columns, candidates: NDArray[np.int64]) -> Columns:
+    """Return the rows of these candidates."""
+    rows = np.isin(table["candidate"], candidates)
+    return table if rows.all() else {name: column[rows] for name, column in table.items()}
 
 
 def _longest(table: Columns) -> Columns:

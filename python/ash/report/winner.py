@@ -85,8 +85,7 @@ def _residuals(found: Residuals, output: int) -> Markup:
     even = tag("line", x1=x.at(ends[0]), y1=y.at(ends[0]), x2=x.at(ends[1]), y2=y.at(ends[1]), class_="even")
     name = short(found.name, 30)
     frame = axes(x, y, f"true {name}", f"predicted {name}", x.ticks(5))
-    bias = float(np.mean(found.predicted - found.true))
-    summary = f"root of the mean squared error {show(found.rmse)}, mean error {show(bias)}"
+    summary = f"root of the mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
     picture = svg(
         f"residuals-{output}",
         SIDE,
