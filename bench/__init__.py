@@ -8,6 +8,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "peers": ("peers",),
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
+    "journal": ("journal", "faults"),
     "quality": ("quality",),
     "ablation": ("ablation",),
 }

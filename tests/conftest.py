@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn import datasets
+
+from fault_list import counts, lines, numbers
 
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -18,6 +21,34 @@ def pytest_configure() -> None:
     """Hear Ctrl-C again: a shell starts background jobs with SIGINT ignored, and child processes inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the file that `bench faults` reads."""
+    parser.addoption("--faults", metavar="FILE", help="with -m faults: write its table as JSON, too")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of faults, by the numbers in their names."""
+    for item in items:
+        if numbers(item.name):
+            item.add_marker("faults")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many faults were tried and survived, where they were asked for."""
+    if config.getoption("markexpr") != "faults":
+        return
+    names = {
+        kind: [report.nodeid.rpartition("::")[2] for report in terminalreporter.stats.get(kind, [])]
+        for kind in ("passed", "failed", "error", "skipped")
+    }
+    rows = counts(names["passed"], names["failed"] + names["error"], names["skipped"])
+    terminalreporter.section("faults")
+    for line in lines(rows):
+        terminalreporter.write_line(line)
+    if path := config.getoption("faults"):
+        Path(path).write_text(json.dumps(rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def test_a_refit_takes_parts_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     estimator, y = (ash.ASHClassifier, Y) if kind == "classes" else (ash.ASHRegressor, YR)
     bits = set()
     for threads in (1, 2, 3):
-        monkeypatch.setattr("ash.estimators._threads", lambda _, threads=threads: threads)
+        monkeypatch.setattr("ash.estimators.threads_of", lambda _, threads=threads: threads)
         fitted = estimator(space(), candidates=12, epoch_rows=100, random_state=2).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
     assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # of 360 rows

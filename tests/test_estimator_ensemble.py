@@ -212,7 +212,7 @@ def test_a_validation_table_of_its_own_is_not_trained_on() -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_refit_has_the_same_bits_on_any_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = bits(classifier(refit=True, n_jobs=1).fit(X, Y))
-    monkeypatch.setattr("ash.estimators._threads", lambda _: threads)
+    monkeypatch.setattr("ash.estimators.threads_of", lambda _: threads)
     assert bits(classifier(refit=True).fit(X, Y)) == expected
 
 

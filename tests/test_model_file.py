@@ -232,7 +232,7 @@ def poisoned(tensors, about):
         (lambda tensors, about: about.clear(), "format"),
     ],
 )
-def test_contents_that_do_not_fit(path, change, complaint):
+def test_f106_contents_that_do_not_fit(path, change, complaint):
     check_refused(path, change, complaint)
 
 

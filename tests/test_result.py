@@ -43,7 +43,7 @@ def test_jobs_tell_the_whole_run(result):
 def test_records_are_those_of_the_columns(result):
     assert set(JobRecord._fields) == set(result.columns)
     assert all(values.shape == (len(result.jobs),) for values in result.columns.values())
-    assert set(result.assists) == {"candidate", "rung", "thread", "start", "end"}
+    assert set(result.assists) == {"candidate", "rung", "thread", "start", "end", "busy"}
     assert set(result.memory) >= {"limit", "peak_bytes", "dropped", "retrained_epochs"}
     assert result.memory["peak_bytes"] > 0 == result.memory["dropped"] == result.memory["retrained_epochs"]
 

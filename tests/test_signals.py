@@ -119,7 +119,8 @@ def test_a_second_ctrl_c_raises_at_once():
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
-        module._wait(tuner, module.Candidates([{}], 1, iter(())), options, (), lambda: math.inf, module.Reporter(()))
+        candidates = module.Candidates([{}], 1, iter(()))
+        module._wait(tuner, candidates, options, (), lambda: math.inf, module.Recorder(), module.Reporter(()))
     assert tuner.stopped > 0
 
 

@@ -255,7 +255,7 @@ def test_global_state_is_left_as_it_was():
 
 
 def test_import_is_light():
-    heavy = "('sklearn', 'rich', 'pandas', 'matplotlib', 'safetensors', 'pyarrow', 'scipy')"
+    heavy = "('sklearn', 'rich', 'pandas', 'matplotlib', 'safetensors', 'pyarrow', 'scipy', 'sqlite3')"
     code = f"import ash, sys; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

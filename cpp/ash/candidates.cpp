@@ -19,6 +19,10 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
+std::uint64_t digest_of(const State& state) {
+    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
+}
+
 std::int64_t checked_count(std::int64_t count) {
     if (count >= 1 && count <= kMost) return count;
     throw std::invalid_argument("candidates must be in 1.." + std::to_string(kMost) + ", not " + std::to_string(count));
@@ -101,11 +105,10 @@ Result NetworkCandidates::train(const Job& job, int thread, Team& team, const st
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
     Evaluation evaluation = evaluate(data_, *state, metric_, kernels_, &stop, scratch);
     if (scorer_ && !evaluation.stopped) evaluation.score = scorer_(*state, predictions_of(data_, scratch));
-    const AlignedFloats& weights = state->weights;
     return {.score = evaluation.score,
             .loss = evaluation.loss,
             .training_loss = outcome.loss,
-            .weights_hash = digest({weights.data(), static_cast<std::size_t>(weights.size())}),
+            .weights_hash = digest_of(*state),
             .stopped = evaluation.stopped};
 }
 
@@ -127,6 +130,54 @@ MemoryUse NetworkCandidates::memory() const {
     MemoryUse use = states_.use();
     use.retrained_epochs = retrained_epochs_;
     return use;
+}
+
+void NetworkCandidates::recall(const Job& job, std::span<const double> /*fold_scores*/) {
+    auto restored = restored_.extract({job.candidate, job.rung});
+    if (restored.empty()) return;
+    State& state = restored.mapped();
+    const std::int64_t bytes = state_bytes(state.layout, settings(job.candidate).optimizer);
+    states_.release(job.candidate);  // one of a lower rung
+    states_.add(job.candidate, bytes, [&] { return std::move(state); });
+}
+
+std::vector<std::shared_ptr<const State>> NetworkCandidates::share(std::int32_t candidate, std::int32_t rung) {
+    std::shared_ptr<const State> state = states_.share(candidate, rung);
+    if (!state) return {};
+    return {std::move(state)};
+}
+
+std::shared_ptr<const State> NetworkCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                                        const std::atomic<bool>& stop) {
+    const Settings& own = settings(job.candidate);
+    const auto candidate = static_cast<std::uint32_t>(job.candidate);
+    Workspace& scratch = workspace(thread);
+    scratch.prepare(data_, own);
+    const auto state = std::make_shared<State>(initial_state(data_.shape(), own, seed_, candidate));
+    const Training training{.epochs = job.epochs, .seed = seed_, .candidate = candidate, .stop = &stop};
+    if (!train_before(job, training, *state, scratch)) return nullptr;
+    if (ash::train(data_, own, training, kernels_, *state, scratch).stopped) return nullptr;
+    retrained_epochs_ += job.epochs;
+    if (weights_hash != kAnyHash && weights_hash != digest_of(*state)) {
+        throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
+                                 std::to_string(job.rung) + " with other weights than its result says");
+    }
+    return state;
+}
+
+void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State state) {
+    if (candidate < 0 || candidate >= known_ || rung < 0) throw std::invalid_argument("no such candidate or rung");
+    state.layout = layout(candidate);
+    const std::int64_t size = state.layout.size();
+    const Optimizer optimizer = settings(candidate).optimizer;
+    const std::int64_t epochs = continuation_ == Continuation::restart
+                                    ? epochs_after(rung) - (rung > 0 ? epochs_after(rung - 1) : 0)
+                                    : epochs_after(rung);
+    if (state.weights.size() != size || state.first_moment.size() != (optimizer == Optimizer::sgd ? 0 : size) ||
+        state.second_moment.size() != (optimizer >= Optimizer::adam ? size : 0) || state.epochs != epochs) {
+        throw std::invalid_argument("candidate " + std::to_string(candidate) + " has states of other sizes or epochs");
+    }
+    restored_.insert_or_assign({candidate, rung}, std::move(state));
 }
 
 void NetworkCandidates::predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const {
@@ -156,15 +207,24 @@ std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate)
                        [&] { return initial_state(data_.shape(), own, seed_, static_cast<std::uint32_t>(candidate)); });
 }
 
-// The rungs below the job's, if the state has never been there. False if it was stopped.
+// The rungs below the job's that the state has not been through. False if it was stopped.
 bool NetworkCandidates::train_before(const Job& job, Training training, State& state, Workspace& scratch) {
-    if (continuation_ == Continuation::restart || state.epochs > 0) return true;
+    if (continuation_ == Continuation::restart) return true;
     training.epochs = min_epochs_;
     for (std::int32_t rung = 0; rung < job.rung; ++rung, training.epochs *= eta_) {
+        if (state.epochs >= epochs_after(rung)) continue;
         if (ash::train(data_, settings(job.candidate), training, kernels_, state, scratch).stopped) return false;
         retrained_epochs_ += training.epochs;
     }
     return true;
+}
+
+// Epochs of all rungs up to this one.
+std::int64_t NetworkCandidates::epochs_after(std::int32_t rung) const {
+    std::int64_t sum = 0;
+    std::int64_t epochs = min_epochs_;
+    for (std::int32_t below = 0; below <= rung; ++below, epochs *= eta_) sum += epochs;
+    return sum;
 }
 
 }  // namespace ash

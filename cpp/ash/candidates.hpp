@@ -8,10 +8,10 @@
 // Invariants:  (1) a state is written only by the job that its candidate runs and the team of that; a candidate runs
 //                  one job at a time;
 //              (2) a published state is never written again: the next job of its candidate goes on with a copy;
-//              (3) resume: a job goes on from the state that the last one left; if that was dropped, or never made, all
-//                  rungs before it are trained first, each as the job it was, so the bits are the same. restart: each
-//                  job begins with the initial state, and nothing is kept between jobs. The random stream depends on
-//                  seed, candidate and epoch alone;
+//              (3) resume: a job goes on from the state that the last one left; where that was dropped or never made
+//                  here, the rungs that lie between it and what there is are trained first, each as the job it was, so
+//                  the bits are the same. restart: each job begins with the initial state, and nothing is kept between
+//                  jobs. The random stream depends on seed, candidate and epoch alone;
 //              (4) no state, limit or drop has a part in cost(), nor in any result;
 //              (5) settings of a known candidate are never written again and never move: they lie in chunks, and the
 //                  vector of chunks has had its final length from the beginning.
@@ -28,7 +28,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "ash/data.hpp"
@@ -54,6 +57,8 @@ struct Result {
     bool stopped = false;            // by the flag: there is no result
 };
 
+inline constexpr std::uint64_t kAnyHash = 0;  // of weights: not to be compared
+
 class Candidates {
   public:
     virtual ~Candidates() = default;
@@ -74,7 +79,8 @@ class Candidates {
     // Joins the team of another thread that trains this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) = 0;
 
-    // The state that the last job left, for good. REQUIRES: the job has ended, and wait() was not called since.
+    // The state that the last job left, for good; null if it was recalled without one. REQUIRES: the job has ended, and
+    // wait() was not called since.
     virtual std::shared_ptr<const State> publish(std::int32_t candidate) = 0;
 
     // The candidate waits, or has diverged: its state may be dropped. REQUIRES: as publish().
@@ -84,6 +90,24 @@ class Candidates {
     virtual void retire(std::int32_t candidate) = 0;
 
     virtual MemoryUse memory() const = 0;
+
+    // The job has ended as it did in an earlier run, with these scores [folds] (none: it has diverged). Its state is
+    // there again if it was restored.
+    virtual void recall(const Job& /*job*/, std::span<const double> /*fold_scores*/) {}
+
+    virtual int folds() const { return 1; }  // states a candidate
+
+    // The states [folds] of a candidate that waits in this rung, for good; none if it does not, or has lost one.
+    virtual std::vector<std::shared_ptr<const State>> share(std::int32_t /*candidate*/, std::int32_t /*rung*/) {
+        return {};
+    }
+
+    // The state of fold 0 after this job, made from the beginning; null if it was stopped. Outside the critical section.
+    // REQUIRES: no other thread has this number. Throws std::runtime_error if its weights have another hash.
+    virtual std::shared_ptr<const State> rebuild(const Job& /*job*/, std::uint64_t /*weights_hash*/, int /*thread*/,
+                                                 const std::atomic<bool>& /*stop*/) {
+        return nullptr;
+    }
 };
 
 // Scores a trained state by its predictions of the validation rows (evaluation.hpp) in place of a metric; higher is
@@ -117,6 +141,14 @@ class NetworkCandidates final : public Candidates {
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override { states_.release(candidate); }
     MemoryUse memory() const override;
+    void recall(const Job& job, std::span<const double> fold_scores) override;
+    std::vector<std::shared_ptr<const State>> share(std::int32_t candidate, std::int32_t rung) override;
+    std::shared_ptr<const State> rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                         const std::atomic<bool>& stop) override;
+
+    // A state, its layout aside, that this candidate had after a job in this rung: for when that is recalled. REQUIRES:
+    // the tuner has not been started. Throws std::invalid_argument if it is not of this candidate's shape.
+    void restore(std::int32_t candidate, std::int32_t rung, State state);
 
     // The predictions (write_in_units) by which a job that has left this state was scored. Any thread, also while jobs run,
     // if the state is published; the scratch is its own.
@@ -130,6 +162,7 @@ class NetworkCandidates final : public Candidates {
     Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::int32_t candidate);
     bool train_before(const Job& job, Training training, State& state, Workspace& scratch);
+    std::int64_t epochs_after(std::int32_t rung) const;
 
     const Data& data_;
     const std::int64_t count_;
@@ -141,9 +174,10 @@ class NetworkCandidates final : public Candidates {
     const std::int64_t eta_;
     const Scorer scorer_;  // empty: the metric
 
-    std::int64_t known_ = 0;                              // critical section
-    std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up
-    std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread]
+    std::int64_t known_ = 0;                                           // critical section
+    std::vector<std::unique_ptr<Settings[]>> chunks_;                  // [count / kChunk], rounded up
+    std::vector<std::unique_ptr<Workspace>> workspaces_;               // [thread]
+    std::map<std::pair<std::int32_t, std::int32_t>, State> restored_;  // by candidate and rung: not yet recalled
     StateStore states_;
     std::atomic<std::int64_t> retrained_epochs_{0};
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <stdexcept>
+#include <utility>
 
 #include "ash/parallel.hpp"
 
@@ -66,6 +68,35 @@ MemoryUse FoldedCandidates::memory() const {
         all.retrained_epochs += one.retrained_epochs;
     }
     return all;
+}
+
+void FoldedCandidates::recall(const Job& job, std::span<const double> fold_scores) {
+    for (const Fold& fold : folds_) fold->recall(job, fold_scores);
+    if (fold_scores.empty()) return;
+    const std::lock_guard lock(mutex_);
+    scores_.push_back({job, {fold_scores.begin(), fold_scores.end()}});
+}
+
+std::vector<std::shared_ptr<const State>> FoldedCandidates::share(std::int32_t candidate, std::int32_t rung) {
+    std::vector<std::shared_ptr<const State>> states;
+    for (const Fold& fold : folds_) {
+        const auto one = fold->share(candidate, rung);
+        if (one.empty()) return {};
+        states.push_back(one.front());
+    }
+    return states;
+}
+
+std::shared_ptr<const State> FoldedCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                                       const std::atomic<bool>& stop) {
+    return folds_.front()->rebuild(job, folds_.size() == 1 ? weights_hash : kAnyHash, thread, stop);
+}
+
+void FoldedCandidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
+    if (states.size() != folds_.size()) throw std::invalid_argument("states: one a fold");
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+        folds_[fold]->restore(candidate, rung, std::move(states[fold]));
+    }
 }
 
 std::vector<FoldScores> FoldedCandidates::fold_scores() const {

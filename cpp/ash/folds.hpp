@@ -53,6 +53,14 @@ class FoldedCandidates final : public Candidates {
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override;
     MemoryUse memory() const override;  // all folds together
+    void recall(const Job& job, std::span<const double> fold_scores) override;
+    int folds() const override { return static_cast<int>(folds_.size()); }
+    std::vector<std::shared_ptr<const State>> share(std::int32_t candidate, std::int32_t rung) override;
+    std::shared_ptr<const State> rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                         const std::atomic<bool>& stop) override;
+
+    // As NetworkCandidates, of all folds. Throws std::invalid_argument also unless there is one state a fold.
+    void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;

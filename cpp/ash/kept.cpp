@@ -15,7 +15,8 @@ bool precedes(const Kept& a, const Kept& b) {
     return !better(second, first) && a.rung < b.rung;
 }
 
-auto of_candidate(const std::vector<Kept>& kept, std::int32_t candidate) {
+template <typename Entries>
+auto of_candidate(Entries& kept, std::int32_t candidate) {
     return std::find_if(kept.begin(), kept.end(), [=](const Kept& each) { return each.candidate == candidate; });
 }
 
@@ -37,6 +38,11 @@ std::shared_ptr<const State> BestCandidates::keep(Kept job) {
     }
     kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), job, precedes), std::move(job));
     return freed;
+}
+
+void BestCandidates::fill(const Kept& job, std::shared_ptr<const State> state) {
+    const auto own = of_candidate(kept_, job.candidate);
+    if (own != kept_.end() && own->rung == job.rung && !own->state) own->state = std::move(state);
 }
 
 }  // namespace ash

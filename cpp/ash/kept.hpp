@@ -29,7 +29,8 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    std::shared_ptr<const State> state;
+    std::shared_ptr<const State> state;  // null: the result is known from an earlier run, which has left none
+    std::uint64_t weights_hash = 0;      // of the job: candidates.hpp
 };
 
 class BestCandidates {
@@ -43,6 +44,9 @@ class BestCandidates {
     // Takes it in and returns the state that has made way for it, if any, to be freed by the caller.
     // REQUIRES: would_keep(job).
     std::shared_ptr<const State> keep(Kept job);
+
+    // The state of an entry without one, if it is still here.
+    void fill(const Kept& job, std::shared_ptr<const State> state);
 
     std::span<const Kept> all() const { return kept_; }  // best first
 

@@ -1,5 +1,7 @@
 #include "ash/records.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <map>
 #include <utility>
@@ -12,7 +14,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Kept to_keep(const JobRecord& record, std::shared_ptr<const State> state) {
     const Job& job = record.task.job;
-    return {job.candidate, job.rung, record.score, record.loss, std::move(state)};
+    return {job.candidate, job.rung, record.score, record.loss, std::move(state), record.weights_hash};
 }
 
 }  // namespace
@@ -29,6 +31,7 @@ void Records::started(const Job& job, double seconds) {
     const std::lock_guard lock(mutex_);
     if (job.rung > 0) events_.push_back({EventKind::promoted, job.candidate, job.rung - 1, seconds, kNan});
     events_.push_back({EventKind::started, job.candidate, job.rung, seconds, kNan});
+    steps_.push_back({job.candidate, job.rung, false});
 }
 
 void Records::finished(const JobRecord& record, double seconds) {
@@ -37,6 +40,7 @@ void Records::finished(const JobRecord& record, double seconds) {
     const EventKind kind = record.diverged ? EventKind::diverged : EventKind::finished;
     const double score = record.diverged ? kNan : record.score;
     events_.push_back({kind, job.candidate, job.rung, seconds, score});
+    steps_.push_back({job.candidate, job.rung, true});
     jobs_.push_back(record);
 }
 
@@ -48,6 +52,11 @@ void Records::assisted(const Assist& assist) {
 void Records::count(std::span<const Rung> rungs) {
     const std::lock_guard lock(mutex_);
     rungs_ = counts(rungs);
+}
+
+void Records::retired(std::span<const std::int32_t> candidates) {
+    const std::lock_guard lock(mutex_);
+    retired_.insert(retired_.end(), candidates.begin(), candidates.end());
 }
 
 bool Records::would_keep(const JobRecord& record) const {
@@ -62,16 +71,27 @@ void Records::keep(const JobRecord& record, std::shared_ptr<const State> state) 
     freed = kept_.keep(to_keep(record, std::move(state)));
 }
 
+void Records::fill(const Kept& kept, std::shared_ptr<const State> state) {
+    const std::lock_guard lock(mutex_);
+    kept_.fill(kept, std::move(state));
+}
+
+std::vector<std::int32_t> Records::take_retired() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(retired_, {});
+}
+
 std::vector<Event> Records::take_events() {
     const std::lock_guard lock(mutex_);
     return std::exchange(events_, {});
 }
 
-std::vector<JobRecord> Records::jobs() const {
+std::vector<JobRecord> Records::jobs(std::size_t first) const {
     const std::lock_guard lock(mutex_);
     std::map<std::pair<std::int32_t, std::int32_t>, double> helped;  // by candidate and rung
     for (const Assist& each : assists_) helped[{each.job.candidate, each.job.rung}] += each.busy;
-    std::vector<JobRecord> jobs = jobs_;
+    const auto begin = jobs_.begin() + static_cast<std::ptrdiff_t>(std::min(first, jobs_.size()));
+    std::vector<JobRecord> jobs(begin, jobs_.end());
     for (JobRecord& record : jobs) {
         record.core_seconds = record.end - record.start;
         const auto found = helped.find({record.task.job.candidate, record.task.job.rung});
@@ -80,19 +100,32 @@ std::vector<JobRecord> Records::jobs() const {
     return jobs;
 }
 
+std::vector<Step> Records::steps(std::size_t first) const {
+    const std::lock_guard lock(mutex_);
+    return {steps_.begin() + static_cast<std::ptrdiff_t>(std::min(first, steps_.size())), steps_.end()};
+}
+
 std::vector<Assist> Records::assists() const {
     const std::lock_guard lock(mutex_);
     return assists_;
 }
 
-std::vector<Kept> Records::kept() const {
+std::vector<Kept> Records::kept() const { return entries(true); }
+
+std::vector<Kept> Records::missing() const { return entries(false); }
+
+std::vector<Kept> Records::entries(bool with_state) const {
     const std::lock_guard lock(mutex_);
-    return {kept_.all().begin(), kept_.all().end()};
+    std::vector<Kept> found;
+    for (const Kept& each : kept_.all()) {
+        if ((each.state != nullptr) == with_state) found.push_back(each);
+    }
+    return found;
 }
 
 std::optional<Kept> Records::best() const {
-    const std::lock_guard lock(mutex_);
-    return kept_.all().empty() ? std::nullopt : std::optional(kept_.all().front());
+    std::vector<Kept> all = kept();
+    return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
 }
 
 std::vector<RungCounts> Records::rungs() const {

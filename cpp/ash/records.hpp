@@ -5,7 +5,7 @@
 // Order:       events and jobs in order of decision. The best candidates: kept.hpp.
 // Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
 //              that holds the critical section may take it, never the other way round.
-// Cost:        150 bytes a job, 40 an assist; events are gone once they are taken. jobs() goes through all.
+// Cost:        174 bytes a job, 40 an assist; events and the retired are gone once they are taken. jobs() goes through all assists.
 
 #pragma once
 
@@ -48,6 +48,13 @@ struct JobRecord {
     bool diverged = false;      // score or loss is not finite
 };
 
+// In order of decisions: a job was given out, or its result was decided on.
+struct Step {
+    std::int32_t candidate;
+    std::int32_t rung;
+    bool finished;
+};
+
 // A thread was in the team of another's job.
 struct Assist {
     Job job;
@@ -78,22 +85,31 @@ class Records {
     void finished(const JobRecord& record, double seconds);
     void assisted(const Assist& assist);
     void count(std::span<const Rung> rungs);
+    void retired(std::span<const std::int32_t> candidates);
 
     // Whether this job would be kept. REQUIRES: one lock of the caller spans this and keep().
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, std::shared_ptr<const State> state);
+    void fill(const Kept& kept, std::shared_ptr<const State> state);  // kept.hpp
 
     std::vector<Event> take_events();
-    std::vector<JobRecord> jobs() const;
+    std::vector<std::int32_t> take_retired();                  // since it was asked last
+    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // from this one on
+    std::vector<Step> steps(std::size_t first = 0) const;      // likewise
     std::vector<Assist> assists() const;
-    std::vector<Kept> kept() const;  // best first
-    std::optional<Kept> best() const;
+    std::vector<Kept> kept() const;     // best first, those whose states are there
+    std::vector<Kept> missing() const;  // the others
+    std::optional<Kept> best() const;   // the first of kept()
     std::vector<RungCounts> rungs() const;
 
   private:
+    std::vector<Kept> entries(bool with_state) const;
+
     mutable std::mutex mutex_;  // guards all below
     std::vector<Event> events_;
+    std::vector<std::int32_t> retired_;
     std::vector<JobRecord> jobs_;
+    std::vector<Step> steps_;
     std::vector<Assist> assists_;
     BestCandidates kept_;
     std::vector<RungCounts> rungs_;

@@ -67,14 +67,26 @@ std::shared_ptr<State> StateStore::take(std::int32_t candidate) {
 
 std::shared_ptr<const State> StateStore::publish(std::int32_t candidate) {
     const std::lock_guard lock(mutex_);
-    Held& held = held_.at(candidate);
-    held.published = true;
-    return held.state;
+    const auto found = held_.find(candidate);
+    if (found == held_.end() || found->second.waiting != waiting_.end()) return nullptr;
+    found->second.published = true;
+    return found->second.state;
+}
+
+std::shared_ptr<const State> StateStore::share(std::int32_t candidate, std::int32_t rung) {
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(candidate);
+    if (found == held_.end() || found->second.waiting == waiting_.end()) return nullptr;
+    if (found->second.waiting->rung != rung) return nullptr;
+    found->second.published = true;
+    return found->second.state;
 }
 
 void StateStore::wait(std::int32_t rung, const Entry& entry) {
     const std::lock_guard lock(mutex_);
-    held_.at(entry.candidate).waiting = waiting_.insert({rung, entry}).first;
+    const auto found = held_.find(entry.candidate);
+    if (found == held_.end() || found->second.waiting != waiting_.end()) return;
+    found->second.waiting = waiting_.insert({rung, entry}).first;
     make_room(0);
 }
 

@@ -60,10 +60,13 @@ class StateStore {
     // The candidate's state goes to work, a copy if it was published; null when there is none.
     std::shared_ptr<State> take(std::int32_t candidate);
 
-    // The state at work, to be read by others for as long as they like. REQUIRES: there is one.
+    // The state at work, to be read by others for as long as they like; null when none is.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
-    // From now on it may be dropped. REQUIRES: it is at work; the entry has not diverged.
+    // The same of a state that waits in this rung; null when none does.
+    std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
+
+    // From now on the state at work may be dropped, if one is. REQUIRES: the entry has not diverged.
     void wait(std::int32_t rung, const Entry& entry);
 
     // The candidate needs its state no more; it may have none.

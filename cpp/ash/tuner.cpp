@@ -6,15 +6,14 @@
 #include <utility>
 
 #include "ash/parallel.hpp"
+#include "ash/rebuild.hpp"
 
 namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;    // seconds; what a clock can surely count
-constexpr std::int64_t kAhead = 1024;   // candidates known that have not entered: below it more are wanted
-constexpr double kMostThreads = 65536;  // of a team; no machine has more
-constexpr double kLeastShare = 0.75e6;  // multiply-adds of a step for each thread that shares it (bench/teams.py)
+constexpr double kLongestWait = 1e6;   // seconds; what a clock can surely count
+constexpr std::int64_t kAhead = 1024;  // candidates known that have not entered: below it more are wanted
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
@@ -34,9 +33,8 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
       ladder_(settings_.ladder),
       clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
                         [this](const Job& job) { return candidates_->cost(job); })),
-      seats_(static_cast<std::size_t>(settings_.threads)),
-      records_(settings_.keep) {
-    for (int thread = 0; thread < settings_.threads; ++thread) teams_.push_back(std::make_unique<Team>(bell_));
+      records_(settings_.keep),
+      seats_(settings_.threads, settings_.cores, settings_.teams, bell_) {
     records_.count(ladder_.rungs());
     look_for_wants();
 }
@@ -48,6 +46,23 @@ Tuner::~Tuner() {
 
 void Tuner::join() noexcept {
     if (launcher_.joinable()) launcher_.join();
+}
+
+void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
+                    double seconds) {
+    if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
+    before_ = seconds;
+    for (const Assist& each : assists) records_.assisted(each);
+    const auto told = [this](const Task& task, const KnownJob& known) { recall(task, known); };
+    const auto is_over = [this] { return stop_.load(); };
+    in_critical_section([&] {
+        history_.add(std::move(jobs));
+        if (settings_.schedule == Schedule::greedy) {
+            history_.retrace(steps, *clock_, told, is_over);
+        } else {
+            history_.catch_up(*clock_, told, is_over);
+        }
+    });
 }
 
 void Tuner::start() {
@@ -85,6 +100,22 @@ MemoryUse Tuner::memory() const {
     MemoryUse memory;
     in_critical_section([&] { memory = candidates_->memory(); });
     return memory;
+}
+
+std::vector<std::shared_ptr<const State>> Tuner::states(std::int32_t candidate, std::int32_t rung) {
+    std::vector<std::shared_ptr<const State>> found;
+    in_critical_section([&] { found = candidates_->share(candidate, rung); });
+    if (!found.empty()) return found;
+    for (const Kept& each : records_.kept()) {
+        const bool own = each.candidate == candidate && each.rung == rung && each.state;
+        if (own && candidates_->folds() == 1) return {each.state};  // of several, the first alone is kept
+    }
+    return {};
+}
+
+void Tuner::complete(const std::function<bool()>& stop) {
+    rebuild(*candidates_, missing(), ladder_.rungs(), settings_.threads, stop,
+            [this](const Kept& kept, std::shared_ptr<const State> state) { records_.fill(kept, std::move(state)); });
 }
 
 Ending Tuner::ending() const {
@@ -130,16 +161,12 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
             clock_->finish(*done.report);
             settle();
         }
-        if (!stop_) decision.task = clock_->next();
+        decision.task = next_task();
         if (decision.task) assign(thread, *decision.task);
         decision.bell = bell_;
-        if (!decision.task && !stop_) decision.help = invite(decision.bell);
-        if (decision.help) {
-            ++helping_;
-            ++seats_[static_cast<std::size_t>(decision.help->owner)].helpers;
-        }
+        if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
         decision.finished = clock_->finished();
-        news = clock_->has_task() || decision.finished || opened(thread, decision);
+        news = history_.has_task(*clock_) || decision.finished || seats_.is_open(thread);
     });
     if (news) ring();
     return decision;
@@ -147,61 +174,40 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
 
 // A thread has come back from its job or from another's.
 void Tuner::take(int thread, const Done& done) {
-    Seat& seat = seats_[static_cast<std::size_t>(thread)];
     if (done.record) {
         JobRecord record = *done.record;
-        record.team_limit = seat.team_limit;
+        record.team_limit = seats_.team_limit(thread);
         held_.emplace(record.task.job.candidate, record);
     }
-    if (seat.task) {
-        seat.task.reset();
-        --busy_;
-    }
-    if (done.helped) {
-        --seats_[static_cast<std::size_t>(*done.helped)].helpers;
-        --helping_;
-    }
+    seats_.rise(thread);
+    if (done.helped) seats_.helped(*done.helped);
     if (done.assist) records_.assisted(*done.assist);
 }
 
 void Tuner::assign(int thread, const Task& task) {
-    Seat& seat = seats_[static_cast<std::size_t>(thread)];
-    seat.task = task;
-    seat.cost = candidates_->cost(task.job);
-    seat.team_limit = team_limit(task.job);
-    ++busy_;
-    const int most = settings_.teams ? std::min(seat.team_limit, settings_.threads) : 1;
-    teams_[static_cast<std::size_t>(thread)]->open(
-        most - 1, [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
+    seats_.sit(
+        thread, task, candidates_->cost(task.job), candidates_->step_cost(task.job.candidate),
+        [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
     records_.started(task.job, seconds());
     look_for_wants();
 }
 
-// The most threads that a step of this candidate is worth sharing among, whatever number there are.
-int Tuner::team_limit(const Job& job) const {
-    return static_cast<int>(std::clamp(candidates_->step_cost(job.candidate) / kLeastShare, 1.0, kMostThreads));
+// The next task to be trained, if any; known results that come before it are reported.
+std::optional<Task> Tuner::next_task() {
+    return history_.next(
+        *clock_, [this](const Task& task, const KnownJob& known) { recall(task, known); },
+        [this] { return stop_.load(); });
 }
 
-// Whether this decision has opened a team.
-bool Tuner::opened(int thread, const Decision& decision) const {
-    return decision.task && teams_[static_cast<std::size_t>(thread)]->is_open();
-}
-
-// The open team of the job that has most left for each of its threads.
-std::optional<Tuner::Invited> Tuner::invite(std::uint32_t bell) const {
-    if (busy_ + helping_ >= settings_.cores) return std::nullopt;
-    std::optional<Invited> best;
-    double most = 0.0;
-    for (std::size_t owner = 0; owner < seats_.size(); ++owner) {
-        const Seat& seat = seats_[owner];
-        const Team& team = *teams_[owner];
-        if (!seat.task || !team.is_open() || seat.helpers >= team.most_members()) continue;
-        const double left = team.left() * seat.cost / (1 + seat.helpers);
-        if (best && left <= most) continue;
-        most = left;
-        best = Invited{static_cast<int>(owner), seat.task->job, team.invitation(bell)};
-    }
-    return best;
+void Tuner::recall(const Task& task, const KnownJob& known) {
+    JobRecord record = known.record;
+    record.task = task;
+    records_.started(task.job, record.start);
+    candidates_->recall(task.job, known.fold_scores);
+    held_.emplace(task.job.candidate, record);
+    clock_->finish({task, record.score, record.loss});
+    settle();
+    look_for_wants();
 }
 
 // A change to the clock by somebody who is not one of the threads.
@@ -220,6 +226,7 @@ void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
     for (const std::int32_t candidate : retired) candidates_->retire(candidate);
+    records_.retired(retired);
     std::sort(retired.begin(), retired.end());
     for (const auto& [task, score, loss] : clock_->decided()) {
         const std::int32_t candidate = task.job.candidate;
@@ -250,7 +257,7 @@ void Tuner::look_for_wants() {
 }
 
 Tuner::Done Tuner::train(int thread, const Task& task) {
-    Team& team = *teams_[static_cast<std::size_t>(thread)];
+    Team& team = seats_.team(thread);
     const double start = seconds();
     const Result result = candidates_->train(task.job, thread, team, stop_);
     team.close();
@@ -270,7 +277,7 @@ Tuner::Done Tuner::train(int thread, const Task& task) {
 
 Tuner::Done Tuner::help(int thread, const Invited& invited) {
     const double start = seconds();
-    Team& team = *teams_[static_cast<std::size_t>(invited.owner)];
+    Team& team = seats_.team(invited.owner);
     const Team::Help help = candidates_->help(invited.job.candidate, thread, team, invited.invitation);
     Done done{.helped = invited.owner};
     if (help.blocks > 0) done.assist = Assist{invited.job, thread, start, seconds(), help.seconds};
@@ -281,11 +288,11 @@ Tuner::Done Tuner::help(int thread, const Invited& invited) {
 void Tuner::ring() noexcept {
     ++bell_;
     bell_.notify_all();
-    for (const std::unique_ptr<Team>& team : teams_) team->recall();
+    seats_.recall();
 }
 
 double Tuner::seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
 }  // namespace ash

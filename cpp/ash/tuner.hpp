@@ -9,7 +9,8 @@
 //       | wait() <------| ends when all have left
 //
 // There are never more threads at work than were allowed: one that helps has no job of its own. The launcher is a
-// thread of its own, asleep while they run, so that the caller can look for signals.
+// thread of its own, asleep while they run, so that the caller can look for signals. What earlier runs have left is
+// told before start() (restore()) and taken up as the clock comes to it (history.hpp).
 //
 // Order:       the clock's (clock.hpp). A result that it holds back stays in held_ and is settled (recorded, kept
 //              if it is among the best, its state freed) when it is decided, so records too are in the order of decisions.
@@ -19,11 +20,11 @@
 //                  section in which it found nothing to do; whoever has news for others (a task, an open team, an end,
 //                  candidates) adds to bell_ and wakes; so no wake-up is lost;
 //              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
-//              (4) nobody joins a team while as many threads as there are cores run a job or help;
+//              (4) nobody joins a team while as many threads as there are cores run a job or help (seats.hpp);
 //              (5) after stop(), results that were held back are settled before wait() returns true; after the ladder's
 //                  target was met they are dropped, so that what is recorded does not depend on timing.
-// Members:     const after construction: settings_, teams_ (the vector).
-//              - ladder_, clock_, held_, seats_, busy_, helping_: critical section.
+// Members:     const after construction: settings_; after start(): before_.
+//              - ladder_, clock_, history_, held_, seats_ (but for its teams): critical section.
 //              - candidates_: bookkeeping in the critical section; train() and help() outside (candidates.hpp).
 //              - records_: its own mutex; written by the OpenMP threads in the critical section, read by the caller.
 //              - bell_: atomic; written by everybody.
@@ -48,15 +49,17 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "ash/candidates.hpp"
 #include "ash/clock.hpp"
+#include "ash/history.hpp"
 #include "ash/ladder.hpp"
 #include "ash/records.hpp"
-#include "ash/team.hpp"
+#include "ash/seats.hpp"
 
 namespace ash {
 
@@ -78,6 +81,11 @@ class Tuner {
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
+    // Goes on from what earlier runs have left, which took so many seconds: those of this run count on from there.
+    // steps: of a greedy run. Throws std::logic_error after start().
+    void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
+                 double seconds);
+
     // Throws std::logic_error when it was called before, std::system_error when there is no thread to be had.
     void start();
 
@@ -98,26 +106,27 @@ class Tuner {
     void provide(const std::function<void(Candidates&)>& append);
 
     std::vector<Event> take_events() { return records_.take_events(); }
-    std::vector<JobRecord> jobs() const { return records_.jobs(); }
+    std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
+    std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
     std::vector<Assist> assists() const { return records_.assists(); }
+    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // since the last call
     std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
     std::optional<Kept> best() const { return records_.best(); }
+    std::vector<Kept> missing() const { return records_.missing(); }  // kept by results restored without their states
+
+    // The states [folds] that the job of this candidate in this rung has left, if it waits or is kept; else none.
+    std::vector<std::shared_ptr<const State>> states(std::int32_t candidate, std::int32_t rung);
+
+    // Trains what is missing(), from the beginning and to the same bits. stop() is asked every few milliseconds, by the
+    // caller's thread; true: it is given up. REQUIRES: wait() has returned true. Throws what a thread or stop() throws,
+    // and std::runtime_error where a result does not belong to these candidates.
+    void complete(const std::function<bool()>& stop);
+
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
     MemoryUse memory() const;
     Ending ending() const;
 
   private:
-    struct Seat {  // of a thread: what it runs, for those who may help
-        std::optional<Task> task;
-        double cost = 0.0;
-        int team_limit = 1;
-        int helpers = 0;
-    };
-    struct Invited {
-        int owner;
-        Job job;
-        Team::Invitation invitation;
-    };
     struct Decision {
         std::optional<Task> task = {};
         std::optional<Invited> help = {};
@@ -136,9 +145,8 @@ class Tuner {
     Decision decide(int thread, const Done& done);
     void take(int thread, const Done& done);
     void assign(int thread, const Task& task);
-    int team_limit(const Job& job) const;
-    bool opened(int thread, const Decision& decision) const;
-    std::optional<Invited> invite(std::uint32_t bell) const;
+    std::optional<Task> next_task();
+    void recall(const Task& task, const KnownJob& known);
     void change(const std::function<void()>& change);
     void settle();
     void record(const Report& report);
@@ -152,13 +160,11 @@ class Tuner {
     const std::unique_ptr<Candidates> candidates_;
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
+    History history_;
     std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: ended, not decided
-    std::vector<Seat> seats_;                           // [thread]
-    int busy_ = 0;                                      // threads that run a job
-    int helping_ = 0;                                   // threads that help
     Records records_;
-    std::vector<std::unique_ptr<Team>> teams_;  // [thread], of the job it runs
     std::atomic<std::uint32_t> bell_{0};
+    Seats seats_;
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
 
@@ -168,6 +174,7 @@ class Tuner {
     std::exception_ptr failure_;
     std::thread launcher_;
     std::chrono::steady_clock::time_point start_;
+    double before_ = 0.0;  // seconds of earlier runs
 };
 
 }  // namespace ash

@@ -104,6 +104,17 @@ Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
     return digests;
 }
 
+std::uint64_t digest_of(const AlignedFloats& values) {
+    return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
+}
+
+// Hashes of the inputs, targets and weights of some rows.
+std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
+    const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // below 2^24, so exact
+    const std::uint64_t targets = labels.empty() ? digest_of(rows.targets) : digest(std::span(labels));
+    return {digest_of(rows.x), targets, digest(std::span(rows.weights))};
+}
+
 void bind_builder(py::module_& m) {
     py::class_<DataBuilder>(m, "DataBuilder")
         .def(py::init(&make_builder), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
@@ -127,6 +138,13 @@ void bind_data(py::module_& m) {
         .def_property_readonly("features", &Data::features)
         .def_property_readonly("outputs", &Data::outputs)
         .def_property_readonly("epoch_rows", [](const Data& data) { return data.epochs().rows(); })
+        .def("digests",
+             [](const Data& data) {
+                 py::dict parts;
+                 parts["training"] = digests_of_part(data.training());
+                 parts["validation"] = digests_of_part(data.validation());
+                 return parts;
+             })
         .def_property_readonly("constant_features", [](const Data& data) {
             return std::vector<int>(data.constant_features().begin(), data.constant_features().end());
         });

@@ -13,32 +13,10 @@
 #include "ash/network.hpp"
 #include "ash/refit.hpp"
 #include "bindings/common.hpp"
+#include "bindings/owning_tuner.hpp"
 
 namespace ash::bindings {
 namespace {
-
-// A tuner with the data of its folds, one at least, that its candidates refer to and that must outlive its threads.
-struct OwningTuner {
-    std::vector<std::shared_ptr<Data>> data;
-    FoldedCandidates* candidates;  // of the tuner
-    int threads;
-    std::unique_ptr<Tuner> owned;
-    Tuner& tuner = *owned;
-
-    OwningTuner(std::vector<std::shared_ptr<Data>> folds, std::unique_ptr<FoldedCandidates> its_candidates,
-                const TunerSettings& settings)
-        : data(std::move(folds)),
-          candidates(its_candidates.get()),
-          threads(settings.threads),
-          owned(std::make_unique<Tuner>(std::move(its_candidates), settings)) {}
-    OwningTuner(const OwningTuner&) = delete;
-    OwningTuner& operator=(const OwningTuner&) = delete;
-    ~OwningTuner() {
-        const py::gil_scoped_release release;  // its threads may be waiting to call a scorer
-        tuner.stop();
-        owned->join();
-    }
-};
 
 // score(network, predictions [rows][outputs] in the units of y) -> float, in Python. Nothing thrown there may cross the
 // threads of the core, so it must not throw.
@@ -116,8 +94,8 @@ py::list take_events(OwningTuner& owner) {
     return events;
 }
 
-py::dict job_columns(const OwningTuner& owner) {
-    const std::vector<JobRecord> jobs = owner.tuner.jobs();
+py::dict job_columns(const OwningTuner& owner, std::size_t first) {
+    const std::vector<JobRecord> jobs = owner.tuner.jobs(first);
     py::dict columns;
     columns["candidate"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.candidate; });
     columns["rung"] = column<std::int64_t>(jobs, [](const JobRecord& j) { return j.task.job.rung; });
@@ -147,6 +125,7 @@ py::dict assist_columns(const OwningTuner& owner) {
     columns["thread"] = column<std::int64_t>(assists, [](const Assist& a) { return a.thread; });
     columns["start"] = column<double>(assists, [](const Assist& a) { return a.start; });
     columns["end"] = column<double>(assists, [](const Assist& a) { return a.end; });
+    columns["busy"] = column<double>(assists, [](const Assist& a) { return a.busy; });
     return columns;
 }
 
@@ -237,7 +216,9 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
 
 void bind_tuner(py::module_& m) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    py::class_<OwningTuner>(m, "Tuner")
+    py::class_<OwningTuner> tuner(m, "Tuner");
+    bind_history(tuner);
+    tuner
         .def(py::init([](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
                          std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
                          const std::string& algorithm, const std::string& promotion, const std::string& training,
@@ -280,7 +261,7 @@ void bind_tuner(py::module_& m) {
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def("provide", &provide, py::arg("candidates"))
         .def("events", &take_events)
-        .def("jobs", &job_columns)
+        .def("jobs", &job_columns, py::arg("first") = 0)
         .def("assists", &assist_columns)
         .def("best", &best_of)
         .def("kept", &kept_of)

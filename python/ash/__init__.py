@@ -19,16 +19,21 @@ from ash.errors import (
     AllDiverged,
     AshError,
     DataError,
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
     MissingExtra,
     ModelFormatError,
     NothingFinished,
     SettingError,
 )
+from ash.journal.argument import Journal
 from ash.ladder import Ladder
 from ash.model_file import load
 from ash.network import Network
 from ash.planning import Plan, plan
 from ash.result import Result
+from ash.resume import resume
 from ash.simulate import Simulation, simulate
 from ash.space import Space
 from ash.tune import tune
@@ -48,6 +53,10 @@ __all__ = [
     "Dashboard",
     "DataError",
     "Ensemble",
+    "Journal",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalLocked",
     "Ladder",
     "MissingExtra",
     "ModelFormatError",
@@ -67,6 +76,7 @@ __all__ = [
     "load",
     "log",
     "plan",
+    "resume",
     "show_versions",
     "simulate",
     "tune",

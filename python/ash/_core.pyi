@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_Columns = dict[str, NDArray[np.generic]]
+_Floats = NDArray[np.float64]
+_Singles = NDArray[np.float32]
+_Integers = NDArray[np.int64]
+# Weights, first and second moments, epochs, updates, powers of beta1 and beta2: what training changes in a network.
+_StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
+
 class Job:
     """One candidate to be trained for one rung."""
 
@@ -90,6 +97,7 @@ class Data:
     def outputs(self) -> int: ...
     @property
     def epoch_rows(self) -> int: ...  # of an epoch, but of candidates that take all rows at once
+    def digests(self) -> dict[str, list[int]]: ...  # of rows to train on and to validate: of inputs, targets, weights
     @property
     def constant_features(self) -> list[int]: ...  # dropped: constant over the training rows, unless not standardized
 
@@ -131,9 +139,7 @@ class Network:
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
     ) -> None: ...
-    def predict(
-        self, x: NDArray[np.float64] | NDArray[np.float32], threads: int = 1, instruction_set: str = ""
-    ) -> NDArray[np.float32]:
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
     @property
     def weights(self) -> list[NDArray[np.float32]]: ...
@@ -192,27 +198,20 @@ class Tuner:
         keep: int = 1,  # of the best candidates, so many networks
     ) -> None: ...
     def start(self) -> None: ...
-    def wait(self, seconds: float) -> bool:
-        """At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did."""
+    # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.
+    def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # within a block of rows; returns at once; unfinished jobs leave no record
     @property
     def wanted(self) -> int: ...  # How many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`
     def events(self) -> list[tuple[str, int, int, float, float]]:
-        """All since the last call, in order: (kind, candidate, rung, seconds since start, score or NaN).
-
-        kind: "started", "finished", "diverged", "promoted" (rung: the one left).
-        """
+        """All since the last call: started, finished, diverged or promoted; candidate, rung (left), seconds, score."""
     def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # as jobs ended: candidate, rung, scores [jobs, folds]
-    def jobs(self) -> dict[str, NDArray[np.generic]]:
-        """Columns, a row a finished job in order of decision (greedy: of finishing).
-
-        candidate, rung, epochs, thread, worker, team, team_limit (int64; the most threads that shared it at once, and
-        that would have with threads enough), score, loss, training_loss, start, end (float64; seconds since start),
-        virtual_start, virtual_end (float64; 0 if greedy), core_seconds (float64; of all threads in it), diverged
-        (bool), weights_hash (uint64; 0 if diverged).
-        """
-    def assists(self) -> dict[str, NDArray[np.generic]]: ...  # a row a help: candidate, rung, thread, start, end
+    # A row a finished job in order of decision (greedy: of finishing), from row `first` on: the fields of JobRecord in
+    # records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
+    def jobs(self, first: int = 0) -> _Columns: ...
+    def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0: begun or 1: ended), in order
+    def assists(self) -> _Columns: ...  # a row a help: candidate, rung, thread, start, end, busy
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
@@ -220,6 +219,16 @@ class Tuner:
     def best(self) -> tuple[int, int, Network] | None: ...  # candidate, rung, network: the first of `kept`
     # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
     def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
+    # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
+    # and the seconds that they took. After restore_state, before start.
+    def restore(
+        self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
+    ) -> None: ...
+    def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
+    def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # of each fold, if it waits or is kept
+    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, and whether its state is there
+    def complete(self) -> None: ...  # trains kept networks whose states are not there; after the threads have ended
+    def retired(self) -> NDArray[np.int32]: ...  # candidates that will have no further job, since the last call
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...
@@ -238,33 +247,20 @@ def train(
 ) -> tuple[Network, NDArray[np.float64]]:
     """One candidate alone: its network and the loss of every epoch, NaN after divergence. epochs 0: the initial one."""
 
-def score(
-    metric: str,
-    y: NDArray[np.float64],
-    predictions: NDArray[np.float32],
-    classes: int,
-    weights: Sequence[float] = ...,  # a row each, above 0; empty: all alike
-) -> float:
-    """A native metric, higher is better (errors negated); NaN where it is undefined."""
-
+# A native metric, higher is better (errors negated); NaN where it is undefined. weights: above 0, or empty: all alike.
+def score(metric: str, y: _Floats, predictions: _Singles, classes: int, weights: Sequence[float] = ...) -> float: ...
 def instruction_sets() -> list[str]: ...  # Those that were built and that this processor can run, the best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
-def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float:
-    """Fused multiply-adds of one thread, in 1e9 floating-point operations a second; for benches."""
 
-def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]:
-    """Seconds an update in each of `repeats` runs of at least `steps` updates; for benches."""
-
+# For benches: fused multiply-adds of one thread, in 1e9 floating-point operations a second; seconds an update in each
+# of `repeats` runs of at least `steps` updates; the same alone and shared by `threads` >= 2, in pairs of runs, with
+# "blocks" that others than the owner have run, and the "round_trip" of a cache line between two threads.
+def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
+def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(
     data: Data, settings: Settings, *, steps: int, repeats: int, threads: int, instruction_set: str = ""
-) -> dict[str, Any]:
-    """Seconds an update, alone and shared by `threads` >= 2, in `repeats` pairs of runs; for benches.
-
-    alone, shared: list[float], a pair at the same place. blocks: int, that others than the owner have run. round_trip:
-    float, seconds that a cache line takes to the second thread and back.
-    """
-
+) -> dict[str, Any]: ...
 def build_info() -> dict[str, str]:
     """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
 

@@ -47,6 +47,8 @@ class Run:
         Of the first fold.
     folds : int
         1 without `cv`.
+    resumed : int
+        Jobs that a journal holds already: they are not told again.
     model : Network, Ensemble or None
         What predicts in the end, from `on_end` on: `result.model` for `ash.tune`, for an estimator its `model_`.
     stopped : bool
@@ -62,6 +64,7 @@ class Run:
     training_rows: int
     validation_rows: int
     folds: int
+    resumed: int = 0
     model: "Model | None" = None
     stopped: bool = False
 
@@ -112,7 +115,7 @@ class Callback:
     have ended; one of `on_end` becomes a warning, since there is a result by then. Ctrl-C in one is Ctrl-C in the run.
 
     Cost: without callbacks none. With them a few microseconds a job, beside what they do themselves, of the calling
-    thread alone; reading the records takes at most 2 % of its time while others train.
+    thread alone.
 
     scikit-learn clones estimators with their parameters, and pickles them: a callback that is to take part must be
     copied by `copy.deepcopy` and pickled before and after a run. A clone tells its own copies.

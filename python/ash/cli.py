@@ -104,9 +104,10 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
             seed=wishes.seed,
             progress=not wishes.quiet,
             callbacks=callbacks,
+            journal=wishes.journal,
         )
         test_score = result.model.score(X.take(test), data.y[test], result.metric)
-        report = Report(wishes.data, data, result, len(rest), len(test), test_score)
+        report = Report(wishes.data, data, result, len(rest), len(test), test_score, wishes.journal)
         files = write_files(report, Path(wishes.out), wishes.json)
         if not wishes.quiet:
             print_whole(lambda stream: print_report(report, files))
@@ -238,6 +239,11 @@ def _parser() -> argparse.ArgumentParser:
         const=0,
         metavar="PORT",
         help="show the run in the browser, to this machine only, while it goes on (default: a free port)",
+    )
+    parser.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="keep every result there at once; the same command again goes on from it, whatever has ended the first",
     )
     parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
     parser.add_argument("--quiet", action="store_true", help="print errors only")

@@ -20,7 +20,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run of the command: `rows` were tuned on, `test_rows` were held out and gave `test_score`."""
+    """A finished run of the command, and its journal: `rows` were tuned on, `test_rows` held out for `test_score`."""
 
     name: str
     data: DataTable
@@ -28,6 +28,7 @@ class Report:
     rows: int
     test_rows: int
     test_score: float
+    journal: str | None = None
 
 
 def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
@@ -115,3 +116,5 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print()
     print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
     print(f"wrote {', '.join(files)}")
+    if report.journal is not None:
+        print(f"journal {report.journal}: the same command goes on from it; ash-tune show {report.journal}")

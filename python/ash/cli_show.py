@@ -1,4 +1,4 @@
-"""`ash-tune show`: what a model is, read out of its file."""
+"""`ash-tune show`: what a model is, read out of its file; or what a journal holds."""
 
 import argparse
 import hashlib
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ash.cli_predict import load_model
+from ash.cli_show_journal import is_journal, journal_lines
 from ash.cli_streams import Parser, print_whole, printable
 from ash.ensemble import Ensemble
 from ash.model import Model
@@ -18,13 +19,20 @@ LABELS = 10  # that are listed
 
 def show_parser() -> argparse.ArgumentParser:
     """Return the parser of `ash-tune show`."""
-    parser = Parser(prog="ash-tune show", description="Print what a model of ash-tune is: task, layers, columns.")
-    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
+    parser = Parser(
+        prog="ash-tune show",
+        description="Print what a model of ash-tune is: task, layers, columns; or what a journal holds so far.",
+    )
+    parser.add_argument("model", metavar="FILE", help="a model such as ash-tune-out/model.safetensors, or a journal")
     return parser
 
 
 def show_model(wishes: argparse.Namespace) -> None:
-    """Print a model."""
+    """Print a model, or a journal."""
+    if is_journal(wishes.model):
+        text = "\n".join(journal_lines(wishes.model))
+        print_whole(lambda stream: print(text, file=stream))
+        return
     model, content = load_model(wishes.model), Path(wishes.model).read_bytes()
     networks = model.members if isinstance(model, Ensemble) else (model,)
     facts = {

@@ -24,6 +24,18 @@ class AllDiverged(AshError):
     """Every candidate ended in a non-finite loss or weight; the message holds the table of causes."""
 
 
+class JournalError(AshError):
+    """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails."""
+
+
+class JournalLocked(JournalError):
+    """A journal that another run is writing; the message names the process."""
+
+
+class JournalCorrupt(JournalError):
+    """A damaged journal. Nothing of it was used."""
+
+
 class ModelFormatError(AshError, ValueError):
     """A file that is not a model of ash, or a damaged one. Nothing in it was run."""
 

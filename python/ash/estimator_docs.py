@@ -58,6 +58,9 @@ verbose : int, default=0
 callbacks : sequence or None, default=None
     Objects that are told of the search while it goes on, and may end it: `ash.Callback`. A clone, as in a search of
     scikit-learn, tells deep copies of its own.
+journal : str, path-like, ash.Journal or None, default=None
+    A file in which every result is kept as soon as it is there; `fit` again with the same data and parameters, after
+    whatever has ended the first, goes on from it. With a `random_state` that is no int it is another run each time.
 
 Attributes
 ----------

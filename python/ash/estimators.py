@@ -8,27 +8,26 @@ the order of the rows nor on whether a row is repeated or weighted.
 
 import warnings
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ash.cpus import resolve_threads
-from ash.errors import SettingError
 from ash.estimator_docs import documented
+from ash.estimator_parameters import progress_of, seed_of, threads_of
 from ash.final import Final
+from ash.fold_scoring import Scoring
 from ash.frames import Frame, read_frame
+from ash.journal.argument import Journal, read_journal
 from ash.kept import MOST_DRAWS
 from ash.model import Model, normalized
-from ash.options import LARGEST_SEED, Options, read_options, whole, yes_or_no
+from ash.options import Options, read_options, whole, yes_or_no
 from ash.reporting import read_callbacks
 from ash.result import Result
-from ash.run import Given, Scoring, run
-from ash.scalars import is_integer
+from ash.run import Given, run
 from ash.scoring import read_scoring, scorer_name
 from ash.space import Space
 from ash.targets import Task
@@ -69,6 +68,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
         self.space = space
         self.candidates = candidates
@@ -96,6 +96,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.journal = journal
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Tune networks on a table and keep the best one, or an ensemble of the best.
@@ -122,6 +123,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained then.
         AllDiverged, NothingFinished
             There is no network; as for `ash.tune`.
+        JournalError
+            As for `ash.tune`.
         """
         metric, scorer = read_scoring(self.scoring, self._task)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
@@ -129,8 +132,17 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         given = Given(X, y, sample_weight, self.validation, self.cv, groups)
         final = Final(size, yes_or_no("refit", self.refit))
-        told = read_callbacks(self.callbacks)
-        result, model = run(given, self.space, options, sort=True, scoring=scoring, final=final, callbacks=told)
+        result, model = run(
+            given,
+            self.space,
+            options,
+            asked={"by": type(self).__name__},
+            sort=True,
+            scoring=scoring,
+            final=final,
+            callbacks=read_callbacks(self.callbacks),
+            journal=read_journal(self.journal),
+        )
         self._keep(result, model)
         return self
 
@@ -160,7 +172,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         frame = read_frame(X)
         self._warn_names(frame)
-        return self.model_.predict_frame(frame, _threads(self.n_jobs), type(self).__name__)
+        return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _options(self, metric: str | None, keep: int | None) -> Options:
         names = (
@@ -171,11 +183,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             **{name: getattr(self, name) for name in names},
             teams=True,
             keep=keep,
-            threads=_threads(self.n_jobs),
+            threads=threads_of(self.n_jobs),
             metric=metric,
             task=self._task,
-            seed=_seed(self.random_state),
-            progress=_progress(self.verbose),
+            seed=seed_of(self.random_state),
+            progress=progress_of(self.verbose),
         )
 
     def _keep(self, result: Result, model: Model) -> None:
@@ -263,24 +275,3 @@ def _epochs_of_best(result: Result) -> int:
     jobs = (columns["candidate"] == result.best_candidate) & (columns["rung"] <= result.best_rung)
     epochs = columns["epochs"][jobs]
     return int(epochs.sum() if result.options.training == "resume" else epochs.max())
-
-
-def _threads(n_jobs: Any) -> int:
-    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS."""
-    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
-        raise SettingError(f"n_jobs={n_jobs!r} is not allowed: a number of threads, -1 for all of them, or None.")
-    return min(int(effective_n_jobs(n_jobs)), resolve_threads(None))
-
-
-def _seed(random_state: Any) -> int:
-    if is_integer(random_state):
-        return whole("random_state", random_state, 0, LARGEST_SEED)
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError as error:
-        raise SettingError(f"random_state={random_state!r} is not allowed: {error}") from None
-
-
-def _progress(verbose: Any) -> bool | None:
-    """Return what `progress` of `ash.tune` is for it: a live view if above 0."""
-    return None if verbose else False

@@ -209,11 +209,17 @@ def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
     return max(1, int(min(usual, held / scoring_seconds)))
 
 
-def draw(space: Space, options: Options) -> Candidates:
-    """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream."""
+def draw(space: Space, options: Options, least: int = 0) -> Candidates:
+    """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream.
+
+    Parameters
+    ----------
+    least : int
+        How many of a stream at least, and some more that they may be followed by.
+    """
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)
         return Candidates(params, len(params), iter(()))
     count = min(space.size, LARGEST)
     stream = islice(space.stream(options.seed), count)
-    return Candidates(list(islice(stream, CHUNK)), count, stream)
+    return Candidates(list(islice(stream, least + CHUNK)), count, stream)

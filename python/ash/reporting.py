@@ -4,8 +4,8 @@
 
 Threads: the calling thread alone, but `Run.stop` may be called from any. Invariants: each callback is told of each
 finished job once, in order of decision, between its `on_start` and its `on_end`; whose `on_start` has returned is told
-of one end, `on_end` or `on_error`. Cost: the core hands out its records as a whole (10,000 jobs take about 1 ms), so
-they are asked for only when a job has finished, and not before 50 times as long has passed as it took the last time.
+of one end, `on_end` or `on_error`. Cost: the core is asked for its records only when a job has finished, and then for
+the new ones.
 """
 
 import time
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ash import _core
 from ash.callback import Run
 from ash.errors import SettingError
+from ash.journal.recorder import Restored
 from ash.records import JobRecord, job_rows
 from ash.settings import Params
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ash.result import Result
 
 METHODS = ("on_start", "on_job", "on_end", "on_error")
-PAUSE = 50
-"""Times what the records took: from one reading of them to the next."""
 LOOK_SECONDS = 0.05
 """How long callbacks are told of jobs before the time limit, Ctrl-C and the stream are looked at again."""
 
@@ -60,10 +59,10 @@ class Reporter:
         self._callbacks = callbacks
         self._told: list[Any] = []  # of the start, and not yet of the end
         self._run: Run | None = None
+        self._before: Restored = frozenset()
         self._finished = self._read = 0  # jobs: by the events, and asked for
         self._waiting: deque[JobRecord] = deque()
         self._place = 0  # in the callbacks: who is next to be told of the first that waits
-        self._next_reading = 0.0
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -86,9 +85,15 @@ class Reporter:
         """Return whether a callback has asked the run to end."""
         return self._run is not None and self._run.stopped
 
-    def start(self, run: Run) -> None:
-        """Tell of the start."""
-        self._run = run
+    def start(self, run: Run, told: Restored = frozenset()) -> None:
+        """Tell of the start.
+
+        Parameters
+        ----------
+        told : frozenset of (candidate, rung)
+            Jobs of earlier runs, which are not told again.
+        """
+        self._run, self._before = run, told
         for callback in self._callbacks:
             _call(callback, "on_start", run)
             self._told.append(callback)
@@ -108,11 +113,8 @@ class Reporter:
         if not self._callbacks:
             return
         self._finished += sum(kind in ("finished", "diverged") for kind, *_ in events)
-        now = time.monotonic()
-        if self._finished > self._read and now >= self._next_reading:
+        if self._finished > self._read:
             self._read_jobs(tuner)
-            after = time.monotonic()
-            self._next_reading = after + PAUSE * (after - now)
         self._tell(params, time.monotonic() + LOOK_SECONDS)
 
     def finish(self, tuner: _core.Tuner, params: Sequence[Params]) -> None:
@@ -140,9 +142,9 @@ class Reporter:
                 warnings.warn(text, UserWarning, stacklevel=2)
 
     def _read_jobs(self, tuner: _core.Tuner) -> None:
-        columns = tuner.jobs()
-        self._waiting.extend(job_rows({name: column[self._read :] for name, column in columns.items()}))
-        self._read = len(columns["rung"])
+        columns = tuner.jobs(self._read)
+        self._waiting.extend(job for job in job_rows(columns) if (job.candidate, job.rung) not in self._before)
+        self._read += len(columns["rung"])
 
     def _tell(self, params: Sequence[Params], until: float | None) -> None:
         while self._waiting and (until is None or time.monotonic() < until):

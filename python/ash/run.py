@@ -3,36 +3,37 @@
     read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
                                                             |  ^
                      events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
-                                                       calling thread
+                                                       calling thread <-> journal, if there is one
 
 Threads: the core's threads train and never touch Python, unless the candidates are scored by a function of the user.
 The calling thread sleeps in the core without the GIL, wakes every 50 ms to look at the clock, to let Python deliver
-signals (in the main thread), to draw the progress and to call the user's callbacks, and sooner when an endless stream
-has to be drawn further. No signal handler is installed, so it runs as well in any other thread.
+signals (in the main thread), to draw the progress, to write the journal and then to call the user's callbacks, and
+sooner when an endless stream has to be drawn further. No signal handler is installed, so it runs as well in any other
+thread.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ash import _core
 from ash.callback import Run, RungPlan
 from ash.closing import Closing
-from ash.errors import AllDiverged, SettingError
+from ash.errors import SettingError
 from ash.final import Final, final_model, refit_seconds, refits
+from ash.fold_scoring import Scoring, check_scorers, fold_scorers
 from ash.folds import read_folds
+from ash.journal.argument import Journal
+from ash.journal.identity import identity_of
+from ash.journal.recorder import Recorder, open_recorder
 from ash.kept import networks_to_keep
 from ash.metrics import METRICS
 from ash.model import Model
 from ash.options import Options
-from ash.outcome import Ending, network_of, read_result
+from ash.outcome import Ending, read_result
 from ash.parts import Candidates, Parts, draw, planned, read_parts, space_of, usable_metric
 from ash.preparation import prepare_all
 from ash.progress import View, open_view
@@ -45,14 +46,6 @@ if TYPE_CHECKING:
 
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """A function of the user's that scores in place of a metric of the core, and what it is called."""
-
-    name: str
-    scorer: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -72,14 +65,17 @@ def run(
     space: Space | None,
     options: Options,
     *,
+    asked: dict[str, Any],
     sort: bool = False,
     scoring: Scoring | None = None,
     final: Final | None = None,
     callbacks: tuple[Any, ...] = (),
+    journal: Journal | None = None,
 ) -> tuple[Result, Model]:
     """Return the result of a run and what predicts: the model of the result, or what `final` makes of the best.
 
-    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`; `callbacks` are checked.
+    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`; `callbacks` and `journal` are checked, `asked` is
+    who calls, for the journal.
     """
     started = time.monotonic()
     if space is not None and not isinstance(space, Space):
@@ -88,30 +84,33 @@ def run(
         )
     if given.cv is None and given.groups is not None:
         raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
-    folds, whole = _read(given, options, sort)
-    options = replace(options, metric=_metric(folds, options, scoring), task=folds[0].table.task)
-    lock = Lock()
-    scorers = [] if scoring is None else [_validation_scorer(scoring, given, fold, options, lock) for fold in folds]
-    space = space_of(folds[0], options) if space is None else space
-    refit = final is not None and refits(final, folds, whole)
-    closing = Closing(started, options.time_limit, refit)
-    options = planned(options, space, folds, closing.left())
-    candidates = draw(space, options)
-    with Reporter(callbacks) as reporter:
-        tuner = _tuner(folds, whole, candidates, options, scorers)
-        reporter.start(_described(folds, space, candidates, options, tuner))
-        needed = None
-        if final is not None:
-            needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
-        ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), reporter)
-        for scorer in scorers:
-            _check_scorer(scorer, options, ending)
-        result = read_result(tuner, folds[0], whole, candidates, options, space, ending)
-        model: Model = result.model
-        if final is not None:
-            size = final.ensemble
-            model = final_model(tuner, result, folds[0], options, ensemble=size, refit=refit, deadline=closing.end)
-        reporter.end(result, model)
+    with open_recorder(journal) as recorder:
+        folds, whole = _read(given, options, sort)
+        options = replace(options, metric=_metric(folds, options, scoring), task=folds[0].table.task)
+        scorers = fold_scorers(scoring, given.X, given.validation, folds, options)
+        space = space_of(folds[0], options) if space is None else space
+        refit = final is not None and refits(final, folds, whole)
+        closing = Closing(started - recorder.seconds, options.time_limit, refit)
+        options = recorder.planned(options) or planned(options, space, folds, closing.left())
+        candidates = draw(space, options, 1 + max((candidate for candidate, _ in recorder.restored), default=-1))
+        data = prepare_all(folds, options)
+        if journal is not None:
+            recorder.agree(identity_of(options, space, folds, data), options, asked)
+        with Reporter(callbacks) as reporter:
+            tuner = _tuner(data, folds, whole, candidates, options, scorers)
+            recorder.restore(tuner, candidates.params, options, len(folds))
+            reporter.start(_described(folds, space, candidates, options, tuner, recorder), recorder.restored)
+            needed = None
+            if final is not None:
+                needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
+            ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), recorder, reporter)
+            check_scorers(scorers, options, ending.ended, bool(recorder.restored))
+            result = read_result(tuner, folds[0], whole, candidates, options, space, ending)
+            model: Model = result.model
+            if final is not None:
+                size = final.ensemble
+                model = final_model(tuner, result, folds[0], options, ensemble=size, refit=refit, deadline=closing.end)
+            reporter.end(result, model)
     return result, model
 
 
@@ -129,29 +128,8 @@ def _metric(folds: Sequence[Parts], options: Options, scoring: Scoring | None) -
     return found.pop() if len(found) == 1 else "rmse"  # a default that gave way in some of the folds
 
 
-def _validation_scorer(
-    scoring: Scoring, given: Given, parts: Parts, options: Options, lock: Lock
-) -> "ValidationScorer":
-    """Return what scores a fold by the user's function, no two at once under one lock."""
-    from sklearn.utils import _safe_indexing
-
-    from ash.scoring import ValidationScorer
-
-    own = parts.held_out is not None
-    frame = parts.table.frame if parts.held_out is None else parts.held_out
-    rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
-    targets = parts.y[parts.validation]
-    classes = parts.table.classes_
-    known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
-    y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
-    weights = None if parts.weights is None else parts.weights[parts.validation]
-    X = _safe_indexing(given.validation[0] if own else given.X, rows)
-    return ValidationScorer(
-        scoring.scorer, X, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
-    )
-
-
 def _tuner(
+    data: Sequence[_core.Data],
     folds: Sequence[Parts],
     whole: Parts | None,
     candidates: Candidates,
@@ -159,7 +137,7 @@ def _tuner(
     scorers: Sequence["ValidationScorer"],
 ) -> _core.Tuner:
     return _core.Tuner(
-        prepare_all(folds, options),
+        data,
         candidates.first(),
         count=candidates.count,
         eta=options.eta,
@@ -183,7 +161,12 @@ def _tuner(
 
 
 def _described(
-    folds: Sequence[Parts], space: Space, candidates: Candidates, options: Options, tuner: _core.Tuner
+    folds: Sequence[Parts],
+    space: Space,
+    candidates: Candidates,
+    options: Options,
+    tuner: _core.Tuner,
+    recorder: Recorder,
 ) -> Run:
     """Return what callbacks are told in the beginning."""
     table, endless = folds[0].table, options.candidates is None
@@ -200,19 +183,12 @@ def _described(
         training_rows=len(folds[0].training),
         validation_rows=len(folds[0].validation),
         folds=len(folds),
+        resumed=len(recorder.restored),
     )
 
 
 def _keep(parts: Parts, options: Options) -> int:
     return networks_to_keep(options.keep, len(parts.validation), parts.table.classes or parts.y.shape[1])
-
-
-def _check_scorer(scorer: "ValidationScorer", options: Options, ending: Ending) -> None:
-    """Raise what the user's function has raised, and say so where it never gave a number."""
-    if scorer.error is not None:
-        raise scorer.error
-    if scorer.has_scored is False and ending.ended != "interrupted":
-        raise AllDiverged(f"scoring={options.metric!r} has returned no finite number for any of the candidates")
 
 
 def _wait(
@@ -221,27 +197,31 @@ def _wait(
     options: Options,
     scorers: Sequence["ValidationScorer"],
     seconds_left: Callable[[], float],
+    recorder: Recorder,
     reporter: Reporter,
 ) -> Ending:
     """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C; its threads have ended."""
     ladder = tuner.rungs
-    started, now = time.monotonic(), datetime.now(UTC)
-    if options.time_limit == 0 or reporter.stopped:
+    began, before = recorder.start()
+    started = time.monotonic()
+    if seconds_left() <= 0 or reporter.stopped:
         tuner.stop()  # beforehand: not even a short job ends
     tuner.start()  # before the view, so that they train while rich is imported
     try:
         with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers, reporter)
+            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers, recorder, reporter)
             _end(tuner)
-            wall_seconds = time.monotonic() - started
+            wall_seconds = before + time.monotonic() - started
             view.update(tuner.events())
+        ended = stopped_by or tuner.ended
+        recorder.finish(tuner, ended)
         reporter.finish(tuner, candidates.params)
     except Exception as error:
         _end_behind(error, tuner)
         raise
     finally:
         tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
-    return Ending(stopped_by or tuner.ended, now, wall_seconds)
+    return Ending(ended, began, wall_seconds)
 
 
 def _end(tuner: _core.Tuner) -> None:
@@ -266,6 +246,7 @@ def _watch(
     view: View,
     seconds_left: Callable[[], float],
     scorers: Sequence["ValidationScorer"],
+    recorder: Recorder,
     reporter: Reporter,
 ) -> str | None:
     """Return what ended the run from outside, None if it came to its own end."""
@@ -277,6 +258,7 @@ def _watch(
                 tuner.provide(candidates.more(wanted))
             events = tuner.events()
             view.update(events)
+            recorder.look(tuner)
             reporter.look(tuner, candidates.params, events)
             if reporter.stopped or any(scorer.error is not None for scorer in scorers):
                 return None

@@ -113,6 +113,7 @@ _OF_THE_RUN = frozenset(
         *(
             "algorithm",
             "callbacks",
+            "journal",
             "cv",
             "groups",
             "memory_limit",

@@ -1,8 +1,11 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; run.py does the work."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
+from ash.journal.argument import Journal, read_journal
+from ash.journal.resumption import asked_of, seed_of
 from ash.options import read_options
 from ash.reporting import read_callbacks
 from ash.result import Result
@@ -43,6 +46,7 @@ def tune(
     seed: int | None = 0,
     progress: bool | None = None,
     callbacks: Sequence[Any] | None = None,
+    journal: str | PathLike[str] | Journal | None = None,
 ) -> Result:
     """Train many networks on a table by asynchronous successive halving and return the best one.
 
@@ -142,6 +146,12 @@ def tune(
     callbacks : sequence, optional
         Objects that are told of the start, of every finished job and of the end, by this thread: `ash.Callback` says
         how, and how one ends the run. `ash.callbacks` has some that log to other tools.
+    journal : path or Journal, optional
+        A file in which every result is kept as soon as it is there. The same call again, after whatever has ended the
+        first one, goes on from it: a reproducible run with the same digest as one that was never interrupted, on any
+        number of threads. More `candidates`, or a larger `time_limit`, `epoch_limit` or `target`, go on further; the
+        time counts from the first call, without the pauses. With other data, another space or seed the call is refused.
+        `ash.Journal` has more to choose, `ash.resume` goes on without the other arguments.
 
     Returns
     -------
@@ -159,6 +169,8 @@ def tune(
         The time was over, or a callback has stopped the run, before the first job ended.
     AllDiverged
         No candidate kept a finite loss.
+    JournalError
+        The journal cannot be used, is in use, is damaged, or holds another run; or cannot be written any more.
     KeyboardInterrupt
         Ctrl-C before the first job ended.
     Exception
@@ -175,14 +187,15 @@ def tune(
     >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
     >>> labels = result.model.predict(load_wine().data)
     """
+    kept = read_journal(journal)
+    ladder = {"eta": eta, "min_epochs": min_epochs, "max_rungs": max_rungs, "epoch_rows": epoch_rows}
     budget = {"time_limit": time_limit, "epoch_limit": epoch_limit, "target": target, "memory_limit": memory_limit}
+    task_and_cells = {"metric": metric, "task": task, "missing": missing, "unknown": unknown}
     options = read_options(
+        **task_and_cells,
+        **ladder,
         **budget,
         candidates=candidates,
-        eta=eta,
-        min_epochs=min_epochs,
-        max_rungs=max_rungs,
-        epoch_rows=epoch_rows,
         algorithm=algorithm,
         promotion=promotion,
         training=training,
@@ -191,12 +204,9 @@ def tune(
         teams=teams,
         threads=threads,
         keep=keep,
-        metric=metric,
-        task=task,
-        missing=missing,
-        unknown=unknown,
-        seed=seed,
+        seed=seed_of(kept) if seed is None else seed,
         progress=progress,
     )
-    told = read_callbacks(callbacks)
-    return run(Given(X, y, sample_weight, validation, cv, groups), space, options, callbacks=told)[0]
+    asked = asked_of("ash.tune", {"candidates": candidates, **ladder, "validation": validation, "cv": cv}, options)
+    given = Given(X, y, sample_weight, validation, cv, groups)
+    return run(given, space, options, asked=asked, callbacks=read_callbacks(callbacks), journal=kept)[0]

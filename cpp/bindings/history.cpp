@@ -1,0 +1,185 @@
+#include "ash/history.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ash/records.hpp"
+#include "ash/state.hpp"
+#include "bindings/common.hpp"
+#include "bindings/owning_tuner.hpp"
+
+namespace ash::bindings {
+namespace {
+
+// The weights and moments, epochs, updates and powers of the betas of a State.
+using StateParts = std::tuple<Array<float>, Array<float>, Array<float>, std::int64_t, std::int64_t, double, double>;
+
+// A column of so many rows.
+template <typename T>
+Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
+    auto values = columns[name].cast<Array<T>>();
+    require(values.ndim() == 1 && static_cast<std::size_t>(values.size()) == rows, name);
+    return values;
+}
+
+std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& fold_scores) {
+    require(fold_scores.ndim() == 2, "fold_scores: two dimensions");
+    const auto rows = static_cast<std::size_t>(fold_scores.shape(0));
+    const auto candidate = field<std::int64_t>(columns, "candidate", rows);
+    const auto rung = field<std::int64_t>(columns, "rung", rows);
+    const auto epochs = field<std::int64_t>(columns, "epochs", rows);
+    const auto thread = field<std::int64_t>(columns, "thread", rows);
+    const auto team = field<std::int64_t>(columns, "team", rows);
+    const auto team_limit = field<std::int64_t>(columns, "team_limit", rows);
+    const auto score = field<double>(columns, "score", rows);
+    const auto loss = field<double>(columns, "loss", rows);
+    const auto training_loss = field<double>(columns, "training_loss", rows);
+    const auto weights_hash = field<std::uint64_t>(columns, "weights_hash", rows);
+    const auto start = field<double>(columns, "start", rows);
+    const auto end = field<double>(columns, "end", rows);
+    const auto folds = static_cast<std::size_t>(fold_scores.shape(1));
+    std::vector<KnownJob> jobs;
+    jobs.reserve(rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+        const auto at = static_cast<py::ssize_t>(row);
+        const Job job{static_cast<std::int32_t>(candidate.at(at)), static_cast<std::int32_t>(rung.at(at)),
+                      epochs.at(at)};
+        const bool diverged = is_diverged(score.at(at), loss.at(at));
+        const double* scores = fold_scores.data() + row * folds;
+        jobs.push_back({.record = {.task = {.job = job},
+                                   .thread = static_cast<int>(thread.at(at)),
+                                   .score = score.at(at),
+                                   .loss = loss.at(at),
+                                   .training_loss = training_loss.at(at),
+                                   .weights_hash = weights_hash.at(at),
+                                   .start = start.at(at),
+                                   .end = end.at(at),
+                                   .team = static_cast<int>(team.at(at)),
+                                   .team_limit = static_cast<int>(team_limit.at(at)),
+                                   .diverged = diverged},
+                        .fold_scores = diverged ? std::vector<double>{} : std::vector<double>(scores, scores + folds)});
+    }
+    return jobs;
+}
+
+// Rows (candidate, rung, finished).
+std::vector<Step> steps_of(const Array<std::int64_t>& rows) {
+    require(rows.ndim() == 2 && rows.shape(1) == 3, "steps: three columns");
+    std::vector<Step> steps;
+    for (const std::int64_t* row = rows.data(); row != rows.data() + rows.size(); row += 3) {
+        steps.push_back({static_cast<std::int32_t>(row[0]), static_cast<std::int32_t>(row[1]), row[2] != 0});
+    }
+    return steps;
+}
+
+std::vector<Assist> assists_of(const py::dict& columns) {
+    const auto rows = static_cast<std::size_t>(py::len(columns["candidate"]));
+    const auto candidate = field<std::int64_t>(columns, "candidate", rows);
+    const auto rung = field<std::int64_t>(columns, "rung", rows);
+    const auto thread = field<std::int64_t>(columns, "thread", rows);
+    const auto start = field<double>(columns, "start", rows);
+    const auto end = field<double>(columns, "end", rows);
+    const auto busy = field<double>(columns, "busy", rows);
+    std::vector<Assist> assists;
+    for (py::ssize_t row = 0; row < candidate.size(); ++row) {
+        const Job job{static_cast<std::int32_t>(candidate.at(row)), static_cast<std::int32_t>(rung.at(row)), 0};
+        assists.push_back({job, static_cast<int>(thread.at(row)), start.at(row), end.at(row), busy.at(row)});
+    }
+    return assists;
+}
+
+Array<std::int64_t> steps(const OwningTuner& owner, std::size_t first) {
+    const std::vector<Step> found = owner.tuner.steps(first);
+    Array<std::int64_t> rows({std::ssize(found), py::ssize_t{3}});
+    std::int64_t* to = rows.mutable_data();
+    for (const Step& step : found) {
+        *to++ = step.candidate;
+        *to++ = step.rung;
+        *to++ = step.finished ? 1 : 0;
+    }
+    return rows;
+}
+
+void restore(OwningTuner& owner, const py::dict& jobs, const Array<double>& fold_scores,
+             const Array<std::int64_t>& steps, const py::dict& assists, double seconds) {
+    require(fold_scores.ndim() == 2 && fold_scores.shape(1) == owner.candidates->folds(), "fold_scores: one a fold");
+    owner.tuner.restore(known_jobs(jobs, fold_scores), steps_of(steps), assists_of(assists), seconds);
+}
+
+AlignedFloats floats(const Array<float>& values) {
+    require(values.ndim() == 1, "a state has arrays of one dimension");
+    AlignedFloats copy(values.size());
+    std::copy_n(values.data(), values.size(), copy.data());
+    return copy;
+}
+
+State state_of(const StateParts& parts) {
+    const auto& [weights, first, second, epochs, updates, beta1_power, beta2_power] = parts;
+    State state;
+    state.weights = floats(weights);
+    state.first_moment = floats(first);
+    state.second_moment = floats(second);
+    state.epochs = epochs;
+    state.updates = updates;
+    state.beta1_power = beta1_power;
+    state.beta2_power = beta2_power;
+    return state;
+}
+
+void restore_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung,
+                   const std::vector<StateParts>& folds) {
+    std::vector<State> states;
+    for (const StateParts& parts : folds) states.push_back(state_of(parts));
+    owner.candidates->restore(candidate, rung, std::move(states));
+}
+
+Array<float> copy_of(const AlignedFloats& values) {
+    return Array<float>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung) {
+    std::vector<StateParts> folds;
+    for (const std::shared_ptr<const State>& state : owner.tuner.states(candidate, rung)) {
+        folds.emplace_back(copy_of(state->weights), copy_of(state->first_moment), copy_of(state->second_moment),
+                           state->epochs, state->updates, state->beta1_power, state->beta2_power);
+    }
+    return folds;
+}
+
+py::list kept_jobs(const OwningTuner& owner) {
+    py::list all;
+    for (const Kept& each : owner.tuner.kept()) all.append(py::make_tuple(each.candidate, each.rung, true));
+    for (const Kept& each : owner.tuner.missing()) all.append(py::make_tuple(each.candidate, each.rung, false));
+    return all;
+}
+
+void complete(OwningTuner& owner) {
+    const auto interrupted = [] {
+        const py::gil_scoped_acquire acquire;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        return false;
+    };
+    const py::gil_scoped_release release;  // the tuner is held by the caller's argument
+    owner.tuner.complete(interrupted);
+}
+
+}  // namespace
+
+void bind_history(py::class_<OwningTuner>& tuner) {
+    tuner
+        .def("restore", &restore, py::arg("jobs"), py::arg("fold_scores").noconvert(), py::arg("steps").noconvert(),
+             py::arg("assists"), py::arg("seconds"))
+        .def("restore_state", &restore_state, py::arg("candidate"), py::arg("rung"), py::arg("folds"))
+        .def("steps", &steps, py::arg("first") = 0)
+        .def("states", &states, py::arg("candidate"), py::arg("rung"))
+        .def("kept_jobs", &kept_jobs)
+        .def("complete", &complete)
+        .def("retired", [](OwningTuner& owner) { return array(owner.tuner.take_retired()); });
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,79 @@
+"""The user's function that scores the candidates of a run: one scorer a fold, no two at once."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ash.errors import AllDiverged
+from ash.options import Options
+from ash.outcome import network_of
+from ash.parts import Parts
+
+if TYPE_CHECKING:
+    from ash.scoring import ValidationScorer
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A function of the user's that scores in place of a metric of the core, and what it is called."""
+
+    name: str
+    scorer: Callable[..., Any]
+
+
+def fold_scorers(
+    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Parts], options: Options
+) -> "list[ValidationScorer]":
+    """Return what scores each fold by the user's function; nothing without one.
+
+    Parameters
+    ----------
+    X, validation
+        As the user gave them to `ash.tune`: rows of them are what the function sees.
+    """
+    if scoring is None:
+        return []
+    lock = Lock()
+    return [_fold_scorer(scoring, X, validation, fold, options, lock) for fold in folds]
+
+
+def _fold_scorer(
+    scoring: Scoring, X: Any, validation: Any, parts: Parts, options: Options, lock: Lock
+) -> "ValidationScorer":
+    from sklearn.utils import _safe_indexing
+
+    from ash.scoring import ValidationScorer
+
+    own = parts.held_out is not None
+    frame = parts.table.frame if parts.held_out is None else parts.held_out
+    rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
+    targets = parts.y[parts.validation]
+    classes = parts.table.classes_
+    known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
+    y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
+    weights = None if parts.weights is None else parts.weights[parts.validation]
+    seen = _safe_indexing(validation[0] if own else X, rows)
+    return ValidationScorer(
+        scoring.scorer, seen, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
+    )
+
+
+def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended: str, restored: bool) -> None:
+    """Raise what the user's function has raised, and say so where it never gave a number.
+
+    Parameters
+    ----------
+    ended : str
+        `Result.ended`.
+    restored : bool
+        Whether there are scores of earlier runs.
+    """
+    for scorer in scorers:
+        if scorer.error is not None:
+            raise scorer.error
+        if scorer.has_scored is False and not restored and ended != "interrupted":
+            raise AllDiverged(f"scoring={options.metric!r} has returned no finite number for any of the candidates")

@@ -1,0 +1,251 @@
+"""The file of a journal: a database of SQLite, of which one process is the writer and others may be readers.
+
+    changes of one look -> BEGIN, rows, facts, counts of rows, COMMIT        all or none, whenever the process dies
+
+Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. On a file
+system of the network, where that log does not work, a rollback journal takes its place; a warning says so. Readers see
+the last commit, hold up nobody and write nothing.
+Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt.
+Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ash.errors import JournalCorrupt, JournalError
+from ash.journal.rows import COUNTED, TABLES, Row, checked, schema, with_checksum
+
+APPLICATION = 0x61736831
+"""What SQLite calls the application id: "ash1"."""
+VERSION = 1
+"""Of the tables."""
+HEADER = b"SQLite format 3\x00"
+BUSY_SECONDS = 5.0
+"""How long a commit waits for a lock of SQLite, which a reader holds for microseconds."""
+
+
+class Database:
+    """An open journal.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there, or empty.
+    log : bool
+        Whether the write-ahead log can be used.
+
+    Raises
+    ------
+    JournalError
+        It cannot be opened, is something else, or of a newer version of ash.
+    JournalCorrupt
+        It is damaged.
+    """
+
+    def __init__(self, path: Path, *, log: bool = True) -> None:
+        self.path = path
+        self._process = os.getpid()
+        _create(path)
+        with _named(path):
+            self._connection = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                self._prepare(log)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self, log: bool) -> None:
+        self._is_new = _check(self._connection, self.path) == 0
+        self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
+        self._connection.execute("PRAGMA synchronous=FULL")
+
+    def _make(self) -> None:
+        for statement in schema():
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA application_id={APPLICATION}")
+        self._connection.execute(f"PRAGMA user_version={VERSION}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # the first error is the one to be told
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    def write(self, changes: "Changes") -> None:
+        """Make all of the changes, or raise JournalError and make none."""
+        if os.getpid() != self._process:
+            raise JournalError(f"{self.path} was opened before this process was forked; open it anew here")
+        with _named(self.path), self._transaction():
+            if self._is_new:
+                self._make()
+            counts = self._read_counts()
+            for table, condition, values in changes.deleted:
+                counts[table] -= self._connection.execute(f"DELETE FROM {table} WHERE {condition}", values).rowcount
+            for table, rows in changes.rows.items():
+                counts[table] += _insert(self._connection, table, rows)
+            facts = {**changes.facts, "counts": counts}
+            _insert(self._connection, "facts", [(name, json.dumps(value)) for name, value in facts.items()])
+        self._is_new = False
+
+    def read(self) -> "Contents":
+        """Return all there is, checked."""
+        if self._is_new:
+            return Contents({}, {name: [] for name in COUNTED})
+        with _named(self.path):
+            return read_contents(self._connection)
+
+    def _read_counts(self) -> dict[str, int]:
+        found = self._connection.execute("SELECT value FROM facts WHERE name = 'counts'").fetchone()
+        return dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
+
+    def close(self) -> None:
+        """Close it; the log is written back to the file."""
+        if os.getpid() == self._process:
+            with _named(self.path):
+                self._connection.close()
+
+
+class Changes:
+    """What one commit changes: rows that go, then rows that come, and facts, new or in place of old ones."""
+
+    def __init__(self) -> None:
+        self.deleted: list[tuple[str, str, Row]] = []
+        self.rows: dict[str, list[Row]] = {}
+        self.facts: dict[str, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.deleted or self.rows or self.facts)
+
+    def delete(self, table: str, condition: str = "true", values: Row = ()) -> None:
+        """Let the rows of a table go for which a condition of SQL holds, with values for its question marks."""
+        self.deleted.append((table, condition, values))
+
+    def add(self, table: str, rows: Sequence[Row]) -> None:
+        """Let rows come, without their checksums; one whose key is there already is that row, and stays."""
+        if rows:
+            self.rows.setdefault(table, []).extend(rows)
+
+
+class Contents:
+    """The rows of a journal at one commit, and its facts.
+
+    Attributes
+    ----------
+    facts : dict
+    rows : dict of str to list of tuple
+        By table, in order of their first columns.
+    """
+
+    def __init__(self, facts: dict[str, Any], rows: dict[str, list[Row]]) -> None:
+        self.facts = facts
+        self.rows = rows
+
+
+def read_contents(connection: sqlite3.Connection) -> Contents:
+    """Return what a journal holds, or raise JournalCorrupt where it is damaged."""
+    connection.execute("BEGIN")  # one snapshot for all tables
+    try:
+        found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise JournalCorrupt(f"it is damaged: {found[0]}")
+        facts = {name: json.loads(value) for name, value in _rows(connection, "facts")}
+        rows = {name: _rows(connection, name) for name in COUNTED}
+    finally:
+        connection.execute("COMMIT")
+    counts = facts.get("counts", {name: 0 for name in COUNTED})
+    for name in COUNTED:
+        if len(rows[name]) != counts.get(name):
+            raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows in place of {counts.get(name)}")
+    return Contents(facts, rows)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal for one who only reads, while somebody else may be writing."""
+    if not path.is_file():
+        raise JournalError(f"{path} is no file; give the path of a journal")
+    with _named(path):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            if _check(connection, path) == 0:
+                raise JournalError(f"{path} is empty; nothing has been written to it")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make an empty file, for nobody but its owner, unless there is one; refuse what can be no journal."""
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        if path.is_symlink() and not path.exists():
+            raise JournalError(f"{path} is a link to a file that does not exist; give the path of a file")
+        if path.is_dir():
+            raise JournalError(f"{path} is a folder; give the path of a file")
+        if not path.exists() and log.exists():
+            raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+        with path.open("r+b") as file:
+            head = file.read(len(HEADER))
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
+    if head not in (b"", HEADER):
+        raise JournalError(f"{path} is not a journal of ash; it was left as it is")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 where there are none, or raise JournalError unless they are ours."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables and application in (0, APPLICATION):
+        return 0
+    if application != APPLICATION:
+        raise JournalError(f"{path} is a database of another program; it was left as it is")
+    if version > VERSION:
+        raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
+    if version < 1:
+        raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
+    if missing := TABLES.keys() - tables:
+        raise JournalCorrupt(f"{path} is damaged: {min(missing)} is not there")
+    return version
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> int:
+    """Insert rows and return how many were not there; facts take the place of older ones."""
+    before = connection.total_changes
+    if rows:
+        places = ", ".join("?" * (len(rows[0]) + 1))
+        verb = "REPLACE" if table == "facts" else "IGNORE"
+        checked_rows = (with_checksum(table, row) for row in rows)
+        connection.executemany(f"INSERT OR {verb} INTO {table} VALUES ({places})", checked_rows)
+    return connection.total_changes - before
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
+    return checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into an error that names the journal and says whether it is damaged."""
+    try:
+        yield
+    except JournalCorrupt as error:
+        raise error if str(path) in str(error) else JournalCorrupt(f"{path}: {error}") from None
+    except sqlite3.OperationalError as error:
+        raise JournalError(f"{path} cannot be used as a journal: {error}") from error
+    except (sqlite3.DatabaseError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise JournalCorrupt(f"{path} is damaged: {error}") from error

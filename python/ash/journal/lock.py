@@ -1,0 +1,95 @@
+"""One process at a time writes a journal: a lock that the system lets go of when its holder dies, however it does.
+
+A POSIX lock on a file of its own beside the journal, which is never deleted; in it stand the holder's process id and
+host, for others to read. A lock of SQLite would not do: it is held for a transaction only. The system counts such locks
+by process and drops them when *any* handle of the file is closed, so within a process the paths held are kept in a
+table, and the file is not opened a second time. A child of fork does not inherit the lock.
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+from pathlib import Path
+
+from ash.errors import JournalError, JournalLocked
+
+_held: dict[str, int] = {}
+"""Real paths of locks, and the process that holds them: a child of fork finds those of its parent here."""
+_guard = threading.Lock()  # of the table
+
+
+class Lock:
+    """Held from its making until `release`.
+
+    Parameters
+    ----------
+    path : Path
+        Of the lock file, made where there is none.
+    journal : Path
+        What it stands for, to be named.
+
+    Raises
+    ------
+    JournalLocked
+        Another process, or another run in this one, holds it.
+    JournalError
+        There can be no such file.
+    """
+
+    def __init__(self, path: Path, journal: Path) -> None:
+        self._name = os.path.realpath(path)
+        with _guard:
+            if _held.get(self._name) == os.getpid():
+                raise JournalLocked(f"{journal} is in use by another run of this process, {os.getpid()}")
+            self._handle = _locked(path, journal)
+            _held[self._name] = os.getpid()
+
+    def release(self) -> None:
+        """Let go of it, if this is the process that has taken it."""
+        with _guard:
+            if _held.get(self._name) == os.getpid():
+                del _held[self._name]
+                os.close(self._handle)
+
+
+def holder(path: Path) -> str | None:
+    """Return who holds a lock, as "process 7 on host", or None; only asked of another process than the holder."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return _named(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _locked(path: Path, journal: Path) -> int:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    except BlockingIOError as error:
+        name = _named(handle)
+        os.close(handle)
+        raise JournalLocked(f"{journal} is in use by {name}; wait for it, or give this run another journal") from error
+    except OSError as error:
+        os.close(handle)
+        raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+    return handle
+
+
+def _named(handle: int) -> str:
+    text = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        text = os.pread(handle, 200, 0).decode()
+    return text if text.isprintable() and text else "another process"

@@ -1,0 +1,235 @@
+"""A run and its journal: what was there is told to the core, what the core finds is written down.
+
+    open: lock, database            another process, another program's file -> JournalError, before any data are read
+    agree: facts of the run         the first time written, later compared
+    restore: results, states        to the core, which takes them up as it comes to them
+    look, every 50 ms               new results, one commit; with it states (upkeep.py); then callbacks are told
+    finish                          the rest, and the networks that the result holds
+
+Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone; the others train
+on while it writes. Cost: a commit, with a sync of the disk, for each look in which a job has ended.
+"""
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ash import _core
+from ash.errors import JournalCorrupt, JournalError
+from ash.journal.argument import Journal
+from ash.journal.database import Changes, Database
+from ash.journal.file_system import log_works
+from ash.journal.identity import Facts, check_same, plan_of
+from ash.journal.lock import Lock
+from ash.journal.news import News
+from ash.journal.recorder import Recorder
+from ash.journal.results import assist_columns, job_columns
+from ash.journal.states import StateFolder
+from ash.journal.upkeep import Upkeep
+from ash.options import Options
+from ash.settings import Params
+
+HEARTBEAT = 1.0
+"""Seconds after which the time that the run has taken is written down though no job has ended."""
+
+
+class OpenRecorder(Recorder):
+    """The journal of one run: a context manager that closes it.
+
+    Parameters
+    ----------
+    journal : Journal
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._started = self._training_started = time.monotonic()
+        self._committed = 0.0
+        self._tuner: _core.Tuner | None = None
+        self._path = path = _real(journal.file)
+        self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
+        self._database: Database | None = None
+        try:
+            self._database = Database(path, log=log_works(path))
+            self._load(self._database)
+        except BaseException:
+            self._close()
+            raise
+
+    def _load(self, database: Database) -> None:
+        contents = database.read()
+        self._facts: Facts = dict(contents.facts)
+        self._rows: dict[str, list[Any]] = contents.rows
+        self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
+        self._folder.tidy(row[2] for row in self._rows["states"])
+        self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
+        progress = self._facts.get("progress", {})
+        self.seconds = float(progress.get("seconds", 0.0))
+        self._training_seconds = float(progress.get("training seconds", 0.0))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None and self._tuner is not None and self._database is not None:
+                self._write(self._database, self._tuner)
+        except JournalError as other:
+            if error is not None and str(other) != str(error):
+                error.add_note(f"the journal does not have everything: {other}")
+        finally:
+            self._close()
+
+    def planned(self, options: Options) -> Options | None:
+        """Return the options with the ladder of the journal."""
+        plan = self._facts.get("plan")
+        return None if plan is None or not options.planned else replace(options, **plan)
+
+    def agree(self, identity: Facts, options: Options, asked: Facts) -> None:
+        """Write down what the run is, or compare."""
+        if self._database is None:
+            return
+        if "run" in self._facts:
+            check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
+            self._check_candidates(options)
+        changes = Changes()
+        changes.facts = {
+            "run": identity,
+            "begun": self._facts.get("begun", {"date": datetime.now(UTC).isoformat(), **asked}),
+            "plan": plan_of(options) if options.planned else None,
+            "candidates": options.candidates,
+            "ended": None,
+        }
+        self._database.write(changes)
+        self._facts |= changes.facts
+
+    def _check_candidates(self, options: Options) -> None:
+        before = self._facts.get("candidates")
+        if before is not None and options.candidates is not None and options.candidates < before:
+            raise JournalError(
+                f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
+                "give as many or more, or another path for the journal"
+            )
+
+    def restore(self, tuner: _core.Tuner, params: Sequence[Params], options: Options, folds: int) -> None:
+        """Tell the tuner what there is."""
+        if self._database is None:
+            return
+        self._news = News(self._rows, params, options.schedule == "greedy")
+        self._upkeep = Upkeep(self._folder, options.memory_limit, self._rows["states"])
+        self._tuner = tuner
+        try:
+            self._restore_states(self._database, tuner)
+            self._restore_jobs(tuner, folds)
+        except (ValueError, TypeError, KeyError) as error:
+            raise JournalCorrupt(f"{self._path} is damaged: {error}") from error
+        self._rows = {}
+
+    def _restore_states(self, database: Database, tuner: _core.Tuner) -> None:
+        changes, unread = Changes(), []
+        for name, size, text in sorted({row[2:5] for row in self._rows["states"]}):
+            found = self._folder.read(name, size, text)
+            if found is None:
+                unread.append(name)
+                self._upkeep.forget(name, changes)
+                continue
+            for (candidate, rung), parts in found.items():
+                tuner.restore_state(candidate, rung, parts)
+        if unread:
+            text = f"{self._path}: states in {', '.join(unread)} are damaged or missing; they are trained again"
+            warnings.warn(text, UserWarning, stacklevel=2)
+            database.write(changes)
+            self._upkeep.committed()
+
+    def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
+        columns, scores = job_columns(self._rows["jobs"], folds)
+        if folds == 1:
+            scores = np.ascontiguousarray(columns["score"][:, None])
+        steps = np.array([row[1:] for row in self._rows["steps"]], np.int64).reshape(-1, 3)
+        tuner.restore(columns, scores, steps, assist_columns(self._rows["assists"]), self._training_seconds)
+
+    def start(self) -> tuple[datetime, float]:
+        """Return when it was begun, and the seconds so far."""
+        self._training_started = time.monotonic()
+        return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
+
+    def look(self, tuner: _core.Tuner) -> None:
+        """Write down what is new."""
+        if self._database is None:
+            return
+        with self._failing():
+            self._write(self._database, tuner)
+
+    def finish(self, tuner: _core.Tuner, ended: str) -> None:
+        """Complete the networks that are kept, and write down all."""
+        try:
+            tuner.complete()
+        except RuntimeError as error:
+            raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
+        if self._database is None:
+            return
+        with self._failing():
+            self._write(self._database, tuner, ended)
+
+    def _write(self, database: Database, tuner: _core.Tuner, ended: str | None = None) -> None:
+        changes, now = Changes(), time.monotonic()
+        news = self._news.take(tuner, changes)
+        if news:
+            self._upkeep.note(self._news.read, self._news.new)
+        if ended is not None:
+            changes.facts["ended"] = ended
+            self._upkeep.write_kept(tuner, changes)
+        elif news:
+            self._upkeep.write_some(tuner, changes)
+        if not changes and now - self._committed < HEARTBEAT:
+            return
+        self._upkeep.drop(tuner, changes)
+        changes.facts["progress"] = self._progress(now)
+        database.write(changes)
+        self._committed = now
+        self._upkeep.committed()
+        self._news.committed()
+
+    def _progress(self, now: float) -> Facts:
+        return {
+            "seconds": self.seconds + now - self._started,
+            "training seconds": self._training_seconds + now - self._training_started,
+            "process": os.getpid(),
+        }
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Do as `on_error` says."""
+        try:
+            yield
+        except JournalError as error:
+            if self._journal.on_error == "raise":
+                raise
+            warnings.warn(f"{error}; the run goes on without its journal", UserWarning, stacklevel=4)
+            self._close()
+
+    def _close(self) -> None:
+        database, self._database = self._database, None
+        try:
+            if database is not None:
+                database.close()
+        finally:
+            self._lock.release()
+
+
+def _real(path: Path) -> Path:
+    """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
+    try:
+        if "\0" in str(path):
+            raise ValueError("embedded null character")
+        return Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,70 @@
+"""What a journal keeps of the call that began it, so that `ash.resume` can make the same call again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ash.errors import JournalCorrupt, JournalError
+from ash.journal.argument import Journal
+from ash.journal.identity import Facts, space_of_facts
+from ash.options import Options
+from ash.space import Space
+
+REPEATED = (
+    *("algorithm", "promotion", "training", "schedule", "workers", "metric", "task", "missing"),
+    *("unknown", "seed", "time_limit", "epoch_limit", "target"),
+)
+"""Arguments of `ash.tune` that are told again as they were read."""
+GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
+"""Arguments that a journal may not be able to keep."""
+
+
+def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
+    """Return who calls and with which arguments.
+
+    Parameters
+    ----------
+    by : str
+        The name of what was called.
+    given : dict
+        Arguments that `options` no longer tells: candidates, the ladder, validation, cv.
+    options : Options
+    """
+    arguments = {name: getattr(options, name) for name in REPEATED}
+    kept = {name: value for name, value in given.items() if value is None or isinstance(value, int | float | str)}
+    lost = sorted(given.keys() - kept.keys())
+    return {"by": by, "arguments": {**arguments, **kept}, "given again": lost}
+
+
+def seed_of(journal: Journal | None) -> int | None:
+    """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
+    if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
+        return None
+    facts = _facts(journal)
+    return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
+
+
+def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
+    """Return the space and the arguments that a journal was begun with, and the names of those that it could not keep.
+
+    Raises
+    ------
+    JournalError
+        There is no such journal, or an estimator has begun it.
+    """
+    facts = _facts(journal)
+    if "begun" not in facts:
+        raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
+    begun = facts["begun"]
+    if begun["by"] != "ash.tune":
+        raise JournalError(f"{journal.file} was begun by {begun['by']}; fit the same estimator again to go on")
+    try:
+        return space_of_facts(facts["run"]["space"]), dict(begun["arguments"]), list(begun["given again"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalCorrupt(f"{journal.file} is damaged: {error}") from error
+
+
+def _facts(journal: Journal) -> Facts:
+    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+
+    with reading(journal.file) as connection:
+        return dict(read_contents(connection).facts)

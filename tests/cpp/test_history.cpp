@@ -1,0 +1,274 @@
+// A run that goes on from what an earlier one has left: the same decisions, results and networks as without a break.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ash/digest.hpp"
+#include "ash/folds.hpp"
+#include "ash/history.hpp"
+#include "ash/tuner.hpp"
+#include "candidates_help.hpp"
+
+using namespace ash;
+using namespace ash::testing;
+
+namespace {
+
+constexpr int kCandidates = 24;
+constexpr int kKeep = 6;
+
+using Row = std::tuple<int, int, std::int64_t, double, double, double, std::uint64_t, double, double>;
+using Key = std::pair<std::int32_t, std::int32_t>;
+
+struct Setup {
+    int threads = 1;
+    int candidates = kCandidates;
+    int folds = 1;
+    Schedule schedule = Schedule::reproducible;
+    Continuation continuation = Continuation::resume;
+    std::int64_t limit = kNoLimit;
+};
+
+struct Made {
+    FoldedCandidates* candidates;
+    std::unique_ptr<Tuner> tuner;
+};
+
+Made make(const Fixture& fixture, const Setup& setup) {
+    std::vector<FoldedCandidates::Fold> folds;
+    const std::vector<Settings> settings = make_settings(setup.candidates);
+    for (int fold = 0; fold < setup.folds; ++fold) {
+        folds.push_back(std::make_unique<NetworkCandidates>(
+            fixture.data, settings, setup.candidates, setup.continuation, Metric::auc,
+            FoldedCandidates::seed_of(kSeed, static_cast<std::size_t>(fold)), kernels(""), setup.threads, 1, 2,
+            setup.limit));
+    }
+    auto candidates = std::make_unique<FoldedCandidates>(std::move(folds));
+    FoldedCandidates* own = candidates.get();
+    return {own,
+            std::make_unique<Tuner>(
+                std::move(candidates),
+                TunerSettings{
+                    .ladder = {}, .threads = setup.threads, .schedule = setup.schedule, .workers = 4, .keep = kKeep})};
+}
+
+void go_through(Made& made) {
+    made.tuner->start();
+    while (!made.tuner->wait(60.0)) continue;
+    made.tuner->complete([] { return false; });
+}
+
+std::vector<Row> rows(const Tuner& tuner) {
+    std::vector<Row> all;
+    for (const JobRecord& each : tuner.jobs()) {
+        const Job& job = each.task.job;
+        all.emplace_back(job.candidate, job.rung, job.epochs, each.score, each.loss, each.training_loss,
+                         each.weights_hash, each.task.start, each.task.finish);
+    }
+    return all;
+}
+
+std::uint64_t hash(const State& state) {
+    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
+}
+
+// What a whole run has left: its results, with the scores of their folds.
+std::vector<KnownJob> results(const Made& made) {
+    std::map<Key, std::vector<double>> scores;
+    for (const FoldScores& each : made.candidates->fold_scores()) {
+        scores[{each.job.candidate, each.job.rung}] = each.scores;
+    }
+    std::vector<KnownJob> all;
+    for (const JobRecord& each : made.tuner->jobs()) {
+        const Key key{each.task.job.candidate, each.task.job.rung};
+        KnownJob known{.record = each, .fold_scores = scores[key]};
+        known.record.task = {.job = each.task.job};
+        all.push_back(known);
+    }
+    return all;
+}
+
+// The first `cut` results, and now and then one of those that follow, as they are held back at a stop.
+std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
+    std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
+    for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
+        if (random() % 2 == 0) known.push_back(all[later]);
+    }
+    return known;
+}
+
+void restore_states(const Made& from, const Made& to, const std::vector<KnownJob>& known, std::mt19937& random) {
+    for (const Kept& kept : from.tuner->kept()) {
+        const bool is_known = std::any_of(known.begin(), known.end(), [&](const KnownJob& each) {
+            return each.record.task.job.candidate == kept.candidate && each.record.task.job.rung == kept.rung;
+        });
+        if (is_known && random() % 2 == 0) to.candidates->restore(kept.candidate, kept.rung, {*kept.state});
+    }
+}
+
+std::vector<Step> steps_of(Tuner& tuner) {
+    std::vector<Step> steps;
+    for (const Event& event : tuner.take_events()) {
+        if (event.kind != EventKind::promoted)
+            steps.push_back({event.candidate, event.rung, event.kind != EventKind::started});
+    }
+    return steps;
+}
+
+void check_kept(const Made& made, const Made& whole) {
+    const std::vector<Kept> kept = made.tuner->kept();
+    const std::vector<Kept> expected = whole.tuner->kept();
+    REQUIRE(kept.size() == expected.size());
+    CHECK(made.tuner->missing().empty());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        CHECK(kept[i].candidate == expected[i].candidate);
+        CHECK(kept[i].rung == expected[i].rung);
+        CHECK(hash(*kept[i].state) == hash(*expected[i].state));
+        CHECK(kept[i].state->updates == expected[i].state->updates);
+    }
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "from any part of its results a reproducible run comes to the same end") {
+    std::mt19937 random(3);
+    for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
+        for (const int folds : {1, 2}) {
+            Made whole = make(*this, {.folds = folds, .continuation = continuation});
+            go_through(whole);
+            const std::vector<KnownJob> all = results(whole);
+            for (std::size_t cut = 0; cut <= all.size(); cut += 1 + random() % 5) {
+                const int threads = static_cast<int>(1 + random() % 3);
+                Made made = make(*this, {.threads = threads,
+                                         .folds = folds,
+                                         .continuation = continuation,
+                                         .limit = cut % 2 == 0 ? kNoLimit : 20'000});
+                const std::vector<KnownJob> known = some(all, cut, random);
+                if (folds == 1) restore_states(whole, made, known, random);
+                made.tuner->restore(known, {}, {}, 7.0);
+                go_through(made);
+                CHECK(rows(*made.tuner) == rows(*whole.tuner));
+                check_kept(made, whole);
+                CHECK(made.candidates->fold_scores().size() == whole.candidates->fold_scores().size());
+                CHECK(made.tuner->ending() == Ending::finished);
+            }
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
+    Made whole = make(*this, {.schedule = Schedule::greedy});
+    go_through(whole);
+    const std::vector<KnownJob> all = results(whole);
+    const std::vector<Step> steps = steps_of(*whole.tuner);
+    REQUIRE(steps.size() == 2 * all.size());
+    for (std::size_t cut = 0; cut <= steps.size(); cut += 7) {
+        const auto ended =
+            static_cast<std::ptrdiff_t>(std::count_if(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(cut),
+                                                      [](const Step& step) { return step.finished; }));
+        Made made = make(*this, {.schedule = Schedule::greedy});
+        made.tuner->restore({all.begin(), all.begin() + ended}, std::span(steps).first(cut), {}, 0.0);
+        CHECK(std::ssize(made.tuner->jobs()) == ended);  // before anything is trained
+        go_through(made);
+        CHECK(rows(*made.tuner) == rows(*whole.tuner));
+        check_kept(made, whole);
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more") {
+    for (const Schedule schedule : {Schedule::reproducible, Schedule::greedy}) {
+        Made fewer = make(*this, {.candidates = kCandidates / 2, .schedule = schedule});
+        go_through(fewer);
+        Made fresh = make(*this, {.schedule = schedule});
+        go_through(fresh);
+        Made made = make(*this, {.threads = 2, .schedule = schedule});
+        made.tuner->restore(results(fewer), steps_of(*fewer.tuner), {}, 0.0);
+        go_through(made);
+        if (schedule == Schedule::reproducible) {
+            CHECK(rows(*made.tuner) == rows(*fresh.tuner));
+            check_kept(made, fresh);
+        } else {  // which job is promoted depends on when it ended; what comes out of it does not
+            std::map<Key, std::uint64_t> hashes;
+            for (const JobRecord& each : fresh.tuner->jobs()) {
+                hashes[{each.task.job.candidate, each.task.job.rung}] = each.weights_hash;
+            }
+            for (const JobRecord& each : made.tuner->jobs()) {
+                const auto found = hashes.find({each.task.job.candidate, each.task.job.rung});
+                if (found != hashes.end()) CHECK(found->second == each.weights_hash);
+            }
+            CHECK(made.tuner->ending() == Ending::finished);
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its network is made again") {
+    Made whole = make(*this, {});
+    go_through(whole);
+    std::vector<KnownJob> wrong = results(whole);
+    for (KnownJob& each : wrong) each.record.weights_hash ^= 1;
+    Made made = make(*this, {.threads = 2});
+    made.tuner->restore(wrong, {}, {}, 0.0);
+    made.tuner->start();
+    REQUIRE(made.tuner->wait(60.0));
+    CHECK(made.tuner->kept().empty());
+    CHECK_THROWS_AS(made.tuner->complete([] { return false; }), std::runtime_error);
+    CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") {
+    Made whole = make(*this, {});
+    go_through(whole);
+    Made made = make(*this, {});
+    made.tuner->restore(results(whole), {}, {}, 0.0);
+    made.tuner->start();
+    REQUIRE(made.tuner->wait(60.0));
+    REQUIRE(made.tuner->missing().size() == kKeep);
+    CHECK_THROWS_AS(made.tuner->complete([]() -> bool { throw std::logic_error("enough"); }), std::logic_error);
+    made.tuner->complete([] { return false; });
+    check_kept(made, whole);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
+    Made whole = make(*this, {});
+    go_through(whole);
+    const Kept best = whole.tuner->best().value();
+    Made made = make(*this, {});
+    CHECK_THROWS_AS(made.candidates->restore(kCandidates, 0, {*best.state}), std::invalid_argument);
+    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.state}), std::invalid_argument);
+    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {}), std::invalid_argument);
+    State smaller = *best.state;
+    smaller.weights = AlignedFloats(3);
+    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {smaller}), std::invalid_argument);
+}
+
+TEST_CASE_FIXTURE(Fixture, "states can be had of those that wait and those that are kept, and go on from them") {
+    Made whole = make(*this, {.folds = 2});
+    std::map<Key, std::vector<std::shared_ptr<const State>>> found;
+    whole.tuner->start();
+    while (!whole.tuner->wait(1e-4)) {
+        for (std::int32_t candidate = 0; candidate < kCandidates; ++candidate) {
+            for (std::int32_t rung = 0; rung < 3; ++rung) {
+                auto states = whole.tuner->states(candidate, rung);
+                if (!states.empty()) found[{candidate, rung}] = std::move(states);
+            }
+        }
+    }
+    const std::vector<KnownJob> all = results(whole);
+    Made made = make(*this, {.threads = 2, .folds = 2});
+    for (const auto& [key, states] : found) {
+        REQUIRE(states.size() == 2);
+        made.candidates->restore(key.first, key.second, {*states[0], *states[1]});
+    }
+    made.tuner->restore({all.begin(), all.begin() + 30}, {}, {}, 0.0);
+    go_through(made);
+    CHECK(rows(*made.tuner) == rows(*whole.tuner));
+}

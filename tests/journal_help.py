@@ -1,0 +1,79 @@
+"""Runs with a journal, for tests: short ones, interrupted ones, and what must be equal in the end."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sklearn.datasets import load_diabetes
+
+import ash
+from callback_help import X, Y, decided
+from fault_help import small_space
+
+JOBS = 16 + 8 + 4 + 2
+"""Of a run of 16 candidates."""
+EPOCHS = 8
+"""Of a job in the first rung."""
+
+
+def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
+    """The run of these tests: 16 candidates on the wines."""
+    settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
+    x, y = settings.pop("data", (X, Y))
+    space = settings.pop("space", small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000)))
+    return ash.tune(x, y, space, callbacks=callbacks, journal=journal, **settings)
+
+
+def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
+    """The same, ended in the middle: by a limit of as many epochs as so many jobs of the first rung take."""
+    limit = jobs * changes.get("min_epochs", EPOCHS)
+    return run(journal, **{**changes, "epoch_limit": limit})
+
+
+def outcome(result: ash.Result) -> list[Any]:
+    """All that a journal must bring back, in order of decision: what was decided, not when and where."""
+    jobs = [
+        (*decided(job), job.worker, job.virtual_start, job.virtual_end, repr(job.training_loss)) for job in result.jobs
+    ]
+    return [jobs, result.digest, result.best_params, result.best_score, result.rungs, result.ended]
+
+
+def copy(journal: Path, to: Path) -> Path:
+    """A copy of a journal and all that lies beside it."""
+    for file in journal.parent.glob(f"{journal.name}*"):
+        target = to.with_name(to.name + file.name.removeprefix(journal.name))
+        shutil.copytree(file, target) if file.is_dir() else shutil.copy(file, target)
+    return to
+
+
+def rows(journal: Path, query: str) -> list[Any]:
+    """What SQLite finds in a journal."""
+    connection = sqlite3.connect(journal)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def change(journal: Path, statement: str, *values: Any) -> None:
+    """Change a journal behind the back of ash."""
+    connection = sqlite3.connect(journal)
+    try:
+        with connection:
+            connection.execute(statement, values)
+    finally:
+        connection.close()
+
+
+def with_states(patch: Any) -> None:
+    """Let states be written without regard to what that costs."""
+    for name, value in (("SHARE", 1e6), ("END_SHARE", 1e6), ("WORTH", 0.0)):
+        patch.setattr(f"ash.journal.upkeep.{name}", value)
+
+
+def regression() -> dict[str, Any]:
+    """Changes that make the run one of a regression."""
+    return {"data": load_diabetes(return_X_y=True)}

@@ -1,0 +1,289 @@
+"""The faults of processes (F79 to F92): forks, workers of others, imports, ends of the interpreter, scarce resources.
+
+Each runs in a fresh interpreter, since what is tested is what a process has done before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import sys
+
+import pytest
+
+from fault_help import python
+
+COMMON = """
+import os, sys, threading, time, signal, warnings
+import numpy as np
+import ash
+from fault_help import quick, small_space, table
+X, Y = table()
+EXPECTED = "{expected}"
+"""
+
+
+@pytest.fixture(scope="module")
+def digest() -> str:
+    """The digest of the run that all of them do."""
+    return run("print(quick(X, Y).digest)")
+
+
+def run(code: str, *, expected: str = "", timeout: float = 60, **environment: str) -> str:
+    """What a fresh interpreter prints; it must end well, and in time: a hang is a failure."""
+    here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
+    done = python(COMMON.replace("{expected}", expected) + code, timeout=timeout, **here)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+FORKS = """
+warnings.simplefilter("ignore")
+def in_child():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if quick(X, Y, threads=2).digest == EXPECTED else 1)
+    return child
+"""
+
+
+def test_f79_a_fit_in_the_child_after_one_in_the_parent(digest: str) -> None:
+    code = """
+quick(X, Y, threads=2)
+children = [in_child() for _ in range(3)]
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+    assert run(FORKS + code, expected=digest, timeout=30) == "[0, 0, 0]"
+
+
+def test_f79_multiprocessing_by_fork(digest: str) -> None:
+    code = """
+import multiprocessing
+def again(_):
+    return quick(X, Y, threads=2).digest
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    quick(X, Y, threads=2)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        print(set(pool.map(again, range(4))) == {EXPECTED})
+"""
+    assert run(code, expected=digest, timeout=30) == "True"
+
+
+def test_f80_a_fork_while_another_thread_tunes(digest: str) -> None:
+    code = """
+found = []
+thread = threading.Thread(target=lambda: found.append(quick(X, Y, candidates=64, min_epochs=8, threads=2).digest))
+thread.start()
+statuses = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(7)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    time.sleep(0.002)
+thread.join(30)
+print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuses) == {7})
+"""
+    assert run("warnings.simplefilter('ignore')\n" + code, expected=digest, timeout=60) == "True"
+
+
+def test_f81_workers_of_joblib_share_the_processors(digest: str) -> None:
+    code = """
+import joblib
+from ash.estimators import ASHClassifier
+def threads_of(n):
+    from ash.cpus import resolve_threads
+    from ash.estimator_parameters import threads_of
+    return threads_of(-1)
+if __name__ == "__main__":
+    for backend in ("loky", "threading"):
+        with joblib.parallel_config(backend=backend, n_jobs=2):
+            found = joblib.Parallel()(joblib.delayed(threads_of)(n) for n in range(4))
+        assert backend == "threading" or all(2 * count <= max(2, os.cpu_count()) for count in found), found
+    print("shared")
+"""
+    assert run(code) == "shared"
+
+
+MODULES = [name for name in ("torch", "sklearn", "lightgbm", "xgboost") if importlib.util.find_spec(name) is not None]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(["ash", "sklearn"]), *[
+    pair for name in ("torch", "lightgbm", "xgboost") for pair in ((name, "ash"), ("ash", name))
+]], ids=lambda order: f"F82-{'-'.join(order)}")  # fmt: skip
+def test_any_order_of_imports(order: tuple[str, str], digest: str) -> None:
+    missing = [name for name in order if name != "ash" and name not in MODULES]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed")
+    imports = "".join(f"import {name}\n" for name in order)
+    done = python(
+        imports + COMMON + "print(quick(X, Y, threads=2).digest, threading.active_count())",
+        PYTHONPATH=":".join(sys.path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == digest
+
+
+def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:
+    code = """
+import ash.estimators
+from sklearn.base import clone
+for error in (SystemExit(3), KeyboardInterrupt(), GeneratorExit()):
+    def scorer(estimator, X, y, error=error):
+        raise error
+    try:
+        ash.ASHClassifier(small_space(), candidates=4, scoring=scorer, random_state=0).fit(X, Y)
+    except BaseException as caught:
+        assert type(caught) is type(error), caught
+    else:
+        raise AssertionError("no error")
+print(threading.active_count())
+"""
+    assert run(code) == "1"
+
+
+def test_f87_scorers_and_callbacks_that_import_log_lock_and_call_ash() -> None:
+    code = """
+import logging, io
+logging.basicConfig(stream=io.StringIO(), level=logging.DEBUG)
+lock = threading.Lock()
+def scorer(estimator, X, y):
+    import decimal, fractions
+    with lock:
+        logging.info("scored %s", len(X))
+        print("scored", file=sys.stderr)
+    if threading.active_count() < 20:
+        quick(X, y, candidates=1, max_rungs=1)
+    return float((estimator.predict(X) == y).mean())
+class Logs(ash.Callback):
+    def on_job(self, job, params):
+        with lock:
+            logging.info("job %s", job)
+        quick(*table(), candidates=1, max_rungs=1)
+fitted = ash.ASHClassifier(small_space(), candidates=4, scoring=scorer, random_state=0, n_jobs=2, callbacks=[Logs()])
+print(fitted.fit(X, Y).best_score_ > 0.5)
+"""
+    assert run(code, timeout=60) == "True"
+
+
+ENDINGS = {
+    "daemon thread": """
+long = {"candidates": 1000, "min_epochs": 500, "threads": 2}
+threading.Thread(target=quick, args=(X, Y), kwargs=long, daemon=True).start()
+time.sleep(0.3)
+""",
+    "atexit": """
+import atexit
+atexit.register(lambda: quick(X, Y))
+""",
+    "del": """
+class Late:
+    def __del__(self):
+        quick(X, Y, candidates=2)
+late = Late()
+""",
+    "exit": """
+threading.Timer(0.3, lambda: os._exit(0)).start()
+quick(X, Y, candidates=1000, min_epochs=500, threads=2)
+""",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: f"F88-{ending}")
+def test_the_interpreter_ends_in_the_middle(ending: str) -> None:
+    run("warnings.simplefilter('ignore')\n" + ENDINGS[ending], timeout=30)
+
+
+def test_f89_threads_that_fit_and_predict_at_once() -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+model = quick(X, Y).model
+expected = model.predict_proba(X)
+def both(number):
+    own = quick(X, Y, seed=number % 2)
+    return number % 2, own.digest, (model.predict_proba(X) == expected).all()
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(both, range(16)))
+print(len({(seed, text) for seed, text, _ in found}), all(same for *_, same in found))
+"""
+    assert run(code) == "2 True"
+
+
+def test_f90_reloading_is_of_no_account() -> None:
+    code = """
+import importlib
+before = quick(X, Y).digest
+importlib.reload(ash)
+importlib.reload(importlib.import_module("ash.run"))
+print(quick(X, Y).digest == before)
+"""
+    assert run(code) == "True"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="pybind11 refuses a second interpreter from Python 3.12 on")
+def test_f90_a_second_interpreter_is_refused() -> None:
+    code = """
+name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+interpreters = __import__(name)
+other = interpreters.create()
+found = interpreters.run_string(other, "try:\\n    import ash\\nexcept ImportError:\\n    pass\\n")
+print(found is None and quick(X, Y).digest == EXPECTED)
+"""
+    assert run(code, expected=run("print(quick(X, Y).digest)")) == "True"
+
+
+def test_f91_copies_of_estimators_and_results() -> None:
+    code = """
+import copy, pickle, joblib, io
+import cloudpickle
+from sklearn.base import clone
+fitted = ash.ASHClassifier(small_space(), candidates=4, random_state=0).fit(X, Y)
+expected = fitted.predict_proba(X)
+for protocol in range(2, 6):
+    assert (pickle.loads(pickle.dumps(fitted, protocol)).predict_proba(X) == expected).all()
+file = io.BytesIO()
+joblib.dump(fitted, file)
+file.seek(0)
+copies = [joblib.load(file), copy.copy(fitted), copy.deepcopy(fitted), pickle.loads(cloudpickle.dumps(fitted))]
+assert all((each.predict_proba(X) == expected).all() for each in copies)
+assert clone(fitted).get_params()["candidates"] == 4 and not hasattr(clone(fitted), "model_")
+print((clone(fitted).fit(X, Y).predict_proba(X) == expected).all())
+"""
+    assert run(code) == "True"
+
+
+def test_f92_many_fits_leave_nothing_behind() -> None:
+    code = """
+import resource
+def held():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+def fit():
+    quick(X, Y, candidates=2, max_rungs=1, threads=2)
+for _ in range(200):
+    fit()
+before = held()
+for _ in range(800):
+    fit()
+after = held()
+print(after[0] - before[0] < 8e6, after[1] - before[1], after[2] - before[2])
+"""
+    assert run(code, timeout=300) == "True 0 0"
+
+
+def test_f92_too_little_memory_is_a_memory_error() -> None:
+    code = """
+import resource
+quick(X, Y)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * os.sysconf("SC_PAGESIZE") + (64 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    quick(X, Y, ash.Space(hidden=ash.choice((8192, 8192))), candidates=1)
+except MemoryError:
+    print("memory")
+print(quick(X, Y).digest == EXPECTED)
+"""
+    found = run(code, expected=run("print(quick(X, Y).digest)")).split()
+    assert found == ["memory", "True"]

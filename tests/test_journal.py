@@ -1,0 +1,254 @@
+"""The journal: a run that was ended anyhow goes on to the very result that it would have had without a break."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold
+
+import ash
+from ash.errors import JournalError, NothingFinished
+from ash.journal.results import scores_of
+from callback_help import Diary, Failing, Stopper, X, Y
+from estimator_help import classifier
+from fault_help import small_space
+from journal_help import EPOCHS, JOBS, copy, outcome, regression, rows, run, stopped, with_states
+
+DIVERGING = {"space": small_space(learning_rate=ash.choice(1e-3, 1e-2, 1e6, 1e7), optimizer="sgd", hidden=(6,))}
+KINDS: dict[str, dict[str, Any]] = {
+    "resume": {},
+    "restart": {"training": "restart"},
+    "sh": {"algorithm": "sh"},
+    "random": {"algorithm": "random", "max_rungs": 2},
+    "paper": {"promotion": "paper"},
+    "regression": regression(),
+    "diverging": {**regression(), **DIVERGING, "candidates": 4},
+    "folds": {"cv": 3, "candidates": 8},
+    "weights": {"sample_weight": np.linspace(0.5, 2, len(Y))},
+    "tight": {"memory_limit": 1},
+    "held out": {"validation": (X[::3], Y[::3])},
+    "stream": {"candidates": None, "epoch_limit": 480},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_stopped_comes_to_the_same_end(kind: str, tmp_path: Path) -> None:
+    changes = KINDS[kind]
+    expected = run(None, **changes)
+    for number, jobs in enumerate((1, 4, len(expected.jobs) // 2)):
+        path = tmp_path / f"{number}.ash"
+        first = stopped(path, jobs, **changes)
+        assert first.ended == "epoch_limit" and len(first.jobs) < len(expected.jobs)
+        again = run(path, threads=1 + number % 2, **changes)
+        assert outcome(again) == outcome(expected)
+        assert rows(path, "SELECT count(*) FROM jobs") == [(len(expected.jobs),)]
+
+
+def test_f73_a_run_that_is_over_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_states(monkeypatch)
+    path = tmp_path / "run.ash"
+    first = run(path)
+    diary = Diary()
+    again = run(path, diary)
+    assert outcome(again) == outcome(first)
+    assert (again.jobs, again.memory["retrained_epochs"]) == (first.jobs, 0)  # times and threads too
+    assert diary.jobs == [] and diary.pages[0][1].resumed == JOBS
+    assert (again.model.predict_proba(X) == first.model.predict_proba(X)).all()
+    assert (again.ensemble().predict_proba(X) == first.ensemble().predict_proba(X)).all()
+
+
+def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    expected = run(None)
+    told: list[tuple[int, int]] = []
+    for number in range(1, 11):
+        diary = Diary()
+        run(path, diary, threads=1 + number % 2, epoch_limit=2 * EPOCHS * number)
+        told += [(job.candidate, job.rung) for job, _ in diary.jobs]
+        moved = tmp_path / str(number) / "run.ash"
+        moved.parent.mkdir()
+        path = copy(path, moved)
+    last = Diary()
+    assert outcome(run(path, last)) == outcome(expected)
+    told += [(job.candidate, job.rung) for job, _ in last.jobs]
+    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each once
+
+
+def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    run(path, candidates=8)
+    assert outcome(run(path, candidates=16)) == outcome(run(None))
+    assert rows(path, "SELECT count(*) FROM jobs")[0][0] >= JOBS
+    with pytest.raises(JournalError, match=r"holds a run of 16 candidates; candidates=8 would lose results"):
+        run(path, candidates=8)
+
+
+@pytest.mark.parametrize("changes", [{"epoch_limit": 160}, {"max_rungs": 2}, {"target": 0.3}], ids=str)
+def test_more_of_a_limit_goes_on(changes: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    assert len(run(path, **changes).jobs) < JOBS
+    assert outcome(run(path)) == outcome(run(None))
+
+
+def test_the_time_limit_is_one_of_all_calls(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(path, candidates=None, time_limit=0.5)
+    assert first.ended == "time_limit"
+    over = run(path, candidates=None, time_limit=0.5)
+    assert over.ended == "time_limit" and len(over.jobs) == len(first.jobs)
+    longer = run(path, candidates=None, time_limit=1.0)
+    assert len(longer.jobs) > len(first.jobs)
+    assert max(job.end for job in longer.jobs) <= longer.wall_seconds
+
+
+def test_a_greedy_run_keeps_every_result_and_goes_on_with_what_was_running(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = stopped(path, 12, schedule="greedy")
+    again = run(path, schedule="greedy", threads=1)
+    kept = [(job.candidate, job.rung, job.weights_hash) for job in first.jobs]
+    assert [(job.candidate, job.rung, job.weights_hash) for job in again.jobs][: len(kept)] == kept
+    assert (len(again.jobs), again.ended) == (JOBS, "finished")
+    expected = {(job.candidate, job.rung): job.weights_hash for job in run(None, algorithm="random").jobs}
+    assert all(expected[job.candidate, job.rung] == job.weights_hash for job in again.jobs)
+
+
+def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(path, candidates="auto", min_epochs=None, time_limit=0.6)
+    longer = run(path, candidates="auto", min_epochs=None, time_limit=1.5)
+    for name in ("min_epochs", "max_rungs", "epoch_rows", "keep", "schedule"):
+        assert longer.settings[name] == first.settings[name]
+    assert len(longer.jobs) > len(first.jobs)
+
+
+def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_states(monkeypatch)
+    path = tmp_path / "run.ash"
+    slow = {"min_epochs": 40}
+    expected = run(None, **slow)
+    stopped(path, 20, **slow)
+    assert rows(path, "SELECT count(*) FROM states")[0][0] > 3
+    copy(path, tmp_path / "copied.ash")
+    again = run(path, **slow)
+    assert outcome(again) == outcome(expected)
+    without = copy(tmp_path / "copied.ash", tmp_path / "without.ash")
+    shutil.rmtree(tmp_path / "without.ash-states")
+    with pytest.warns(UserWarning, match="they are trained again"):
+        later = run(without, **slow)
+    assert outcome(later) == outcome(expected)
+    assert later.memory["retrained_epochs"] > again.memory["retrained_epochs"]
+    files = {file.name for file in (tmp_path / "run.ash-states").iterdir()}
+    assert files == {name for (name,) in rows(path, "SELECT DISTINCT file FROM states")}
+
+
+def test_f46_a_callback_that_fails_has_its_job_in_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+
+    class FailsAtThird(Stopper):
+        def on_job(self, job: Any, params: Any) -> None:
+            super().on_job(job, params)
+            if len(self.jobs) == 3:
+                raise LookupError("third")
+
+    failing = FailsAtThird(99)
+    with pytest.raises(LookupError, match="third"):
+        run(path, failing)
+    there = rows(path, "SELECT candidate, rung FROM jobs ORDER BY number")
+    assert there[:3] == [(job.candidate, job.rung) for job, _ in failing.jobs]
+    assert outcome(run(path)) == outcome(run(None))
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_end"])
+def test_callbacks_that_fail_before_and_after_lose_nothing(method: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            run(path, Failing(method, LookupError("now")))
+        except LookupError:
+            assert method == "on_start"
+    assert outcome(run(path)) == outcome(run(None))
+
+
+def test_nothing_has_finished_yet(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with pytest.raises(NothingFinished):
+        run(path, Stopper(0))
+    with pytest.raises(NothingFinished):
+        run(path, time_limit=0)
+    assert outcome(run(path)) == outcome(run(None))
+
+
+def test_a_seed_that_is_left_open_is_the_one_of_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(path, seed=None)
+    assert outcome(run(path, seed=None)) == outcome(first)
+    assert first.seed == run(path, seed=first.seed).seed
+
+
+def test_estimators_go_on_too(tmp_path: Path) -> None:
+    settings = {"space": small_space(), "candidates": 8, "min_epochs": 20, "random_state": 0, "n_jobs": 2}
+    expected = classifier(**settings).fit(X, Y)
+    path = tmp_path / "run.ash"
+    classifier(**settings, journal=path, epoch_limit=100).fit(X, Y)
+    again = classifier(**settings, journal=path).fit(X, Y)
+    assert again.result_.digest == expected.result_.digest
+    assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # ensemble and refit included
+    with pytest.raises(JournalError, match=r"was begun by ASHClassifier; fit the same estimator again"):
+        ash.resume(path, X, Y)
+
+
+def test_a_scorer_is_not_asked_again(tmp_path: Path) -> None:
+    calls = []
+
+    def share_right(estimator: Any, x: Any, y: Any) -> float:
+        calls.append(1)
+        return float((estimator.predict(x) == y).mean())
+
+    settings = {"space": small_space(), "candidates": 8, "random_state": 0, "scoring": share_right}
+    path = tmp_path / "run.ash"
+    first = classifier(**settings, journal=path).fit(X, Y)
+    before = len(calls)
+    again = classifier(**settings, journal=path).fit(X, Y)
+    assert len(calls) == before and again.result_.digest == first.result_.digest
+
+
+def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    groups = np.arange(len(Y)) % 7
+    settings = {"cv": GroupKFold(3), "groups": groups, "candidates": 8}
+    expected = run(None, **settings)
+    stopped(path, 6, **settings)
+    again = run(path, **settings)
+    assert outcome(again) == outcome(expected)
+    assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # which are in order of their ends
+    with pytest.raises(ash.SettingError, match=r"cv=None is not allowed; give again the splitter"):
+        ash.resume(path, X, Y)
+    assert outcome(
+        ash.resume(path, X, Y, cv=GroupKFold(3), groups=groups, epoch_limit=10**6, progress=False)
+    ) == outcome(expected)
+
+
+def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    settings = {"promotion": "paper", "eta": 3, "candidates": 18, "metric": "log_loss", "validation": 0.3}
+    stopped(path, 7, **settings)
+    assert ash.resume(path, X, Y, progress=False).ended == "epoch_limit"  # as it was begun
+    again = ash.resume(path, X, Y, threads=1, epoch_limit=10**6, progress=False)
+    assert outcome(again) == outcome(run(None, **settings))
+    more = ash.resume(str(path), X, Y, candidates=27, epoch_limit=10**6, progress=False)
+    assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
+    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):
+        ash.resume(tmp_path / "none.ash", X, Y)
+
+
+def test_the_default_space_comes_back_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(path, space=None)
+    assert ash.resume(path, X, Y, progress=False).digest == first.digest

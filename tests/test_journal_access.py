@@ -1,0 +1,166 @@
+"""Who may use a journal, and where it lies: one writer at a time, readers, forks, file systems."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash.errors import JournalError, JournalLocked
+from ash.journal.database import Changes, Database
+from ash.journal.file_system import file_system, log_works
+from callback_help import Stopper
+from journal_help import outcome, rows, run, stopped
+
+HOLDER = """
+import sys, time
+import ash
+from ash.journal.argument import Journal
+from ash.journal.recorder import open_recorder
+with open_recorder(Journal(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_f67_f68_one_process_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 5)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        began = time.monotonic()
+        with pytest.raises(JournalLocked, match=rf"in use by process {holder.pid} on "):
+            run(path)
+        assert time.monotonic() - began < 1
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert outcome(run(path)) == outcome(run(None))
+
+
+def test_f67_two_runs_of_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+
+    class Inner(Stopper):
+        def on_start(self, run_: ash.Run) -> None:
+            super().on_start(run_)
+            with pytest.raises(JournalLocked, match=rf"another run of this process, {os.getpid()}"):
+                run(path)
+
+    assert outcome(run(path, Inner(99))) == outcome(run(None))
+
+
+def _in_child(path: Path, queue: Any) -> None:
+    try:
+        run(path, threads=1)
+        queue.put("ran")
+    except JournalError as error:
+        queue.put(str(error))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_f69_a_child_of_fork_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    context = multiprocessing.get_context("fork")
+    database = Database(tmp_path / "other.ash")
+    told: list[str] = []
+
+    class Forks(Stopper):
+        def on_start(self, run_: ash.Run) -> None:
+            super().on_start(run_)
+            queue = context.Queue()
+            child = context.Process(target=_in_child, args=(path, queue))
+            child.start()
+            told.append(queue.get(timeout=60))
+            child.join(60)
+
+    assert outcome(run(path, Forks(99))) == outcome(run(None))
+    assert re.search(rf"in use by process {os.getpid()} on ", told[0])
+    child = os.fork()
+    if child == 0:  # the connection of the parent is not touched
+        try:
+            database.write(Changes())
+        except JournalError as error:
+            os._exit(0 if "before this process was forked" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    database.close()
+
+
+MOUNTS = """
+21 1 0:20 / / rw - ext4 /dev/root rw
+22 21 0:21 / /home rw shared:1 - nfs4 server:/home rw
+23 22 0:22 / /home/a\\040b rw - xfs /dev/x rw
+24 21 0:23 / /home/share rw - cifs //server/share rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("/tmp", "ext4"), ("/home", "nfs4"), ("/home/a b/c", "xfs"), ("/home/share/x", "cifs"), ("/homer", "ext4")],
+)
+def test_f69_the_file_system_of_a_path(folder: str, kind: str) -> None:
+    assert file_system(Path(folder) / "run.ash", MOUNTS) == kind
+
+
+def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("1 1 0:1 / / rw - nfs4 server:/ rw\n")
+    monkeypatch.setattr("ash.journal.file_system.MOUNTS", mounts)
+    path = tmp_path / "run.ash"
+    with pytest.warns(UserWarning, match=r"a file system of the network \(nfs4\)"):
+        assert not log_works(path)
+    with pytest.warns(UserWarning, match="a file system of the network"):
+        stopped(path, 5)
+    assert rows(path, "PRAGMA journal_mode") == [("delete",)]
+    with pytest.warns(UserWarning, match="a file system of the network"):
+        assert outcome(run(path)) == outcome(run(None))
+
+
+def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    seen: list[bool] = []
+
+    class Looks(Stopper):
+        def on_job(self, job: Any, params: Any) -> None:
+            super().on_job(job, params)
+            seen.append((tmp_path / "run.ash-wal").exists())
+
+    run(path, Looks(99))
+    assert seen and all(seen)
+
+
+def test_f70_a_reader_sees_commits_and_holds_up_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    counts: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            if path.exists() and path.stat().st_size > 0:
+                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+                try:
+                    counts.append(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+                except sqlite3.OperationalError:
+                    counts.append(0)  # the tables are not there yet
+                finally:
+                    connection.close()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        result = run(path, candidates=64)
+    finally:
+        done.set()
+        reader.join()
+    assert counts == sorted(counts) and result.digest == run(None, candidates=64).digest

@@ -1,0 +1,189 @@
+"""A disk that fails a journal: full, read-only, slow to say so; at the first write, the second, and so on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import resource
+import sqlite3
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash.errors import JournalError
+from ash.journal import database
+from callback_help import Diary
+from journal_help import copy, outcome, rows, run, stopped
+
+MOST = 400  # writes of a run; it ends well before
+
+
+@pytest.fixture
+def small_files() -> Iterator[Any]:
+    """A limit of the bytes of a file, which the system answers like a full disk; Python ignores its signal."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -> None:
+    expected = outcome(run(None))
+    failed = 0
+    for number, size in enumerate([0, 1, 4096, 8192, *range(12_000, 200_000, 13_000)]):
+        path = tmp_path / f"{number}.ash"
+        diary = Diary()
+        small_files(size)
+        try:
+            assert outcome(run(path, diary)) == expected
+        except JournalError as error:
+            failed += 1
+            assert str(path) in str(error)
+        finally:
+            small_files(resource.RLIM_INFINITY)
+        told = {(job.candidate, job.rung) for job, _ in diary.jobs}
+        there = set(rows(path, "SELECT candidate, rung FROM jobs")) if diary.pages else set()
+        assert told <= there  # whoever was told of a job finds it in the file
+        assert outcome(run(path)) == expected
+    assert failed > 4
+
+
+class Failing:
+    """Lets the n-th call of a function of the system fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, number: int, code: int) -> None:
+        self.calls, self.number, self.code = 0, number, code
+        self.real = getattr(os, name)
+        monkeypatch.setattr(os, name, self)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.calls += 1
+        if self.calls == self.number:
+            raise OSError(self.code, os.strerror(self.code), "a file")
+        return self.real(*arguments, **named)
+
+
+@pytest.mark.parametrize(("name", "code"), [("fsync", errno.EIO), ("replace", errno.ENOSPC), ("open", errno.EMFILE)])
+def test_f62_the_nth_call_of_the_system_fails(name: str, code: int, tmp_path: Path) -> None:
+    expected = outcome(run(None))
+    for number in range(1, MOST):
+        path = tmp_path / f"{number}.ash"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ash.journal.upkeep.SHARE", 1e6)
+            failing = Failing(patch, name, number, code)
+            try:
+                run(path)
+                over = failing.calls < number
+            except (JournalError, OSError):
+                over = False
+        assert outcome(run(path)) == expected
+        if over:
+            break
+    assert 1 < number < MOST
+
+
+def failing_insert(patch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Let the n-th insertion of rows fail; the list grows by one with each."""
+    calls: list[int] = []
+    real = database._insert
+
+    def insert(*arguments: Any) -> int:
+        calls.append(1)
+        if len(calls) == number:
+            raise sqlite3.OperationalError("disk I/O error")
+        return real(*arguments)
+
+    patch.setattr(database, "_insert", insert)
+    return calls
+
+
+def test_f62_the_nth_commit_fails(tmp_path: Path) -> None:
+    expected = outcome(run(None))
+    for number in range(1, MOST):
+        path = tmp_path / f"{number}.ash"
+        with pytest.MonkeyPatch.context() as patch:
+            calls = failing_insert(patch, number)
+            try:
+                run(path)
+            except JournalError as error:
+                assert "disk I/O error" in str(error)
+        assert outcome(run(path)) == expected
+        if len(calls) < number:
+            break
+    assert 4 < number < MOST
+
+
+def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        failing_insert(patch, 3)
+        with pytest.warns(UserWarning, match="disk I/O error; the run goes on without its journal"):
+            result = run(ash.Journal(path, on_error="continue"))
+    assert outcome(result) == outcome(run(None))
+    assert outcome(run(path)) == outcome(result)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="needs a user to whom a folder can be forbidden")
+def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(JournalError, match="Permission denied"):
+        run(folder / "run.ash")
+
+
+def test_f64_a_device_is_no_journal() -> None:
+    with pytest.raises(JournalError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run("/dev/full")
+
+
+def test_f71_the_clock_of_the_wall_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datetime
+
+    path = tmp_path / "run.ash"
+    expected = outcome(run(None))
+
+    class Back(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.datetime.now(tz) - datetime.timedelta(hours=1)
+
+    stopped(path, 7)
+    monkeypatch.setattr("ash.journal.open_recorder.datetime", Back)
+    result = run(path)
+    assert outcome(result) == expected
+    assert all(0 <= job.start <= job.end <= result.wall_seconds for job in result.jobs)
+
+
+def test_f75_a_journal_of_many_results_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    space = ash.Space(hidden=(), learning_rate=ash.log(1e-3, 1e-1, levels=5000), batch_size=128)
+    settings = {"space": space, "candidates": 3000, "max_rungs": 1}
+    first = run(path, **settings)
+    moved = copy(path, tmp_path / "again.ash")
+    assert outcome(run(moved, **settings)) == outcome(first)
+    assert rows(moved, "SELECT count(*) FROM jobs") == [(3000,)]
+
+
+def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "ash", "wine", "--candidates", "16", "--journal", "run.ash"]
+    first = subprocess.run([*words, "--epochs", "20"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "journal" in first.stdout
+    count = rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0]
+    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0] > count
+    fresh = subprocess.run(words[:-2], cwd=tmp_path, capture_output=True, text=True, check=True)
+    digests = [re.search(r"digest (\w+)", each.stdout) for each in (again, fresh)]
+    assert digests[0] and digests[1] and digests[0][1] == digests[1][1]
+    shown = subprocess.run([*words[:3], "show", "run.ash"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    for words_shown in ("ended: finished", "30 jobs of 16 candidates", "best      accuracy", "hidden"):
+        assert words_shown in shown.stdout
+    refused = subprocess.run([*words, "--seed", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "seed: 0 there, 1 here" in refused.stderr

@@ -1,0 +1,20 @@
+"""F58: 200 runs killed at random times; no acknowledged result is lost, and all that go on have the same digest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+KILLS = 200
+
+
+def test_f58_kills_at_random_times_lose_nothing() -> None:
+    words = [sys.executable, "kill_runs.py", "--kills", str(KILLS)]
+    done = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    wrong = {name: found[name] for name in ("lost", "changed", "twice", "unlike", "stray")}
+    assert not any(wrong.values()), found
+    assert found["kills"] >= KILLS and found["runs"] > KILLS / 4 and found["acknowledged"] > 50 * found["runs"]

@@ -1,0 +1,221 @@
+"""What a journal refuses: another run, another program's file, another process; each by a sentence that says why."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.journal.database import VERSION, Database
+from callback_help import X, Y
+from fault_help import small_space
+from journal_help import change, outcome, rows, run, stopped, with_states
+
+OTHER_X = X.copy()
+OTHER_X[3, 4] += 0.5
+DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
+    "seed": ({"seed": 6}, "seed: 5 there, 6 here"),
+    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
+    "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 there, 2 here"),
+    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'auc' here"),
+    "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
+    "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
+    "workers": ({"workers": 3}, "workers: 32 there, 3 here"),
+    "levels": ({"space": small_space(batch_size=8)}, "batch_size has other levels or conditions in the space"),
+    "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space here alone"),
+    "values": ({"data": (OTHER_X, Y)}, "other values of X among the rows for"),
+    "labels": ({"data": (X, Y + 1)}, "y has other labels"),
+    "classes": ({"data": (X, np.minimum(Y, 1))}, "classes: 3 there, 2 here"),
+    "targets": ({"data": (X, np.roll(Y, 1))}, "other values of y among the rows for"),
+    "rows": ({"data": (X[:-1], Y[:-1])}, "rows: "),
+    "columns": ({"data": (X[:, 1:], Y)}, "columns of X: 13 there, 12 here"),
+    "weights": ({"sample_weight": np.linspace(1, 2, len(Y))}, "other sample weights among the rows for"),
+    "validation": ({"validation": 0.3}, "validation rows: "),
+}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("begun") / "run.ash"
+    stopped(path, 5)
+    return path
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_f66_another_run_is_refused_with_the_difference(what: str, begun: Path) -> None:
+    changes, difference = DIFFERENT[what]
+    before = begun.read_bytes()
+    with pytest.raises(JournalError) as caught:
+        run(begun, **changes)
+    assert str(caught.value).startswith(f"{begun} holds another run: ") and difference in str(caught.value)
+    assert begun.read_bytes() == before
+
+
+def test_f66_column_names_differ(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    path = tmp_path / "run.ash"
+    frame = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
+    run(path, data=(frame, Y))
+    with pytest.raises(JournalError, match="columns of other names"):
+        run(path, data=(frame.rename(columns={"c0": "d0"}), Y))
+
+
+def test_f66_another_version_is_refused_unless_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 5)
+    database = Database(path)
+    facts = database.read().facts
+    facts["run"]["version"]["version of ash"] = "0.0.9"
+    from ash.journal.database import Changes
+
+    changes = Changes()
+    changes.facts = {"run": facts["run"]}
+    database.write(changes)
+    database.close()
+    with pytest.raises(JournalError, match=r"version of ash: '0\.0\.9' there"):
+        run(path)
+    assert outcome(run(ash.Journal(path, allow_change=["version"]))) == outcome(run(None))
+
+
+def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 9)
+    result = run(ash.Journal(path, allow_change=("promotion", "workers")), promotion="paper", workers=2)
+    assert outcome(result) == outcome(run(None, promotion="paper", workers=2))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, "journal=3 is not allowed; give the path of a file, or None"),
+        ("", "journal='' is not allowed"),
+        (True, "journal=True is not allowed"),
+    ],
+)
+def test_the_argument_is_checked(value: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(message)):
+        run(value)
+
+
+def test_the_rarer_wishes_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="on_error='ignore' is not allowed; it must be one of 'raise', 'continue'"):
+        ash.Journal(tmp_path / "a", on_error="ignore")
+    with pytest.raises(SettingError, match="allow_change='seed' is not allowed"):
+        ash.Journal(tmp_path / "a", allow_change=["seed"])
+    with pytest.raises(SettingError, match="give a list of names"):
+        ash.Journal(tmp_path / "a", allow_change="workers")
+    with pytest.raises(SettingError, match="journal=None is not allowed"):
+        ash.resume(None, X, Y)  # type: ignore[arg-type]
+
+
+def _of_another_program(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE jobs (a)")
+    connection.commit()
+    connection.close()
+
+
+PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "folder": (lambda path: path.mkdir(), "is a folder"),
+    "text": (lambda path: path.write_text("not a database at all, but a text"), "is not a journal of ash"),
+    "random": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "is not a journal of ash"),
+    "another program": (_of_another_program, "is a database of another program"),
+    "dangling link": (
+        lambda path: path.symlink_to(path.with_name("nothing")),
+        "is a link to a file that does not exist",
+    ),
+    "log alone": (lambda path: path.with_name(f"{path.name}-wal").write_bytes(b"x"), "is there without run.ash"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_f64_what_can_be_no_journal_is_left_as_it_is(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    make, message = PLACES[place]
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(JournalError, match=message):
+        run(path)
+    assert before is None or path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", [":memory:/a", "n" * 300, "no/such/folder/run.ash", "a\0b"], ids=["memory", "long", "folder", "nul"]
+)
+def test_f64_paths_that_cannot_be(name: str, tmp_path: Path) -> None:
+    with pytest.raises(JournalError):
+        run(f"{tmp_path}/{name}")
+
+
+def test_f64_memory_is_a_file_name_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(":memory:")
+    assert (tmp_path / ":memory:").stat().st_size > 0
+
+
+def test_f64_a_link_is_followed_to_the_journal(tmp_path: Path) -> None:
+    stopped(tmp_path / "run.ash", 5)
+    (tmp_path / "link.ash").symlink_to(tmp_path / "run.ash")
+    assert outcome(run(tmp_path / "link.ash")) == outcome(run(None))
+    assert not (tmp_path / "link.ash-lock").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0"], ids=["empty", "header"])
+def test_f60_a_file_that_was_only_begun(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    path.write_bytes(content)
+    if content:
+        with pytest.raises(JournalError):
+            run(path)
+    else:
+        assert outcome(run(path)) == outcome(run(None))
+
+
+def test_f60_a_database_without_tables_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    assert path.stat().st_size > 0
+    assert outcome(run(path)) == outcome(run(None))
+
+
+def test_f65_a_newer_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    run(path)
+    change(path, f"PRAGMA user_version={VERSION + 1}")
+    with pytest.raises(JournalError, match=rf"written by a newer ash, as version {VERSION + 1}"):
+        run(path)
+    change(path, "PRAGMA user_version=0")
+    with pytest.raises(JournalCorrupt, match="tables and no version"):
+        run(path)
+
+
+def test_the_files_are_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_states(monkeypatch)
+    path = tmp_path / "run.ash"
+    mask = os.umask(0)
+    try:
+        run(path)
+    finally:
+        os.umask(mask)
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert modes == {"run.ash": "0o600", "run.ash-lock": "0o600", "run.ash-states": "0o700"}
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in (tmp_path / "run.ash-states").iterdir())
+
+
+def test_the_facts_are_readable(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    run(path)
+    facts = {name: json.loads(text) for name, text, _ in rows(path, "SELECT * FROM facts")}
+    assert facts["ended"] == "finished" and facts["begun"]["by"] == "ash.tune"
+    assert facts["run"]["settings"]["seed"] == 5 and facts["progress"]["seconds"] > 0
