@@ -60,7 +60,7 @@ def child(path: Path, pipe: int, threads: int, schedule: str) -> None:
     """Run to the end, in a process that ends here."""
     status = 1
     try:
-        upkeep.SHARE, upkeep.WORTH = 1e6, 0.0
+        upkeep.SHARE, upkeep.MOST_AT_END, upkeep.WORTH = 1e6, 1e6, 0.0
         settings = {**SETTINGS, "threads": threads, "schedule": schedule}
         result = ash.tune(*table(), SPACE, journal=path, callbacks=[Tells(pipe)], **settings)
         os.write(pipe, f"end {result.digest}\n".encode())

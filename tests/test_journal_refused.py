@@ -16,6 +16,7 @@ import pytest
 import ash
 from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.journal.database import VERSION, Database
+from ash.journal.rows import with_checksum
 from callback_help import X, Y
 from fault_help import small_space
 from journal_help import change, outcome, rows, run, stopped, with_states
@@ -137,14 +138,36 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
+FACTS = {
+    "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}'],
+    "run": ["{}", "[]", '{"settings": 1, "space": 2, "data": 3, "version": 4}', '"run"'],
+    "begun": ["{}", '{"date": 3}', "[]"],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FACTS.items() for text in texts])
+def test_f105_facts_that_somebody_has_made_up(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 5)
+    *_, hashed = with_checksum("facts", (name, text))
+    change(path, "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", name, text, hashed)
+    with pytest.raises(JournalCorrupt, match="is damaged"):
+        run(path)
+    if name != "progress":
+        with pytest.raises(JournalCorrupt, match="is damaged"):
+            ash.resume(path, X, Y)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_f64_what_can_be_no_journal_is_left_as_it_is(place: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     make, message = PLACES[place]
     make(path)
     before = path.read_bytes() if path.is_file() else None
+    names = {file.name for file in tmp_path.iterdir()}
     with pytest.raises(JournalError, match=message):
         run(path)
+    assert {file.name for file in tmp_path.iterdir()} - {"run.ash-lock"} == names
     assert before is None or path.read_bytes() == before
 
 

@@ -185,24 +185,37 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _create(path: Path) -> None:
-    """Make an empty file, for nobody but its owner, unless there is one; refuse what can be no journal."""
+def check_place(path: Path) -> None:
+    """Raise JournalError unless a journal is at a path, or can be; nothing is made."""
     log = path.with_name(f"{path.name}-wal")
     try:
         if path.is_symlink() and not path.exists():
             raise JournalError(f"{path} is a link to a file that does not exist; give the path of a file")
         if path.is_dir():
             raise JournalError(f"{path} is a folder; give the path of a file")
+        if not path.parent.is_dir():
+            raise JournalError(f"{path} cannot be a journal: there is no folder {path.parent}")
         if not path.exists() and log.exists():
             raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
-        with path.open("r+b") as file:
-            head = file.read(len(HEADER))
+        head = b"" if not path.exists() else _head(path)
     except (OSError, ValueError) as error:
         raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
     if head not in (b"", HEADER):
         raise JournalError(f"{path} is not a journal of ash; it was left as it is")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("r+b") as file:  # to be written, too
+        return file.read(len(HEADER))
+
+
+def _create(path: Path) -> None:
+    """Make an empty file, for nobody but its owner, unless there is one."""
+    try:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    except OSError as error:
+        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:

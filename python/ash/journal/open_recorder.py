@@ -26,7 +26,7 @@ import numpy as np
 from ash import _core
 from ash.errors import JournalCorrupt, JournalError
 from ash.journal.argument import Journal
-from ash.journal.database import Changes, Database
+from ash.journal.database import Changes, Database, check_place
 from ash.journal.file_system import log_works
 from ash.journal.identity import Facts, check_same, plan_of
 from ash.journal.lock import Lock
@@ -56,6 +56,7 @@ class OpenRecorder(Recorder):
         self._committed = 0.0
         self._tuner: _core.Tuner | None = None
         self._path = path = _real(journal.file)
+        check_place(path)
         self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
         self._database: Database | None = None
         try:
@@ -72,9 +73,10 @@ class OpenRecorder(Recorder):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
         self._folder.tidy(row[2] for row in self._rows["states"])
         self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
-        progress = self._facts.get("progress", {})
-        self.seconds = float(progress.get("seconds", 0.0))
-        self._training_seconds = float(progress.get("training seconds", 0.0))
+        with self._sound():
+            progress = self._facts.get("progress", {})
+            self.seconds = float(progress.get("seconds", 0.0))
+            self._training_seconds = float(progress.get("training seconds", 0.0))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,15 +93,17 @@ class OpenRecorder(Recorder):
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder of the journal."""
         plan = self._facts.get("plan")
-        return None if plan is None or not options.planned else replace(options, **plan)
+        with self._sound():
+            return None if plan is None or not options.planned else replace(options, **plan)
 
     def agree(self, identity: Facts, options: Options, asked: Facts) -> None:
         """Write down what the run is, or compare."""
         if self._database is None:
             return
         if "run" in self._facts:
-            check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
-            self._check_candidates(options)
+            with self._sound():
+                check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
+                self._check_candidates(options)
         changes = Changes()
         changes.facts = {
             "run": identity,
@@ -126,11 +130,9 @@ class OpenRecorder(Recorder):
         self._news = News(self._rows, params, options.schedule == "greedy")
         self._upkeep = Upkeep(self._folder, options.memory_limit, self._rows["states"])
         self._tuner = tuner
-        try:
+        with self._sound():
             self._restore_states(self._database, tuner)
             self._restore_jobs(tuner, folds)
-        except (ValueError, TypeError, KeyError) as error:
-            raise JournalCorrupt(f"{self._path} is damaged: {error}") from error
         self._rows = {}
 
     def _restore_states(self, database: Database, tuner: _core.Tuner) -> None:
@@ -159,7 +161,8 @@ class OpenRecorder(Recorder):
     def start(self) -> tuple[datetime, float]:
         """Return when it was begun, and the seconds so far."""
         self._training_started = time.monotonic()
-        return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
+        with self._sound():
+            return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self, tuner: _core.Tuner) -> None:
         """Write down what is new."""
@@ -204,6 +207,14 @@ class OpenRecorder(Recorder):
             "training seconds": self._training_seconds + now - self._training_started,
             "process": os.getpid(),
         }
+
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Take what is not as it must be for damage, though its hash is right."""
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise JournalCorrupt(f"{self._path} is damaged: {type(error).__name__}: {error}") from error
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

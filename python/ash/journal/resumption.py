@@ -40,7 +40,10 @@ def seed_of(journal: Journal | None) -> int | None:
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     facts = _facts(journal)
-    return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
+    try:
+        return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
@@ -54,13 +57,13 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     facts = _facts(journal)
     if "begun" not in facts:
         raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
-    begun = facts["begun"]
-    if begun["by"] != "ash.tune":
-        raise JournalError(f"{journal.file} was begun by {begun['by']}; fit the same estimator again to go on")
     try:
+        begun = facts["begun"]
+        if begun["by"] != "ash.tune":
+            raise JournalError(f"{journal.file} was begun by {begun['by']}; fit the same estimator again to go on")
         return space_of_facts(facts["run"]["space"]), dict(begun["arguments"]), list(begun["given again"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise JournalCorrupt(f"{journal.file} is damaged: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _facts(journal: Journal) -> Facts:

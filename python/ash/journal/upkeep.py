@@ -22,6 +22,8 @@ SHARE = 0.005
 """Of the seconds of all threads in jobs: what writing states may take."""
 END_SHARE = 0.005
 """The same of the networks that the result holds, at the end."""
+MOST_AT_END = 0.2
+"""Seconds: whoever has set a time limit, or pressed Ctrl-C, waits for them."""
 WORTH = 10.0
 """Times as long as it is written: how long a state must have been trained to be written at all."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
@@ -96,7 +98,7 @@ class Upkeep:
 
     def write_kept(self, tuner: _core.Tuner, changes: Changes) -> None:
         """Write the networks that the result holds, the best first, as far as time goes."""
-        self._allowed += END_SHARE * self._core_seconds
+        self._allowed = min(self._allowed + END_SHARE * self._core_seconds, MOST_AT_END)
         chosen: dict[Key, list[Parts]] = {}
         size = 0
         for candidate, rung, there in tuner.kept_jobs():
