@@ -33,6 +33,11 @@ if(ASH_SANITIZE)
     target_link_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})
 endif()
 
+if(ASH_COVERAGE)
+    target_compile_options(ash_flags INTERFACE --coverage -fprofile-update=atomic)
+    target_link_options(ash_flags INTERFACE --coverage)
+endif()
+
 # -fwrapv: integers of a vector wrap, as the processor's do.
 set(ASH_KERNEL_FLAGS "${ASH_KERNEL_OPTIMIZATION}" -fno-math-errno -fno-trapping-math -fwrapv)
 set(ash_kernel_flags_baseline "")

@@ -26,7 +26,7 @@ struct Names<LearningRateSchedule> {
 };
 template <>
 struct Names<Initialization> {
-    static constexpr std::array<std::string_view, 4> list{"auto", "he", "xavier"};
+    static constexpr std::array<std::string_view, 3> list{"auto", "he", "xavier"};
 };
 template <>
 struct Names<Parametrization> {
