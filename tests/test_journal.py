@@ -118,6 +118,17 @@ def test_a_greedy_run_keeps_every_result_and_goes_on_with_what_was_running(tmp_p
     assert all(expected[job.candidate, job.rung] == job.weights_hash for job in again.jobs)
 
 
+def test_a_greedy_run_goes_on_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    seen: set[tuple[int, int, int]] = set()
+    for jobs in (5, 11, 17, 23):
+        result = stopped(path, jobs, schedule="greedy", threads=2)
+        found = {(job.candidate, job.rung, job.weights_hash) for job in result.jobs}
+        assert seen < found  # nothing that was known is missing
+        seen = found
+    assert seen < {(job.candidate, job.rung, job.weights_hash) for job in run(path, schedule="greedy").jobs}
+
+
 def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, candidates="auto", min_epochs=None, time_limit=0.6)
@@ -202,6 +213,37 @@ def test_estimators_go_on_too(tmp_path: Path) -> None:
     assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # ensemble and refit included
     with pytest.raises(JournalError, match=r"was begun by ASHClassifier; fit the same estimator again"):
         ash.resume(path, X, Y)
+
+
+def test_scores_of_a_function_that_fails_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    failing = [True]
+
+    def share_right(estimator: Any, x: Any, y: Any) -> float:
+        if failing:
+            raise OSError("the disk of the scorer is full")
+        return float((estimator.predict(x) == y).mean())
+
+    settings = {"space": small_space(), "candidates": 8, "random_state": 0, "scoring": share_right}
+    with pytest.raises(OSError, match="the disk of the scorer is full"):
+        classifier(**settings, journal=path).fit(X, Y)
+    assert rows(path, "SELECT count(*) FROM jobs WHERE score = 'nan'") == [(0,)]
+    failing.clear()
+    again = classifier(**settings, journal=path).fit(X, Y)
+    assert again.result_.digest == classifier(**settings).fit(X, Y).result_.digest
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(path, candidates=np.int64(8), validation=np.float64(0.25), min_epochs=np.int32(4))
+    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(first)
+
+
+def test_resume_knows_of_an_extension(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    run(path, candidates=8)
+    longer = ash.resume(path, X, Y, candidates=16, progress=False)
+    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(longer) == outcome(run(None))
 
 
 def test_a_scorer_is_not_asked_again(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.journal.database import VERSION, Database
 from ash.journal.rows import with_checksum
 from callback_help import X, Y
+from estimator_help import classifier
 from fault_help import small_space
-from journal_help import change, outcome, rows, run, stopped, with_states
+from journal_help import change, outcome, regression, rows, run, stopped, with_states
 
 OTHER_X = X.copy()
 OTHER_X[3, 4] += 0.5
@@ -59,6 +60,43 @@ def test_f66_another_run_is_refused_with_the_difference(what: str, begun: Path) 
         run(begun, **changes)
     assert str(caught.value).startswith(f"{begun} holds another run: ") and difference in str(caught.value)
     assert begun.read_bytes() == before
+
+
+def test_f66_other_units_of_the_target(tmp_path: Path) -> None:
+    x, y = regression()["data"]
+    path = tmp_path / "run.ash"
+    stopped(path, 5, data=(x, y), metric="rmse")
+    with pytest.raises(JournalError, match="y is in other units"):
+        run(path, data=(x, 1000 * y), metric="rmse")
+
+
+def test_f66_the_order_of_names_makes_other_candidates(tmp_path: Path) -> None:
+    domains = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
+    path = tmp_path / "run.ash"
+    stopped(path, 5, space=ash.Space(**domains))
+    with pytest.raises(JournalError, match="the names of the space are in another order"):
+        run(path, space=ash.Space(**dict(reversed(domains.items()))))
+
+
+def test_f66_another_function_of_the_same_name(tmp_path: Path) -> None:
+    settings = {"space": small_space(), "candidates": 4, "random_state": 0, "journal": tmp_path / "run.ash"}
+    classifier(**settings, scoring=lambda estimator, x, y: float((estimator.predict(x) == y).mean())).fit(X, Y)
+    with pytest.raises(JournalError, match="scoring: "):
+        classifier(**settings, scoring=lambda estimator, x, y: float((estimator.predict(x) != y).mean())).fit(X, Y)
+    classifier(**settings, scoring=lambda estimator, x, y: float((estimator.predict(x) == y).mean())).fit(X, Y)
+
+
+def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    stopped(path, 5, candidates=None)
+    found = rows(path, "SELECT * FROM jobs")[0]
+    for candidate, rung in ((2**31 - 2, 0), (-1, 0), (0, 70), (2**62, 1)):
+        row = with_checksum("jobs", (found[0], candidate, rung, *found[3:-1]))
+        change(
+            path, "UPDATE jobs SET candidate = ?, rung = ?, checksum = ? WHERE number = ?", *row[1:3], row[-1], row[0]
+        )
+        with pytest.raises(JournalCorrupt, match="is damaged"):
+            run(path, candidates=None, epoch_limit=500)
 
 
 def test_f66_column_names_differ(tmp_path: Path) -> None:
@@ -139,7 +177,7 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 FACTS = {
-    "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}'],
+    "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}', '{"seconds": NaN}', '{"seconds": -1}'],
     "run": ["{}", "[]", '{"settings": 1, "space": 2, "data": 3, "version": 4}', '"run"'],
     "begun": ["{}", '{"date": 3}', "[]"],
 }

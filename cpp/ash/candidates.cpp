@@ -166,7 +166,10 @@ std::shared_ptr<const State> NetworkCandidates::rebuild(const Job& job, std::uin
 }
 
 void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State state) {
-    if (candidate < 0 || candidate >= known_ || rung < 0) throw std::invalid_argument("no such candidate or rung");
+    constexpr std::int32_t kMostRungs = 63;  // epochs double at least
+    if (candidate < 0 || candidate >= known_ || rung < 0 || rung >= kMostRungs) {
+        throw std::invalid_argument("no such candidate or rung");
+    }
     state.layout = layout(candidate);
     const std::int64_t size = state.layout.size();
     const Optimizer optimizer = settings(candidate).optimizer;

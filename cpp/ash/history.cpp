@@ -8,33 +8,33 @@ void History::add(std::vector<KnownJob> jobs) {
     for (KnownJob& each : jobs) known_.insert_or_assign(key(each.record.task.job), std::move(each));
 }
 
-void History::catch_up(Clock& clock, const Recall& recall, const IsOver& is_over) {
-    while (!known_.empty() && !is_over()) {
-        const std::optional<Task> task = clock.next();
+void History::catch_up(Clock& clock, const Owner& owner) {
+    while (!known_.empty() && !owner.is_over()) {
+        const std::optional<Task> task = take(clock, owner);
         if (!task) return;
         const auto known = known_.extract(key(task->job));
         if (known.empty()) {
             again_.push_back(*task);
         } else {
-            recall(*task, known.mapped());
+            owner.recall(*task, known.mapped());
         }
     }
 }
 
-void History::retrace(std::span<const Step> steps, Clock& clock, const Recall& recall, const IsOver& is_over) {
+void History::retrace(std::span<const Step> steps, Clock& clock, const Owner& owner) {
     for (const auto& [candidate, rung, finished] : steps) {
-        if (is_over()) return;
+        if (owner.is_over()) return;
         const Key wanted{candidate, rung};
         if (finished) {
             const auto running =
-                std::ranges::find_if(again_, [&](const Task& task) { return key(task.job) == wanted; });
+                std::ranges::find_if(again_, [&](const Task& each) { return key(each.job) == wanted; });
             auto known = known_.extract(wanted);
             if (running == again_.end() || known.empty()) return;
             const Task task = *running;
             again_.erase(running);
-            recall(task, known.mapped());
+            owner.recall(task, known.mapped());
         } else {
-            const std::optional<Task> task = clock.next();
+            const std::optional<Task> task = take(clock, owner);
             if (!task) return;
             again_.push_back(*task);
             if (key(task->job) != wanted) return;
@@ -42,11 +42,11 @@ void History::retrace(std::span<const Step> steps, Clock& clock, const Recall& r
     }
 }
 
-std::optional<Task> History::next(Clock& clock, const Recall& recall, const IsOver& is_over) {
-    while (!is_over()) {
+std::optional<Task> History::next(Clock& clock, const Owner& owner) {
+    while (!owner.is_over()) {
         std::optional<Task> task;
         if (again_.empty()) {
-            task = clock.next();
+            task = take(clock, owner);
         } else {
             task = again_.front();
             again_.erase(again_.begin());
@@ -54,9 +54,15 @@ std::optional<Task> History::next(Clock& clock, const Recall& recall, const IsOv
         if (!task) return std::nullopt;
         const auto known = known_.extract(key(task->job));
         if (known.empty()) return task;
-        recall(*task, known.mapped());
+        owner.recall(*task, known.mapped());
     }
     return std::nullopt;
+}
+
+std::optional<Task> History::take(Clock& clock, const Owner& owner) {
+    std::optional<Task> task = clock.next();
+    if (task) owner.given(*task);
+    return task;
 }
 
 }  // namespace ash

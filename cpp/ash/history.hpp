@@ -40,21 +40,25 @@ struct KnownJob {
 
 class History {
   public:
-    // Reports a result to the clock. It may end the run: then is_over() is true.
-    using Recall = std::function<void(const Task& task, const KnownJob& known)>;
-    using IsOver = std::function<bool()>;
+    // Who is told: of each task that the clock gives, once; of a known result, which is to be reported to the clock; and
+    // who is asked whether the run is over, which a result may make it.
+    struct Owner {
+        std::function<void(const Task& task)> given;
+        std::function<void(const Task& task, const KnownJob& known)> recall;
+        std::function<bool()> is_over;
+    };
 
     // Results that count from now on, one a job.
     void add(std::vector<KnownJob> jobs);
 
     // Goes as far as known results reach, before anything is trained. For a virtual clock.
-    void catch_up(Clock& clock, const Recall& recall, const IsOver& is_over);
+    void catch_up(Clock& clock, const Owner& owner);
 
     // Goes through the steps as far as the clock agrees. For a greedy clock.
-    void retrace(std::span<const Step> steps, Clock& clock, const Recall& recall, const IsOver& is_over);
+    void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
     // The next task that somebody has to train, after all known results that come before it have been reported.
-    std::optional<Task> next(Clock& clock, const Recall& recall, const IsOver& is_over);
+    std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Whether next() would do anything.
     bool has_task(const Clock& clock) const { return !again_.empty() || clock.has_task(); }
@@ -63,6 +67,8 @@ class History {
     using Key = std::pair<std::int32_t, std::int32_t>;  // candidate, rung
 
     static Key key(const Job& job) { return {job.candidate, job.rung}; }
+
+    static std::optional<Task> take(Clock& clock, const Owner& owner);
 
     std::map<Key, KnownJob> known_;  // not yet reported
     std::vector<Task> again_;        // given out by the clock so far, and nobody has a result of them

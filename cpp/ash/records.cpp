@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <map>
 #include <utility>
 
 namespace ash {
@@ -47,6 +46,7 @@ void Records::finished(const JobRecord& record, double seconds) {
 void Records::assisted(const Assist& assist) {
     const std::lock_guard lock(mutex_);
     assists_.push_back(assist);
+    helped_[{assist.job.candidate, assist.job.rung}] += assist.busy;
 }
 
 void Records::count(std::span<const Rung> rungs) {
@@ -88,14 +88,12 @@ std::vector<Event> Records::take_events() {
 
 std::vector<JobRecord> Records::jobs(std::size_t first) const {
     const std::lock_guard lock(mutex_);
-    std::map<std::pair<std::int32_t, std::int32_t>, double> helped;  // by candidate and rung
-    for (const Assist& each : assists_) helped[{each.job.candidate, each.job.rung}] += each.busy;
     const auto begin = jobs_.begin() + static_cast<std::ptrdiff_t>(std::min(first, jobs_.size()));
     std::vector<JobRecord> jobs(begin, jobs_.end());
     for (JobRecord& record : jobs) {
         record.core_seconds = record.end - record.start;
-        const auto found = helped.find({record.task.job.candidate, record.task.job.rung});
-        if (found != helped.end()) record.core_seconds += found->second;
+        const auto found = helped_.find({record.task.job.candidate, record.task.job.rung});
+        if (found != helped_.end()) record.core_seconds += found->second;
     }
     return jobs;
 }
@@ -105,12 +103,17 @@ std::vector<Step> Records::steps(std::size_t first) const {
     return {steps_.begin() + static_cast<std::ptrdiff_t>(std::min(first, steps_.size())), steps_.end()};
 }
 
-std::vector<Assist> Records::assists() const {
+std::vector<Assist> Records::assists(std::size_t first) const {
     const std::lock_guard lock(mutex_);
-    return assists_;
+    return {assists_.begin() + static_cast<std::ptrdiff_t>(std::min(first, assists_.size())), assists_.end()};
 }
 
 std::vector<Kept> Records::kept() const { return entries(true); }
+
+std::vector<Kept> Records::kept_and_missing() const {
+    const std::lock_guard lock(mutex_);
+    return {kept_.all().begin(), kept_.all().end()};
+}
 
 std::vector<Kept> Records::missing() const { return entries(false); }
 

@@ -5,15 +5,17 @@
 // Order:       events and jobs in order of decision. The best candidates: kept.hpp.
 // Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
 //              that holds the critical section may take it, never the other way round.
-// Cost:        174 bytes a job, 40 an assist; events and the retired are gone once they are taken. jobs() goes through all assists.
+// Cost:        174 bytes a job, 40 an assist; events and the retired are gone once they are taken.
 
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ash/clock.hpp"
@@ -96,10 +98,11 @@ class Records {
     std::vector<std::int32_t> take_retired();                  // since it was asked last
     std::vector<JobRecord> jobs(std::size_t first = 0) const;  // from this one on
     std::vector<Step> steps(std::size_t first = 0) const;      // likewise
-    std::vector<Assist> assists() const;
-    std::vector<Kept> kept() const;     // best first, those whose states are there
-    std::vector<Kept> missing() const;  // the others
-    std::optional<Kept> best() const;   // the first of kept()
+    std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
+    std::vector<Kept> kept() const;                            // best first, those whose states are there
+    std::vector<Kept> missing() const;                         // the others
+    std::vector<Kept> kept_and_missing() const;
+    std::optional<Kept> best() const;  // the first of kept()
     std::vector<RungCounts> rungs() const;
 
   private:
@@ -111,6 +114,7 @@ class Records {
     std::vector<JobRecord> jobs_;
     std::vector<Step> steps_;
     std::vector<Assist> assists_;
+    std::map<std::pair<std::int32_t, std::int32_t>, double> helped_;  // seconds, by candidate and rung
     BestCandidates kept_;
     std::vector<RungCounts> rungs_;
 };

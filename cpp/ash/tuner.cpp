@@ -34,7 +34,10 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
       clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
                         [this](const Job& job) { return candidates_->cost(job); })),
       records_(settings_.keep),
-      seats_(settings_.threads, settings_.cores, settings_.teams, bell_) {
+      seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
+      owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },
+             .recall = [this](const Task& task, const KnownJob& known) { recall(task, known); },
+             .is_over = [this] { return stop_.load(); }} {
     records_.count(ladder_.rungs());
     look_for_wants();
 }
@@ -53,14 +56,12 @@ void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std
     if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
     before_ = seconds;
     for (const Assist& each : assists) records_.assisted(each);
-    const auto told = [this](const Task& task, const KnownJob& known) { recall(task, known); };
-    const auto is_over = [this] { return stop_.load(); };
     in_critical_section([&] {
         history_.add(std::move(jobs));
         if (settings_.schedule == Schedule::greedy) {
-            history_.retrace(steps, *clock_, told, is_over);
+            history_.retrace(steps, *clock_, owner_);
         } else {
-            history_.catch_up(*clock_, told, is_over);
+            history_.catch_up(*clock_, owner_);
         }
     });
 }
@@ -113,8 +114,10 @@ std::vector<std::shared_ptr<const State>> Tuner::states(std::int32_t candidate, 
     return {};
 }
 
-void Tuner::complete(const std::function<bool()>& stop) {
-    rebuild(*candidates_, missing(), ladder_.rungs(), settings_.threads, stop,
+void Tuner::complete(int most, const std::function<bool()>& stop) {
+    std::vector<Kept> missing = records_.missing();
+    missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
+    rebuild(*candidates_, missing, ladder_.rungs(), settings_.threads, stop,
             [this](const Kept& kept, std::shared_ptr<const State> state) { records_.fill(kept, std::move(state)); });
 }
 
@@ -161,7 +164,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
             clock_->finish(*done.report);
             settle();
         }
-        decision.task = next_task();
+        decision.task = history_.next(*clock_, owner_);
         if (decision.task) assign(thread, *decision.task);
         decision.bell = bell_;
         if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
@@ -188,21 +191,12 @@ void Tuner::assign(int thread, const Task& task) {
     seats_.sit(
         thread, task, candidates_->cost(task.job), candidates_->step_cost(task.job.candidate),
         [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
-    records_.started(task.job, seconds());
     look_for_wants();
-}
-
-// The next task to be trained, if any; known results that come before it are reported.
-std::optional<Task> Tuner::next_task() {
-    return history_.next(
-        *clock_, [this](const Task& task, const KnownJob& known) { recall(task, known); },
-        [this] { return stop_.load(); });
 }
 
 void Tuner::recall(const Task& task, const KnownJob& known) {
     JobRecord record = known.record;
     record.task = task;
-    records_.started(task.job, record.start);
     candidates_->recall(task.job, known.fold_scores);
     held_.emplace(task.job.candidate, record);
     clock_->finish({task, record.score, record.loss});
@@ -292,6 +286,7 @@ void Tuner::ring() noexcept {
 }
 
 double Tuner::seconds() const {
+    if (start_ == std::chrono::steady_clock::time_point()) return before_;
     return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 

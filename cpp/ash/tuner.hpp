@@ -108,19 +108,20 @@ class Tuner {
     std::vector<Event> take_events() { return records_.take_events(); }
     std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
     std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
-    std::vector<Assist> assists() const { return records_.assists(); }
+    std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
     std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // since the last call
     std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
     std::optional<Kept> best() const { return records_.best(); }
     std::vector<Kept> missing() const { return records_.missing(); }  // kept by results restored without their states
+    std::vector<Kept> kept_and_missing() const { return records_.kept_and_missing(); }  // best first
 
     // The states [folds] that the job of this candidate in this rung has left, if it waits or is kept; else none.
     std::vector<std::shared_ptr<const State>> states(std::int32_t candidate, std::int32_t rung);
 
-    // Trains what is missing(), from the beginning and to the same bits. stop() is asked every few milliseconds, by the
+    // Trains the first `most` of missing(), from the beginning and to the same bits. stop() is asked every few milliseconds, by the
     // caller's thread; true: it is given up. REQUIRES: wait() has returned true. Throws what a thread or stop() throws,
     // and std::runtime_error where a result does not belong to these candidates.
-    void complete(const std::function<bool()>& stop);
+    void complete(int most, const std::function<bool()>& stop);
 
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
     MemoryUse memory() const;
@@ -145,7 +146,6 @@ class Tuner {
     Decision decide(int thread, const Done& done);
     void take(int thread, const Done& done);
     void assign(int thread, const Task& task);
-    std::optional<Task> next_task();
     void recall(const Task& task, const KnownJob& known);
     void change(const std::function<void()>& change);
     void settle();
@@ -165,6 +165,7 @@ class Tuner {
     Records records_;
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;
+    const History::Owner owner_;
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
 

@@ -153,19 +153,20 @@ std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::
 
 py::list kept_jobs(const OwningTuner& owner) {
     py::list all;
-    for (const Kept& each : owner.tuner.kept()) all.append(py::make_tuple(each.candidate, each.rung, true));
-    for (const Kept& each : owner.tuner.missing()) all.append(py::make_tuple(each.candidate, each.rung, false));
+    for (const Kept& each : owner.tuner.kept_and_missing()) {
+        all.append(py::make_tuple(each.candidate, each.rung, each.state != nullptr));
+    }
     return all;
 }
 
-void complete(OwningTuner& owner) {
+void complete(OwningTuner& owner, int most) {
     const auto interrupted = [] {
         const py::gil_scoped_acquire acquire;
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         return false;
     };
     const py::gil_scoped_release release;  // the tuner is held by the caller's argument
-    owner.tuner.complete(interrupted);
+    owner.tuner.complete(most, interrupted);
 }
 
 }  // namespace
@@ -178,7 +179,7 @@ void bind_history(py::class_<OwningTuner>& tuner) {
         .def("steps", &steps, py::arg("first") = 0)
         .def("states", &states, py::arg("candidate"), py::arg("rung"))
         .def("kept_jobs", &kept_jobs)
-        .def("complete", &complete)
+        .def("complete", &complete, py::arg("most"))
         .def("retired", [](OwningTuner& owner) { return array(owner.tuner.take_retired()); });
 }
 

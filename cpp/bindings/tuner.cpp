@@ -117,8 +117,8 @@ py::dict job_columns(const OwningTuner& owner, std::size_t first) {
     return columns;
 }
 
-py::dict assist_columns(const OwningTuner& owner) {
-    const std::vector<Assist> assists = owner.tuner.assists();
+py::dict assist_columns(const OwningTuner& owner, std::size_t first) {
+    const std::vector<Assist> assists = owner.tuner.assists(first);
     py::dict columns;
     columns["candidate"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.candidate; });
     columns["rung"] = column<std::int64_t>(assists, [](const Assist& a) { return a.job.rung; });
@@ -262,7 +262,7 @@ void bind_tuner(py::module_& m) {
         .def("provide", &provide, py::arg("candidates"))
         .def("events", &take_events)
         .def("jobs", &job_columns, py::arg("first") = 0)
-        .def("assists", &assist_columns)
+        .def("assists", &assist_columns, py::arg("first") = 0)
         .def("best", &best_of)
         .def("kept", &kept_of)
         .def("refit", &refit_kept, py::arg("data"), py::arg("places"), py::arg("settings"), py::arg("epochs"),

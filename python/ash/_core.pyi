@@ -211,7 +211,7 @@ class Tuner:
     # records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
     def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0: begun or 1: ended), in order
-    def assists(self) -> _Columns: ...  # a row a help: candidate, rung, thread, start, end, busy
+    def assists(self, first: int = 0) -> _Columns: ...  # a row a help: candidate, rung, thread, start, end, busy
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
@@ -226,8 +226,8 @@ class Tuner:
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # of each fold, if it waits or is kept
-    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, and whether its state is there
-    def complete(self) -> None: ...  # trains kept networks whose states are not there; after the threads have ended
+    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is there; best first
+    def complete(self, most: int) -> None: ...  # trains so many kept networks without states; after the threads' end
     def retired(self) -> NDArray[np.int32]: ...  # candidates that will have no further job, since the last call
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ash.cli_streams import printable
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.database import HEADER, Contents, read_contents, reading
 from ash.journal.lock import holder
 from ash.text_table import format_table, show, show_params, show_seconds
@@ -36,7 +36,9 @@ def journal_lines(path: str) -> Iterator[str]:
         raise JournalError(f"{path} holds no run yet")
     try:
         yield from map(printable, _lines(path, contents))
-    except (KeyError, TypeError, ValueError) as error:
+    except AshError:
+        raise
+    except Exception as error:
         raise JournalCorrupt(f"{path} is damaged: {error}") from error
 
 

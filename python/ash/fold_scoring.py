@@ -1,6 +1,8 @@
 """The user's function that scores the candidates of a run: one scorer a fold, no two at once."""
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -23,6 +25,16 @@ class Scoring:
 
     name: str
     scorer: Callable[..., Any]
+
+    @property
+    def identity(self) -> str:
+        """Return what tells this function from others, as far as can be seen: its code, or how it shows itself."""
+        code = getattr(self.scorer, "__code__", None)
+        if code is None:
+            return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
+        seen = repr((code.co_code, code.co_names, [each for each in code.co_consts if not hasattr(each, "co_code")]))
+        where = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
+        return f"{where} {hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()}"
 
 
 def fold_scorers(

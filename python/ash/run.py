@@ -95,10 +95,11 @@ def run(
         candidates = draw(space, options, 1 + max((candidate for candidate, _ in recorder.restored), default=-1))
         data = prepare_all(folds, options)
         if journal is not None:
-            recorder.agree(identity_of(options, space, folds, data), options, asked)
+            identity = identity_of(options, space, folds, data, None if scoring is None else scoring.identity)
+            recorder.agree(identity, options, asked)
         with Reporter(callbacks) as reporter:
             tuner = _tuner(data, folds, whole, candidates, options, scorers)
-            recorder.restore(tuner, candidates.params, options, len(folds))
+            recorder.restore(tuner, candidates.params, options, len(folds), lambda: any(each.error for each in scorers))
             reporter.start(_described(folds, space, candidates, options, tuner, recorder), recorder.restored)
             needed = None
             if final is not None:

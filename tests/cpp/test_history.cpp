@@ -64,7 +64,7 @@ Made make(const Fixture& fixture, const Setup& setup) {
 void go_through(Made& made) {
     made.tuner->start();
     while (!made.tuner->wait(60.0)) continue;
-    made.tuner->complete([] { return false; });
+    made.tuner->complete(kKeep, [] { return false; });
 }
 
 std::vector<Row> rows(const Tuner& tuner) {
@@ -181,6 +181,18 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
         go_through(made);
         CHECK(rows(*made.tuner) == rows(*whole.tuner));
         check_kept(made, whole);
+        // And once more, from what the second run has left.
+        const std::vector<Step> later = steps_of(*made.tuner);
+        REQUIRE(later.size() == steps.size());
+        const std::size_t next = (cut + 11) % (steps.size() + 1);
+        const auto known =
+            static_cast<std::ptrdiff_t>(std::count_if(later.begin(), later.begin() + static_cast<std::ptrdiff_t>(next),
+                                                      [](const Step& step) { return step.finished; }));
+        Made third = make(*this, {.schedule = Schedule::greedy});
+        third.tuner->restore({all.begin(), all.begin() + known}, std::span(later).first(next), {}, 0.0);
+        CHECK(std::ssize(third.tuner->jobs()) == known);
+        go_through(third);
+        CHECK(rows(*third.tuner) == rows(*whole.tuner));
     }
 }
 
@@ -232,8 +244,8 @@ TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") 
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
     REQUIRE(made.tuner->missing().size() == kKeep);
-    CHECK_THROWS_AS(made.tuner->complete([]() -> bool { throw std::logic_error("enough"); }), std::logic_error);
-    made.tuner->complete([] { return false; });
+    CHECK_THROWS_AS(made.tuner->complete(kKeep, []() -> bool { throw std::logic_error("enough"); }), std::logic_error);
+    made.tuner->complete(kKeep, [] { return false; });
     check_kept(made, whole);
 }
 

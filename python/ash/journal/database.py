@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.rows import COUNTED, TABLES, Row, checked, schema, with_checksum
+from ash.journal.rows import COUNTED, Row, checked, schema, with_checksum
 
 APPLICATION = 0x61736831
 """What SQLite calls the application id: "ash1"."""
@@ -197,16 +197,21 @@ def check_place(path: Path) -> None:
             raise JournalError(f"{path} cannot be a journal: there is no folder {path.parent}")
         if not path.exists() and log.exists():
             raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
-        head = b"" if not path.exists() else _head(path)
     except (OSError, ValueError) as error:
         raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
+
+
+def check_head(path: Path) -> None:
+    """Raise JournalError unless a file, if there is one, can be written and begins as a journal does."""
+    if not path.exists():
+        return
+    try:
+        with path.open("r+b") as file:
+            head = file.read(len(HEADER))
+    except OSError as error:
+        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
     if head not in (b"", HEADER):
         raise JournalError(f"{path} is not a journal of ash; it was left as it is")
-
-
-def _head(path: Path) -> bytes:
-    with path.open("r+b") as file:  # to be written, too
-        return file.read(len(HEADER))
 
 
 def _create(path: Path) -> None:
@@ -220,10 +225,11 @@ def _create(path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the tables, 0 where there are none, or raise JournalError unless they are ours."""
+    connection.execute("PRAGMA trusted_schema=OFF")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables and application in (0, APPLICATION):
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+    if not found and application in (0, APPLICATION):
         return 0
     if application != APPLICATION:
         raise JournalError(f"{path} is a database of another program; it was left as it is")
@@ -231,8 +237,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
         raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
-    if missing := TABLES.keys() - tables:
-        raise JournalCorrupt(f"{path} is damaged: {min(missing)} is not there")
+    if found != set(schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
+        raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
     return version
 
 
@@ -241,9 +247,9 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
     before = connection.total_changes
     if rows:
         places = ", ".join("?" * (len(rows[0]) + 1))
-        verb = "REPLACE" if table == "facts" else "IGNORE"
         checked_rows = (with_checksum(table, row) for row in rows)
-        connection.executemany(f"INSERT OR {verb} INTO {table} VALUES ({places})", checked_rows)
+        first, last = ("INSERT OR REPLACE", "") if table == "facts" else ("INSERT", " ON CONFLICT DO NOTHING")
+        connection.executemany(f"{first} INTO {table} VALUES ({places}){last}", checked_rows)
     return connection.total_changes - before
 
 
@@ -260,5 +266,5 @@ def _named(path: Path) -> Iterator[None]:
         raise error if str(path) in str(error) else JournalCorrupt(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
         raise JournalError(f"{path} cannot be used as a journal: {error}") from error
-    except (sqlite3.DatabaseError, RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (sqlite3.DatabaseError, OverflowError, RecursionError, ValueError) as error:
         raise JournalCorrupt(f"{path} is damaged: {error}") from error

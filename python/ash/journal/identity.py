@@ -15,6 +15,8 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ash import _core
 from ash.domains import Domain
 from ash.errors import JournalError
@@ -28,14 +30,16 @@ RESULTS = ("eta", "min_epochs", "epoch_rows", "training", "metric", "task", "mis
 """Settings that each result depends on."""
 DECISIONS = ("algorithm", "promotion", "schedule", "workers")
 """Settings that decide who is trained when, but change no result."""
-PLANNED = ("min_epochs", "max_rungs", "epoch_rows", "keep", "schedule")
-"""Settings that follow from the time limit of a planned run: the journal's are taken."""
+PLANNED = ("min_epochs", "max_rungs", "epoch_rows", "keep")
+"""Settings that follow from the time limit of a planned run: the journal's are taken; it is greedy."""
 PARTS = ("training", "validation")
 SHOWN = 60
 """Letters of a value in a message, at most."""
 
 
-def identity_of(options: Options, space: Space, folds: Sequence[Parts], data: Sequence[_core.Data]) -> Facts:
+def identity_of(
+    options: Options, space: Space, folds: Sequence[Parts], data: Sequence[_core.Data], scoring: str | None
+) -> Facts:
     """Return the facts of a run.
 
     Parameters
@@ -44,9 +48,11 @@ def identity_of(options: Options, space: Space, folds: Sequence[Parts], data: Se
         With the ladder planned.
     folds, data : sequence
         The parts of each fold, and what the core makes of them.
+    scoring : str or None
+        What the user's function that scores is, as far as that can be told.
     """
     return {
-        "settings": {name: getattr(options, name) for name in (*RESULTS, *DECISIONS)},
+        "settings": {**{name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}, "scoring": scoring},
         "space": space_facts(space),
         "data": _data_facts(folds, data),
         "version": version_facts(),
@@ -126,6 +132,7 @@ def _data_facts(folds: Sequence[Parts], data: Sequence[_core.Data]) -> Facts:
         "classes": len(classes),
         "labels": _hash(classes),
         "folds": len(folds),
+        "y": hashlib.blake2b(np.ascontiguousarray(folds[0].y).tobytes(), digest_size=16).hexdigest(),
         "training rows": [len(fold.training) for fold in folds],
         "validation rows": [len(fold.validation) for fold in folds],
         **{part: [[f"{each:016x}" for each in own.digests()[part]] for own in data] for part in PARTS},
@@ -143,6 +150,8 @@ def _data_differences(there: Facts, here: Facts) -> list[str]:
         return found
     found += ["X has columns of other names, kinds or levels"] if there["names"] != here["names"] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
+    if there["y"] != here["y"] and there["training"] == here["training"]:
+        found.append("y is in other units")
     for place, what in enumerate(("values of X", "values of y", "sample weights")):
         differing = [
             part
@@ -161,6 +170,8 @@ def _space_differences(there: Facts, here: Facts) -> list[str]:
             found.append(f"{name} is in the space {'there' if name in there else 'here'} alone")
         elif there[name] != here[name]:
             found.append(f"{name} has other levels or conditions in the space")
+    if not found and list(there) != list(here):
+        found.append("the names of the space are in another order, which makes other candidates of the same numbers")
     return found
 
 

@@ -11,10 +11,12 @@ import fcntl
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 
 from ash.errors import JournalError, JournalLocked
 
+LOOKS, LOOK_SECONDS = 4, 0.05
 _held: dict[str, int] = {}
 """Real paths of locks, and the process that holds them: a child of fork finds those of its parent here."""
 _guard = threading.Lock()  # of the table
@@ -55,7 +57,10 @@ class Lock:
 
 
 def holder(path: Path) -> str | None:
-    """Return who holds a lock, as "process 7 on host", or None; only asked of another process than the holder."""
+    """Return who holds a lock, as "process 7 on host", or None."""
+    with _guard:
+        if _held.get(os.path.realpath(path)) == os.getpid():
+            return f"process {os.getpid()}, this one"  # the file is not opened: closing it would let go of the lock
     try:
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -75,7 +80,7 @@ def _locked(path: Path, journal: Path) -> int:
     except OSError as error:
         raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(handle)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     except BlockingIOError as error:
@@ -86,6 +91,16 @@ def _locked(path: Path, journal: Path) -> int:
         os.close(handle)
         raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
     return handle
+
+
+def _take(handle: int) -> None:
+    """Take the lock; somebody may hold it for a moment, only to see whether anybody does."""
+    for _ in range(LOOKS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOOK_SECONDS)
+    fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _named(handle: int) -> str:

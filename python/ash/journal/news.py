@@ -12,7 +12,7 @@ import numpy as np
 
 from ash import _core
 from ash.journal.database import Changes
-from ash.journal.results import Scores, assist_rows, job_rows, scores_of
+from ash.journal.results import assist_rows, job_rows, scores_of
 from ash.journal.rows import Row
 from ash.records import Columns
 from ash.settings import Params
@@ -30,6 +30,7 @@ class News:
     greedy : bool
         Whether the order of steps decides. They are written from the first on: those of the restored jobs, which the
         core goes through before any other, take the place of what the journal has.
+    folds : int
 
     Attributes
     ----------
@@ -37,11 +38,11 @@ class News:
         The jobs that were read last, and those of them that the journal does not have.
     """
 
-    def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], greedy: bool) -> None:
+    def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], *, greedy: bool, folds: int) -> None:
         self._known = {(row[1], row[2]) for row in rows["jobs"]}  # candidate, rung
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
-        self._greedy = greedy
+        self._greedy, self._folds = greedy, folds
         self._steps = self._jobs = 0  # how far the records are committed
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
@@ -62,8 +63,9 @@ class News:
         keys = _keys(self.read)
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
-        assists = assist_rows(tuner.assists(), self._assists)
-        changes.add("jobs", job_rows(self.new, len(self._known), _fold_scores(tuner)))
+        assists = assist_rows(tuner.assists(self._assists), self._assists)
+        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # of a single fold they are the jobs' own
+        changes.add("jobs", job_rows(self.new, len(self._known), scores))
         changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
         changes.add("assists", assists)
         self._next = (self._next[0], self._jobs + len(keys), self._assists + len(assists))
@@ -82,9 +84,3 @@ class News:
 
 def _keys(columns: Columns) -> list[tuple[int, int]]:
     return list(zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True))
-
-
-def _fold_scores(tuner: _core.Tuner) -> Scores:
-    """Return the scores of folds by candidate and rung; of a single fold they are the jobs' own."""
-    scores = tuner.fold_scores()
-    return scores_of(scores) if scores["scores"].shape[1] > 1 else {}

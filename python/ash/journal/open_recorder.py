@@ -11,10 +11,12 @@ on while it writes. Cost: a commit, with a sync of the disk, for each look in wh
 """
 
 import contextlib
+import json
+import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,20 +26,22 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.argument import Journal
-from ash.journal.database import Changes, Database, check_place
+from ash.journal.database import Changes, Database, check_head, check_place
 from ash.journal.file_system import log_works
-from ash.journal.identity import Facts, check_same, plan_of
+from ash.journal.identity import PLANNED, Facts, check_same, plan_of
 from ash.journal.lock import Lock
 from ash.journal.news import News
 from ash.journal.recorder import Recorder
 from ash.journal.results import assist_columns, job_columns
 from ash.journal.states import StateFolder
 from ash.journal.upkeep import Upkeep
-from ash.options import Options
+from ash.options import LARGEST, MOST_WORKERS, Options, whole
 from ash.settings import Params
 
+MOST_RUNGS = 63
+"""Epochs at least double from one to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
 """Seconds after which the time that the run has taken is written down though no job has ended."""
 
@@ -60,6 +64,7 @@ class OpenRecorder(Recorder):
         self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
         self._database: Database | None = None
         try:
+            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
             self._database = Database(path, log=log_works(path))
             self._load(self._database)
         except BaseException:
@@ -71,12 +76,22 @@ class OpenRecorder(Recorder):
         self._facts: Facts = dict(contents.facts)
         self._rows: dict[str, list[Any]] = contents.rows
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
-        self._folder.tidy(row[2] for row in self._rows["states"])
         self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
         with self._sound():
             progress = self._facts.get("progress", {})
-            self.seconds = float(progress.get("seconds", 0.0))
-            self._training_seconds = float(progress.get("training seconds", 0.0))
+            self.seconds = _seconds(progress.get("seconds", 0.0))
+            self._training_seconds = _seconds(progress.get("training seconds", 0.0))
+            self._check_restored()
+
+    def _check_restored(self) -> None:
+        """Raise ValueError where the results cannot be those of a run: before anything is drawn or made for them."""
+        candidates = {candidate for candidate, _ in self.restored}
+        if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
+            raise ValueError("it has results and does not say of what")
+        if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
+            raise ValueError("it has results of candidates that cannot have had a turn")
+        if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
+            raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -93,8 +108,11 @@ class OpenRecorder(Recorder):
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder of the journal."""
         plan = self._facts.get("plan")
+        if plan is None or not options.planned:
+            return None
         with self._sound():
-            return None if plan is None or not options.planned else replace(options, **plan)
+            known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
+            return replace(options, **known, schedule="greedy")
 
     def agree(self, identity: Facts, options: Options, asked: Facts) -> None:
         """Write down what the run is, or compare."""
@@ -104,33 +122,47 @@ class OpenRecorder(Recorder):
             with self._sound():
                 check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
                 self._check_candidates(options)
+                datetime.fromisoformat(self._facts["begun"]["date"])
+        date = self._facts["begun"]["date"] if "begun" in self._facts else datetime.now(UTC).isoformat()
         changes = Changes()
         changes.facts = {
             "run": identity,
-            "begun": self._facts.get("begun", {"date": datetime.now(UTC).isoformat(), **asked}),
+            "begun": {**asked, "date": date},
             "plan": plan_of(options) if options.planned else None,
             "candidates": options.candidates,
             "ended": None,
         }
-        self._database.write(changes)
         self._facts |= changes.facts
+        with self._failing():
+            self._database.write(changes)
 
     def _check_candidates(self, options: Options) -> None:
-        before = self._facts.get("candidates")
-        if before is not None and options.candidates is not None and options.candidates < before:
+        before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
+        if options.candidates is not None and options.candidates < before:
             raise JournalError(
                 f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
                 "give as many or more, or another path for the journal"
             )
 
-    def restore(self, tuner: _core.Tuner, params: Sequence[Params], options: Options, folds: int) -> None:
+    def restore(
+        self,
+        tuner: _core.Tuner,
+        params: Sequence[Params],
+        options: Options,
+        folds: int,
+        failed: Callable[[], bool],
+    ) -> None:
         """Tell the tuner what there is."""
         if self._database is None:
             return
-        self._news = News(self._rows, params, options.schedule == "greedy")
+        self._news = News(self._rows, params, greedy=options.schedule == "greedy", folds=folds)
         self._upkeep = Upkeep(self._folder, options.memory_limit, self._rows["states"])
-        self._tuner = tuner
+        self._tuner, self._failed = tuner, failed
+        self._folder.tidy(row[2] for row in self._rows["states"])
         with self._sound():
+            for candidate, text, *_ in self._rows["candidates"]:
+                if json.loads(text) != json.loads(json.dumps(params[candidate])):
+                    raise ValueError(f"candidate {candidate} has other hyperparameters")
             self._restore_states(self._database, tuner)
             self._restore_jobs(tuner, folds)
         self._rows = {}
@@ -144,12 +176,14 @@ class OpenRecorder(Recorder):
                 self._upkeep.forget(name, changes)
                 continue
             for (candidate, rung), parts in found.items():
-                tuner.restore_state(candidate, rung, parts)
+                if (candidate, rung) in self.restored:
+                    tuner.restore_state(candidate, rung, parts)
         if unread:
             text = f"{self._path}: states in {', '.join(unread)} are damaged or missing; they are trained again"
             warnings.warn(text, UserWarning, stacklevel=2)
-            database.write(changes)
-            self._upkeep.committed()
+            with self._failing():
+                database.write(changes)
+                self._upkeep.committed()
 
     def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
         columns, scores = job_columns(self._rows["jobs"], folds)
@@ -173,18 +207,30 @@ class OpenRecorder(Recorder):
 
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
         """Complete the networks that are kept, and write down all."""
-        try:
-            tuner.complete()
-        except RuntimeError as error:
-            raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
+        self.look(tuner)  # first what there is, then what takes time
+        self._complete(tuner, ended)
         if self._database is None:
             return
         with self._failing():
             self._write(self._database, tuner, ended)
 
+    def _complete(self, tuner: _core.Tuner, ended: str) -> None:
+        kept = [there for *_, there in tuner.kept_jobs()]
+        if all(kept):
+            return
+        most = kept.count(False)
+        if ended in ("interrupted", "stopped", "time_limit"):
+            most = 0 if any(kept) and (ended == "interrupted" or kept[0]) else 1
+        try:
+            tuner.complete(most)
+        except RuntimeError as error:
+            raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
+
     def _write(self, database: Database, tuner: _core.Tuner, ended: str | None = None) -> None:
         changes, now = Changes(), time.monotonic()
         news = self._news.take(tuner, changes)
+        if self._failed():  # asked after the jobs were read: a failed score of them is known by now
+            return
         if news:
             self._upkeep.note(self._news.read, self._news.new)
         if ended is not None:
@@ -213,7 +259,9 @@ class OpenRecorder(Recorder):
         """Take what is not as it must be for damage, though its hash is right."""
         try:
             yield
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except AshError:
+            raise
+        except Exception as error:
             raise JournalCorrupt(f"{self._path} is damaged: {type(error).__name__}: {error}") from error
 
     @contextlib.contextmanager
@@ -234,6 +282,12 @@ class OpenRecorder(Recorder):
                 database.close()
         finally:
             self._lock.release()
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{value!r} are no seconds")
+    return float(value)
 
 
 def _real(path: Path) -> Path:

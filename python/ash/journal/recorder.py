@@ -1,6 +1,6 @@
 """What a run tells its journal, and asks of it: here what is done without one, which is nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -63,7 +63,14 @@ class Recorder:
             Who called, and with which arguments: for `ash.resume`.
         """
 
-    def restore(self, tuner: _core.Tuner, params: Sequence[Params], options: Options, folds: int) -> None:
+    def restore(
+        self,
+        tuner: _core.Tuner,
+        params: Sequence[Params],
+        options: Options,
+        folds: int,
+        failed: Callable[[], bool],
+    ) -> None:
         """Tell a tuner that has not started what earlier runs have found.
 
         Parameters
@@ -71,6 +78,8 @@ class Recorder:
         params : sequence
             Of the candidates so far, by number; it may grow.
         folds : int
+        failed : callable
+            Whether the user's function that scores has failed: from then on what the core finds is of no account.
         """
 
     def start(self) -> tuple[datetime, float]:
@@ -83,5 +92,6 @@ class Recorder:
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
         """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended.
 
-        Networks that the result is to hold, but that earlier runs have not left, are trained again before.
+        Networks that the result is to hold, but that earlier runs have not left, are trained again; of a run that was
+        ended from outside only the best one, or none if another one is there.
         """

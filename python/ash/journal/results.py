@@ -47,8 +47,8 @@ def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.fl
 
 
 def assist_rows(columns: Columns, first: int) -> list[Row]:
-    """Return the rows of the assists from number `first` on."""
-    fields = [columns[name][first:].tolist() for name in ASSIST]
+    """Return the rows of assists that are numbered from `first` on."""
+    fields = [columns[name].tolist() for name in ASSIST]
     return [(number, *row) for number, row in enumerate(zip(*fields, strict=True), first)]
 
 

@@ -1,12 +1,14 @@
 """What a journal keeps of the call that began it, so that `ash.resume` can make the same call again."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.argument import Journal
 from ash.journal.identity import Facts, space_of_facts
 from ash.options import Options
+from ash.scalars import is_integer, is_number
 from ash.space import Space
 
 REPEATED = (
@@ -14,6 +16,8 @@ REPEATED = (
     *("unknown", "seed", "time_limit", "epoch_limit", "target"),
 )
 """Arguments of `ash.tune` that are told again as they were read."""
+OPEN = ("candidates", "eta", "min_epochs", "max_rungs", "epoch_rows", "validation", "cv")
+"""Arguments that are told again as they were given."""
 GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 
@@ -30,7 +34,7 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     options : Options
     """
     arguments = {name: getattr(options, name) for name in REPEATED}
-    kept = {name: value for name, value in given.items() if value is None or isinstance(value, int | float | str)}
+    kept = {name: _plain(value) for name, value in given.items() if value is None or isinstance(value, Real | str)}
     lost = sorted(given.keys() - kept.keys())
     return {"by": by, "arguments": {**arguments, **kept}, "given again": lost}
 
@@ -42,7 +46,7 @@ def seed_of(journal: Journal | None) -> int | None:
     facts = _facts(journal)
     try:
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:
         raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
@@ -61,9 +65,21 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             raise JournalError(f"{journal.file} was begun by {begun['by']}; fit the same estimator again to go on")
-        return space_of_facts(facts["run"]["space"]), dict(begun["arguments"]), list(begun["given again"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        arguments, again = begun["arguments"], begun["given again"]
+        if not arguments.keys() <= {*REPEATED, *OPEN} or not set(again) <= GIVEN_AGAIN.keys():
+            raise ValueError("it was begun with arguments that there are not")
+        return space_of_facts(facts["run"]["space"]), dict(arguments), list(again)
+    except AshError:
+        raise
+    except Exception as error:
         raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python."""
+    if is_integer(value):
+        return int(value)
+    return float(value) if is_number(value) else value
 
 
 def _facts(journal: Journal) -> Facts:

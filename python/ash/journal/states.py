@@ -10,6 +10,7 @@ hashed: what does not fit is not used, and the candidate is trained again, to th
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ Key = tuple[int, int]
 """A candidate, and the rung after which it is in this state."""
 ARRAYS = ("weights", "first_moment", "second_moment")
 ENDING = ".safetensors"
+OWN = re.compile(r"\d{6,}\.safetensors|\.\d{6,}\.safetensors-.*", re.DOTALL)
+"""Names of files of states, and of those that are being written."""
 
 
 class StateFolder:
@@ -42,12 +45,12 @@ class StateFolder:
         self._next = 0
 
     def tidy(self, named: Iterable[str]) -> None:
-        """Delete whatever the journal does not name; new files are numbered on from those that it does."""
+        """Delete files of states that the journal does not name; new ones are numbered on from those that it does."""
         if self.path.is_symlink() or not self.path.is_dir():
             return
         known = set(named)
         for file in self.path.iterdir():
-            if file.name not in known:
+            if OWN.fullmatch(file.name) and file.name not in known:
                 with contextlib.suppress(OSError):  # it is in nobody's way
                     file.unlink()
         numbers = [int(name.removesuffix(ENDING)) for name in known if name.removesuffix(ENDING).isdecimal()]
@@ -83,7 +86,12 @@ class StateFolder:
             content = path.read_bytes()
         except OSError:
             return None
-        return _states(content) if _hash(content) == expected else None
+        if _hash(content) != expected:
+            return None
+        try:
+            return _states(content)
+        except Exception:  # of a stranger, who can make a hash that fits
+            return None
 
     def delete(self, name: str) -> None:
         """Delete a file that the journal no longer names."""

@@ -10,10 +10,12 @@ no longer names it, and named only after it is there.
 
 import heapq
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ash import _core
+from ash.errors import JournalError
 from ash.journal.database import Changes
 from ash.journal.rows import Row
 from ash.journal.states import Key, Parts, StateFolder, bytes_of
@@ -54,6 +56,7 @@ class Upkeep:
         for candidate, rung, name, size, _ in rows:
             self._file_of[candidate, rung] = name
             self._bytes[name] = size
+        self._broken = False
         self._retired: set[int] = set()
         self._staged: tuple[str, int, list[Key]] | None = None  # a file that is there and not yet named
         self._dropped: list[Key] = []  # not yet out of the journal
@@ -79,7 +82,7 @@ class Upkeep:
         """Write the most costly states, as far as time and place go, into one file."""
         chosen: dict[Key, list[Parts]] = {}
         size = 0
-        while self._worth and size < AT_ONCE:
+        while self._worth and size < AT_ONCE and not self._broken:
             seconds, key = self._worth[0]
             expected = size + self._sizes.get(key[0], 0)
             if -seconds < WORTH * self._seconds or self._takes(expected) > self._allowed:
@@ -146,10 +149,15 @@ class Upkeep:
 
     def _write(self, chosen: dict[Key, list[Parts]], changes: Changes) -> None:
         self._staged = None
-        if not chosen:
+        if not chosen or self._broken:
             return
         started = time.monotonic()
-        name, size, text = self._folder.write(chosen)
+        try:
+            name, size, text = self._folder.write(chosen)
+        except JournalError as error:
+            self._broken = True
+            warnings.warn(f"{error}; the run goes on without more of them", UserWarning, stacklevel=2)
+            return
         seconds = time.monotonic() - started
         self._allowed -= seconds
         if size < SMALL:
