@@ -109,8 +109,8 @@ class Callback:
 
     Order: the methods of several callbacks are called in the order of the list. Jobs are told in order of decision, so
     under the reproducible schedule they come in the same order on any number of threads; "greedy": as they finish. They
-    are told in batches, every 50 ms or later, and all of them before `on_end`. With a journal a job is told once in all calls
-    at most: what was written down when a call died is not told by the next.
+    are told in batches, every 50 ms or later, and all of them before `on_end`. With a journal a job is told once at
+    most in all calls: what was written down when a call died is not told by the next.
 
     Errors: an exception of `on_start` or `on_job` ends the run, and comes out of `ash.tune` as it is once the threads
     have ended; one of `on_end` becomes a warning, since there is a result by then. Ctrl-C in one is Ctrl-C in the run.

@@ -51,8 +51,8 @@ def resume(
     Returns
     -------
     Result
-        Of all calls together. Of a run that had come to its end no job is done again; networks that the result holds are
-        trained again where the journal does not have them.
+        Of all calls together. Of a run that had come to its end no job is done again; networks that the result holds
+        are trained again where the journal does not have them.
 
     Raises
     ------

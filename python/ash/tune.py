@@ -149,9 +149,9 @@ def tune(
     journal : path or Journal, optional
         A file in which every result is kept as soon as it is decided on. The same call again, after whatever has ended
         the first one, goes on from it: a reproducible run with the same digest as one that was never interrupted, on
-        any number of threads. More `candidates`, or a larger `time_limit`, `epoch_limit` or `target`, go on further; the
-        time counts from the first call, without the pauses. With other data, another space or seed the call is refused.
-        `ash.Journal` has more to choose, `ash.resume` goes on without the other arguments.
+        any number of threads. More `candidates`, or a larger `time_limit`, `epoch_limit` or `target`, go on further;
+        the time counts from the first call, without the pauses. With other data, another space or seed the call is
+        refused. `ash.Journal` has more to choose, `ash.resume` goes on without the other arguments.
 
     Returns
     -------
