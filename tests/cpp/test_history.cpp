@@ -232,7 +232,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its net
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
     CHECK(made.tuner->kept().empty());
-    CHECK_THROWS_AS(made.tuner->complete([] { return false; }), std::runtime_error);
+    CHECK_THROWS_AS(made.tuner->complete(kKeep, [] { return false; }), std::runtime_error);
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
 
