@@ -78,7 +78,7 @@ def cost(space: ash.Space | None, candidates: int, rounds: int) -> dict[str, Any
         on = timed(lambda: _check(tune(space, candidates, half), expected))[0]
         over = timed(lambda: _check(tune(space, candidates, last), expected))[0]
         size = sum(file.stat().st_size for file in Path(folder).glob("last.ash*") if file.is_file())
-        states = sum(file.stat().st_size for file in (Path(folder) / "last.ash-states").iterdir())
+        states = sum(file.stat().st_size for file in Path(folder).glob("last.ash-states/*"))
         kind = file_system(last)
     return {
         "jobs": jobs,
