@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -140,27 +139,29 @@ def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
     assert seen and all(seen)
 
 
-def test_f70_a_reader_sees_commits_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    counts: list[int] = []
-    done = threading.Event()
+    open_while_it_runs = []
+    seen: list[bool] = []
 
-    def read() -> None:
-        while not done.is_set():
-            if path.exists() and path.stat().st_size > 0:
-                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-                try:
-                    counts.append(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
-                except sqlite3.OperationalError:
-                    counts.append(0)  # the tables are not there yet
-                finally:
-                    connection.close()
+    class Reads(Stopper):
+        def on_start(self, run_: ash.Run) -> None:
+            super().on_start(run_)
+            reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM jobs").fetchone()  # from here on it holds its snapshot
+            open_while_it_runs.append(reader)
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        result = run(path, candidates=64)
-    finally:
-        done.set()
-        reader.join()
-    assert counts == sorted(counts) and result.digest == run(None, candidates=64).digest
+        def on_job(self, job: Any, params: Any) -> None:
+            super().on_job(job, params)
+            found = rows(path, f"SELECT score FROM jobs WHERE candidate = {job.candidate} AND rung = {job.rung}")
+            seen.append(found == [(repr(job.score),)])
+
+    result = run(path, Reads(99))
+    assert len(seen) == len(result.jobs) and all(seen)
+    (reader,) = open_while_it_runs
+    assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+    reader.execute("COMMIT")
+    assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (len(result.jobs),)
+    reader.close()
+    assert outcome(result) == outcome(run(None))

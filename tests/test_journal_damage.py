@@ -156,6 +156,16 @@ def test_f72_the_whole_folder_may_be_lost(left_with_states: Path) -> None:
         assert outcome(run(left_with_states, **SLOW)) == outcome(run(None, **SLOW))
 
 
+def test_states_that_nobody_needs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_states(monkeypatch)
+    stopped(tmp_path / "run.ash", 20, **SLOW, keep=1)
+    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1  # of those that may go up
+    result = run(tmp_path / "run.ash", **SLOW, keep=1)
+    left = [(result.best_candidate, result.best_rung)]
+    assert rows(tmp_path / "run.ash", "SELECT candidate, rung FROM states") == left
+    assert len(list((tmp_path / "run.ash-states").iterdir())) == 1
+
+
 def test_f59_a_file_without_its_row_is_removed(left_with_states: Path) -> None:
     folder = left_with_states.with_name("states.ash-states")
     for name in ("000777.safetensors", ".000778.safetensors-x1", "notes.txt"):

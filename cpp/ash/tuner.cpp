@@ -220,7 +220,7 @@ void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
     for (const std::int32_t candidate : retired) candidates_->retire(candidate);
-    records_.retired(retired);
+    if (!retired.empty()) records_.retired(retired);
     std::sort(retired.begin(), retired.end());
     for (const auto& [task, score, loss] : clock_->decided()) {
         const std::int32_t candidate = task.job.candidate;

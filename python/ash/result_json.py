@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ash.domains import Domain
 from ash.records import finite
+from ash.space import Space
 from ash.versions import versions
 from ash.whole_file import replace_file
 
@@ -53,7 +54,7 @@ def story(result: "Result") -> dict[str, Any]:
             "params": result.best_params,
         },
         "settings": result.settings,
-        "space": {name: list(map(_domain, domains)) for name, domains in result.space.domains.items()},
+        "space": space_story(result.space),
         "candidates": result.candidates,
         "rungs": result.rungs,
         "jobs": [{**job._asdict(), "weights_hash": f"{job.weights_hash:016x}"} for job in result.jobs],
@@ -72,6 +73,11 @@ def to_json(result: "Result", path: str | os.PathLike[str] | None) -> str | None
         return text
     replace_file(Path(path), text.encode("ascii"))
     return None
+
+
+def space_story(space: Space) -> dict[str, list[dict[str, Any]]]:
+    """Return the domains of each name."""
+    return {name: list(map(_domain, domains)) for name, domains in space.domains.items()}
 
 
 def _domain(domain: Domain) -> dict[str, Any]:

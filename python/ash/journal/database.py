@@ -4,7 +4,7 @@
 
 Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. On a file
 system of the network, where that log does not work, a rollback journal takes its place; a warning says so. Readers see
-the last commit, hold up nobody and write nothing.
+the last commit and change nothing; with the log they hold up nobody, without it a commit waits for them.
 Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt.
 Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
 """
@@ -26,7 +26,7 @@ VERSION = 1
 """Of the tables."""
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
-"""How long a commit waits for a lock of SQLite, which a reader holds for microseconds."""
+"""How long a commit waits for a lock of SQLite, which a reader holds where there is no log."""
 
 
 class Database:

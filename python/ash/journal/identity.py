@@ -22,6 +22,7 @@ from ash.domains import Domain
 from ash.errors import JournalError
 from ash.options import Options
 from ash.parts import Parts
+from ash.result_json import space_story
 from ash.space import Space
 
 Facts = dict[str, Any]
@@ -53,7 +54,7 @@ def identity_of(
     """
     return {
         "settings": {**{name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}, "scoring": scoring},
-        "space": space_facts(space),
+        "space": space_story(space),
         "data": _data_facts(folds, data),
         "version": version_facts(),
     }
@@ -71,23 +72,12 @@ def plan_of(options: Options) -> Facts:
     return {name: getattr(options, name) for name in PLANNED}
 
 
-def space_facts(space: Space) -> Facts:
-    """Return the domains of a space."""
-    return {
-        name: [
-            {"levels": one.levels, "default": one.default, "conditions": one.conditions, "kind": one.kind}
-            for one in several
-        ]
-        for name, several in space.domains.items()
-    }
-
-
 def space_of_facts(facts: Facts) -> Space:
-    """Return the space that `space_facts` was given, from what JSON has made of it."""
+    """Return the space that `space_story` was given, from what JSON has made of it."""
     return Space(
         **{
             name: [
-                Domain(_tuples(one["levels"]), _tuples(one["default"]), _tuples(one["conditions"]), one["kind"])
+                Domain(_tuples(one["levels"]), _tuples(one["default"]), _tuples(one["when"]), one["kind"])
                 for one in several
             ]
             for name, several in facts.items()

@@ -17,6 +17,7 @@ from pathlib import Path
 from ash.errors import JournalError, JournalLocked
 
 LOOKS, LOOK_SECONDS = 4, 0.05
+"""How often, and how long apart, a lock that is held is tried again: `holder` takes it for a moment."""
 _held: dict[str, int] = {}
 """Real paths of locks, and the process that holds them: a child of fork finds those of its parent here."""
 _guard = threading.Lock()  # of the table

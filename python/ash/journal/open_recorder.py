@@ -153,21 +153,20 @@ class OpenRecorder(Recorder):
         failed: Callable[[], bool],
     ) -> None:
         """Tell the tuner what there is."""
-        if self._database is None:
-            return
         self._news = News(self._rows, params, greedy=options.schedule == "greedy", folds=folds)
         self._upkeep = Upkeep(self._folder, options.memory_limit, self._rows["states"])
         self._tuner, self._failed = tuner, failed
-        self._folder.tidy(row[2] for row in self._rows["states"])
+        if self._database is not None:
+            self._folder.tidy(row[2] for row in self._rows["states"])
         with self._sound():
             for candidate, text, *_ in self._rows["candidates"]:
                 if json.loads(text) != json.loads(json.dumps(params[candidate])):
                     raise ValueError(f"candidate {candidate} has other hyperparameters")
-            self._restore_states(self._database, tuner)
+            self._restore_states(tuner)
             self._restore_jobs(tuner, folds)
         self._rows = {}
 
-    def _restore_states(self, database: Database, tuner: _core.Tuner) -> None:
+    def _restore_states(self, tuner: _core.Tuner) -> None:
         changes, unread = Changes(), []
         for name, size, text in sorted({row[2:5] for row in self._rows["states"]}):
             found = self._folder.read(name, size, text)
@@ -182,8 +181,9 @@ class OpenRecorder(Recorder):
             text = f"{self._path}: states in {', '.join(unread)} are damaged or missing; they are trained again"
             warnings.warn(text, UserWarning, stacklevel=2)
             with self._failing():
-                database.write(changes)
-                self._upkeep.committed()
+                if self._database is not None:
+                    self._database.write(changes)
+                    self._upkeep.committed()
 
     def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
         columns, scores = job_columns(self._rows["jobs"], folds)

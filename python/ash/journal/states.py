@@ -9,7 +9,6 @@ hashed: what does not fit is not used, and the candidate is trained again, to th
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +25,7 @@ Parts = tuple[Any, ...]
 Key = tuple[int, int]
 """A candidate, and the rung after which it is in this state."""
 ARRAYS = ("weights", "first_moment", "second_moment")
+COUNTERS, POWERS = "epochs_and_updates", "powers_of_betas"
 ENDING = ".safetensors"
 OWN = re.compile(r"\d{6,}\.safetensors|\.\d{6,}\.safetensors-.*", re.DOTALL)
 """Names of files of states, and of those that are being written."""
@@ -58,14 +58,14 @@ class StateFolder:
 
     def write(self, states: dict[Key, list[Parts]]) -> tuple[str, int, str]:
         """Write states into one file and return its name, bytes and hash, or raise JournalError."""
-        tensors: dict[str, Any] = {}
-        numbers: dict[str, list[Any]] = {}
-        for (candidate, rung), folds in states.items():
-            for fold, parts in enumerate(folds):
-                name = f"{candidate}.{rung}.{fold}"
-                tensors |= {f"{name}.{array}": parts[place] for place, array in enumerate(ARRAYS)}
-                numbers[name] = [parts[3], parts[4], parts[5].hex(), parts[6].hex()]
-        content = save(tensors, {"numbers": json.dumps(numbers)})
+        content = save(
+            {
+                f"{candidate}.{rung}.{fold}.{name}": array
+                for (candidate, rung), folds in states.items()
+                for fold, parts in enumerate(folds)
+                for name, array in _arrays(parts).items()
+            }
+        )
         name = f"{self._next:06d}{ENDING}"
         try:
             if self.path.is_symlink():
@@ -99,16 +99,21 @@ class StateFolder:
             (self.path / name).unlink()
 
 
+def _arrays(parts: Parts) -> dict[str, Any]:
+    """Return a state as arrays by name: its own three, and the numbers of each type together."""
+    weights, first, second, epochs, updates, beta1_power, beta2_power = parts
+    own = dict(zip(ARRAYS, (weights, first, second), strict=True))
+    return {**own, COUNTERS: np.array([epochs, updates]), POWERS: np.array([beta1_power, beta2_power])}
+
+
 def _states(content: bytes) -> dict[Key, list[Parts]]:
-    length = int.from_bytes(content[:8], "little")
-    numbers = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["numbers"])
     tensors = load(content)
     found: dict[Key, dict[int, Parts]] = {}
-    for name, (epochs, updates, beta1_power, beta2_power) in numbers.items():
-        candidate, rung, fold = (int(part) for part in name.split("."))
-        arrays = [np.ascontiguousarray(tensors[f"{name}.{array}"], np.float32) for array in ARRAYS]
-        powers = (float.fromhex(beta1_power), float.fromhex(beta2_power))
-        found.setdefault((candidate, rung), {})[fold] = (*arrays, epochs, updates, *powers)
+    for place in sorted({name.rpartition(".")[0] for name in tensors}):
+        candidate, rung, fold = (int(part) for part in place.split("."))
+        arrays = [np.ascontiguousarray(tensors[f"{place}.{name}"], np.float32) for name in ARRAYS]
+        numbers = [*tensors[f"{place}.{COUNTERS}"].tolist(), *tensors[f"{place}.{POWERS}"].tolist()]
+        found.setdefault((candidate, rung), {})[fold] = (*arrays, *numbers)
     return {key: [folds[fold] for fold in sorted(folds)] for key, folds in found.items()}
 
 

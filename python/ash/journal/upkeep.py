@@ -20,9 +20,9 @@ from ash.journal.database import Changes
 from ash.journal.rows import Row
 from ash.journal.states import Key, Parts, StateFolder, bytes_of
 
-SHARE = 0.005
+SHARE = 0.0025
 """Of the seconds of all threads in jobs: what writing states may take."""
-END_SHARE = 0.005
+END_SHARE = 0.0025
 """The same of the networks that the result holds, at the end."""
 MOST_AT_END = 0.2
 """Seconds: whoever has set a time limit, or pressed Ctrl-C, waits for them."""
