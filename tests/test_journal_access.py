@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -126,6 +127,13 @@ def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pyt
         assert outcome(run(path)) == outcome(run(None))
 
 
+def test_each_commit_is_synced(tmp_path: Path) -> None:
+    database = Database(tmp_path / "run.ash")
+    full = 2  # a loss of power cannot be tried
+    assert database._connection.execute("PRAGMA synchronous").fetchone() == (full,)
+    database.close()
+
+
 def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     seen: list[bool] = []
@@ -141,8 +149,10 @@ def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
+    long = {"min_epochs": 400}  # so that it is looked at while it goes on
     open_while_it_runs = []
     seen: list[bool] = []
+    there: list[int] = []
 
     class Reads(Stopper):
         def on_start(self, run_: ash.Run) -> None:
@@ -156,12 +166,15 @@ def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path:
             super().on_job(job, params)
             found = rows(path, f"SELECT score FROM jobs WHERE candidate = {job.candidate} AND rung = {job.rung}")
             seen.append(found == [(repr(job.score),)])
+            there.extend(rows(path, "SELECT count(*) FROM jobs")[0])
 
-    result = run(path, Reads(99))
+    with mock.patch("ash.run.WAKE_SECONDS", 1e-3):
+        result = run(path, Reads(99), **long)
     assert len(seen) == len(result.jobs) and all(seen)
+    assert there[0] < len(result.jobs)
     (reader,) = open_while_it_runs
     assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
     reader.execute("COMMIT")
     assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (len(result.jobs),)
     reader.close()
-    assert outcome(result) == outcome(run(None))
+    assert outcome(result) == outcome(run(None, **long))
