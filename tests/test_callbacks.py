@@ -164,6 +164,14 @@ def test_records_are_read_when_a_job_has_finished() -> None:
     assert [job for job, _ in diary.jobs] == make_result().jobs[:5]
 
 
+def test_no_more_jobs_are_told_than_may_be() -> None:
+    diary = Diary()
+    told, tuner, params = reporter(diary)
+    for finished, most, jobs in ((5, 0, 0), (0, 2, 2), (1, 2, 2), (0, 5, 5), (0, None, 6)):
+        told.look(tuner, params, tuner.more(finished), most)
+        assert [job for job, _ in diary.jobs] == make_result().jobs[:jobs]
+
+
 def test_what_a_journal_holds_is_not_told_again() -> None:
     diary = Diary()
     told, tuner, params = reporter(diary)

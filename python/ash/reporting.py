@@ -98,7 +98,9 @@ class Reporter:
             _call(callback, "on_start", run)
             self._told.append(callback)
 
-    def look(self, tuner: _core.Tuner, params: Sequence[Params], events: "Iterable[Event]") -> None:
+    def look(
+        self, tuner: _core.Tuner, params: Sequence[Params], events: "Iterable[Event]", most: int | None = None
+    ) -> None:
         """Tell of jobs that have finished, as far as the time of a look goes.
 
         Parameters
@@ -109,12 +111,14 @@ class Reporter:
             Of the candidates so far, by number.
         events : iterable
             Those since the last look.
+        most : int, optional
+            How many jobs may be told by now, in order of decision; the others end up in a journal first.
         """
         if not self._callbacks:
             return
         self._finished += sum(kind in ("finished", "diverged") for kind, *_ in events)
         if self._finished > self._read:
-            self._read_jobs(tuner)
+            self._read_jobs(tuner, most)
         self._tell(params, time.monotonic() + LOOK_SECONDS)
 
     def finish(self, tuner: _core.Tuner, params: Sequence[Params]) -> None:
@@ -141,8 +145,10 @@ class Reporter:
                 text = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}; the result is whole"
                 warnings.warn(text, UserWarning, stacklevel=2)
 
-    def _read_jobs(self, tuner: _core.Tuner) -> None:
+    def _read_jobs(self, tuner: _core.Tuner, most: int | None = None) -> None:
         columns = tuner.jobs(self._read)
+        if most is not None:
+            columns = {name: column[: most - self._read] for name, column in columns.items()}
         self._waiting.extend(job for job in job_rows(columns) if (job.candidate, job.rung) not in self._before)
         self._read += len(columns["rung"])
 

@@ -260,7 +260,7 @@ def _watch(
             events = tuner.events()
             view.update(events)
             recorder.look(tuner)
-            reporter.look(tuner, candidates.params, events)
+            reporter.look(tuner, candidates.params, events, recorder.written)
             if reporter.stopped or any(scorer.error is not None for scorer in scorers):
                 return None
     except KeyboardInterrupt:

@@ -185,6 +185,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
+def real_path(path: Path) -> Path:
+    """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
+    try:
+        if "\0" in str(path):
+            raise ValueError("embedded null character")
+        return Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
+
+
 def check_place(path: Path) -> None:
     """Raise JournalError unless a journal is at a path, or can be; nothing is made."""
     log = path.with_name(f"{path.name}-wal")

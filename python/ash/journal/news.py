@@ -34,6 +34,8 @@ class News:
 
     Attributes
     ----------
+    jobs : int
+        How many of the core's, in its order, are in the journal.
     read, new : Columns
         The jobs that were read last, and those of them that the journal does not have.
     """
@@ -43,7 +45,7 @@ class News:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds = greedy, folds
-        self._steps = self._jobs = 0  # how far the records are committed
+        self._steps = self.jobs = 0  # how far the records are committed
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
         self.read: Columns = {}
@@ -52,14 +54,14 @@ class News:
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add to `changes` what is new, and return whether a job has ended since the last commit."""
         steps = tuner.steps(self._steps)
-        self._next = (self._steps + len(steps), self._jobs, self._assists)
+        self._next = (self._steps + len(steps), self.jobs, self._assists)
         if self._greedy and len(steps):
             if self._steps == 0:
                 changes.delete("steps")
             changes.add("steps", [(number, *step) for number, step in enumerate(steps.tolist(), self._steps)])
         if not steps[:, 2].any():
             return False
-        self.read = tuner.jobs(self._jobs)
+        self.read = tuner.jobs(self.jobs)
         keys = _keys(self.read)
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
@@ -68,15 +70,15 @@ class News:
         changes.add("jobs", job_rows(self.new, len(self._known), scores))
         changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
         changes.add("assists", assists)
-        self._next = (self._next[0], self._jobs + len(keys), self._assists + len(assists))
+        self._next = (self._next[0], self.jobs + len(keys), self._assists + len(assists))
         return True
 
     def committed(self) -> None:
         """Take notice that what `take` has added is in the journal."""
-        if self._next[1] > self._jobs:
+        if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._known.update(_keys(self.read))  # before the counter: rows are numbered by these
-        self._steps, self._jobs, self._assists = self._next
+        self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
         return sorted(set(self.new["candidate"].tolist()) - self._named)

@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +27,7 @@ import numpy as np
 from ash import _core
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.argument import Journal
-from ash.journal.database import Changes, Database, check_head, check_place
+from ash.journal.database import Changes, Database, check_head, check_place, real_path
 from ash.journal.file_system import log_works
 from ash.journal.identity import PLANNED, Facts, check_same, plan_of
 from ash.journal.lock import Lock
@@ -59,7 +58,7 @@ class OpenRecorder(Recorder):
         self._started = self._training_started = time.monotonic()
         self._committed = 0.0
         self._tuner: _core.Tuner | None = None
-        self._path = path = _real(journal.file)
+        self._path = path = real_path(journal.file)
         check_place(path)
         self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
         self._database: Database | None = None
@@ -198,6 +197,11 @@ class OpenRecorder(Recorder):
         with self._sound():
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
+    @property
+    def written(self) -> int | None:
+        """Return how many of the core's jobs are in the file."""
+        return None if self._database is None else self._news.jobs
+
     def look(self, tuner: _core.Tuner) -> None:
         """Write down what is new."""
         if self._database is None:
@@ -288,13 +292,3 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"{value!r} are no seconds")
     return float(value)
-
-
-def _real(path: Path) -> Path:
-    """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
-    try:
-        if "\0" in str(path):
-            raise ValueError("embedded null character")
-        return Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error

@@ -38,6 +38,11 @@ class Recorder:
     restored: Restored = frozenset()
     """The jobs that the core is told of by `restore`."""
 
+    @property
+    def written(self) -> int | None:
+        """Return how many of the core's jobs may be told, being in the file; None where there is no file."""
+        return None
+
     def __enter__(self) -> Self:
         """Begin."""
         return self
