@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import ash
+
+COMMON = """
+import os, sys, threading, time, signal, warnings
+import numpy as np
+import ash
+from fault_help import quick, small_space, table
+X, Y = table()
+EXPECTED = "{expected}"
+"""
+"""What `run` has done before: a table, and what is expected of it."""
 
 
 def table(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -43,10 +54,42 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
     return ash.tune(X, y, small_space() if space is None else space, **settings)
 
 
-def python(code: str, *arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs code in a fresh interpreter with these environment variables changed."""
+def python(
+    code: str, *arguments: str, timeout: float = 120, folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter with these environment variables changed, in this folder or that one."""
+    return _run(["-c", code, *arguments], timeout, environment, folder)
+
+
+def run(
+    code: str,
+    *,
+    before: str = "",
+    expected: str = "",
+    timeout: float = 60,
+    folder: Path | None = None,
+    **environment: str,
+) -> str:
+    """What a fresh interpreter prints that has a table; it must end well, and in time: a hang is a failure."""
+    here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
+    done = python(before + COMMON.replace("{expected}", expected) + code, timeout=timeout, folder=folder, **here)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def python_file(
+    name: str, *arguments: str, timeout: float = 300, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The same with a file of this folder."""
+    return _run([str(Path(__file__).with_name(name)), *arguments], timeout, environment)
+
+
+def _run(
+    words: list[str], timeout: float, environment: dict[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, *words],
+        cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -1,40 +1,21 @@
-"""The faults of processes (F79 to F92): forks, workers of others, imports, ends of the interpreter, scarce resources.
+"""The faults of processes (F79 to F92): forks, ends of the interpreter, threads, copies, scarce resources.
 
 Each runs in a fresh interpreter, since what is tested is what a process has done before.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import itertools
 import sys
 
 import pytest
 
-from fault_help import python
-
-COMMON = """
-import os, sys, threading, time, signal, warnings
-import numpy as np
-import ash
-from fault_help import quick, small_space, table
-X, Y = table()
-EXPECTED = "{expected}"
-"""
+from fault_help import run
 
 
 @pytest.fixture(scope="module")
 def digest() -> str:
     """The digest of the run that all of them do."""
     return run("print(quick(X, Y).digest)")
-
-
-def run(code: str, *, expected: str = "", timeout: float = 60, **environment: str) -> str:
-    """What a fresh interpreter prints; it must end well, and in time: a hang is a failure."""
-    here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
-    done = python(COMMON.replace("{expected}", expected) + code, timeout=timeout, **here)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 FORKS = """
@@ -86,43 +67,6 @@ thread.join(30)
 print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuses) == {7})
 """
     assert run("warnings.simplefilter('ignore')\n" + code, expected=digest, timeout=60) == "True"
-
-
-def test_f81_workers_of_joblib_share_the_processors(digest: str) -> None:
-    code = """
-import joblib
-from ash.estimators import ASHClassifier
-def threads_of(n):
-    from ash.cpus import resolve_threads
-    from ash.estimator_parameters import threads_of
-    return threads_of(-1)
-if __name__ == "__main__":
-    for backend in ("loky", "threading"):
-        with joblib.parallel_config(backend=backend, n_jobs=2):
-            found = joblib.Parallel()(joblib.delayed(threads_of)(n) for n in range(4))
-        assert backend == "threading" or all(2 * count <= max(2, os.cpu_count()) for count in found), found
-    print("shared")
-"""
-    assert run(code) == "shared"
-
-
-MODULES = [name for name in ("torch", "sklearn", "lightgbm", "xgboost") if importlib.util.find_spec(name) is not None]
-
-
-@pytest.mark.parametrize("order", [*itertools.permutations(["ash", "sklearn"]), *[
-    pair for name in ("torch", "lightgbm", "xgboost") for pair in ((name, "ash"), ("ash", name))
-]], ids=lambda order: f"F82-{'-'.join(order)}")  # fmt: skip
-def test_any_order_of_imports(order: tuple[str, str], digest: str) -> None:
-    missing = [name for name in order if name != "ash" and name not in MODULES]
-    if missing:
-        pytest.skip(f"{missing[0]} is not installed")
-    imports = "".join(f"import {name}\n" for name in order)
-    done = python(
-        imports + COMMON + "print(quick(X, Y, threads=2).digest, threading.active_count())",
-        PYTHONPATH=":".join(sys.path),
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[0] == digest
 
 
 def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import resource
@@ -20,6 +21,7 @@ import ash
 from ash.errors import JournalError
 from ash.journal import database
 from callback_help import Diary
+from fault_help import python_file
 from journal_help import copy, outcome, rows, run, stopped
 
 MOST = 400  # writes of a run; it ends well before
@@ -142,6 +144,31 @@ def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path) -> None:
             result = run(ash.Journal(path, on_error="continue"))
     assert outcome(result) == outcome(run(None))
     assert outcome(run(path)) == outcome(result)
+
+
+POINTS = {
+    "write": ("posix/io/rw/pwrite", errno.ENOSPC, True),
+    "short write": ("posix/io/rw/pwrite/reduce", 1, False),
+    "fdatasync": ("posix/io/sync/fdatasync", errno.EIO, True),
+    "fsync": ("posix/io/sync/fsync", errno.EIO, False),
+    "truncation": ("posix/io/rw/ftruncate", errno.EIO, True),
+    "open": ("posix/io/oc/open", errno.EMFILE, True),
+    "rename": ("posix/io/dir/rename", errno.EIO, False),
+    "unlink": ("posix/io/dir/unlink", errno.EACCES, False),
+}
+"""Calls that libfiu lets fail: its name of each, the error of the system, and whether rows are lost without it."""
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: f"F62-{point}")
+def test_the_nth_call_of_sqlite_or_ours_fails(point: str, tmp_path: Path) -> None:
+    library = Path("/usr/lib/fiu/fiu_posix_preload.so")
+    if not library.exists():
+        pytest.skip("libfiu is not installed (Debian: apt-get install libfiu0)")
+    name, code, needed = POINTS[point]
+    done = python_file("fail_calls.py", name, str(code), str(tmp_path), LD_PRELOAD=str(library))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["failed"] > 0 and (found["ended"] > 0) == needed, found
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="needs a user to whom a folder can be forbidden")

@@ -50,7 +50,8 @@ unknown : {{"bucket", "error"}}, default="bucket"
     A category in `predict` that was not there in `fit`: all such are alike; or an error.
 n_jobs : int or None, default=-1
     Threads; -1: all that this process may use. None: 1, or what `joblib.parallel_config` says. Never more than
-    OMP_NUM_THREADS, which joblib sets in its workers, so nested parallelism does not oversubscribe.
+    OMP_NUM_THREADS, which joblib and Dask set in their worker processes; in their worker threads -1 is this thread's
+    share, 1 for joblib's. So nested parallelism does not oversubscribe.
 random_state : int, RandomState or None, default=None
     Of the split, the candidates and the training; an int for the same model each time.
 verbose : int, default=0

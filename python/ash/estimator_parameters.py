@@ -1,8 +1,11 @@
 """Parameters of the estimators in scikit-learn's words, in those of `ash.tune`."""
 
+import sys
+import threading
 from typing import Any
 
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils import check_random_state
 
 from ash.cpus import resolve_threads
@@ -12,10 +15,37 @@ from ash.scalars import is_integer
 
 
 def threads_of(n_jobs: Any) -> int:
-    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS."""
+    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS.
+
+    A number that counts from all, such as -1, counts from the share of this thread where others of joblib or Dask work
+    beside it.
+    """
     if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
         raise SettingError(f"n_jobs={n_jobs!r} is not allowed: a number of threads, -1 for all of them, or None.")
-    return min(int(effective_n_jobs(n_jobs)), resolve_threads(None))
+    most = resolve_threads(None)
+    wanted = min(int(effective_n_jobs(n_jobs)), most)
+    return wanted if n_jobs is None or n_jobs > 0 else min(wanted, _share(most))
+
+
+def _share(threads: int) -> int:
+    """Return how many of the threads are left for one of those that work side by side in this process.
+
+    joblib does not say how many there are; it starts one for each CPU unless told otherwise.
+    """
+    backend, _ = get_active_backend()
+    in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
+    return 1 if in_pool else max(1, threads // _dask_threads())
+
+
+def _dask_threads() -> int:
+    """Return how many threads the worker of Dask has that this is one of, else 1."""
+    distributed = sys.modules.get("distributed.worker")
+    if distributed is None:
+        return 1
+    try:
+        return int(distributed.get_worker().state.nthreads)
+    except ValueError:  # no task of Dask
+        return 1
 
 
 def seed_of(random_state: Any) -> int:

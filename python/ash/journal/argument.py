@@ -43,7 +43,8 @@ class Journal:
     allow_change: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str | os.PathLike) or not os.fspath(self.path):
+        path: object = self.path
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             raise SettingError(f"journal={self.path!r} is not allowed; give the path of a file, or None")
         one_of("on_error", self.on_error, ON_ERROR)
         if isinstance(self.allow_change, str):
