@@ -1,13 +1,14 @@
 """Kills runs with a journal at random, lets others go on, and counts what was lost: nothing.
 
     python tests/kill_runs.py --kills 200                    part of the tests
-    python tests/kill_runs.py --kills 20000 --seed 1         a soak of some hours
+    python tests/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
 
 Each run is a process of its own, forked from this one, which has imported all and used nothing: forking takes a
 millisecond where a new interpreter would take a second. A run says on a pipe which results a callback was told of:
-those are acknowledged. It is killed by SIGKILL after a random time, and so are those that go on from its journal, until
-one comes to its end.
-States are written without regard to what that costs, so that most kills find the folder in use.
+those are acknowledged. There are three kinds: of a number of candidates, of folds, and without an end but a limit of
+epochs; one in four is greedy. A run is killed by SIGKILL after a random time, and so are those that go on from its
+journal, until one comes to its end.
+States and rows are written without regard to what that costs, so that most kills find folder and file in use.
 
 Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
 """
@@ -26,16 +27,22 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import ash
 import ash.estimators
+import ash.journal.open_recorder as open_recorder
 import ash.journal.upkeep as upkeep
 from ash.journal.states import StateFolder
 
-SETTINGS = {"candidates": 48, "min_epochs": 4, "seed": 2, "progress": False}
+SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
+KINDS: dict[str, dict[str, Any]] = {
+    "finite": {"candidates": 48},
+    "folds": {"candidates": 16, "cv": 3},
+    "stream": {"candidates": None, "epoch_limit": 500, "promotion": "improving"},
+}
 SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
 
 
@@ -56,26 +63,34 @@ class Tells(ash.Callback):
         os.write(self.pipe, f"{job.candidate} {job.rung} {job.score!r} {job.weights_hash:016x}\n".encode())
 
 
-def child(path: Path, pipe: int, threads: int, schedule: str) -> None:
+class Whole(NamedTuple):
+    """What is known of a run that nobody has killed."""
+
+    kind: str
+    seconds: float
+    end: list[str]
+
+
+def child(path: Path, pipe: int, **changes: Any) -> None:
     """Run to the end, in a process that ends here."""
     status = 1
     try:
         upkeep.SHARE, upkeep.MOST_AT_END, upkeep.WORTH = 1e6, 1e6, 0.0
-        settings = {**SETTINGS, "threads": threads, "schedule": schedule}
-        result = ash.tune(*table(), SPACE, journal=path, callbacks=[Tells(pipe)], **settings)
+        open_recorder.COMMIT_SHARE = 1e6
+        result = ash.tune(*table(), SPACE, journal=path, callbacks=[Tells(pipe)], **SETTINGS, **changes)
         os.write(pipe, f"end {result.digest}\n".encode())
         status = 0
     finally:
         os._exit(status)
 
 
-def run(path: Path, threads: int, schedule: str, seconds: float | None) -> tuple[list[str], int]:
+def run(path: Path, seconds: float | None, **changes: Any) -> tuple[list[str], int]:
     """Return the lines of a run that is killed after so many seconds, and its exit status."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(reading)
-        child(path, writing, threads, schedule)
+        child(path, writing, **changes)
     os.close(writing)
     if seconds is not None:
         time.sleep(seconds)
@@ -118,13 +133,13 @@ def stray(path: Path) -> int:
     return len({file.name for file in folder.iterdir()} ^ named)
 
 
-def one(path: Path, generator: random.Random, expected: dict[str, str], seconds: float, found: Counter[str]) -> None:
+def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
     """Kill a run and those that go on, one in two or so, until one has ended."""
     schedule = "greedy" if generator.random() < 0.25 else "reproducible"
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
-        limit = generator.random() * seconds if generator.random() < 0.7 else None
-        lines, status = run(path, generator.choice((1, 2)), schedule, limit)
+        limit = generator.random() * 1.1 * whole.seconds if generator.random() < 0.7 else None
+        lines, status = run(path, limit, threads=generator.choice((1, 2)), schedule=schedule, **KINDS[whole.kind])
         for line in lines:
             words = line.split()
             if words[0] != "end" and len(words) == 4:
@@ -133,14 +148,24 @@ def one(path: Path, generator: random.Random, expected: dict[str, str], seconds:
                 told[int(words[0]), int(words[1])] = (words[2], words[3])
         check(path, told, found)
         if status == 0:
-            ended = lines[-1].split()
-            found["unlike"] += schedule == "reproducible" and ended != ["end", expected["reproducible"]]
+            found["unlike"] += schedule == "reproducible" and lines[-1].split() != whole.end
             found["stray"] += stray(path)
             found["runs"] += 1
             return
         if status != -signal.SIGKILL:
             raise SystemExit(f"a run has ended with status {status}: {lines[-3:]}")
         found["kills"] += 1
+
+
+def unkilled(folder: Path, kind: str) -> Whole:
+    """Return what becomes of a run that nobody kills; the first of two finds nothing in the caches of the system."""
+    for name in ("first", "second"):
+        began = time.monotonic()
+        lines, status = run(folder / f"{kind}-{name}.ash", None, threads=2, **KINDS[kind])
+        seconds = time.monotonic() - began
+        if status != 0:
+            raise SystemExit(f"the run that nobody kills has ended with status {status}")
+    return Whole(kind, seconds, lines[-1].split())
 
 
 def main(words: list[str] | None = None) -> int:
@@ -152,17 +177,11 @@ def main(words: list[str] | None = None) -> int:
     generator = random.Random(wishes.seed)
     found: Counter[str] = Counter(dict.fromkeys(("kills", "runs", "acknowledged", *WRONG), 0))
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("first", "whole"):  # the first finds nothing in the caches of the system
-            began = time.monotonic()
-            lines, status = run(Path(folder) / f"{name}.ash", 2, "reproducible", None)
-            seconds = time.monotonic() - began
-        if status != 0:
-            raise SystemExit(f"the run that nobody kills has ended with status {status}")
-        expected = {"reproducible": lines[-1].split()[1]}
+        whole = [unkilled(Path(folder), kind) for kind in KINDS]
         for number in itertools.count():
             if found["kills"] >= wishes.kills:
                 break
-            one(Path(folder) / f"{number}.ash", generator, expected, 1.1 * seconds, found)
+            one(Path(folder) / f"{number}.ash", generator, whole[number % len(whole)], found)
     print(json.dumps(dict(found)))
     return int(any(found[name] for name in WRONG))
 

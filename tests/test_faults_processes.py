@@ -5,8 +5,6 @@ Each runs in a fresh interpreter, since what is tested is what a process has don
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from fault_help import run
@@ -165,7 +163,6 @@ print(quick(X, Y).digest == before)
     assert run(code) == "True"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="pybind11 refuses a second interpreter from Python 3.12 on")
 def test_f90_a_second_interpreter_is_refused() -> None:
     code = """
 name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -132,6 +133,25 @@ def test_each_commit_is_synced(tmp_path: Path) -> None:
     full = 2  # a loss of power cannot be tried
     assert database._connection.execute("PRAGMA synchronous").fetchone() == (full,)
     database.close()
+
+
+def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[tuple[float, float]] = []
+    real = Database.write
+
+    def write(self: Database, changes: Changes) -> None:
+        began = time.monotonic()
+        time.sleep(0.002)
+        real(self, changes)
+        times.append((began, time.monotonic()))
+
+    monkeypatch.setattr("ash.journal.open_recorder.COMMIT_SHARE", 0.02)
+    monkeypatch.setattr(Database, "write", write)
+    result = run(tmp_path / "run.ash", candidates=64, min_epochs=32)
+    looks = times[1:-2]  # but those of the beginning and the end
+    assert len(looks) > 1 or result.wall_seconds < 0.5
+    for (began, ended), (following, _) in itertools.pairwise(looks):
+        assert following - ended >= 0.999 * min((ended - began) / 0.02, 1.0)
 
 
 def test_f69_here_there_is_a_log(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
+from ash import main_interpreter  # noqa: F401  (before the core is loaded)
+
+# isort: split
 from ash import _core, callbacks
 from ash.callback import Callback, Run, RungPlan
 from ash.dashboard import Dashboard

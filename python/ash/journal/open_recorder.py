@@ -3,11 +3,13 @@
     open: lock, database            another process, another program's file -> JournalError, before any data are read
     agree: facts of the run         the first time written, later compared
     restore: results, states        to the core, which takes them up as it comes to them
-    look, every 50 ms               new results, one commit; with it states (upkeep.py); then callbacks are told
+    look, every 50 ms               new results, one commit; with it states (upkeep.py); then callbacks are told; not
+                                    yet where the last commit was just now, and slow
     finish                          the rest, and the networks that the result holds
 
 Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone; the others train
-on while it writes. Cost: a commit, with a sync of the disk, for each look in which a job has ended.
+on while it writes. Cost: a commit, with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the time
+of the calling thread at most, but one for each HEARTBEAT whatever it takes.
 """
 
 import contextlib
@@ -42,7 +44,9 @@ from ash.settings import Params
 MOST_RUNGS = 63
 """Epochs at least double from one to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""Seconds after which the time that the run has taken is written down though no job has ended."""
+"""Seconds after which the time that the run has taken is written down though no job has ended, however slow the disk."""
+COMMIT_SHARE = 0.01
+"""Of the time of the calling thread: what commits may take. So a crash costs what ended within a hundred commits' time."""
 
 
 class OpenRecorder(Recorder):
@@ -56,7 +60,7 @@ class OpenRecorder(Recorder):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._started = self._training_started = time.monotonic()
-        self._committed = 0.0
+        self._committed = self._rests = 0.0  # when the last commit was, and until when there is none
         self._tuner: _core.Tuner | None = None
         self._path = path = real_path(journal.file)
         check_place(path)
@@ -203,20 +207,20 @@ class OpenRecorder(Recorder):
         return None if self._database is None else self._news.jobs
 
     def look(self, tuner: _core.Tuner) -> None:
-        """Write down what is new."""
-        if self._database is None:
-            return
-        with self._failing():
-            self._write(self._database, tuner)
+        """Write down what is new, unless the last commit was just now."""
+        if time.monotonic() >= self._rests:
+            self._try_to_write(tuner)
 
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
         """Complete the networks that are kept, and write down all."""
-        self.look(tuner)  # first what there is, then what takes time
+        self._try_to_write(tuner)  # first what there is, then what takes time
         self._complete(tuner, ended)
-        if self._database is None:
-            return
-        with self._failing():
-            self._write(self._database, tuner, ended)
+        self._try_to_write(tuner, ended)
+
+    def _try_to_write(self, tuner: _core.Tuner, ended: str | None = None) -> None:
+        if self._database is not None:
+            with self._failing():
+                self._write(self._database, tuner, ended)
 
     def _complete(self, tuner: _core.Tuner, ended: str) -> None:
         kept = [there for *_, there in tuner.kept_jobs()]
@@ -246,8 +250,10 @@ class OpenRecorder(Recorder):
             return
         self._upkeep.drop(tuner, changes)
         changes.facts["progress"] = self._progress(now)
+        began = time.monotonic()
         database.write(changes)
-        self._committed = now
+        self._committed = time.monotonic()
+        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
         self._upkeep.committed()
         self._news.committed()
 
