@@ -130,7 +130,8 @@ def stray(path: Path) -> int:
     named = {name for (name,) in connection.execute("SELECT DISTINCT file FROM states")}
     connection.close()
     folder = StateFolder(path.with_name(f"{path.name}-states")).path
-    return len({file.name for file in folder.iterdir()} ^ named)
+    there = {file.name for file in folder.iterdir()} if folder.exists() else set()
+    return len(there ^ named)
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:

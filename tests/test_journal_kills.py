@@ -17,4 +17,4 @@ def test_f58_kills_at_random_times_lose_nothing() -> None:
     found = json.loads(done.stdout)
     wrong = {name: found[name] for name in ("lost", "changed", "twice", "unlike", "stray")}
     assert not any(wrong.values()), found
-    assert found["kills"] >= KILLS and found["runs"] > KILLS / 4 and found["acknowledged"] > 50 * found["runs"]
+    assert found["kills"] >= KILLS and found["runs"] > KILLS / 4 and found["acknowledged"] > 30 * found["runs"]

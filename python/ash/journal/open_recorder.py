@@ -8,8 +8,8 @@
     finish                          the rest, and the networks that the result holds
 
 Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone; the others train
-on while it writes. Cost: a commit, with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the time
-of the calling thread at most, but one for each HEARTBEAT whatever it takes.
+on while it writes. Cost: a commit, with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the
+time of the calling thread at most, but one for each HEARTBEAT whatever it takes.
 """
 
 import contextlib
@@ -44,9 +44,9 @@ from ash.settings import Params
 MOST_RUNGS = 63
 """Epochs at least double from one to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""Seconds after which the time that the run has taken is written down though no job has ended, however slow the disk."""
+"""Seconds after which the time that the run has taken is written down, though no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.01
-"""Of the time of the calling thread: what commits may take. So a crash costs what ended within a hundred commits' time."""
+"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of a hundred."""
 
 
 class OpenRecorder(Recorder):
