@@ -9,6 +9,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
     "journal": ("journal", "faults"),
+    "models": ("functions",),
     "quality": ("quality",),
     "ablation": ("ablation",),
 }

@@ -4,6 +4,7 @@
 // mod_gil_not_used: the promise of thread safety that free-threaded Python asks for; common.hpp says how it is kept.
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     ash::bindings::bind_ladder(m);
+    ash::bindings::bind_clock(m);
     ash::bindings::bind_data(m);
     ash::bindings::bind_network(m);
     ash::bindings::bind_tuner(m);

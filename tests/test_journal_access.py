@@ -188,7 +188,7 @@ def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path:
             seen.append(found == [(repr(job.score),)])
             there.extend(rows(path, "SELECT count(*) FROM jobs")[0])
 
-    with mock.patch("ash.run.WAKE_SECONDS", 1e-3):
+    with mock.patch("ash.run.WAKE_SECONDS", 1e-3), mock.patch("ash.journal.open_recorder.COMMIT_SHARE", 1e6):
         result = run(path, Reads(99), **long)
     assert len(seen) == len(result.jobs) and all(seen)
     assert there[0] < len(result.jobs)

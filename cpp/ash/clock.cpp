@@ -40,6 +40,8 @@ void GreedyClock::release() {
     released_ = true;
 }
 
+bool GreedyClock::starved() const { return !released_ && is_starved(ladder_, known_); }
+
 bool GreedyClock::finished() const { return ladder_.finished(); }
 
 VirtualClock::VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order)
@@ -123,8 +125,8 @@ void VirtualClock::decide(const Report& report) {
     add_decision(report);
 }
 
-// Whether an idle worker waits for a candidate that is still to be drawn.
-bool VirtualClock::starved() const { return !idle_.empty() && is_starved(ladder_, known_); }
+// An idle worker waits for a candidate that is still to be drawn.
+bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder_, known_); }
 
 VirtualClock::Key VirtualClock::key(const Task& task) const {
     switch (order_) {

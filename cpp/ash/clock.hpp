@@ -84,6 +84,9 @@ class Clock {
     // So many candidates, from 0 on, are known by now. All of them from the beginning unless said otherwise.
     virtual void provide(std::int64_t candidates) = 0;
 
+    // Whether it stands still for want of candidates. Reproducible: at a virtual time that depends on decisions alone.
+    virtual bool starved() const = 0;
+
     // Nothing goes on: results held back are given to the ladder, and next() gives nothing any more.
     virtual void release() = 0;
 
@@ -107,6 +110,7 @@ class GreedyClock final : public Clock {
     void finish(const Report& report) override;
     bool has_task() const override;
     void provide(std::int64_t candidates) override;
+    bool starved() const override;
     void release() override;
     bool finished() const override;
 
@@ -125,6 +129,7 @@ class VirtualClock final : public Clock {
     void finish(const Report& report) override;
     bool has_task() const override { return !released_ && !outstanding_.empty(); }
     void provide(std::int64_t candidates) override;
+    bool starved() const override;
     void release() override;
     bool finished() const override;
 
@@ -138,7 +143,6 @@ class VirtualClock final : public Clock {
     void advance();
     void employ();
     void decide(const Report& report);
-    bool starved() const;
     Key key(const Task& task) const;
     Worker& worker(std::int32_t number) { return workers_[static_cast<std::size_t>(number)]; }
 

@@ -4,7 +4,7 @@
 // where nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated
 // before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11.
-// Free threading: objects are const after construction, except Ladder and Settings (one owner) and Tuner (own locks).
+// Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own locks).
 #pragma once
 
 // The casters of stl.h must be seen by every file or by none (the one definition rule).
@@ -70,6 +70,7 @@ const char* name(Ending ending);
 py::list rung_rows(const std::vector<RungCounts>& rungs);
 
 void bind_ladder(py::module_& m);
+void bind_clock(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
 void bind_tuner(py::module_& m);

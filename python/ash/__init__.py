@@ -20,6 +20,7 @@ from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
 from ash.errors import (
     AllDiverged,
+    AllFailed,
     AshError,
     DataError,
     JournalCorrupt,
@@ -30,6 +31,8 @@ from ash.errors import (
     NothingFinished,
     SettingError,
 )
+from ash.function.result import FunctionResult
+from ash.function_space import FunctionSpace
 from ash.journal.argument import Journal
 from ash.ladder import Ladder
 from ash.model_file import load
@@ -40,6 +43,7 @@ from ash.resume import resume
 from ash.simulate import Simulation, simulate
 from ash.space import Space
 from ash.tune import tune
+from ash.tune_function import tune_function
 from ash.versions import show_versions, versions
 
 if TYPE_CHECKING:
@@ -51,11 +55,14 @@ __all__ = [
     "ASHClassifier",
     "ASHRegressor",
     "AllDiverged",
+    "AllFailed",
     "AshError",
     "Callback",
     "Dashboard",
     "DataError",
     "Ensemble",
+    "FunctionResult",
+    "FunctionSpace",
     "Journal",
     "JournalCorrupt",
     "JournalError",
@@ -83,6 +90,7 @@ __all__ = [
     "show_versions",
     "simulate",
     "tune",
+    "tune_function",
     "uniform",
     "versions",
 ]

@@ -54,6 +54,64 @@ class Ladder:
     @property
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
+class Task:
+    """A job that was decided: which worker has it from when to when on the virtual clock; greedy: all 0."""
+
+    @property
+    def candidate(self) -> int: ...
+    @property
+    def rung(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def worker(self) -> int: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def finish(self) -> float: ...
+
+class Decision:
+    """A job whose result the ladder has taken."""
+
+    @property
+    def candidate(self) -> int: ...
+    @property
+    def rung(self) -> int: ...
+
+class Clock:
+    """A ladder and its clock (cpp/ash/clock.hpp), for jobs that Python does. One thread at a time."""
+
+    def __init__(
+        self,
+        candidates: int,
+        *,
+        eta: int = 2,
+        min_epochs: int = 1,
+        max_rungs: int = 0,
+        algorithm: str = "ash",
+        promotion: str = "capped",
+        epoch_limit: int = 0,
+        target: float = ...,
+        schedule: str = "greedy",  # "greedy" | "reproducible"
+        workers: int = 1,  # virtual ones
+        known: int,  # candidates that are drawn already
+        cost: Callable[[int, int], float] | None = None,  # of candidate and epochs; None: all jobs are alike
+    ) -> None: ...
+    def next(self) -> Task | None: ...
+    # These three return what was decided by them, in order.
+    def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
+    def provide(self, candidates: int) -> list[Decision]: ...
+    def release(self) -> list[Decision]: ...  # next() gives nothing any more
+    def take_retired(self) -> list[int]: ...  # each once
+    @property
+    def starved(self) -> bool: ...  # it stands still until provide()
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def ending(self) -> str | None: ...
+    @property
+    def rungs(self) -> list[dict[str, int]]: ...
+
 class Settings:
     """Hyperparameters of one candidate; plain attributes."""
 

@@ -8,7 +8,7 @@ Whoever wants to end the run early calls `run.stop()`, as `study.stop()` of Optu
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ash.options import Options
+from ash.options import RunOptions
 from ash.records import JobRecord
 from ash.space import Space
 
@@ -31,7 +31,7 @@ class Run:
 
     Attributes
     ----------
-    options : Options
+    options : RunOptions
         The checked arguments: seed drawn, threads, metric, task and the ladder resolved.
     space : Space
         Where the candidates come from: the one given, or the default one of this table.
@@ -55,7 +55,7 @@ class Run:
         Whether somebody has called `stop`.
     """
 
-    options: Options
+    options: RunOptions
     space: Space
     candidates: int | None
     rungs: tuple[RungPlan, ...]

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from ash.options import Options
+from ash.options import RunOptions
 from ash.recall import rung_rows
 from ash.records import Columns, JobRecord, candidate_rows, job_rows
 from ash.space import Space
@@ -24,7 +24,7 @@ class Course:
     columns: Columns
     assists: Columns
     ladder: list[dict[str, int]]
-    options: Options
+    options: RunOptions
     space: Space
     ended: str
     started: datetime

@@ -24,6 +24,10 @@ class AllDiverged(AshError):
     """Every candidate ended in a non-finite loss or weight; the message holds the table of causes."""
 
 
+class AllFailed(AshError):
+    """Every job of a function has failed; the message holds the table of causes."""
+
+
 class JournalError(AshError):
     """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails."""
 

@@ -38,22 +38,18 @@ LARGEST_COUNT = 2**63 - 1
 LARGEST_SEED = 2**64 - 1
 
 
-@dataclass(frozen=True)
-class Options:
-    """Checked arguments of one run.
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Checked arguments of one run, of whatever is trained.
 
-    `threads`, `promotion` and `memory_limit` are resolved and `seed` is drawn, so equal options ask for the same run.
-    `candidates` is None for an endless stream, `memory_limit` where the system does not say what there is, `keep` where
-    it follows from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of
-    all rows, and until the data are known.
+    `threads` and `promotion` are resolved and `seed` is drawn, so equal options ask for the same run. `candidates` is
+    None for an endless stream.
     """
 
     candidates: int | None
-    planned: bool
     eta: int
     min_epochs: int
     max_rungs: int | None
-    epoch_rows: int | None
     algorithm: str
     promotion: str
     training: str
@@ -61,17 +57,30 @@ class Options:
     workers: int
     teams: bool
     threads: int
-    memory_limit: int | None
-    keep: int | None
     metric: str | None
     task: str | None
     time_limit: float | None
     epoch_limit: int | None
     target: float | None
-    missing: Missing
-    unknown: Unknown
     seed: int
     progress: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(RunOptions):
+    """Checked arguments of one run of `ash.tune`.
+
+    `memory_limit` is resolved, and None where the system does not say what there is, `keep` where it follows from the
+    data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows, and until
+    the data are known.
+    """
+
+    planned: bool
+    epoch_rows: int | None
+    memory_limit: int | None
+    keep: int | None
+    missing: Missing
+    unknown: Unknown
 
 
 def read_options(**given: Any) -> Options:
@@ -88,37 +97,43 @@ def read_options(**given: Any) -> Options:
         Naming the argument, its value and what is allowed.
     """
     check_metric(given["metric"])
-    time_limit = _time_limit(given["time_limit"])
-    candidates, planned = _candidates(given, time_limit)
+    candidates, planned = _candidates(given, read_seconds("time_limit", given["time_limit"]))
     memory_limit = _optional("memory_limit", given["memory_limit"], LARGEST_COUNT)
     options = Options(
-        candidates=candidates,
+        **read_common(given, candidates, planned=planned),
         planned=planned,
-        eta=whole("eta", given["eta"], 2, LARGEST),
-        min_epochs=1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
-        max_rungs=_optional("max_rungs", given["max_rungs"], LARGEST),
         epoch_rows=_optional("epoch_rows", given["epoch_rows"], LARGEST),
-        algorithm=one_of("algorithm", given["algorithm"], ALGORITHMS),
-        promotion=_promotion(given["promotion"], candidates, planned),
-        training=one_of("training", given["training"], TRAININGS),
-        schedule=one_of("schedule", given["schedule"], SCHEDULES),
-        workers=whole("workers", given["workers"], 1, MOST_WORKERS),
         teams=yes_or_no("teams", given["teams"]),
-        threads=resolve_threads(given["threads"]),
         memory_limit=default_limit() if memory_limit is None else memory_limit,
         keep=_optional("keep", given["keep"], MOST_KEPT),
         metric=given["metric"],
         task=None if given["task"] is None else one_of("task", given["task"], TASKS),
-        time_limit=time_limit,
-        epoch_limit=_optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
-        target=_target(given["target"]),
         missing=one_of("missing", given["missing"], MISSING),
         unknown=one_of("unknown", given["unknown"], UNKNOWN),
-        seed=_seed(given["seed"]),
-        progress=_progress(given["progress"]),
     )
-    _check_budget(options)
+    check_budget(options)
     return options
+
+
+def read_common(given: dict[str, Any], candidates: int | None, *, planned: bool = False) -> dict[str, Any]:
+    """Return the fields of `RunOptions` that are read alike whatever is trained: all but metric and task."""
+    return {
+        "candidates": candidates,
+        "eta": whole("eta", given["eta"], 2, LARGEST),
+        "min_epochs": 1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
+        "max_rungs": _optional("max_rungs", given["max_rungs"], LARGEST),
+        "algorithm": one_of("algorithm", given["algorithm"], ALGORITHMS),
+        "promotion": _promotion(given["promotion"], candidates, planned),
+        "training": one_of("training", given["training"], TRAININGS),
+        "schedule": one_of("schedule", given["schedule"], SCHEDULES),
+        "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
+        "threads": resolve_threads(given["threads"]),
+        "time_limit": read_seconds("time_limit", given["time_limit"]),
+        "epoch_limit": _optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
+        "target": _target(given["target"]),
+        "seed": _seed(given["seed"]),
+        "progress": _progress(given["progress"]),
+    }
 
 
 def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | None, bool]:
@@ -149,7 +164,7 @@ def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     return found
 
 
-def _check_budget(options: Options) -> None:
+def check_budget(options: RunOptions) -> None:
     """Refuse a run that could not begin, and one that could not end."""
     if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
         raise SettingError(
@@ -193,7 +208,8 @@ def _target(value: Any) -> float | None:
     return float(value)
 
 
-def _time_limit(value: Any) -> float | None:
+def read_seconds(name: str, value: Any) -> float | None:
+    """Return a limit in seconds, None where there is none."""
     if value is None:
         return None
     try:
@@ -201,7 +217,7 @@ def _time_limit(value: Any) -> float | None:
     except (OverflowError, TypeError, ValueError):
         seconds = math.nan
     if isinstance(value, bool | str) or not seconds >= 0:
-        raise SettingError(f"time_limit={value!r} is not allowed; give seconds, zero or more, or None for no limit")
+        raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
     return None if math.isinf(seconds) else seconds
 
 

@@ -19,7 +19,7 @@ from ash.errors import SettingError
 from ash.frames import Frame, read_frame
 from ash.kept import networks_to_keep
 from ash.metrics import metric_of
-from ash.options import LARGEST, Options
+from ash.options import LARGEST, Options, RunOptions
 from ash.planning import TYPICAL, plan
 from ash.recurring import with_recurring
 from ash.row_order import sort_rows
@@ -209,7 +209,7 @@ def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
     return max(1, int(min(usual, held / scoring_seconds)))
 
 
-def draw(space: Space, options: Options, least: int = 0) -> Candidates:
+def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
     """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream.
 
     Parameters

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
-from ash.options import Options
+from ash.options import RunOptions
 from ash.text_table import show, show_seconds
 
 Event = tuple[str, int, int, float, float]
@@ -55,7 +55,7 @@ class Board:
     limit has no total.
     """
 
-    def __init__(self, ladder: Sequence[dict[str, int]], options: Options) -> None:
+    def __init__(self, ladder: Sequence[dict[str, int]], options: RunOptions) -> None:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         self.metric = str(options.metric)
         self.time_limit = options.time_limit
@@ -204,7 +204,7 @@ class BoardView(View):
         self.stream.flush()
 
 
-def open_view(options: Options, ladder: Sequence[dict[str, int]]) -> View:
+def open_view(options: RunOptions, ladder: Sequence[dict[str, int]]) -> View:
     """Return the view for `progress` of the options.
 
     None: on a terminal only. True: a table in a notebook, plain lines where there is neither. A terminal that cannot

@@ -13,19 +13,26 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ash import _core
 from ash.callback import Run
+from ash.course import Course
 from ash.errors import SettingError
 from ash.journal.recorder import Restored
-from ash.records import JobRecord, job_rows
+from ash.records import Columns, JobRecord, job_rows
 from ash.settings import Params
 
 if TYPE_CHECKING:
     from ash.model import Model
     from ash.progress import Event
-    from ash.result import Result
+
+
+class Jobs(Protocol):
+    """Who has the records of a run: a tuner of the core, or the run of a function."""
+
+    def jobs(self, first: int = 0) -> Columns:
+        """Return those from the first on, in order of decision."""
+
 
 METHODS = ("on_start", "on_job", "on_end", "on_error")
 LOOK_SECONDS = 0.05
@@ -98,14 +105,12 @@ class Reporter:
             _call(callback, "on_start", run)
             self._told.append(callback)
 
-    def look(
-        self, tuner: _core.Tuner, params: Sequence[Params], events: "Iterable[Event]", most: int | None = None
-    ) -> None:
+    def look(self, tuner: Jobs, params: Sequence[Params], events: "Iterable[Event]", most: int | None = None) -> None:
         """Tell of jobs that have finished, as far as the time of a look goes.
 
         Parameters
         ----------
-        tuner : Tuner
+        tuner : Jobs
             That may be running.
         params : sequence
             Of the candidates so far, by number.
@@ -121,19 +126,19 @@ class Reporter:
             self._read_jobs(tuner, most)
         self._tell(params, time.monotonic() + LOOK_SECONDS)
 
-    def finish(self, tuner: _core.Tuner, params: Sequence[Params]) -> None:
+    def finish(self, tuner: Jobs, params: Sequence[Params]) -> None:
         """Tell of all jobs that are left, once the threads have ended."""
         if self._callbacks:
             self._read_jobs(tuner)
             self._tell(params, None)
 
-    def end(self, result: "Result", model: "Model") -> None:
+    def end(self, result: Course, model: "Model | None") -> None:
         """Tell of the end; an error of a callback becomes a warning.
 
         Parameters
         ----------
         model : Model
-            What predicts: that of the result, or what an estimator has made of it.
+            What predicts: that of the result, or what an estimator has made of it; None where nothing does.
         """
         if self._run is not None:
             self._run.model = model
@@ -145,7 +150,7 @@ class Reporter:
                 text = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}; the result is whole"
                 warnings.warn(text, UserWarning, stacklevel=2)
 
-    def _read_jobs(self, tuner: _core.Tuner, most: int | None = None) -> None:
+    def _read_jobs(self, tuner: Jobs, most: int | None = None) -> None:
         columns = tuner.jobs(self._read)
         if most is not None:
             columns = {name: column[: most - self._read] for name, column in columns.items()}

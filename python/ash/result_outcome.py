@@ -8,7 +8,7 @@ from ash.course import Course
 from ash.digest import digest_run
 from ash.kept import Kept
 from ash.network import Network
-from ash.options import one_of
+from ash.options import Options, one_of
 from ash.records import Columns, JobRecord, columns_of, to_frame, to_polars
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ TABLES = ("candidates", "jobs", "rungs")
 class Outcome(Course):
     """The fields of a `Result`, which says what they are, and what they add up to: a course and its end."""
 
+    options: Options
     model: Network
     kept: Kept | None
     memory: dict[str, int]

@@ -56,13 +56,16 @@ class Space:
     """
 
     def __init__(self, **hyperparameters: Any) -> None:
-        self._domains = {name: _read_domains(name, value) for name, value in hyperparameters.items()}
+        self._read(hyperparameters)
+
+    def _read(self, hyperparameters: Mapping[str, Any]) -> None:
+        self._domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
         levels = {
             name: distinct(level for one in several for level in one.levels) for name, several in self._domains.items()
         }
         self._grid = Grid(
             {
-                name: [Variant(one.levels, one.default, _read_conditions(name, one, levels)) for one in several]
+                name: [Variant(one.levels, one.default, self._read_conditions(name, one, levels)) for one in several]
                 for name, several in self._domains.items()
             }
         )
@@ -149,6 +152,59 @@ class Space:
         parts = (f"{name}: {sum(len(one.levels) for one in several)}" for name, several in self._domains.items())
         return f"<ash.Space of {self.size:,} configurations ({', '.join(parts)})>"
 
+    def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
+        """Return the domains of one name with all levels checked and in plain form."""
+        self._check_name(name)
+        if isinstance(value, (list, tuple)) and any(isinstance(one, Domain) for one in value):
+            given = [one if isinstance(one, Domain) else Domain((one,), one) for one in value]
+        else:
+            given = [value if isinstance(value, Domain) else Domain((value,), value)]
+        return tuple(
+            replace(
+                one,
+                levels=distinct(self._check_value(name, level) for level in one.levels),
+                default=self._check_value(name, one.default),
+            )
+            for one in given
+        )
+
+    def _read_conditions(
+        self, name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]
+    ) -> frozenset[Condition]:
+        return frozenset(self._read_condition(name, other, values, levels) for other, values in domain.conditions)
+
+    def _read_condition(self, name: str, other: str, values: Any, levels: Mapping[str, tuple[Any, ...]]) -> Condition:
+        if other not in levels:
+            self._check_name(other)
+            raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=...")
+        whole = self._plain(other, values)
+        several = values if isinstance(values, tuple) and (whole is None or whole not in levels[other]) else (values,)
+        wanted = [self._check_value(other, value) for value in several]
+        for value in wanted:
+            if value not in levels[other]:
+                raise SettingError(
+                    f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
+                    f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}."
+                )
+        if not wanted:
+            raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value.")
+        return other, frozenset(wanted)
+
+    @staticmethod
+    def _check_name(name: str) -> None:
+        """Raise SettingError unless there is such a hyperparameter."""
+        check_name(name)
+
+    @staticmethod
+    def _check_value(name: str, value: Any) -> Any:
+        """Return a value in its plain form, or raise SettingError."""
+        return check_value(name, value)
+
+    @staticmethod
+    def _plain(name: str, value: Any) -> Any:
+        """Return a value in its plain form, None where it is not allowed."""
+        return HYPERPARAMETERS[name].read(value)
+
     def _check_conflicts(self) -> None:
         for first, second in CONFLICTING:
             for one, other in self._grid.pairs(first, second):
@@ -161,45 +217,6 @@ class Space:
                     raise SettingError(
                         f"{reason}; the space allows both at once: keep them apart by a condition (when)."
                     )
-
-
-def _read_domains(name: str, value: Any) -> tuple[Domain, ...]:
-    """Return the domains of one name with all levels checked and in plain form."""
-    check_name(name)
-    if isinstance(value, (list, tuple)) and any(isinstance(one, Domain) for one in value):
-        given = [one if isinstance(one, Domain) else Domain((one,), one) for one in value]
-    else:
-        given = [value if isinstance(value, Domain) else Domain((value,), value)]
-    return tuple(
-        replace(
-            one,
-            levels=distinct(check_value(name, level) for level in one.levels),
-            default=check_value(name, one.default),
-        )
-        for one in given
-    )
-
-
-def _read_conditions(name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]) -> frozenset[Condition]:
-    return frozenset(_read_condition(name, other, values, levels) for other, values in domain.conditions)
-
-
-def _read_condition(name: str, other: str, values: Any, levels: Mapping[str, tuple[Any, ...]]) -> Condition:
-    if other not in levels:
-        check_name(other)
-        raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=...")
-    whole = HYPERPARAMETERS[other].read(values)
-    several = values if isinstance(values, tuple) and (whole is None or whole not in levels[other]) else (values,)
-    wanted = [check_value(other, value) for value in several]
-    for value in wanted:
-        if value not in levels[other]:
-            raise SettingError(
-                f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
-                f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}."
-            )
-    if not wanted:
-        raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value.")
-    return other, frozenset(wanted)
 
 
 def _random_numbers(seed: int, words: int) -> Iterator[int]:

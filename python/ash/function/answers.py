@@ -1,0 +1,94 @@
+"""What became of a job: a score and a state, or why there is none.
+
+    finished   a finite score
+    failed     the function raised, or gave back what is no score
+    late       it took longer than a job may
+    died       its process has ended
+
+Whatever a job does is a result, and the run goes on; only SystemExit, KeyboardInterrupt and the like, which the
+function raises to end more than itself, come out of the run.
+"""
+
+import math
+import traceback
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Train = Callable[[dict[str, Any], int, Any], Any]
+"""Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
+
+FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
+
+MOST_TEXT = 4_000
+"""Characters of a traceback that are kept, the last ones."""
+
+
+class Answer(NamedTuple):
+    """What became of a job, and when: seconds of the clock of the machine, and in which of the places."""
+
+    kind: str
+    score: float = math.nan
+    state: Any = None
+    text: str = ""
+    start: float = 0.0
+    end: float = 0.0
+    place: int = 0
+
+
+def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> Answer:
+    """Call the function, and return what came of it.
+
+    Raises
+    ------
+    BaseException
+        What is no Exception: SystemExit, KeyboardInterrupt, GeneratorExit.
+    """
+    try:
+        given = train(params, epochs, state)
+    except Exception as error:
+        return failure(error)
+    return read(given)
+
+
+def failure(error: BaseException) -> Answer:
+    """Return the answer of a job that has raised, with its traceback from the function on."""
+    frames = error.__traceback__
+    inner = frames.tb_next if frames is not None else None
+    text = "".join(traceback.format_exception(type(error), error, inner or frames))
+    return Answer(FAILED, text=text[-MOST_TEXT:])
+
+
+def read(given: Any) -> Answer:
+    """Return the answer of a job that gave back (score, state), or a score alone."""
+    score, state = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    number = _number(score)
+    if number is None:
+        return Answer(FAILED, text=f"the function gave back {_shown(given)}; give (score, state), the score a number")
+    if not math.isfinite(number):
+        return Answer(FAILED, text=f"the score is {number}", state=None)
+    return Answer(FINISHED, number, state)
+
+
+def _number(score: Any) -> float | None:
+    """Return a score as a float; None for what is no single real number."""
+    if isinstance(score, np.ndarray | np.generic):
+        if score.size != 1:
+            return None
+        score = score.item()
+    if isinstance(score, bool) or not isinstance(score, Real):
+        return None
+    try:
+        return float(score)
+    except OverflowError:
+        return math.inf
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"something whose repr raised {type(error).__name__}"
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,0 +1,51 @@
+"""What goes to another process and comes back: functions and states as bytes, answers as plain tuples.
+
+Bytes are made by cloudpickle, so that functions of a notebook and lambdas go too. A state is packed where it was made
+and unpacked where the next job is done: in between it is bytes, and nobody else needs its class. These bytes come from
+processes that this one has started; no file holds them.
+"""
+
+import functools
+import pickle
+from typing import Any
+
+import cloudpickle
+
+from ash.function.answers import FAILED, FINISHED, Answer, Train, attempt
+
+
+def pack(value: Any) -> bytes:
+    """Return a value as bytes."""
+    return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def unpack(packed: bytes | None) -> Any:
+    """Return the value of bytes; None of none."""
+    return None if packed is None else pickle.loads(packed)
+
+
+@functools.lru_cache(maxsize=1)
+def _function(packed: bytes) -> Train:
+    function: Train = unpack(packed)
+    return function
+
+
+def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) -> tuple[Any, ...]:
+    """Do a job, and return its answer as a tuple, with the state as bytes.
+
+    Raises
+    ------
+    BaseException
+        What is no Exception, from the function.
+    """
+    try:
+        train, before = _function(packed), unpack(state)
+    except Exception as error:
+        return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
+    answer = attempt(train, params, epochs, before)
+    if answer.kind != FINISHED:
+        return answer
+    try:
+        return answer._replace(state=None if answer.state is None else pack(answer.state))
+    except Exception as error:
+        return Answer(FAILED, text=f"the state cannot be pickled: {type(error).__name__}: {error}")

@@ -1,0 +1,145 @@
+"""Processes of ours, one a place: who dies costs its job, and who hangs is killed.
+
+    place (a thread of this process) --params, epochs, state--> child.py --answer--> queue
+
+A child is a new interpreter, not a fork: nothing is copied of threads and locks, and the user's script is not run
+again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
+Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
+outlives the run, nor the parent.
+Threads: a place is used by its own thread; `kill` may be called by another. Cost: a third of a second to start one, and
+some 0.1 ms a job beside the state's bytes.
+"""
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing import Pipe
+from types import TracebackType
+from typing import Any
+
+from ash.function.answers import DIED, FAILED, LATE, Answer, Train
+from ash.function.packing import pack, unpack
+from ash.function.places import Beside, Key
+
+CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve; serve({handle})"
+END_SECONDS = 5.0
+"""How long a child may take to end by itself."""
+
+
+class Child:
+    """One process. It is started with the first job."""
+
+    def __init__(self, packed: bytes) -> None:
+        ours, theirs = Pipe()
+        with theirs:
+            code = CODE.format(path=sys.path, handle=theirs.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
+            )
+        self._connection = ours
+        ours.send_bytes(packed)
+
+    def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
+        """Let it do a job, and return the answer; one that is late is killed."""
+        try:
+            self._connection.send(arguments)
+            if not self._connection.poll(limit):
+                self.kill()
+                return Answer(LATE, text=f"the job took longer than job_limit={limit:g} seconds; its process is killed")
+            return Answer(*self._connection.recv())
+        except (EOFError, OSError):
+            return Answer(DIED, text=f"the process of the job has ended {self._how()}")
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Let it end, or end it."""
+        self._connection.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Return whether it can do another job."""
+        return self._process.poll() is None
+
+    def _how(self) -> str:
+        try:
+            status = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self._process.wait()
+        return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+
+
+class Processes(Beside):
+    """Processes of ours: see the module."""
+
+    def __init__(self, train: Train, count: int, limit: float | None) -> None:
+        super().__init__(count, None)  # here a place watches over its own
+        self._packed = pack(train)
+        self._limit_of_child = limit
+        self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._children: list[Child | None] = [None] * count
+        self._over = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"ash-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        for _ in self._threads:
+            self._tasks.put(None)
+        for child in self._children:
+            if child is not None and self._begun:  # only where a job still runs is there something to be cut short
+                child.kill()
+        for thread in self._threads:
+            thread.join()
+
+    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+        """Put it where the next place that is free takes it."""
+        self._tasks.put((job, params, epochs, state))
+
+    def open(self, state: Any) -> Any:
+        """Return the state of its bytes."""
+        return unpack(state)
+
+    def _work(self, number: int) -> None:
+        while (task := self._tasks.get()) is not None and not self._over:
+            job, *arguments = task
+            try:
+                answer = self._do(number, tuple(arguments))
+            except Exception as error:  # no process can be started, say
+                answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
+            self._done.put((job, answer._replace(place=number, end=time.monotonic())))
+        self._end(number)
+
+    def _do(self, number: int, arguments: tuple[Any, ...]) -> Answer:
+        child = self._children[number]
+        if child is None or not child.alive:
+            self._end(number)
+            child = self._children[number] = Child(self._packed)
+        answer = child.do(arguments, self._limit_of_child)
+        if answer.kind in (LATE, DIED):
+            self._end(number)
+        return answer
+
+    def _end(self, number: int) -> None:
+        child, self._children[number] = self._children[number], None
+        if child is not None:
+            child.close()

@@ -1,0 +1,155 @@
+"""What `ash.tune_function` returns: the best hyperparameters and state, and the whole story of the run."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ash.course import Course
+from ash.digest import digest_run
+from ash.function_options import FunctionOptions
+from ash.options import one_of
+from ash.records import JobRecord, columns_of, to_frame, to_polars
+from ash.text_table import format_table, show, show_params, show_seconds
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+TABLES = ("candidates", "jobs", "rungs", "failures")
+CAUSES_SHOWN = 10
+SHORT_DIGEST = 16
+
+
+class FailureRecord(NamedTuple):
+    """A job that has no score: what kind of end it had, and the traceback, or what is known.
+
+    `kind` is "failed" (the function raised, or gave back what is no score), "late" or "died".
+    """
+
+    candidate: int
+    rung: int
+    epochs: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FunctionResult(Course):
+    """The outcome of `ash.tune_function`. Immutable; it can be pickled if the state can.
+
+    Attributes
+    ----------
+    best_candidate, best_rung : int
+        Whose score is the highest (ties: lower candidate, lower rung), and after which rung.
+    best_state : object
+        What the function gave back with that score.
+    failures : tuple of FailureRecord
+        The jobs without a score, in order of decision.
+    params : tuple of dict
+        The hyperparameters of every candidate, at its number.
+    columns : dict of str to ndarray
+        The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is the score negated.
+    ladder : list of dict
+        Counts of each rung, as the core reports them.
+    options : FunctionOptions
+        The checked arguments of the run.
+    space : FunctionSpace
+        Where the candidates were drawn from.
+    ended : str
+        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted", or "failures" (too
+        many in a row).
+    started : datetime
+        When it began, in UTC: second 0 of all jobs.
+    wall_seconds : float
+        To the end of the last job.
+    """
+
+    options: FunctionOptions
+    best_state: Any
+    failures: tuple[FailureRecord, ...]
+
+    @property
+    def schedule(self) -> str:
+        """Return "reproducible" where the outcome depends on no timing, else "greedy"."""
+        return self.options.schedule
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a hash of the outcome, 64 hexadecimal digits; see ash/digest.py for the exact bytes.
+
+        Hyperparameters, the jobs in order of decision with their scores, and which was the best; no states and no
+        times. Equal for two runs of the same arguments, if the schedule was "reproducible", or "greedy" on one thread,
+        and neither a time limit nor Ctrl-C ended them, as far as the function gives equal scores.
+        """
+        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
+
+    def to_pandas(self, table: str = "candidates") -> "pandas.DataFrame":
+        """Return a table as a DataFrame.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs", "failures"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        SettingError
+            There is no such table.
+        """
+        return to_frame(self.rows(one_of("table", table, TABLES)))
+
+    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
+        """Return a table as a DataFrame of polars; what a candidate has not is null.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs", "failures"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        SettingError
+            There is no such table.
+        """
+        jobs = one_of("table", table, TABLES) == "jobs"
+        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
+        return to_polars(columns)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return "candidates", "jobs", "rungs" or "failures" as flat rows."""
+        if table == "candidates":
+            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
+        if table == "rungs":
+            return self.rungs
+        records: Sequence[Any] = self.jobs if table == "jobs" else self.failures
+        return [record._asdict() for record in records]
+
+    def __repr__(self) -> str:
+        """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""
+        names = ["rung", "epochs", "finished", "promoted", "diverged", "best_score"]
+        table = format_table(names, [[rung[name] for name in names] for rung in self.rungs])
+        failed = ["", causes(self.failures)] if self.failures else []
+        return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table, *failed])
+
+    def _headlines(self) -> list[str]:
+        ended = "" if self.ended == "finished" else f", ended: {self.ended}"
+        return [
+            f"score {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
+            f"{len(self.params)} candidates, {len(self.columns['rung'])} jobs, {self.epochs} epochs in "
+            f"{show_seconds(self.wall_seconds)}, {self.threads} at a time, seed {self.seed}{ended}",
+            f"digest {self.digest[:SHORT_DIGEST]}, schedule {self.schedule}, {len(self.failures)} failures",
+        ]
+
+
+def causes(failures: Sequence[FailureRecord]) -> str:
+    """Return a table of the causes, the most frequent first: how often, what kind, the last line of the text."""
+    found = Counter((failure.kind, (failure.text.strip().splitlines() or [""])[-1][:200]) for failure in failures)
+    shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
+    more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
+    return "\n".join([*format_table(["jobs", "end", "cause"], shown), *more])

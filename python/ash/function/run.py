@@ -1,0 +1,281 @@
+"""A run of `ash.tune_function`: the thread that calls asks the clock, hands out jobs, and tells it what they gave.
+
+    source -> Clock.next -> places.start -> train(params, epochs, state) -> places.wait -> Clock.finish -> records
+
+The ladder and both clocks are the core's; here is no rule of theirs. A state is kept from the end of a job until its
+candidate has gone on, or has retired; the best one until a better one comes.
+Invariants: (1) a job is on record once, in the order in which it was decided; (2) what the function did wrong is on
+record too, and nothing else of it is kept; (3) reproducible: places, their number and their speed have no part in it.
+Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
+"""
+
+import copy
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ash import _core
+from ash.errors import AllFailed, NothingFinished
+from ash.function.answers import FINISHED, Answer, failure
+from ash.function.places import Key, Places
+from ash.function.result import FailureRecord, FunctionResult, causes
+from ash.function.rows import END, Row, columns_of, row_of
+from ash.function.sources import Source
+from ash.function_options import FunctionOptions
+from ash.function_space import FunctionSpace
+from ash.progress import Event, View, open_view
+from ash.records import Columns
+from ash.reporting import Reporter
+from ash.settings import Params
+
+WAKE_SECONDS = 0.05
+
+
+class Best(NamedTuple):
+    """The best job so far: higher scores first, then lower candidates, then lower rungs."""
+
+    score: float
+    candidate: int
+    rung: int
+    state: Any
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """Return what is compared: the largest is the best."""
+        return self.score, -self.candidate, -self.rung
+
+
+class FunctionRun:
+    """One run.
+
+    Parameters
+    ----------
+    places : Places
+        Where its jobs are done.
+    source : Source
+        Where its candidates come from.
+    cost : callable or None
+        Of parameters and epochs: the virtual duration of a job.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        source: Source,
+        space: FunctionSpace,
+        options: FunctionOptions,
+        cost: Callable[[Params, int], float] | None,
+    ) -> None:
+        self._places, self._space, self._options = places, space, options
+        self._source = source
+        self._clock = clock_of(options, source, cost)
+        self._running: dict[Key, _core.Task] = {}
+        self._answers: dict[Key, tuple[_core.Task, Answer]] = {}  # those that are not decided yet
+        self._states: dict[int, Any] = {}
+        self._rows: list[Row] = []
+        self._failures: list[FailureRecord] = []
+        self._in_a_row = 0
+        self._best: Best | None = None
+        self._events: list[Event] = []
+        self._ended: str | None = None
+        self._started = 0.0
+
+    @property
+    def rungs(self) -> list[dict[str, int]]:
+        """Return the ladder as the core counts it."""
+        return self._clock.rungs
+
+    @property
+    def count(self) -> int:
+        """Return how many candidates there are at most."""
+        return self._source.count
+
+    def jobs(self, first: int = 0) -> Columns:
+        """Return the records from the `first` on, in order of decision, as `_core.Tuner.jobs` does."""
+        return columns_of(self._rows[first:])
+
+    def run(self, reporter: Reporter) -> FunctionResult:
+        """Do all jobs, and return what has come of them.
+
+        Raises
+        ------
+        AllFailed, NothingFinished, KeyboardInterrupt
+            There is no score.
+        """
+        began, self._started = datetime.now(UTC), time.monotonic()
+        with open_view(self._options, self.rungs) as view:
+            try:
+                self._go(view, reporter)
+            except KeyboardInterrupt:
+                self._end("interrupted")
+            self._decide(self._clock.release())
+            view.update(self._events)
+        seconds = time.monotonic() - self._started
+        reporter.finish(self, self._source.params)
+        return self._result(self._ended or self._clock.ending or "finished", began, seconds)
+
+    def _go(self, view: View, reporter: Reporter) -> None:
+        looked = self._started
+        while True:
+            self._hand_out()
+            if self._ended is not None or not self._running:
+                return self._check_places()
+            for key, answer in self._places.wait(self._seconds_left()):
+                self._finish(key, answer)
+            now = time.monotonic()
+            if now - looked >= WAKE_SECONDS:
+                looked = now
+                self._look(view, reporter)
+            if self._options.time_limit is not None and now - self._started >= self._options.time_limit:
+                self._end("time_limit")
+
+    def _check_places(self) -> None:
+        if self._ended is None and not self._clock.finished:
+            warnings.warn("all threads hang: the run ends with what there is", UserWarning, stacklevel=5)
+            self._end("failures")
+
+    def _look(self, view: View, reporter: Reporter) -> None:
+        events, self._events = self._events, []
+        view.update(events)
+        reporter.look(self, self._source.params, events)
+        if reporter.stopped:
+            self._end("stopped")
+
+    def _end(self, why: str) -> None:
+        """Hand out no more jobs; what has ended the run first is what is told."""
+        self._ended = self._ended or why
+
+    def _seconds_left(self) -> float:
+        limit = self._options.time_limit
+        left = math.inf if limit is None else self._started + limit - time.monotonic()
+        return min(WAKE_SECONDS, max(0.0, left))
+
+    def _hand_out(self) -> None:
+        while self._places.free > 0 and self._ended is None:
+            task = self._clock.next()
+            if task is not None:
+                self._start(task)
+            elif not self._draw():
+                return
+
+    def _draw(self) -> bool:
+        """Draw more candidates where the clock stands still for want of them, and return whether there were some."""
+        if not self._clock.starved or not self._source.more():
+            return False
+        self._decide(self._clock.provide(len(self._source.params)))
+        return True
+
+    def _start(self, task: _core.Task) -> None:
+        key = task.candidate, task.rung
+        self._running[key] = task
+        now = time.monotonic() - self._started
+        if task.rung:
+            self._events.append(("promoted", task.candidate, task.rung - 1, now, 0.0))
+        self._events.append(("started", task.candidate, task.rung, now, 0.0))
+        try:
+            state = self._state(task.candidate)
+        except Exception as error:
+            self._finish(key, failure(error)._replace(start=time.monotonic(), end=time.monotonic()))
+            return
+        self._places.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
+
+    def _state(self, candidate: int) -> Any:
+        """Return the state that the last job has left; a copy of the best so far, which may be changed in place."""
+        if self._options.training == "restart":
+            return None
+        state = self._states.pop(candidate, None)
+        best = self._best
+        return copy.deepcopy(state) if best is not None and best.state is state and state is not None else state
+
+    def _finish(self, key: Key, answer: Answer) -> None:
+        task = self._running.pop(key)
+        good = answer.kind == FINISHED
+        if good and self._options.training == "resume" and answer.state is not None:
+            self._states[task.candidate] = answer.state
+        self._answers[key] = task, answer
+        self._decide(self._clock.finish(task, answer.score, -answer.score))
+        for candidate in self._clock.take_retired():
+            self._states.pop(candidate, None)
+
+    def _decide(self, decisions: Iterable[_core.Decision]) -> None:
+        """Write down what the ladder has taken."""
+        for decision in decisions:
+            task, answer = self._answers.pop((decision.candidate, decision.rung))
+            good = answer.kind == FINISHED
+            row = row_of(task, answer, self._started)
+            self._rows.append(row)
+            self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
+            if task.rung == 0:
+                self._source.tell(task.candidate, answer.score if good else None)
+            if good:
+                self._in_a_row = 0
+                best = Best(answer.score, task.candidate, task.rung, answer.state)
+                if self._best is None or best.rank > self._best.rank:
+                    self._best = best
+            else:
+                self._fail(task, answer)
+
+    def _fail(self, task: _core.Task, answer: Answer) -> None:
+        self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+        self._in_a_row += 1
+        most = self._options.most_failures
+        if most is not None and self._in_a_row >= most:
+            self._end("failures")
+
+    def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
+        best = self._best
+        if best is None:
+            raise self._no_score(ended, seconds)
+        if ended == "failures":
+            text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
+            warnings.warn(text, UserWarning, stacklevel=4)
+        ladder, params = self.rungs, self._source.params
+        if self._options.candidates is None:
+            params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        return FunctionResult(
+            best_candidate=best.candidate,
+            best_rung=best.rung,
+            best_state=self._places.open(best.state),
+            failures=tuple(self._failures),
+            params=tuple(params),
+            columns=self.jobs(),
+            assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
+            ladder=ladder,
+            options=self._options,
+            space=self._space,
+            ended=ended,
+            started=began,
+            wall_seconds=seconds,
+        )
+
+    def _no_score(self, ended: str, seconds: float) -> BaseException:
+        if ended == "interrupted":
+            return KeyboardInterrupt()
+        if self._failures:
+            return AllFailed(f"all {len(self._failures)} jobs have failed:\n{causes(self._failures)}")
+        why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
+        return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")
+
+
+def clock_of(options: FunctionOptions, source: Source, cost: Callable[[Params, int], float] | None) -> _core.Clock:
+    """Return the ladder of the options, and its clock."""
+    params = source.params
+    return _core.Clock(
+        source.count,
+        eta=options.eta,
+        min_epochs=options.min_epochs,
+        max_rungs=options.max_rungs or 0,
+        algorithm=options.algorithm,
+        promotion=options.promotion,
+        epoch_limit=options.epoch_limit or 0,
+        target=math.nan if options.target is None else options.target,
+        schedule=options.schedule,
+        workers=options.workers,
+        known=len(params),
+        cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
+    )

@@ -1,0 +1,124 @@
+"""Where candidates come from: a draw, points that fill the space evenly, or a sampler of Optuna that learns.
+
+    params       those that there are, by number; what the user knows comes first
+    more()       one more or some, when the clock stands still for want of them
+    tell(...)    what became of one in the first rung, in order of decision
+
+The clock stands still at a virtual time that depends on decisions alone, and all that was decided before was told by
+then: so whom a sampler proposes depends on no timing either, where the schedule is reproducible.
+Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from ash.errors import SettingError
+from ash.extras import require
+from ash.function.first import key_of
+from ash.function_options import FunctionOptions
+from ash.function_space import FunctionSpace
+from ash.options import LARGEST
+from ash.settings import Params
+
+SOBOL = "sobol"
+CHUNK = 256
+FRUITLESS = 1000
+"""Points in a row that are all there already: then the space is taken to be used up."""
+
+
+class Source(Protocol):
+    """Where candidates come from."""
+
+    params: list[Params]
+    count: int
+
+    def more(self) -> bool:
+        """Add to `params`, and return whether anything was."""
+
+    def tell(self, candidate: int, score: float | None) -> None:
+        """Take notice of a score in the first rung, None of a failure."""
+
+
+class Drawn:
+    """A draw, or Sobol points: nothing is learned.
+
+    Parameters
+    ----------
+    first : sequence of dict
+        What comes before.
+    points : iterator of dict
+        The others; those that are among the first are left out.
+    count : int
+        How many candidates in all.
+    at_once : int
+        How many are drawn to begin with, beside the first.
+    """
+
+    def __init__(self, first: Sequence[Params], points: Iterator[Params], count: int, at_once: int) -> None:
+        own = {key_of(params) for params in first}
+        others = (params for params in points if key_of(params) not in own) if own else points
+        self._rest = islice(chain(first, others), count)
+        self.params = list(islice(self._rest, min(count, len(first) + at_once)))
+        self.count = count
+
+    def more(self) -> bool:
+        """Draw some more."""
+        drawn = list(islice(self._rest, CHUNK))
+        self.params += drawn
+        return bool(drawn)
+
+    def tell(self, candidate: int, score: float | None) -> None:
+        """Learn nothing."""
+
+
+def source_of(first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any) -> Source:
+    """Return the source for the argument `sampler`, which is checked."""
+    endless = options.candidates is None
+    asked = LARGEST if options.candidates is None else options.candidates
+    if sampler is not None and sampler != SOBOL:
+        from ash.function.asked import Asked
+
+        return Asked(first, space, asked, sampler)
+    others = space.size - sum(space.read(params)[1] for params in first)
+    count = min(asked, len(first) + others)
+    if count < asked and not endless:
+        text = f"candidates={asked} is more than the {count} configurations of the space; all of them are used."
+        warnings.warn(text, UserWarning, stacklevel=4)
+    points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
+    return Drawn(first, points, count, CHUNK if endless else count)
+
+
+def read_sampler(sampler: Any) -> Any:
+    """Return the argument `sampler`, or raise SettingError unless it is None, "sobol" or a sampler of Optuna."""
+    if sampler is None or (isinstance(sampler, str) and sampler == SOBOL):
+        return sampler
+    words = f"give {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for a draw"
+    if isinstance(sampler, str):
+        raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
+    require("sampler", "optuna", "optuna")
+    import optuna
+
+    if not isinstance(sampler, optuna.samplers.BaseSampler):
+        raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
+    return sampler
+
+
+def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
+    """Yield each configuration once: the default one, then those that Sobol points fall on, then all others."""
+    from scipy.stats import qmc
+
+    engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
+    seen = {key_of(space.default)}
+    yield space.default
+    fruitless = 0
+    while fruitless < FRUITLESS and len(seen) < space.size:
+        for point in engine.random(CHUNK):
+            params = space.at(dict(zip(space.domains, point.tolist(), strict=True)))
+            key = key_of(params)
+            fruitless = fruitless + 1 if key in seen else 0
+            if fruitless == 0:
+                seen.add(key)
+                yield params
+    yield from (params for params in space.stream(seed) if key_of(params) not in seen)

@@ -1,0 +1,222 @@
+"""`ash.tune_function`: asynchronous successive halving over anything that can be trained further."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ash.callback import Callback, Run, RungPlan
+from ash.cpus import resolve_threads
+from ash.errors import SettingError
+from ash.function.answers import Train
+from ash.function.costs import Cost, read_costs
+from ash.function.first import read_first
+from ash.function.places import Here, Places, Threads
+from ash.function.result import FunctionResult
+from ash.function.run import FunctionRun
+from ash.function.sources import Source, read_sampler, source_of
+from ash.function_options import FunctionOptions, read_function_options
+from ash.function_space import FunctionSpace, function_space
+from ash.options import MOST_WORKERS, whole
+from ash.reporting import Reporter, read_callbacks
+
+PROCESSES = "processes"
+
+
+def tune_function(
+    train: Train,
+    space: Any,
+    *,
+    candidates: int | None = 128,
+    eta: int = 2,
+    min_epochs: int = 1,
+    max_rungs: int | None = None,
+    algorithm: str = "ash",
+    promotion: str | None = None,
+    training: str = "resume",
+    schedule: str | None = None,
+    workers: int = 32,
+    costs: Any = None,
+    threads: int | None = None,
+    executor: Any = None,
+    job_limit: float | None = None,
+    most_failures: int | None = 100,
+    time_limit: float | None = None,
+    epoch_limit: int | None = None,
+    target: float | None = None,
+    sampler: Any = None,
+    first: Sequence[dict[str, Any]] | None = None,
+    seed: int | None = 0,
+    progress: bool | None = None,
+    callbacks: Callback | Sequence[Callback] | None = None,
+) -> FunctionResult:
+    """Tune a function that trains something further, and return the best hyperparameters and what they have led to.
+
+    Parameters
+    ----------
+    train : callable
+        ``train(params, epochs, state) -> (score, state)``. `params`: a dict of hyperparameters, its own. `epochs`: how
+        many to train, of whatever unit: rounds, trees, passes. `state`: what the last job of this candidate gave back,
+        None in the first; with ``training="restart"`` always None. The score is a finite number, higher is better. A
+        score alone may be given back where there is no state.
+        A job that raises, or gives back something else, has failed: its candidate goes no further, its traceback is on
+        record, and the run goes on.
+    space : FunctionSpace or dict
+        Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
+        values, one value, a distribution of Optuna, or a frozen one of scipy.stats.
+    candidates : int or None, default 128
+        How many; fewer where the space holds fewer. None: a stream that a limit or target ends.
+    eta, min_epochs, max_rungs, algorithm, promotion
+        The ladder, as for `ash.tune`: rung ``k`` trains ``min_epochs * eta**k`` epochs.
+    training : {"resume", "restart"}, default "resume"
+        Whether a candidate that goes up is trained further from its state, or from scratch: the same epochs.
+    schedule : {"reproducible", "greedy"} or None
+        None: "reproducible" with `costs`, where the outcome depends on arguments and scores alone, on any number of
+        threads; else "greedy", where decisions are taken as jobs end. The result says which.
+    workers : int, default 32
+        Virtual workers of the reproducible schedule.
+    costs : callable or FunctionResult, optional
+        How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
+        earlier result, whose seconds an epoch count. It need not be exact: it decides on the order of decisions.
+    threads : int or None
+        How many jobs at a time. None: as for `ash.tune`; of an executor, as many as it has workers. With 1, and neither
+        executor nor `job_limit`, they are done in the calling thread.
+    executor : None, "processes", or an object with `submit`
+        Where jobs are done. None: threads of this process. "processes": child processes, where a job that hangs can be
+        killed, and one that crashes costs nothing but its candidate; `train` and states are pickled (by cloudpickle).
+        An executor of `concurrent.futures`, loky or Dask is used as it is, and stays open.
+    job_limit : float or None
+        Seconds that a job may take. One that takes longer has failed: a process is killed; a thread, or the worker of
+        an executor, cannot be, and there is one fewer until it comes back.
+    most_failures : int or None, default 100
+        So many in a row, in order of decision, end the run. None: any number.
+    sampler : None, "sobol" or a sampler of Optuna
+        Where candidates come from. None: a draw without repetition, the default configuration first. "sobol": points
+        that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one at a time,
+        and told the score that each had in the first rung, in order of decision; it may repeat itself.
+    first : sequence of dict, optional
+        Configurations to be tried before those, each once: what is known to be good. Numbers may lie between the levels
+        of `ash.uniform` and `ash.log`.
+    time_limit, epoch_limit, target, seed, progress
+        As for `ash.tune`. A time limit is looked at between jobs: those of threads that still run are left alone.
+    callbacks : Callback or sequence of them, optional
+        Told of start, jobs and end; see `ash.Callback`.
+
+    Returns
+    -------
+    FunctionResult
+        `best_params`, `best_score`, `best_state`, and the whole story.
+
+    Raises
+    ------
+    SettingError
+        An argument that is not allowed, before anything runs.
+    AllFailed
+        Every job has failed; the message has a table of causes.
+    NothingFinished
+        A limit or a callback has ended the run before the first job did.
+    BaseException
+        SystemExit and the like, raised by `train` in a thread of this process, end the run and come out of it.
+
+    Examples
+    --------
+    >>> import ash
+    >>> def train(params, epochs, state):
+    ...     epochs += state or 0
+    ...     return -((params["x"] - 0.3) ** 2) - 1 / epochs, epochs
+    >>> result = ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=16, costs=lambda params, epochs: epochs)
+    >>> result.schedule
+    'reproducible'
+    """
+    if not callable(train):
+        raise SettingError(f"train={train!r} is not allowed; give a function of parameters, epochs and state")
+    _check_executor(executor)
+    given: dict[str, Any] = {
+        "candidates": candidates,
+        "eta": eta,
+        "min_epochs": min_epochs,
+        "max_rungs": max_rungs,
+        "algorithm": algorithm,
+        "promotion": promotion,
+        "training": training,
+        "schedule": schedule,
+        "workers": workers,
+        "costs": costs,
+        "threads": None if _is_foreign(executor) else threads,
+        "job_limit": job_limit,
+        "most_failures": most_failures,
+        "time_limit": time_limit,
+        "epoch_limit": epoch_limit,
+        "target": target,
+        "seed": seed,
+        "progress": progress,
+    }
+    options = read_function_options(**given)
+    if _is_foreign(executor):
+        options = replace(options, threads=_at_once(threads, executor))
+    domains = function_space(space)
+    source = source_of(read_first(first, domains, options.candidates), domains, options, read_sampler(sampler))
+    return _run(train, source, domains, options, read_costs(costs), executor, read_callbacks(callbacks))
+
+
+def _run(
+    train: Train,
+    source: Source,
+    space: FunctionSpace,
+    options: FunctionOptions,
+    cost: Cost | None,
+    executor: Any,
+    callbacks: tuple[Any, ...],
+) -> FunctionResult:
+    with _places(train, options, executor) as places, Reporter(callbacks) as reporter:
+        run = FunctionRun(places, source, space, options, cost)
+        endless = options.candidates is None
+        plans = (RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(run.rungs))
+        reporter.start(_described(options, space, run, plans))
+        result = run.run(reporter)
+        reporter.end(result, None)
+    return result
+
+
+def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: Iterable[RungPlan]) -> Run:
+    return Run(
+        options=options,
+        space=space,
+        candidates=None if options.candidates is None else run.count,
+        rungs=tuple(plans),
+        feature_names=None,
+        classes=None,
+        training_rows=0,
+        validation_rows=0,
+        folds=1,
+    )
+
+
+def _check_executor(executor: Any) -> None:
+    if isinstance(executor, str) and executor != PROCESSES:
+        raise SettingError(f"executor={executor!r} is not allowed; give {PROCESSES!r}, an object with submit, or None")
+    if _is_foreign(executor) and not callable(getattr(executor, "submit", None)):
+        raise SettingError(f"executor={executor!r} has no method submit; give one that has, {PROCESSES!r}, or None")
+
+
+def _is_foreign(executor: Any) -> bool:
+    return executor is not None and not isinstance(executor, str)
+
+
+def _at_once(threads: int | None, executor: Any) -> int:
+    if threads is not None:
+        return whole("threads", threads, 1, MOST_WORKERS)
+    found = getattr(executor, "_max_workers", None)
+    return found if isinstance(found, int) and found > 0 else resolve_threads(None)
+
+
+def _places(train: Train, options: FunctionOptions, executor: Any) -> Places:
+    limit, count = options.job_limit, options.threads
+    if _is_foreign(executor):
+        from ash.function.futures import Submitted
+
+        return Submitted(train, count, limit, executor)
+    if executor == PROCESSES:
+        from ash.function.processes import Processes
+
+        return Processes(train, count, limit)
+    return Here(train) if count == 1 and limit is None else Threads(train, count, limit)

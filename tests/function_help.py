@@ -1,0 +1,67 @@
+"""Functions to tune, for tests: cheap ones whose outcome is known, and those that fail in every way."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ash
+from reference import ReferenceLadder
+
+SETTINGS: dict[str, Any] = {"candidates": 40, "seed": 3, "progress": False}
+SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", "b", None]}
+
+
+def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """A score that grows with the epochs, the more the nearer x is to 0.3; the state is the epochs so far."""
+    done = epochs + (state or 0)
+    return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
+
+
+def run(function: Any = train, **changes: Any) -> ash.FunctionResult:
+    """The run of these tests."""
+    return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
+
+
+def cost(params: dict[str, Any], epochs: int) -> float:
+    """As long as the candidate is deep."""
+    return float(epochs * params["depth"])
+
+
+def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
+    """What a greedy run on one thread decides: candidate, rung, epochs and score of each job, by the oracle's rules."""
+    ladder = ReferenceLadder(len(params), **settings)
+    states: dict[int, Any] = {}
+    jobs = []
+    while (job := ladder.next()) is not None:
+        score, states[job.candidate] = function(params[job.candidate], job.epochs, states.get(job.candidate))
+        ladder.report(job, score, -score)
+        jobs.append((job.candidate, job.rung, job.epochs, score))
+    return jobs
+
+
+def decided(result: ash.FunctionResult) -> list[Any]:
+    """The same of a result."""
+    return [(job.candidate, job.rung, job.epochs, job.score) for job in result.jobs]
+
+
+def wait(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """As `train`, for different times."""
+    time.sleep(0.002 * params["depth"])
+    return train(params, epochs, state)
+
+
+def wild(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """Fails, hangs or dies, by what x is; one in four."""
+    what = round(params["x"] * 1000) % 16
+    if what == 0:
+        raise ValueError(f"x is {params['x']}")
+    if what == 1:
+        time.sleep(1000)
+    if what == 2:
+        os.kill(os.getpid(), 9)
+    if what == 3:
+        return float("nan"), None
+    return train(params, epochs, state)

@@ -1,0 +1,295 @@
+"""What a function of the user's may do wrong: raise, give back nonsense, hang, die; nothing of it ends the run."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from joblib.externals import loky
+
+import ash
+from ash.errors import AllFailed, NothingFinished
+from fault_help import python
+from function_help import SPACE, train, wild
+
+SETTINGS: dict[str, Any] = {"candidates": 32, "seed": 3, "progress": False}
+
+
+def run(function: Any, **changes: Any) -> ash.FunctionResult:
+    return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+BAD: dict[str, Any] = {
+    "none": None,
+    "text": "0.9",
+    "complex": 1j,
+    "three": (1.0, None, None),
+    "bool": True,
+    "nan": math.nan,
+    "inf": -math.inf,
+    "two": np.zeros(2),
+    "decimal": Decimal("0.5"),
+    "huge": 10**400,
+    "unshowable": Unshowable(),
+    "nested": ((1.0, 2.0), None),
+}
+GOOD: dict[str, Any] = {
+    "int": 1,
+    "float32": np.float32(1),
+    "array": np.ones(1),
+    "zero-d": np.array(1.0),
+    "fraction": Fraction(1),
+    "pair": (1, "state"),
+}
+
+
+@pytest.mark.parametrize("name", BAD, ids=lambda name: f"F41-{name}")
+def test_what_is_no_score_is_a_failure_with_a_reason(name: str) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        return BAD[name] if params["depth"] == 1 else train(params, epochs, state)
+
+    result = run(function, threads=1)
+    bad = [number for number, params in enumerate(result.params) if params["depth"] == 1]
+    assert [failure.candidate for failure in result.failures] == sorted(bad)
+    for failure in result.failures:
+        assert failure.kind == "failed" and failure.rung == 0 and failure.text
+    assert all(job.diverged == (job.candidate in bad) for job in result.jobs)
+
+
+@pytest.mark.parametrize("name", GOOD, ids=lambda name: f"F41-{name}")
+def test_numbers_of_any_kind_are_scores(name: str) -> None:
+    result = run(lambda params, epochs, state: GOOD[name], threads=1)
+    assert {job.score for job in result.jobs} == {1.0} and not result.failures
+    assert result.best_candidate == 0 and result.best_rung == 0
+
+
+def test_f43_a_traceback_is_on_record() -> None:
+    class Odd(Exception):
+        def __init__(self, first: Any, second: Any) -> None:  # cannot be unpickled
+            super().__init__("odd")
+            self.lock = threading.Lock()
+
+    def helper() -> None:
+        raise Odd(1, 2)
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 2:
+            helper()
+        return train(params, epochs, state)
+
+    for places in ({"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 1}):
+        result = run(function, **places)
+        assert result.failures and not any(failure.rung for failure in result.failures)
+        for failure in result.failures:
+            assert "in helper" in failure.text and "Odd: odd" in failure.text and "attempt" not in failure.text
+        assert "Odd: odd" in repr(result)
+
+
+def test_f43_many_in_a_row_end_the_run() -> None:
+    calls = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        calls.append(params)
+        if len(calls) > 10:
+            raise OSError("the disk is gone")
+        return train(params, epochs, state)
+
+    with pytest.warns(UserWarning, match="5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone"):
+        result = run(function, threads=1, most_failures=5)
+    assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
+    assert len(run(train, threads=1).jobs) == len(result.jobs) or len(calls) == 15
+
+
+def test_f49_all_that_fail_are_an_error_with_causes() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        raise KeyError(params["kind"])
+
+    with pytest.raises(AllFailed, match=r"all 32 jobs have failed:(.|\n)*failed +KeyError: 'a'"):
+        run(function, threads=1)
+    with pytest.raises(AllFailed, match="all 3 jobs"):
+        run(function, threads=1, most_failures=3)
+    with pytest.raises(NothingFinished, match="the time limit was over"):
+        run(lambda params, epochs, state: time.sleep(0.3), threads=2, time_limit=0.05)
+
+
+def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        answer = train(params, epochs, state)
+        params.clear()
+        os.chdir("/")
+        np.random.seed(1)
+        random.seed(1)
+        threading.Thread(target=time.sleep, args=(0.2,), daemon=True).start()
+        return answer
+
+    assert run(function, threads=1).digest == run(train, threads=1).digest
+
+
+def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
+    release = threading.Event()
+    hung: list[Any] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if not hung:
+            hung.append(params)
+            release.wait(60)
+        time.sleep(0.002)
+        return train(params, epochs, state)
+
+    with pytest.warns(UserWarning, match="a thread cannot be stopped"):
+        result = run(function, threads=2, job_limit=0.2)
+    release.set()
+    assert [failure.kind for failure in result.failures] == ["late"] and result.ended == "finished"
+    assert result.params[result.failures[0].candidate] == hung[0]
+    assert len({job.candidate for job in result.jobs}) == 32
+    after = [job for job in result.jobs if job.start > 0.25]
+    assert all(one.end <= other.start for one, other in itertools.pairwise(after))  # one at a time
+
+
+def test_f47_where_every_thread_hangs_the_run_ends() -> None:
+    release = threading.Event()
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 3:
+            release.wait(60)
+        return train(params, epochs, state)
+
+    with pytest.warns(UserWarning) as warned:
+        result = run(function, threads=1, job_limit=0.1)
+    release.set()
+    assert result.ended == "failures" and result.failures[0].kind == "late"
+    assert any("all threads hang" in str(each.message) for each in warned)
+
+
+def test_f47_a_process_that_hangs_or_dies_is_replaced() -> None:
+    result = run(wild, candidates=200, executor="processes", threads=2, job_limit=1.0, most_failures=None)
+    kinds = Counter(failure.kind for failure in result.failures)
+    what = Counter(round(params["x"] * 1000) % 16 for params in result.params)
+    assert kinds == Counter({"failed": what[0] + what[3], "late": what[1], "died": what[2]})
+    assert all("SIGKILL" in failure.text for failure in result.failures if failure.kind == "died")
+    assert {job.candidate for job in result.jobs} == set(range(200)) and result.ended == "finished"
+
+
+def test_what_cannot_be_pickled_fails_alone() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        return 1.0, threading.Lock() if params["depth"] == 1 else params["depth"]
+
+    result = run(function, executor="processes", threads=1)
+    assert {failure.text.split(":")[0] for failure in result.failures} == {"the state cannot be pickled"}
+    assert len(result.failures) == sum(params["depth"] == 1 for params in result.params)
+
+
+def test_a_worker_of_an_executor_that_dies() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 2 and epochs == 1:
+            os._exit(3)
+        return train(params, epochs, state)
+
+    with ProcessPoolExecutor(1) as pool:
+        result = run(function, executor=pool, most_failures=None)
+    first = next(number for number, params in enumerate(result.params) if params["depth"] == 2)
+    assert {failure.kind for failure in result.failures} == {"died"} and "BrokenProcessPool" in result.failures[0].text
+    assert {failure.candidate for failure in result.failures} >= set(range(first, 32))
+    result = run(function, executor="processes", threads=1)
+    assert {failure.text for failure in result.failures} == {"the process of the job has ended with exit status 3"}
+    executor = loky.get_reusable_executor(1)
+    assert len(run(train, executor=executor).jobs) > 32
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: f"F86-{type(error).__name__}")
+def test_what_ends_more_than_a_job_comes_out(error: BaseException, threads: int) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(function, threads=threads)
+
+
+def test_f86_ctrl_c_of_the_function_before_anything_has_ended() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(function, threads=1)
+
+
+def test_f87_functions_that_import_log_and_call_ash_again() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        import logging
+
+        logging.getLogger("function").info("%s", params)
+        if state is None and params["depth"] == 1:
+            return run(train, threads=1, candidates=2).best_score, 1
+        return train(params, epochs, state)
+
+    assert len(run(function, threads=2).jobs) > 32
+
+
+def test_f88_the_interpreter_ends_while_threads_hang() -> None:
+    code = """
+import time, warnings
+import ash
+warnings.simplefilter("ignore")
+def train(params, epochs, state):
+    if params["x"] > 0.5:
+        time.sleep(1000)
+    return params["x"]
+result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=0.2, progress=False)
+print(result.failures[0].kind)
+"""
+    done = python(code, timeout=30)
+    assert done.returncode == 0 and done.stdout == "late\n", done.stderr
+
+
+def test_children_end_with_their_parent() -> None:
+    code = """
+import os, time, ash
+def train(params, epochs, state):
+    print(os.getpid(), flush=True)
+    time.sleep(1000)
+import threading
+threading.Timer(2, lambda: os._exit(0)).start()
+ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="processes", progress=False)
+"""
+    done = python(code, timeout=30)
+    child = int(done.stdout.split()[0])
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_ten_thousand_candidates_that_fail_at_random_are_all_accounted_for() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if round(params["y"] * 1e6) % 3 == 0:
+            raise RuntimeError(f"y is {params['y']}")
+        return train(params, epochs, state)
+
+    space = {**SPACE, "y": ash.uniform(0, 1, levels=5001)}
+    settings = {**SETTINGS, "candidates": 10_000, "most_failures": None}
+    result = ash.tune_function(function, space, threads=1, **settings)
+    failed = [number for number, params in enumerate(result.params) if round(params["y"] * 1e6) % 3 == 0]
+    assert sorted(failure.candidate for failure in result.failures) == failed and len(failed) > 2000
+    assert sorted(job.candidate for job in result.jobs if job.rung == 0) == list(range(10_000))
+    keys = [(job.candidate, job.rung) for job in result.jobs]
+    assert len(keys) == len(set(keys))

@@ -1,0 +1,161 @@
+"""Where the candidates of a function come from: what is known, Sobol points, samplers of Optuna."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import pytest
+from scipy import stats
+
+import ash
+from function_help import cost, run, train, wait
+
+
+def test_what_is_known_comes_first_and_once() -> None:
+    known = [{"x": 0.3, "depth": 1, "kind": None}, {"x": 0.30003, "depth": 1, "kind": "a"}]
+    result = run(threads=1, first=[*known, known[0]])
+    assert list(result.params[:2]) == known and result.best_candidate in (0, 1)
+    drawn = [params for params in run(threads=1).params if params not in known]
+    assert list(result.params[2:]) == drawn[:38]
+    endless = run(threads=1, first=known, candidates=None, epoch_limit=200)
+    assert list(endless.params[:2]) == known
+    small = {"x": [0.1, 0.2], "depth": 1}
+    with pytest.warns(UserWarning, match="more than the 2 configurations"):
+        both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], threads=1)
+    assert [params["x"] for params in both.params] == [0.2, 0.1]
+
+
+CONDITIONAL = ash.FunctionSpace(model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"))
+OUTSIDE: dict[str, tuple[Any, str]] = {
+    "F45-no-dict": ([3], r"first\[0\]: 3 is no configuration"),
+    "F45-no-list": ({"model": "linear"}, "first=.* is not allowed; give a list"),
+    "F45-unknown": ([{"model": "linear", "dept": 3}], r"'dept' is not in the space; did you mean one of depth\?"),
+    "F45-missing": ([{"model": "tree"}], "depth is missing"),
+    "F45-does-not-apply": ([{"model": "linear", "depth": 3}], "depth=3 does not apply"),
+    "F45-out-of-range": (
+        [{"model": "linear"}, {"model": "tree", "depth": 10}],
+        r"first\[1\]: depth=10 is not in the space",
+    ),
+    "F45-no-level": ([{"model": "forest"}], "model='forest' is not in the space"),
+    "F45-nan": ([{"model": "tree", "depth": float("nan")}], "a number must be finite"),
+    "F45-too-many": (
+        [{"model": "tree", "depth": depth} for depth in range(1, 9)],
+        "8 configurations, more than candidates=4",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_is_known_must_be_of_the_space(name: str) -> None:
+    first, message = OUTSIDE[name]
+    with pytest.raises(ash.SettingError, match=message):
+        ash.tune_function(train, CONDITIONAL, candidates=4, first=first)
+
+
+FOREIGN: dict[str, tuple[Any, Any]] = {
+    "list": ([1, "a", None, [2, 3]], ash.choice(1, "a", None, (2, 3))),
+    "uniform": (stats.uniform(1, 2), ash.uniform(1, 3)),
+    "loguniform": (stats.loguniform(1e-3, 10), ash.log(1e-3, 10)),
+    "randint": (stats.randint(2, 9), ash.integers(2, 8)),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_lists_and_frozen_distributions_are_domains(name: str) -> None:
+    given, expected = FOREIGN[name]
+    assert ash.FunctionSpace(x=given).domains["x"][0].levels == expected.levels
+
+
+def test_other_distributions_are_levels_at_their_quantiles() -> None:
+    levels = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0].levels
+    assert len(levels) == 21 and levels[10] == 5.0 and stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 21)
+    counts = ash.FunctionSpace(x=stats.poisson(3)).domains["x"][0]
+    assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
+
+
+def test_distributions_of_optuna_are_domains() -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    of = optuna.distributions
+    space = ash.FunctionSpace(
+        rate=of.FloatDistribution(1e-3, 1, log=True),
+        part=of.FloatDistribution(0, 1, step=0.25),
+        trees=of.IntDistribution(10, 50, step=20),
+        wide=of.IntDistribution(1, 100, log=True),
+        kind=of.CategoricalDistribution(["a", None]),
+    )
+    levels = {name: domain.levels for name, (domain,) in space.domains.items()}
+    assert levels["rate"] == ash.log(1e-3, 1).levels and levels["part"] == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert levels["trees"] == (10, 30, 50) and levels["kind"] == ("a", None)
+    assert levels["wide"][0] == 1 and levels["wide"][-1] == 100 and len(levels["wide"]) < 25
+
+
+def test_sobol_points_are_spread_and_come_once() -> None:
+    space = {"x": ash.uniform(0, 1, levels=64), "y": ash.uniform(0, 1, levels=64), "depth": 1}
+    found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
+    assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
+    cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
+    assert len(cells) == 64  # of 8 x 8, where a draw leaves one out now and then
+    small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
+    assert len(small.params) == 6
+
+
+FIRST = {"kind": "linear", "depth": 2, "x": 0.3}
+TREE = {
+    "kind": ["tree", "linear"],
+    "depth": [ash.integers(1, 9).when(kind="tree"), ash.integers(1, 3)],
+    "x": [ash.uniform(0, 1).when(kind="tree"), ash.log(1e-3, 1)],
+}
+
+
+@pytest.mark.parametrize("name", ["TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler"])
+def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    optional = {"GPSampler": "torch", "CmaEsSampler": "cmaes"}.get(name)
+    if optional is not None:
+        pytest.importorskip(optional, reason=f"{name} needs {optional}")
+
+    def found(threads: int) -> ash.FunctionResult:
+        sampler = getattr(optuna.samplers, name)(seed=0)
+        settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of independent sampling, under conditions
+            return ash.tune_function(
+                wait, TREE, candidates=24, first=[{"kind": "linear", "depth": 2, "x": 0.3}], **settings
+            )
+
+    one, two = found(1), found(2)
+    assert one.digest == two.digest and len(one.params) == 24
+    assert one.params[0] == FIRST
+    assert len({params["x"] for params in one.params}) > 12
+
+
+def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return -sum((value - 0.3) ** 2 for value in params.values())
+
+    space = {f"x{number}": ash.uniform(0, 1, levels=1001) for number in range(4)}
+
+    def best(sampler: Any, seed: int) -> float:
+        return ash.tune_function(
+            function, space, candidates=100, sampler=sampler, threads=1, seed=seed, promotion="capped", progress=False
+        ).best_score
+
+    learned = [best(optuna.samplers.TPESampler(seed=seed), seed) for seed in range(3)]
+    drawn = [best(None, seed) for seed in range(3)]
+    assert sorted(learned)[1] > sorted(drawn)[1]
+
+
+def test_failures_are_told_too() -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return math.nan if params["x"] < 0.5 else params["x"]
+
+    result = ash.tune_function(
+        function, {"x": ash.uniform(0, 1)}, candidates=30, sampler=optuna.samplers.TPESampler(seed=1), threads=1
+    )
+    assert result.failures and len(result.params) == 30

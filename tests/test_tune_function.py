@@ -1,0 +1,258 @@
+"""`ash.tune_function`: the ladder's rules with a function of the user's, in one thread and in many."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from joblib.externals import loky
+
+import ash
+from callback_help import Diary, Stopper
+from fault_help import python
+from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"eta": 3, "min_epochs": 2}, {"promotion": "paper"}, {"algorithm": "sh"}, {"max_rungs": 2}],
+    ids=lambda settings: "-".join(map(str, settings.values())) or "default",
+)
+def test_one_thread_does_as_the_rules_say(settings: dict[str, Any]) -> None:
+    result = run(threads=1, **settings)
+    assert decided(result) == by_hand(list(result.params), **settings)
+    assert result.schedule == "greedy" and result.ended == "finished" and not result.failures
+    best = max(result.jobs, key=lambda job: (job.score, -job.candidate, -job.rung))
+    assert (result.best_candidate, result.best_rung, result.best_score) == (best.candidate, best.rung, best.score)
+    assert result.best_state == sum(job.epochs for job in result.jobs if job.candidate == best.candidate)
+    assert result.best_params == result.params[best.candidate]
+
+
+def test_from_scratch_there_is_no_state() -> None:
+    seen: list[Any] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        seen.append(state)
+        return train(params, epochs, state)
+
+    result = run(function, threads=1, training="restart")
+    assert set(seen) == {None} and result.best_state == 2**result.best_rung
+
+
+EXECUTORS = {
+    "calling thread": lambda: {"threads": 1},
+    "threads": lambda: {"threads": 2},
+    "watched thread": lambda: {"threads": 1, "job_limit": 60},
+    "processes": lambda: {"executor": "processes", "threads": 2},
+    "pool of threads": lambda: {"executor": ThreadPoolExecutor(2)},
+    "pool of processes": lambda: {"executor": ProcessPoolExecutor(2)},
+    "loky": lambda: {"executor": loky.get_reusable_executor(2)},
+}
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_reproducible_run_is_the_same_wherever_jobs_are_done(name: str) -> None:
+    places = EXECUTORS[name]()
+    result = run(wait, costs=cost, workers=8, **places)
+    if hasattr(places.get("executor"), "shutdown"):
+        places["executor"].shutdown()
+    expected = run(costs=cost, workers=8, threads=1)
+    assert result.digest == expected.digest and decided(result) == decided(expected)
+    assert result.best_state == expected.best_state and result.schedule == "reproducible"
+    assert [(job.worker, job.virtual_start, job.virtual_end) for job in result.jobs] == [
+        (job.worker, job.virtual_start, job.virtual_end) for job in expected.jobs
+    ]
+
+
+def test_costs_of_an_earlier_run() -> None:
+    first = run(wait, threads=2)
+    assert first.schedule == "greedy"
+    results = [run(wait, threads=threads, costs=first, workers=8) for threads in (1, 2)]
+    assert results[0].digest == results[1].digest
+
+
+def test_virtual_ends_are_costs() -> None:
+    result = run(costs=cost, workers=4, threads=1)
+    for job in result.jobs:
+        assert job.virtual_end - job.virtual_start == cost(result.params[job.candidate], job.epochs)
+    assert [job.virtual_end for job in result.jobs] == sorted(job.virtual_end for job in result.jobs)
+
+
+def test_a_stream_ends_by_a_limit() -> None:
+    result = run(candidates=None, epoch_limit=1000, threads=1)
+    assert result.ended == "epoch_limit" and 900 < result.epochs <= 1000 and len(result.params) > 50
+    virtual = [run(candidates=None, epoch_limit=1000, threads=n, costs=cost).digest for n in (1, 2)]
+    assert virtual[0] == virtual[1]
+    assert run(candidates=None, target=0.9, threads=1).ended == "target"
+
+
+def test_a_space_that_holds_fewer() -> None:
+    with pytest.warns(UserWarning, match="more than the 3 configurations"):
+        result = ash.tune_function(train, {"x": [0.1, 0.2, 0.3], "depth": 1}, candidates=9, threads=1, progress=False)
+    assert len(result.params) == 3
+
+
+def test_a_time_limit_ends_a_stream() -> None:
+    result = run(wait, candidates=None, time_limit=0.2, threads=2)
+    assert result.ended == "time_limit" and result.jobs and all(job.end < 0.5 for job in result.jobs)
+
+
+def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        state = [] if state is None else state
+        state.append(epochs)
+        return -float(len(state)), state  # the first rung is the best
+
+    result = run(function, threads=1)
+    assert result.best_rung == 0 and result.best_state == [1]
+
+
+def test_states_of_those_who_have_retired_are_let_go() -> None:
+    alive: list[int] = [0]
+
+    class State:
+        def __init__(self, epochs: int) -> None:
+            self.epochs = epochs
+            alive[0] += 1
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+        def __deepcopy__(self, memo: Any) -> State:
+            return State(self.epochs)
+
+    most = [0]
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        most[0] = max(most[0], alive[0])
+        score, done = train(params, epochs, None if state is None else state.epochs)
+        return score, State(done)
+
+    result = run(function, candidates=256, threads=1, algorithm="sh")
+    assert most[0] < 256 + 3  # the rung, and the best
+    del result
+    assert alive[0] == 0
+
+
+def test_callbacks_are_told_in_order_of_decision() -> None:
+    diary = Diary()
+    result = run(costs=cost, threads=2, callbacks=[diary])
+    assert [repr(job) for job, _ in diary.jobs] == [repr(job) for job in result.jobs]
+    assert [params for _, params in diary.jobs] == [result.params[job.candidate] for job in result.jobs]
+    assert [kind for kind, _ in diary.pages][:1] == ["start"] and diary.pages[-1] == ("end", result)
+    stopped = run(wait, candidates=500, threads=1, callbacks=[Stopper(5)])
+    assert stopped.ended == "stopped" and len(stopped.jobs) < 200
+
+
+def test_tables_and_text() -> None:
+    result = run(threads=1)
+    assert list(result.to_pandas().columns[-3:]) == ["x", "depth", "kind"]
+    assert len(result.to_pandas("jobs")) == len(result.jobs) and len(result.to_pandas("failures")) == 0
+    text = repr(result)
+    assert "score 0.9" in text and "schedule greedy" in text and result.digest[:16] in text
+    again = pickle.loads(pickle.dumps(result))
+    assert again.digest == result.digest and again.best_state == result.best_state
+
+
+def test_params_are_the_function_s_own() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        x = params.pop("x")
+        params.clear()
+        np.random.seed(0)
+        return -abs(x - 0.5)
+
+    one, two = run(function, threads=1), run(function, threads=1)
+    assert all("x" in params for params in one.params) and one.digest == two.digest
+
+
+def test_jobs_are_done_at_once_in_threads_and_never_more_than_that() -> None:
+    running, most, lock = [0], [0], threading.Lock()
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.002)
+        with lock:
+            running[0] -= 1
+        return train(params, epochs, state)
+
+    run(function, threads=2)
+    assert most[0] == 2
+    before = threading.active_count()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= max(1, before - 2)
+
+
+def test_ctrl_c_gives_what_there_is() -> None:
+    code = """
+import _thread, threading, time
+import ash
+def train(params, epochs, state):
+    time.sleep(0.01)
+    return params["x"], None
+for threads in (1, 2):
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    result = ash.tune_function(train, {"x": list(range(5000))}, candidates=5000, threads=threads, progress=False)
+    print(result.ended, 0 < len(result.jobs) < 1000, result.wall_seconds < 5)
+"""
+    done = python("if __name__ == '__main__':\n    " + code.strip().replace("\n", "\n    "))
+    assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stderr
+
+
+WRONG = {
+    "train": ({"train": 3}, "train=3 is not allowed"),
+    "space": ({"space": {}}, "space={} is not allowed"),
+    "value": ({"space": {"x": [object]}}, "x=.*is not allowed|option .* is of type"),
+    "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan is not allowed; a number must be finite"),
+    "empty": ({"space": {"x": []}}, "x=\\[\\] is empty"),
+    "name": ({"space": {3: [1]}}, "3 is no name"),
+    "schedule": ({"schedule": "reproducible"}, "schedule='reproducible' needs costs="),
+    "costs": ({"costs": 3}, "costs=3 is not allowed"),
+    "cost": ({"costs": lambda params, epochs: 0}, "costs gave 0 for"),
+    "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
+    "object": ({"executor": 3}, "executor=3 has no method submit"),
+    "threads": ({"threads": 0}, "threads=0 is not allowed"),
+    "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads=0 is not allowed"),
+    "limit": ({"job_limit": 0}, "job_limit=0 is not allowed; give more than 0 seconds"),
+    "failures": ({"most_failures": 0}, "most_failures=0 is not allowed"),
+    "candidates": ({"candidates": "auto"}, "candidates='auto' is not allowed"),
+    "sampler": ({"sampler": "tpe"}, "sampler='tpe' is not allowed; give 'sobol', a sampler of Optuna"),
+    "no sampler": ({"sampler": 3}, "sampler=3 is not allowed"),
+    "endless": ({"candidates": None}, "candidates=None needs time_limit"),
+    "lambda": ({"train": copy, "executor": None}, "train=<module 'copy'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_arguments_are_checked(name: str) -> None:
+    changes, message = WRONG[name]
+    arguments: dict[str, Any] = {"train": train, "space": SPACE, **SETTINGS, **changes}
+    with pytest.raises(ash.SettingError, match=message):
+        ash.tune_function(arguments.pop("train"), arguments.pop("space"), **arguments)
+
+
+def test_conditions_hold() -> None:
+    space = ash.FunctionSpace(
+        model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"), c=ash.log(0.1, 10).when(model="linear")
+    )
+    result = ash.tune_function(
+        lambda params, epochs, state: len(params), space, candidates=20, threads=1, progress=False
+    )
+    for params in result.params:
+        assert ("depth" in params) == (params["model"] == "tree") != ("c" in params)
+
+
+def test_light_import() -> None:
+    done = python("import sys, ash; print([name for name in ('joblib', 'multiprocessing') if name in sys.modules])")
+    assert "joblib" not in done.stdout, done.stdout
+    assert joblib.__version__
