@@ -13,8 +13,8 @@ from ash.records import JobRecord
 from ash.space import Space
 
 if TYPE_CHECKING:
+    from ash.course_views import CourseViews
     from ash.model import Model
-    from ash.result import Result
 
 
 class RungPlan(NamedTuple):
@@ -150,7 +150,7 @@ class Callback:
             The hyperparameters of its candidate.
         """
 
-    def on_end(self, result: "Result") -> None:
+    def on_end(self, result: "CourseViews") -> None:
         """Take notice of the result, whatever ended the run: `result.ended` says what."""
 
     def on_error(self, error: BaseException) -> None:

@@ -6,17 +6,24 @@ A run that is over and one that still goes on have a course; `Outcome` adds what
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ash.options import RunOptions
+from ash.digest import digest_run
+from ash.options import RunOptions, one_of
 from ash.recall import rung_rows
-from ash.records import Columns, JobRecord, candidate_rows, job_rows
+from ash.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, to_frame, to_polars
 from ash.space import Space
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Course:
     """Fields of a `Result` that every run has from its first finished job on; see there."""
+
+    TABLES: ClassVar[tuple[str, ...]] = ("candidates", "jobs", "rungs")
 
     best_candidate: int
     best_rung: int
@@ -41,6 +48,11 @@ class Course:
         columns = self.columns
         own = (columns["candidate"] == self.best_candidate) & (columns["rung"] == self.best_rung)
         return float(columns["score"][own][0])
+
+    @property
+    def task(self) -> str:
+        """Return "classification" or "regression", or "function" where one of the user's was tuned."""
+        return str(self.options.task)
 
     @property
     def metric(self) -> str:
@@ -107,3 +119,61 @@ class Course:
     def settings(self) -> dict[str, Any]:
         """Return the checked arguments of the run by name."""
         return asdict(self.options)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/digest.py for the exact bytes.
+
+        Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
+        no times, threads, teams or memory; of a function no states. Equal for two runs of the same data, space,
+        settings and seed on any number of threads and any machine with fused multiply-add, if the schedule was
+        "reproducible", or "greedy" on one thread, and neither a time limit nor Ctrl-C ended them; of a function as far
+        as it gives equal scores. Other runs differ by chance, and so do their digests.
+        """
+        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
+
+    def to_pandas(self, table: str = "candidates") -> "pandas.DataFrame":
+        """Return a table as a DataFrame.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        SettingError
+            There is no such table.
+        """
+        return to_frame(self.rows(one_of("table", table, self.TABLES)))
+
+    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
+        """Return a table as a DataFrame of polars; widths are lists, and what a candidate has not is null.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        SettingError
+            There is no such table.
+        """
+        jobs = one_of("table", table, self.TABLES) == "jobs"
+        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
+        return to_polars(columns)
+
+    def own_story(self) -> dict[str, Any]:
+        """Return what only runs of this kind tell in JSON."""
+        return {}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
+        if table == "candidates":
+            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
+        return [job._asdict() for job in self.jobs] if table == "jobs" else self.rungs

@@ -13,8 +13,8 @@ from ash.options import whole
 from ash.records import JobRecord
 
 if TYPE_CHECKING:
+    from ash.course_views import CourseViews
     from ash.report.server import LiveServer
-    from ash.result import Result
 
 LINGER_SECONDS = 3.0
 """How long `close` lets an open page fetch the end."""
@@ -75,7 +75,7 @@ class Dashboard(Callback):
         """Show the job when the page is drawn next."""
         self._page.job(job)
 
-    def on_end(self, result: "Result") -> None:
+    def on_end(self, result: "CourseViews") -> None:
         """Show the report."""
         self._page.end(result)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ash.errors import SettingError
-from ash.options import CANDIDATES, LARGEST, RunOptions, check_budget, read_common, read_seconds, whole
+from ash.options import CANDIDATES, FUNCTION, LARGEST, RunOptions, check_budget, read_common, read_seconds, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def read_function_options(**given: Any) -> FunctionOptions:
         **read_common({**given, "schedule": _schedule(given["schedule"], given["costs"])}, candidates),
         teams=False,
         metric="score",
-        task="function",
+        task=FUNCTION,
         job_limit=_job_limit(given["job_limit"]),
         most_failures=None if most is None else whole("most_failures", most, 1, LARGEST),
     )

@@ -11,7 +11,7 @@ from ash.plot_axes import BLUE, GREEN, GREY, RED, axes_for, legend_below
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 FEW = 1000
 """With more points than that they are drawn smaller."""
@@ -25,7 +25,7 @@ STYLES: tuple[dict[str, Any], ...] = (
 """In the order of `KINDS`."""
 
 
-def plot_rungs(result: "Result", ax: "Axes | None" = None) -> "Axes":
+def plot_rungs(result: "CourseViews", ax: "Axes | None" = None) -> "Axes":
     """Draw the ladder and return the axes; see `Result.plot_ladder`, and ladder_points.py for what stands where."""
     ax = axes_for("plot_ladder", ax, (7.5, 1.7 + 0.75 * len(result.rungs)))
     points = ladder_points(result)
@@ -41,7 +41,7 @@ def plot_rungs(result: "Result", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def _draw_cuts(result: "Result", ax: "Axes") -> None:
+def _draw_cuts(result: "CourseViews", ax: "Axes") -> None:
     """Draw for each rung but the last the score of the last one that a barrier would have promoted."""
     cuts = barrier_cuts(result)
     if cuts:
@@ -50,7 +50,7 @@ def _draw_cuts(result: "Result", ax: "Axes") -> None:
         ax.vlines([*cuts.values()], low, high, color=GREEN, linewidth=2, linestyle="--", label=label, zorder=0.5)
 
 
-def _draw_best(result: "Result", points: LadderPoints, ax: "Axes") -> None:
+def _draw_best(result: "CourseViews", points: LadderPoints, ax: "Axes") -> None:
     own = way_of_the_best(result)
     label = f"the best, candidate {result.best_candidate}"
     star = own[result.columns["rung"][own] == result.best_rung]
@@ -59,7 +59,7 @@ def _draw_best(result: "Result", points: LadderPoints, ax: "Axes") -> None:
     ax.plot(x[star], y[star], color=RED, linewidth=1.5, marker="*", markersize=15, markeredgecolor="white", label=label)
 
 
-def _label_rungs(result: "Result", ax: "Axes") -> None:
+def _label_rungs(result: "CourseViews", ax: "Axes") -> None:
     """Write what the rungs are on the left and what they have done on the right."""
     numbers = [rung["rung"] for rung in result.rungs]
     ax.set_yticks(

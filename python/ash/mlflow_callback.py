@@ -11,7 +11,7 @@ from ash.records import Point, curves
 from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain, totals
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
 class MLflow(Tracker):
@@ -62,7 +62,7 @@ class MLflow(Tracker):
 
         mlflow.log_metrics({"best_score": best_score}, step=epochs, run_id=self._id)
 
-    def _finish(self, result: "Result", files: list[Path]) -> None:
+    def _finish(self, result: "CourseViews", files: list[Path]) -> None:
         import mlflow
 
         mlflow.log_metrics(totals(result), step=result.epochs, run_id=self._id)
@@ -90,7 +90,7 @@ class MLflow(Tracker):
         self._id = None
 
 
-def _log_candidate(result: "Result", candidate: int, points: Mapping[int, Sequence[Point]], run_id: str) -> None:
+def _log_candidate(result: "CourseViews", candidate: int, points: Mapping[int, Sequence[Point]], run_id: str) -> None:
     import mlflow
 
     params: dict[str, Any] = plain(result.params[candidate])

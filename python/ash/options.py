@@ -17,6 +17,9 @@ from ash.targets import TASKS
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 
+FUNCTION = "function"
+"""What `task` says of a function of the user's."""
+
 AUTO = "auto"
 CANDIDATES = 128
 """How many "auto" is, where there is no time to fill."""

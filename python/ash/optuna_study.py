@@ -27,10 +27,10 @@ from ash.scalars import is_integer, is_number
 if TYPE_CHECKING:
     import optuna
 
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
-def to_study(result: "Result", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
+def to_study(result: "CourseViews", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
     """Return the study of a run; see `Result.to_optuna`."""
     require("to_optuna", "optuna", "optuna")
     import optuna
@@ -58,7 +58,7 @@ def to_study(result: "Result", storage: Any, study_name: str | None, pruned: boo
     return study
 
 
-def _about(result: "Result") -> dict[str, Any]:
+def _about(result: "CourseViews") -> dict[str, Any]:
     """Return what is said of the whole run, as JSON knows it."""
     names = ("metric", "best_candidate", "best_rung", "ended", "digest", "seed", "epochs", "wall_seconds")
     fixed = {name: _choice(levels[0]) for name, levels in _levels(result).items() if len(levels) == 1}
@@ -66,7 +66,7 @@ def _about(result: "Result") -> dict[str, Any]:
     return about | {"settings": finite(result.settings), "fixed": fixed}
 
 
-def _levels(result: "Result") -> dict[str, tuple[Any, ...]]:
+def _levels(result: "CourseViews") -> dict[str, tuple[Any, ...]]:
     """Return all levels of each name, those of several domains joined."""
     return {
         name: distinct(level for domain in domains for level in domain.levels)
@@ -74,7 +74,7 @@ def _levels(result: "Result") -> dict[str, tuple[Any, ...]]:
     }
 
 
-def _trials(result: "Result", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
+def _trials(result: "CourseViews", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
     distributions = {
         name: _distribution(result.space.domains[name], levels)
         for name, levels in _levels(result).items()
@@ -91,7 +91,7 @@ def _trials(result: "Result", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
     ]
 
 
-def _state(result: "Result", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
+def _state(result: "CourseViews", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
     """Return the state of the candidate whose jobs these are; `top` is the highest rung that anybody has finished."""
     from optuna.trial import TrialState
 
@@ -103,7 +103,7 @@ def _state(result: "Result", jobs: Sequence[JobRecord], top: int, pruned: bool) 
 
 
 def _trial(
-    result: "Result",
+    result: "CourseViews",
     jobs: Sequence[JobRecord],
     points: Sequence[Point],
     distributions: dict[str, Any],

@@ -10,7 +10,7 @@
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
       "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
       "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
-      "memory":      `Result.memory`,
+      "memory":      `Result.memory`; of a function "failures": [the fields of `FailureRecord`, ...] in its place,
       "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
       "started":     ISO 8601, UTC: second 0 of "start" and "end" of the jobs,
       "versions":    what `ash.versions()` says, of the machine and time of writing
@@ -33,18 +33,18 @@ from ash.versions import versions
 from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 FORMAT, VERSION = "ash run", 1
 
 
-def story(result: "Result") -> dict[str, Any]:
+def story(result: "CourseViews") -> dict[str, Any]:
     """Return the document as plain dicts, lists, text and numbers."""
-    names = ("digest", "memory", "epochs", "wall_seconds", "core_seconds", "utilization")
+    names = ("digest", "epochs", "wall_seconds", "core_seconds", "utilization")
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "task": result.model.task,
+        "task": result.task,
         "metric": result.metric,
         "ended": result.ended,
         "best": {
@@ -59,6 +59,7 @@ def story(result: "Result") -> dict[str, Any]:
         "rungs": result.rungs,
         "jobs": [{**job._asdict(), "weights_hash": f"{job.weights_hash:016x}"} for job in result.jobs],
         **{name: getattr(result, name) for name in names},
+        **result.own_story(),
         "started": result.started.isoformat(),
         "versions": versions(),
     }
@@ -66,7 +67,7 @@ def story(result: "Result") -> dict[str, Any]:
     return known
 
 
-def to_json(result: "Result", path: str | os.PathLike[str] | None) -> str | None:
+def to_json(result: "CourseViews", path: str | os.PathLike[str] | None) -> str | None:
     """Return the document as text, or write it; see `Result.to_json`."""
     text = json.dumps(story(result), allow_nan=False) + "\n"
     if path is None:

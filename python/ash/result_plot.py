@@ -11,10 +11,10 @@ from ash.text_table import show
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
-def plot_scores(result: "Result", ax: "Axes | None" = None) -> "Axes":
+def plot_scores(result: "CourseViews", ax: "Axes | None" = None) -> "Axes":
     """Draw the run and return the axes; see `Result.plot`.
 
     Epochs as those of `ash.records.curves`. One collection holds all lines, so 10,000 candidates are drawn in a second.

@@ -10,10 +10,10 @@ from ash.speedups import speedups_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
-def plot_speedup(result: "Result", threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+def plot_speedup(result: "CourseViews", threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
     """Draw the speed-ups and return the axes; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
     found = speedups_of(result, threads)

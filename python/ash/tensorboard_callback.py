@@ -18,7 +18,7 @@ from ash.records import Point, curves
 from ash.tracking import MOST_CANDIDATES, Tracker, best_candidates, labels, plain
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
 class TensorBoard(Tracker):
@@ -57,7 +57,7 @@ class TensorBoard(Tracker):
         _add(self._writer, _scalars(best_score=best_score), epochs, time.time())
         self._writer.flush()
 
-    def _finish(self, result: "Result", files: list[Path]) -> None:
+    def _finish(self, result: "CourseViews", files: list[Path]) -> None:
         _add(self._writer, _text("outcome", labels(result) | result.best_params), result.epochs, time.time())
         for file in files:
             shutil.copy(file, self.logdir)
@@ -71,7 +71,7 @@ class TensorBoard(Tracker):
         self._writer = None
 
 
-def _write_candidate(result: "Result", candidate: int, points: Sequence[Point], folder: Path) -> None:
+def _write_candidate(result: "CourseViews", candidate: int, points: Sequence[Point], folder: Path) -> None:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 

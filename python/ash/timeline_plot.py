@@ -12,7 +12,7 @@ from ash.text_table import show_seconds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 HEIGHT = 0.8
 """Of a bar; threads are 1 apart."""
@@ -26,7 +26,7 @@ FEW = 60
 """With more jobs a thread than that there is no room for a white line between them."""
 
 
-def plot_threads(result: "Result", ax: "Axes | None" = None) -> "Axes":
+def plot_threads(result: "CourseViews", ax: "Axes | None" = None) -> "Axes":
     """Draw the threads and return the axes; see `Result.plot_timeline`.
 
     One collection holds all jobs and one all help, so 10,000 jobs are drawn in a second.

@@ -19,7 +19,7 @@ from ash.records import Columns, finite
 from ash.whole_file import replace_file
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 THREADS, WORKERS = 1, 2
 """The numbers of the two processes."""
@@ -27,7 +27,7 @@ THREADS, WORKERS = 1, 2
 Event = dict[str, Any]
 
 
-def write_trace(result: "Result", path: str | os.PathLike[str]) -> None:
+def write_trace(result: "CourseViews", path: str | os.PathLike[str]) -> None:
     """Write the run to a file; see `Result.trace`."""
     about = {"digest": result.digest, "ended": result.ended, "schedule": result.options.schedule}
     args = _job_args(result)
@@ -54,7 +54,7 @@ def _rows(process: int, title: str, row: str, numbers: Iterable[int]) -> list[Ev
     return events
 
 
-def _job_args(result: "Result") -> list[dict[str, Any]]:
+def _job_args(result: "CourseViews") -> list[dict[str, Any]]:
     """Return what is shown when a job is clicked on."""
     names = ("candidate", "rung", "epochs", "score", "loss", "team")
     columns = zip(*(result.columns[name].tolist() for name in names), strict=True)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ash.callback import Callback, Run
 from ash.records import JobRecord
+from ash.result_outcome import Outcome
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 MOST_CANDIDATES = 1000
 """That have a run of their own: each takes files or rows of a database."""
@@ -45,7 +46,7 @@ class Tracker(Callback, ABC):
             self._best = job.score
             self._log(job.score, self._epochs)
 
-    def on_end(self, result: "Result") -> None:
+    def on_end(self, result: "CourseViews") -> None:
         """Log the outcome and close the run of the tool."""
         with self._closed_on_error(), TemporaryDirectory() as folder:
             self._log(result.best_score, self._epochs)
@@ -67,13 +68,16 @@ class Tracker(Callback, ABC):
             self.on_error(error)
             raise
 
-    def _files(self, result: "Result", folder: Path) -> list[Path]:
-        """Write the model that predicts in the end and the story of the run, and return where."""
-        model, story = folder / "model.safetensors", folder / "run.json"
-        predicts = None if self._run is None else self._run.model
-        (result.model if predicts is None else predicts).save(model)
-        result.to_json(story)
-        return [model, story]
+    def _files(self, result: "CourseViews", folder: Path) -> list[Path]:
+        """Write the story of the run, and the model that predicts in the end if there is one; return where."""
+        files, predicts = [folder / "run.json"], None if self._run is None else self._run.model
+        result.to_json(files[0])
+        if predicts is None and isinstance(result, Outcome):
+            predicts = result.model
+        if predicts is not None:
+            files.insert(0, folder / "model.safetensors")
+            predicts.save(files[0])
+        return files
 
     @abstractmethod
     def _open(self, run: Run) -> None:
@@ -84,7 +88,7 @@ class Tracker(Callback, ABC):
         """Log the best score after so many epochs of all jobs."""
 
     @abstractmethod
-    def _finish(self, result: "Result", files: list[Path]) -> None:
+    def _finish(self, result: "CourseViews", files: list[Path]) -> None:
         """Log the outcome."""
 
     @abstractmethod
@@ -92,7 +96,7 @@ class Tracker(Callback, ABC):
         """Close the run of the tool."""
 
 
-def totals(result: "Result") -> dict[str, float]:
+def totals(result: "CourseViews") -> dict[str, float]:
     """Return what a run took, as numbers."""
     return {
         "epochs": result.epochs,
@@ -102,10 +106,10 @@ def totals(result: "Result") -> dict[str, float]:
     }
 
 
-def labels(result: "Result") -> dict[str, str]:
+def labels(result: "CourseViews") -> dict[str, str]:
     """Return what a run was, as text."""
     return {
-        "task": str(result.model.task),
+        "task": result.task,
         "metric": result.metric,
         "ended": result.ended,
         "best_candidate": str(result.best_candidate),
@@ -113,7 +117,7 @@ def labels(result: "Result") -> dict[str, str]:
     }
 
 
-def best_candidates(result: "Result", most: int) -> list[int]:
+def best_candidates(result: "CourseViews", most: int) -> list[int]:
     """Return so many of the best candidates, the best first (ties: lower loss, candidate); the diverged are none."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
@@ -121,5 +125,5 @@ def best_candidates(result: "Result", most: int) -> list[int]:
 
 
 def plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with tuples as text, "(64, 32)"."""
-    return {name: str(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    """Return hyperparameters with what the tools have no type for as text: "(64, 32)", "None"."""
+    return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}

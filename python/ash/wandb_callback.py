@@ -9,7 +9,7 @@ from ash.records import curves
 from ash.tracking import Tracker, labels, plain, totals
 
 if TYPE_CHECKING:
-    from ash.result import Result
+    from ash.course_views import CourseViews
 
 
 class WandB(Tracker):
@@ -51,7 +51,7 @@ class WandB(Tracker):
     def _log(self, best_score: float, epochs: int) -> None:
         self._live.log({"best_score": best_score, "epochs": epochs})
 
-    def _finish(self, result: "Result", files: list[Path]) -> None:
+    def _finish(self, result: "CourseViews", files: list[Path]) -> None:
         import wandb
 
         for point in curves(result.jobs, result.options.training)[result.best_candidate]:

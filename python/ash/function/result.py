@@ -3,21 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from ash.course import Course
-from ash.digest import digest_run
+from ash.course_views import CourseViews
 from ash.function_options import FunctionOptions
-from ash.options import one_of
-from ash.records import JobRecord, columns_of, to_frame, to_polars
 from ash.text_table import format_table, show, show_params, show_seconds
 
-if TYPE_CHECKING:
-    import pandas
-    import polars
-
-TABLES = ("candidates", "jobs", "rungs", "failures")
 CAUSES_SHOWN = 10
 SHORT_DIGEST = 16
 
@@ -36,7 +27,7 @@ class FailureRecord(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class FunctionResult(Course):
+class FunctionResult(CourseViews):
     """The outcome of `ash.tune_function`. Immutable; it can be pickled if the state can.
 
     Attributes
@@ -66,6 +57,8 @@ class FunctionResult(Course):
         To the end of the last job.
     """
 
+    TABLES: ClassVar[tuple[str, ...]] = (*CourseViews.TABLES, "failures")
+
     options: FunctionOptions
     best_state: Any
     failures: tuple[FailureRecord, ...]
@@ -75,60 +68,13 @@ class FunctionResult(Course):
         """Return "reproducible" where the outcome depends on no timing, else "greedy"."""
         return self.options.schedule
 
-    @cached_property
-    def digest(self) -> str:
-        """Return a hash of the outcome, 64 hexadecimal digits; see ash/digest.py for the exact bytes.
-
-        Hyperparameters, the jobs in order of decision with their scores, and which was the best; no states and no
-        times. Equal for two runs of the same arguments, if the schedule was "reproducible", or "greedy" on one thread,
-        and neither a time limit nor Ctrl-C ended them, as far as the function gives equal scores.
-        """
-        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
-
-    def to_pandas(self, table: str = "candidates") -> "pandas.DataFrame":
-        """Return a table as a DataFrame.
-
-        Parameters
-        ----------
-        table : {"candidates", "jobs", "rungs", "failures"}
-            In "candidates" every hyperparameter is a column of its own.
-
-        Raises
-        ------
-        MissingExtra
-            pandas is not installed.
-        SettingError
-            There is no such table.
-        """
-        return to_frame(self.rows(one_of("table", table, TABLES)))
-
-    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
-        """Return a table as a DataFrame of polars; what a candidate has not is null.
-
-        Parameters
-        ----------
-        table : {"candidates", "jobs", "rungs", "failures"}
-            In "candidates" every hyperparameter is a column of its own.
-
-        Raises
-        ------
-        MissingExtra
-            polars is not installed.
-        SettingError
-            There is no such table.
-        """
-        jobs = one_of("table", table, TABLES) == "jobs"
-        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
-        return to_polars(columns)
+    def own_story(self) -> dict[str, Any]:
+        """Return what only runs of functions tell in JSON."""
+        return {"failures": self.rows("failures")}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return "candidates", "jobs", "rungs" or "failures" as flat rows."""
-        if table == "candidates":
-            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
-        if table == "rungs":
-            return self.rungs
-        records: Sequence[Any] = self.jobs if table == "jobs" else self.failures
-        return [record._asdict() for record in records]
+        return [failure._asdict() for failure in self.failures] if table == "failures" else super().rows(table)
 
     def __repr__(self) -> str:
         """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""

@@ -25,7 +25,7 @@ def curves(facts: Facts) -> Section:
     below = sum(any(point.score < low for point in points) for points in found.values())
     edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
     caption = join(
-        "Score on the validation rows after each job; a line joins the jobs of a candidate, stronger and thicker the "
+        f"Score{facts.where} after each job; a line joins the jobs of a candidate, stronger and thicker the "
         "higher it came. Epochs are on a logarithmic scale.",
         edge,
         facts.drawn_remark,
@@ -39,7 +39,7 @@ def _picture(facts: Facts, found: Curves, low: float, high: float) -> Markup:
     x = Scale(*padded_log(epochs[0], epochs[-1], 0.02), LEFT, WIDTH - RIGHT, log=True)
     y = Scale(*padded(low, high), HEIGHT - BOTTOM, TOP)
     ticks = [(float(tick), f"{tick:,}") for tick in epochs[:: 1 + (len(epochs) - 1) // MOST_TICKS]]
-    frame = axes(x, y, "epochs", f"validation {facts.course.metric}", ticks)
+    frame = axes(x, y, "epochs", facts.scored, ticks)
 
     def places(points: Sequence[Point]) -> list[tuple[float, float]]:
         return [(x.at(point.epochs), y.at(max(point.score, low))) for point in points]

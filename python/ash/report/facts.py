@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.course import Course
+from ash.options import FUNCTION
 from ash.parameter_axes import ParameterAxis, parameter_axes
 from ash.report.markup import Markup
+from ash.report.so_far import RUNNING
 from ash.result_outcome import Outcome
 from ash.standing import Standing, standing_of
 
@@ -41,8 +43,24 @@ class Facts:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Return the outcome; None while the run goes on."""
+        """Return the outcome of a run of networks; None while it goes on, and of a function."""
         return self.course if isinstance(self.course, Outcome) else None
+
+    @property
+    def scored(self) -> str:
+        """Return what a score is called on an axis."""
+        metric = self.course.metric
+        return metric if self.course.task == FUNCTION else f"validation {metric}"
+
+    @property
+    def where(self) -> str:
+        """Return on which rows scores are: " on the validation rows", or nothing where a function gives them."""
+        return "" if self.course.task == FUNCTION else " on the validation rows"
+
+    @property
+    def over(self) -> bool:
+        """Return whether the run has ended."""
+        return self.course.ended != RUNNING
 
     @cached_property
     def standing(self) -> Standing:

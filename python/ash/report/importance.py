@@ -12,7 +12,7 @@ BAR, BAR_LEFT, BAR_WIDTH = 26.0, 190.0, 560.0
 
 def importance(facts: Facts) -> Section:
     """Return the section of importance."""
-    if facts.outcome is None:
+    if not facts.over:
         return Section("importance", "Importance", tag("p", "It is computed when the run has ended."))
     found = importance_of(facts.course)
     known = sorted(

@@ -25,7 +25,6 @@ from ash.report.overview import headline
 from ash.report.page import SECTIONS, fill, render
 from ash.report.selection import data_block, nothing_known, selection_data
 from ash.report.so_far import course_so_far
-from ash.result_outcome import Outcome
 from ash.settings import Params
 
 REST, LEAST_REST = 10.0, 1.0
@@ -39,7 +38,7 @@ class _Told:
     run: Run | None = None
     jobs: list[JobRecord] = field(default_factory=list)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    result: Outcome | None = None
+    result: Course | None = None
     error: str | None = None
 
     @property
@@ -83,7 +82,7 @@ class LivePage:
         with self._facts:
             self._told.jobs.append(job)
 
-    def end(self, result: Outcome) -> None:
+    def end(self, result: Course) -> None:
         """Tell of the end."""
         with self._facts:
             self._told.result = result

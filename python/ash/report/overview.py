@@ -21,6 +21,7 @@ ENDED = {
     "time_limit": "It ended because the time was over.",
     "stopped": "It was stopped by a callback.",
     "interrupted": "It was interrupted.",
+    "failures": "It ended because too many jobs failed in a row.",
     "running": "It is still running.",
 }
 
@@ -38,9 +39,9 @@ def overview(facts: Facts) -> Section:
 
 def _found(facts: Facts) -> Markup:
     course = facts.course
-    rows = "the validation rows"
+    where = facts.where
     if facts.outcome is not None and facts.outcome.kept is not None:
-        rows = f"{len(facts.outcome.kept.targets):,} validation rows"
+        where = f" on {len(facts.outcome.kept.targets):,} validation rows"
     best = tag(
         "button", f"candidate {course.best_candidate}", class_="link", type="button", data_c=course.best_candidate
     )
@@ -48,7 +49,7 @@ def _found(facts: Facts) -> Markup:
         "The best of ",
         f"{counted(len(facts.ranked), 'candidate')}, ",
         best,
-        f", has {course.metric} {show(course.best_score)} on {rows} after rung {course.best_rung}. ",
+        f", has {course.metric} {show(course.best_score)}{where} after rung {course.best_rung}. ",
         ENDED[course.ended],
     )
 
@@ -75,12 +76,12 @@ def _candidates(facts: Facts) -> str:
     wanted, course = facts.course.options.candidates, facts.course
     if wanted is None:
         return "an endless stream of candidates"
-    return counted(len(course.params) if facts.outcome is not None else min(wanted, course.space.size), "candidate")
+    return counted(len(course.params) if facts.over else min(wanted, course.space.size), "candidate")
 
 
 def _figures(facts: Facts) -> Markup:
     course = facts.course
-    digest = None if facts.outcome is None else facts.outcome.digest[:SHORT_DIGEST]
+    digest = facts.course.digest[:SHORT_DIGEST] if facts.over else None
     figures = [
         (f"best {course.metric}", show(course.best_score)),
         ("candidates", f"{len(facts.ranked):,}"),

@@ -14,7 +14,6 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 from ash.course import Course
 from ash.report.candidates import candidates
@@ -33,9 +32,6 @@ from ash.report.timeline import timeline
 from ash.report.winner import winner
 from ash.whole_file import replace_file
 
-if TYPE_CHECKING:
-    from ash.result_outcome import Outcome
-
 SECTIONS = (
     overview,
     ladder,
@@ -53,7 +49,7 @@ OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
 """The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
 
 
-def write_report(result: "Outcome", path: str | os.PathLike[str]) -> Path:
+def write_report(result: Course, path: str | os.PathLike[str]) -> Path:
     """Write the page of a run; see `Result.report`."""
     target = Path(path)
     replace_file(target, page(result).encode("utf-8"))

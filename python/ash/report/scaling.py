@@ -14,7 +14,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640.0, 420.0, 56.0, 16.0, 34.0, 50.0
 
 def scaling(facts: Facts) -> Section:
     """Return the section."""
-    if facts.outcome is None:
+    if not facts.over:
         return Section("scaling", "Scaling", tag("p", "It is simulated when the run has ended."))
     course = facts.course
     counts = sorted({*THREADS, course.threads})

@@ -23,12 +23,12 @@ def _shown(value: object) -> str:
 
 
 def _digest(facts: Facts) -> Markup:
-    if facts.outcome is None:
+    if not facts.over:
         return tag("p", "The digest is known when the run has ended.")
     return tag(
         "p",
         "Digest of hyperparameters, jobs, decisions and weights: ",
-        tag("code", facts.outcome.digest),
+        tag("code", facts.course.digest),
         ". It is equal for the same data, space, settings and seed on any number of threads, unless time or an "
         "interruption ended the run, or it was greedy on several threads.",
     )

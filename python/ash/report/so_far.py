@@ -10,6 +10,8 @@ from ash.course import Course
 from ash.records import Columns, JobRecord
 from ash.settings import Params
 
+RUNNING = "running"
+"""How a run has ended that has not."""
 TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
 """Of columns whose type does not follow from what is in them."""
 
@@ -38,7 +40,7 @@ def course_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params],
         ladder=_ladder(run, jobs),
         options=run.options,
         space=run.space,
-        ended="running",
+        ended=RUNNING,
         started=started,
         wall_seconds=max(job.end for job in jobs),
     )

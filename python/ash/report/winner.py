@@ -3,6 +3,7 @@
 import numpy as np
 
 from ash.held_out import Calibration, Residuals, calibration_of, confusion_of, residuals_of
+from ash.options import FUNCTION
 from ash.report.chart import axes, figure, folded, svg, table
 from ash.report.confusion import confusion
 from ash.report.facts import Facts, Section
@@ -25,8 +26,8 @@ def winner(facts: Facts) -> Section:
     body = join(
         tag("h3", f"Hyperparameters of candidate {course.best_candidate}"),
         tag("dl", *pairs, class_="pairs"),
-        tag("h3", "On the validation rows"),
-        _held_out(facts),
+        None if course.task == FUNCTION else tag("h3", "On the validation rows"),
+        None if course.task == FUNCTION else _held_out(facts),
     )
     return Section("winner", "Winner", body)
 

@@ -1,0 +1,84 @@
+"""What one can look at after a run of a function: the same as of networks, but for a winner on validation rows."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+
+import ash
+from function_help import cost, run, train
+from report_help import Outline
+
+matplotlib.use("Agg")
+
+
+def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    """Some <fail>."""
+    if params["depth"] == 3:
+        raise ValueError("<b>three</b>")
+    return train(params, epochs, state)
+
+
+@pytest.fixture(scope="module")
+def result() -> ash.FunctionResult:
+    return run(fails, costs=cost, threads=1)
+
+
+def test_the_report(result: ash.FunctionResult, tmp_path: Path) -> None:
+    text = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
+    headings = {heading for _, heading in Outline(text).headings}
+    assert {"Overview", "Ladder", "Winner", "Importance", "Scaling"} <= headings
+    assert result.digest[:16] in text and "validation rows" not in text and "<b>three" not in text
+    assert result.report(tmp_path / "again.html").read_bytes() == (tmp_path / "run.html").read_bytes()
+
+
+def test_json(result: ash.FunctionResult) -> None:
+    story = json.loads(str(result.to_json()))
+    assert story["task"] == "function" and story["digest"] == result.digest and "memory" not in story
+    assert [failure["candidate"] for failure in story["failures"]] == [each.candidate for each in result.failures]
+    assert "three" in story["failures"][0]["text"] and story["settings"]["schedule"] == "reproducible"
+
+
+def test_pictures_and_importance(result: ash.FunctionResult, tmp_path: Path) -> None:
+    for draw in (result.plot, result.plot_ladder, result.plot_timeline, result.plot_parallel, result.plot_importance):
+        assert draw().has_data()
+    assert result.plot_parameter("x").has_data() and result.plot_scaling([1, 2]).has_data()
+    shares = result.importance()
+    assert set(shares) == {"x", "depth", "kind"} and math.isclose(sum(shares.values()), 1.0)
+    assert max(shares, key=shares.__getitem__) == "depth"
+    result.trace(tmp_path / "run.json")
+    assert len(json.loads((tmp_path / "run.json").read_text())["traceEvents"]) > len(result.jobs)
+
+
+def test_other_machines(result: ash.FunctionResult) -> None:
+    simulated = result.simulate([1, 2, 4])
+    assert [row["threads"] for row in simulated.rows] == [1, 2, 4]
+    assert simulated.rows[1]["speedup"] > 1.5
+
+
+def test_a_study(result: ash.FunctionResult) -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    study = result.to_optuna()
+    assert study.best_value == result.best_score and study.user_attrs["digest"] == result.digest
+    states = [trial.state for trial in study.trials]
+    assert states.count(optuna.trial.TrialState.FAIL) == len(result.failures)
+
+
+@pytest.mark.parametrize("name", ["MLflow", "TensorBoard"])
+def test_trackers_and_the_dashboard(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip({"MLflow": "mlflow", "TensorBoard": "tensorboard"}[name], reason=f"{name} is not installed")
+    monkeypatch.chdir(tmp_path)
+    tool = getattr(ash.callbacks, name)
+    tracker = tool() if name == "MLflow" else tool(tmp_path / "events")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*on_end raised.*")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        with ash.Dashboard() as dashboard:
+            run(threads=1, candidates=8, callbacks=[tracker, dashboard])
+    assert list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("model.safetensors"))
