@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -17,6 +19,14 @@
 #define ASH_THREAD_SANITIZER
 #endif
 #endif
+
+namespace {
+
+[[maybe_unused]] std::ptrdiff_t threads_alive() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+}  // namespace
 
 TEST_CASE("parallel runs every body once, whatever the number of threads") {
     for (const int threads : {1, 2, 3, 7}) {
@@ -61,6 +71,10 @@ TEST_CASE("the critical section lets one in at a time, and exceptions out") {
 // thread sanitizer does not support threads after a fork; there the child has nothing to do.
 TEST_CASE("a fork after use never hangs") {
     ash::parallel(4, [](int) {});
+#if defined(__SANITIZE_ADDRESS__)
+    // The sanitizer of g++ 12 has locks of its own that do not outlive a fork while a thread ends, as some still may.
+    while (threads_alive() > 1) std::this_thread::yield();
+#endif
     const pid_t child = fork();
     if (child == 0) {
         alarm(30);

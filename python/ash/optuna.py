@@ -1,0 +1,135 @@
+"""For studies of Optuna: a pruner by the rule of the ladder, and a sampler whose proposals depend on no order.
+
+    study = optuna.create_study(direction="maximize", sampler=LevelSampler(seed=0), pruner=LadderPruner(eta=2))
+
+Optuna cannot pause a trial: one that is not promoted at once is pruned, where `ash.tune_function` lets it wait and go
+on later. Both are safe in threads and in processes that share a storage, as Optuna's own are.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ash.errors import SettingError
+from ash.extras import require
+from ash.foreign_domains import foreign_domain
+from ash.options import LARGEST, whole
+from ash.scalars import check_seed
+
+require("ash.optuna", "optuna", "optuna")
+import optuna  # noqa: E402
+from optuna.pruners import BasePruner  # noqa: E402
+from optuna.samplers import BaseSampler  # noqa: E402
+from optuna.study import StudyDirection  # noqa: E402
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+__all__ = ["LadderPruner", "LevelSampler"]
+
+LONGEST = 2**62
+"""Steps: no trial reports more."""
+
+
+class LadderPruner(BasePruner):  # type: ignore[misc]
+    """Asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), as far as trials can be stopped only.
+
+    Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports there goes on if it is among the best
+    ``max(1, f // eta)`` of the ``f`` that have come so far, itself included; ties go on. One that jumps over rungs is
+    scored at each of them. NaN goes nowhere.
+
+    Parameters
+    ----------
+    eta : int, default 2
+        Reduction factor, at least 2.
+    min_epochs : int, default 1
+        The step of the first rung.
+
+    Raises
+    ------
+    SettingError
+        One of these is not allowed.
+    """
+
+    def __init__(self, *, eta: int = 2, min_epochs: int = 1) -> None:
+        self._eta = whole("eta", eta, 2, LARGEST)
+        self._min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
+
+    def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
+        """Return whether the trial is to end, after what it has reported last."""
+        last = trial.last_step
+        if last is None:
+            return False
+        value, rung, step = trial.intermediate_values[last], 0, self._min_epochs
+        while step <= min(last, LONGEST):
+            if _key(rung) not in trial.system_attrs and not self._goes_on(study, trial, rung, value):
+                return True
+            rung, step = rung + 1, step * self._eta
+        return False
+
+    def _goes_on(self, study: "Study", trial: "FrozenTrial", rung: int, value: float) -> bool:
+        if math.isnan(value):
+            return False
+        score = value if study.direction == StudyDirection.MAXIMIZE else -value
+        study._storage.set_trial_system_attr(trial._trial_id, _key(rung), score)  # as Optuna's own pruners do
+        others = (
+            one.system_attrs.get(_key(rung)) for one in study.get_trials(deepcopy=False) if one.number != trial.number
+        )
+        scores = [float(one.system_attrs[_key(rung)]) for one in others if _key(rung) in one.system_attrs]
+        better = sum(one > score for one in scores)
+        return better < max(1, (len(scores) + 1) // self._eta)
+
+
+class LevelSampler(BaseSampler):  # type: ignore[misc]
+    """Levels of each distribution, as of `ash.FunctionSpace`, equally likely, by a hash of seed, trial and name.
+
+    What a trial is proposed depends on its number alone: on no other trial, no order and no number of workers.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        At least 0.
+
+    Raises
+    ------
+    SettingError
+        It is not such an integer.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = check_seed(seed)
+
+    def infer_relative_search_space(self, study: "Study", trial: "FrozenTrial") -> dict[str, "BaseDistribution"]:
+        """Return nothing: each value is proposed for itself."""
+        return {}
+
+    def sample_relative(
+        self, study: "Study", trial: "FrozenTrial", search_space: dict[str, "BaseDistribution"]
+    ) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def sample_independent(
+        self, study: "Study", trial: "FrozenTrial", param_name: str, param_distribution: "BaseDistribution"
+    ) -> Any:
+        """Return a level."""
+        levels = levels_of(param_distribution)
+        text = f"{self._seed}\n{trial.number}\n{param_name}".encode()
+        return levels[int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big") * len(levels) >> 128]
+
+
+def levels_of(distribution: "BaseDistribution") -> Sequence[Any]:
+    """Return the levels that a distribution of Optuna has here."""
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return tuple(distribution.choices)
+    domain = foreign_domain(distribution)
+    if domain is None:
+        raise SettingError(f"{distribution!r} is a distribution that ash does not know")
+    return domain.levels
+
+
+def _key(rung: int) -> str:
+    return f"ash:rung:{rung}"

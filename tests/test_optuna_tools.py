@@ -1,0 +1,124 @@
+"""The pruner and the sampler for studies of Optuna: their rules, and Optuna's own tests of samplers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ash.errors import SettingError
+
+optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+samplers = pytest.importorskip("optuna.testing.pytest_samplers", reason="this Optuna has no tests to run")
+
+from ash.optuna import LadderPruner, LevelSampler, levels_of  # noqa: E402
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class TestLevelSampler(samplers.BasicSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], Any]:
+        return LevelSampler
+
+
+class TestLevelSamplerOfSeveralObjectives(samplers.MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], Any]:
+        return LevelSampler
+
+
+def study(scores: list[list[float]], direction: str = "maximize", **settings: Any) -> list[int]:
+    """How many steps each trial has reported before it was pruned; the scores of each by step."""
+    reported: list[int] = []
+
+    def objective(trial: Any) -> float:
+        for step, score in enumerate(scores[trial.number], 1):
+            trial.report(score, step)
+            if trial.should_prune():
+                reported.append(step)
+                raise optuna.TrialPruned
+        reported.append(len(scores[trial.number]))
+        return scores[trial.number][-1]
+
+    own = optuna.create_study(direction=direction, pruner=LadderPruner(**settings))
+    own.optimize(objective, n_trials=len(scores))
+    return reported
+
+
+def test_the_best_half_goes_on() -> None:
+    flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
+    # The only one; the worse of two; the best of three; the last; the second of five, and of three in rung 1; the best.
+    assert study(flat) == [8, 1, 8, 1, 2, 8]
+    assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
+    assert study(flat, min_epochs=3)[1] == 3
+    assert study([[0.5] * 4] * 3) == [4, 4, 4]  # ties go on
+
+
+def test_rungs_are_at_powers_of_eta() -> None:
+    best_then_worse = [[0.9] * 9, [1.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]
+    assert study(best_then_worse, eta=3) == [9, 3]
+    assert study(best_then_worse, eta=2) == [9, 2]
+
+
+def test_f42_who_jumps_over_rungs_is_scored_at_each_and_nan_ends_it() -> None:
+    own = optuna.create_study(direction="maximize", pruner=LadderPruner())
+    first = own.ask()
+    first.report(0.5, 8)
+    assert not first.should_prune()
+    assert [name for name in own.trials[0].system_attrs if name.startswith("ash:rung")] == [
+        f"ash:rung:{rung}" for rung in range(4)
+    ]
+    second = own.ask()
+    assert not second.should_prune()  # nothing is reported yet
+    second.report(0.4, 3)
+    assert second.should_prune()
+    third = own.ask()
+    third.report(math.nan, 1)
+    assert third.should_prune()
+
+
+def test_proposals_depend_on_no_order() -> None:
+    def params(order: list[int], workers: int) -> list[dict[str, Any]]:
+        own = optuna.create_study(sampler=LevelSampler(seed=3))
+        trials = [own.ask() for _ in order]
+        ask = [
+            lambda trial: trial.suggest_float("x", 1e-3, 1, log=True),
+            lambda trial: trial.suggest_categorical("kind", ["a", "b", None]),
+            lambda trial: trial.suggest_int("depth", 1, 9, step=2),
+        ]
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(lambda number: [one(trials[number]) for one in ask], order))
+        return [trial.params for trial in own.trials]
+
+    one = params(list(range(30)), 1)
+    assert one == params(list(range(29, -1, -1)), 4)
+    assert len({tuple(each.values()) for each in one}) > 20
+    assert one != [trial.params for trial in _study_of(LevelSampler(seed=4), 30).trials]
+
+
+def _study_of(sampler: Any, trials: int) -> Any:
+    own = optuna.create_study(sampler=sampler)
+    for _ in range(trials):
+        trial = own.ask()
+        trial.suggest_float("x", 1e-3, 1, log=True)
+        trial.suggest_categorical("kind", ["a", "b", None])
+        trial.suggest_int("depth", 1, 9, step=2)
+    return own
+
+
+def test_levels_are_those_of_a_space() -> None:
+    of = optuna.distributions
+    assert len(levels_of(of.FloatDistribution(1e-3, 1, log=True))) == 31
+    assert levels_of(of.IntDistribution(1, 9, step=4)) == (1, 5, 9)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: LadderPruner(eta=1), lambda: LadderPruner(min_epochs=0), lambda: LevelSampler(-1)]
+)
+def test_arguments_are_checked(make: Callable[[], Any]) -> None:
+    with pytest.raises(SettingError, match="is not allowed"):
+        make()
