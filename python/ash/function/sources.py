@@ -15,7 +15,6 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from ash.errors import SettingError
-from ash.extras import require
 from ash.function.first import key_of
 from ash.function_options import FunctionOptions
 from ash.function_space import FunctionSpace
@@ -97,10 +96,8 @@ def read_sampler(sampler: Any) -> Any:
     words = f"give {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for a draw"
     if isinstance(sampler, str):
         raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
-    require("sampler", "optuna", "optuna")
-    import optuna
-
-    if not isinstance(sampler, optuna.samplers.BaseSampler):
+    bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
+    if "optuna.BaseSampler" not in bases:
         raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
     return sampler
 
