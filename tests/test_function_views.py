@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import matplotlib
 import pytest
 
 import ash
+from fault_help import python
 from function_help import cost, run, train
 from report_help import Outline
 
@@ -70,15 +71,20 @@ def test_a_study(result: ash.FunctionResult) -> None:
     assert states.count(optuna.trial.TrialState.FAIL) == len(result.failures)
 
 
-@pytest.mark.parametrize("name", ["MLflow", "TensorBoard"])
-def test_trackers_and_the_dashboard(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip({"MLflow": "mlflow", "TensorBoard": "tensorboard"}[name], reason=f"{name} is not installed")
-    monkeypatch.chdir(tmp_path)
-    tool = getattr(ash.callbacks, name)
-    tracker = tool() if name == "MLflow" else tool(tmp_path / "events")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*on_end raised.*")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        with ash.Dashboard() as dashboard:
-            run(threads=1, candidates=8, callbacks=[tracker, dashboard])
+TRACKED = """
+import ash
+from fault_help import python
+from function_help import run
+warnings.filterwarnings("error", message=".*on_end raised.*")
+tracker = ash.callbacks.{tool}
+with ash.Dashboard() as dashboard:
+    print(run(threads=1, candidates=8, callbacks=[tracker, dashboard]).ended)
+"""
+
+
+@pytest.mark.parametrize(("module", "tool"), [("mlflow", "MLflow()"), ("tensorboard", "TensorBoard('events')")])
+def test_trackers_and_the_dashboard(module: str, tool: str, tmp_path: Path) -> None:
+    pytest.importorskip(module, reason=f"{module} is not installed")
+    done = python(TRACKED.replace("{tool}", tool), folder=tmp_path, PYTHONPATH=":".join(sys.path))
+    assert done.returncode == 0 and done.stdout.endswith("finished\n"), done.stderr
     assert list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("model.safetensors"))

@@ -75,9 +75,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
             return False
         score = value if study.direction == StudyDirection.MAXIMIZE else -value
         study._storage.set_trial_system_attr(trial._trial_id, _key(rung), score)  # as Optuna's own pruners do
-        others = (
-            one.system_attrs.get(_key(rung)) for one in study.get_trials(deepcopy=False) if one.number != trial.number
-        )
+        others = (one for one in study.get_trials(deepcopy=False) if one.number != trial.number)
         scores = [float(one.system_attrs[_key(rung)]) for one in others if _key(rung) in one.system_attrs]
         better = sum(one > score for one in scores)
         return better < max(1, (len(scores) + 1) // self._eta)
