@@ -1,9 +1,8 @@
 """What a journal costs a run, and what going on from one takes: 512 networks on scikit-learn's digits; 100,000 results.
 
-    cost       the same run with and without a journal, in turns, in one process; required: less than 2 % more time.
-               Two runs of the same differ by more than that, so the time that the calling thread spends in the
-               journal is taken as well, as a share of the run: it costs no more than that, and less while threads
-               have a core of their own
+    cost       the same run with and without a journal, in turns, in one process; two runs of the same differ by
+               more than a journal costs, so the time that the calling thread spends in it is taken as well, as a
+               share of the run: it costs no more than that. Required: less than 2 %
     going on   a run that was ended at half of its jobs, to its end; and one that was over, to its result
     reading    a journal of 100,000 results, with nothing left to train; required: less than 5 seconds
 
@@ -34,7 +33,7 @@ from bench.suite import Bench, Case, Options
 CANDIDATES, QUICK_CANDIDATES = 512, 32
 ROUNDS, ROUNDS_OF_SMALL, QUICK_ROUNDS = 5, 25, 2
 RESULTS, QUICK_RESULTS = 100_000, 500
-MOST_COST, MOST_SECONDS = 1.02, 5.0
+MOST_COST, MOST_SECONDS = 2.0, 5.0
 SMALL = {"hidden": ash.choice((64, 64), (32,), (64,)), "batch_size": ash.choice(32, 64)}
 
 
@@ -200,7 +199,7 @@ def _cost_row(key: str, value: Mapping[str, Any]) -> list[str]:
     ratio, share = value["ratio"], {name: 100 * part for name, part in value["share"].items()}
     return [
         *(key, str(value["jobs"]), shown(value["seconds"]), shown(ratio), shown(share, ".2f")),
-        *(verdict(ratio["median"], "<=", MOST_COST if value["jobs"] > CANDIDATES else None), *seconds, *sizes),
+        *(verdict(share["median"], "<=", MOST_COST if value["jobs"] > CANDIDATES else None), *seconds, *sizes),
     ]
 
 

@@ -72,6 +72,7 @@ def test_a_study(result: ash.FunctionResult) -> None:
 
 
 TRACKED = """
+import warnings
 import ash
 from fault_help import python
 from function_help import run
