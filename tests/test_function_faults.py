@@ -152,17 +152,17 @@ def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
         if not hung:
             hung.append(params)
             release.wait(60)
-        time.sleep(0.002)
+        time.sleep(0.02)
         return train(params, epochs, state)
 
     with pytest.warns(UserWarning, match="a thread cannot be stopped"):
-        result = run(function, threads=2, job_limit=0.2)
+        result = run(function, threads=2, job_limit=1.0)
     release.set()
     assert [failure.kind for failure in result.failures] == ["late"] and result.ended == "finished"
     assert result.params[result.failures[0].candidate] == hung[0]
     assert len({job.candidate for job in result.jobs}) == 32
-    after = [job for job in result.jobs if job.start > 0.25]
-    assert all(one.end <= other.start for one, other in itertools.pairwise(after))  # one at a time
+    others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
+    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one at a time
 
 
 def test_f47_where_every_thread_hangs_the_run_ends() -> None:
@@ -174,7 +174,7 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
         return train(params, epochs, state)
 
     with pytest.warns(UserWarning) as warned:
-        result = run(function, threads=1, job_limit=0.1)
+        result = run(function, threads=1, job_limit=0.5)
     release.set()
     assert result.ended == "failures" and result.failures[0].kind == "late"
     assert any("all threads hang" in str(each.message) for each in warned)
@@ -254,7 +254,7 @@ def train(params, epochs, state):
     if params["x"] > 0.5:
         time.sleep(1000)
     return params["x"]
-result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=0.2, progress=False)
+result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=0.5, progress=False)
 print(result.failures[0].kind)
 """
     done = python(code, timeout=30)

@@ -20,6 +20,7 @@ def serve(handle: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
+    connection.send(True)  # what comes now is a job's own time
     while True:
         try:
             arguments = connection.recv()

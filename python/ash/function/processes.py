@@ -40,11 +40,14 @@ class Child:
                 [sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
             )
         self._connection = ours
+        self._is_ready = False
         ours.send_bytes(packed)
 
     def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
         """Let it do a job, and return the answer; one that is late is killed."""
         try:
+            if not self._is_ready:
+                self._is_ready = self._connection.recv()  # to start is not the job's time
             self._connection.send(arguments)
             if not self._connection.poll(limit):
                 self.kill()
