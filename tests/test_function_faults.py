@@ -268,7 +268,7 @@ def train(params, epochs, state):
     print(os.getpid(), flush=True)
     time.sleep(1000)
 import threading
-threading.Timer(2, lambda: os._exit(0)).start()
+threading.Timer(6, lambda: os._exit(0)).start()
 ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="processes", progress=False)
 """
     done = python(code, timeout=30)
