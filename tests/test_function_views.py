@@ -72,7 +72,9 @@ def test_a_study(result: ash.FunctionResult) -> None:
 
 
 TRACKED = """
-import warnings
+import os, warnings
+for name in [name for name in os.environ if name.startswith("MLFLOW")]:
+    del os.environ[name]  # which other tests in this process have set
 import ash
 from fault_help import python
 from function_help import run
