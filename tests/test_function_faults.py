@@ -114,7 +114,7 @@ def test_f43_many_in_a_row_end_the_run() -> None:
     with pytest.warns(UserWarning, match="5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone"):
         result = run(function, threads=1, most_failures=5)
     assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
-    assert len(run(train, threads=1).jobs) == len(result.jobs) or len(calls) == 15
+    assert len(calls) == 15
 
 
 def test_f49_all_that_fail_are_an_error_with_causes() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ash.errors import SettingError
-from ash.options import CANDIDATES, FUNCTION, LARGEST, RunOptions, check_budget, read_common, read_seconds, whole
+from ash.options import FUNCTION, LARGEST, RunOptions, check_budget, read_common, read_seconds, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,3 @@ def _job_limit(value: Any) -> float | None:
     if limit == 0:
         raise SettingError(f"job_limit={value!r} is not allowed; give more than 0 seconds, or None for no limit")
     return limit
-
-
-__all__ = ["CANDIDATES", "FunctionOptions", "read_function_options"]

@@ -23,9 +23,8 @@ class FunctionSpace(Space):
     **hyperparameters
         For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, a
         distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains of which the first
-        whose conditions hold applies. Values are None, text,
-        booleans, finite numbers, or tuples of these: they stand in records, journals and the digest. What is no such
-        value, a class say, is looked up by name in the function.
+        whose conditions hold applies. Values are None, text, booleans, finite numbers, or tuples of these: they stand
+        in records and in the digest. What is no such value, a class say, is looked up by name in the function.
 
     Raises
     ------

@@ -2,9 +2,8 @@
 
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
-Invariants: (1) every job that was started is answered once, or dropped by
-`close`; (2) no more than `free` jobs may be started; (3) a job that is late is answered LATE, and what becomes of it
-after all is of no account.
+Invariants: (1) every job that was started is answered once, or dropped at the end; (2) no more than `free` jobs may be
+started; (3) a job that is late is answered LATE, and what becomes of it after all is of no account.
 Threads: all methods are for one thread. Cost: in the calling thread a microsecond a job.
 """
 

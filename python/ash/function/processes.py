@@ -6,8 +6,7 @@ A child is a new interpreter, not a fork: nothing is copied of threads and locks
 again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
 Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
 outlives the run, nor the parent.
-Threads: a place is used by its own thread; `kill` may be called by another. Cost: a third of a second to start one, and
-some 0.1 ms a job beside the state's bytes.
+Threads: a place is used by its own thread; `kill` may be called by another. Cost: `python -m bench models`.
 """
 
 import queue

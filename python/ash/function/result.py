@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from ash.course_views import CourseViews
 from ash.function_options import FunctionOptions
+from ash.result_text import SHORT_DIGEST
 from ash.text_table import format_table, show, show_params, show_seconds
 
 CAUSES_SHOWN = 10
-SHORT_DIGEST = 16
 
 
 class FailureRecord(NamedTuple):

@@ -91,15 +91,14 @@ def source_of(first: Sequence[Params], space: FunctionSpace, options: FunctionOp
 
 def read_sampler(sampler: Any) -> Any:
     """Return the argument `sampler`, or raise SettingError unless it is None, "sobol" or a sampler of Optuna."""
-    if sampler is None or (isinstance(sampler, str) and sampler == SOBOL):
-        return sampler
-    words = f"give {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for a draw"
-    if isinstance(sampler, str):
-        raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
     bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
-    if "optuna.BaseSampler" not in bases:
-        raise SettingError(f"sampler={sampler!r} is not allowed; {words}")
-    return sampler
+    is_sobol = isinstance(sampler, str) and sampler == SOBOL
+    if sampler is None or is_sobol or "optuna.BaseSampler" in bases:
+        return sampler
+    raise SettingError(
+        f"sampler={sampler!r} is not allowed; give {SOBOL!r}, a sampler of Optuna such as "
+        "optuna.samplers.TPESampler(seed=0), or None for a draw"
+    )
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
