@@ -210,6 +210,7 @@ for threads in (1, 2):
 
 WRONG = {
     "train": ({"train": 3}, "train=3 is not allowed"),
+    "two arguments": ({"train": lambda params, epochs: 1.0}, r"it takes \(params, epochs\), too many positional"),
     "space": ({"space": {}}, "space={} is not allowed"),
     "value": ({"space": {"x": [object]}}, "x=.*is not allowed|option .* is of type"),
     "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan is not allowed; a number must be finite"),

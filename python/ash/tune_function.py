@@ -1,5 +1,6 @@
 """`ash.tune_function`: asynchronous successive halving over anything that can be trained further."""
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -127,8 +128,7 @@ def tune_function(
     >>> result.schedule
     'reproducible'
     """
-    if not callable(train):
-        raise SettingError(f"train={train!r} is not allowed; give a function of parameters, epochs and state")
+    _check_train(train)
     _check_executor(executor)
     given: dict[str, Any] = {
         "candidates": candidates,
@@ -189,6 +189,21 @@ def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: It
         validation_rows=0,
         folds=1,
     )
+
+
+def _check_train(train: Any) -> None:
+    """Raise SettingError unless it can be called as it will be, as far as it says how it can."""
+    words = f"train={train!r} is not allowed; give a function of parameters, epochs and state"
+    if not callable(train):
+        raise SettingError(words)
+    try:
+        signature = inspect.signature(train)
+    except ValueError:  # one in C that does not say
+        return
+    try:
+        signature.bind({}, 1, None)
+    except TypeError as error:
+        raise SettingError(f"{words}: it takes {signature}, {error}") from None
 
 
 def _check_executor(executor: Any) -> None:

@@ -231,7 +231,7 @@ class FunctionRun:
         best = self._best
         if best is None:
             raise self._no_score(ended, seconds)
-        if ended == "failures":
+        if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told
             text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
             warnings.warn(text, UserWarning, stacklevel=4)
         ladder, params = self.rungs, self._source.params
