@@ -26,14 +26,15 @@ import numpy as np
 import ash
 import ash.run
 from ash import _core, final
+from ash.all_rows import train_through
 from ash.ensemble import Ensemble
-from ash.folds import refit as train_from_scratch
+from ash.kept import Kept
 from ash.model import Model
 from ash.network import Network
 from ash.options import Options
 from ash.outcome import network_of
 from ash.parts import Parts
-from ash.result import Result
+from ash.preparation import prepare
 from bench.ablation_figures import Fits, Run, ratio, shown_ratio
 from bench.ablation_variants import RECIPE
 from bench.quality_data import Split, split
@@ -94,30 +95,31 @@ def _search(data: Split, seed: int, draws: int, told: Mapping[str, Any]) -> dict
     """Return how many networks are drawn in a search, and what they and the best of them lose after each refit."""
     found: dict[str, Any] = {}
 
-    def compare(tuner: _core.Tuner, result: Result, parts: Parts, options: Options, **_: Any) -> Model:
-        if result.ended == "interrupted":  # a part of it is not what was asked for
+    def compare(
+        tuner: _core.Tuner, kept: Kept, folds: Sequence[Parts], _: Any, options: Options, *__: Any, **last: Any
+    ) -> tuple[Kept, Model]:
+        if last["interrupted"]:  # a part of it is not what was asked for
             raise KeyboardInterrupt
-        drawn = result.ensemble(draws)
-        members = dict(_refitted(tuner, result, drawn, parts, options))
+        drawn = kept.ensemble(draws)
+        members = dict(_refitted(tuner, kept, drawn, folds[0], options))
         found["members"] = len(drawn.members)
         found["losses"] = {kind: _losses(networks, drawn, data) for kind, networks in members.items()}
-        return result.model
+        return kept, kept.networks[0]
 
     estimator = ash.ASHClassifier if data.classes else ash.ASHRegressor
-    with patch.object(ash.run, "final_model", compare):  # where there is still all that a refit needs
+    with patch.object(ash.run, "finish", compare):  # where there is still all that a refit needs
         estimator(**told, n_jobs=1, random_state=seed).fit(data.x, data.y)
     return found
 
 
 def _refitted(
-    tuner: _core.Tuner, result: Result, drawn: Ensemble, parts: Parts, options: Options
+    tuner: _core.Tuner, kept: Kept, drawn: Ensemble, parts: Parts, options: Options
 ) -> Iterator[tuple[str, list[Network]]]:
     """Yield the members, the best first, as they were found and after each kind of refit."""
-    kept: Any = result.kept  # there is one, as there are no folds
     places = [place for place, network in enumerate(kept.networks) if network in drawn.members]
 
     def go_on() -> list[Network]:
-        networks = final._refit(tuner, result, kept, np.array(places, np.int64), parts, options, math.inf).networks
+        networks = final._refit(tuner, kept, np.array(places, np.int64), parts, options, math.inf).networks
         return [networks[place] for place in places]
 
     yield NONE, list(drawn.members)
@@ -125,18 +127,18 @@ def _refitted(
     with patch.multiple(final, SHARE=1.0, RATE=1.0):
         whole = go_on()
     yield WHOLE, whole
-    yield SCRATCH, _from_scratch(result, places, parts, options)
+    yield SCRATCH, _from_scratch(kept, places, parts, options)
 
 
-def _from_scratch(result: Result, places: Sequence[int], parts: Parts, options: Options) -> list[Network]:
+def _from_scratch(kept: Kept, places: Sequence[int], parts: Parts, options: Options) -> list[Network]:
     """Return these networks trained on all rows through all their rungs; one that diverges stays as it was found."""
-    kept: Any = result.kept
     rows = np.concatenate([parts.training, parts.validation])
     whole = replace(parts, training=rows, validation=parts.validation[:1])  # some row must be held out
+    data = prepare(whole, epoch_rows=options.epoch_rows)
     trained = []
     for place in places:
         old, candidate, rung = kept.networks[place], kept.candidates[place], kept.rungs[place]
-        core = train_from_scratch(whole, old.params, candidate, rung, options, old.core)
+        core = train_through(data, old.params, candidate, rung, options) or old.core
         trained.append(network_of(core, whole, old.params, options, old.validation_score))
     return trained
 

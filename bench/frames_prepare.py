@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.options import read_options
-from ash.parts import Parts, read_parts
+from ash.parts import Parts, read_parts, read_table
 from ash.preparation import BLOCK_CELLS, prepare
 from bench.child import call, forget_peak, peak_bytes
 from bench.figures import interleaved, ratios, shown, spread, timed, verdict
@@ -65,7 +65,8 @@ def numbers(rows: int) -> tuple[Floats, NDArray[np.int64]]:
 
 def ours(table: Any, y: Any, sort: bool) -> tuple[Parts, _core.Data]:
     """Read, split and scale a table at the defaults of `ash.tune`."""
-    parts = read_parts(table, y, DEFAULTS["validation"], read_options(**DEFAULTS), sort=sort)
+    options = read_options(**DEFAULTS)
+    parts = read_parts(*read_table(table, y, options, None, sort), DEFAULTS["validation"], options)
     return parts, prepare(parts)
 
 

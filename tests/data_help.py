@@ -15,7 +15,7 @@ from ash import _core
 from ash.encoding import Encoding
 from ash.frames import Frame
 from ash.options import Options, read_options
-from ash.parts import Parts, read_parts
+from ash.parts import Parts, read_parts, read_table
 from ash.preparation import prepare
 from ash.schema import ColumnSchema, Schema
 from encoding_help import ROWS, cities
@@ -52,7 +52,8 @@ def values(frame: Frame) -> NDArray[np.float64]:
 def parts_from(
     X: Any, y: Any, *, validation: Any = 2, sample_weight: Any = None, sort: bool = False, **changes: Any
 ) -> Parts:
-    return read_parts(X, y, validation, options(**changes), sample_weight, sort)
+    given = options(**changes)
+    return read_parts(*read_table(X, y, given, sample_weight, sort), validation, given)
 
 
 def start(parts: Parts) -> _core.Network:

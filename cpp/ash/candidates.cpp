@@ -19,16 +19,22 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
-std::uint64_t digest_of(const State& state) {
-    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
-}
-
 std::int64_t checked_count(std::int64_t count) {
     if (count >= 1 && count <= kMost) return count;
     throw std::invalid_argument("candidates must be in 1.." + std::to_string(kMost) + ", not " + std::to_string(count));
 }
 
 }  // namespace
+
+std::uint64_t digest_of(const State& state) {
+    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
+}
+
+void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found) {
+    if (expected == kAnyHash || expected == found) return;
+    throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
+                             std::to_string(job.rung) + " with other weights than its result says");
+}
 
 void write_in_units(const Predictions& predictions, const Data& data, float* results) {
     const Scaling& targets = data.targets();
@@ -141,28 +147,19 @@ void NetworkCandidates::recall(const Job& job, std::span<const double> /*fold_sc
     states_.add(job.candidate, bytes, [&] { return std::move(state); });
 }
 
-std::vector<std::shared_ptr<const State>> NetworkCandidates::share(std::int32_t candidate, std::int32_t rung) {
-    std::shared_ptr<const State> state = states_.share(candidate, rung);
-    if (!state) return {};
-    return {std::move(state)};
-}
-
-std::shared_ptr<const State> NetworkCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
-                                                        const std::atomic<bool>& stop) {
+States NetworkCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                  const std::atomic<bool>& stop) {
     const Settings& own = settings(job.candidate);
     const auto candidate = static_cast<std::uint32_t>(job.candidate);
     Workspace& scratch = workspace(thread);
     scratch.prepare(data_, own);
     const auto state = std::make_shared<State>(initial_state(data_.shape(), own, seed_, candidate));
     const Training training{.epochs = job.epochs, .seed = seed_, .candidate = candidate, .stop = &stop};
-    if (!train_before(job, training, *state, scratch)) return nullptr;
-    if (ash::train(data_, own, training, kernels_, *state, scratch).stopped) return nullptr;
+    if (!train_before(job, training, *state, scratch)) return {};
+    if (ash::train(data_, own, training, kernels_, *state, scratch).stopped) return {};
     retrained_epochs_ += job.epochs;
-    if (weights_hash != kAnyHash && weights_hash != digest_of(*state)) {
-        throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
-                                 std::to_string(job.rung) + " with other weights than its result says");
-    }
-    return state;
+    check_hash(job, weights_hash, digest_of(*state));
+    return {state};
 }
 
 void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State state) {

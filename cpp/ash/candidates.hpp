@@ -59,6 +59,16 @@ struct Result {
 
 inline constexpr std::uint64_t kAnyHash = 0;  // of weights: not to be compared
 
+std::uint64_t digest_of(const State& state);  // of the weights
+
+// Throws std::runtime_error if the weights that a job has left once more have another hash than its result says.
+void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found);
+
+// Of candidates with one fold.
+inline States states_of_one(std::shared_ptr<const State> state) {
+    return state ? States{std::move(state)} : States{};
+}
+
 class Candidates {
   public:
     virtual ~Candidates() = default;
@@ -79,9 +89,9 @@ class Candidates {
     // Joins the team of another thread that trains this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) = 0;
 
-    // The state that the last job left, for good; null if it was recalled without one. REQUIRES: the job has ended, and
+    // The states that the last job left, for good; none if it was recalled without. REQUIRES: the job has ended, and
     // wait() was not called since.
-    virtual std::shared_ptr<const State> publish(std::int32_t candidate) = 0;
+    virtual States publish(std::int32_t candidate) = 0;
 
     // The candidate waits, or has diverged: its state may be dropped. REQUIRES: as publish().
     virtual void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) = 0;
@@ -97,16 +107,14 @@ class Candidates {
 
     virtual int folds() const { return 1; }  // states a candidate
 
-    // The states [folds] of a candidate that waits in this rung, for good; none if it does not, or has lost one.
-    virtual std::vector<std::shared_ptr<const State>> share(std::int32_t /*candidate*/, std::int32_t /*rung*/) {
-        return {};
-    }
+    // The states of a candidate that waits in this rung, for good; none if it does not, or has lost one.
+    virtual States share(std::int32_t /*candidate*/, std::int32_t /*rung*/) { return {}; }
 
-    // The state of fold 0 after this job, made from the beginning; null if it was stopped. Outside the critical section.
-    // REQUIRES: no other thread has this number. Throws std::runtime_error if its weights have another hash.
-    virtual std::shared_ptr<const State> rebuild(const Job& /*job*/, std::uint64_t /*weights_hash*/, int /*thread*/,
-                                                 const std::atomic<bool>& /*stop*/) {
-        return nullptr;
+    // The states after this job, made from the beginning; none if it was stopped. Outside the critical section.
+    // REQUIRES: no other thread has this number. Throws std::runtime_error if their weights have another hash.
+    virtual States rebuild(const Job& /*job*/, std::uint64_t /*weights_hash*/, int /*thread*/,
+                           const std::atomic<bool>& /*stop*/) {
+        return {};
     }
 };
 
@@ -137,18 +145,22 @@ class NetworkCandidates final : public Candidates {
     double step_cost(std::int32_t candidate) const override;
     Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override;
     Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
-    std::shared_ptr<const State> publish(std::int32_t candidate) override { return states_.publish(candidate); }
+    States publish(std::int32_t candidate) override { return states_of_one(states_.publish(candidate)); }
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override { states_.release(candidate); }
     MemoryUse memory() const override;
     void recall(const Job& job, std::span<const double> fold_scores) override;
-    std::vector<std::shared_ptr<const State>> share(std::int32_t candidate, std::int32_t rung) override;
-    std::shared_ptr<const State> rebuild(const Job& job, std::uint64_t weights_hash, int thread,
-                                         const std::atomic<bool>& stop) override;
+    States share(std::int32_t candidate, std::int32_t rung) override {
+        return states_of_one(states_.share(candidate, rung));
+    }
+    States rebuild(const Job& job, std::uint64_t weights_hash, int thread, const std::atomic<bool>& stop) override;
 
     // A state, its layout aside, that this candidate had after a job in this rung: for when that is recalled. REQUIRES:
     // the tuner has not been started. Throws std::invalid_argument if it is not of this candidate's shape.
     void restore(std::int32_t candidate, std::int32_t rung, State state);
+
+    // The numbers of one's predictions of the validation rows.
+    std::size_t predictions() const { return static_cast<std::size_t>(data_.validation().count * data_.outputs()); }
 
     // The predictions (write_in_units) by which a job that has left this state was scored. Any thread, also while jobs run,
     // if the state is published; the scratch is its own.

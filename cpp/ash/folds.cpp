@@ -10,6 +10,12 @@
 
 namespace ash {
 
+namespace {
+
+std::uint64_t with_fold(std::uint64_t hash, std::uint64_t of_fold) { return std::rotl(hash, 1) ^ of_fold; }
+
+}  // namespace
+
 void FoldedCandidates::append(const std::vector<Settings>& more) {
     for (const Fold& fold : folds_) fold->append(more);
 }
@@ -29,7 +35,7 @@ Result FoldedCandidates::train(const Job& job, int thread, Team& team, const std
         mean.score += one.score;
         mean.loss += one.loss;
         mean.training_loss += one.training_loss;
-        mean.weights_hash = std::rotl(mean.weights_hash, 1) ^ one.weights_hash;
+        mean.weights_hash = with_fold(mean.weights_hash, one.weights_hash);
         scores.push_back(one.score);
     }
     const auto count = static_cast<double>(folds_.size());
@@ -45,8 +51,8 @@ Team::Help FoldedCandidates::help(std::int32_t candidate, int thread, Team& team
     return folds_.front()->help(candidate, thread, team, invitation);
 }
 
-std::shared_ptr<const State> FoldedCandidates::publish(std::int32_t candidate) {
-    return folds_.front()->publish(candidate);
+States FoldedCandidates::publish(std::int32_t candidate) {
+    return gathered([&](NetworkCandidates& fold) { return fold.publish(candidate); });
 }
 
 void FoldedCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
@@ -77,19 +83,30 @@ void FoldedCandidates::recall(const Job& job, std::span<const double> fold_score
     scores_.push_back({job, {fold_scores.begin(), fold_scores.end()}});
 }
 
-std::vector<std::shared_ptr<const State>> FoldedCandidates::share(std::int32_t candidate, std::int32_t rung) {
-    std::vector<std::shared_ptr<const State>> states;
-    for (const Fold& fold : folds_) {
-        const auto one = fold->share(candidate, rung);
-        if (one.empty()) return {};
-        states.push_back(one.front());
-    }
+States FoldedCandidates::share(std::int32_t candidate, std::int32_t rung) {
+    return gathered([&](NetworkCandidates& fold) { return fold.share(candidate, rung); });
+}
+
+States FoldedCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
+                                 const std::atomic<bool>& stop) {
+    std::uint64_t found = 0;
+    const States states = gathered([&](NetworkCandidates& fold) {
+        States one = fold.rebuild(job, kAnyHash, thread, stop);
+        if (!one.empty()) found = with_fold(found, digest_of(*one.front()));
+        return one;
+    });
+    if (!states.empty()) check_hash(job, weights_hash, found);
     return states;
 }
 
-std::shared_ptr<const State> FoldedCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
-                                                       const std::atomic<bool>& stop) {
-    return folds_.front()->rebuild(job, folds_.size() == 1 ? weights_hash : kAnyHash, thread, stop);
+States FoldedCandidates::gathered(const std::function<States(NetworkCandidates& fold)>& of) const {
+    States all;
+    for (const Fold& fold : folds_) {
+        States one = of(*fold);
+        if (one.empty()) return {};
+        all.push_back(std::move(one.front()));
+    }
+    return all;
 }
 
 void FoldedCandidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
@@ -111,7 +128,11 @@ void FoldedCandidates::predict(std::span<const Kept> kept, int threads, std::spa
     parallel(static_cast<int>(team), [&](int thread) {
         Workspace scratch;
         for (auto k = static_cast<std::size_t>(thread); k < kept.size(); k += team) {
-            folds_.front()->predict(kept[k].candidate, *kept[k].state, scratch, results.data() + k * each);
+            float* to = results.data() + k * each;
+            for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+                folds_[fold]->predict(kept[k].candidate, *kept[k].states[fold], scratch, to);
+                to += folds_[fold]->predictions();
+            }
         }
     });
 }

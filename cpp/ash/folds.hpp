@@ -49,15 +49,14 @@ class FoldedCandidates final : public Candidates {
     double step_cost(std::int32_t candidate) const override { return folds_.front()->step_cost(candidate); }
     Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override;
     Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override;
-    std::shared_ptr<const State> publish(std::int32_t candidate) override;  // of fold 0
+    States publish(std::int32_t candidate) override;
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override;
     void retire(std::int32_t candidate) override;
     MemoryUse memory() const override;  // all folds together
     void recall(const Job& job, std::span<const double> fold_scores) override;
     int folds() const override { return static_cast<int>(folds_.size()); }
-    std::vector<std::shared_ptr<const State>> share(std::int32_t candidate, std::int32_t rung) override;
-    std::shared_ptr<const State> rebuild(const Job& job, std::uint64_t weights_hash, int thread,
-                                         const std::atomic<bool>& stop) override;
+    States share(std::int32_t candidate, std::int32_t rung) override;
+    States rebuild(const Job& job, std::uint64_t weights_hash, int thread, const std::atomic<bool>& stop) override;
 
     // As NetworkCandidates, of all folds. Throws std::invalid_argument also unless there is one state a fold.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
@@ -65,12 +64,15 @@ class FoldedCandidates final : public Candidates {
     // Of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;
 
-    // results [kept][validation rows][outputs]: what each was scored by in fold 0 (NetworkCandidates::predict), computed
-    // again, on so many threads. Jobs may run: no job writes a kept state. REQUIRES: kept by a tuner of these candidates,
+    // results [kept][validation rows of all folds, in their order][outputs]: what each was scored by
+    // (NetworkCandidates::predict), computed again, on so many threads. Jobs may run: no job writes a kept state. REQUIRES: kept by a tuner of these candidates,
     // to which nobody appends meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   private:
+    // What each fold gives, in their order; none where one gives none.
+    States gathered(const std::function<States(NetworkCandidates& fold)>& of) const;
+
     const std::vector<Fold> folds_;
     mutable std::mutex mutex_;  // guards scores_
     std::vector<FoldScores> scores_;

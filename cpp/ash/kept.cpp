@@ -28,21 +28,21 @@ bool BestCandidates::would_keep(const Kept& job) const {
     return own == kept_.end() || precedes(job, *own);
 }
 
-std::shared_ptr<const State> BestCandidates::keep(Kept job) {
-    std::shared_ptr<const State> freed;
+States BestCandidates::keep(Kept job) {
+    States freed;
     auto leaves = of_candidate(kept_, job.candidate);
     if (leaves == kept_.end() && kept_.size() == most_) --leaves;
     if (leaves != kept_.end()) {
-        freed = leaves->state;
+        freed = std::move(leaves->states);
         kept_.erase(leaves);
     }
     kept_.insert(std::upper_bound(kept_.begin(), kept_.end(), job, precedes), std::move(job));
     return freed;
 }
 
-void BestCandidates::fill(const Kept& job, std::shared_ptr<const State> state) {
+void BestCandidates::fill(const Kept& job, States states) {
     const auto own = of_candidate(kept_, job.candidate);
-    if (own != kept_.end() && own->rung == job.rung && !own->state) own->state = std::move(state);
+    if (own != kept_.end() && own->rung == job.rung && own->states.empty()) own->states = std::move(states);
 }
 
 }  // namespace ash

@@ -11,12 +11,11 @@
 //              (3) so the first is the best job of all.
 // Threads:     none; Records guards it.
 // Cost:        O(most) moves of 48 bytes for who is kept, O(1) for who is worse than all of them. The states are shared
-//              and counted by their store (store.hpp): up to `most` of them beyond those that run and wait.
+//              and counted by their store (store.hpp): up to `most` a fold beyond those that run and wait.
 
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -29,8 +28,8 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    std::shared_ptr<const State> state;  // null: the result is known from an earlier run, which has left none
-    std::uint64_t weights_hash = 0;      // of the job: candidates.hpp
+    States states;                   // none: the result is known from an earlier run, which has left none
+    std::uint64_t weights_hash = 0;  // of the job: candidates.hpp
 };
 
 class BestCandidates {
@@ -38,15 +37,15 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Whether this job would be among them; its state may be null. REQUIRES: it has not diverged.
+    // Whether this job would be among them; it may be without states. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
-    // Takes it in and returns the state that has made way for it, if any, to be freed by the caller.
+    // Takes it in and returns the states that have made way for it, if any, to be freed by the caller.
     // REQUIRES: would_keep(job).
-    std::shared_ptr<const State> keep(Kept job);
+    States keep(Kept job);
 
-    // The state of an entry without one, if it is still here.
-    void fill(const Kept& job, std::shared_ptr<const State> state);
+    // The states of an entry without any, if it is still here.
+    void fill(const Kept& job, States states);
 
     std::span<const Kept> all() const { return kept_; }  // best first
 

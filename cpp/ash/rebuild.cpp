@@ -25,8 +25,8 @@ void rebuild(Candidates& candidates, std::span<const Kept> missing, std::span<co
         for (auto each = static_cast<std::size_t>(thread); each < missing.size(); each += team) {
             const Kept& kept = missing[each];
             const Job job{kept.candidate, kept.rung, rungs[static_cast<std::size_t>(kept.rung)].epochs()};
-            std::shared_ptr<const State> state = candidates.rebuild(job, kept.weights_hash, thread, given_up);
-            if (state) rebuilt(kept, std::move(state));
+            States states = candidates.rebuild(job, kept.weights_hash, thread, given_up);
+            if (!states.empty()) rebuilt(kept, std::move(states));
         }
     };
     std::future<void> done =

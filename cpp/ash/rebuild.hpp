@@ -1,6 +1,6 @@
 // rebuild.hpp: the states of kept candidates that an earlier run has trained and not left, made once more.
 //
-//     results of a journal -> kept: candidate 7 in rung 3, no state  ->  rungs 0, 1, 2, 3 of candidate 7  ->  its state
+//     results of a journal -> kept: candidate 7 in rung 3, no states  ->  rungs 0, 1, 2, 3 of candidate 7  ->  its states
 //
 // Order:       of no account: a state is a function of its candidate and rung.
 // Threads:     as many as there are, one network each; none of them may run jobs of these candidates meanwhile. The
@@ -18,7 +18,7 @@
 
 namespace ash {
 
-using Rebuilt = std::function<void(const Kept& kept, std::shared_ptr<const State> state)>;
+using Rebuilt = std::function<void(const Kept& kept, States states)>;
 
 // Calls rebuilt() with each that is missing, from any thread, several at once. stop() is asked at once and every few
 // milliseconds, by the caller's thread; true: whatever is under way is given up. Throws what a thread or stop() throws, and

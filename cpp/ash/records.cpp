@@ -11,9 +11,9 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Kept to_keep(const JobRecord& record, std::shared_ptr<const State> state) {
+Kept to_keep(const JobRecord& record, States states) {
     const Job& job = record.task.job;
-    return {job.candidate, job.rung, record.score, record.loss, std::move(state), record.weights_hash};
+    return {job.candidate, job.rung, record.score, record.loss, std::move(states), record.weights_hash};
 }
 
 }  // namespace
@@ -62,18 +62,18 @@ void Records::retired(std::span<const std::int32_t> candidates) {
 bool Records::would_keep(const JobRecord& record) const {
     if (record.diverged) return false;
     const std::lock_guard lock(mutex_);
-    return kept_.would_keep(to_keep(record, nullptr));
+    return kept_.would_keep(to_keep(record, {}));
 }
 
-void Records::keep(const JobRecord& record, std::shared_ptr<const State> state) {
-    std::shared_ptr<const State> freed;  // after the lock
+void Records::keep(const JobRecord& record, States states) {
+    States freed;  // after the lock
     const std::lock_guard lock(mutex_);
-    freed = kept_.keep(to_keep(record, std::move(state)));
+    freed = kept_.keep(to_keep(record, std::move(states)));
 }
 
-void Records::fill(const Kept& kept, std::shared_ptr<const State> state) {
+void Records::fill(const Kept& kept, States states) {
     const std::lock_guard lock(mutex_);
-    kept_.fill(kept, std::move(state));
+    kept_.fill(kept, std::move(states));
 }
 
 std::vector<std::int32_t> Records::take_retired() {
@@ -117,11 +117,11 @@ std::vector<Kept> Records::kept_and_missing() const {
 
 std::vector<Kept> Records::missing() const { return entries(false); }
 
-std::vector<Kept> Records::entries(bool with_state) const {
+std::vector<Kept> Records::entries(bool with_states) const {
     const std::lock_guard lock(mutex_);
     std::vector<Kept> found;
     for (const Kept& each : kept_.all()) {
-        if ((each.state != nullptr) == with_state) found.push_back(each);
+        if (each.states.empty() != with_states) found.push_back(each);
     }
     return found;
 }

@@ -91,8 +91,8 @@ class Records {
 
     // Whether this job would be kept. REQUIRES: one lock of the caller spans this and keep().
     bool would_keep(const JobRecord& record) const;
-    void keep(const JobRecord& record, std::shared_ptr<const State> state);
-    void fill(const Kept& kept, std::shared_ptr<const State> state);  // kept.hpp
+    void keep(const JobRecord& record, States states);
+    void fill(const Kept& kept, States states);  // kept.hpp
 
     std::vector<Event> take_events();
     std::vector<std::int32_t> take_retired();                  // since it was asked last
@@ -106,7 +106,7 @@ class Records {
     std::vector<RungCounts> rungs() const;
 
   private:
-    std::vector<Kept> entries(bool with_state) const;
+    std::vector<Kept> entries(bool with_states) const;
 
     mutable std::mutex mutex_;  // guards all below
     std::vector<Event> events_;

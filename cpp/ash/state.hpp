@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "ash/aligned.hpp"
 #include "ash/layout.hpp"
@@ -22,6 +24,9 @@ struct State {
     double beta1_power = 1.0;  // beta1^updates, kept by multiplication: pow() differs between libraries
     double beta2_power = 1.0;
 };
+
+// Those of a candidate, one a fold of the data, or none; whoever has them only reads them.
+using States = std::vector<std::shared_ptr<const State>>;
 
 // A state before its first epoch. He or Xavier uniform weights, zero biases (He et al. 2015; Glorot, Bengio 2010); ntk:
 // of variance 1 / inputs, a last layer of zeros (Holzmueller et al., arXiv:2407.04491). Factors of inputs and shares of

@@ -103,13 +103,12 @@ MemoryUse Tuner::memory() const {
     return memory;
 }
 
-std::vector<std::shared_ptr<const State>> Tuner::states(std::int32_t candidate, std::int32_t rung) {
-    std::vector<std::shared_ptr<const State>> found;
+States Tuner::states(std::int32_t candidate, std::int32_t rung) {
+    States found;
     in_critical_section([&] { found = candidates_->share(candidate, rung); });
     if (!found.empty()) return found;
     for (const Kept& each : records_.kept()) {
-        const bool own = each.candidate == candidate && each.rung == rung && each.state;
-        if (own && candidates_->folds() == 1) return {each.state};  // of several, the first alone is kept
+        if (each.candidate == candidate && each.rung == rung) return each.states;
     }
     return {};
 }
@@ -118,7 +117,7 @@ void Tuner::complete(int most, const std::function<bool()>& stop) {
     std::vector<Kept> missing = records_.missing();
     missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
     rebuild(*candidates_, missing, ladder_.rungs(), settings_.threads, stop,
-            [this](const Kept& kept, std::shared_ptr<const State> state) { records_.fill(kept, std::move(state)); });
+            [this](const Kept& kept, States states) { records_.fill(kept, std::move(states)); });
 }
 
 Ending Tuner::ending() const {

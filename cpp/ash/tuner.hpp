@@ -116,7 +116,7 @@ class Tuner {
     std::vector<Kept> kept_and_missing() const { return records_.kept_and_missing(); }  // best first
 
     // The states [folds] that the job of this candidate in this rung has left, if it waits or is kept; else none.
-    std::vector<std::shared_ptr<const State>> states(std::int32_t candidate, std::int32_t rung);
+    States states(std::int32_t candidate, std::int32_t rung);
 
     // Trains the first `most` of missing(), from the beginning and to the same bits. stop() is asked every few milliseconds, by the
     // caller's thread; true: it is given up. REQUIRES: wait() has returned true. Throws what a thread or stop() throws,

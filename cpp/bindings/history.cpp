@@ -154,7 +154,7 @@ std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::
 py::list kept_jobs(const OwningTuner& owner) {
     py::list all;
     for (const Kept& each : owner.tuner.kept_and_missing()) {
-        all.append(py::make_tuple(each.candidate, each.rung, each.state != nullptr));
+        all.append(py::make_tuple(each.candidate, each.rung, !each.states.empty()));
     }
     return all;
 }

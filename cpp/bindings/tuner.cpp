@@ -164,17 +164,20 @@ py::dict fold_scores_of(const OwningTuner& owner) {
 py::object best_of(const OwningTuner& owner) {
     const std::optional<Kept> best = owner.tuner.best();
     if (!best) return py::none();
-    return py::make_tuple(best->candidate, best->rung, Network(*best->state, *owner.data.front()));
+    return py::make_tuple(best->candidate, best->rung, Network(*best->states.front(), *owner.data.front()));
 }
 
-// Jobs may run meanwhile: what is kept is read once, and no job writes its states.
+// The networks of fold 0, and the predictions of all. Jobs may run meanwhile: what is kept is read once, and no job
+// writes its states.
 py::tuple kept_of(const OwningTuner& owner) {
     const std::vector<Kept> kept = owner.tuner.kept();
     const Data& data = *owner.data.front();
     py::list all;
     for (const Kept& each : kept)
-        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.state, data)));
-    Array<float> results({std::ssize(kept), data.validation().count, static_cast<std::int64_t>(data.outputs())});
+        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.states.front(), data)));
+    std::int64_t rows = 0;
+    for (const auto& fold : owner.data) rows += fold->validation().count;
+    Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(data.outputs())});
     const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
     {
         const py::gil_scoped_release release;  // results are held by this frame
@@ -194,7 +197,7 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
     const bool fits = std::ranges::equal(data.numbers(), owner.data.front()->numbers());
     for (std::size_t i = 0; i < places.size() && fits; ++i) {
         const Kept& from = kept.at(places[i]);
-        jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.state});
+        jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.states.front()});
     }
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     const auto stop = [&] {

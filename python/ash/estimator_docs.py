@@ -20,19 +20,22 @@ candidates : int, "auto" or None, default="auto"
     a `time_limit` as many as it holds, on a ladder that suits it (`ash.plan`).
 eta, min_epochs, max_rungs, epoch_rows, algorithm, promotion, training, schedule, workers, memory_limit
     As for `ash.tune`.
-validation : float, int or (X, y), default=0.2
-    The share or number of rows that score the candidates and are not trained on, or a table of its own.
+validation : float, int, (X, y) or None, default=None
+    The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
+    five folds (`cv`) of a table of fewer than 1,000 rows where a time is to be filled (`time_limit` with "auto"
+    candidates), if there are five rows of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation in place of `validation`: the score of a candidate is the mean over folds, which are the parts of
-    one job; the model is then trained on all rows. Takes as many times the memory.
+    one job; what predicts is then trained on all rows. Takes as many times the memory.
 ensemble : int, default=16
     Most draws of an ensemble (`Result.ensemble`), which predicts in place of the best network where it is better on the
     validation rows by more than noise: by the mean over rows of its lower squared loss (logarithmic for neg_log_loss),
-    if that is above one standard error. It takes the time of its members together. 1: always a single network. No part
-    with `cv`.
+    if that is above one standard error. It takes the time of its members together. 1: always a single network. With
+    `cv` the validation rows are those of all folds; where they are fewer than 1,000, by which nobody can select, the
+    best five predict in equal shares.
 refit : bool, default=True
     Whether the networks that predict are trained on with the validation rows too, for one cycle of the learning rate as
-    long as their last one; with `cv` the best hyperparameters are trained on all rows in any case. No part with a
+    long as their last one; with `cv` they are trained on all rows from scratch in any case. No part with a
     validation table of its own.
 scoring : str, callable or None, default=None
     What the candidates are ranked by: a scorer of scikit-learn by name or `scorer(estimator, X, y)`, or a metric of

@@ -53,7 +53,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         training: str = "resume",
         schedule: str = "reproducible",
         workers: int = 32,
-        validation: float | int | tuple[Any, Any] = 0.2,
+        validation: float | int | tuple[Any, Any] | None = None,
         cv: Any = None,
         ensemble: int = 16,
         refit: bool = True,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.all_rows import Folds, drawn_of, on_all_rows, wall_seconds
 from ash.epoch_rows import rows_of_epoch
 from ash.errors import DataError
 from ash.kept import Kept
@@ -27,7 +28,6 @@ from ash.outcome import network_of, read_kept
 from ash.parts import Parts
 from ash.preparation import prepare
 from ash.records import Columns
-from ash.result import Result
 from ash.settings import Params, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
@@ -56,45 +56,57 @@ class Final:
     refit: bool
 
 
-def refits(final: Final, folds: Sequence[Parts], whole: Parts | None) -> bool:
-    """Return whether networks will be trained on: not with cv, nor where the validation rows are a table of its own."""
-    return final.refit and whole is None and folds[0].held_out is None
+def refits(final: Final | None, folds: Sequence[Parts], whole: Parts | None) -> bool:
+    """Return whether networks will be trained in the end: with cv always, never with a validation table of its own."""
+    if whole is not None:
+        return True
+    return final is not None and final.refit and folds[0].held_out is None
 
 
-def final_model(
+def finish(
     tuner: _core.Tuner,
-    result: Result,
-    parts: Parts,
+    kept: Kept,
+    folds: Sequence[Parts],
+    whole: Parts | None,
     options: Options,
+    final: Final,
     *,
-    ensemble: int,
-    refit: bool,
+    interrupted: bool,
     deadline: float,
-) -> Model:
-    """Return the model of a run.
+) -> tuple[Kept, Model]:
+    """Return what is kept, the winner first, and what predicts.
 
     Parameters
     ----------
     tuner : Tuner
         Whose threads have ended.
-    parts : Parts
-        Of its one fold.
-    ensemble, refit
-        Most draws, and whether the drawn are trained on: `refits`.
+    whole : Parts or None
+        All rows of a cross-validated run, on which those that predict are trained: all_rows.py.
+    interrupted : bool
+        Whether somebody waits: then nothing is trained that need not be.
     deadline : float
-        On the monotonic clock, infinite for none: by then it is done, with shorter cycles or none where it must be.
+        On the monotonic clock, infinite for none: by then it is done, with fewer networks, or shorter cycles or none.
     """
-    kept = result.kept
-    if kept is None:
-        return result.model
-    counts = kept.best_counts(ensemble)
-    if refit and result.ended != "interrupted":
-        kept = _refit(tuner, result, kept, np.flatnonzero(counts), parts, options, deadline)
-    return kept.model_of(counts)
+    if whole is not None:
+        counts = drawn_of(kept, 1 if interrupted else final.ensemble)
+        kept, counts = on_all_rows(kept, counts, tuner.jobs(), Folds(folds, whole), options, deadline)
+        return kept, kept.model_of(counts)
+    counts = kept.best_counts(final.ensemble)
+    if interrupted or not refits(final, folds, whole):
+        return kept, kept.model_of(counts)
+    trained = _refit(tuner, kept, np.flatnonzero(counts), folds[0], options, deadline)
+    return kept, trained.model_of(counts)
 
 
-def refit_seconds(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], options: Options, ensemble: int) -> float:
-    """Return how long the refit would take if the run ended now.
+def refit_seconds(
+    tuner: _core.Tuner,
+    folds: Sequence[Parts],
+    whole: Parts | None,
+    params: Sequence[Params],
+    options: Options,
+    ensemble: int,
+) -> float:
+    """Return how long the training in the end would take if the run ended now.
 
     Parameters
     ----------
@@ -105,17 +117,17 @@ def refit_seconds(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], op
     ensemble : int
         Most draws.
     """
-    kept = read_kept(tuner, parts, params, options)
+    kept = read_kept(tuner, folds, params, options)
     if kept is None:
         return 0.0
-    drawn = np.flatnonzero(kept.best_counts(ensemble))
-    seconds, _ = _cycles(tuner.jobs(), kept, drawn, parts, options)
+    if whole is not None:
+        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), Folds(folds, whole), options)
+    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), folds[0], options)
     return _wall_seconds(seconds, options.threads)
 
 
 def _refit(
     tuner: _core.Tuner,
-    result: Result,
     kept: Kept,
     drawn: NDArray[np.int64],
     parts: Parts,
@@ -123,7 +135,7 @@ def _refit(
     deadline: float,
 ) -> Kept:
     """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
-    seconds, epochs = _cycles(result.columns, kept, drawn, parts, options)
+    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, parts, options)
     order = np.argsort(-seconds, kind="stable")
     if _share(seconds, options, deadline) == 0:
         return kept

@@ -1,42 +1,45 @@
-"""Cross-validation: which rows each fold trains on and validates on, and the network of the best hyperparameters.
+"""Cross-validation: which rows each fold trains on and validates on.
 
     cv = 5              -> shuffled folds of the rows, by class for classification
     cv = splitter, ...  -> its row numbers in the user's table ---> rows of the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/folds.hpp). The model
-is trained on all rows, through the same rungs as the candidate, with the seed of fold 0.
+A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/folds.hpp). What
+predicts is trained on all rows: all_rows.py.
 
 Memory: each fold has a float32 matrix of its own, so K folds take K times what one run takes.
 """
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
 from ash.arrays import check_memory
 from ash.data import Table
 from ash.errors import DataError, SettingError
 from ash.options import Options
-from ash.parts import Parts, parts_of, read_table
-from ash.preparation import prepare
+from ash.parts import Parts, parts_of
 from ash.scalars import is_integer
-from ash.settings import Params, to_settings
+from ash.schema import Schema
 from ash.splits import Rows, split_state
 
 Pair = tuple[Rows, Rows]
 
+FOLDS = 5
+FEW_ROWS = 1_000
+"""Of a table below it, a fifth is too few rows to choose among the thousands of candidates that a minute holds."""
+
 
 def read_folds(
-    X: Any, y: Any, cv: Any, groups: Any, options: Options, sample_weight: Any = None, sort: bool = False
+    table: Table, schema: Schema, X: Any, y: Any, cv: Any, groups: Any, options: Options
 ) -> tuple[list[Parts], Parts]:
     """Return the parts of each fold, and all rows to train on.
 
     Parameters
     ----------
+    table, schema
+        Of X and y: `read_table`.
     cv : int, splitter of scikit-learn or iterable of (training rows, validation rows)
     groups : array-like [rows] or None
         Passed to the splitter.
@@ -44,9 +47,8 @@ def read_folds(
     Raises
     ------
     DataError, SettingError
-        As `read_parts`; `cv` is none, or a fold has an empty part.
+        `cv` is none, or a fold has an empty part.
     """
-    table, schema = read_table(X, y, options, sample_weight, sort)
     pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, X, y, cv, groups))
     check_memory((len(pairs) + 1) * table.rows, len(schema.columns), "X")
     folds = [parts_of(table, schema, training, validation, options.seed) for training, validation in pairs]
@@ -54,33 +56,11 @@ def read_folds(
     return folds, parts_of(table, schema, everything, everything[:1], options.seed)
 
 
-def refit(
-    whole: Parts, params: Params, candidate: int, rung: int, options: Options, of_fold: _core.Network
-) -> _core.Network:
-    """Return a network of these hyperparameters, trained on all rows up to a rung.
-
-    Warns
-    -----
-    UserWarning
-        It has diverged, which none of the folds did; the network of fold 0 is returned instead.
-    """
-    cycles, epochs = (rung + 1, options.min_epochs)
-    if options.training == "restart":
-        cycles, epochs = 1, options.min_epochs * options.eta**rung
-    network, losses = _core.train(
-        prepare(whole, epoch_rows=options.epoch_rows),
-        to_settings(params),
-        epochs,
-        options.seed,
-        candidate,
-        cycles,
-        options.eta,
-    )
-    if np.isfinite(losses).all():
-        return network
-    text = "training on all rows has diverged, which no fold did: the model is the network of the first fold"
-    warnings.warn(text, UserWarning, stacklevel=3)
-    return of_fold
+def has_folds(table: Table) -> bool:
+    """Return whether a table is so small that folds score better than a part of its rows: see FEW_ROWS."""
+    if not FOLDS <= table.rows < FEW_ROWS:
+        return False
+    return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
 
 
 def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:

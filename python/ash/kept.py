@@ -26,6 +26,8 @@ from ash.selection import (
 
 KEEP = 32
 """Networks that a run keeps unless told otherwise."""
+KEPT_OF_FOLDS = 12
+"""Candidates of which a cross-validated run keeps the networks of all folds: more are seldom drawn."""
 MOST_DRAWS = 1024
 """Of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
@@ -69,11 +71,12 @@ class Kept:
 
         That is where the mean over validation rows of its lower loss is above one standard error.
         """
+        alone: NDArray[np.int64] = np.eye(1, len(self.networks), dtype=np.int64)[0]
+        if size == 1 or len(self.networks) == 1:
+            return alone
         parts = self._parts()
         counts = select(parts, self.weights, size)
         gains = row_losses(parts[0]) - row_losses(mean_parts(parts, counts))
-        alone = np.zeros_like(counts)
-        alone[0] = 1
         return counts if is_beyond_noise(gains, self.weights) else alone
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:

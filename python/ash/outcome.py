@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ash import _core
 from ash.errors import AllDiverged, NothingFinished
-from ash.folds import refit
 from ash.kept import Kept
 from ash.network import Network
 from ash.options import Options
 from ash.parts import Candidates, Parts
-from ash.records import JobRecord, job_rows
+from ash.records import job_rows
 from ash.result import Result
 from ash.settings import Params, check_params
 from ash.space import Space
@@ -33,8 +34,8 @@ class Ending:
 
 def read_result(
     tuner: _core.Tuner,
-    parts: Parts,
-    whole: Parts | None,
+    kept: Kept,
+    cross_validated: bool,
     candidates: Candidates,
     options: Options,
     space: Space,
@@ -44,35 +45,20 @@ def read_result(
 
     Parameters
     ----------
-    parts : Parts
-        Of the first fold.
-    whole : Parts or None
-        All rows, on which the best hyperparameters are trained once more; None: the best network is the model.
-
-    Raises
-    ------
-    NothingFinished, AllDiverged, KeyboardInterrupt
-        No job has left a network: the time was over, all have diverged, or it was interrupted.
+    kept : Kept
+        What it has kept, the model first; of a cross-validated run nothing else of it is in the result.
     """
-    jobs = tuner.jobs()
     params = candidates.params
-    kept: Kept | None = read_kept(tuner, parts, params, options)
-    if kept is None:
-        raise _no_model(job_rows(jobs), params, ending)
-    candidate, rung, model = kept.candidates[0], kept.rungs[0], kept.networks[0]
-    if whole is not None:
-        core = refit(whole, params[candidate], candidate, rung, options, model.core)
-        model, kept = network_of(core, whole, params[candidate], options, model.validation_score), None
     ladder = tuner.rungs
     if options.candidates is None:  # of a stream, only those that have entered
         params = params[: ladder[0]["running"] + ladder[0]["finished"]]
     return Result(
-        model=model,
-        kept=kept,
-        best_candidate=candidate,
-        best_rung=rung,
+        model=kept.networks[0],
+        kept=None if cross_validated else kept,
+        best_candidate=kept.candidates[0],
+        best_rung=kept.rungs[0],
         params=tuple(params),
-        columns=jobs,
+        columns=tuner.jobs(),
         assists=tuner.assists(),
         ladder=ladder,
         memory=tuner.memory,
@@ -85,23 +71,32 @@ def read_result(
     )
 
 
-def read_kept(tuner: _core.Tuner, parts: Parts, params: Sequence[Params], options: Options) -> Kept | None:
-    """Return the networks that the core has kept so far, and what they predict for the validation rows; None: none."""
+def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Params], options: Options) -> Kept | None:
+    """Return what the core has kept so far, None for nothing.
+
+    The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
+    other.
+    """
     found, predictions = tuner.kept()
     if not found:
         return None
     candidates, rungs, scores, cores = zip(*found, strict=True)
     return Kept(
         networks=tuple(
-            network_of(core, parts, params[candidate], options, score)
+            network_of(core, folds[0], params[candidate], options, score)
             for candidate, score, core in zip(candidates, scores, cores, strict=True)
         ),
         candidates=candidates,
         rungs=rungs,
         predictions=predictions,
-        targets=parts.y[parts.validation],
-        weights=None if parts.weights is None else parts.weights[parts.validation],
+        targets=np.concatenate([parts.y[parts.validation] for parts in folds]),
+        weights=_weights(folds),
     )
+
+
+def _weights(folds: Sequence[Parts]) -> NDArray[np.float64] | None:
+    given = [parts.weights[parts.validation] for parts in folds if parts.weights is not None]
+    return np.concatenate(given) if given else None
 
 
 def network_of(core: _core.Network, parts: Parts, params: Params, options: Options, score: float) -> Network:
@@ -117,7 +112,9 @@ def network_of(core: _core.Network, parts: Parts, params: Params, options: Optio
     )
 
 
-def _no_model(jobs: list[JobRecord], candidates: Sequence[dict[str, Any]], ending: Ending) -> BaseException:
+def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
+    """Return why no job has left a network: the time was over, all have diverged, or it was interrupted."""
+    jobs = job_rows(tuner.jobs())
     if ending.ended == "interrupted":
         return KeyboardInterrupt()
     if not jobs and ending.ended == "stopped":

@@ -85,24 +85,21 @@ class Candidates:
         return [to_settings(params) for params in drawn]
 
 
-def read_parts(
-    X: Any, y: Any, validation: Any, options: Options, sample_weight: Any = None, sort: bool = False
-) -> Parts:
-    """Read, split and encode the data; the rows of a validation table of its own follow those to train on.
-
-    Parameters
-    ----------
-    sort : bool
-        Whether rows are sorted by what they hold, and repeated by their weights; see row_order.py.
-    """
-    table, schema = read_table(X, y, options, sample_weight, sort)
+def read_parts(table: Table, schema: Schema, validation: Any, options: Options) -> Parts:
+    """Split and encode a table; the rows of a validation table of its own follow those to train on."""
     if isinstance(validation, tuple):
         return _beside(table, schema, validation, options)
     return parts_of(table, schema, *split(table, validation, options.seed), options.seed)
 
 
 def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
-    """Read the data, and learn what its columns are; `sort` as of `read_parts`."""
+    """Read the data, and learn what its columns are.
+
+    Parameters
+    ----------
+    sort : bool
+        Whether rows are sorted by what they hold, and repeated by their weights; see row_order.py.
+    """
     table = read_training(X, y, options.task, sample_weight)
     schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
     if sort:

@@ -23,18 +23,18 @@ from ash import _core
 from ash.callback import Run, RungPlan
 from ash.closing import Closing
 from ash.errors import SettingError
-from ash.final import Final, final_model, refit_seconds, refits
+from ash.final import Final, finish, refit_seconds, refits
 from ash.fold_scoring import Scoring, check_scorers, fold_scorers
-from ash.folds import read_folds
+from ash.folds import FOLDS, has_folds, read_folds
 from ash.journal.argument import Journal
 from ash.journal.identity import identity_of
 from ash.journal.recorder import Recorder, open_recorder
-from ash.kept import networks_to_keep
+from ash.kept import KEPT_OF_FOLDS, networks_to_keep
 from ash.metrics import METRICS
 from ash.model import Model
 from ash.options import Options
-from ash.outcome import Ending, read_result
-from ash.parts import Candidates, Parts, draw, planned, read_parts, space_of, usable_metric
+from ash.outcome import Ending, no_model, read_kept, read_result
+from ash.parts import Candidates, Parts, draw, planned, read_parts, read_table, space_of, usable_metric
 from ash.preparation import prepare_all
 from ash.progress import View, open_view
 from ash.reporting import Reporter
@@ -44,18 +44,21 @@ from ash.space import Space
 if TYPE_CHECKING:
     from ash.scoring import ValidationScorer
 
+VALIDATION = 0.2
+"""The share of the rows that score the candidates where nobody says."""
+
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """The data of a run as the user gives them: arguments of `ash.tune`."""
+    """The data of a run as the user gives them: arguments of `ash.tune`; validation None: as suits the table."""
 
     X: Any
     y: Any
     sample_weight: Any = None
-    validation: Any = 0.2
+    validation: Any = VALIDATION
     cv: Any = None
     groups: Any = None
 
@@ -89,8 +92,7 @@ def run(
         options = replace(options, metric=_metric(folds, options, scoring), task=folds[0].table.task)
         scorers = fold_scorers(scoring, given.X, given.validation, folds, options)
         space = space_of(folds[0], options) if space is None else space
-        refit = final is not None and refits(final, folds, whole)
-        closing = Closing(started - recorder.seconds, options.time_limit, refit)
+        closing = Closing(started - recorder.seconds, options.time_limit, refits(final, folds, whole))
         options = recorder.planned(options) or planned(options, space, folds, closing.left())
         candidates = draw(space, options, 1 + max((candidate for candidate, _ in recorder.restored), default=-1))
         data = prepare_all(folds, options)
@@ -98,28 +100,40 @@ def run(
             identity = identity_of(options, space, folds, data, None if scoring is None else scoring.identity)
             recorder.agree(identity, options, asked)
         with Reporter(callbacks) as reporter:
-            tuner = _tuner(data, folds, whole, candidates, options, scorers)
+            tuner = _tuner(data, folds, candidates, options, scorers, _keep(folds, options, final))
             recorder.restore(tuner, candidates.params, options, len(folds), lambda: any(each.error for each in scorers))
             reporter.start(_described(folds, space, candidates, options, tuner, recorder), recorder.restored)
-            needed = None
-            if final is not None:
-                needed = partial(refit_seconds, tuner, folds[0], candidates.params, options, final.ensemble)
+            size = 1 if final is None else final.ensemble
+            needed = partial(refit_seconds, tuner, folds, whole, candidates.params, options, size)
             ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), recorder, reporter)
             check_scorers(scorers, options, ending.ended, bool(recorder.restored))
-            result = read_result(tuner, folds[0], whole, candidates, options, space, ending)
-            model: Model = result.model
-            if final is not None:
-                size = final.ensemble
-                model = final_model(tuner, result, folds[0], options, ensemble=size, refit=refit, deadline=closing.end)
+            kept = read_kept(tuner, folds, candidates.params, options)
+            if kept is None:
+                raise no_model(tuner, candidates.params, ending)
+            kept, model = finish(
+                tuner,
+                kept,
+                folds,
+                whole,
+                options,
+                final or Final(1, refit=False),
+                interrupted=ending.ended == "interrupted",
+                deadline=closing.end,
+            )
+            result = read_result(tuner, kept, whole is not None, candidates, options, space, ending)
             reporter.end(result, model)
     return result, model
 
 
 def _read(given: Given, options: Options, sort: bool) -> tuple[list[Parts], Parts | None]:
     """Return the parts of each fold, and all rows if there are folds."""
-    if given.cv is None:
-        return [read_parts(given.X, given.y, given.validation, options, given.sample_weight, sort)], None
-    return read_folds(given.X, given.y, given.cv, given.groups, options, given.sample_weight, sort)
+    table, schema = read_table(given.X, given.y, options, given.sample_weight, sort)
+    cv = given.cv
+    if cv is None and given.validation is None and options.planned and has_folds(table):
+        cv = FOLDS
+    if cv is None:
+        return [read_parts(table, schema, VALIDATION if given.validation is None else given.validation, options)], None
+    return read_folds(table, schema, given.X, given.y, cv, given.groups, options)
 
 
 def _metric(folds: Sequence[Parts], options: Options, scoring: Scoring | None) -> str:
@@ -132,10 +146,10 @@ def _metric(folds: Sequence[Parts], options: Options, scoring: Scoring | None) -
 def _tuner(
     data: Sequence[_core.Data],
     folds: Sequence[Parts],
-    whole: Parts | None,
     candidates: Candidates,
     options: Options,
     scorers: Sequence["ValidationScorer"],
+    keep: int,
 ) -> _core.Tuner:
     return _core.Tuner(
         data,
@@ -157,7 +171,7 @@ def _tuner(
         epoch_limit=options.epoch_limit or 0,
         target=math.nan if options.target is None else options.target,
         scorers=scorers,
-        keep=1 if whole is not None else _keep(folds[0], options),
+        keep=keep,
     )
 
 
@@ -188,8 +202,13 @@ def _described(
     )
 
 
-def _keep(parts: Parts, options: Options) -> int:
-    return networks_to_keep(options.keep, len(parts.validation), parts.table.classes or parts.y.shape[1])
+def _keep(folds: Sequence[Parts], options: Options, final: Final | None) -> int:
+    """Return how many candidates have their networks kept; of folds none but those that an ensemble is drawn from."""
+    parts, rows = folds[0], sum(len(fold.validation) for fold in folds)
+    most = networks_to_keep(options.keep, rows, parts.table.classes or parts.y.shape[1])
+    if len(folds) == 1:
+        return most
+    return 1 if final is None else min(most, KEPT_OF_FOLDS)
 
 
 def _wait(

@@ -98,7 +98,7 @@ struct Fixture {
     // What the candidate weighs after a job.
     std::vector<float> weights_after(NetworkCandidates& all, const Job& job) {
         all.train(job, 0, team, stop);
-        return weights(*all.publish(job.candidate));
+        return weights(*all.publish(job.candidate).front());
     }
 };
 

@@ -42,7 +42,7 @@ TEST_CASE_FIXTURE(Fixture, "the hash is that of the weights, and tells candidate
 TEST_CASE_FIXTURE(Fixture, "a published state is never written again") {
     NetworkCandidates all = candidates(Continuation::resume);
     all.train({7, 0, 1}, 0, team, stop);
-    const std::shared_ptr<const State> first = all.publish(7);
+    const std::shared_ptr<const State> first = all.publish(7).front();
     const std::vector<float> before = weights(*first);
     all.wait(7, 0, 0.5, 0.5);
     CHECK(weights_after(all, {7, 1, 2}) == trained(data, settings[7], 7, {1, 2}));
@@ -53,7 +53,7 @@ TEST_CASE_FIXTURE(Fixture, "a published state is never written again") {
 TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
     NetworkCandidates all = candidates(Continuation::resume);
     all.train({1, 0, 1}, 0, team, stop);
-    const std::weak_ptr<const State> state = all.publish(1);
+    const std::weak_ptr<const State> state = all.publish(1).front();
     all.wait(1, 0, 0.5, 0.5);
     CHECK_FALSE(state.expired());
     all.retire(1);
@@ -123,7 +123,7 @@ TEST_CASE_FIXTURE(Fixture, "an endless stream knows nothing at first, and its ca
         const auto batch = static_cast<std::size_t>((2 + (i - 2) / 499 * 499) % 7);
         CHECK(weights_after(all, {i, 0, 1}) == trained(data, settings[batch], static_cast<std::uint32_t>(i), {1}));
     }
-    CHECK(weights(*all.publish(1)) == trained(data, settings[1], 1, {1, 2, 4, 8, 16, 32, 64, 128}));
+    CHECK(weights(*all.publish(1).front()) == trained(data, settings[1], 1, {1, 2, 4, 8, 16, 32, 64, 128}));
 }
 
 TEST_CASE_FIXTURE(Fixture, "costs are those of the epochs of the job, and of rows in a batch") {

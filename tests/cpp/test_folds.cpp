@@ -1,12 +1,14 @@
 // Folds: one is what candidates alone are, more have the mean of their scores, whatever is dropped between jobs.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -112,6 +114,43 @@ TEST_CASE("a job has the mean of its folds, each resumed where it stands, droppe
         }
         CHECK((all.memory().dropped > 0) == (limit == kNothingWaits));
     }
+}
+
+TEST_CASE("states and predictions are those of all folds, in their order, and can be made again") {
+    const std::vector<Data> data = make_folds(3);
+    const std::vector<Settings> settings = make_settings(4);
+    FoldedCandidates all = folded(data, settings, kNoLimit);
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint32_t> bell{0};
+    Team team{bell};
+    Result result;
+    for (const Job job : {Job{2, 0, 1}, Job{2, 1, 2}}) {
+        result = all.train(job, 0, team, stop);
+        if (job.rung == 0) all.wait(2, 0, result.score, result.loss);
+    }
+    const Kept kept{2, 1, result.score, result.loss, all.publish(2), result.weights_hash};
+    REQUIRE(kept.states.size() == 3);
+
+    std::vector<float> expected;
+    for (std::size_t fold = 0; fold < 3; ++fold) {
+        const auto part = alone(data[fold], settings, FoldedCandidates::seed_of(kSeed, fold));
+        const States own = part->rebuild({2, 1, 2}, kAnyHash, 0, stop);
+        CHECK(weights(*own.front()) == weights(*kept.states[fold]));
+        std::vector<float> predictions(part->predictions());
+        Workspace scratch;
+        part->predict(2, *own.front(), scratch, predictions.data());
+        expected.insert(expected.end(), predictions.begin(), predictions.end());
+    }
+    std::vector<float> found(2 * expected.size());
+    all.predict(std::vector<Kept>{kept, kept}, 2, found);
+    CHECK(std::equal(expected.begin(), expected.end(), found.begin()));
+    CHECK(std::equal(expected.begin(), expected.end(), found.begin() + std::ssize(expected)));
+
+    const States again = all.rebuild({2, 1, 2}, result.weights_hash, 0, stop);
+    for (std::size_t fold = 0; fold < 3; ++fold) CHECK(weights(*again[fold]) == weights(*kept.states[fold]));
+    CHECK_THROWS_AS(all.rebuild({2, 1, 2}, result.weights_hash + 1, 0, stop), std::runtime_error);
+    stop = true;
+    CHECK(all.rebuild({2, 1, 2}, result.weights_hash, 0, stop).empty());
 }
 
 TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothing behind") {

@@ -111,7 +111,10 @@ void restore_states(const Made& from, const Made& to, const std::vector<KnownJob
         const bool is_known = std::any_of(known.begin(), known.end(), [&](const KnownJob& each) {
             return each.record.task.job.candidate == kept.candidate && each.record.task.job.rung == kept.rung;
         });
-        if (is_known && random() % 2 == 0) to.candidates->restore(kept.candidate, kept.rung, {*kept.state});
+        if (!is_known || random() % 2 != 0) continue;
+        std::vector<State> states;
+        for (const auto& state : kept.states) states.push_back(*state);
+        to.candidates->restore(kept.candidate, kept.rung, std::move(states));
     }
 }
 
@@ -132,8 +135,11 @@ void check_kept(const Made& made, const Made& whole) {
     for (std::size_t i = 0; i < kept.size(); ++i) {
         CHECK(kept[i].candidate == expected[i].candidate);
         CHECK(kept[i].rung == expected[i].rung);
-        CHECK(hash(*kept[i].state) == hash(*expected[i].state));
-        CHECK(kept[i].state->updates == expected[i].state->updates);
+        REQUIRE(kept[i].states.size() == expected[i].states.size());
+        for (std::size_t fold = 0; fold < kept[i].states.size(); ++fold) {
+            CHECK(hash(*kept[i].states[fold]) == hash(*expected[i].states[fold]));
+            CHECK(kept[i].states[fold]->updates == expected[i].states[fold]->updates);
+        }
     }
 }
 
@@ -153,7 +159,7 @@ TEST_CASE_FIXTURE(Fixture, "from any part of its results a reproducible run come
                                          .continuation = continuation,
                                          .limit = cut % 2 == 0 ? kNoLimit : 20'000});
                 const std::vector<KnownJob> known = some(all, cut, random);
-                if (folds == 1) restore_states(whole, made, known, random);
+                restore_states(whole, made, known, random);
                 made.tuner->restore(known, {}, {}, 7.0);
                 go_through(made);
                 CHECK(rows(*made.tuner) == rows(*whole.tuner));
@@ -254,10 +260,10 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
     go_through(whole);
     const Kept best = whole.tuner->best().value();
     Made made = make(*this, {});
-    CHECK_THROWS_AS(made.candidates->restore(kCandidates, 0, {*best.state}), std::invalid_argument);
-    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.state}), std::invalid_argument);
+    CHECK_THROWS_AS(made.candidates->restore(kCandidates, 0, {*best.states.front()}), std::invalid_argument);
+    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.states.front()}), std::invalid_argument);
     CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {}), std::invalid_argument);
-    State smaller = *best.state;
+    State smaller = *best.states.front();
     smaller.weights = AlignedFloats(3);
     CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {smaller}), std::invalid_argument);
 }

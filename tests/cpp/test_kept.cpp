@@ -123,11 +123,11 @@ TEST_CASE("records keep what a brute force over the jobs finds, in whatever orde
                 if (!records.would_keep(each)) continue;
                 auto state = std::make_shared<State>();
                 state->epochs = each.task.job.candidate * 10 + each.task.job.rung;
-                records.keep(each, state);
+                records.keep(each, {state});
             }
             const std::vector<Kept> kept = records.kept();
             CHECK(ranks(kept) == expected);
-            for (const Kept& each : kept) CHECK(each.state->epochs == each.candidate * 10 + each.rung);
+            for (const Kept& each : kept) CHECK(each.states.front()->epochs == each.candidate * 10 + each.rung);
             REQUIRE(records.best().has_value() == !expected.empty());
             if (!expected.empty()) CHECK(rank(*records.best()) == expected.front());
         }
@@ -142,7 +142,7 @@ TEST_CASE("what makes way is let go") {
         if (!records.would_keep(record)) return false;
         auto state = std::make_shared<State>();
         states.push_back(state);
-        records.keep(record, std::move(state));
+        records.keep(record, {std::move(state)});
         return true;
     };
     CHECK(offer(0, 0, 0.7));
@@ -175,9 +175,9 @@ TEST_CASE_FIXTURE(Fixture, "a run keeps the states of its best candidates: the s
                 const auto own = std::find_if(jobs.begin(), jobs.end(), [&](const JobRecord& job) {
                     return job.task.job.candidate == each.candidate && job.task.job.rung == each.rung;
                 });
-                found.push_back(weights(*each.state));
+                found.push_back(weights(*each.states.front()));
                 CHECK(digest(found.back()) == own->weights_hash);
-                held += bytes(*each.state);
+                held += bytes(*each.states.front());
             }
             CHECK(tuner->memory().held_bytes == held);  // all others are freed, and these are counted
             if (expected.empty()) expected = found;

@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "the epochs that were missed are those of the ladder"
 TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is somebody's best") {
     NetworkCandidates all = candidates(Continuation::resume, kNothingWaits);
     all.train({7, 0, 1}, 0, team, stop);
-    std::shared_ptr<const State> best = all.publish(7);
+    std::shared_ptr<const State> best = all.publish(7).front();
     all.wait(7, 0, 0.5, 0.5);
     CHECK(all.memory().dropped == 0);
     CHECK(weights_after(all, {7, 1, 2}) == trained(data, settings[7], 7, {1, 2}));
@@ -119,12 +119,12 @@ TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any li
             const Kept best = tuner.best().value();
             Workspace workspace(data, settings);
             workspace.prepare(data, settings[static_cast<std::size_t>(best.candidate)]);
-            const Evaluation again = evaluate(data, *best.state, Metric::auc, kernels(""), nullptr, workspace);
+            const Evaluation again = evaluate(data, *best.states.front(), Metric::auc, kernels(""), nullptr, workspace);
             CHECK(again.score == best.score);
             CHECK(again.loss == best.loss);
 
             const MemoryUse use = tuner.memory();
-            CHECK(use.held_bytes == bytes(*best.state));  // all others are freed
+            CHECK(use.held_bytes == bytes(*best.states.front()));  // all others are freed
             if (limit != kNoLimit) CHECK(use.peak_bytes <= std::max(limit, (kWorkers + 2) * largest(data, settings)));
             if (limit != kNothingWaits || continuation == Continuation::restart) continue;
             CHECK(use.dropped > 0);

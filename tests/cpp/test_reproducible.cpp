@@ -57,7 +57,7 @@ class Shaken final : public Candidates {
         sleep();
         return networks_->help(candidate, thread, team, invitation);
     }
-    std::shared_ptr<const State> publish(std::int32_t candidate) override { return networks_->publish(candidate); }
+    States publish(std::int32_t candidate) override { return networks_->publish(candidate); }
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override {
         networks_->wait(candidate, rung, score, loss);
     }

@@ -58,8 +58,8 @@ class Pretenders final : public ash::Candidates {
         return result;
     }
 
-    std::shared_ptr<const ash::State> publish(std::int32_t candidate) override {
-        return states_[static_cast<std::size_t>(candidate)];
+    ash::States publish(std::int32_t candidate) override {
+        return ash::states_of_one(states_[static_cast<std::size_t>(candidate)]);
     }
 
     ash::Team::Help help(std::int32_t, int, ash::Team&, const ash::Team::Invitation&) override { return {}; }
@@ -127,7 +127,7 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
         REQUIRE(best);
         CHECK(best->candidate == 127);
         CHECK(best->rung == 0);  // the same score again, higher up, does not replace it
-        CHECK(best->state->epochs == 1);
+        CHECK(best->states.front()->epochs == 1);
     }
 }
 

@@ -1,0 +1,237 @@
+"""What predicts after cross-validation: selected by the validation rows of all folds, trained on all rows."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.model_selection import KFold, ShuffleSplit
+
+import ash
+from ash import _core
+from ash.folds import FEW_ROWS
+from ash.selection import class_errors, select, target_errors
+from ensemble_help import WEIGHTS, YR, X, Y, space
+
+ALL_ROWS = importlib.import_module("ash.all_rows")
+RUN = importlib.import_module("ash.run")
+FOLD_SEED = 0x9E3779B97F4A7C15
+
+
+def fitted(y: Any = Y, **changes: Any) -> Any:
+    kind = ash.ASHClassifier if y.ndim == 1 else ash.ASHRegressor
+    given = {"space": space(), "candidates": 16, "min_epochs": 4, "random_state": 2, "cv": 3, **changes}
+    weight = given.pop("weight", None)
+    return kind(**given).fit(X, y, sample_weight=weight)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return a list that gets the arguments of each end of a run."""
+    seen: list[dict[str, Any]] = []
+    finish = RUN.finish
+
+    def told(tuner: Any, kept: Any, folds: Any, whole: Any, options: Any, final: Any, **last: Any) -> Any:
+        seen.append({"tuner": tuner, "kept": kept, "folds": folds, "whole": whole, "options": options, **last})
+        return finish(tuner, kept, folds, whole, options, final, **last)
+
+    monkeypatch.setattr(RUN, "finish", told)
+    return seen
+
+
+def members(model: Any) -> tuple[Any, ...]:
+    return model.members if isinstance(model, ash.Ensemble) else (model,)
+
+
+def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
+    """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
+    kept, options, found = end["kept"], end["options"], []
+    settings = ash.settings.to_settings(kept.networks[place].params)
+    for number, parts in enumerate(end["folds"]):
+        seed = (options.seed ^ (number * FOLD_SEED)) % 2**64
+        data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
+        rungs = kept.rungs[place] + 1
+        core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
+        frame = parts.table.frame
+        rows = X[frame.numbers_of(parts.validation)]
+        network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
+        classes = network.classes_ is not None
+        found.append(network.predict_proba(rows) if classes else network.predict(rows))
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
+def test_predictions_are_those_of_networks_that_have_not_seen_the_rows(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = watched(monkeypatch)
+    fitted(y)
+    kept = ends[0]["kept"]
+    assert kept.predictions.shape == (12, len(X), 3 if y.ndim == 1 else 2)
+    for place in (0, 3, 11):
+        assert np.allclose(kept.predictions[place], by_hand(ends[0], place), atol=1e-5)
+    seen = np.concatenate([parts.validation for parts in ends[0]["folds"]])
+    assert sorted(seen.tolist()) == list(range(len(X)))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["alike", "weighted"])
+@pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
+def test_those_that_all_folds_select_are_trained_on_all_rows(
+    y: Any, weight: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ALL_ROWS, "FEW_ROWS", len(X))
+    ends = watched(monkeypatch)
+    model = fitted(y, weight=weight).model_
+    kept, whole, options = (ends[0][name] for name in ("kept", "whole", "options"))
+    if y.ndim == 1:
+        parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
+    else:
+        parts = target_errors(kept.predictions, kept.targets, np.asarray(kept.networks[0].core.target_scale))
+    counts = select(parts, kept.weights, 16)
+    assert isinstance(model, ash.Ensemble) and len(model.members) == np.count_nonzero(counts) > 1
+    assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
+    data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
+    for member, place in zip(model.members, np.flatnonzero(counts).tolist(), strict=True):
+        core = ALL_ROWS.train_through(data, member.params, kept.candidates[place], kept.rungs[place], options)
+        assert (
+            member.core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
+            == core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
+        )
+    assert len(whole.training) == len(X)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(16, 5), (3, 3), (1, 1)])
+def test_of_few_rows_the_best_predict_in_equal_shares(
+    size: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = watched(monkeypatch)
+    model = fitted(ensemble=size).model_
+    best = ends[0]["kept"].networks[:expected]
+    assert [member.params for member in members(model)] == [network.params for network in best]
+    if size > 1:
+        assert model.weights.tolist() == [1 / expected] * expected
+        predictions = ends[0]["kept"].predictions[:expected].mean(axis=0)
+        right = predictions.argmax(axis=1) == ends[0]["kept"].targets[:, 0]
+        assert model.validation_score == pytest.approx(right.mean())
+
+
+def test_the_result_has_the_best_and_nothing_of_folds() -> None:
+    search = fitted()
+    assert search.result_.kept is None
+    assert search.result_.model is members(search.model_)[0]
+    assert search.best_params_ == search.result_.model.params
+    assert fitted(ensemble=1).model_.predict(X).tobytes() == search.result_.model.predict(X).tobytes()
+    alone = ash.tune(X, Y, space(), candidates=16, min_epochs=4, seed=2, cv=3, progress=False)
+    assert isinstance(alone.model, ash.Network) and alone.kept is None
+
+
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_the_same_bits_on_any_threads(training: str) -> None:
+    one, two = (fitted(n_jobs=threads, training=training) for threads in (1, 2))
+    assert len(members(one.model_)) > 1
+    assert one.predict_proba(X).tobytes() == two.predict_proba(X).tobytes()
+    assert one.result_.digest == two.result_.digest
+
+
+@pytest.mark.parametrize(
+    "cv", [ShuffleSplit(4, test_size=0.1, random_state=0), list(KFold(4).split(X))[:2]], ids=["overlapping", "some"]
+)
+def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = watched(monkeypatch)
+    fitted(cv=cv)
+    rows = sum(len(parts.validation) for parts in ends[0]["folds"])
+    assert ends[0]["kept"].predictions.shape[1] == len(ends[0]["kept"].targets) == rows != len(X)
+
+
+def test_where_time_is_short_the_best_is_trained_and_the_others_as_far_as_they_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = watched(monkeypatch)
+    everybody = fitted()
+    end = ends[0]
+    kept, counts = end["kept"], ALL_ROWS.drawn_of(end["kept"], 16)
+    data = ALL_ROWS.Folds(end["folds"], end["whole"])
+    jobs = end["tuner"].jobs()
+    needed = ALL_ROWS.wall_seconds(kept, counts, jobs, data, end["options"])
+    assert 0 < needed < math.inf
+    monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
+    left = []
+    for seconds in (0.0, 0.6 * needed, needed):
+        _, found = ALL_ROWS.on_all_rows(kept, counts, jobs, data, end["options"], seconds)
+        assert found[0] == counts[0] and ((found == counts) | (found == 0)).all()
+        left.append(np.count_nonzero(found))
+    assert left[0] == 1 <= left[1] <= left[2] == len(members(everybody.model_))
+
+
+def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = watched(monkeypatch)
+    fitted(n_jobs=1)
+    end = ends[0]
+    monkeypatch.setattr(ALL_ROWS, "_seconds", lambda kept, drawn, *_: np.ones(len(drawn)))
+    monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
+    counts = np.array([1, 2, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0])
+    data = ALL_ROWS.Folds(end["folds"], end["whole"])
+    _, found = ALL_ROWS.on_all_rows(end["kept"], counts, end["tuner"].jobs(), data, end["options"], 3 / ALL_ROWS.HASTE)
+    assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
+
+
+def test_who_diverges_on_all_rows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = members(fitted().model_)
+    train = ALL_ROWS.train_through
+    calls: list[int] = []
+
+    def second_fails(*given: Any) -> Any:
+        calls.append(given[2])
+        return None if len(calls) == 2 else train(*given)
+
+    monkeypatch.setattr(ALL_ROWS, "train_through", second_fails)
+    assert len(members(fitted(n_jobs=1).model_)) == len(expected) - 1
+
+
+def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ALL_ROWS, "train_through", lambda *_: None)
+    with pytest.warns(UserWarning, match="training on all rows has diverged, which no fold did"):
+        search = fitted()
+    assert isinstance(search.model_, ash.Network)
+    assert np.isfinite(search.predict_proba(X)).all()
+
+
+def test_who_interrupts_waits_for_one_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[Any] = []
+    train = ALL_ROWS._train
+    monkeypatch.setattr(
+        ALL_ROWS, "_train", lambda kept, drawn, *rest: places.append(drawn) or train(kept, drawn, *rest)
+    )
+    finish = RUN.finish
+    monkeypatch.setattr(RUN, "finish", lambda *given, **last: finish(*given, **{**last, "interrupted": True}))
+    fitted()
+    assert places == [[0]]
+
+
+def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> int:
+    ends = watched(monkeypatch)
+    kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
+    given = {"space": space(), "random_state": 0, "time_limit": 1.0, **changes}
+    kind(**given).fit(x, y)
+    monkeypatch.undo()
+    return len(ends[0]["folds"])
+
+
+def test_a_small_table_has_folds_where_a_time_is_to_be_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    for x, y in (load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)):
+        assert len(y) < FEW_ROWS
+        assert folds_of(x, y, monkeypatch) == 5
+        assert folds_of(x, y, monkeypatch, validation=0.2) == 1
+        assert folds_of(x, y, monkeypatch, validation=(x[:50], y[:50])) == 1
+        assert folds_of(x, y, monkeypatch, cv=2) == 2
+        assert folds_of(x, y, monkeypatch, time_limit=None, candidates=4, min_epochs=1) == 1
+
+
+def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(FEW_ROWS, 3))
+    y = (x[:, 0] > 0).astype(int)
+    assert folds_of(x, y, monkeypatch) == 1
+    assert folds_of(x[1:], y[1:], monkeypatch) == 5
+    y[1:5], y[5:] = 2, y[5:] % 2
+    assert folds_of(x[1:], y[1:], monkeypatch) == 1, "four rows of a class"
