@@ -65,9 +65,7 @@ std::uint64_t digest_of(const State& state);  // of the weights
 void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found);
 
 // Of candidates with one fold.
-inline States states_of_one(std::shared_ptr<const State> state) {
-    return state ? States{std::move(state)} : States{};
-}
+inline States states_of_one(std::shared_ptr<const State> state) { return state ? States{std::move(state)} : States{}; }
 
 class Candidates {
   public:

@@ -261,7 +261,8 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
     const Kept best = whole.tuner->best().value();
     Made made = make(*this, {});
     CHECK_THROWS_AS(made.candidates->restore(kCandidates, 0, {*best.states.front()}), std::invalid_argument);
-    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.states.front()}), std::invalid_argument);
+    CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.states.front()}),
+                    std::invalid_argument);
     CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {}), std::invalid_argument);
     State smaller = *best.states.front();
     smaller.weights = AlignedFloats(3);
