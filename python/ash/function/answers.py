@@ -21,6 +21,7 @@ Train = Callable[[dict[str, Any], int, Any], Any]
 """Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
+KINDS = (FAILED, FINISHED, LATE, DIED)
 
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""

@@ -87,6 +87,8 @@ class Child:
 class Processes(Beside):
     """Processes of ours: see the module."""
 
+    packed = True
+
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         super().__init__(count, None)  # here a place watches over its own
         self._packed = pack(train)
