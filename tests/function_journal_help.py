@@ -17,16 +17,18 @@ class Counted:
     """`train`, and how often it was called with what."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[float, int, Any]] = []
+        self.calls: list[tuple[Any, int, Any]] = []
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-        self.calls.append((params["x"], epochs, state))
+        self.calls.append((tuple(params.values()), epochs, state))
         return train(params, epochs, state)
 
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
     """The run of these tests: on one thread, on the virtual clock."""
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
+    if isinstance(journal, Path):  # functions of tests have many names
+        journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **settings)
 
 

@@ -1,7 +1,7 @@
 """Kills runs with a journal at random, lets others go on, and counts what was lost: nothing.
 
     python tests/kill_runs.py --kills 200                    part of the tests
-    python tests/kill_runs.py --kills 20 --what functions    so of functions; without it, or --what networks, of networks
+    python tests/kill_runs.py --kills 20 --what functions    of functions; else of networks
     python tests/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
 
 Each run is a process of its own, forked from this one, which has imported all and used nothing: forking takes a

@@ -40,7 +40,7 @@ def identity_of(
 
 def code_of(train: Any, costs: Any) -> Facts:
     """Return hashes of the source of the function and of its costs, None of what has none that can be found."""
-    return {"train": _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
+    return {"function": _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
 
 
 def name_of(function: Any) -> str:

@@ -87,12 +87,12 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
         self._agree(identity, options, {"by": "ash.tune_function"}, {"code": code})
         self._greedy = options.schedule == "greedy"
         with self._sound():
-            changed = [] if before is None else [name for name in code if _differ(before[name], code[name])]
+            names = code.keys() - set(self._journal.allow_change)
+            changed = [] if before is None else [name for name in sorted(names) if _differ(before[name], code[name])]
             self._read()
         if changed:
-            text = (
-                f"{self._path}: the source of {' and '.join(changed)} is another than it was; what is on record stays"
-            )
+            what = " and of ".join("train" if name == "function" else name for name in changed)
+            text = f"{self._path}: the source of {what} is another than it was; what is on record stays as it is"
             warnings.warn(text, UserWarning, stacklevel=4)
         tidy(self._states)
 

@@ -134,6 +134,8 @@ class FunctionRun:
 
     def _go(self, view: View, reporter: Reporter) -> None:
         looked = time.monotonic()
+        if reporter.stopped:
+            self._end("stopped")
         replay = catch_up if self._options.schedule == "reproducible" else retrace
         if self._recorder.params:
             self._pending.extend(replay(self._recorder, self._next, self._start, lambda: self._ended is not None))
