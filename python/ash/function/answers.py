@@ -75,6 +75,8 @@ def read(given: Any) -> Answer:
 
 def _number(score: Any) -> float | None:
     """Return a score as a float; None for what is no single real number."""
+    if type(score) is float:
+        return score
     if isinstance(score, np.ndarray | np.generic):
         if score.size != 1:
             return None

@@ -19,10 +19,11 @@ class Best(NamedTuple):
     rung: int
     state: Any
 
-    @property
-    def rank(self) -> tuple[float, int, int]:
-        """Return what is compared: the largest is the best."""
-        return self.score, -self.candidate, -self.rung
+    def is_behind(self, score: float, candidate: int, rung: int) -> bool:
+        """Return whether another job is better."""
+        if score != self.score:
+            return score > self.score
+        return (candidate, rung) < (self.candidate, self.rung)
 
 
 def state_of(best: Best, again: Again, ended: str, training: str) -> Any:

@@ -11,7 +11,6 @@ Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
 """
 
 import copy
-import math
 import time
 import warnings
 from collections import deque
@@ -170,8 +169,9 @@ class FunctionRun:
 
     def _seconds_left(self) -> float:
         limit = self._options.time_limit
-        left = math.inf if limit is None else self.started + limit - time.monotonic()
-        return min(WAKE_SECONDS, max(0.0, left))
+        if limit is None:
+            return WAKE_SECONDS
+        return min(WAKE_SECONDS, max(0.0, self.started + limit - time.monotonic()))
 
     def _hand_out(self) -> None:
         limit = self._options.time_limit
@@ -248,9 +248,9 @@ class FunctionRun:
                 self._source.tell(task.candidate, answer.score if good else None)
             if good:
                 self._in_a_row = 0
-                best = Best(answer.score, task.candidate, task.rung, answer.state)
-                if self._best is None or best.rank > self._best.rank:
-                    self._best = best
+                best = answer.score, task.candidate, task.rung
+                if self._best is None or self._best.is_behind(*best):
+                    self._best = Best(*best, answer.state)
             else:
                 self._fail(task, answer)
 

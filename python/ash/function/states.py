@@ -59,15 +59,6 @@ class Lost(Enum):
 LOST = Lost.LOST
 
 
-class Waiting(NamedTuple):
-    """A state in memory."""
-
-    state: Any
-    size: int
-    rung: int
-    score: float
-
-
 class Spilled(NamedTuple):
     """A state in a file."""
 
@@ -91,7 +82,7 @@ class States:
     def __init__(self, limit: int | None, folder: Path | None, *, packed: bool) -> None:
         self._limit, self._parent, self._packed = limit, folder, packed
         self._key = secrets.token_bytes(32)
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, tuple[int, float, int, Any]] = {}  # rung, score, bytes, state
         self._files: dict[int, Spilled] = {}
         self._lost: set[int] = set()
         self._folder: Path | None = None
@@ -129,8 +120,8 @@ class States:
         if state is LOST:
             self._lost.add(candidate)
             return
-        size = self._size(state, rung)
-        self._waiting[candidate] = Waiting(state, size, rung, score)
+        size = sys.getsizeof(state) if type(state) in PLAIN else self._size(state, rung)
+        self._waiting[candidate] = rung, score, size, state
         self._bytes += size
         if self._limit is not None and self._bytes > self._limit:
             self._ease(self._limit)
@@ -141,8 +132,8 @@ class States:
         """Return a state and forget it: None where there was none, LOST where it is no more."""
         found = self._waiting.pop(candidate, None)
         if found is not None:
-            self._bytes -= found.size
-            return found.state
+            self._bytes -= found[2]
+            return found[3]
         if candidate in self._files:
             return self._read(self._files.pop(candidate))
         if candidate in self._lost:
@@ -154,20 +145,20 @@ class States:
         """Let go of a state that nobody needs any more."""
         found = self._waiting.pop(candidate, None)
         if found is not None:
-            self._bytes -= found.size
+            self._bytes -= found[2]
         elif candidate in self._files:
             _delete(self._files.pop(candidate).path)
         else:
             self._lost.discard(candidate)
 
     def _ease(self, limit: int) -> None:
-        order = sorted(self._waiting, key=lambda each: (self._waiting[each].rung, self._waiting[each].score, -each))
+        order = sorted(self._waiting, key=lambda each: (*self._waiting[each][:2], -each))
         for candidate in order:
             if self._bytes <= EASED * limit:
                 return
-            waiting = self._waiting.pop(candidate)
-            self._bytes -= waiting.size
-            found = self._write(waiting.state)
+            _, _, size, state = self._waiting.pop(candidate)
+            self._bytes -= size
+            found = self._write(state)
             if found is None:
                 self._lost.add(candidate)
                 self._dropped += 1
