@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from ash.callback import Callback, Run, RungPlan
+from ash.course import Course
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
 from ash.function.answers import Train
@@ -51,7 +52,7 @@ def tune_function(
     epoch_limit: int | None = None,
     target: float | None = None,
     sampler: Any = None,
-    first: Sequence[dict[str, Any]] | None = None,
+    first: Sequence[dict[str, Any]] | Course | str | PathLike[str] | Journal | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
     callbacks: Callback | Sequence[Callback] | None = None,
@@ -107,9 +108,10 @@ def tune_function(
         Where candidates come from. None: a draw without repetition, the default configuration first. "sobol": points
         that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one at a time,
         and told the score that each had in the first rung, in order of decision; it may repeat itself.
-    first : sequence of dict, optional
+    first : sequence of dict, result, or path or Journal, optional
         Configurations to be tried before those, each once: what is known to be good. Numbers may lie between the levels
-        of `ash.uniform` and `ash.log`.
+        of `ash.uniform` and `ash.log`. Of an earlier result, or of the journal of an earlier run: its ten best ones,
+        the best first; those that are not of this space are left out with a warning.
     time_limit, epoch_limit, target, seed, progress
         As for `ash.tune`. A time limit is looked at between jobs: those of threads that still run are left alone.
     callbacks : Callback or sequence of them, optional
