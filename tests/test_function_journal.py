@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,10 @@ import pytest
 import ash
 from ash.errors import NothingFinished
 from callback_help import Diary, Stopper
-from function_help import cost, train, wait
-from function_journal_help import Counted, broken, keys, outcome, tune
+from function_help import train, wait, wild
+from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
 from journal_help import copy, rows
 
-GREEDY = {"costs": None, "schedule": "greedy"}
 KINDS: dict[str, dict[str, Any]] = {
     "virtual": {},
     "greedy": GREEDY,
@@ -39,9 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be a commit for each job, so that a run that takes milliseconds can be ended in the middle."""
-    monkeypatch.setattr("ash.function.run.WAKE_SECONDS", 0.0)
-    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
+    looked_at(monkeypatch)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,8 +118,7 @@ def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
 
 
 def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    others, release = threading.Semaphore(0), threading.Event()
+    path, release = tmp_path / "run.ash", threading.Event()
     expected = tune(None, workers=8)
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -148,7 +142,6 @@ def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Pa
     again = tune(path, second, function=function, threads=1, **slow)
     assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))  # they are told when they are decided
     assert again.digest == tune(None, **slow).digest
-    assert others.acquire(blocking=False) is False
 
 
 def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> None:
@@ -237,8 +230,6 @@ def test_failures_are_results(tmp_path: Path) -> None:
 
 
 def test_jobs_that_die_or_hang_are_results(tmp_path: Path) -> None:
-    from function_help import wild
-
     path = tmp_path / "run.ash"
     settings = {"function": wild, "executor": "processes", "job_limit": 0.5, "max_rungs": 1, "most_failures": None}
     first = tune(path, candidates=60, **settings)
@@ -307,50 +298,3 @@ def test_what_ends_more_than_a_job_leaves_what_there_was(tmp_path: Path) -> None
         tune(path, function=function)
     assert rows(path, "SELECT count(*) FROM jobs")[0][0] > 3
     assert outcome(tune(path)) == outcome(tune(None))
-
-
-@pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
-def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
-    path = tmp_path / "run.ash"
-
-    def settings() -> dict[str, Any]:
-        return {"sampler": optuna.samplers.TPESampler(seed=7, n_startup_trials=5), **schedule}
-
-    broken(path, 21, **settings())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert outcome(tune(path, **settings())) == outcome(tune(None, **settings()))
-
-
-def test_a_sampler_without_a_seed_keeps_the_candidates_that_there_are(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
-    path = tmp_path / "run.ash"
-    broken(path, 21, sampler=optuna.samplers.RandomSampler())
-    there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
-    with pytest.warns(UserWarning, match="the sampler does not propose what is on record"):
-        result = tune(path, sampler=optuna.samplers.RandomSampler())
-    assert len(there) > 10 and all(result.params[number] == params for number, params in there.items())
-    assert len(result.params) == 40 and len({params["x"] for params in result.params}) > 30
-
-
-def test_an_executor_and_the_calling_thread_may_take_turns(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    broken(path, 15, executor="processes", threads=2)
-    with ThreadPoolExecutor(2) as pool:
-        broken(path, 15, executor=pool, threads=2)
-    assert outcome(tune(path)) == outcome(tune(None))
-
-
-def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
-    earlier, path = tune(None, function=wait), tmp_path / "run.ash"
-    broken(path, 15, costs=earlier)
-    assert tune(path, costs=earlier).digest == tune(None, costs=earlier).digest
-    with pytest.raises(ash.JournalError, match=r"costs: 'result [0-9a-f]+' there, 'cost' here"):
-        tune(path, costs=cost)
-
-
-def test_a_seed_that_is_left_open_is_the_one_of_the_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    first = tune(path, seed=None)
-    assert outcome(tune(path, seed=None)) == outcome(first)

@@ -181,11 +181,27 @@ def tune_function(
     options = read_function_options(**given)
     if _is_foreign(executor):
         options = replace(options, threads=_at_once(threads, executor))
+    return _tuned(train, space, options, costs, sampler, first, executor, callbacks, kept)
+
+
+def _tuned(
+    train: Train,
+    space: Any,
+    options: FunctionOptions,
+    costs: Any,
+    sampler: Any,
+    first: Any,
+    executor: Any,
+    callbacks: Any,
+    kept: Journal | None,
+) -> FunctionResult:
+    """Check the other arguments, open the journal, and run."""
+    cost = read_costs(costs)
     domains, sampler = function_space(space), read_sampler(sampler)
-    known, cost, told = read_first(first, domains, options.candidates), read_costs(costs), read_callbacks(callbacks)
+    known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
+    identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
     with open_function_recorder(kept) as recorder:
-        if kept is not None:
-            identity = identity_of(train, domains, options, costs, sampler, known)
+        if identity is not None:
             recorder.agree(identity, code_of(train, costs), options)
         source = source_of(known, domains, options, sampler, recorder.params)
         return _run(train, source, domains, options, cost, executor, told, recorder)
