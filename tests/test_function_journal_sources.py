@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 import ash
+from ash.function.open_recorder import OpenFunctionRecorder
+from callback_help import Diary
 from function_help import cost, wait
-from function_journal_help import GREEDY, broken, looked_at, outcome, tune
+from function_journal_help import GREEDY, broken, keys, looked_at, outcome, tune
 from journal_help import rows
 
 
@@ -66,3 +69,42 @@ def test_a_seed_that_is_left_open_is_the_one_of_the_journal(tmp_path: Path) -> N
     path = tmp_path / "run.ash"
     first = tune(path, seed=None)
     assert outcome(tune(path, seed=None)) == outcome(first)
+
+
+@pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
+def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any], tmp_path: Path) -> None:
+    path, expected = tmp_path / "run.ash", tune(None, **schedule)
+    broken(path, 30, **schedule)
+    tables = "jobs", "steps", "candidates", "answers"
+    before = [rows(path, f"SELECT * FROM {table}") for table in tables]
+    real, left = OpenFunctionRecorder.recall, [10]
+
+    def recall(self: Any, task: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return real(self, task)
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(OpenFunctionRecorder, "recall", recall)
+        assert tune(path, **schedule).ended == "interrupted"
+    assert [rows(path, f"SELECT * FROM {table}") for table in tables] == before
+    assert outcome(tune(path, **schedule)) == outcome(expected)
+
+
+def test_what_was_held_back_is_told_though_a_call_did_not_come_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    slow = {"costs": lambda params, epochs: epochs * (1 if params["x"] == 0.5 else 9), "workers": 8}
+    expected = list(keys(tune(None, **slow).jobs))
+    told: list[tuple[int, int]] = []
+    for jobs in (3, 9):
+        told += keys(broken(path, jobs, function=wait, threads=2, **slow))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OpenFunctionRecorder, "recall", lambda self, task: sys.exit())
+            with pytest.raises(SystemExit):
+                tune(path, function=wait, threads=2, **slow)
+    last = Diary()
+    tune(path, last, function=wait, **slow)
+    told += keys(job for job, _ in last.jobs)
+    assert len(told) == len(set(told)) and set(told) <= set(expected)

@@ -64,6 +64,7 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs, and what came of it
         self._greedy = self._anew = False  # anew: the steps of the journal are to be replaced
+        self._retraces = False  # its steps are on record already: nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
@@ -90,6 +91,7 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
             names = code.keys() - set(self._journal.allow_change)
             changed = [] if before is None else [name for name in sorted(names) if _differ(before[name], code[name])]
             self._read()
+        self._retraces = self._greedy and bool(self.params)
         if changed:
             what = " and of ".join("train" if name == "function" else name for name in changed)
             text = f"{self._path}: the source of {what} is another than it was; what is on record stays as it is"
@@ -129,6 +131,7 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
 
     def retraced(self, exactly: bool) -> None:
         """Let the steps of the journal stand, or replace them by those of this call."""
+        self._retraces = False
         if self._greedy and exactly:
             self._log = Log(self._log.jobs, self._log.steps)
         elif self._greedy:
@@ -138,11 +141,14 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
         """Log it, or raise JournalCorrupt where its candidate is another one on record."""
         if task.rung == 0 and self.params.get(task.candidate, params) != params:
             raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
-        self._log.entries.append((task, params))
+        if self._database is not None:
+            self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
         """Log it, without the state."""
-        self._log.entries.append((task, answer if answer is None else answer._replace(state=answer.state is not None)))
+        if self._database is not None:
+            what = answer if answer is None else answer._replace(state=answer.state is not None)
+            self._log.entries.append((task, what))
 
     def look(self) -> None:
         """Write down what is new, unless the last commit was just now."""
@@ -159,8 +165,10 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
                 self._write(self._database, self._run, ended)
 
     def _write(self, database: Database, run: Recorded, ended: str | None = None) -> None:
+        if self._retraces:
+            return
         changes, now = Changes(), time.monotonic()
-        decided, held = run.decided, [list(key) for key in run.held]
+        decided, held = run.decided, self._held_of(run)
         after = self._take(changes, run.started)
         if held != self._held:
             changes.facts["held"] = held
@@ -170,6 +178,11 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
             self._commit(database, changes, now)
             self._log, self._anew, self._held = after, False, held
         self._written = decided
+
+    def _held_of(self, run: Recorded) -> list[list[int]]:
+        """Return the jobs on record that no callback was told of: they are not decided, or were not come to yet."""
+        new = [list(key) for key in run.held if key not in self.restored]
+        return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
     def _take(self, changes: Changes, started: float) -> Log:
         """Add the rows of the log, and return the log that follows it."""
