@@ -1,7 +1,8 @@
 """The faults that ash must survive, tried: the tests that have their numbers, and runs that are killed at random.
 
     list     pytest -m faults: tests by section of the list, how many faults they are of, how many tests were passed
-    kills    tests/kill_runs.py: runs with a journal that are killed at random times, and those that go on from them
+    kills    tests/kill_runs.py: runs with a journal that are killed at random times, and those that go on from them; of
+             networks, and of functions
 
 What must be 0 is counted as it is: results that somebody was told of and that are gone, changed or told twice; runs
 whose digest is not that of a run without a break; files that nobody names. What favours us: we wrote list and tests.
@@ -49,9 +50,9 @@ def tried(quick: bool) -> dict[str, Any]:
         return {"sections": json.loads(path.read_text(encoding="utf-8"))}
 
 
-def killed(kills: int) -> dict[str, Any]:
-    """Kill so many runs and return what was found."""
-    words = [sys.executable, "kill_runs.py", "--kills", str(kills)]
+def killed(kills: int, what: str) -> dict[str, Any]:
+    """Kill so many runs, of networks or functions, and return what was found."""
+    words = [sys.executable, "kill_runs.py", "--kills", str(kills), "--what", what]
     done = subprocess.run(words, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"the runs to be killed did not run:\n{done.stderr[-2000:]}")
@@ -61,7 +62,8 @@ def killed(kills: int) -> dict[str, Any]:
 def bench(options: Options) -> Bench:
     """Make a case of the list, and one of the kills."""
     kills = QUICK_KILLS if options.quick else KILLS
-    cases = [Case("list", partial(tried, options.quick)), Case("kills", partial(killed, kills))]
+    cases = [Case("list", partial(tried, options.quick)), Case("kills", partial(killed, kills, "networks"))]
+    cases.append(Case("kills of functions", partial(killed, kills, "functions")))
     return Bench(cases, sections, packages=("scikit-learn",))
 
 
@@ -78,8 +80,11 @@ def sections(results: Mapping[str, Any]) -> Sequence[Section]:
             "(tests/fault_list.py says which). 'skipped' tests say what is missing on this machine."
         )
         found.append(Table("Faults tried and survived (`pytest -m faults`)", header, rows, note))
-    if kills := results.get("kills"):
-        header = ["kills", "runs to the end", "results acknowledged", *WRONG.values()]
-        row = [str(kills[name]) for name in ("kills", "runs", "acknowledged", *WRONG)]
-        found.append(Table("Runs killed by SIGKILL at random times, and resumed", header, [row]))
+    rows = []
+    for case, what in {"kills": "networks", "kills of functions": "functions"}.items():
+        if kills := results.get(case):
+            rows.append([what, *(str(kills[name]) for name in ("kills", "runs", "acknowledged", *WRONG))])
+    if rows:
+        header = ["of", "kills", "runs to the end", "results acknowledged", *WRONG.values()]
+        found.append(Table("Runs killed by SIGKILL at random times, and resumed", header, rows))
     return found

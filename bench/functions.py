@@ -1,6 +1,7 @@
 """How many jobs a second a tuner gets through where the function itself takes no time, beside Optuna.
 
-    ash        20,000 candidates through `tune_function`, in the calling thread, two threads, and two processes
+    ash        20,000 candidates through `tune_function`, in the calling thread, without and with a journal, in two
+               threads, and in two processes
     Optuna     trials that report a score for each rung, pruned by successive halving (in memory, random sampler)
 
 A job is one candidate in one rung: of Optuna a report and the question whether to prune. Required: 20,000 jobs a second
@@ -9,7 +10,9 @@ in the calling thread. What favours whom: Optuna's trials read their parameters 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ash
@@ -35,6 +38,12 @@ def of_ash(candidates: int, **places: Any) -> int:
     """Run it, and return how many jobs there were."""
     settings = {"max_rungs": RUNGS, "promotion": "paper", "progress": False, "seed": 0}
     return len(ash.tune_function(train, SPACE, candidates=candidates, **settings, **places).columns["rung"])
+
+
+def with_journal(candidates: int) -> int:
+    """Run it with a journal, and return how many jobs there were."""
+    with tempfile.TemporaryDirectory() as folder:
+        return of_ash(candidates, threads=1, journal=Path(folder) / "run.ash")
 
 
 def of_optuna(trials: int) -> int:
@@ -93,6 +102,7 @@ def bench(options: Options) -> Bench:
     few, trials = (QUICK_CANDIDATES, QUICK_CANDIDATES) if options.quick else (PROCESS_CANDIDATES, TRIALS)
     runs: dict[str, Callable[[], Any]] = {
         "ash, the calling thread": lambda: measure(lambda: of_ash(many, threads=1), rounds),
+        "ash, the calling thread, with a journal": lambda: measure(lambda: with_journal(many), rounds),
         "ash, two threads": lambda: measure(lambda: of_ash(many, threads=2), rounds),
         "ash, two processes": lambda: measure(lambda: of_ash(few, threads=2, executor="processes"), rounds),
         "Optuna": lambda: _measure_optuna(trials, rounds),

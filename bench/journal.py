@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -106,7 +107,6 @@ def cost(space: ash.Space | None, candidates: int, rounds: int) -> dict[str, Any
 def seconds_in(recorder: type) -> Iterator[list[float]]:
     """Add up the seconds in what a run calls of its journal; in it the calling thread does nothing else."""
     spent = [0.0]
-    real = {name: vars(recorder)[name] for name in ("__init__", "agree", "restore", "look", "finish", "__exit__")}
 
     def timing(method: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **named: Any) -> Any:
@@ -116,13 +116,10 @@ def seconds_in(recorder: type) -> Iterator[list[float]]:
 
         return wrapper
 
-    for name, method in real.items():
-        setattr(recorder, name, timing(method))
-    try:
+    with ExitStack() as stack:
+        for name in ("__init__", "agree", "restore", "look", "finish", "__exit__"):
+            stack.enter_context(patch.object(recorder, name, timing(getattr(recorder, name))))
         yield spent
-    finally:
-        for name, method in real.items():
-            setattr(recorder, name, method)
 
 
 def reading(results: int) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Kills runs with a journal at random, lets others go on, and counts what was lost: nothing.
 
     python tests/kill_runs.py --kills 200                    part of the tests
+    python tests/kill_runs.py --kills 20 --what functions    of functions; else of networks
     python tests/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
 
 Each run is a process of its own, forked from this one, which has imported all and used nothing: forking takes a
 millisecond where a new interpreter would take a second. A run says on a pipe which results a callback was told of:
-those are acknowledged. There are three kinds: of a number of candidates, of folds, and without an end but a limit of
-epochs; one in four is greedy. A run is killed by SIGKILL after a random time, and so are those that go on from its
+those are acknowledged. There are three kinds of networks: of a number of candidates, of folds, and without an end but a
+limit of epochs; and four of functions: from states, from scratch, from states that have no room in memory, and without
+an end. One in four is greedy. A run is killed by SIGKILL after a random time, and so are those that go on from its
 journal, until one comes to its end.
 States and rows are written without regard to what that costs, so that most kills find folder and file in use.
 
@@ -33,16 +35,25 @@ import numpy as np
 
 import ash
 import ash.estimators
-import ash.journal.open_recorder as open_recorder
+import ash.function.open_recorder
+import ash.function.run as function_run
+import ash.journal.open_journal as open_journal
 import ash.journal.upkeep as upkeep
 from ash.journal.states import StateFolder
 
 SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
-KINDS: dict[str, dict[str, Any]] = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "finite": {"candidates": 48},
     "folds": {"candidates": 16, "cv": 3},
     "stream": {"candidates": None, "epoch_limit": 500, "promotion": "improving"},
 }
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "from states": {"candidates": 48},
+    "from scratch": {"candidates": 48, "training": "restart"},
+    "tight": {"candidates": 48, "memory_limit": 4000},
+    "stream of a function": {"candidates": None, "epoch_limit": 600},
+}
+FUNCTION_SPACE = ash.FunctionSpace(x=ash.uniform(0, 1, levels=1001), depth=[1, 2, 3])
 SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
 
 
@@ -51,6 +62,15 @@ def table() -> tuple[Any, Any]:
     generator = np.random.default_rng(0)
     y = generator.integers(0, 3, 300)
     return generator.normal(size=(300, 8)) + np.eye(8)[y] * 1.5, y
+
+
+def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """A score that grows with the epochs, and fails now and then."""
+    time.sleep(0.0003 * params["depth"])
+    if round(params["x"] * 1000) % 7 == 0:
+        raise ValueError(params["x"])
+    done = epochs if state is None else epochs + int(state[0])
+    return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, np.full(30, done)
 
 
 class Tells(ash.Callback):
@@ -71,26 +91,35 @@ class Whole(NamedTuple):
     end: list[str]
 
 
-def child(path: Path, pipe: int, **changes: Any) -> None:
+def tuned(kind: str, **given: Any) -> Any:
+    """Return the result of a run of this kind."""
+    if kind in NETWORKS:
+        return ash.tune(*table(), SPACE, **SETTINGS, **NETWORKS[kind], **given)
+    costs = {"costs": lambda params, epochs: epochs * params["depth"]}
+    return ash.tune_function(train, FUNCTION_SPACE, most_failures=None, **SETTINGS, **costs, **FUNCTIONS[kind], **given)
+
+
+def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
     """Run to the end, in a process that ends here."""
     status = 1
     try:
         upkeep.SHARE, upkeep.MOST_AT_END, upkeep.WORTH = 1e6, 1e6, 0.0
-        open_recorder.COMMIT_SHARE = 1e6
-        result = ash.tune(*table(), SPACE, journal=path, callbacks=[Tells(pipe)], **SETTINGS, **changes)
+        open_journal.COMMIT_SHARE = 1e6
+        function_run.WAKE_SECONDS = 0.005
+        result = tuned(kind, journal=path, callbacks=[Tells(pipe)], **given)
         os.write(pipe, f"end {result.digest}\n".encode())
         status = 0
     finally:
         os._exit(status)
 
 
-def run(path: Path, seconds: float | None, **changes: Any) -> tuple[list[str], int]:
+def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[list[str], int]:
     """Return the lines of a run that is killed after so many seconds, and its exit status."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(reading)
-        child(path, writing, **changes)
+        child(path, writing, kind, **given)
     os.close(writing)
     if seconds is not None:
         time.sleep(seconds)
@@ -140,7 +169,7 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
         limit = generator.random() * 1.1 * whole.seconds if generator.random() < 0.7 else None
-        lines, status = run(path, limit, threads=generator.choice((1, 2)), schedule=schedule, **KINDS[whole.kind])
+        lines, status = run(path, limit, whole.kind, threads=generator.choice((1, 2)), schedule=schedule)
         for line in lines:
             words = line.split()
             if words[0] != "end" and len(words) == 4:
@@ -162,7 +191,7 @@ def unkilled(folder: Path, kind: str) -> Whole:
     """Return what becomes of a run that nobody kills; the first of two finds nothing in the caches of the system."""
     for name in ("first", "second"):
         began = time.monotonic()
-        lines, status = run(folder / f"{kind}-{name}.ash", None, threads=2, **KINDS[kind])
+        lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)
         seconds = time.monotonic() - began
         if status != 0:
             raise SystemExit(f"the run that nobody kills has ended with status {status}")
@@ -174,11 +203,12 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Kills runs with a journal at random, and counts what is lost.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--what", choices=("networks", "functions"), default="networks")
     wishes = parser.parse_args(words)
     generator = random.Random(wishes.seed)
     found: Counter[str] = Counter(dict.fromkeys(("kills", "runs", "acknowledged", *WRONG), 0))
     with tempfile.TemporaryDirectory() as folder:
-        whole = [unkilled(Path(folder), kind) for kind in KINDS]
+        whole = [unkilled(Path(folder), kind) for kind in (NETWORKS if wishes.what == "networks" else FUNCTIONS)]
         for number in itertools.count():
             if found["kills"] >= wishes.kills:
                 break

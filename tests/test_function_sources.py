@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy import stats
 
 import ash
-from function_help import cost, run, train, wait
+from fault_help import small_space
+from function_help import SPACE, cost, run, train, wait
 
 
 def test_what_is_known_comes_first_and_once() -> None:
@@ -25,6 +27,68 @@ def test_what_is_known_comes_first_and_once() -> None:
     with pytest.warns(UserWarning, match="more than the 2 configurations"):
         both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], threads=1)
     assert [params["x"] for params in both.params] == [0.2, 0.1]
+
+
+@pytest.mark.parametrize("kind", ["result", "text", "path", "journal"])
+def test_the_best_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    earlier = run(threads=1, journal=path)
+    first = {"result": earlier, "text": str(path), "path": path, "journal": ash.Journal(path)}[kind]
+    best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
+    result = run(threads=1, first=first, seed=9, candidates=20)
+    assert list(result.params[:10]) == best[:10]
+    assert list(run(threads=1, first=first, candidates=3).params) == best[:3]
+    endless = run(threads=1, first=first, candidates=None, epoch_limit=40)
+    assert list(endless.params[:10]) == best[:10]
+
+
+def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
+    earlier = run(threads=1)
+    best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
+    space = {**SPACE, "depth": [2, 3]}
+    with pytest.warns(UserWarning, match=r"first: \d+ configurations of the earlier run .* such as: depth=1 is not in"):
+        result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
+    assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
+    with pytest.warns(UserWarning, match="are left out, such as: '[a-z]+' is not in the space"):
+        other = ash.tune_function(
+            lambda params, epochs, state: 1.0, {"y": [1, 2]}, candidates=2, first=earlier, threads=1
+        )
+    assert len(other.params) == 2
+
+
+def test_networks_may_be_an_earlier_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    space = small_space(hidden=ash.choice((2,), ()))
+    result = ash.tune([[0.0], [1.0]] * 20, [0, 1] * 20, space, candidates=2, journal=path, progress=False)
+    domains = {name: [params[name] for params in result.params] for name in result.params[0]}
+    for first in (path, result):
+        found = ash.tune_function(lambda params, epochs, state: 1.0, domains, candidates=2, first=first, threads=1)
+        assert found.params[0] == result.best_params
+
+
+NO_EARLIER: dict[str, tuple[str | None, str]] = {
+    "missing": (None, "is no file; give the path of a journal"),
+    "other": ("something else, long enough to be no database", "is damaged|no journal|not a database"),
+    "empty": ("", "is empty; nothing has been written to it"),
+}
+
+
+@pytest.mark.parametrize("name", NO_EARLIER, ids=lambda name: f"F64-{name}")
+def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None:
+    content, message = NO_EARLIER[name]
+    path = tmp_path / "run.ash"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ash.SettingError, match=rf"first=.*run\.ash.* is not allowed; .*({message})"):
+        run(first=path)
+
+
+def test_an_earlier_run_without_a_score(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with pytest.raises(ash.AllFailed):
+        run(lambda params, epochs, state: None, threads=1, journal=path)
+    with pytest.raises(ash.SettingError, match=r"first=.*run\.ash.* has no configuration with a score; leave it out"):
+        run(first=path)
 
 
 CONDITIONAL = ash.FunctionSpace(model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"))

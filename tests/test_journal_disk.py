@@ -197,7 +197,7 @@ def test_f71_the_clock_of_the_wall_is_of_no_account(tmp_path: Path, monkeypatch:
             return datetime.datetime.now(tz) - datetime.timedelta(hours=1)
 
     stopped(path, 7)
-    monkeypatch.setattr("ash.journal.open_recorder.datetime", Back)
+    monkeypatch.setattr("ash.journal.open_journal.datetime", Back)
     result = run(path)
     assert outcome(result) == expected
     assert all(0 <= job.start <= job.end <= result.wall_seconds for job in result.jobs)

@@ -2,15 +2,17 @@
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ash.cli_streams import printable
 from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.function.answers import FINISHED
 from ash.journal.database import HEADER, Contents, read_contents, reading
 from ash.journal.lock import holder
+from ash.options import FUNCTION
 from ash.text_table import format_table, show, show_params, show_seconds
 
 Job = tuple[Any, ...]
@@ -44,30 +46,46 @@ def journal_lines(path: str) -> Iterator[str]:
 
 def _lines(path: str, contents: Contents) -> Iterator[str]:
     facts, jobs = contents.facts, contents.rows["jobs"]
-    settings, data = facts["run"]["settings"], facts["run"]["data"]
+    settings = facts["run"]["settings"]
     by = holder(Path(f"{path}-lock"))
     ended = facts.get("ended")
     progress = facts.get("progress", {"training seconds": 0.0})
     state = f"ended: {ended}" if ended else "left in the middle; the same call goes on"
     yield f"state     {f'in use by {by}' if by else state}"
     yield f"begun     {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
-    yield f"data      {data['columns of X']} columns, {_several(data['training rows'])} rows to train on"
+    yield _what(facts["run"])
     yield (
         f"found     {len(jobs)} jobs of {len({job[CANDIDATE] for job in jobs})} candidates, "
         f"{sum(job[EPOCHS] for job in jobs)} epochs in {show_seconds(progress['training seconds'])}"
     )
-    states = contents.rows["states"]
-    files = {row[2]: row[3] for row in states}
-    yield f"states    {len(states)} in {len(files)} files, {sum(files.values()) / 1e6:.3g} MB"
+    yield _beside(contents)
     if not (best := _best(jobs)):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings["metric"]
+    metric = settings.get("metric", "score")  # of a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     yield from show_params(_plain(params[best[CANDIDATE]]))
     yield ""
     yield from format_table(["rung", "epochs", "finished", f"best {metric}"], _ladder(jobs))
+
+
+def _what(run: dict[str, Any]) -> str:
+    """Return what is trained: the name of a function, or the size of the data."""
+    if run["settings"]["task"] == FUNCTION:
+        return f"function  {run['settings']['function']}"
+    data = run["data"]
+    return f"data      {data['columns of X']} columns, {_several(data['training rows'])} rows to train on"
+
+
+def _beside(contents: Contents) -> str:
+    """Return what there is but for jobs: failures of a function, or states of networks."""
+    if contents.facts["run"]["settings"]["task"] == FUNCTION:
+        kinds = Counter(row[2] for row in contents.rows["answers"] if row[2] != FINISHED)
+        return f"failures  {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items())) or 'none'}"
+    states = contents.rows["states"]
+    files = {row[2]: row[3] for row in states}
+    return f"states    {len(states)} in {len(files)} files, {sum(files.values()) / 1e6:.3g} MB"
 
 
 def _best(jobs: list[Job]) -> Job | None:

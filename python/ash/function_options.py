@@ -4,15 +4,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ash.errors import SettingError
-from ash.options import FUNCTION, LARGEST, RunOptions, check_budget, read_common, read_seconds, whole
+from ash.memory import default_limit
+from ash.options import FUNCTION, LARGEST, LARGEST_COUNT, RunOptions, check_budget, read_common, read_seconds, whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionOptions(RunOptions):
-    """Checked arguments of one run. `job_limit`: seconds; `most_failures` in a row, None for any number."""
+    """Checked arguments of one run.
+
+    `job_limit`: seconds; `most_failures` in a row, None for any number; `memory_limit`: bytes, None where the system
+    does not say what there is.
+    """
 
     job_limit: float | None
     most_failures: int | None
+    memory_limit: int | None
 
 
 def read_function_options(**given: Any) -> FunctionOptions:
@@ -32,7 +38,7 @@ def read_function_options(**given: Any) -> FunctionOptions:
     candidates = given["candidates"]
     if candidates is not None:
         candidates = whole("candidates", candidates, 1, LARGEST)
-    most = given["most_failures"]
+    most, memory = given["most_failures"], given.get("memory_limit")
     options = FunctionOptions(
         **read_common({**given, "schedule": _schedule(given["schedule"], given["costs"])}, candidates),
         teams=False,
@@ -40,6 +46,7 @@ def read_function_options(**given: Any) -> FunctionOptions:
         task=FUNCTION,
         job_limit=_job_limit(given["job_limit"]),
         most_failures=None if most is None else whole("most_failures", most, 1, LARGEST),
+        memory_limit=default_limit() if memory is None else whole("memory_limit", memory, 1, LARGEST_COUNT),
     )
     check_budget(options)
     return options

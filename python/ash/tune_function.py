@@ -3,20 +3,26 @@
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 from ash.callback import Callback, Run, RungPlan
+from ash.course import Course
 from ash.cpus import resolve_threads
 from ash.errors import SettingError
 from ash.function.answers import Train
 from ash.function.costs import Cost, read_costs
 from ash.function.first import read_first
+from ash.function.identity import code_of, identity_of
 from ash.function.places import Here, Places, Threads
+from ash.function.recorder import FunctionRecorder, open_function_recorder
 from ash.function.result import FunctionResult
 from ash.function.run import FunctionRun
 from ash.function.sources import Source, read_sampler, source_of
 from ash.function_options import FunctionOptions, read_function_options
 from ash.function_space import FunctionSpace, function_space
+from ash.journal.argument import Journal, read_journal
+from ash.journal.resumption import seed_of
 from ash.options import MOST_WORKERS, whole
 from ash.reporting import Reporter, read_callbacks
 
@@ -41,14 +47,16 @@ def tune_function(
     executor: Any = None,
     job_limit: float | None = None,
     most_failures: int | None = 100,
+    memory_limit: int | None = None,
     time_limit: float | None = None,
     epoch_limit: int | None = None,
     target: float | None = None,
     sampler: Any = None,
-    first: Sequence[dict[str, Any]] | None = None,
+    first: Sequence[dict[str, Any]] | Course | str | PathLike[str] | Journal | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
     callbacks: Callback | Sequence[Callback] | None = None,
+    journal: str | PathLike[str] | Journal | None = None,
 ) -> FunctionResult:
     """Tune a function that trains something further, and return the best hyperparameters and what they have led to.
 
@@ -90,17 +98,33 @@ def tune_function(
         an executor, cannot be, and there is one fewer until it comes back.
     most_failures : int or None, default 100
         So many in a row, in order of decision, end the run. None: any number.
+    memory_limit : int, optional
+        Bytes for the states of waiting candidates; half of what the machine or cgroup has left by default. Beyond it
+        the least promising ones are written to files of this process, which go with the run; where the disk is full, or
+        a state cannot be pickled, it is dropped, and its candidate trained again if it goes up after all. Numbers,
+        text, arrays and what comes from another process are counted as they are; other objects as the pickle of one of
+        their type in the same rung.
     sampler : None, "sobol" or a sampler of Optuna
         Where candidates come from. None: a draw without repetition, the default configuration first. "sobol": points
         that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one at a time,
         and told the score that each had in the first rung, in order of decision; it may repeat itself.
-    first : sequence of dict, optional
+    first : sequence of dict, result, or path or Journal, optional
         Configurations to be tried before those, each once: what is known to be good. Numbers may lie between the levels
-        of `ash.uniform` and `ash.log`.
+        of `ash.uniform` and `ash.log`. Of an earlier result, or of the journal of an earlier run: its ten best ones,
+        the best first; those that are not of this space are left out with a warning.
     time_limit, epoch_limit, target, seed, progress
         As for `ash.tune`. A time limit is looked at between jobs: those of threads that still run are left alone.
     callbacks : Callback or sequence of them, optional
         Told of start, jobs and end; see `ash.Callback`.
+    journal : path or Journal, optional
+        A file that keeps every result as soon as its job has ended. The same call again goes on where this one was
+        ended, by a limit, Ctrl-C, a crash or whatever; where the schedule is reproducible, to the digest of a run
+        without a break. More candidates, rungs, epochs or time extend it. Failures are results, and are not tried
+        again. States are pickles, which run code when they are loaded, so none of an earlier process is: a candidate
+        that goes up is trained again through its rungs below first, and so is the best one in the end; with
+        ``training="restart"`` only the best one, in its rung. Another space, seed, `first` or sampler, other options or
+        another name of the function are refused. Another source of the function is a warning: people mend it and go
+        on, and what it calls could not be compared anyway.
 
     Returns
     -------
@@ -115,6 +139,8 @@ def tune_function(
         Every job has failed; the message has a table of causes.
     NothingFinished
         A limit or a callback has ended the run before the first job did.
+    JournalError
+        The journal cannot be used, is in use (JournalLocked), is damaged (JournalCorrupt), or holds another run.
     BaseException
         SystemExit and the like, raised by `train` in a thread of this process, end the run and come out of it.
 
@@ -130,6 +156,7 @@ def tune_function(
     """
     _check_train(train)
     _check_executor(executor)
+    kept = read_journal(journal)
     given: dict[str, Any] = {
         "candidates": candidates,
         "eta": eta,
@@ -144,18 +171,40 @@ def tune_function(
         "threads": None if _is_foreign(executor) else threads,
         "job_limit": job_limit,
         "most_failures": most_failures,
+        "memory_limit": memory_limit,
         "time_limit": time_limit,
         "epoch_limit": epoch_limit,
         "target": target,
-        "seed": seed,
+        "seed": seed_of(kept) if seed is None else seed,
         "progress": progress,
     }
     options = read_function_options(**given)
     if _is_foreign(executor):
         options = replace(options, threads=_at_once(threads, executor))
-    domains = function_space(space)
-    source = source_of(read_first(first, domains, options.candidates), domains, options, read_sampler(sampler))
-    return _run(train, source, domains, options, read_costs(costs), executor, read_callbacks(callbacks))
+    return _tuned(train, space, options, costs, sampler, first, executor, callbacks, kept)
+
+
+def _tuned(
+    train: Train,
+    space: Any,
+    options: FunctionOptions,
+    costs: Any,
+    sampler: Any,
+    first: Any,
+    executor: Any,
+    callbacks: Any,
+    kept: Journal | None,
+) -> FunctionResult:
+    """Check the other arguments, open the journal, and run."""
+    cost = read_costs(costs)
+    domains, sampler = function_space(space), read_sampler(sampler)
+    known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
+    identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
+    with open_function_recorder(kept) as recorder:
+        if identity is not None:
+            recorder.agree(identity, code_of(train, costs), options)
+        source = source_of(known, domains, options, sampler, recorder.params)
+        return _run(train, source, domains, options, cost, executor, told, recorder)
 
 
 def _run(
@@ -166,18 +215,19 @@ def _run(
     cost: Cost | None,
     executor: Any,
     callbacks: tuple[Any, ...],
+    recorder: FunctionRecorder,
 ) -> FunctionResult:
     with _places(train, options, executor) as places, Reporter(callbacks) as reporter:
-        run = FunctionRun(places, source, space, options, cost)
+        run = FunctionRun(places, source, space, options, cost, recorder)
         endless = options.candidates is None
         plans = (RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(run.rungs))
-        reporter.start(_described(options, space, run, plans))
+        reporter.start(_described(options, space, run, plans, len(recorder.restored)), recorder.restored)
         result = run.run(reporter)
         reporter.end(result, None)
     return result
 
 
-def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: Iterable[RungPlan]) -> Run:
+def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: Iterable[RungPlan], resumed: int) -> Run:
     return Run(
         options=options,
         space=space,
@@ -188,6 +238,7 @@ def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: It
         training_rows=0,
         validation_rows=0,
         folds=1,
+        resumed=resumed,
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,11 @@ TABLES = {
 }
 
 
+def half_fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    """A score where x is even."""
+    return params["x"] if params["x"] % 2 == 0 else None
+
+
 def main() -> None:
     """Write them."""
     for name in ("model", "journal", "csv", "space"):
@@ -38,6 +44,10 @@ def main() -> None:
         path = Path(folder) / "run.ash"
         result = quick(X, Y, small_space(hidden=ash.choice((2,), ())), candidates=2, journal=path)
         shutil.copy(path, CORPUS / "journal" / "whole")
+        path = Path(folder) / "function.ash"
+        settings = {"candidates": 4, "threads": 1, "progress": False, "journal": path}
+        ash.tune_function(half_fails, {"x": [1, 2, 3, 4]}, **settings)
+        shutil.copy(path, CORPUS / "journal" / "function")
         result.model.save(CORPUS / "model" / "network")
         result.ensemble(size=2).save(CORPUS / "model" / "ensemble")
 

@@ -21,6 +21,7 @@ Train = Callable[[dict[str, Any], int, Any], Any]
 """Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
+KINDS = (FAILED, FINISHED, LATE, DIED)
 
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
@@ -74,6 +75,8 @@ def read(given: Any) -> Answer:
 
 def _number(score: Any) -> float | None:
     """Return a score as a float; None for what is no single real number."""
+    if type(score) is float:
+        return score
     if isinstance(score, np.ndarray | np.generic):
         if score.size != 1:
             return None

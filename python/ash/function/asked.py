@@ -1,11 +1,16 @@
 """A sampler of Optuna as a source of candidates: a study of the scores in the first rung, which every candidate has.
 
+A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler with
+a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is on record
+as of trials that were not its own, and goes on from there.
+
 Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one without
 levels, so a sampler proposes numbers between them; integers keep their step; a choice is the place of its option.
 Source: Optuna, Study.ask and Study.tell.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ash.domains import Domain, encode
@@ -17,9 +22,21 @@ if TYPE_CHECKING:
 
 
 class Asked:
-    """A sampler of Optuna: asked for one candidate at a time, and told the score that it had in the first rung."""
+    """A sampler of Optuna: asked for one candidate at a time, and told the score that it had in the first rung.
 
-    def __init__(self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any) -> None:
+    Parameters
+    ----------
+    first : sequence of dict
+        What comes before.
+    count : int
+        How many candidates in all.
+    known : dict of int to dict
+        Candidates that are on record.
+    """
+
+    def __init__(
+        self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any, known: Mapping[int, Params]
+    ) -> None:
         import optuna
 
         storage = optuna.storages.InMemoryStorage()
@@ -30,15 +47,31 @@ class Asked:
         self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
         self.params = list(first)
         self.count = count
+        self._known = known
+        self._strays = False  # it proposes others than those on record
 
     def more(self) -> bool:
         """Ask for one."""
-        if len(self.params) >= self.count:
+        number = len(self.params)
+        if number >= self.count:
             return False
-        trial = self._study.ask()
-        self.params.append(suggest(trial, self._space))
+        known = self._known.get(number)
+        trial = None if known is not None and self._strays else self._study.ask()
+        params = known if trial is None else suggest(trial, self._space)
+        if trial is not None and known is not None and params != known:
+            self._stray(trial)
+            trial, params = None, known
+        self.params.append(params or {})
         self._trials.append(trial)
         return True
+
+    def _stray(self, trial: "optuna.Trial") -> None:
+        from optuna.trial import TrialState
+
+        self._strays = True
+        self._study.tell(trial, state=TrialState.FAIL)
+        text = "the sampler does not propose what is on record: that is taken, and it goes on from another random state"
+        warnings.warn(f"{text}; give it a seed to have it as without a break", UserWarning, stacklevel=2)
 
     def tell(self, candidate: int, score: float | None) -> None:
         """Tell it."""

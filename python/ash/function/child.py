@@ -1,25 +1,101 @@
-"""The process in which jobs are done: reads them from a connection, one at a time, until that is closed.
+"""The processes in which jobs are done, and the one that they are forked from: what runs in them.
 
-Its standard input is closed when the parent ends, however it ends: then this process ends too, in the middle of a job.
-Ctrl-C on a terminal reaches it as well, and is left to the parent.
+    nursery: has imported what jobs need, and nothing of the user's; runs no thread of ours
+       |  a connection comes over its socket -> fork, its number goes back
+       v
+    child: reads jobs from the connection, one at a time, until that is closed
+
+So a child that has died is replaced in milliseconds, where a new interpreter takes a third of a second.
+The standard input of all is closed when the parent ends, however it ends: then these end too, in the middle of a job.
+Ctrl-C on a terminal reaches them as well, and is left to the parent.
 """
 
+import atexit
 import os
 import signal
+import socket
 import sys
 import threading
+import time
+import traceback
+import warnings
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ash.function.packing import do
+from ash.function.packing import do, prepare
+
+END_SECONDS = 5.0
+"""How long a child may take to end by itself."""
+LOOK_SECONDS = 0.01
+GONE = "?"
+"""What is told of a child that nobody knows."""
+
+
+def breed(handle: int) -> None:
+    """Fork a child for each connection, and tell how one has ended, until the socket is closed; then end them all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: NumPy's wait for nobody
+    children: set[int] = set()
+    with socket.socket(fileno=handle) as asked:
+        while True:
+            message, handles, *_ = socket.recv_fds(asked, 32, 1)
+            if not message:
+                break
+            if handles:
+                child = os.fork()
+                if child == 0:
+                    _live(asked, handles[0])
+                os.close(handles[0])
+                children.add(child)
+                asked.sendall(b"%d" % child)
+            else:
+                asked.sendall(_status(int(message), children).encode())
+    for child in list(children):
+        _status(child, children)
+
+
+def _status(child: int, children: set[int]) -> str:
+    """Return the exit status of a child that is ending, negative of a signal; one that does not end is killed."""
+    if child not in children:
+        return GONE
+    children.remove(child)
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return str(os.waitstatus_to_exitcode(status))
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(LOOK_SECONDS)
+
+
+def _live(asked: socket.socket, handle: int) -> None:
+    """Serve, and end this process."""
+    status = 1
+    try:
+        asked.close()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()  # else all children would draw the same; Python's own does so by itself
+        serve(handle)
+        atexit._run_exitfuncs()
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(status)
 
 
 def serve(handle: int) -> None:
     """Do jobs from the connection of that file descriptor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
+    prepare(packed)
     connection.send(True)  # what comes now is a job's own time
     while True:
         try:
@@ -30,5 +106,6 @@ def serve(handle: int) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock the end of an interpreter wants
+        continue
     os._exit(1)

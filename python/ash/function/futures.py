@@ -29,6 +29,7 @@ class Submitted(Beside):
         self._executor = executor
         self._futures: dict[Key, Future[Any]] = {}
         self._here = isinstance(executor, ThreadPoolExecutor)
+        self.packed = not self._here
         self._function: Any = train
         if not self._here:
             try:

@@ -5,6 +5,7 @@ and unpacked where the next job is done: in between it is bytes, and nobody else
 processes that this one has started; no file holds them.
 """
 
+import contextlib
 import functools
 import pickle
 from typing import Any
@@ -28,6 +29,12 @@ def unpack(packed: bytes | None) -> Any:
 def _function(packed: bytes) -> Train:
     function: Train = unpack(packed)
     return function
+
+
+def prepare(packed: bytes) -> None:
+    """Unpack a function, and so import what it needs, before its first job; what fails will be told by that."""
+    with contextlib.suppress(Exception):
+        _function(packed)
 
 
 def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) -> tuple[Any, ...]:

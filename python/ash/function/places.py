@@ -25,6 +25,8 @@ class Places(Protocol):
     """Somewhere jobs are done: a context manager that ends with what it has started."""
 
     free: int
+    packed: bool
+    """Whether the state of an answer is bytes, which `open` unpacks."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -46,6 +48,8 @@ class Places(Protocol):
 
 class Here:
     """The calling thread: a job is done when it is started."""
+
+    packed = False
 
     def __init__(self, train: Train) -> None:
         self._train = train
@@ -88,6 +92,8 @@ class Beside:
     limit : float or None
         Seconds that a job may take.
     """
+
+    packed = False
 
     def __init__(self, count: int, limit: float | None) -> None:
         self.free = count

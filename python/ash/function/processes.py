@@ -2,94 +2,83 @@
 
     place (a thread of this process) --params, epochs, state--> child.py --answer--> queue
 
-A child is a new interpreter, not a fork: nothing is copied of threads and locks, and the user's script is not run
-again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
+A child is forked from a new interpreter (nursery.py), not from this one: nothing is copied of threads and locks, and
+the user's script is not run again, as multiprocessing would. It has the module path of the parent, and the function as
+bytes.
 Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
 outlives the run, nor the parent.
 Threads: a place is used by its own thread; `kill` may be called by another. Cost: `python -m bench models`.
 """
 
 import queue
-import signal
-import subprocess
-import sys
 import threading
 import time
-from multiprocessing import Pipe
 from types import TracebackType
 from typing import Any
 
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train
+from ash.function.nursery import Nursery
 from ash.function.packing import pack, unpack
 from ash.function.places import Beside, Key
 
-CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve; serve({handle})"
-END_SECONDS = 5.0
-"""How long a child may take to end by itself."""
+START_SECONDS = 300.0
+"""How long a child may take to import what the function needs."""
 
 
 class Child:
     """One process. It is started with the first job."""
 
-    def __init__(self, packed: bytes) -> None:
-        ours, theirs = Pipe()
-        with theirs:
-            code = CODE.format(path=sys.path, handle=theirs.fileno())
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code], stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
-            )
-        self._connection = ours
-        self._is_ready = False
-        ours.send_bytes(packed)
+    def __init__(self, nursery: Nursery, packed: bytes) -> None:
+        self._nursery = nursery
+        self._number, self._connection = nursery.child()
+        self._is_ready = self._has_ended = False
+        self._connection.send_bytes(packed)
 
     def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
         """Let it do a job, and return the answer; one that is late is killed."""
         try:
-            if not self._is_ready:
-                self._is_ready = self._connection.recv()  # to start is not the job's time
+            if not self._is_ready:  # to start, and to import what the function needs, is not the job's time
+                if not self._connection.poll(START_SECONDS):
+                    self.kill()
+                    return Answer(LATE, text=f"its process took longer than {START_SECONDS:g} seconds to start")
+                self._is_ready = self._connection.recv()
             self._connection.send(arguments)
             if not self._connection.poll(limit):
                 self.kill()
                 return Answer(LATE, text=f"the job took longer than job_limit={limit:g} seconds; its process is killed")
             return Answer(*self._connection.recv())
         except (EOFError, OSError):
-            return Answer(DIED, text=f"the process of the job has ended {self._how()}")
+            return Answer(DIED, text=f"the process of the job has ended {self._end()}")
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.kill()
+        self._nursery.kill(self._number)
 
     def close(self) -> None:
         """Let it end, or end it."""
         self._connection.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self._process.wait()
+        if not self._has_ended:
+            self._end()
 
     @property
     def alive(self) -> bool:
-        """Return whether it can do another job."""
-        return self._process.poll() is None
+        """Return whether it can do another job: between jobs it says nothing, unless it is no more."""
+        return not (self._is_ready and self._connection.poll(0))
 
-    def _how(self) -> str:
-        try:
-            status = self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            status = self._process.wait()
-        return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+    def _end(self) -> str:
+        self._has_ended = True
+        return self._nursery.ended(self._number)
 
 
 class Processes(Beside):
     """Processes of ours: see the module."""
 
+    packed = True
+
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         super().__init__(count, None)  # here a place watches over its own
         self._packed = pack(train)
+        self._nursery = Nursery()
         self._limit_of_child = limit
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._children: list[Child | None] = [None] * count
@@ -112,6 +101,7 @@ class Processes(Beside):
                 child.kill()
         for thread in self._threads:
             thread.join()
+        self._nursery.close()
 
     def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Put it where the next place that is free takes it."""
@@ -135,7 +125,7 @@ class Processes(Beside):
         child = self._children[number]
         if child is None or not child.alive:
             self._end(number)
-            child = self._children[number] = Child(self._packed)
+            child = self._children[number] = Child(self._nursery, self._packed)
         answer = child.do(arguments, self._limit_of_child)
         if answer.kind in (LATE, DIED):
             self._end(number)

@@ -38,6 +38,10 @@ class FunctionResult(CourseViews):
         What the function gave back with that score.
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
+    memory : dict of str to int
+        Of waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many
+        `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
+        also since its state was of an earlier process.
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
@@ -62,6 +66,7 @@ class FunctionResult(CourseViews):
     options: FunctionOptions
     best_state: Any
     failures: tuple[FailureRecord, ...]
+    memory: dict[str, int]
 
     @property
     def schedule(self) -> str:

@@ -2,30 +2,37 @@
 
     source -> Clock.next -> places.start -> train(params, epochs, state) -> places.wait -> Clock.finish -> records
 
-The ladder and both clocks are the core's; here is no rule of theirs. A state is kept from the end of a job until its
-candidate has gone on, or has retired; the best one until a better one comes.
+The ladder and both clocks are the core's; here is no rule of theirs. A state is kept (states.py) from the end of a job
+until its candidate has gone on, or has retired; the best one until a better one comes. With a journal what is on record
+is told first (replay.py), and candidates whose states are of an earlier process are trained again (again.py).
 Invariants: (1) a job is on record once, in the order in which it was decided; (2) what the function did wrong is on
 record too, and nothing else of it is kept; (3) reproducible: places, their number and their speed have no part in it.
 Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
 """
 
 import copy
-import math
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 
 from ash import _core
 from ash.errors import AllFailed, NothingFinished
+from ash.function.again import Again
 from ash.function.answers import FINISHED, Answer, failure
+from ash.function.best import Best, state_of
+from ash.function.clock import clock_of
 from ash.function.places import Key, Places
+from ash.function.recorder import FunctionRecorder
+from ash.function.replay import catch_up, retrace
 from ash.function.result import FailureRecord, FunctionResult, causes
 from ash.function.rows import END, Row, columns_of, row_of
 from ash.function.sources import Source
+from ash.function.states import LOST, States
 from ash.function_options import FunctionOptions
 from ash.function_space import FunctionSpace
 from ash.progress import Event, View, open_view
@@ -34,20 +41,6 @@ from ash.reporting import Reporter
 from ash.settings import Params
 
 WAKE_SECONDS = 0.05
-
-
-class Best(NamedTuple):
-    """The best job so far: higher scores first, then lower candidates, then lower rungs."""
-
-    score: float
-    candidate: int
-    rung: int
-    state: Any
-
-    @property
-    def rank(self) -> tuple[float, int, int]:
-        """Return what is compared: the largest is the best."""
-        return self.score, -self.candidate, -self.rung
 
 
 class FunctionRun:
@@ -61,6 +54,8 @@ class FunctionRun:
         Where its candidates come from.
     cost : callable or None
         Of parameters and epochs: the virtual duration of a job.
+    recorder : FunctionRecorder
+        The journal.
     """
 
     def __init__(
@@ -70,20 +65,23 @@ class FunctionRun:
         space: FunctionSpace,
         options: FunctionOptions,
         cost: Callable[[Params, int], float] | None,
+        recorder: FunctionRecorder,
     ) -> None:
         self._places, self._space, self._options = places, space, options
-        self._source = source
+        self._source, self._recorder = source, recorder
         self._clock = clock_of(options, source, cost)
+        self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
         self._running: dict[Key, _core.Task] = {}
-        self._answers: dict[Key, tuple[_core.Task, Answer]] = {}  # those that are not decided yet
-        self._states: dict[int, Any] = {}
+        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
+        self._states = States(options.memory_limit, recorder.folder, packed=places.packed)
+        self._again = Again(places, self._states, source.params, [rung["epochs"] for rung in self.rungs])
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._in_a_row = 0
         self._best: Best | None = None
         self._events: list[Event] = []
         self._ended: str | None = None
-        self._started = 0.0
+        self.started = 0.0
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -94,6 +92,16 @@ class FunctionRun:
     def count(self) -> int:
         """Return how many candidates there are at most."""
         return self._source.count
+
+    @property
+    def decided(self) -> int:
+        """Return how many jobs were decided so far."""
+        return len(self._rows)
+
+    @property
+    def held(self) -> list[Key]:
+        """Return the jobs that have ended and are not decided."""
+        return list(self._answers)
 
     def jobs(self, first: int = 0) -> Columns:
         """Return the records from the `first` on, in order of decision, as `_core.Tuner.jobs` does."""
@@ -107,32 +115,40 @@ class FunctionRun:
         AllFailed, NothingFinished, KeyboardInterrupt
             There is no score.
         """
-        began, self._started = datetime.now(UTC), time.monotonic()
-        with open_view(self._options, self.rungs) as view:
-            try:
-                self._go(view, reporter)
-            except KeyboardInterrupt:
-                self._end("interrupted")
-            self._decide(self._clock.release())
-            view.update(self._events)
-        seconds = time.monotonic() - self._started
-        reporter.finish(self, self._source.params)
-        return self._result(self._ended or self._clock.ending or "finished", began, seconds)
+        began, before = self._recorder.begin(self)
+        self.started = time.monotonic() - before
+        with self._states:
+            with open_view(self._options, self.rungs) as view:
+                try:
+                    self._go(view, reporter)
+                except KeyboardInterrupt:
+                    self._end("interrupted")
+                self._decide(self._clock.release())
+                view.update(self._events)
+            seconds = time.monotonic() - self.started
+            ended = self._ended or self._clock.ending or "finished"
+            self._recorder.finish(ended)
+            reporter.finish(self, self._source.params)
+            return self._result(ended, began, seconds)
 
     def _go(self, view: View, reporter: Reporter) -> None:
-        looked = self._started
+        looked = time.monotonic()
+        if reporter.stopped:
+            self._end("stopped")
+        replay = catch_up if self._options.schedule == "reproducible" else retrace
+        if self._recorder.params:
+            self._pending.extend(replay(self._recorder, self._next, self._start, lambda: self._ended is not None))
         while True:
             self._hand_out()
             if self._ended is not None or not self._running:
                 return self._check_places()
             for key, answer in self._places.wait(self._seconds_left()):
-                self._finish(key, answer)
+                if (found := self._again.step(key, answer)) is not None:
+                    self._finish(*found)
             now = time.monotonic()
             if now - looked >= WAKE_SECONDS:
                 looked = now
                 self._look(view, reporter)
-            if self._options.time_limit is not None and now - self._started >= self._options.time_limit:
-                self._end("time_limit")
 
     def _check_places(self) -> None:
         if self._ended is None and not self._clock.finished:
@@ -142,7 +158,8 @@ class FunctionRun:
     def _look(self, view: View, reporter: Reporter) -> None:
         events, self._events = self._events, []
         view.update(events)
-        reporter.look(self, self._source.params, events)
+        self._recorder.look()
+        reporter.look(self, self._source.params, events, self._recorder.written)
         if reporter.stopped:
             self._end("stopped")
 
@@ -152,16 +169,27 @@ class FunctionRun:
 
     def _seconds_left(self) -> float:
         limit = self._options.time_limit
-        left = math.inf if limit is None else self._started + limit - time.monotonic()
-        return min(WAKE_SECONDS, max(0.0, left))
+        if limit is None:
+            return WAKE_SECONDS
+        return min(WAKE_SECONDS, max(0.0, self.started + limit - time.monotonic()))
 
     def _hand_out(self) -> None:
+        limit = self._options.time_limit
+        if limit is not None and time.monotonic() - self.started >= limit:
+            self._end("time_limit")
         while self._places.free > 0 and self._ended is None:
-            task = self._clock.next()
-            if task is not None:
-                self._start(task)
-            elif not self._draw():
+            task = self._pending.popleft() if self._pending else self._next()
+            if task is None:
                 return
+            self._start(task)
+
+    def _next(self) -> _core.Task | None:
+        """Return what the clock hands out; None where it has nothing now."""
+        while (task := self._clock.next()) is None:
+            if not self._draw():
+                return None
+        self._recorder.handed_out(task, self._source.params[task.candidate])
+        return task
 
     def _draw(self) -> bool:
         """Draw more candidates where the clock stands still for want of them, and return whether there were some."""
@@ -173,50 +201,56 @@ class FunctionRun:
     def _start(self, task: _core.Task) -> None:
         key = task.candidate, task.rung
         self._running[key] = task
-        now = time.monotonic() - self._started
+        now = time.monotonic() - self.started
         if task.rung:
             self._events.append(("promoted", task.candidate, task.rung - 1, now, 0.0))
         self._events.append(("started", task.candidate, task.rung, now, 0.0))
+        if (known := self._recorder.recall(task)) is not None:
+            return self._finish(key, known, is_known=True)
         try:
             state = self._state(task.candidate)
         except Exception as error:
             self._finish(key, failure(error)._replace(start=time.monotonic(), end=time.monotonic()))
             return
-        self._places.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
+        if state is LOST:
+            self._again.begin(task)
+        else:
+            self._places.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
 
     def _state(self, candidate: int) -> Any:
         """Return the state that the last job has left; a copy of the best so far, which may be changed in place."""
         if self._options.training == "restart":
             return None
-        state = self._states.pop(candidate, None)
+        state = self._states.take(candidate)
         best = self._best
         return copy.deepcopy(state) if best is not None and best.state is state and state is not None else state
 
-    def _finish(self, key: Key, answer: Answer) -> None:
+    def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
         task = self._running.pop(key)
+        self._recorder.ended(task, None if is_known else answer)
         good = answer.kind == FINISHED
         if good and self._options.training == "resume" and answer.state is not None:
-            self._states[task.candidate] = answer.state
-        self._answers[key] = task, answer
+            self._states.keep(task.candidate, task.rung, answer.score, answer.state)
+        self._answers[key] = task, answer, 0.0 if is_known else self.started
         self._decide(self._clock.finish(task, answer.score, -answer.score))
         for candidate in self._clock.take_retired():
-            self._states.pop(candidate, None)
+            self._states.drop(candidate)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
         """Write down what the ladder has taken."""
         for decision in decisions:
-            task, answer = self._answers.pop((decision.candidate, decision.rung))
+            task, answer, started = self._answers.pop((decision.candidate, decision.rung))
             good = answer.kind == FINISHED
-            row = row_of(task, answer, self._started)
+            row = row_of(task, answer, started)
             self._rows.append(row)
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             if task.rung == 0:
                 self._source.tell(task.candidate, answer.score if good else None)
             if good:
                 self._in_a_row = 0
-                best = Best(answer.score, task.candidate, task.rung, answer.state)
-                if self._best is None or best.rank > self._best.rank:
-                    self._best = best
+                best = answer.score, task.candidate, task.rung
+                if self._best is None or self._best.is_behind(*best):
+                    self._best = Best(*best, answer.state)
             else:
                 self._fail(task, answer)
 
@@ -240,8 +274,9 @@ class FunctionRun:
         return FunctionResult(
             best_candidate=best.candidate,
             best_rung=best.rung,
-            best_state=self._places.open(best.state),
+            best_state=self._places.open(state_of(best, self._again, ended, self._options.training)),
             failures=tuple(self._failures),
+            memory=self._states.memory,
             params=tuple(params),
             columns=self.jobs(),
             assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
@@ -260,22 +295,3 @@ class FunctionRun:
             return AllFailed(f"all {len(self._failures)} jobs have failed:\n{causes(self._failures)}")
         why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
         return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")
-
-
-def clock_of(options: FunctionOptions, source: Source, cost: Callable[[Params, int], float] | None) -> _core.Clock:
-    """Return the ladder of the options, and its clock."""
-    params = source.params
-    return _core.Clock(
-        source.count,
-        eta=options.eta,
-        min_epochs=options.min_epochs,
-        max_rungs=options.max_rungs or 0,
-        algorithm=options.algorithm,
-        promotion=options.promotion,
-        epoch_limit=options.epoch_limit or 0,
-        target=math.nan if options.target is None else options.target,
-        schedule=options.schedule,
-        workers=options.workers,
-        known=len(params),
-        cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
-    )

@@ -10,7 +10,7 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -72,14 +72,16 @@ class Drawn:
         """Learn nothing."""
 
 
-def source_of(first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any) -> Source:
-    """Return the source for the argument `sampler`, which is checked."""
+def source_of(
+    first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any, known: Mapping[int, Params]
+) -> Source:
+    """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
     endless = options.candidates is None
     asked = LARGEST if options.candidates is None else options.candidates
     if sampler is not None and sampler != SOBOL:
         from ash.function.asked import Asked
 
-        return Asked(first, space, asked, sampler)
+        return Asked(first, space, asked, sampler, known)
     others = space.size - sum(space.read(params)[1] for params in first)
     count = min(asked, len(first) + others)
     if count < asked and not endless:

@@ -1,4 +1,4 @@
-"""The argument `journal` of `ash.tune` and the estimators, checked once before anything runs."""
+"""The argument `journal` of `ash.tune`, the estimators and `ash.tune_function`, checked once before anything runs."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ash.errors import SettingError
 from ash.options import one_of
 
 ON_ERROR = ("raise", "continue")
-CHANGEABLE = ("algorithm", "promotion", "schedule", "version", "workers")
+CHANGEABLE = ("algorithm", "costs", "function", "promotion", "schedule", "version", "workers")
 """What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
 
 
@@ -30,7 +30,8 @@ class Journal:
         warn once, and go on without.
     allow_change : sequence of str
         What may be other than in the run that began it, of "algorithm", "promotion", "schedule", "version" (of ash) and
-        "workers". Its results stay true, but the outcome is then that of no uninterrupted run.
+        "workers", and for `ash.tune_function` "costs", and "function": its name. The results stay, but the outcome is
+        then that of no uninterrupted run.
 
     Raises
     ------

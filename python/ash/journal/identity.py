@@ -5,6 +5,8 @@
     data       shapes, names and classes; hashes of what the core trains on: scaled, split and encoded
     version    of ash, and whether its kernels have fused multiply-adds
 
+Runs of functions have settings, a space and a version: ash/function/identity.py.
+
 How many candidates there are, how long they may take, on how many threads and in how much memory: these may change, as
 none of them changes a result. All facts are what JSON holds.
 """
@@ -20,7 +22,7 @@ import numpy as np
 from ash import _core
 from ash.domains import Domain
 from ash.errors import JournalError
-from ash.options import Options
+from ash.options import FUNCTION, Options
 from ash.parts import Parts
 from ash.result_json import space_story
 from ash.space import Space
@@ -98,11 +100,16 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         `Journal.allow_change`.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
+    tasks = [facts["settings"]["task"] for facts in (there, here)]
+    if tasks.count(FUNCTION) == 1:
+        what = "a function" if tasks[0] == FUNCTION else "networks"
+        raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
     found = [
         *_differences(there["settings"], here["settings"], allowed),
         *_space_differences(there["space"], here["space"]),
-        *_data_differences(there["data"], here["data"]),
     ]
+    if "data" in here:
+        found += _data_differences(there["data"], here["data"])
     if "version" not in allowed:
         found += _differences(there["version"], here["version"], allowed)
     if found:

@@ -1,55 +1,39 @@
 """A run and its journal: what was there is told to the core, what the core finds is written down.
 
-    open: lock, database            another process, another program's file -> JournalError, before any data are read
-    agree: facts of the run         the first time written, later compared
+    open, agree                     open_journal.py
     restore: results, states        to the core, which takes them up as it comes to them
-    look, every 50 ms               new results, one commit; with it states (upkeep.py); then callbacks are told; not
-                                    yet where the last commit was just now, and slow
+    look, every 50 ms               new results, one commit; with it states (upkeep.py); then callbacks are told
     finish                          the rest, and the networks that the result holds
 
-Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone; the others train
-on while it writes. Cost: a commit, with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the
-time of the calling thread at most, but one for each HEARTBEAT whatever it takes.
+Threads: the calling thread alone; the others train on while it writes.
 """
 
-import contextlib
 import json
-import math
-import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from ash import _core
-from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.errors import JournalCorrupt
 from ash.journal.argument import Journal
-from ash.journal.database import Changes, Database, check_head, check_place, real_path
-from ash.journal.file_system import log_works
-from ash.journal.identity import PLANNED, Facts, check_same, plan_of
-from ash.journal.lock import Lock
+from ash.journal.database import Changes, Database
+from ash.journal.identity import PLANNED, Facts, plan_of
 from ash.journal.news import News
+from ash.journal.open_journal import OpenJournal
 from ash.journal.recorder import Recorder
 from ash.journal.results import assist_columns, job_columns
 from ash.journal.states import StateFolder
 from ash.journal.upkeep import Upkeep
-from ash.options import LARGEST, MOST_WORKERS, Options, whole
+from ash.options import LARGEST, Options, whole
 from ash.settings import Params
 
-MOST_RUNGS = 63
-"""Epochs at least double from one to the next, and are counted in 63 bits."""
-HEARTBEAT = 1.0
-"""Seconds after which the time that the run has taken is written down, though no job has ended or the disk is slow."""
-COMMIT_SHARE = 0.01
-"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of a hundred."""
 
-
-class OpenRecorder(Recorder):
+class OpenRecorder(OpenJournal, Recorder):
     """The journal of one run: a context manager that closes it.
 
     Parameters
@@ -58,55 +42,16 @@ class OpenRecorder(Recorder):
     """
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._started = self._training_started = time.monotonic()
-        self._committed = self._rests = 0.0  # when the last commit was, and until when there is none
         self._tuner: _core.Tuner | None = None
-        self._path = path = real_path(journal.file)
-        check_place(path)
-        self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-        self._database: Database | None = None
-        try:
-            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
-            self._database = Database(path, log=log_works(path))
-            self._load(self._database)
-        except BaseException:
-            self._close()
-            raise
-
-    def _load(self, database: Database) -> None:
-        contents = database.read()
-        self._facts: Facts = dict(contents.facts)
-        self._rows: dict[str, list[Any]] = contents.rows
+        super().__init__(journal)
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
-        self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
-        with self._sound():
-            progress = self._facts.get("progress", {})
-            self.seconds = _seconds(progress.get("seconds", 0.0))
-            self._training_seconds = _seconds(progress.get("training seconds", 0.0))
-            self._check_restored()
-
-    def _check_restored(self) -> None:
-        """Raise ValueError where the results cannot be those of a run: before anything is drawn or made for them."""
-        candidates = {candidate for candidate, _ in self.restored}
-        if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
-            raise ValueError("it has results and does not say of what")
-        if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
-            raise ValueError("it has results of candidates that cannot have had a turn")
-        if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
-            raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with self._closing(error):
             if error is not None and self._tuner is not None and self._database is not None:
                 self._write(self._database, self._tuner)
-        except JournalError as other:
-            if error is not None and str(other) != str(error):
-                error.add_note(f"the journal does not have everything: {other}")
-        finally:
-            self._close()
 
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder of the journal."""
@@ -119,33 +64,7 @@ class OpenRecorder(Recorder):
 
     def agree(self, identity: Facts, options: Options, asked: Facts) -> None:
         """Write down what the run is, or compare."""
-        if self._database is None:
-            return
-        if "run" in self._facts:
-            with self._sound():
-                check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
-                self._check_candidates(options)
-                datetime.fromisoformat(self._facts["begun"]["date"])
-        date = self._facts["begun"]["date"] if "begun" in self._facts else datetime.now(UTC).isoformat()
-        changes = Changes()
-        changes.facts = {
-            "run": identity,
-            "begun": {**asked, "date": date},
-            "plan": plan_of(options) if options.planned else None,
-            "candidates": options.candidates,
-            "ended": None,
-        }
-        self._facts |= changes.facts
-        with self._failing():
-            self._database.write(changes)
-
-    def _check_candidates(self, options: Options) -> None:
-        before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
-        if options.candidates is not None and options.candidates < before:
-            raise JournalError(
-                f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
-                "give as many or more, or another path for the journal"
-            )
+        self._agree(identity, options, asked, {"plan": plan_of(options) if options.planned else None})
 
     def restore(
         self,
@@ -195,12 +114,6 @@ class OpenRecorder(Recorder):
         steps = np.array([row[1:] for row in self._rows["steps"]], np.int64).reshape(-1, 3)
         tuner.restore(columns, scores, steps, assist_columns(self._rows["assists"]), self._training_seconds)
 
-    def start(self) -> tuple[datetime, float]:
-        """Return when it was begun, and the seconds so far."""
-        self._training_started = time.monotonic()
-        with self._sound():
-            return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
-
     @property
     def written(self) -> int | None:
         """Return how many of the core's jobs are in the file."""
@@ -208,7 +121,7 @@ class OpenRecorder(Recorder):
 
     def look(self, tuner: _core.Tuner) -> None:
         """Write down what is new, unless the last commit was just now."""
-        if time.monotonic() >= self._rests:
+        if self._may_commit():
             self._try_to_write(tuner)
 
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
@@ -246,55 +159,9 @@ class OpenRecorder(Recorder):
             self._upkeep.write_kept(tuner, changes)
         elif news:
             self._upkeep.write_some(tuner, changes)
-        if not changes and now - self._committed < HEARTBEAT:
+        if not changes and not self._is_time(now):
             return
         self._upkeep.drop(tuner, changes)
-        changes.facts["progress"] = self._progress(now)
-        began = time.monotonic()
-        database.write(changes)
-        self._committed = time.monotonic()
-        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
+        self._commit(database, changes, now)
         self._upkeep.committed()
         self._news.committed()
-
-    def _progress(self, now: float) -> Facts:
-        return {
-            "seconds": self.seconds + now - self._started,
-            "training seconds": self._training_seconds + now - self._training_started,
-            "process": os.getpid(),
-        }
-
-    @contextlib.contextmanager
-    def _sound(self) -> Iterator[None]:
-        """Take what is not as it must be for damage, though its hash is right."""
-        try:
-            yield
-        except AshError:
-            raise
-        except Exception as error:
-            raise JournalCorrupt(f"{self._path} is damaged: {type(error).__name__}: {error}") from error
-
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        """Do as `on_error` says."""
-        try:
-            yield
-        except JournalError as error:
-            if self._journal.on_error == "raise":
-                raise
-            warnings.warn(f"{error}; the run goes on without its journal", UserWarning, stacklevel=4)
-            self._close()
-
-    def _close(self) -> None:
-        database, self._database = self._database, None
-        try:
-            if database is not None:
-                database.close()
-        finally:
-            self._lock.release()
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r} are no seconds")
-    return float(value)

@@ -64,11 +64,12 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     try:
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
-            raise JournalError(f"{journal.file} was begun by {begun['by']}; fit the same estimator again to go on")
-        arguments, again = begun["arguments"], begun["given again"]
-        if not arguments.keys() <= {*REPEATED, *OPEN} or not set(again) <= GIVEN_AGAIN.keys():
+            again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
+            raise JournalError(f"{journal.file} was begun by {begun['by']}; {again} again to go on")
+        arguments, lost = begun["arguments"], begun["given again"]
+        if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
-        return space_of_facts(facts["run"]["space"]), dict(arguments), list(again)
+        return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)
     except AshError:
         raise
     except Exception as error:

@@ -27,12 +27,16 @@ TABLES = {
     ),
     "steps": (NUMBER, *WHO, "finished INTEGER NOT NULL"),
     "assists": (NUMBER, *WHO, "thread INTEGER NOT NULL", *TIMES, "busy REAL NOT NULL"),
+    "answers": (*WHO, "kind TEXT NOT NULL", "text TEXT NOT NULL", "state INTEGER NOT NULL"),
     "states": (*WHO, "file TEXT NOT NULL", "bytes INTEGER NOT NULL", "hash TEXT NOT NULL"),
 }
 """The columns of each table but the last, `checksum`."""
-KEYS = {"jobs": ("UNIQUE (candidate, rung)",), "states": ("PRIMARY KEY (candidate, rung)",)}
+KEYS = {
+    "jobs": ("UNIQUE (candidate, rung)",),
+    **dict.fromkeys(("answers", "states"), ("PRIMARY KEY (candidate, rung)",)),
+}
 
-COUNTED = ("candidates", "jobs", "steps", "assists", "states")
+COUNTED = ("candidates", "jobs", "steps", "assists", "answers", "states")
 """Tables whose number of rows is a fact, so that a row that has vanished is missed."""
 
 

@@ -1,0 +1,191 @@
+"""An open journal, of whatever is run: its lock and database, the facts of the run, and when what is new is committed.
+
+    open: lock, database            another process, another program's file -> JournalError, before any data are read
+    agree: facts of the run         the first time written, later compared
+    write                           what is new, one commit; not yet where the last one was just now, and slow
+
+Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone. Cost: a commit,
+with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the time of the calling thread at most,
+but one for each HEARTBEAT whatever it takes.
+"""
+
+import contextlib
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.journal.argument import Journal
+from ash.journal.database import Changes, Database, check_head, check_place, real_path
+from ash.journal.file_system import log_works
+from ash.journal.identity import Facts, check_same
+from ash.journal.lock import Lock
+from ash.options import MOST_WORKERS, RunOptions
+
+MOST_RUNGS = 63
+"""Epochs at least double from one to the next, and are counted in 63 bits."""
+HEARTBEAT = 1.0
+"""Seconds after which the time that the run has taken is written down, though no job has ended or the disk is slow."""
+COMMIT_SHARE = 0.01
+"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of a hundred."""
+
+
+class OpenJournal:
+    """The journal of one run.
+
+    Parameters
+    ----------
+    journal : Journal
+    """
+
+    seconds = 0.0
+    """What earlier calls of this run have taken."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._started = self._training_started = time.monotonic()
+        self._committed = self._rests = 0.0  # when the last commit was, and until when there is none
+        self._path = path = real_path(journal.file)
+        check_place(path)
+        self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
+        self._database: Database | None = None
+        try:
+            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
+            self._database = Database(path, log=log_works(path))
+            self._load(self._database)
+        except BaseException:
+            self._close()
+            raise
+
+    def _load(self, database: Database) -> None:
+        contents = database.read()
+        self._facts: Facts = dict(contents.facts)
+        self._rows: dict[str, list[Any]] = contents.rows
+        self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
+        with self._sound():
+            progress = self._facts.get("progress", {})
+            self.seconds = _seconds(progress.get("seconds", 0.0))
+            self._training_seconds = _seconds(progress.get("training seconds", 0.0))
+            self._check_restored()
+
+    def _check_restored(self) -> None:
+        """Raise ValueError where the results cannot be those of a run: before anything is drawn or made for them."""
+        candidates = {candidate for candidate, _ in self.restored}
+        if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
+            raise ValueError("it has results and does not say of what")
+        if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
+            raise ValueError("it has results of candidates that cannot have had a turn")
+        if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
+            raise ValueError("it has results of rungs that no ladder has")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _agree(self, identity: Facts, options: RunOptions, asked: Facts, more: Facts) -> None:
+        """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""
+        if self._database is None:
+            return
+        if "run" in self._facts:
+            with self._sound():
+                check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
+                self._check_candidates(options)
+                datetime.fromisoformat(self._facts["begun"]["date"])
+        date = self._facts["begun"]["date"] if "begun" in self._facts else datetime.now(UTC).isoformat()
+        changes = Changes()
+        changes.facts = {
+            "run": identity,
+            "begun": {**asked, "date": date},
+            "candidates": options.candidates,
+            "ended": None,
+            **more,
+        }
+        self._facts |= changes.facts
+        with self._failing():
+            self._database.write(changes)
+
+    def _check_candidates(self, options: RunOptions) -> None:
+        before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
+        if options.candidates is not None and options.candidates < before:
+            raise JournalError(
+                f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
+                "give as many or more, or another path for the journal"
+            )
+
+    def start(self) -> tuple[datetime, float]:
+        """Return when it was begun, and the seconds so far."""
+        self._training_started = time.monotonic()
+        with self._sound():
+            return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
+
+    def _may_commit(self) -> bool:
+        """Return whether the last commit was long enough ago."""
+        return time.monotonic() >= self._rests
+
+    def _is_time(self, now: float) -> bool:
+        """Return whether there is to be a commit though nothing is new: for the seconds that the run has taken."""
+        return now - self._committed >= HEARTBEAT
+
+    def _commit(self, database: Database, changes: Changes, now: float) -> None:
+        """Write down what has changed since the last commit."""
+        changes.facts["progress"] = self._progress(now)
+        began = time.monotonic()
+        database.write(changes)
+        self._committed = time.monotonic()
+        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
+
+    def _progress(self, now: float) -> Facts:
+        return {
+            "seconds": self.seconds + now - self._started,
+            "training seconds": self._training_seconds + now - self._training_started,
+            "process": os.getpid(),
+        }
+
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Take what is not as it must be for damage, though its hash is right."""
+        try:
+            yield
+        except AshError:
+            raise
+        except Exception as error:
+            raise JournalCorrupt(f"{self._path} is damaged: {type(error).__name__}: {error}") from error
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Do as `on_error` says."""
+        try:
+            yield
+        except JournalError as error:
+            if self._journal.on_error == "raise":
+                raise
+            warnings.warn(f"{error}; the run goes on without its journal", UserWarning, stacklevel=4)
+            self._close()
+
+    @contextlib.contextmanager
+    def _closing(self, error: BaseException | None) -> Iterator[None]:
+        """Close it behind the last commit; where that fails, it is a note of the error that has ended the run."""
+        try:
+            yield
+        except JournalError as other:
+            if error is not None and str(other) != str(error):
+                error.add_note(f"the journal does not have everything: {other}")
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        database, self._database = self._database, None
+        try:
+            if database is not None:
+                database.close()
+        finally:
+            self._lock.release()
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{value!r} are no seconds")
+    return float(value)

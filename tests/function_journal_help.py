@@ -1,0 +1,78 @@
+"""Runs of functions with a journal, for tests: interrupted ones, and what must be equal in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ash
+from callback_help import Diary
+from function_help import SETTINGS, SPACE, cost, train
+
+VIRTUAL: dict[str, Any] = {"costs": cost, "workers": 4}
+GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy"}
+
+
+def looked_at(patch: Any) -> None:
+    """Let there be a commit for each job, so that a run that takes milliseconds can be ended in the middle."""
+    patch.setattr("ash.function.run.WAKE_SECONDS", 0.0)
+    patch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
+
+
+class Counted:
+    """`train`, and how often it was called with what."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, int, Any]] = []
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        self.calls.append((tuple(params.values()), epochs, state))
+        return train(params, epochs, state)
+
+
+def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
+    """The run of these tests: on one thread, on the virtual clock."""
+    settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
+    if isinstance(journal, Path):  # functions of tests have many names
+        journal = ash.Journal(journal, allow_change=["function"])
+    return ash.tune_function(function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **settings)
+
+
+def outcome(result: ash.FunctionResult) -> list[Any]:
+    """All that must be as without a break: what was decided, not when and where."""
+    jobs = [
+        (job.candidate, job.rung, job.epochs, repr(job.score), job.worker, job.virtual_start, job.virtual_end)
+        for job in result.jobs
+    ]
+    failures = [each._replace(text="") for each in result.failures]
+    return [jobs, failures, result.digest, result.params, result.best_state, result.ended]
+
+
+class Breaks(Diary):
+    """Ends the process, as far as a run can tell, after so many jobs."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__()
+        self.left = jobs
+
+    def on_job(self, job: Any, params: Any) -> None:
+        super().on_job(job, params)
+        self.left -= 1
+        if self.left == 0:
+            raise SystemExit
+
+
+def broken(journal: Path, jobs: int, **changes: Any) -> list[Any]:
+    """Begin the run, end it in the middle, and return the jobs that were told."""
+    breaks = Breaks(jobs)
+    try:
+        tune(journal, breaks, **changes)
+    except SystemExit:
+        return [job for job, _ in breaks.jobs]
+    raise AssertionError("it came to its end")
+
+
+def keys(jobs: Any) -> Iterator[tuple[int, int]]:
+    """Candidate and rung of jobs."""
+    return ((job.candidate, job.rung) for job in jobs)

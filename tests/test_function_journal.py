@@ -1,0 +1,300 @@
+"""The journal of a function: a run that was ended anyhow goes on as if it had never been."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash.errors import NothingFinished
+from callback_help import Diary, Stopper
+from function_help import train, wait, wild
+from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
+from journal_help import copy, rows
+
+KINDS: dict[str, dict[str, Any]] = {
+    "virtual": {},
+    "greedy": GREEDY,
+    "restart": {"training": "restart"},
+    "sh": {"algorithm": "sh"},
+    "random": {"algorithm": "random", "max_rungs": 2},
+    "paper": {"promotion": "paper", "eta": 3},
+    "sobol": {"sampler": "sobol"},
+    "first": {"first": [{"x": 0.31, "depth": 2, "kind": "b"}]},
+    "stream": {"candidates": None, "epoch_limit": 300},
+    "greedy stream": {"candidates": None, "epoch_limit": 300, **GREEDY},
+    "tight": {"memory_limit": 1},
+    "target": {"target": 0.97},
+}
+
+
+@pytest.fixture(autouse=True)
+def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at(monkeypatch)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -> None:
+    changes = KINDS[kind]
+    expected = tune(None, **changes)
+    for jobs in (1, 9, len(expected.jobs) // 2):
+        path = tmp_path / f"{jobs}.ash"
+        told = broken(path, jobs, **changes)
+        assert len(told) == jobs <= rows(path, "SELECT count(*) FROM jobs")[0][0]
+        last = Diary()
+        again = tune(path, last, **changes)
+        assert outcome(again) == outcome(expected)
+        order, later = list(keys(expected.jobs)), list(keys(job for job, _ in last.jobs))
+        assert list(keys(told)) == order[:jobs] and later == order[len(order) - len(later) :]
+        assert last.pages[0][1].resumed == len(order) - len(later) >= jobs
+        assert rows(path, "SELECT count(*) FROM jobs") == [(len(expected.jobs),)]
+
+
+def test_what_is_on_record_is_not_done_again(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "run.ash", Counted(), Counted()
+    told = broken(path, 20, function=first, training="restart")
+    result = tune(path, function=second, training="restart")
+    best = (tuple(result.best_params.values()), 2**result.best_rung, None)
+    assert len(told) == 20 and len(first.calls) + len(second.calls) - len(result.jobs) == (best in first.calls)
+    assert result.best_state == 2**result.best_rung
+
+
+def test_states_that_are_gone_are_trained_again(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "run.ash", Counted(), Counted()
+    broken(path, 45, function=first)
+    there = set(rows(path, "SELECT candidate, rung FROM jobs"))
+    result = tune(path, function=second)
+    assert outcome(result) == outcome(tune(None, function=Counted()))
+    after = [job for job in result.jobs if (job.candidate, job.rung) not in there]
+    below = {job.candidate: 2**job.rung - 1 for job in reversed(after)}  # of the first job of each in this call
+    again = sum(below.values())
+    assert (result.best_candidate, result.best_rung) not in there
+    assert result.memory["retrained_epochs"] == again > 0
+    done = sum(epochs for _, epochs, _ in second.calls)
+    assert done == sum(job.epochs for job in after) + again
+
+
+def test_a_function_without_a_state_has_nothing_to_train_again(tmp_path: Path) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return -abs(params["x"] - 0.3) - 0.1 / epochs
+
+    path = tmp_path / "run.ash"
+    broken(path, 45, function=function)
+    result = tune(path, function=function)
+    assert result.memory["retrained_epochs"] == 0 and result.best_state is None
+    assert outcome(result) == outcome(tune(None, function=function))
+
+
+def test_f73_a_run_that_is_over_is_not_done_again(tmp_path: Path) -> None:
+    path, function = tmp_path / "run.ash", Counted()
+    first = tune(path, function=function)
+    again, diary = Counted(), Diary()
+    second = tune(path, diary, function=again)
+    assert outcome(second) == outcome(first) and repr(second.jobs) == repr(first.jobs)  # times too
+    assert sum(epochs for _, epochs, _ in again.calls) == first.best_state == second.memory["retrained_epochs"]
+    assert diary.jobs == [] and diary.pages[0][1].resumed == len(first.jobs)
+    assert second.started == first.started
+
+
+def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    expected = tune(None)
+    told: list[tuple[int, int]] = []
+    for number in range(10):
+        told += keys(broken(path, 4, function=wait, threads=1 + number % 2))
+        moved = tmp_path / str(number) / "run.ash"
+        moved.parent.mkdir()
+        path = copy(path, moved)
+    last = Diary()
+    assert outcome(tune(path, last, function=wait, threads=2)) == outcome(expected)
+    told += keys(job for job, _ in last.jobs)
+    assert len(told) == len(set(told)) and sorted(told, key=list(keys(expected.jobs)).index) == told
+
+
+def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Path) -> None:
+    path, release = tmp_path / "run.ash", threading.Event()
+    expected = tune(None, workers=8)
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params == expected.params[0] and epochs == 1 and not release.is_set():
+            deadline = time.monotonic() + 30
+            while held() < 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            raise SystemExit  # as if the process were killed here
+        return train(params, epochs, state)
+
+    def held() -> int:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+
+    slow = {"costs": lambda params, epochs: epochs if params == expected.params[0] else 10 * epochs, "workers": 8}
+    first, second = Diary(), Diary()
+    with pytest.raises(SystemExit):
+        tune(path, first, function=function, threads=2, **slow)
+    assert not first.jobs and held() >= 5  # nothing could be decided
+    release.set()
+    again = tune(path, second, function=function, threads=1, **slow)
+    assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))  # they are told when they are decided
+    assert again.digest == tune(None, **slow).digest
+
+
+def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, candidates=20)
+    assert outcome(tune(path, candidates=40)) == outcome(tune(None))
+    with pytest.raises(ash.JournalError, match=r"holds a run of 40 candidates; candidates=20 would lose results"):
+        tune(path, candidates=20)
+
+
+def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
+    path, second = tmp_path / "run.ash", Counted()
+    first = tune(path, candidates=20, training="restart", **GREEDY)
+    longer = tune(path, candidates=40, function=second, training="restart", **GREEDY)
+    there = {(job.candidate, job.rung): job.score for job in longer.jobs}
+    assert all(there[job.candidate, job.rung] == job.score for job in first.jobs)
+    done = {(params, epochs) for params, epochs, _ in second.calls}
+    best = (tuple(longer.best_params.values()), 2**longer.best_rung)
+    assert not done & {(tuple(first.params[job.candidate].values()), job.epochs) for job in first.jobs} - {best}
+    last = tune(path, candidates=40, training="restart", **GREEDY)
+    assert outcome(last) == outcome(longer)
+
+
+@pytest.mark.parametrize("changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"target": 0.8}], ids=str)
+@pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
+def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    expected = tune(None, **schedule)
+    assert len(tune(path, **changes, **schedule).jobs) < len(expected.jobs)
+    assert sorted(keys(tune(path, **schedule).jobs)) == sorted(keys(expected.jobs))
+    if not schedule:
+        assert outcome(tune(path)) == outcome(expected)
+
+
+def test_the_time_limit_is_one_of_all_calls(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    endless = {"candidates": None, "function": wait}
+    first = tune(path, time_limit=0.2, **endless)
+    again = Counted()
+    with pytest.warns(UserWarning, match=r"best_state is None.*ended by 'time_limit'"):
+        over = tune(path, time_limit=0.2, candidates=None, function=again)
+    assert over.ended == "time_limit" and outcome(over)[:2] == outcome(first)[:2] and not again.calls
+    assert over.best_state is None and over.best_score == first.best_score
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        longer = tune(path, time_limit=0.5, **endless)
+    assert len(longer.jobs) > len(first.jobs) and max(job.end for job in longer.jobs) < 2
+    assert longer.wall_seconds >= 0.5
+
+
+def test_a_greedy_run_in_threads_keeps_every_result(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    seen: list[tuple[int, int]] = []
+    for jobs in (5, 9, 13):
+        told = list(keys(broken(path, jobs, function=wait, threads=2, **GREEDY)))
+        order = rows(path, "SELECT candidate, rung FROM steps WHERE finished ORDER BY number")
+        assert not set(told) & set(seen) and set(told) <= set(order) and order[: len(seen)] == seen
+        seen = order
+    result = tune(path, function=wait, threads=2, **GREEDY)
+    assert list(keys(result.jobs))[: len(seen)] == seen and result.ended == "finished"
+    again = tune(path, function=wait, threads=1, **GREEDY)
+    assert outcome(again) == outcome(result)
+
+
+def test_failures_are_results(tmp_path: Path) -> None:
+    calls = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        calls.append(tuple(params.values()))
+        if params["depth"] == 2:
+            raise ValueError(f"deep \udce4: {params['x']}")
+        return float("nan") if params["depth"] == 3 else train(params, epochs, state)
+
+    path = tmp_path / "run.ash"
+    expected = tune(None, function=function)
+    calls.clear()
+    broken(path, 20, function=function)
+    failed = {tuple(expected.params[failure.candidate].values()) for failure in expected.failures}
+    before = set(calls)
+    calls.clear()
+    result = tune(path, function=function)
+    assert outcome(result) == outcome(expected)
+    assert before & failed and not before & set(calls) & failed
+    texts = {failure.text.strip().splitlines()[-1].partition(":")[0] for failure in result.failures}
+    assert texts == {"ValueError", "the score is nan"}
+
+
+def test_jobs_that_die_or_hang_are_results(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    settings = {"function": wild, "executor": "processes", "job_limit": 0.5, "max_rungs": 1, "most_failures": None}
+    first = tune(path, candidates=60, **settings)
+    second = tune(path, candidates=60, **settings)
+    assert {failure.kind for failure in first.failures} == {"failed", "late", "died"}
+    assert second.failures == first.failures and second.digest == first.digest
+    assert second.best_state == first.best_state
+
+
+def test_many_failures_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
+    function, path = Counted(), tmp_path / "run.ash"
+
+    def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if len(function.calls) >= 10:
+            raise OSError("the disk is gone")
+        return function(params, epochs, state)
+
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            result = tune(path, function=fails, most_failures=5, workers=1)
+        assert any("5 failures in a row" in str(each.message) for each in warned)
+        assert result.ended == "failures" and len(result.jobs) == 15
+    function.calls.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        more = tune(path, function=fails, most_failures=7, workers=1)
+    assert len(more.jobs) > 15 and sum(failure.rung == 0 for failure in more.failures) >= 5
+
+
+def test_ctrl_c_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    raised = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if epochs == 2 and not raised:
+            raised.append(params)
+            raise KeyboardInterrupt
+        return train(params, epochs, state)
+
+    first = tune(path, function=function)
+    assert first.ended == "interrupted" and rows(path, "SELECT value FROM facts WHERE name='ended'") == [
+        ('"interrupted"',)
+    ]
+    assert outcome(tune(path, function=function)) == outcome(tune(None))
+
+
+def test_nothing_has_finished_yet(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with pytest.raises(NothingFinished):
+        tune(path, Stopper(0))
+    with pytest.raises(NothingFinished):
+        tune(path, time_limit=0)
+    assert outcome(tune(path)) == outcome(tune(None))
+
+
+def test_what_ends_more_than_a_job_leaves_what_there_was(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if epochs == 2:
+            raise SystemExit(3)
+        return train(params, epochs, state)
+
+    with pytest.raises(SystemExit):
+        tune(path, function=function)
+    assert rows(path, "SELECT count(*) FROM jobs")[0][0] > 3
+    assert outcome(tune(path)) == outcome(tune(None))

@@ -1,0 +1,239 @@
+"""Who may use the journal of a function and for what: other runs are refused, damage is found, the disk may fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import ash
+from ash.cli_show_journal import journal_lines
+from ash.errors import JournalError, JournalLocked
+from ash.function.identity import name_of
+from fault_help import small_space
+from function_help import SPACE, cost, train, wait, wild
+from function_journal_help import VIRTUAL, outcome, tune
+from journal_help import rows
+from journal_help import run as run_networks
+
+HOLDER = """
+import sys, time
+import ash
+from ash.function.recorder import open_function_recorder
+with open_function_recorder(ash.Journal(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def half(params: dict[str, Any], epochs: int) -> float:
+    return epochs / 2
+
+
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "seed": ({"seed": 4}, "seed: 3 there, 4 here"),
+    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
+    "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
+    "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
+    "workers": ({"workers": 5}, "workers: 4 there, 5 here"),
+    "costs": ({"costs": half}, "costs: 'cost' there, 'half' here"),
+    "schedule": ({"costs": None}, "schedule: 'reproducible' there, 'greedy' here"),
+    "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
+    "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None there, '1 configurations, "),
+    "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
+    "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has other levels or conditions in the space"),
+    "name": ({"space": {"x": SPACE["x"], "depth": [1, 2, 3]}}, "kind is in the space there alone"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS, ids=lambda name: f"F66-{name}")
+def test_another_run_is_refused_with_the_difference(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(ash.Journal(path), candidates=8)
+    before = path.read_bytes()
+    changes, difference = OTHERS[name]
+    with pytest.raises(JournalError) as caught:
+        tune(ash.Journal(path), candidates=8, **changes)
+    assert str(caught.value).startswith(f"{path} holds another run: ") and difference in str(caught.value)
+    assert path.read_bytes() == before
+    everything = {**OTHERS["seed"][0], **OTHERS["eta"][0], **OTHERS["workers"][0]}
+    with pytest.raises(JournalError, match=r"eta: 2 there, 3 here; seed: 3 there, 4 here; workers: 4 there, 5 here"):
+        tune(ash.Journal(path), candidates=8, **everything)
+
+
+def test_what_may_be_allowed_to_change(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = tune(ash.Journal(path))
+    allowed = ash.Journal(path, allow_change=["costs", "function", "promotion", "workers", "schedule"])
+    other = tune(allowed, costs=half, function=wait, workers=2, promotion="paper")
+    there = {(job.candidate, job.rung): job.score for job in other.jobs}
+    shared = [job for job in first.jobs if (job.candidate, job.rung) in there]
+    assert len(shared) > 60 and all(there[job.candidate, job.rung] == job.score for job in shared)
+    greedy = tune(allowed, costs=None, function=wait)
+    assert greedy.schedule == "greedy" and len(greedy.jobs) > 60
+
+
+def test_a_journal_of_networks_is_none_of_a_function_and_the_other_way_round(tmp_path: Path) -> None:
+    networks, function = tmp_path / "networks.ash", tmp_path / "function.ash"
+    run_networks(networks, candidates=2)
+    tune(function, candidates=2)
+    with pytest.raises(JournalError, match="holds a run of networks; nothing was changed"):
+        tune(networks)
+    with pytest.raises(JournalError, match="holds a run of a function; nothing was changed"):
+        run_networks(function, candidates=2)
+    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function; make the same call again to go on"):
+        ash.resume(function, [[1.0]] * 9, [0] * 9)
+
+
+def module(path: Path, body: str) -> ModuleType:
+    path.write_text(f"def train(params, epochs, state):\n    {body}\n")
+    spec = importlib.util.spec_from_file_location("changing", path)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_a_function_that_was_changed_goes_on_with_a_warning(tmp_path: Path) -> None:
+    import linecache
+
+    journal, source = ash.Journal(tmp_path / "run.ash"), tmp_path / "changing.py"
+    first = tune(journal, function=module(source, "return params['x']").train, epoch_limit=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tune(journal, function=module(source, "return params['x']").train, epoch_limit=30)
+    linecache.checkcache()
+    with pytest.warns(UserWarning, match="the source of train is another than it was"):
+        result = tune(journal, function=module(source, "return params['x'] + 1.0").train)
+    there = {(job.candidate, job.rung): job.score for job in result.jobs}
+    assert all(there[job.candidate, job.rung] == job.score for job in first.jobs)
+    assert max(job.score for job in result.jobs) > 1
+
+
+def test_names_of_functions() -> None:
+    class Object:
+        def __call__(self) -> None: ...
+
+    assert name_of(train) == "train" and name_of(partial(partial(train, 1), 2)) == "train"
+    assert name_of(Object()) == name_of(Object()) and name_of(Object()).endswith("Object") and name_of(None)
+
+
+def test_f67_f68_one_process_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, epoch_limit=20)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        began = time.monotonic()
+        with pytest.raises(JournalLocked, match=rf"in use by process {holder.pid} on "):
+            tune(path)
+        assert time.monotonic() - began < 1
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert outcome(tune(path)) == outcome(tune(None))
+
+
+def test_f67_a_function_that_uses_its_own_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        with pytest.raises(JournalLocked, match=rf"another run of this process, {os.getpid()}"):
+            tune(path)
+        return train(params, epochs, state)
+
+    tune(path, function=function, candidates=4)
+
+
+def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path) -> None:
+    path, seen = tmp_path / "run.ash", []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if path.exists():
+            seen.append([line for line in journal_lines(str(path)) if line.startswith(("state", "found"))])
+        return wait(params, epochs, state)
+
+    assert outcome(tune(path, function=function)) == outcome(tune(None))
+    assert all(f"in use by process {os.getpid()}, this one" in state for state, _ in seen)
+    assert len({found for _, found in seen}) > 1
+    text = "\n".join(journal_lines(str(path)))
+    assert "ended: finished" in text and ".function" in text and "best score" in text and "failures  none" in text
+
+
+def test_failures_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    settings = {"executor": "processes", "job_limit": 0.5, "max_rungs": 1, "most_failures": None}
+    tune(path, function=wild, candidates=60, **settings)
+    text = "\n".join(journal_lines(str(path)))
+    assert "died, " in text and "failed, " in text and " late" in text
+
+
+@pytest.mark.parametrize("journal", [3, "", b"run.ash"], ids=repr)
+def test_f64_what_is_no_path(journal: Any) -> None:
+    with pytest.raises(ash.SettingError, match=r"journal=.* is not allowed; give the path of a file, or None"):
+        ash.tune_function(train, SPACE, journal=journal, **VIRTUAL)
+
+
+def test_f64_what_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "text"
+    other.write_text("something else, which is long enough")
+    with pytest.raises(JournalError, match="is not a journal of ash"):
+        tune(other)
+    assert other.read_text().startswith("something else")
+    with pytest.raises(JournalError, match="is a folder"):
+        tune(tmp_path)
+
+
+class Canary:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("canary",)
+
+
+def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "run.ash"
+    tune(path, epoch_limit=40)
+    left = tmp_path / "run.ash-states" / "waiting-left"
+    left.mkdir(parents=True)
+    for number in range(40):
+        (left / f"{number:06d}").write_bytes(pickle.dumps(Canary()))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (left.parent / "waiting-link").symlink_to(elsewhere)
+    assert outcome(tune(path, memory_limit=1)) == outcome(tune(None))
+    assert not left.exists() and elsewhere.exists() and not (tmp_path / "canary").exists()
+
+
+def test_f75_a_journal_of_many_results_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    settings = {"space": {"x": ash.uniform(0, 1, levels=20_001), "depth": 1, "kind": "a"}, "candidates": 10_000}
+    first = tune(path, max_rungs=1, **settings)
+    began = time.monotonic()
+    again = tune(path, max_rungs=1, **settings)
+    assert again.digest == first.digest and time.monotonic() - began < 30
+    assert rows(path, "SELECT count(*) FROM jobs") == [(10_000,)]
+
+
+def test_networks_have_no_answers(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    ash.tune([[0.0], [1.0]] * 20, [0, 1] * 20, small_space(), candidates=2, journal=path, progress=False)
+    assert rows(path, "SELECT count(*) FROM answers") == [(0,)]
+
+
+def test_costs_are_compared_by_their_source_too(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(ash.Journal(path), costs=lambda params, epochs: epochs, epoch_limit=20)
+    with pytest.warns(UserWarning, match="the source of costs is another than it was"):
+        tune(ash.Journal(path), costs=lambda params, epochs: epochs * 2)
+    assert cost({"depth": 1}, 1) == 1

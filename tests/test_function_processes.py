@@ -1,0 +1,211 @@
+"""Processes of ours: children that are forked from a nursery die, hang and leave, and the run goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.function.nursery import Nursery
+from fault_help import python
+from function_help import train
+from function_journal_help import tune
+from journal_help import rows
+
+PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
+SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": None}
+
+
+def processes() -> set[int]:
+    """Numbers of all processes that come from this one."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    ours = {os.getpid()}
+    while more := {number for number, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return ours - {os.getpid()}
+
+
+@pytest.fixture(autouse=True)
+def before() -> Iterator[set[int]]:
+    """The processes that other tests have left; there are no more of them after each test."""
+    found = processes()
+    yield found
+    assert processes() <= found
+
+
+SPACE = {"what": list(range(1000)), "x": ash.uniform(0, 1, levels=1001)}
+
+
+def kind_of(what: int) -> str | None:
+    return "died" if what < 10 else "late" if what < 15 else "failed" if what < 215 else None
+
+
+def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(tmp_path: Path) -> None:
+    def random_faults(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        what = params["what"]
+        if what < 10:
+            os.kill(os.getpid(), signal.SIGKILL if what < 5 else signal.SIGSEGV)
+        if what < 15:
+            time.sleep(1000)
+        if what < 200:
+            raise ValueError(what)
+        return (float("nan"), None) if what < 215 else (params["x"], epochs + (state or 0))
+
+    path = tmp_path / "run.ash"
+    settings = {**SETTINGS, "candidates": 1500, "job_limit": 0.5, "journal": path}
+    result = ash.tune_function(random_faults, SPACE, **settings)
+    kinds = {failure.candidate: failure.kind for failure in result.failures}
+    expected = {number: kind_of(params["what"]) for number, params in enumerate(result.params)}
+    assert kinds == {number: kind for number, kind in expected.items() if kind is not None}
+    assert set(kinds.values()) == {"died", "late", "failed"}
+    assert Counter(job.candidate for job in result.jobs if job.rung == 0) == Counter(range(1500))
+    assert rows(path, "SELECT count(*) FROM jobs") == [(len(result.jobs),)]
+    again = ash.tune_function(random_faults, SPACE, **settings)
+    assert again.failures == result.failures and again.digest == result.digest
+
+
+def test_what_a_function_imports_is_not_its_job_s_time() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        return train(params, epochs, state)
+
+    class Slow:
+        """A function that takes long to be unpickled."""
+
+        def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
+            return function(params, epochs, state)
+
+        def __reduce__(self) -> Any:
+            return (lambda: (time.sleep(0.8), function)[1]), ()
+
+    result = tune(None, function=Slow(), candidates=4, job_limit=0.4, **PROCESSES)
+    assert not result.failures
+
+
+def test_there_is_one_process_more_than_places(before: set[int]) -> None:
+    seen: list[int] = []
+
+    class Looks(ash.Callback):
+        def on_job(self, job: Any, params: Any) -> None:
+            seen.append(len(processes() - before))
+
+    tune(None, Looks(), **PROCESSES)
+    assert max(seen) == 3
+
+
+def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        (tmp_path / f"{os.getpid()} {np.random.random()} {random.random()}").touch()
+        time.sleep(0.05)
+        return 1.0
+
+    tune(None, function=function, candidates=8, max_rungs=1, **PROCESSES)
+    found = [file.name.split() for file in tmp_path.iterdir()]
+    assert len({process for process, *_ in found}) == 2
+    assert len({number for _, *numbers in found for number in numbers}) == 16
+
+
+def test_a_nursery_that_was_killed_is_replaced() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 3:
+            parent = os.getppid()
+            if b"breed" in Path(f"/proc/{parent}/cmdline").read_bytes():  # and nobody who has taken over its children
+                os.kill(parent, signal.SIGKILL)
+            time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return train(params, epochs, state)
+
+    result = tune(None, function=function, **PROCESSES)
+    assert {failure.kind for failure in result.failures} == {"died"}
+    assert {failure.candidate for failure in result.failures} == {
+        number for number, params in enumerate(result.params) if params["depth"] == 3
+    }
+    assert {failure.text.partition(" has ended ")[2] for failure in result.failures} <= {
+        "in a way that nobody knows",
+        "by SIGKILL",
+    }
+    assert result.ended == "finished"
+
+
+ENDS: dict[str, tuple[Any, str]] = {
+    "status": (lambda: os._exit(3), "with exit status 3"),
+    "SystemExit": (lambda: (_ for _ in ()).throw(SystemExit(4)), "with exit status 4"),
+    "text": (lambda: (_ for _ in ()).throw(SystemExit("over")), "with exit status 1"),
+    "interrupt": (lambda: (_ for _ in ()).throw(KeyboardInterrupt()), "with exit status 1"),
+    "signal": (lambda: os.kill(os.getpid(), signal.SIGTERM), "by SIGTERM"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_how_a_child_has_ended_is_told(name: str) -> None:
+    end, text = ENDS[name]
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 2:
+            end()
+        return train(params, epochs, state)
+
+    result = tune(None, function=function, candidates=12, **PROCESSES)
+    assert {failure.text for failure in result.failures} == {f"the process of the job has ended {text}"}
+
+
+def test_a_child_that_dies_between_jobs_costs_nobody_a_job() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        threading.Timer(0.02, lambda: os._exit(1)).start()
+        return train(params, epochs, state)
+
+    class Slow(ash.Callback):
+        def on_job(self, job: Any, params: Any) -> None:
+            time.sleep(0.1)
+
+    result = tune(None, Slow(), function=function, candidates=4, executor="processes", threads=1, costs=None)
+    assert len(result.jobs) > 4 and result.ended == "finished"
+
+
+def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        import atexit
+
+        atexit.register((tmp_path / str(os.getpid())).touch)
+        return train(params, epochs, state)
+
+    tune(None, function=function, candidates=8, **PROCESSES)
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
+
+
+def test_a_nursery_by_hand() -> None:
+    nursery = Nursery()
+    child, connection = nursery.child()
+    nursery.kill(child)
+    assert nursery.ended(child) == "by SIGKILL" and nursery.ended(child) == "in a way that nobody knows"
+    nursery.kill(child)  # nobody
+    connection.close()
+    nursery.close()
+    assert nursery.ended(child) == "in a way that nobody knows"
+    nursery.close()
+
+
+def test_a_script_without_a_guard_is_not_run_again() -> None:
+    code = """
+import ash
+print("begun")
+result = ash.tune_function(lambda params, epochs, state: params["x"], {"x": [1, 2]}, executor="processes", threads=2,
+    candidates=2, progress=False)
+print(result.best_score)
+"""
+    done = python(code, timeout=60)
+    assert done.stdout == "begun\n2.0\n" and done.stderr == "", done.stderr

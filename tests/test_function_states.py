@@ -1,0 +1,299 @@
+"""States of waiting candidates: bounded in memory, in files of this process beyond that, trained again where lost."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import pickle
+import stat
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.function.packing import pack
+from ash.function.states import LOST, States, size_of
+from function_help import run, train
+from function_journal_help import outcome, tune
+
+SIZE = 1000
+"""Numbers of a state."""
+
+
+def with_array(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """As `train`, with an array as its state."""
+    score, done = train(params, epochs, None if state is None else int(state[0]))
+    return score, np.full(SIZE, done)
+
+
+class Model:
+    """What can only be measured by pickling it."""
+
+    def __init__(self, done: int) -> None:
+        self.weights = np.full(SIZE, done)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and bool((other.weights == self.weights).all())
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def with_model(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    score, done = train(params, epochs, None if state is None else int(state.weights[0]))
+    return score, Model(done)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files lie."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def comparable(result: ash.FunctionResult) -> list[Any]:
+    found = outcome(result)
+    return [*found[:4], int(np.sum(getattr(found[4], "weights", found[4]))), found[5]]
+
+
+@pytest.mark.parametrize("function", [train, with_array, with_model], ids=lambda each: str(each.__name__))
+@pytest.mark.parametrize("places", [{}, {"threads": 2}, {"executor": "processes"}], ids=str)
+def test_what_has_no_room_comes_back_from_files(function: Any, places: dict[str, Any], files: Path) -> None:
+    limit = 3 * 28 if function is train and not places.get("executor") else 30_000 if function is not train else 40
+    tight = tune(None, function=function, memory_limit=limit, **places)
+    assert comparable(tight) == comparable(tune(None, function=function))
+    memory = tight.memory
+    assert memory["spilled"] > 0 and (memory["dropped"], memory["retrained_epochs"]) == (0, 0)
+    assert memory["limit"] == limit >= memory["peak_bytes"]
+    assert list(files.iterdir()) == []
+
+
+def test_f109_files_are_for_their_owner_alone(files: Path) -> None:
+    modes: set[tuple[int, int]] = set()
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        for folder in files.iterdir():
+            for file in folder.iterdir():
+                modes.add((stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(file.stat().st_mode)))
+        return with_array(params, epochs, state)
+
+    before = os.umask(0)
+    try:
+        tune(None, function=function, memory_limit=1)
+    finally:
+        os.umask(before)
+    assert modes == {(0o700, 0o600)}
+
+
+class Canary:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("canary",)
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGE: dict[str, Any] = {
+    "flipped": flipped,
+    "emptied": lambda file: file.write_bytes(b""),
+    "longer": lambda file: file.write_bytes(file.read_bytes() + b"."),
+    "gone": Path.unlink,
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "canary": lambda file: file.write_bytes(pickle.dumps(Canary())),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE, ids=lambda name: f"F72-F103-{name}")
+def test_a_file_that_was_changed_is_not_loaded(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files.parent)
+    changed: set[Path] = set()
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        for file in set(files.glob("*/*")) - changed:
+            DAMAGE[name](file)
+            changed.add(file)
+        return with_array(params, epochs, state)
+
+    result = tune(None, function=function, memory_limit=20_000)
+    assert comparable(result) == comparable(tune(None, function=with_array))
+    assert changed and result.memory["retrained_epochs"] > 0 and not Path("canary").exists()
+
+
+def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Any, *arguments: Any, **named: Any) -> int:
+        if "waiting-" in str(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr("ash.function.states.os.open", full)
+    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\): they are dropped") as warned:
+        result = tune(None, function=with_array, memory_limit=20_000)
+    assert len(warned) == 1 and comparable(result) == comparable(tune(None, function=with_array))
+    assert result.memory["dropped"] > 0 and result.memory["retrained_epochs"] > 0 == result.memory["spilled"]
+
+
+def test_f109_the_folder_of_a_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "run.ash-states").symlink_to(elsewhere)
+    with pytest.warns(UserWarning, match="is a link"):
+        result = tune(tmp_path / "run.ash", function=with_array, memory_limit=20_000)
+    assert result.memory["dropped"] > 0 and list(elsewhere.iterdir()) == []
+
+
+def test_what_cannot_be_pickled_is_trained_again() -> None:
+    class Locked(Model):
+        def __init__(self, done: int) -> None:
+            super().__init__(done)
+            self.lock = threading.Lock()
+
+        def __deepcopy__(self, memo: Any) -> Locked:
+            return Locked(int(self.weights[0]))
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        score, done = train(params, epochs, None if state is None else int(state.weights[0]))
+        return score, Locked(done)
+
+    result = tune(None, function=function, memory_limit=1)
+    assert comparable(result) == comparable(tune(None, function=function))
+    assert result.memory["dropped"] > 0 and result.memory["retrained_epochs"] > 0
+
+
+def test_what_cannot_be_unpickled_is_trained_again() -> None:
+    class Shy(Model):
+        def __reduce__(self) -> Any:
+            return int, ("no number",)
+
+        def __deepcopy__(self, memo: Any) -> Shy:
+            return Shy(int(self.weights[0]))
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        score, done = train(params, epochs, None if state is None else int(state.weights[0]))
+        return score, Shy(done)
+
+    result = tune(None, function=function, memory_limit=1)
+    assert comparable(result) == comparable(tune(None, function=function))
+    assert result.memory["retrained_epochs"] > 0
+
+
+def test_a_rung_that_fails_when_it_is_trained_again_fails_the_job() -> None:
+    calls: list[Any] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if epochs == 1 and params in calls:
+            raise OSError("not again")
+        calls.append(params)
+        return train(params, epochs, None)[0], threading.Lock()  # which has no place in a file
+
+    result = tune(None, function=function, memory_limit=1, max_rungs=2)
+    above = [job for job in result.jobs if job.rung == 1]
+    assert len(above) == len(result.failures) > 5 and result.best_rung == 0
+    for failure in result.failures:
+        assert failure.rung == 1 and failure.text.startswith("trained again, in rung 0: ")
+        assert "not again" in failure.text
+
+
+def test_memory_is_bounded(files: Path) -> None:
+    megabyte, limit = 1 << 20, 8 << 20
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        done = epochs + (0 if state is None else int(state[0]))
+        return -abs(params["x"] - 0.3) - 1 / done, np.full(megabyte // 8, float(done))
+
+    gc.collect()
+    tracemalloc.start()
+    result = run(function, candidates=80, threads=1, algorithm="sh", memory_limit=limit)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(result.jobs) > 150 and result.memory["spilled"] > 60
+    assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte  # at work, the best one, a pickle
+    assert list(files.iterdir()) == []
+
+
+def test_the_least_promising_go_first() -> None:
+    with States(1000, None, packed=True) as states:
+        for candidate, (rung, score) in enumerate([(1, 0.1), (0, 0.9), (0, 0.2), (2, 0.0), (0, 0.2)]):
+            states.keep(candidate, rung, score, bytes(200))
+        assert states.memory["peak_bytes"] <= 1000 and states.memory["spilled"] == 2
+        in_files = [candidate for candidate in range(5) if candidate in states._files]
+        assert in_files == [2, 4]
+        assert [states.take(candidate) for candidate in range(5)] == [bytes(200)] * 5
+        assert states.take(0) is None
+        states.keep(7, 0, 1.0, LOST)
+        assert states.take(7) is LOST and states.take(7) is None
+        states.keep(8, 0, 1.0, LOST)
+        states.drop(8)
+        assert states.take(8) is None
+
+
+def test_files_go_with_their_candidates(files: Path) -> None:
+    with States(1, None, packed=False) as states:
+        for candidate in range(4):
+            states.keep(candidate, 0, 0.5, [candidate] * 100)
+        assert len(list(files.glob("*/*"))) == 4
+        states.drop(2)
+        assert states.take(3) == [3] * 100 and len(list(files.glob("*/*"))) == 2
+    assert list(files.iterdir()) == []
+
+
+SIZES: dict[str, tuple[Any, bool]] = {
+    "int": (3, True),
+    "text": ("a" * 1000, True),
+    "array": (np.zeros(1000), True),
+    "parts": ({"weights": [np.zeros(10), np.zeros(20)], "epochs": 3, "none": None}, True),
+    "many": (list(range(1000)), False),
+    "deep": ([[[[1]]]], False),
+    "objects": (np.array([object()]), False),
+    "model": (Model(3), False),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes(name: str) -> None:
+    state, known = SIZES[name]
+    found = size_of(state)
+    assert (found is not None) == known
+    if found is not None:
+        assert len(pack(state)) - 100 < found < len(pack(state)) + 1000 + sys.getsizeof(state)
+
+
+def test_measuring_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[Any] = []
+    monkeypatch.setattr("ash.function.states.MEASURING", 0.0)
+    monkeypatch.setattr("ash.function.states.pack", lambda state: packed.append(state) or pack(state))
+    result = tune(None, function=with_model)
+    assert len(packed) == len({job.rung for job in result.jobs})
+    assert result.memory["peak_bytes"] > 20 * 8 * SIZE
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "1 GB", True])
+def test_what_is_no_limit(limit: Any) -> None:
+    with pytest.raises(ash.SettingError, match=r"memory_limit=.* is not allowed; give an integer from 1 to"):
+        tune(None, memory_limit=limit)
+
+
+def test_a_run_that_fails_leaves_no_files(files: Path) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if epochs == 2 and len(list(files.glob("*/*"))) > 3:
+            raise SystemExit
+        return with_array(params, epochs, state)
+
+    with contextlib.suppress(SystemExit):
+        tune(None, function=function, memory_limit=1)
+        raise AssertionError
+    assert list(files.iterdir()) == []
