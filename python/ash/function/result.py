@@ -38,6 +38,8 @@ class FunctionResult(CourseViews):
         What the function gave back with that score.
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
+    infos : tuple
+        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other functions.
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
@@ -62,6 +64,7 @@ class FunctionResult(CourseViews):
     options: FunctionOptions
     best_state: Any
     failures: tuple[FailureRecord, ...]
+    infos: tuple[Any, ...]
 
     @property
     def schedule(self) -> str:

@@ -79,6 +79,7 @@ class FunctionRun:
         self._states: dict[int, Any] = {}
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
+        self._infos: list[Any] = []  # of each row
         self._in_a_row = 0
         self._best: Best | None = None
         self._events: list[Event] = []
@@ -209,6 +210,7 @@ class FunctionRun:
             good = answer.kind == FINISHED
             row = row_of(task, answer, self._started)
             self._rows.append(row)
+            self._infos.append(answer.info)
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             if task.rung == 0:
                 self._source.tell(task.candidate, answer.score if good else None)
@@ -242,6 +244,7 @@ class FunctionRun:
             best_rung=best.rung,
             best_state=self._places.open(best.state),
             failures=tuple(self._failures),
+            infos=tuple(self._infos),
             params=tuple(params),
             columns=self.jobs(),
             assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
