@@ -9,7 +9,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
     "journal": ("journal", "faults"),
-    "models": ("functions",),
+    "models": ("functions", "searches"),
     "quality": ("quality",),
     "ablation": ("ablation",),
 }
