@@ -9,7 +9,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "memory": ("memory", "allocations"),
     "frames": ("frames",),
     "journal": ("journal", "faults"),
-    "models": ("functions", "function_faults"),
+    "models": ("functions", "function_faults", "searches"),
     "quality": ("quality",),
     "ablation": ("ablation",),
 }

@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--variants", type=partial(_names, allowed=parts), default=(), help=f"of ablation: {','.join(parts)}"
     )
-    made.add_argument("--seeds", type=_seeds, help=f"of {of_both}: so many seeds, from 0")
+    made.add_argument("--seeds", type=_seeds, help=f"of {of_both}, and searches of models: so many seeds, from 0")
     made.add_argument("--results", type=Path, help="folder of the JSON (bench/results; --quick: build/bench/quick)")
     made.add_argument("--anew", action="store_true", help="do not go on where an interrupted run stopped")
     return made

@@ -23,6 +23,7 @@ from ash.errors import (
     AllFailed,
     AshError,
     DataError,
+    FitsFailed,
     JournalCorrupt,
     JournalError,
     JournalLocked,
@@ -48,12 +49,14 @@ from ash.versions import show_versions, versions
 
 if TYPE_CHECKING:
     from ash.estimators import ASHClassifier, ASHRegressor
+    from ash.search_cv import ASHSearchCV
 
 __version__: str = _core.build_info()["version"]
 
 __all__ = [
     "ASHClassifier",
     "ASHRegressor",
+    "ASHSearchCV",
     "AllDiverged",
     "AllFailed",
     "AshError",
@@ -61,6 +64,7 @@ __all__ = [
     "Dashboard",
     "DataError",
     "Ensemble",
+    "FitsFailed",
     "FunctionResult",
     "FunctionSpace",
     "Journal",
@@ -102,8 +106,12 @@ def __getattr__(name: str) -> Any:
         from ash import estimators
 
         return getattr(estimators, name)
+    if name == "ASHSearchCV":
+        from ash.search_cv import ASHSearchCV
+
+        return ASHSearchCV
     raise AttributeError(f"module 'ash' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "ASHClassifier", "ASHRegressor"])
+    return sorted([*globals(), "ASHClassifier", "ASHRegressor", "ASHSearchCV"])

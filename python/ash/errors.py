@@ -28,6 +28,10 @@ class AllFailed(AshError):
     """Every job of a function has failed; the message holds the table of causes."""
 
 
+class FitsFailed(AllFailed, ValueError):
+    """Every fit of a search has failed, a ValueError as scikit-learn's; the message holds the table of causes."""
+
+
 class JournalError(AshError):
     """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails."""
 

@@ -109,7 +109,7 @@ class ValidationScorer:
         lock: AbstractContextManager[Any],
     ) -> None:
         self._scorer, self._x, self._y, self._network = scorer, X, y, network
-        self._keywords = {"sample_weight": weights} if weights is not None and _takes_weights(scorer) else {}
+        self._keywords = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
         self._lock = lock
         self._config = get_config()  # of the calling thread; those of the core have another one
         self.error: BaseException | None = None
@@ -139,9 +139,10 @@ class ValidationScorer:
         return float(score)
 
 
-def _takes_weights(scorer: Scorer) -> bool:
-    """Return whether it is a scorer of scikit-learn whose metric knows sample_weight."""
-    metric = getattr(scorer, "_score_func", None)
+def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
+    """Return whether it is a scorer of scikit-learn whose metric, or the estimator's `score`, knows sample_weight."""
+    is_own = estimator is not None and type(scorer).__name__ == "_PassthroughScorer"
+    metric = getattr(estimator, "score", None) if is_own else getattr(scorer, "_score_func", None)
     return callable(metric) and "sample_weight" in inspect.signature(metric).parameters
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.records import Columns
 from ash.result import Result
 from ash.settings import Params
 
@@ -25,21 +26,21 @@ def tuning_results(result: Result) -> dict[str, Any]:
     scores = np.array([row["score"] for row in rows], np.float64)
     params = [row["params"] for row in rows]
     columns: dict[str, Any] = {"params": params}
-    columns |= {f"param_{name}": _values(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
+    columns |= {f"param_{name}": values_of(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
     splits = _scores_of_folds(result, scores)
     columns |= {f"split{fold}_test_score": splits[:, fold] for fold in range(splits.shape[1])}
     columns |= {
         "mean_test_score": scores,
         "std_test_score": splits.std(axis=1),
-        "rank_test_score": _ranks(scores),
+        "rank_test_score": ranks_of(scores),
         "rungs": np.array([row["rungs"] for row in rows], np.int64),
         "epochs": np.array([row["epochs"] for row in rows], np.int64),
-        "fit_time": _seconds(result, len(rows)),
+        "fit_time": seconds_of(result.columns, len(rows)),
     }
     return columns
 
 
-def _values(params: Sequence[Params], name: str) -> Any:
+def values_of(params: Sequence[Params], name: str) -> Any:
     """Return a hyperparameter of each candidate, masked where it has none of that name."""
     values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
     for place, each in enumerate(params):
@@ -59,14 +60,14 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
     return splits
 
 
-def _ranks(scores: NDArray[np.float64]) -> NDArray[np.int32]:
+def ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return 1 for the highest score; equal scores share the lower rank, NaN comes last."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
 
 
-def _seconds(result: Result, candidates: int) -> NDArray[np.float64]:
-    columns = result.columns
+def seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
+    """Return the seconds of all jobs of each candidate."""
     seconds: NDArray[np.float64] = columns["end"] - columns["start"]
     return np.bincount(columns["candidate"], weights=seconds, minlength=candidates).astype(np.float64)

@@ -27,6 +27,14 @@ MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
 
 
+class Scored(NamedTuple):
+    """What a function of ours gives back: a score, a state, and what else there is to tell of the job."""
+
+    score: Any
+    state: Any
+    info: Any
+
+
 class Answer(NamedTuple):
     """What became of a job, and when: seconds of the clock of the machine, and in which of the places."""
 
@@ -37,6 +45,7 @@ class Answer(NamedTuple):
     start: float = 0.0
     end: float = 0.0
     place: int = 0
+    info: Any = None
 
 
 def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> Answer:
@@ -63,7 +72,9 @@ def failure(error: BaseException) -> Answer:
 
 
 def read(given: Any) -> Answer:
-    """Return the answer of a job that gave back (score, state), or a score alone."""
+    """Return the answer of a job that gave back (score, state), or a score alone, or `Scored`."""
+    if isinstance(given, Scored):
+        return read(given[:2])._replace(info=given.info)
     score, state = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     number = _number(score)
     if number is None:

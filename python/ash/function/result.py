@@ -42,6 +42,8 @@ class FunctionResult(CourseViews):
         Of waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many
         `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
         also since its state was of an earlier process.
+    infos : tuple
+        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other functions.
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
@@ -67,6 +69,7 @@ class FunctionResult(CourseViews):
     best_state: Any
     failures: tuple[FailureRecord, ...]
     memory: dict[str, int]
+    infos: tuple[Any, ...]
 
     @property
     def schedule(self) -> str:

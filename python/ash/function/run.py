@@ -77,6 +77,7 @@ class FunctionRun:
         self._again = Again(places, self._states, source.params, [rung["epochs"] for rung in self.rungs])
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
+        self._infos: list[Any] = []  # of each row
         self._in_a_row = 0
         self._best: Best | None = None
         self._events: list[Event] = []
@@ -243,6 +244,7 @@ class FunctionRun:
             good = answer.kind == FINISHED
             row = row_of(task, answer, started)
             self._rows.append(row)
+            self._infos.append(answer.info)
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             if task.rung == 0:
                 self._source.tell(task.candidate, answer.score if good else None)
@@ -277,6 +279,7 @@ class FunctionRun:
             best_state=self._places.open(state_of(best, self._again, ended, self._options.training)),
             failures=tuple(self._failures),
             memory=self._states.memory,
+            infos=tuple(self._infos),
             params=tuple(params),
             columns=self.jobs(),
             assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},

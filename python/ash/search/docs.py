@@ -1,0 +1,106 @@
+"""The docstring of `ash.ASHSearchCV`, which is longer than the class."""
+
+from typing import TypeVar
+
+Class = TypeVar("Class", bound=type)
+
+TEXT = """{first}
+
+Many candidates are trained a little, the better half of them (of those that there are, nobody waits for a rung to fill)
+is trained on, and so on: `ash.tune_function`. Those that go up go on from the trees, rounds or weights that they have,
+in each fold of the cross-validation, where the library allows it; what cannot go on is trained anew, and the search
+says so.
+
+Parameters
+----------
+estimator : estimator
+    Of scikit-learn's kind: forests, boosting of scikit-learn, LightGBM, XGBoost or CatBoost, anything with
+    `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything else with `fit`.
+space : FunctionSpace or dict
+    Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
+resource : str, default="auto"
+    What an epoch is one of. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that go on;
+    "epochs", passes over the rows, of those with `partial_fit`; else "n_samples", rows of a fixed order. Or the name of
+    a parameter that counts something: an estimator that does not go on by it is trained anew for all its epochs.
+min_epochs, max_epochs, max_rungs : int or None
+    Epochs of the first rung; epochs that a candidate has in all after the last one; number of rungs. By default
+    `max_epochs` is what the estimator would take in one fit (its own value of the resource; 64 passes; all rows), and
+    the first rung has at least a 21st of it.
+candidates : int or None, default=64
+    How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end.
+eta, algorithm, promotion, training
+    The ladder, as for `ash.tune_function`.
+schedule : {{"reproducible", "greedy"}} or None, default=None
+    None: "reproducible", on a clock on which a job lasts as long as it has epochs, or as `costs` says: the same
+    decisions on any number of threads, if the estimator gives the same scores.
+workers, costs, sampler, first, executor, job_limit, most_failures, time_limit, epoch_limit, target, callbacks
+    As for `ash.tune_function`; in `epoch_limit` and costs an epoch is one of all folds.
+scoring : str, callable, list, dict or None
+    As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
+cv : int, splitter, iterable of (training rows, test rows) or None, default=None
+    As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
+refit : bool, str or callable, default=True
+    Whether the best candidate is fitted to all rows, for as many epochs as it had; the name of the score that ranks; or
+    a function of `cv_results_` that gives `best_index_`.
+error_score : "raise" or number, default=nan
+    What stands in `cv_results_` for candidates whose first job has failed; "raise": the first error ends the search.
+return_train_score : bool, default=False
+    Whether training rows are scored too.
+n_jobs : int or None, default=-1
+    Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries, no more.
+random_state : int, RandomState or None, default=None
+    Of the candidates; and of the estimator, where its own `random_state` is None: a number of this one and the
+    hyperparameters.
+verbose : int, default=0
+    Above 0: the progress on stderr.
+
+Attributes
+----------
+best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
+    As of scikit-learn's searches. A row of `cv_results_` is a candidate, of the job in which it had its best score,
+    with the `rung` and the epochs in all (`resource`) of it; a parameter that counts epochs stands in `params` too.
+best_epochs_ : int
+    Epochs of the best candidate.
+resource_ : str
+    What an epoch is one of.
+continued_ : bool
+    Whether all candidates that went up were trained on from where they stood.
+retrained_ : dict of str to int
+    Why jobs have trained anew, and how many have.
+trained_ : int
+    Epochs that have been trained in all, each of all folds; with those that were trained again.
+result_ : ash.FunctionResult
+    The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
+classes_, n_features_in_, feature_names_in_
+    Of the best estimator.
+
+See Also
+--------
+ash.tune_function : The same ladder for any function.
+ash.ASHClassifier : Networks of the native core.
+
+Notes
+-----
+An estimator that stops early by itself (`early_stopping`, `n_iter_no_change`) does so within each rung.
+
+References
+----------
+Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
+
+Examples
+--------
+>>> import ash
+>>> from sklearn.datasets import load_wine
+>>> from sklearn.ensemble import RandomForestClassifier
+>>> X, y = load_wine(return_X_y=True)
+>>> space = {{"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}}
+>>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2, random_state=0)
+>>> search.fit(X, y).resource_, search.continued_
+('n_estimators', True)
+"""
+
+
+def documented(search: Class) -> Class:
+    """Complete the docstring of the search."""
+    search.__doc__ = TEXT.format(first=search.__doc__)
+    return search

@@ -1,0 +1,161 @@
+"""The function that a search tunes: a job trains all folds of one candidate on, and scores each.
+
+    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], what the folds have told
+
+Rows belong to the trainer: they go to another process once, with it, and never with a job.
+Threads: jobs of different candidates at the same time; nothing here is changed by a job.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
+
+from ash.continuing.choose import Way
+from ash.continuing.protocol import Continued, Rows, params_at
+from ash.function.answers import Scored
+from ash.function.first import key_of
+from ash.search.inner import capped, process_limited, thread_limited
+from ash.search.scorers import Scorers
+from ash.settings import Params
+
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+SEEDS = 2**31 - 1
+
+
+class FoldInfo(NamedTuple):
+    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds."""
+
+    test: dict[str, float]
+    train: dict[str, float]
+    fit_seconds: float
+    score_seconds: float
+
+
+class JobInfo(NamedTuple):
+    """What a job tells: epochs of the candidate so far, those that were trained now, why not on, and its folds."""
+
+    done: int
+    trained: int
+    why: str
+    folds: tuple[FoldInfo, ...]
+
+
+class FitError(BaseException):
+    """An error of a job with ``error_score="raise"``: it ends the run."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of a search, and what goes to `fit` and scorer with them."""
+
+    X: Any
+    y: Any
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    classes: Any
+
+
+@dataclass
+class Trainer:
+    """Trains and scores candidates; called by `ash.tune_function`.
+
+    Attributes
+    ----------
+    inner : int
+        Threads that a job may start in libraries.
+    restart : bool
+        Whether each rung trains from scratch.
+    here : bool
+        Whether jobs are done in this process; a copy in another one knows better.
+    """
+
+    estimator: Any
+    way: Way
+    table: Table
+    splits: Sequence[Split]
+    scorers: Scorers
+    inner: int
+    seed: int
+    restart: bool
+    with_train: bool
+    ends_at_errors: bool
+    config: dict[str, Any]
+    here: bool = field(default=True)
+
+    def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
+        """Do a job."""
+        try:
+            limit = nullcontext() if self.here else process_limited(self.inner)
+            with config_context(**self.config), limit, thread_limited(self.inner):
+                return self._job(params, epochs, state)
+        except Exception as error:
+            if self.ends_at_errors and self.here:
+                raise FitError(error) from error
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "here": False}
+
+    def candidate(self, params: Params) -> Any:
+        """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
+        made = prepared(self.estimator, params, self.seed)
+        return made.set_params(**capped(made, self.inner))
+
+    def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
+        before = state[0].done if state else 0
+        if state is None:
+            seed = seed_of_candidate(self.seed, params)
+            state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
+        folds = tuple(self._fold(under, *split, epochs) for under, split in zip(state, self.splits, strict=True))
+        score = float(np.mean([fold.test[self._ranks(fold)] for fold in folds]))
+        why = next((under.why for under in state if under.why), "")
+        done = state[0].done
+        info = JobInfo(done, done if why else done - before, why, folds)
+        for under in state:
+            under.rest()
+        return Scored(score, None if self.restart else state, info)
+
+    def _ranks(self, fold: FoldInfo) -> str:
+        return self.scorers.ranks if self.scorers.ranks in fold.test else next(iter(fold.test))
+
+    def _fold(self, under: Continued, train: NDArray[Any], test: NDArray[Any], epochs: int) -> FoldInfo:
+        table, count = self.table, _num_samples(self.table.X)
+        began = time.perf_counter()
+        X, y = _safe_split(self.estimator, table.X, table.y, train)
+        under.more(Rows(X, y, params_at(table.fit, train, count), table.classes), epochs)
+        fitted = time.perf_counter()
+        X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
+        scores = self.scorers.measure(under.estimator, X_test, y_test, params_at(table.score, test, count))
+        scored = time.perf_counter()
+        of_train = {}
+        if self.with_train:
+            of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
+        return FoldInfo(scores, of_train, fitted - began, scored - fitted)
+
+
+def prepared(estimator: Any, params: Params, seed: int) -> Any:
+    """Return a clone with these hyperparameters; a `random_state` of None becomes a number of them and of the seed."""
+    made = clone(estimator).set_params(**params)
+    number = seed_of_candidate(seed, params)
+    unset = {
+        name: number
+        for name, value in made.get_params(deep=True).items()
+        if value is None and name.rpartition("__")[2] == "random_state"
+    }
+    return made.set_params(**unset)
+
+
+def seed_of_candidate(seed: int, params: Params) -> int:
+    """Return a number that differs from candidate to candidate, of what it is and not of when it comes."""
+    text = f"{seed}:{key_of(params)}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS

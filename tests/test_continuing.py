@@ -1,0 +1,187 @@
+"""Training on: k epochs and l more are k + l at once, and nothing is done again."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from ash.continuing.choose import way_of
+from ash.continuing.protocol import Rows
+from ash.errors import SettingError
+from continuing_help import TARGETS, X, Y, of_library, predicted, rows_for, trained
+
+OURS: dict[str, Any] = {
+    "forest": RandomForestClassifier(random_state=0),
+    "weighted forest": RandomForestClassifier(random_state=0, class_weight="balanced"),
+    "extra trees": ExtraTreesRegressor(random_state=0, bootstrap=True),
+    "bagging": BaggingClassifier(random_state=0),
+    "boosting": GradientBoostingClassifier(random_state=0, subsample=0.7, max_features=3),
+    "histograms": HistGradientBoostingRegressor(random_state=0, early_stopping=False),
+    "histograms that sample": HistGradientBoostingClassifier(random_state=0, max_features=0.5),
+    "linear": SGDClassifier(random_state=0, loss="log_loss"),
+    "linear regression": SGDRegressor(random_state=0),
+    "network": MLPClassifier((8,), random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.filterwarnings("ignore:class_weight presets")  # a search ignores it around the whole run
+def test_scikit_learn_s_estimators(name: str) -> None:
+    at_once, on = trained(OURS[name], 9), trained(OURS[name], 2, 3, 4)
+    assert on.done == 9 and not on.why
+    if "histograms" in name or name == "boosting":  # sums of trees are made anew, in another order
+        np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-9)
+    else:
+        np.testing.assert_array_equal(predicted(on), predicted(at_once))
+
+
+def test_what_counts_in_each() -> None:
+    found = {name: way_of(estimator).resource for name, estimator in OURS.items()}
+    assert set(found.values()) == {"n_estimators", "max_iter", "epochs"}
+    assert found["histograms"] == "max_iter" and found["network"] == "epochs"
+    assert way_of(RandomForestClassifier(40)).usual == 40 and way_of(HistGradientBoostingRegressor()).usual == 100
+    rows = [DecisionTreeClassifier(), Ridge(), LogisticRegression(), GaussianNB(), MLPClassifier(early_stopping=True)]
+    assert {way_of(each).resource for each in rows} == {"n_samples"}
+
+
+def test_trees_are_kept() -> None:
+    under = trained(OURS["forest"], 5)
+    before = list(under.estimator.estimators_)
+    under.more(rows_for(under.estimator), 3)
+    assert under.estimator.estimators_[:5] == before and len(under.estimator.estimators_) == 8
+
+
+def test_without_labels() -> None:
+    under = way_of(IsolationForest()).begin(IsolationForest(random_state=0))
+    for _ in range(2):
+        under.more(Rows(X, None), 4)
+    alone = IsolationForest(n_estimators=8, random_state=0).fit(X)
+    np.testing.assert_array_equal(under.estimator.score_samples(X), alone.score_samples(X))
+
+
+def test_boosting_that_has_stopped_early_goes_on_and_stops() -> None:
+    for make in (
+        lambda: GradientBoostingClassifier(learning_rate=1.0, n_iter_no_change=2, random_state=0),
+        lambda: HistGradientBoostingClassifier(
+            learning_rate=1.0, early_stopping=True, n_iter_no_change=2, random_state=0
+        ),
+    ):
+        under = trained(make(), 60, 60)
+        rounds = getattr(under.estimator, "n_iter_", None) or under.estimator.n_estimators_
+        assert under.done == 120 and rounds < 40
+
+
+def test_passes_are_over_all_rows_in_an_order_of_their_own() -> None:
+    class Counting(SGDClassifier):
+        def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+            seen.append((X[:, 0].copy(), y.copy(), classes, sample_weight))
+            return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+    seen: list[Any] = []
+    weights = np.arange(len(Y), dtype=float) + 1
+    trained(Counting(random_state=0), 1, 2, sample_weight=weights)
+    assert len(seen) == 3 and [each[2] is None for each in seen] == [False, True, True]
+    for column, labels, _, weight in seen:
+        places = (weight - 1).astype(int)
+        assert sorted(places) == list(range(len(Y)))
+        assert (column == X[places, 0]).all() and (labels == Y[places]).all()
+    assert len({tuple(weight) for *_, weight in seen}) == 3
+    seen.clear()
+    trained(Counting(shuffle=False), 2)
+    assert all((column == X[:, 0]).all() for column, *_ in seen)
+
+
+def test_naive_bayes_counts_each_row_once() -> None:
+    on, alone = trained(GaussianNB(), 40, 100, 999), GaussianNB().fit(X, Y)
+    assert on.done == len(Y) and not on.why
+    np.testing.assert_allclose(on.estimator.class_count_, alone.class_count_)
+    np.testing.assert_allclose(on.estimator.theta_, alone.theta_)
+
+
+def test_a_single_tree_is_retrained_on_more_rows() -> None:
+    class Tree(DecisionTreeRegressor):
+        def fit(self, X: Any, y: Any, **params: Any) -> Any:
+            sizes.append(len(X))
+            return super().fit(X, y, **params)
+
+    sizes: list[int] = []
+    under = trained(Tree(random_state=0), 20, 40, 999)
+    assert sizes == [20, 60, 300] and under.done == 300
+    assert under.why == "Tree cannot be trained on by more rows"
+    np.testing.assert_array_equal(predicted(under), DecisionTreeRegressor(random_state=0).fit(X, TARGETS).predict(X))
+
+
+def test_few_rows_have_all_classes() -> None:
+    rare = np.where(np.arange(len(Y)) == 250, 7, Y % 2)
+    under = way_of(DecisionTreeClassifier()).begin(DecisionTreeClassifier())
+    under.more(Rows(X, rare, {}, np.unique(rare)), 5)
+    assert list(under.estimator.classes_) == [0, 1, 7]
+
+
+def test_what_cannot_go_on_is_retrained_for_all_its_epochs() -> None:
+    logistic = trained(LogisticRegression(random_state=0), 100, 200, resource="max_iter")
+    assert (
+        logistic.estimator.max_iter == 300
+        and logistic.why == "LogisticRegression cannot be trained on by more max_iter"
+    )
+    alone = LogisticRegression(max_iter=300, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(predicted(logistic), alone.predict_proba(X))
+    bagging = trained(BaggingClassifier(oob_score=True, n_estimators=30, random_state=0), 20, 30)
+    assert len(bagging.estimator.estimators_) == 50 and bagging.why == "oob_score of bagging allows no warm_start"
+    forest = trained(OURS["forest"], 50, 100, resource="n_samples")
+    assert forest.done == 150 and len(forest.estimator.estimators_) == 100
+
+
+@pytest.mark.filterwarnings("ignore:class_weight presets")
+def test_a_state_is_picklable_and_small() -> None:
+    for name, estimator in OURS.items():
+        under = trained(estimator, 2)
+        under.rest()
+        packed = pickle.dumps(under)
+        again = pickle.loads(packed)
+        again.more(rows_for(estimator), 3)
+        np.testing.assert_allclose(predicted(again), predicted(trained(estimator, 5)), rtol=1e-9, err_msg=name)
+    tree = trained(DecisionTreeClassifier(), 100)
+    tree.rest()
+    assert len(pickle.dumps(tree)) < 1000
+
+
+WRONG = {
+    "kind": (SGDClassifier(), 3, "resource=3 is not allowed; give 'auto', 'n_samples' or"),
+    "unknown": (RandomForestClassifier(), "n_trees", "resource='n_trees' is no parameter of RandomForestClassifier"),
+    "no number": (RandomForestClassifier(), "criterion", "resource='criterion' counts nothing: it is 'gini'"),
+    "passes": (RandomForestClassifier(), "epochs", "resource='epochs' needs an estimator with partial_fit"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_resource_that_is_none(name: str) -> None:
+    estimator, resource, words = WRONG[name]
+    with pytest.raises(SettingError, match=words):
+        way_of(estimator, resource)
+
+
+def test_a_candidate_without_partial_fit() -> None:
+    with pytest.raises(SettingError, match="MLPClassifier with these parameters has no partial_fit"):
+        way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
+
+
+def test_skipping_says_what_is_missing() -> None:
+    with pytest.raises(pytest.skip.Exception, match="no_such_package is not installed"):
+        of_library("no_such_package", object)

@@ -1,0 +1,167 @@
+"""Training on in other libraries: LightGBM, XGBoost, CatBoost, skorch; each is skipped where it is not installed."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ash.continuing.choose import way_of
+from ash.continuing.protocol import Rows
+from continuing_help import X, Y, of_library, predicted, rows_for, trained
+
+
+def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
+    def make() -> Any:
+        import lightgbm
+
+        return getattr(lightgbm, kind)(verbose=-1, n_jobs=1, **params)
+
+    return of_library("lightgbm", make)
+
+
+def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
+    def make() -> Any:
+        import xgboost
+
+        return getattr(xgboost, kind)(n_jobs=1, **params)
+
+    return of_library("xgboost", make)
+
+
+def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
+    def make() -> Any:
+        import catboost
+
+        return getattr(catboost, kind)(verbose=False, allow_writing_files=False, thread_count=1, **params)
+
+    return of_library("catboost", make)
+
+
+@pytest.mark.parametrize("kind", ["LGBMClassifier", "LGBMRegressor"])
+def test_lightgbm(kind: str) -> None:
+    estimator = lightgbm(kind, random_state=0)
+    at_once, on = trained(estimator, 20), trained(estimator, 4, 6, 10)
+    assert not on.why and on.done == 20 and on.estimator.booster_.current_iteration() == 20
+    assert on.estimator.get_params() == at_once.estimator.get_params() and on.estimator.n_estimators == 20
+    np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-5)
+
+
+def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
+    estimator = lightgbm(random_state=0, subsample=0.5, subsample_freq=1, colsample_bytree=0.4)
+    trees = trained(estimator, 6, 6).estimator.booster_.dump_model()["tree_info"]
+    assert trained(estimator, 6).estimator.booster_.dump_model()["tree_info"] == trees[: len(trees) // 2]
+    columns = [tree["tree_structure"].get("split_feature") for tree in trees]
+    assert columns[: len(columns) // 2] != columns[len(columns) // 2 :]
+
+
+def test_lightgbm_that_cannot_go_on() -> None:
+    for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
+        estimator = lightgbm(boosting_type=kind, random_state=0, **more)
+        on = trained(estimator, 3, 7)
+        assert on.why == f"LightGBM's {kind} weighs earlier trees anew"
+        np.testing.assert_array_equal(predicted(on), predicted(trained(estimator, 10)))
+
+
+@pytest.mark.parametrize("kind", ["XGBClassifier", "XGBRegressor"])
+def test_xgboost(kind: str) -> None:
+    estimator = xgboost(kind, random_state=0)
+    at_once, on = trained(estimator, 20), trained(estimator, 4, 6, 10)
+    assert not on.why and on.estimator.get_booster().num_boosted_rounds() == 20
+    assert on.estimator.get_params() == at_once.estimator.get_params()
+    np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-4, atol=1e-5)
+
+
+def test_xgboost_that_cannot_go_on() -> None:
+    for kind, params, why in (
+        ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart weighs earlier trees anew"),
+        ("XGBRFClassifier", {}, "trees of XGBoost's random forests are no rounds"),
+    ):
+        assert trained(xgboost(kind, **params), 2, 3).why == why
+
+
+@pytest.mark.parametrize("kind", ["CatBoostClassifier", "CatBoostRegressor"])
+def test_catboost(kind: str) -> None:
+    estimator = catboost(kind, learning_rate=0.1, bootstrap_type="No", random_strength=0)
+    on = trained(estimator, 3, 5)
+    assert not on.why and on.estimator.tree_count_ == 8
+    np.testing.assert_allclose(predicted(on), predicted(trained(estimator, 8)), rtol=1e-6)
+
+
+def test_catboost_chooses_a_rate_by_the_rounds() -> None:
+    on = trained(catboost(), 3, 5)
+    assert on.why.startswith("CatBoost chooses a learning_rate") and on.estimator.tree_count_ == 8
+
+
+def test_catboost_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = catboost(learning_rate=0.1)
+    under = trained(estimator, 3)
+    fit = type(estimator).fit
+
+    def refuse(self: Any, *given: Any, init_model: Any = None, **params: Any) -> Any:
+        if init_model is not None:
+            import catboost
+
+            raise catboost.CatBoostError("no training on")
+        return fit(self, *given, **params)
+
+    monkeypatch.setattr(type(estimator), "fit", refuse)
+    under.more(rows_for(estimator), 4)
+    under.more(rows_for(estimator), 4)
+    assert under.why == "CatBoost says: no training on"
+    assert under.done == 11 and under.estimator.tree_count_ == 11
+
+
+def net(**params: Any) -> Any:
+    pytest.importorskip("torch", reason="torch is not installed")
+
+    def make() -> Any:
+        import torch
+        from skorch import NeuralNetClassifier
+
+        class Module(torch.nn.Module):
+            def __init__(self, width: int = 8) -> None:
+                super().__init__()
+                self.layers = torch.nn.Sequential(
+                    torch.nn.Linear(10, width), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(width, 3)
+                )
+
+            def forward(self, X: Any) -> Any:
+                return self.layers(X)
+
+        given = {"criterion": torch.nn.CrossEntropyLoss, "optimizer": torch.optim.Adam, "iterator_train__shuffle": True}
+        return NeuralNetClassifier(Module, **{**given, "train_split": None, "verbose": 0, **params})
+
+    return of_library("skorch", make)
+
+
+def test_a_module_of_pytorch_goes_on_with_its_optimizer() -> None:
+    way, rows = way_of(net()), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
+    at_once, on = way.begin(net(), 5), way.begin(net(), 5)
+    at_once.more(rows, 6)
+    for epochs in (1, 2, 3):
+        on.more(rows, epochs)
+        on.rest()
+    assert way.resource == "max_epochs" and on.estimator.max_epochs == 6 and not on.why
+    assert [line["epoch"] for line in on.estimator.history] == [1, 2, 3, 4, 5, 6]
+    for name, weight in at_once.estimator.module_.state_dict().items():
+        assert (weight == on.estimator.module_.state_dict()[name]).all(), name
+    assert all(weight.grad is None for weight in on.estimator.module_.parameters())
+
+
+def test_the_state_of_a_module_is_its_weights_and_its_optimizer_s() -> None:
+    import cloudpickle
+
+    way, rows = way_of(net()), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
+    under = way.begin(net(module__width=400), 5)
+    under.more(rows, 2)
+    under.rest()
+    packed = cloudpickle.dumps(under)
+    weights = sum(each.numel() * 4 for each in under.estimator.module_.parameters())
+    assert 3 * weights < len(packed) < 3 * weights + 20_000  # the two moments of Adam
+    again = pickle.loads(packed)
+    for each in (again, under):
+        each.more(rows, 2)
+    np.testing.assert_array_equal(again.estimator.predict_proba(rows.X), under.estimator.predict_proba(rows.X))

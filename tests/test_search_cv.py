@@ -1,0 +1,291 @@
+"""`ash.ASHSearchCV`: what scikit-learn's searches promise, and that candidates go on from where they stand."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import accuracy_score, get_scorer, make_scorer
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import ash
+from continuing_help import X, Y
+from search_help import SPACE, fitted, forest, search
+
+
+def test_a_search_of_a_forest() -> None:
+    ours = fitted()
+    assert ours.resource_ == "n_estimators" and ours.continued_ and not ours.retrained_
+    assert [rung["epochs"] for rung in ours.result_.rungs] == [2, 4, 8]
+    assert ours.trained_ == ours.result_.epochs == 8 * 2 + 4 * 4 + 2 * 8
+    best = ours.result_.best_rung
+    assert ours.best_epochs_ == 2 * (2 ** (best + 1) - 1) == ours.best_params_["n_estimators"]
+    assert ours.best_params_ == {**ours.result_.best_params, "n_estimators": ours.best_epochs_}
+    assert ours.best_score_ == ours.result_.best_score == ours.cv_results_["mean_test_score"].max()
+    assert len(ours.best_estimator_.estimators_) == ours.best_epochs_
+    assert {name: ours.best_estimator_.get_params()[name] for name in ours.best_params_} == ours.best_params_
+    assert ours.predict(X).shape == Y.shape and ours.score(X, Y) > 0.8 and list(ours.classes_) == [0, 1, 2]
+    assert ours.n_features_in_ == 10 and ours.n_splits_ == 2 and ours.refit_time_ > 0 and not ours.multimetric_
+
+
+def test_scores_are_those_of_one_fit() -> None:
+    ours = fitted()
+    for place in np.flatnonzero(ours.cv_results_["rung"] > 0)[:3]:
+        params = ours.cv_results_["params"][place]
+        seed = ours.best_estimator_.random_state if place == ours.best_index_ else None
+        if seed is None:
+            continue
+        alone = cross_val_score(forest(**params, random_state=seed), X, Y, cv=StratifiedKFold(2))
+        np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][place] for k in range(2)])
+    alone = cross_val_score(clone(ours.best_estimator_), X, Y, cv=2)
+    np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][ours.best_index_] for k in range(2)])
+
+
+def test_the_table_of_results() -> None:
+    table = fitted(return_train_score=True).cv_results_
+    names = {"params", "param_max_features", "param_min_samples_leaf", "param_n_estimators", "rung", "resource"}
+    names |= {f"{what}_{which}_time" for what in ("mean", "std") for which in ("fit", "score")} | {"fit_time"}
+    names |= {f"{what}_{which}_score" for what in ("mean", "std", "split0", "split1") for which in ("test", "train")}
+    assert set(table) == names | {"rank_test_score", "continued"}
+    assert all(len(column) == 8 for column in table.values())
+    splits = np.array([table["split0_test_score"], table["split1_test_score"]])
+    np.testing.assert_allclose(table["mean_test_score"], splits.mean(axis=0))
+    np.testing.assert_allclose(table["std_test_score"], splits.std(axis=0))
+    assert (table["mean_train_score"] > table["mean_test_score"]).all() and (table["mean_fit_time"] > 0).all()
+    assert table["rank_test_score"].min() == 1
+    assert [params["n_estimators"] for params in table["params"]] == list(table["resource"])
+    assert table["rung"].max() == 2 and table["continued"].all()
+
+
+def test_the_same_on_any_number_of_threads_and_in_processes() -> None:
+    ours = [fitted(n_jobs=jobs, executor=executor) for jobs, executor in ((1, None), (2, None), (2, "processes"))]
+    assert len({each.result_.digest for each in ours}) == 1 and ours[0].result_.schedule == "reproducible"
+    for each in ours[1:]:
+        np.testing.assert_array_equal(each.predict_proba(X), ours[0].predict_proba(X))
+        np.testing.assert_array_equal(each.cv_results_["split1_test_score"], ours[0].cv_results_["split1_test_score"])
+    assert [len(under.estimator.estimators_) for under in ours[2].result_.best_state] == [ours[0].best_epochs_] * 2
+    assert fitted(random_state=1).result_.digest != ours[0].result_.digest
+
+
+class Counting(HistGradientBoostingClassifier):
+    """Writes down from where to where each fit goes."""
+
+    fits: list[tuple[int, int]] = []  # noqa: RUF012
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        before = getattr(self, "n_iter_", 0)
+        super().fit(X, y, sample_weight)
+        self.fits.append((before, self.n_iter_))
+        return self
+
+
+def test_no_round_is_done_again() -> None:
+    Counting.fits = []
+    ours = fitted(Counting(max_iter=7, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False)
+    assert sorted(Counting.fits) == [(0, 1)] * 16 + [(1, 3)] * 8 + [(3, 7)] * 4
+    assert ours.trained_ == sum(end - start for start, end in Counting.fits) // 2
+    Counting.fits = []
+    restarted = fitted(
+        Counting(max_iter=4, early_stopping=False),
+        {"learning_rate": ash.log(0.01, 1)},
+        refit=False,
+        training="restart",
+    )
+    assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4 and not restarted.continued_
+
+
+def test_what_is_retrained_is_told() -> None:
+    ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8], "min_samples_leaf": [1, 3]}, candidates=6)
+    why = "DecisionTreeClassifier cannot be trained on by more rows"
+    assert ours.resource_ == "n_samples" and not ours.continued_ and ours.retrained_ == {why: len(ours.result_.jobs)}
+    assert ours.trained_ > ours.result_.epochs and not ours.cv_results_["continued"].any()
+    assert ours.cv_results_["resource"].max() <= 150 and "n_samples" not in ours.best_params_
+    assert "param_n_samples" not in ours.cv_results_ and ours.best_estimator_.tree_.n_node_samples[0] == 300
+    assert fitted(GaussianNB(), {"var_smoothing": ash.log(1e-9, 1e-3)}).continued_
+
+
+def test_passes_and_a_pipeline() -> None:
+    linear = make_pipeline(StandardScaler(), SGDClassifier())
+    ours = fitted(linear, {"sgdclassifier__alpha": ash.log(1e-6, 1e-1)}, max_epochs=14)
+    assert ours.resource_ == "epochs" and ours.continued_ and ours.best_params_ == ours.result_.best_params
+    assert ours.best_estimator_[-1].t_ == 1 + ours.best_epochs_ * len(Y) and ours.score(X, Y) > 0.5
+
+
+def test_several_scores() -> None:
+    for scoring in (["accuracy", "neg_log_loss"], {"accuracy": "accuracy", "neg_log_loss": get_scorer("neg_log_loss")}):
+        ours = fitted(scoring=scoring, refit="neg_log_loss")
+        table = ours.cv_results_
+        assert ours.multimetric_ and set(ours.scorer_) == {"accuracy", "neg_log_loss"}
+        assert ours.best_score_ == table["mean_test_neg_log_loss"].max() == ours.result_.best_score
+        assert table["rank_test_neg_log_loss"][ours.best_index_] == 1 and "split1_test_accuracy" in table
+        assert ours.score(X, Y) == get_scorer("neg_log_loss")(ours.best_estimator_, X, Y)
+
+
+def test_a_scorer_of_one_s_own() -> None:
+    def both(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+        right = float(accuracy_score(y, estimator.predict(X)))
+        return {"right": right, "wrong": -1 + right}
+
+    ours = fitted(scoring=both, refit="wrong")
+    assert ours.multimetric_ and ours.best_score_ == ours.best_score_ and ours.score(X, Y) <= 0
+    single = fitted(scoring=lambda estimator, X, y: both(estimator, X, y)["right"])
+    assert not single.multimetric_ and single.score(X, Y) > 0.8
+    with pytest.raises(ash.FitsFailed, match="refit=True does not say which of several scores ranks"):
+        fitted(scoring=both)
+
+
+def test_refit() -> None:
+    without = fitted(refit=False)
+    assert without.best_params_ and not hasattr(without, "best_estimator_") and not hasattr(without, "predict")
+    with pytest.raises(AttributeError, match="has no attribute 'predict'") as caught:
+        without.predict(X)
+    assert "initialized with `refit=False`: predict is available only after" in str(caught.value.__cause__)
+    worst = fitted(refit=lambda table: int(table["rank_test_score"].argmax()))
+    assert worst.best_index_ == worst.cv_results_["rank_test_score"].argmax() and not hasattr(worst, "best_score_")
+    assert worst.best_estimator_.max_features == worst.cv_results_["param_max_features"][worst.best_index_]
+
+
+def test_before_fit() -> None:
+    ours = search()
+    with pytest.raises(NotFittedError):
+        ours.predict(X)
+    assert not hasattr(ours, "n_features_in_") and not hasattr(search(KMeans(), {"n_init": [1]}), "predict_proba")
+    copy = clone(search(forest(), {"max_depth": [1, 2]}, scoring="accuracy"))
+    assert copy.get_params()["estimator__n_estimators"] == 14 and copy.set_params(estimator__n_estimators=3)
+    assert pickle.loads(pickle.dumps(fitted())).predict(X).shape == Y.shape
+
+
+def test_frames_and_splitters() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=[f"x{place}" for place in range(10)])
+    ours = search().fit(frame, pandas.Series(Y, index=range(5, 305)))
+    assert list(ours.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(ours.cv_results_["mean_test_score"], fitted().cv_results_["mean_test_score"])
+    splits = list(KFold(3).split(X))
+    assert fitted(cv=iter(splits)).n_splits_ == 3 and fitted(cv=None).n_splits_ == 5
+    groups = np.arange(len(Y)) % 4
+    seen: list[Any] = []
+
+    class Splitter(GroupKFold):
+        def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+            seen.append(groups)
+            return super().split(X, y, groups)
+
+    search(cv=Splitter(2)).fit(X, Y, groups=groups)
+    assert len(seen) == 1 and (seen[0] == groups).all()
+
+
+def test_labels_without_y_and_other_tasks() -> None:
+    ours = search(forest(), SPACE).fit(X, np.array(["a", "b", "c"])[Y])
+    assert list(ours.classes_) == ["a", "b", "c"] and ours.predict(X).dtype.kind == "U"
+    clusters = search(KMeans(n_init=1), {"n_clusters": [2, 3, 4]}, candidates=3).fit(X)
+    assert clusters.transform(X).shape[0] == 300 and clusters.best_params_["n_clusters"] == 4
+
+
+def test_a_job_that_fails_is_no_end() -> None:
+    space = {"max_features": [1, 2, -1], "min_samples_leaf": [1, 2]}
+    with pytest.warns(FitFailedWarning, match=r"2 of \d+ jobs have failed"):
+        ours = search(space=space, candidates=6, error_score=-5).fit(X, Y)
+    failed = np.array([params["max_features"] == -1 for params in ours.cv_results_["params"]])
+    assert (ours.cv_results_["mean_test_score"][failed] == -5).all() and failed.sum() == 2
+    assert (ours.cv_results_["resource"][failed] == 0).all() and len(ours.result_.failures) == 2
+    with pytest.raises(ValueError, match="The 'max_features' parameter of RandomForestClassifier"):
+        search(space=space, candidates=6, error_score="raise").fit(X, Y)
+    with pytest.raises(ash.FitsFailed, match="max_features"):
+        search(space=space, candidates=6, error_score="raise", executor="processes").fit(X, Y)
+    with pytest.raises(ash.FitsFailed, match="all 2 jobs have failed") as caught:
+        search(space={"max_features": [-1, -2]}, candidates=2).fit(X, Y)
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
+
+
+WRONG: dict[str, Any] = {
+    "estimator": ({"estimator": 3}, "estimator=3 is not allowed"),
+    "a class": ({"estimator": LogisticRegression}, "is not allowed; give an instance"),
+    "space": (
+        {"space": {"max_feature": [1]}},
+        "space has 'max_feature', which is no parameter",
+    ),
+    "resource": ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
+    "no resource": ({"resource": "trees"}, "resource='trees' is no parameter"),
+    "no end": ({"resource": "max_leaf_nodes"}, "resource='max_leaf_nodes' has no value in the estimator"),
+    "epochs": ({"min_epochs": 0}, "min_epochs=0 is not allowed"),
+    "all three": ({"min_epochs": 1, "max_epochs": 4, "max_rungs": 2}, "max_epochs=4 is not allowed beside"),
+    "scoring": ({"scoring": "accurate"}, "scoring='accurate' is not allowed"),
+    "several": ({"scoring": ["accuracy", "f1_macro"]}, "refit=True does not say which of several scores"),
+    "none ranks": ({"scoring": ["accuracy"], "refit": False}, "refit=False does not say which"),
+    "refit": ({"refit": 3}, "refit=3 is not allowed"),
+    "error": ({"error_score": "nan"}, "error_score='nan' is not allowed"),
+    "train": ({"return_train_score": 2}, "return_train_score=2 is not allowed"),
+    "jobs": ({"n_jobs": 0}, "n_jobs=0 is not allowed"),
+    "candidates": ({"candidates": 0}, "candidates=0 is not allowed"),
+    "eta": ({"eta": 1}, "eta=1 is not allowed"),
+    "seed": ({"random_state": -1}, "random_state=-1 is not allowed"),
+    "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
+    "costs": ({"costs": 3}, "costs=3 is not allowed"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments_are_met_before_anything_is_trained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash.continuing.trees.Trees.more", lambda *_: pytest.fail("something was trained"))
+    changes, words = WRONG[name]
+    with pytest.raises(ash.SettingError, match=words):
+        search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)
+
+
+class Plain(BaseEstimator):
+    """Without `score`."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        return self
+
+
+def test_an_estimator_without_a_score() -> None:
+    with pytest.raises(ash.SettingError, match="scoring=None is not allowed"):
+        search(Plain(), {"x": [1]}).fit(X, Y)
+
+
+def test_arguments_of_the_run_pass_through() -> None:
+    told: list[Any] = []
+
+    class Watch(ash.Callback):
+        def on_end(self, result: Any) -> None:
+            told.append(result)
+
+    first = [{"max_features": 8, "min_samples_leaf": 5}]
+    ours = fitted(first=first, epoch_limit=40, callbacks=[Watch()], sampler="sobol", schedule="greedy", algorithm="sh")
+    assert ours.result_.params[0] == first[0] and ours.result_.ended == "epoch_limit" and told == [ours.result_]
+    assert ours.result_.schedule == "greedy" and ours.result_.options.algorithm == "sh"
+    assert fitted(target=0.0).result_.ended == "target" and ours.result_.importance()
+
+
+def test_the_best_makes_a_scorer() -> None:
+    assert make_scorer(accuracy_score)(fitted(), X, Y) > 0.8
+
+
+CHECKED = [
+    ash.ASHSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, candidates=2, cv=2, error_score="raise", random_state=0, n_jobs=1
+    ),
+    ash.ASHSearchCV(
+        SGDClassifier(), {"alpha": [1e-4, 1e-2]}, candidates=2, cv=2, max_epochs=6, error_score="raise", n_jobs=1
+    ),
+]
+
+
+@parametrize_with_checks(CHECKED)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
+    check(estimator)

@@ -1,0 +1,122 @@
+"""Jobs at a time x threads of their libraries never exceed the CPUs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import BaggingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info
+
+from ash.search.inner import capped
+from continuing_help import X, Y, of_library
+from search_help import SPACE, fitted, forest
+
+Cpus = Callable[[int], None]
+
+
+@pytest.fixture
+def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
+    """Sets how many CPUs there seem to be."""
+
+    def claim(count: int) -> None:
+        monkeypatch.setattr("ash.estimator_parameters.resolve_threads", lambda threads: count)
+        monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)
+        monkeypatch.setattr(
+            "ash.estimator_parameters.effective_n_jobs", lambda jobs: count if (jobs or 1) < 0 else jobs
+        )
+
+    return claim
+
+
+class BaseForest:
+    """By this name a forest is known."""
+
+
+class Look(BaseForest, ClassifierMixin, BaseEstimator):
+    """Its score is the most threads that any library would start inside of a job."""
+
+    def __init__(self, n_estimators: int = 7, warm_start: bool = False, n_jobs: int | None = None, x: int = 0) -> None:
+        self.n_estimators = n_estimators
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.x = x
+
+    def fit(self, X: Any, y: Any) -> Any:
+        HistGradientBoostingClassifier(max_iter=1, max_depth=1).fit(X[:40], y[:40])  # OpenMP and BLAS are there
+        self.classes_ = np.unique(y)
+        pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] in ("openmp", "blas")]
+        self.most_ = max(pools)
+        self.asked_ = self.n_jobs or 0
+        return self
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        torch: Any = sys.modules.get("torch")
+        assert torch is None or torch.get_num_threads() == self.asked_
+        return float(10 * self.most_ + self.asked_)
+
+
+LOOKS = {"x": list(range(8))}
+
+
+@pytest.mark.parametrize(("jobs", "inner"), [(1, 4), (2, 2), (3, 1), (4, 1)])
+def test_threads_inside_of_a_job(jobs: int, inner: int, cpus: Cpus) -> None:
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    cpus(4)
+    ours = fitted(Look(), LOOKS, n_jobs=jobs, refit=False)
+    assert {int(job.score) // 10 for job in ours.result_.jobs} <= set(range(1, inner + 1))
+    assert {int(job.score) % 10 for job in ours.result_.jobs} == {inner}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_threads_inside_of_an_executor(executor: str, cpus: Cpus) -> None:
+    cpus(4)
+    with ThreadPoolExecutor(4) as pool:
+        where = {"executor": "processes", "n_jobs": 4} if executor == "processes" else {"executor": pool, "n_jobs": 1}
+        ours = fitted(Look(), LOOKS, refit=False, **where)
+    assert {job.score for job in ours.result_.jobs} == {11.0}
+
+
+def test_who_has_threads_of_its_own() -> None:
+    forest = RandomForestClassifier()
+    assert capped(forest, 3) == {"n_jobs": 3}
+    assert capped(RandomForestClassifier(n_jobs=2), 3) == {}
+    assert capped(RandomForestClassifier(n_jobs=-1), 3) == {"n_jobs": 3}
+    assert capped(HistGradientBoostingClassifier(), 3) == {} == capped(BaggingClassifier(), 3)
+    assert capped(BaggingClassifier(forest, n_jobs=-1), 3) == {"n_jobs": 1, "estimator__n_jobs": 3}
+    columns = ColumnTransformer([("scaler", StandardScaler(), [0])], n_jobs=-1)
+    pipeline = make_pipeline(columns, forest)
+    wanted = {"columntransformer__n_jobs": 1, "randomforestclassifier__n_jobs": 2}
+    assert capped(pipeline, 2) == wanted
+
+
+@pytest.mark.parametrize(
+    ("package", "kind", "name"),
+    [
+        ("lightgbm", "LGBMClassifier", "n_jobs"),
+        ("xgboost", "XGBClassifier", "n_jobs"),
+        ("catboost", "CatBoostClassifier", "thread_count"),
+    ],
+)
+def test_libraries(package: str, kind: str, name: str) -> None:
+    estimator = of_library(package, lambda: getattr(__import__(package), kind)())
+    assert capped(estimator, 3) == {name: 3}
+    set_to = {name: 2}
+    assert capped(estimator.set_params(**set_to), 3) == {}
+
+
+def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
+    ours = fitted(forest(), SPACE, n_jobs=2)
+    assert ours.best_estimator_.n_jobs is None and ours.estimator.n_jobs is None
+    with pytest.raises(AttributeError):
+        ours.estimator.classes_  # noqa: B018
+    assert ours.predict(X).shape == Y.shape
