@@ -6,6 +6,8 @@ fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimat
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +24,7 @@ from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.estimator_parameters import progress_of, seed_of, threads_of
 from ash.function.result import FunctionResult, causes
 from ash.function_space import FunctionSpace
+from ash.journal.argument import Journal
 from ash.options import LARGEST, whole, yes_or_no
 from ash.search.checks import check_arguments, checked_space, labels_of
 from ash.search.delegates import Delegates
@@ -31,7 +34,7 @@ from ash.search.ladder import rungs_of
 from ash.search.routing import routed
 from ash.search.scorers import SCORE, Scorers, read_scorers
 from ash.search.tables import search_results
-from ash.search.trainer import FitError, Table, Trainer, prepared, seed_of_candidate
+from ash.search.trainer import FitError, Table, Trainer, prepared, read_info, seed_of_candidate
 from ash.tune_function import tune_function
 
 
@@ -69,10 +72,12 @@ class ASHSearchCV(Delegates):
         time_limit: float | None = None,
         epoch_limit: int | None = None,
         target: float | None = None,
+        memory_limit: int | None = None,
         n_jobs: int | None = -1,
         random_state: Any = None,
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
         self.estimator = estimator
         self.space = space
@@ -101,10 +106,12 @@ class ASHSearchCV(Delegates):
         self.time_limit = time_limit
         self.epoch_limit = epoch_limit
         self.target = target
+        self.memory_limit = memory_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
+        self.journal = journal
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and fit the best estimator to all rows.
@@ -196,7 +203,17 @@ class ASHSearchCV(Delegates):
         )
         names = (
             *("candidates", "eta", "algorithm", "promotion", "training", "workers", "job_limit", "most_failures"),
-            *("time_limit", "epoch_limit", "target", "sampler", "first", "executor", "callbacks"),
+            *(
+                "time_limit",
+                "epoch_limit",
+                "target",
+                "sampler",
+                "first",
+                "executor",
+                "callbacks",
+                "memory_limit",
+                "journal",
+            ),
         )
         settings = {name: getattr(self, name) for name in names}
         if trainer.ends_at_errors:
@@ -209,7 +226,8 @@ class ASHSearchCV(Delegates):
                 warnings.filterwarnings("ignore", message=WARNING)
                 if trainer.ends_at_errors:  # told by the error
                     warnings.filterwarnings("ignore", message="the run has ended after")
-                return tune_function(trainer, space, costs=costs, **settings)
+                result = tune_function(trainer, space, costs=costs, **settings)
+                return replace(result, infos=tuple(map(read_info, result.infos)))
         except FitError as error:
             raise error.args[0] from None
         except AllFailed as error:
@@ -226,7 +244,7 @@ class ASHSearchCV(Delegates):
         infos = [info for info in result.infos if info is not None]
         self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
         self.continued_ = not self.retrained_ and not trainer.restart
-        self.trained_ = sum(info.trained for info in infos)
+        self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if trainer.ends_at_errors else float(self.error_score)
         self.cv_results_ = search_results(result, counts, missing, len(trainer.splits))

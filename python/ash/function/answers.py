@@ -28,7 +28,7 @@ MOST_TEXT = 4_000
 
 
 class Scored(NamedTuple):
-    """What a function of ours gives back: a score, a state, and what else there is to tell of the job."""
+    """What a function of ours gives back: a score, a state, and what else there is to tell, which JSON can hold."""
 
     score: Any
     state: Any

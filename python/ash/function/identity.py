@@ -1,7 +1,8 @@
 """What makes a run of a function the one it is: whoever goes on from its journal must agree, or is told where not.
 
     settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
-               what comes first, and an earlier result as costs, as hashes
+               what comes first, and an earlier result as costs, as hashes; what a function that is an object tells of
+               itself by a method `identity`, such as which rows it has
     space      domains, levels and conditions
     version    of ash
 
@@ -33,7 +34,14 @@ def identity_of(
 ) -> Facts:
     """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
     settings = {name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}
-    own = {"function": name_of(train), "costs": _costs(costs), "sampler": _sampler(sampler), "first": _first(first)}
+    told = train.identity() if hasattr(train, "identity") else {}
+    own = {
+        **told,
+        "function": name_of(train),
+        "costs": _costs(costs),
+        "sampler": _sampler(sampler),
+        "first": _first(first),
+    }
     version = version_facts()["version of ash"]  # kernels have no part in it
     return {"settings": {**settings, **own}, "space": space_story(space), "version": {"version of ash": version}}
 

@@ -195,8 +195,8 @@ class OpenFunctionRecorder(OpenJournal, FunctionRecorder):
             steps.append((task.candidate, task.rung, int(is_answer or what is None)))
             if is_answer:
                 jobs.append(_job(self._log.jobs + len(jobs), task, what, started))
-                if what.kind != FINISHED or not what.state:
-                    answers.append((task.candidate, task.rung, what.kind, _text(what.text), int(what.state)))
+                if what.kind != FINISHED or not what.state or what.info is not None:
+                    answers.append((task.candidate, task.rung, what.kind, _text(what), int(what.state)))
             elif what is not None and task.rung == 0 and task.candidate not in self.params:
                 candidates.append((task.candidate, json.dumps(what)))
         if self._anew:
@@ -235,12 +235,15 @@ def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
     score = float(row[7])
     if kind not in KINDS or (kind == FINISHED) != math.isfinite(score):
         raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
-    return Answer(kind, score, LOST if state else None, text, row[11], row[12], row[4])
+    told = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], place=row[4], **told)
 
 
-def _text(text: str) -> str:
-    """Return a text that SQLite takes: a traceback may hold halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def _text(answer: Answer) -> str:
+    """Return what else there is to tell, as a text that SQLite takes: a traceback may hold halves of characters."""
+    if answer.kind == FINISHED:
+        return "" if answer.info is None else json.dumps(answer.info)
+    return answer.text.encode("utf-8", "backslashreplace").decode()
 
 
 def _differ(there: str | None, here: str | None) -> bool:

@@ -35,6 +35,12 @@ schedule : {{"reproducible", "greedy"}} or None, default=None
     decisions on any number of threads, if the estimator gives the same scores.
 workers, costs, sampler, first, executor, job_limit, most_failures, time_limit, epoch_limit, target, callbacks
     As for `ash.tune_function`; in `epoch_limit` and costs an epoch is one of all folds.
+memory_limit : int or None, default=None
+    Bytes of estimators that wait in memory; beyond it they wait in files, as for `ash.tune_function`.
+journal : str, path-like, ash.Journal or None, default=None
+    A file in which every result is kept as soon as it is there; `fit` again with the same rows, estimator and
+    parameters, after whatever has ended the first, goes on from it. Estimators are not loaded from files: those that go
+    up are trained again. With a `random_state` that is no int it is another run each time.
 scoring : str, callable, list, dict or None
     As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
@@ -22,6 +23,7 @@ from sklearn.utils.validation import _num_samples
 
 from ash.continuing.choose import Way
 from ash.continuing.protocol import Continued, Rows, params_at
+from ash.errors import SettingError
 from ash.function.answers import Scored
 from ash.function.first import key_of
 from ash.search.inner import capped, process_limited, thread_limited
@@ -106,6 +108,17 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "here": False}
 
+    def identity(self) -> dict[str, Any]:
+        """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
+        table, scorers = self.table, self.scorers
+        return {
+            "estimator": f"{type(self.estimator).__name__}, {hash_of('estimator', self.estimator)}",
+            "data": hash_of("X, y and parameters of fit", [table.X, table.y, table.fit, table.score]),
+            "cv": f"{len(self.splits)} folds, {hash_of('cv', list(self.splits))}",
+            "resource": self.way.resource,
+            "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
+        }
+
     def candidate(self, params: Params) -> Any:
         """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
         made = prepared(self.estimator, params, self.seed)
@@ -141,6 +154,22 @@ class Trainer:
         if self.with_train:
             of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
         return FoldInfo(scores, of_train, fitted - began, scored - fitted)
+
+
+def hash_of(what: str, value: Any) -> str:
+    """Return a hash of what a value holds, or raise SettingError where that cannot be pickled."""
+    try:
+        return str(joblib.hash(value))
+    except Exception as error:
+        raise SettingError(f"journal= needs to know {what} again, which cannot be pickled: {error}") from error
+
+
+def read_info(info: Any) -> "JobInfo | None":
+    """Return what a job has told, which a journal gives back as lists."""
+    if info is None:
+        return None
+    done, trained, why, folds = info
+    return JobInfo(done, trained, why, tuple(FoldInfo(*fold) for fold in folds))
 
 
 def prepared(estimator: Any, params: Params, seed: int) -> Any:

@@ -1,0 +1,121 @@
+"""A search with a journal goes on where it was ended; estimators that wait are bounded in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import make_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import ash
+from continuing_help import X, Y
+from function_journal_help import Breaks, keys, looked_at
+from search_help import fitted, forest, search
+
+TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "fit_time")
+
+
+def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
+    """Begin a search and end it in the middle; return the jobs that were told."""
+    breaks = Breaks(jobs)
+    with pytest.raises(SystemExit):
+        search(journal=journal, callbacks=[breaks], **changes).fit(X, Y)
+    return [job for job, _ in breaks.jobs]
+
+
+def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
+    """What was found is the same, and what predicts."""
+    assert one.result_.digest == other.result_.digest
+    assert one.cv_results_.keys() == other.cv_results_.keys()
+    for name in one.cv_results_.keys() - {*TIMES, "params"}:
+        np.testing.assert_array_equal(one.cv_results_[name], other.cv_results_[name])
+    assert one.cv_results_["params"] == other.cv_results_["params"]
+    assert (one.best_params_, one.best_score_, one.best_epochs_) == (
+        other.best_params_,
+        other.best_score_,
+        other.best_epochs_,
+    )
+    assert one.predict_proba(X).tobytes() == other.predict_proba(X).tobytes()
+
+
+@pytest.mark.parametrize("jobs", [1, 5, 9, 13])
+def test_a_search_goes_on_to_the_same_end(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at(monkeypatch)
+    whole = fitted()
+    before = ended_early(tmp_path / "run.ash", jobs)
+    told = Breaks(10**6)
+    again = fitted(journal=tmp_path / "run.ash", callbacks=[told])
+    check_equal(again, whole)
+    assert set(keys(before)).isdisjoint(keys(job for job, _ in told.jobs)), "each job is told once"
+    assert len(before) + len(told.jobs) == len(whole.result_.jobs)
+
+
+def test_a_search_that_has_ended_is_read_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fitted(journal=tmp_path / "run.ash")
+    calls: list[Any] = []
+    fit = type(forest()).fit
+    monkeypatch.setattr(type(forest()), "fit", lambda *given, **more: calls.append(1) or fit(*given, **more))
+    again = fitted(journal=tmp_path / "run.ash")
+    check_equal(again, whole)
+    best = 2 * (again.result_.best_rung + 1)  # two folds through the rungs of the best, for `best_state`
+    assert len(calls) == best + 1
+    assert again.trained_ == whole.trained_ + again.result_.memory["retrained_epochs"]
+
+
+def test_the_time_of_each_fold_is_on_record(tmp_path: Path) -> None:
+    first, again = (fitted(journal=tmp_path / "run.ash") for _ in range(2))
+    for name in TIMES[:4]:
+        np.testing.assert_array_equal(first.cv_results_[name], again.cv_results_[name])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"cv": 3}, "cv"),
+        ({"scoring": "neg_log_loss"}, "scoring"),
+        ({"resource": "n_samples", "min_epochs": 2, "max_rungs": 3}, "resource"),
+        ({"estimator": forest(criterion="entropy")}, "estimator"),
+        ({"estimator": forest(), "rows": (X + 1, Y)}, "data"),
+        ({"estimator": forest(), "rows": (X, 2 - Y)}, "data"),
+        ({"random_state": 1}, "seed"),
+    ],
+    ids=["cv", "scoring", "resource", "estimator", "rows", "labels", "seed"],
+)
+def test_another_search_is_refused(changes: dict[str, Any], named: str, tmp_path: Path) -> None:
+    fitted(journal=tmp_path / "run.ash")
+    rows = changes.get("rows", (X, Y))
+    given = {name: value for name, value in changes.items() if name != "rows"}
+    other = search(given.pop("estimator", None), journal=tmp_path / "run.ash", **given)
+    with pytest.raises(ash.JournalError, match=named):
+        other.fit(*rows)
+
+
+def test_what_cannot_be_known_again_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    scorer = make_scorer(lambda y, predicted: float((y == predicted).mean()))
+    with pytest.raises(ash.SettingError, match="journal= needs to know scoring again, which cannot be pickled"):
+        search(scoring=scorer, journal=tmp_path / "run.ash").fit(X, Y)
+    assert fitted(scoring=scorer).best_score_ > 0.5
+
+
+def test_more_candidates_go_on_further(tmp_path: Path) -> None:
+    fitted(candidates=4, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
+    more = fitted(candidates=8, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
+    check_equal(more, fitted(candidates=8, min_epochs=2, max_rungs=3))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))],
+    ids=["forest", "pipeline"],
+)
+def test_estimators_that_wait_are_bounded_in_memory(estimator: Any) -> None:
+    space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.log(1e-5, 1e-1)}
+    whole = fitted(estimator, space)
+    bounded = fitted(estimator, space, memory_limit=1)
+    assert bounded.result_.memory["spilled"] > 0 == bounded.result_.memory["dropped"]
+    check_equal(bounded, whole)
