@@ -142,20 +142,16 @@ class ASHSearchCV(Delegates):
         X, y = indexable(X, y)
         scorers = read_scorers(self.estimator, self.scoring, self.refit)
         given = routed(self, scorers.scorer, params)
-        way, space, seed = (
-            way_of(self.estimator, self.resource),
-            checked_space(self.space, self.estimator),
-            seed_of(self.random_state),
-        )
+        way, space = way_of(self.estimator, self.resource), checked_space(self.space, self.estimator)
+        seed = seed_of(self.random_state)
         if way.resource in space.domains:
             raise SettingError(
                 f"space has {way.resource!r}, which the ladder sets; leave it out, or give another resource="
             )
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(splitter.split(X, y, **given.split))
-        trainer = self._trainer(
-            Table(X, y, given.fit, given.score, labels_of(self.estimator, y)), way, splits, scorers, seed
-        )
+        table = Table(X, y, given.fit, given.score, labels_of(self.estimator, y))
+        trainer = self._trainer(table, way, splits, scorers, seed)
         result = self._run(trainer, space)
         self.n_splits_, self.scorer_ = len(splits), getattr(scorers.scorer, "_scorers", scorers.scorer)
         self._keep(result, trainer)
@@ -203,17 +199,8 @@ class ASHSearchCV(Delegates):
         )
         names = (
             *("candidates", "eta", "algorithm", "promotion", "training", "workers", "job_limit", "most_failures"),
-            *(
-                "time_limit",
-                "epoch_limit",
-                "target",
-                "sampler",
-                "first",
-                "executor",
-                "callbacks",
-                "memory_limit",
-                "journal",
-            ),
+            *("time_limit", "epoch_limit", "target", "sampler", "first", "executor", "callbacks"),
+            *("memory_limit", "journal"),
         )
         settings = {name: getattr(self, name) for name in names}
         if trainer.ends_at_errors:

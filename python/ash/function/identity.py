@@ -2,7 +2,7 @@
 
     settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
                what comes first, and an earlier result as costs, as hashes; what a function that is an object tells of
-               itself by a method `identity`, such as which rows it has
+               itself by a method `journal_identity`, such as which rows it has
     space      domains, levels and conditions
     version    of ash
 
@@ -34,7 +34,7 @@ def identity_of(
 ) -> Facts:
     """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
     settings = {name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}
-    told = train.identity() if hasattr(train, "identity") else {}
+    told = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
         **told,
         "function": name_of(train),

@@ -108,7 +108,7 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "here": False}
 
-    def identity(self) -> dict[str, Any]:
+    def journal_identity(self) -> dict[str, Any]:
         """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
         table, scorers = self.table, self.scorers
         return {
