@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ash import _core
 from ash.folds import FEW_ROWS
 from ash.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
+from journal_help import with_states
 
 ALL_ROWS = importlib.import_module("ash.all_rows")
 RUN = importlib.import_module("ash.run")
@@ -235,3 +237,19 @@ def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatc
     assert folds_of(x[1:], y[1:], monkeypatch) == 5
     y[1:5], y[5:] = 2, y[5:] % 2
     assert folds_of(x[1:], y[1:], monkeypatch) == 1, "four rows of a class"
+
+
+@pytest.mark.parametrize("with_files", [True, False], ids=["states", "results"])
+@pytest.mark.parametrize("limit", [20, 70, 130])
+def test_a_fit_that_goes_on_from_a_journal_predicts_the_same(
+    limit: int, with_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if with_files:
+        with_states(monkeypatch)
+    whole = fitted()
+    fitted(journal=tmp_path / "run.ash", epoch_limit=limit)
+    again = fitted(journal=tmp_path / "run.ash")
+    assert again.result_.digest == whole.result_.digest
+    assert len(members(again.model_)) == len(members(whole.model_)) == 5
+    assert again.predict_proba(X).tobytes() == whole.predict_proba(X).tobytes()
+    assert again.model_.validation_score == whole.model_.validation_score
