@@ -18,8 +18,8 @@ def forest(**params: Any) -> RandomForestClassifier:
 
 
 def search(estimator: Any = None, space: Any = None, **changes: Any) -> ash.ASHSearchCV:
-    """A search of six candidates in two folds."""
-    settings: dict[str, Any] = {"candidates": 8, "cv": 2, "random_state": 0, "n_jobs": 1, **changes}
+    """A search of eight candidates in two folds."""
+    settings: dict[str, Any] = {"candidates": 8, "eta": 2, "cv": 2, "random_state": 0, "n_jobs": 1, **changes}
     return ash.ASHSearchCV(forest() if estimator is None else estimator, space or SPACE, **settings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench_help import options
 
 
 def test_what_is_planned(tmp_path: Path) -> None:
-    cases = searches.bench(options(tmp_path)).cases
+    cases = searches.bench(replace(options(tmp_path), quick=False)).cases
     assert (
         len(cases) == len(TABLES) * len(MODELS) * len(searches_run.CONTENDERS)
         and "searches" in bench.COMMANDS["models"]
@@ -62,7 +63,7 @@ def test_a_search_of_each(contender: str, tmp_path: Path) -> None:
     frame["target"] = frame["a"] * 2 + generator.normal(size=700)
     path = tmp_path / "california.csv.gz"
     frame.to_csv(path, index=False)
-    found = searches_run.measure(str(path), "california", "pipeline", contender, seed=0, candidates=3, threads=1)
+    found = searches_run.measure(str(path), "california", "random forest", contender, seed=0, candidates=3, threads=1)
     assert found["rows"] == 525 and found["epochs"] > 0 and -2 < found["test"] < 0 and -2 < found["score"] < 0
 
 

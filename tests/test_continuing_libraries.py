@@ -114,6 +114,15 @@ def test_catboost_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert under.done == 11 and under.estimator.tree_count_ == 11
 
 
+def test_libraries_are_quiet_in_jobs(capfd: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    for package, kind in (("lightgbm", "LGBMClassifier"), ("catboost", "CatBoostClassifier")):
+        estimator = of_library(package, lambda: getattr(__import__(package), kind)(learning_rate=0.1))  # noqa: B023
+        trained(estimator, 2, 2)
+        assert estimator.get_params().get("verbose") is None
+    assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
+
+
 def net(**params: Any) -> Any:
     pytest.importorskip("torch", reason="torch is not installed")
 

@@ -52,7 +52,7 @@ class ASHSearchCV(Delegates):
         max_epochs: int | None = None,
         max_rungs: int | None = None,
         candidates: int | None = 64,
-        eta: int = 2,
+        eta: int = 3,
         algorithm: str = "ash",
         promotion: str | None = None,
         training: str = "resume",

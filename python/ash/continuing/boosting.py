@@ -17,6 +17,7 @@ from sklearn.base import clone
 from ash.continuing.protocol import Continued, Rows
 
 SEEDS = 2**31
+VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 
 
 class _Boosted(Continued):
@@ -24,6 +25,14 @@ class _Boosted(Continued):
 
     THREADS: ClassVar[str | None] = "n_jobs"
     ARGUMENT: ClassVar[str]
+    QUIET: ClassVar[dict[str, Any]] = {}
+    """What keeps a library from writing on the terminal, and files, hundreds of times; where the user has said nothing."""
+
+    def __init__(self, estimator: Any, parameter: str | None) -> None:
+        super().__init__(estimator, parameter)
+        said = {name for name, value in estimator.get_params().items() if value is not None}
+        said |= VOICES if said & VOICES else set()
+        estimator.set_params(**{name: value for name, value in self.QUIET.items() if name not in said})
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Add so many rounds."""
@@ -53,6 +62,7 @@ class LightGBM(_Boosted):
     """LGBMClassifier, LGBMRegressor, LGBMRanker."""
 
     ARGUMENT: ClassVar[str] = "init_model"
+    QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -86,6 +96,7 @@ class CatBoost(_Boosted):
 
     THREADS: ClassVar[str | None] = "thread_count"
     ARGUMENT: ClassVar[str] = "init_model"
+    QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}
 
     @staticmethod
     def refuses(estimator: Any) -> str:

@@ -6,7 +6,7 @@ Class = TypeVar("Class", bound=type)
 
 TEXT = """{first}
 
-Many candidates are trained a little, the better half of them (of those that there are, nobody waits for a rung to fill)
+Many candidates are trained a little, the best third of them (of those that there are, nobody waits for a rung to fill)
 is trained on, and so on: `ash.tune_function`. Those that go up go on from the trees, rounds or weights that they have,
 in each fold of the cross-validation, where the library allows it; what cannot go on is trained anew, and the search
 says so.
@@ -28,7 +28,10 @@ min_epochs, max_epochs, max_rungs : int or None
     the first rung has at least a 21st of it.
 candidates : int or None, default=64
     How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end.
-eta, algorithm, promotion, training
+eta : int, default=3
+    Of each rung the best ``1/eta`` go up: 3 as in scikit-learn's searches, since libraries spend on beginning a job
+    what a lower one would save.
+algorithm, promotion, training
     The ladder, as for `ash.tune_function`.
 schedule : {{"reproducible", "greedy"}} or None, default=None
     None: "reproducible", on a clock on which a job lasts as long as it has epochs, or as `costs` says: the same

@@ -23,13 +23,10 @@ class Scorers:
         ``scorer(estimator, X, y) -> number``, or a dict of numbers by name.
     ranks : str
         The name of the one that ranks; "score" where there is a single one without a name.
-    several : bool or None
-        Whether it gives a dict; None: a callable of the user's, which shows it when it is called.
     """
 
     scorer: Any
     ranks: str
-    several: bool | None
 
     def measure(self, estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> dict[str, float]:
         """Return its scores by name.
@@ -57,17 +54,17 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     """
     named = isinstance(refit, str)
     if callable(scoring):
-        return Scorers(scoring, refit if named else SCORE, None)
+        return Scorers(scoring, refit if named else SCORE)
     try:
         scorer = check_scoring(estimator, scoring=scoring)
     except (ValueError, TypeError) as error:
         raise SettingError(f"scoring={scoring!r} is not allowed: {error}") from None
     if scoring is None or isinstance(scoring, str):
-        return Scorers(scorer, SCORE, False)
+        return Scorers(scorer, SCORE)
     names = list(scoring)
     if not named or refit not in names:
         raise SettingError(_which_ranks(refit, names))
-    return Scorers(scorer, refit, True)
+    return Scorers(scorer, refit)
 
 
 def accepts_weights(scorer: Any, estimator: Any) -> bool:
