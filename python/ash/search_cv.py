@@ -6,7 +6,6 @@ fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimat
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
@@ -213,8 +212,7 @@ class ASHSearchCV(Delegates):
                 warnings.filterwarnings("ignore", message=WARNING)
                 if trainer.ends_at_errors:  # told by the error
                     warnings.filterwarnings("ignore", message="the run has ended after")
-                result = tune_function(trainer, space, costs=costs, **settings)
-                return replace(result, infos=tuple(map(read_info, result.infos)))
+                return tune_function(trainer, space, costs=costs, **settings)
         except FitError as error:
             raise error.args[0] from None
         except AllFailed as error:
@@ -228,13 +226,14 @@ class ASHSearchCV(Delegates):
             warnings.warn(text, FitFailedWarning, stacklevel=3)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
-        infos = [info for info in result.infos if info is not None]
+        told = [read_info(info) for info in result.infos]
+        infos = [info for info in told if info is not None]
         self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
         self.continued_ = not self.retrained_ and not trainer.restart
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if trainer.ends_at_errors else float(self.error_score)
-        self.cv_results_ = search_results(result, counts, missing, len(trainer.splits))
+        self.cv_results_ = search_results(result, told, counts, missing, len(trainer.splits))
         self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
         self.best_index_ = self.refit(self.cv_results_) if callable(self.refit) else result.best_candidate
         self.best_params_ = self.cv_results_["params"][self.best_index_]

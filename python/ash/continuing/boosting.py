@@ -26,7 +26,7 @@ class _Boosted(Continued):
     THREADS: ClassVar[str | None] = "n_jobs"
     ARGUMENT: ClassVar[str]
     QUIET: ClassVar[dict[str, Any]] = {}
-    """What keeps a library from writing on the terminal, and files, hundreds of times; where the user has said nothing."""
+    """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)

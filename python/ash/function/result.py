@@ -43,7 +43,8 @@ class FunctionResult(CourseViews):
         `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
         also since its state was of an earlier process.
     infos : tuple
-        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other functions.
+        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other
+        functions; out of a journal as JSON has it.
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray

@@ -1,6 +1,6 @@
 """`cv_results_` of a search: what scikit-learn's say, a row a candidate, of the job in which it had its best score."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -15,12 +15,16 @@ from ash.tuning_results import ranks_of, seconds_of, values_of
 Best = dict[int, tuple[float, int, JobInfo]]
 
 
-def search_results(result: FunctionResult, counts: str | None, error_score: float, splits: int) -> dict[str, Any]:
+def search_results(
+    result: FunctionResult, told: Sequence[JobInfo | None], counts: str | None, error_score: float, splits: int
+) -> dict[str, Any]:
     """Return a row for each candidate, in order of number.
 
     Parameters
     ----------
     result : FunctionResult
+    told : sequence
+        What each of its jobs has told.
     counts : str or None
         The parameter of the estimator that counts epochs: it stands in `params` with what the row is of.
     error_score : float
@@ -36,7 +40,7 @@ def search_results(result: FunctionResult, counts: str | None, error_score: floa
         `std_score_time` (of a fold in that job), `rung`, `resource` (epochs in all by then), `continued`, and
         `fit_time` (of all its jobs).
     """
-    best = _best_jobs(result)
+    best = _best_jobs(result, told)
     count = len(result.params)
     rows = [best.get(candidate) for candidate in range(count)]
     params = [_params(each, counts, row) for each, row in zip(result.params, rows, strict=True)]
@@ -55,14 +59,14 @@ def search_results(result: FunctionResult, counts: str | None, error_score: floa
     return columns
 
 
-def _best_jobs(result: FunctionResult) -> Best:
+def _best_jobs(result: FunctionResult, told: Sequence[JobInfo | None]) -> Best:
     """Return the score, rung and info of each candidate's best job; of equal ones the lowest."""
     best: Best = {}
     columns = result.columns
     for candidate, rung, score, diverged, info in zip(
-        columns["candidate"], columns["rung"], columns["score"], columns["diverged"], result.infos, strict=True
+        columns["candidate"], columns["rung"], columns["score"], columns["diverged"], told, strict=True
     ):
-        if not diverged and (candidate not in best or score > best[candidate][0]):
+        if info is not None and not diverged and (candidate not in best or score > best[candidate][0]):
             best[int(candidate)] = float(score), int(rung), info
     return best
 
