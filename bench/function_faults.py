@@ -23,6 +23,7 @@ from typing import Any
 
 import ash
 from bench.figures import timed, verdict
+from bench.peers_memory import family
 from bench.sections import Section, Table
 from bench.suite import Bench, Case, Options
 
@@ -69,7 +70,7 @@ class Looks(ash.Callback):
         self.jobs += 1
         if self.jobs % LOOK_JOBS == 0:
             self.bytes.append((self.jobs, resident()))
-            self.processes = max(self.processes, descendants())
+            self.processes = max(self.processes, len(descendants()))
 
 
 def resident() -> int:
@@ -77,18 +78,9 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def descendants() -> int:
-    """Return how many processes come from this one."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    ours = {os.getpid()}
-    while more := {number for number, parent in parents.items() if parent in ours} - ours:
-        ours |= more
-    return len(ours) - 1
+def descendants() -> set[int]:
+    """Return the numbers of all processes that come from this one."""
+    return set(family(os.getpid())) - {os.getpid()}
 
 
 def tuned(candidates: int, journal: Path, *callbacks: ash.Callback) -> ash.FunctionResult:
@@ -101,11 +93,11 @@ def tuned(candidates: int, journal: Path, *callbacks: ash.Callback) -> ash.Funct
 
 def faults(candidates: int) -> dict[str, Any]:
     """Run it twice and count."""
-    looks, began = Looks(), descendants()
+    looks, began = Looks(), len(descendants())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.ash"
         seconds, result = timed(lambda: tuned(candidates, path, looks))
-        left = descendants() - began
+        left = len(descendants()) - began
         again_seconds, again = timed(lambda: tuned(candidates, path))
     kinds = {failure.candidate: failure.kind for failure in result.failures}
     entered = Counter(job.candidate for job in result.jobs if job.rung == 0)

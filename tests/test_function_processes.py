@@ -17,6 +17,7 @@ import pytest
 
 import ash
 from ash.function.nursery import Nursery
+from bench.function_faults import descendants
 from fault_help import python
 from function_help import train
 from function_journal_help import tune
@@ -26,26 +27,12 @@ PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
 SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": None}
 
 
-def processes() -> set[int]:
-    """Numbers of all processes that come from this one."""
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    ours = {os.getpid()}
-    while more := {number for number, parent in parents.items() if parent in ours} - ours:
-        ours |= more
-    return ours - {os.getpid()}
-
-
 @pytest.fixture(autouse=True)
 def before() -> Iterator[set[int]]:
     """The processes that other tests have left; there are no more of them after each test."""
-    found = processes()
+    found = descendants()
     yield found
-    assert processes() <= found
+    assert descendants() <= found
 
 
 SPACE = {"what": list(range(1000)), "x": ash.uniform(0, 1, levels=1001)}
@@ -101,7 +88,7 @@ def test_there_is_one_process_more_than_places(before: set[int]) -> None:
 
     class Looks(ash.Callback):
         def on_job(self, job: Any, params: Any) -> None:
-            seen.append(len(processes() - before))
+            seen.append(len(descendants() - before))
 
     tune(None, Looks(), **PROCESSES)
     assert max(seen) == 3

@@ -65,8 +65,8 @@ class FoldedCandidates final : public Candidates {
     std::vector<FoldScores> fold_scores() const;
 
     // results [kept][validation rows of all folds, in their order][outputs]: what each was scored by
-    // (NetworkCandidates::predict), computed again, on so many threads. Jobs may run: no job writes a kept state. REQUIRES: kept by a tuner of these candidates,
-    // to which nobody appends meanwhile.
+    // (NetworkCandidates::predict), computed again, on so many threads. Jobs may run: no job writes a kept state.
+    // REQUIRES: kept by a tuner of these candidates, to which nobody appends meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   private:

@@ -4,7 +4,8 @@
                     --where these rows are few--> the best five, in equal shares -----------------> drawn
     drawn --trained from scratch on all rows, the best first, then by their shares, as far as there is time--> model
 
-Of few rows a selection fits the noise, and so does the choice of a single network: the five differ by less.
+Of few rows a selection fits the noise, and so does the choice of a single network: in trials outside of `bench` the mean
+of the best five erred less than either on two of three tables each.
 
 Order:   of no account: a network is a function of its candidate, rung and data. Who diverges or comes too late is left
          out, and the others keep their draws; without the best, the network of the first fold stands for it, alone.
@@ -33,9 +34,7 @@ from ash.records import Columns
 from ash.settings import Params, to_settings
 
 HASTE = 0.9
-"""Of the time that is left: what the training is planned for."""
-
-
+"""Of the time that is left: what the training at the end of a run is planned for."""
 BEST_OF_FEW = 5
 """Networks that predict together where the rows are few."""
 
@@ -96,7 +95,12 @@ def drawn_of(kept: Kept, size: int) -> NDArray[np.int64]:
 
 def wall_seconds(kept: Kept, counts: NDArray[np.int64], columns: Columns, data: Folds, options: Options) -> float:
     """Return how long the training of the drawn networks would take."""
-    return _wall(_seconds(kept, np.flatnonzero(counts), columns, data, options), options.threads)
+    return shared_out(_seconds(kept, np.flatnonzero(counts), columns, data, options), options.threads)
+
+
+def shared_out(seconds: NDArray[np.float64], threads: int) -> float:
+    """Return how long networks take that have so many seconds each; whether others help with one is not sure."""
+    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
 
 
 def train_through(
@@ -118,7 +122,7 @@ def _in_time(
     drawn = drawn[np.lexsort((drawn, -counts[drawn], drawn != 0))]
     seconds = _seconds(kept, drawn, columns, data, options)
     left = deadline - time.monotonic()
-    fitting = [n for n in range(1, len(drawn) + 1) if _wall(seconds[:n], options.threads) <= left]
+    fitting = [n for n in range(1, len(drawn) + 1) if shared_out(seconds[:n], options.threads) <= left]
     return [int(place) for place in drawn[: max(fitting, default=1)]]
 
 
@@ -141,15 +145,10 @@ def _seconds(
     """Return the seconds of one thread that each takes: those of its jobs, for the rows of all folds together."""
     rows = [rows_of_epoch(len(part.training), options.epoch_rows) for part in data.folds]
     growth = rows_of_epoch(len(data.whole.training), options.epoch_rows) / sum(rows)
-    lowest = 0 if options.training == "resume" else None
     found = []
     for place in drawn.tolist():
         rung = kept.rungs[place]
-        own = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] <= rung)
-        own &= columns["rung"] >= (rung if lowest is None else lowest)
+        lowest = 0 if options.training == "resume" else rung
+        own = (columns["candidate"] == kept.candidates[place]) & (lowest <= columns["rung"]) & (columns["rung"] <= rung)
         found.append(growth * float(columns["core_seconds"][own].sum()))
     return np.array(found)
-
-
-def _wall(seconds: NDArray[np.float64], threads: int) -> float:
-    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE

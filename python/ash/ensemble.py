@@ -38,7 +38,8 @@ class Ensemble(Model):
         The metric of the run; "log_loss" or "rmse" where a function of the user's has scored the run.
     validation_score : float
         Its score in that metric on the rows that it was selected by, higher is better. It flatters, as the best score
-        of a run does.
+        of a run does. After cross-validation it is that of the members' networks of the folds, on rows that these had
+        not seen.
     """
 
     def __init__(self, members: Sequence[Network], weights: Weights, *, metric: str, validation_score: float) -> None:

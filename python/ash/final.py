@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.all_rows import Folds, drawn_of, on_all_rows, wall_seconds
+from ash.all_rows import Folds, drawn_of, on_all_rows, shared_out, wall_seconds
 from ash.epoch_rows import rows_of_epoch
 from ash.errors import DataError
 from ash.kept import Kept
@@ -36,8 +36,6 @@ RATE = 0.3
 """Of a member's learning rate: that of its last cycle."""
 LONGEST = 1e9
 """Seconds that stand for no limit."""
-HASTE = 0.9
-"""Of the time that is left: what the cycles are planned for."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def refit_seconds(
     if whole is not None:
         return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), Folds(folds, whole), options)
     seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), folds[0], options)
-    return _wall_seconds(seconds, options.threads)
+    return shared_out(seconds, options.threads)
 
 
 def _refit(
@@ -172,13 +170,8 @@ def _last_settings(params: Params) -> _core.Settings:
 
 def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
     """Return which part of the cycles there is time for; 0 where it is too little."""
-    share = min(1.0, (deadline - time.monotonic()) / max(_wall_seconds(seconds, options.threads), 1e-9))
+    share = min(1.0, (deadline - time.monotonic()) / max(shared_out(seconds, options.threads), 1e-9))
     return share if share * SHARE >= LEAST_SHARE else 0.0
-
-
-def _wall_seconds(seconds: NDArray[np.float64], threads: int) -> float:
-    """Return how long the cycles take that have so many seconds each; whether others help with one is not sure."""
-    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
 
 
 def _growth(parts: Parts, options: Options, params: Params) -> float:

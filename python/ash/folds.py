@@ -28,7 +28,7 @@ Pair = tuple[Rows, Rows]
 
 FOLDS = 5
 FEW_ROWS = 1_000
-"""Of a table below it, a fifth is too few rows to choose among the thousands of candidates that a minute holds."""
+"""Of a table below it, a fifth is too few rows to choose among the many candidates that a minute holds."""
 
 
 def read_folds(
