@@ -4,8 +4,8 @@
                     --where these rows are few--> the best five, in equal shares -----------------> drawn
     drawn --trained from scratch on all rows, the best first, then by their shares, as far as there is time--> model
 
-Of few rows a selection fits the noise, and so does the choice of a single network: in trials outside of `bench` the mean
-of the best five erred less than either on two of three tables each.
+Of few rows a selection fits the noise, and so does the choice of a single network: in trials outside of `bench` the
+mean of the best five erred less than either on two of three tables each.
 
 Order:   of no account: a network is a function of its candidate, rung and data. Who diverges or comes too late is left
          out, and the others keep their draws; without the best, the network of the first fold stands for it, alone.
