@@ -3,12 +3,13 @@
 A case is one variant (bench/ablation_variants.py) on one table of the bench `quality`, over all seeds, in a process of
 its own on one thread; as many run at once as there are CPUs. Three quarters of the rows to fit, the others to test on,
 by seed. Every network is trained alone, so no search makes up for what is missing: for 64 epochs, for 32 from 10,000
-rows to fit on, for 8 from 20,000. So a fit takes seconds, and all variants about an hour on two cores. Two other parts
-search, in the same way: a ladder on a table is a case, and the refits on a table are one.
+rows to fit on, for 8 from 20,000. So a fit takes seconds, and all variants about an hour on two cores. Three other
+parts search, in the same way: a ladder on a table is a case, and so are its refits and its selections.
 
     variants  the recipe and what differs from it, ten seeds
     rungs     reduction factors and first rungs (bench/ablation_rungs.py), on two tables
     final     searches with each kind of refit on all rows (bench/ablation_final.py), five tables, four seeds
+    selection searches, averaged in several ways (bench/ablation_selection.py), eight tables, four seeds
 
 What favours whom. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
 the best on the rows held out is taken.
@@ -29,6 +30,8 @@ from bench.ablation_final import KINDS, Search, searches
 from bench.ablation_run import EPOCHS, epochs_of, recipe_of, trained
 from bench.ablation_rungs import FULL, QUICK, Scope, Setting, settings
 from bench.ablation_sections import sections
+from bench.ablation_selection import KINDS as AVERAGES
+from bench.ablation_selection import selections
 from bench.ablation_variants import FINAL, PARTS, RECIPE, RUNGS, VARIANTS
 from bench.child import call
 from bench.machine import cpus, package_commit
@@ -64,6 +67,7 @@ def bench(options: Options) -> Bench:
     planned = {trial.key: trial for trial in trials(options.quick, options.seeds)}
     ladders = {setting.key: setting for setting in settings(scope)}
     ended = {search.key: search for search in searches(options.quick, options.seeds)}
+    ended |= {search.key: search for search in selections(options.quick, options.seeds)}
     cases = [_trial_case(trial, options.data, of) for trial in planned.values()]
     cases += [_ladder_case(setting, scope, options.data, of) for setting in ladders.values()]
     cases += [_final_case(search, options.data, of) for search in ended.values()]
@@ -73,7 +77,7 @@ def bench(options: Options) -> Bench:
         check=check,
         packages=("scikit-learn", "pandas"),
         kept=not options.quick,
-        timed=False,
+        one_machine=False,
         chosen=lambda key: chosen(planned.get(key) or ladders.get(key) or ended[key], options),
         at_once=cpus(),
     )
@@ -94,7 +98,7 @@ def chosen(planned: Trial | Setting | Search, options: Options) -> bool:
     if not options.variants:
         return True
     if not isinstance(planned, Trial):
-        return (RUNGS if isinstance(planned, Setting) else FINAL) in options.variants
+        return (RUNGS if isinstance(planned, Setting) else planned.part) in options.variants
     wanted = [name for name in options.variants if name not in PARTS]
     return planned.variant in wanted or (planned.variant == RECIPE and bool(wanted))
 
@@ -118,7 +122,8 @@ def _ladder_case(setting: Setting, scope: Scope, data: Path | None, of: str) -> 
 
 
 def _final_case(search: Search, data: Path | None, of: str) -> Case:
-    how = {"part": FINAL, **asdict(search), "of": of, "kinds": ", ".join(KINDS)}
+    kinds = KINDS if search.part == FINAL else AVERAGES
+    how = {**asdict(search), "of": of, "kinds": ", ".join(kinds)}
     del how["seeds"]  # of which more will do
 
     def holds(value: Any) -> bool:
@@ -144,7 +149,8 @@ def _searches(setting: Setting, scope: Scope, folder: str | None) -> Any:
 
 
 def _refits(search: Search, folder: str | None) -> Any:
-    return call("bench.ablation_final", "measure", {**asdict(search), "folder": folder}, ALONE)
+    told = asdict(search)
+    return call(f"bench.ablation_{told.pop('part')}", "measure", {**told, "folder": folder}, ALONE)
 
 
 def check() -> None:

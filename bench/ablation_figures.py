@@ -112,3 +112,26 @@ def fits_of(cases: Iterable[Run]) -> Fits:
         if case.get("fits"):
             found.setdefault(case["table"], {})[case["variant"]] = case["fits"]
     return Fits(found)
+
+
+def fits_of_searches(cases: Iterable[Run], base: str) -> Fits:
+    """Return what each kind of the searches loses, with one kind in the place of the recipe."""
+    runs: dict[str, dict[str, list[list[Run]]]] = {}
+    for case in cases:
+        own = runs.setdefault(case["table"], {})
+        for search in case["searches"]:
+            for kind, losses in search["losses"].items():
+                own.setdefault(RECIPE if kind == base else kind, [[]])[0].append({**search, **losses})
+    return Fits(runs)
+
+
+def ratio_rows(fits: Fits, kinds: Mapping[str, str], tables: Sequence[str], what: str) -> list[list[str]]:
+    """Return a row a kind: its words, the ratio on each table, and on all of them."""
+    return [
+        [
+            words,
+            *(shown_ratio(ratio(fits.log_ratios(table, kind, what).values())) for table in tables),
+            shown_ratio(ratio(fits.overall(kind, what, tables)[0].values())),
+        ]
+        for kind, words in kinds.items()
+    ]

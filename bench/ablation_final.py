@@ -27,6 +27,7 @@ import ash
 import ash.run
 from ash import _core, final
 from ash.all_rows import train_through
+from ash.calibration import sharpen
 from ash.ensemble import Ensemble
 from ash.kept import Kept
 from ash.model import Model
@@ -35,8 +36,8 @@ from ash.options import Options
 from ash.outcome import network_of
 from ash.parts import Parts
 from ash.preparation import prepare
-from bench.ablation_figures import Fits, Run, ratio, shown_ratio
-from bench.ablation_variants import RECIPE
+from bench.ablation_figures import Run, fits_of_searches, ratio_rows
+from bench.ablation_variants import FINAL
 from bench.quality_data import Split, split
 from bench.quality_run import root_mean_square
 from bench.sections import Section, Table
@@ -59,6 +60,7 @@ class Search:
 
     table: str
     seeds: int
+    part: str = FINAL  # of the bench
     candidates: int = 24
     first: int = 4  # epochs of the first rung
     rungs: int = 4
@@ -67,7 +69,7 @@ class Search:
     @property
     def key(self) -> str:
         """Return its name on record, which has no seeds: more of them replace fewer."""
-        return f"final, {self.table}"
+        return f"{self.part}, {self.table}"
 
 
 def searches(quick: bool, seeds: int | None = None) -> Iterator[Search]:
@@ -138,7 +140,8 @@ def _from_scratch(kept: Kept, places: Sequence[int], parts: Parts, options: Opti
     trained = []
     for place in places:
         old, candidate, rung = kept.networks[place], kept.candidates[place], kept.rungs[place]
-        core = train_through(data, old.params, candidate, rung, options) or old.core
+        core = train_through(data, old.params, candidate, rung, options)
+        core = old.core if core is None else sharpen(core, kept.factors[place])
         trained.append(network_of(core, whole, old.params, options, old.validation_score))
     return trained
 
@@ -164,15 +167,8 @@ def final_sections(cases: Sequence[Run]) -> list[Section]:
 
 def refit_table(what: str, cases: Sequence[Run]) -> Table:
     """Return a row a kind of refit, a column a table and one for all of them."""
-    fits, tables = _fits(cases), [case["table"] for case in cases]
-    rows = [
-        [
-            words,
-            *(shown_ratio(ratio(fits.log_ratios(table, kind, what).values())) for table in tables),
-            shown_ratio(ratio(fits.overall(kind, what, tables)[0].values())),
-        ]
-        for kind, words in KINDS.items()
-    ]
+    fits, tables = fits_of_searches(cases, NONE), [case["table"] for case in cases]
+    rows = ratio_rows(fits, KINDS, tables, what)
     cycles = " or ".join(sorted({f"{case['share']:g} of a cycle at {case['rate']:g} of the rate" for case in cases}))
     seeds = ", ".join(f"{case['table']} {len(case['searches'])}" for case in cases)
     counts = sorted({search["members"] for case in cases for search in case["searches"]})
@@ -183,15 +179,3 @@ def refit_table(what: str, cases: Sequence[Run]) -> Table:
     )
     title = f"Loss after a refit on all rows, by that without: {TITLES[what]}"
     return Table(title, ["refit", *tables, "all"], rows, note)
-
-
-def _fits(cases: Sequence[Run]) -> Fits:
-    """Return the losses with no refit in the place of the recipe: that by which the others are shown."""
-    runs: dict[str, dict[str, list[list[Run]]]] = {}
-    for case in cases:
-        own = runs.setdefault(case["table"], {})
-        for search in case["searches"]:
-            for kind, losses in search["losses"].items():
-                name = RECIPE if kind == NONE else kind
-                own.setdefault(name, [[]])[0].append({"seed": search["seed"], **losses})
-    return Fits(runs)

@@ -8,7 +8,8 @@ from typing import Any
 from bench.ablation_figures import ERROR, LOG_LOSS, WORK, Fits, Run, fits_of, ratio, shown_ratio
 from bench.ablation_final import final_sections
 from bench.ablation_rungs import rung_sections
-from bench.ablation_variants import FINAL, RECIPE, RUNGS, VARIANTS
+from bench.ablation_selection import selection_sections
+from bench.ablation_variants import FINAL, RECIPE, RUNGS, SELECTION, VARIANTS
 from bench.figures import shown, spread
 from bench.quality_data import LARGER, TABLES
 from bench.sections import Section, Table
@@ -21,7 +22,7 @@ NOTES = {
 
 
 def sections(results: Mapping[str, Any]) -> list[Section]:
-    """Return the recipe, errors and log losses by those of the recipe in all and by table, the rungs and the refit."""
+    """Return the recipe, errors and log losses by those of the recipe in all and by table, rungs, refit, selection."""
     cases = [case for case in results.values() if case["part"] == "variants"]
     fits = fits_of(cases)
     return [
@@ -32,6 +33,7 @@ def sections(results: Mapping[str, Any]) -> list[Section]:
         table_table("Log loss without a part, table by table", fits, LOG_LOSS),
         *rung_sections([case for case in results.values() if case["part"] == RUNGS]),
         *final_sections([case for case in results.values() if case["part"] == FINAL]),
+        *selection_sections([case for case in results.values() if case["part"] == SELECTION]),
     ]
 
 

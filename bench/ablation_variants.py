@@ -14,7 +14,7 @@ from ash.settings import check_params
 
 Params = dict[str, Any]
 RECIPE = "recipe"
-PARTS = (RUNGS, FINAL) = ("rungs", "final")  # no variants: the other parts of the bench
+PARTS = (RUNGS, FINAL, SELECTION) = ("rungs", "final", "selection")  # no variants: the other parts of the bench
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,17 @@ def package_commit() -> str:
     return told[0] + ("+" if told[1] else "")
 
 
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """Return what a figure depends on besides its code: the processor, and versions of packages."""
+    found = {"processor": processor()}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
 def machine(packages: Sequence[str] = ()) -> dict[str, str]:
     """Return machine, processors, build and versions: what a figure is worth nothing without."""
     facts = {

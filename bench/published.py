@@ -1,4 +1,4 @@
-"""What the student project that ash starts from has measured.
+"""What others have measured: the student project that ash starts from, and the limits that tuners name of themselves.
 
 Roy Han, Evan Jiang: Parallelizing Hyperparameter Tuning in Artificial Neural Networks. Its machine had 2 GB of memory a
 core and is not ours; its candidates were networks on the full optical digits (3,823 rows to train on), trained by
@@ -6,6 +6,8 @@ full-batch gradient descent, each rung from scratch. What can be compared with o
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 # Table 2: seconds, by models and threads. SH on one thread, ASH on more.
 SH_SECONDS = {128: 265.73, 256: 570.85}
@@ -39,3 +41,71 @@ def speedup(models: int, threads: int) -> float | None:
     if models not in SH_SECONDS or threads not in ASH_SECONDS[models]:
         return None
     return SH_SECONDS[models] / ASH_SECONDS[models][threads]
+
+
+class Saturation(NamedTuple):
+    """Between how many workers a speed-up starts to saturate, by whom, and of what."""
+
+    source: str
+    low: int
+    high: int
+
+
+# Dask-ML's HyperbandSearchCV. Its documentation describes networks of 12 neurons on 60,000 rows and says of the workers
+# that they were varied in a separate experiment; by the post that one is denoising images with PyTorch, where training
+# one model takes 243 s.
+DASK_ML = (
+    Saturation("Dask-ML's documentation (ml.dask.org, Hyper Parameter Search, Hyperband Performance)", 24, 24),
+    Saturation("S. Sievert, blog.dask.org, 30 September 2019, of the same picture", 16, 24),
+)
+
+
+class RayRun(NamedTuple):
+    """A row of Ray Tune's tables: trials of so many seconds that report so often, and the seconds observed."""
+
+    what: str
+    trials: int
+    results: float  # a second of each trial
+    nodes: int
+    cpus: int  # of a node
+    trial_seconds: float
+    observed: float
+
+    def ideal(self) -> float:
+        """Return the seconds of trials alone, one on each CPU at a time."""
+        return self.trial_seconds * -(-self.trials // (self.nodes * self.cpus))
+
+    def results_a_second(self) -> float:
+        """Return those of all trials that run at a time."""
+        return min(self.trials, self.nodes * self.cpus) * self.results
+
+
+# Ray's documentation (docs.ray.io, Tune, Scalability and Overhead Benchmarks); rows of unequal trials are left out.
+RAY_TUNE = (
+    RayRun("trial bookkeeping", 10_000, 1, 1, 16, 1, 715.27),
+    RayRun("many trials", 1_000, 10, 16, 64, 100, 248.39),
+    RayRun("many trials", 1_000, 1, 16, 64, 100, 175.00),
+    RayRun("many trials, with logging", 1_000, 0.1, 16, 64, 100, 168.18),
+    RayRun("many trials", 384, 10, 16, 64, 100, 125.17),
+    RayRun("many trials", 256, 50, 16, 64, 100, 307.02),
+    RayRun("many trials", 256, 20, 16, 64, 100, 146.20),
+    RayRun("many trials", 256, 10, 16, 64, 100, 113.40),
+    RayRun("many trials, with logging", 256, 10, 16, 64, 100, 436.12),
+    RayRun("many trials, with logging", 256, 0.1, 16, 64, 100, 106.75),
+    RayRun("many results", 96, 500, 1, 96, 100, 959.32),
+    RayRun("many results", 96, 100, 1, 96, 100, 219.48),
+    RayRun("many results", 96, 80, 1, 96, 100, 197.15),
+    RayRun("many results", 96, 50, 1, 96, 100, 110.55),
+    RayRun("many results, with logging", 96, 50, 1, 96, 100, 702.64),
+    RayRun("many results", 96, 10, 1, 96, 100, 103.51),
+    RayRun("many results, with logging", 96, 10, 1, 96, 100, 168.94),
+    RayRun("network", 200, 1, 200, 2, 300, 2280.82),
+    RayRun("network", 100, 1, 100, 2, 300, 1470),
+    RayRun("network", 100, 0.01, 100, 2, 300, 473.41),
+    RayRun("network", 50, 1, 50, 2, 300, 474.30),
+    RayRun("network", 50, 0.1, 50, 2, 300, 441.54),
+    RayRun("network", 10, 1, 10, 2, 300, 334.37),
+)
+
+# From the same page: results a second of all trials that are still acceptable.
+RAY_TUNE_LIMITS = {"a cluster, without logging": "500", "a cluster": "50 to 100", "one node": "1,000"}

@@ -11,9 +11,12 @@ What favours whom. Others: RealMLP takes its time, TabM may take three limits, a
 on top of theirs; it is on all rows, where networks hold some out. Those who choose do so by what is compared here:
 `ash`, FLAML and the tuned trees. `ash`: TabM would often go on for longer.
 
+A minute holds more on a faster processor, so each fit says on which it was made, and ours is compared with what was
+fitted to the same table and seed on the same one.
+
 It takes hours, so it is not part of `all`, and what results/quality.json holds stays on record: --tables, --contenders,
---limits and --seeds choose what to measure now. A fit counts until its packages have other versions; one of `ash` until
-its code has changed.
+--limits and --seeds choose what to measure now. A fit counts until its packages have other versions or the processor
+is another; one of `ash` until its code has changed.
 """
 
 from __future__ import annotations
@@ -21,12 +24,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench.child import call
-from bench.machine import cpus, package_commit
+from bench.machine import cpus, package_commit, versions_of
 from bench.quality_contenders import CONTENDERS, OURS, PERCEPTRON, TUNED
 from bench.quality_data import LARGER, SMALL, TABLES
 from bench.quality_sections import sections
@@ -76,6 +78,7 @@ def bench(options: Options) -> Bench:
         check=check,
         packages=("scikit-learn", "pandas", "lightgbm", "optuna", "torch", "pytabkit", "flaml"),
         kept=not options.quick,
+        one_machine=False,
         chosen=lambda key: planned[key].chosen(options),
     )
 
@@ -98,17 +101,10 @@ def _case(fit: Fit, data: Path | None) -> Case:
 
 
 def versions(contender: str) -> dict[str, str]:
-    """Return what a fit depends on besides its arguments: the commit of our code, or packages and their versions."""
+    """Return what a fit depends on besides its arguments: the processor, and our commit or versions of packages."""
     if contender == OURS:
-        return {"ash": package_commit()}
-    names = CONTENDERS[contender].needs if contender != PERCEPTRON else ("scikit-learn",)
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+        return {**versions_of(()), "ash": package_commit()}
+    return versions_of(CONTENDERS[contender].needs if contender != PERCEPTRON else ("scikit-learn",))
 
 
 def _run(fit: Fit, data: Path | None, of: dict[str, str]) -> dict[str, Any]:

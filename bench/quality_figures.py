@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
+from bench.quality_contenders import OURS
+
 Run = Mapping[str, Any]
 
 
@@ -47,10 +49,13 @@ class Fits:
 
 
 def fits_of(results: Iterable[Run]) -> Fits:
-    """Return the fits that were made, without curves and what was skipped."""
+    """Return the fits that were made, without curves and what was skipped; beside ours those of its processor only."""
+    made = [run for run in results if run["part"] == "fits" and "error" in run]
+    ours = {(run["table"], run["seed"]): run["of"]["processor"] for run in made if run["contender"] == OURS}
     found: dict[str, dict[str, dict[int, Run]]] = {}
-    for run in results:
-        if run["part"] == "fits" and "error" in run:
+    for run in made:
+        own = run["of"]["processor"]
+        if ours.get((run["table"], run["seed"]), own) == own:
             found.setdefault(run["table"], {}).setdefault(run["contender"], {})[run["seed"]] = run
     return Fits(found)
 

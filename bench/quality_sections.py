@@ -14,6 +14,7 @@ from bench.quality_curves import curve_sections
 from bench.quality_data import LARGER, TABLES
 from bench.quality_equal_time import equal_time_table
 from bench.quality_figures import Duel, Fits, Run, duel, fits_of, is_outdated, mean_ranks
+from bench.quality_pairs import pairs_table
 from bench.quality_reference import COLUMNS, REFERENCE
 from bench.sections import Section, Table
 
@@ -34,6 +35,7 @@ def sections(results: Mapping[str, Any]) -> list[Section]:
         _table("Cores in use, a share", fits, "utilization", lambda _, value: f"{value:.2f}", TABLES),
         minute_table(fits),
         wins_table(fits, runs),
+        pairs_table(fits),
         equal_time_table(runs, fits, shown_error),
         *curve_sections(runs, fits),
     ]
@@ -90,11 +92,16 @@ def _cell(fits: Fits, table: str, contender: str, what: str, form: Callable[[str
 
 
 def _seeds(fits: Fits) -> str:
-    """Return how many seeds there are, and which code of ours they are of."""
+    """Return how many seeds there are, which code of ours they are of, and who made the fits of which tables."""
     counts = {len(own) for contenders in fits.runs.values() for own in contenders.values()}
     commits = {run["of"]["ash"] for table in fits.runs for run in fits.of(table, OURS).values()}
     seeds = "-".join(map(str, sorted({min(counts), max(counts)}))) if counts else "0"
-    return f"Seeds: {seeds}. ash: commit {', '.join(sorted(commits)) or 'none'}."
+    places: dict[str, list[str]] = {}
+    for table in fits.runs:
+        for place in sorted({run["of"]["processor"] for own in fits.runs[table].values() for run in own.values()}):
+            places.setdefault(place, []).append(table)
+    where = "; ".join(f"{place}: {', '.join(tables)}" for place, tables in sorted(places.items()))
+    return f"Seeds: {seeds}. ash: commit {', '.join(sorted(commits)) or 'none'}. Processors: {where or 'none'}."
 
 
 def minute_table(fits: Fits) -> Table:

@@ -65,7 +65,7 @@ class Bench:
     check: Callable[[], None] = lambda: None  # raises SystemExit with a sentence where an answer is wrong
     packages: Sequence[str] = field(default_factory=tuple)  # whose versions are named beside the figures
     kept: bool = False  # its results are on record for later runs, of other commits and packages too
-    timed: bool = True  # else what is on record counts on any machine: networks have the same bits on all of them
+    one_machine: bool = True  # else what others have measured counts: bits that are the same, or cases that say where
     chosen: Callable[[str], bool] = lambda _: True  # whether the case of this key is to be measured now
     at_once: int = 1  # cases that run at the same time: more only where no time is taken, each in a process of its own
 
@@ -101,7 +101,7 @@ def _record(name: str, bench: Bench, facts: Mapping[str, str], options: Options)
     varying = ["load", "date"]
     if bench.kept:
         varying += [fact for fact in facts if fact in ("commit", *bench.packages) or fact.startswith("core ")]
-    if not bench.timed:
+    if not bench.one_machine:
         varying += ["processor", "processors", "system"]
     identity = _identity(name, facts, options, varying)
     record = Record(options.results / ".partial" / f"{name}.jsonl", identity)

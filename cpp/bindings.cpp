@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     ash::bindings::bind_clock(m);
     ash::bindings::bind_data(m);
     ash::bindings::bind_network(m);
+    ash::bindings::bind_remote(m);
     ash::bindings::bind_tuner(m);
     ash::bindings::bind_simulator(m);
     ash::bindings::bind_functions(m);

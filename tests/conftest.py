@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from sklearn import datasets
 from fault_list import counts, lines, numbers
 
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
+OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
+BEFORE = {name: os.environ.get(name) for name in OF_DASK}
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -21,6 +25,16 @@ def pytest_configure() -> None:
     """Hear Ctrl-C again: a shell starts background jobs with SIGINT ignored, and child processes inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """Take back what a cluster of Dask leaves in the environment of who starts it: the threads of its workers."""
+    yield
+    for name, value in BEFORE.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

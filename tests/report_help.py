@@ -98,7 +98,7 @@ def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Resul
 
 
 def _kept(network: ash.Network, outputs: NDArray[np.float32], targets: NDArray[np.float64]) -> Kept:
-    return Kept((network,), (0,), (0,), outputs, targets, None)
+    return Kept((network,), (0,), (0,), (1.0,), outputs, targets, None)
 
 
 def hostile_result() -> Result:

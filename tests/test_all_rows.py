@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 import ash
 from ash import _core
+from ash.calibration import sharpen
 from ash.folds import FEW_ROWS
 from ash.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
@@ -59,6 +60,7 @@ def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
         core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
         frame = parts.table.frame
         rows = X[frame.numbers_of(parts.validation)]
+        core = sharpen(core, kept.factors[place])
         network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
         classes = network.classes_ is not None
         found.append(network.predict_proba(rows) if classes else network.predict(rows))
@@ -96,6 +98,7 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
     for member, place in zip(model.members, np.flatnonzero(counts).tolist(), strict=True):
         core = ALL_ROWS.train_through(data, member.params, kept.candidates[place], kept.rungs[place], options)
+        core = sharpen(core, kept.factors[place])
         assert (
             member.core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
             == core.predict(np.zeros((1, 6), np.float32), 1).tobytes()

@@ -83,11 +83,12 @@ def test_every_variant_is_planned_on_every_table_and_the_recipe_comes_first() ->
 @pytest.mark.parametrize(
     ("changes", "count"),
     [
-        ({}, len(TABLES) * len(VARIANTS) + 2 * 9 + 5),
-        ({"tables": ("letter",)}, len(VARIANTS)),
+        ({}, len(TABLES) * len(VARIANTS) + 2 * 9 + 5 + 8),
+        ({"tables": ("letter",)}, len(VARIANTS) + 1),
         ({"tables": ("optdigits",), "variants": ("dropout", "relu")}, 3),
         ({"variants": ("rungs",)}, 2 * 9),
         ({"variants": ("final",)}, 5),
+        ({"variants": ("selection",)}, 8),
         ({"variants": ("rungs", "recipe"), "tables": ("wine", "optdigits")}, 2 + 9),
         ({"variants": ("final", "relu"), "tables": ("wine", "diabetes")}, 4 + 1),
     ],

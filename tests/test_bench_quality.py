@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench import quality
+from bench.machine import processor
 from bench.quality_contenders import CONTENDERS, OURS, TUNED
 from bench.quality_data import LARGER, SMALL, TABLES, Source, split
 from bench.quality_fits import Task
@@ -66,8 +67,10 @@ def test_a_fit_counts_while_what_it_depends_on_is_the_same(monkeypatch: pytest.M
         next(case for case in quality.bench(options()).cases if f", {CONTENDERS[each].name}" in case.key)
         for each in (OURS, "mlp")
     ]
-    value = {"error": 0.1, "seconds": 50.0}
-    assert ours.holds({**value, "of": {"ash": "new"}}) and not ours.holds({**value, "of": {"ash": "old"}})
+    value, here = {"error": 0.1, "seconds": 50.0}, {"processor": processor()}
+    assert ours.holds({**value, "of": {**here, "ash": "new"}})
+    for other in ({**here, "ash": "old"}, {"processor": "another", "ash": "new"}):
+        assert not ours.holds({**value, "of": other})
     assert theirs.holds({**value, "of": quality.versions("mlp")})
     assert not theirs.holds({**value, "of": quality.versions("mlp"), "skipped": "pandas is not installed"})
 

@@ -18,7 +18,14 @@ from bench.sections import Plot, Section, Table
 def run(table: str, contender: str, seed: int, error: float, **changes: Any) -> dict[str, Any]:
     """Return a fit as the bench keeps it."""
     whose = {"part": "fits", "contender": contender, "table": table, "seed": seed, "limit": 60.0}
-    found = {"of": {"ash": "abc"}, "error": error, "seconds": 50.0, "utilization": 0.97, "rows": 75, "test_rows": 25}
+    found = {
+        "of": {"processor": "one", "ash": "abc"},
+        "error": error,
+        "seconds": 50.0,
+        "utilization": 0.97,
+        "rows": 75,
+        "test_rows": 25,
+    }
     return {**whose, **found, **({"log_loss": 0.5} if TABLES[table].classes else {}), **changes}
 
 
@@ -43,6 +50,27 @@ def test_contenders_are_compared_over_the_seeds_that_both_have() -> None:
     assert found.errors == {"letter": (0.03, 0.04), "wine": (0.0, 0.0)}, "0.09 has no partner, digits none at all"
     assert (found.better, found.equal, found.worse, found.no_slower) == (1, 1, 0, 2)
     assert found.ratio == pytest.approx(0.75) and found.among(["wine"]).better == 0
+
+
+def test_seed_by_seed_is_the_mean_ratio_with_its_error() -> None:
+    runs = [run("letter", OURS, seed, error) for seed, error in enumerate((0.02, 0.06, 0.09))]
+    runs += [run("letter", TUNED, seed, error) for seed, error in enumerate((0.04, 0.05))]
+    runs += [run("wine", each, seed, 0.1 * seed) for each in (OURS, TUNED) for seed in (0, 1)]
+    found = table(sections(named(runs)), "Seed by seed")
+    # 0.5 and 1.2: their mean, and 0.7 / sqrt(2) / sqrt(2).
+    assert row(found, "letter")[CONTENDERS[TUNED].name] == "0.850 ± 0.350, 1 of 2"
+    assert row(found, "wine")[CONTENDERS[TUNED].name] == "-", "an error of 0 has no ratio"
+    assert {cells[0] for cells in found.rows} == {"letter", "wine"} and OURS not in found.header[1:]
+
+
+def test_what_another_processor_has_fitted_is_not_beside_ours() -> None:
+    there = {"processor": "another", "lightgbm": "1"}
+    runs = [run("wine", OURS, 0, 0.1), run("wine", TUNED, 0, 0.2, of=there), run("wine", TUNED, 1, 0.3, of=there)]
+    assert duel(fits_of(runs), OURS, TUNED).errors == {} and list(fits_of(runs).of("wine", TUNED)) == [1]
+    runs += [run("digits", OURS, 0, 0.1, of=there), run("digits", TUNED, 0, 0.2, of=there)]
+    assert duel(fits_of(runs), OURS, TUNED).errors == {"digits": (0.1, 0.2)}
+    found = table(sections(named([run for run in runs if "ash" in run["of"]])), "Error on the rows held out")
+    assert found.note.endswith("ash: commit abc. Processors: one: wine.")
 
 
 def test_ranks_are_shared_by_equals_and_taken_where_all_have_fitted() -> None:
@@ -97,11 +125,11 @@ def test_in_no_more_time_is_the_largest_limit_that_theirs_exceeds() -> None:
 
 def test_a_curve_of_other_code_than_the_fits_is_not_shown() -> None:
     theirs = run("letter", "realmlp", 0, 0.2, seconds=16.0)
-    short = run("letter", OURS, 0, 0.1, limit=15.0, part="curves", of={"ash": "old"})
+    short = run("letter", OURS, 0, 0.1, limit=15.0, part="curves", of={"processor": "one", "ash": "old"})
     for fits, lines in (
         ([], 1),
         ([run("letter", OURS, 0, 0.3)], 0),
-        ([run("letter", OURS, 0, 0.3, of={"ash": "old"})], 1),
+        ([run("letter", OURS, 0, 0.3, of={"processor": "one", "ash": "old"})], 1),
     ):
         shown = sections(named([theirs, short, *fits]))
         assert len(table(shown, "In no more time").rows) == lines
@@ -115,7 +143,7 @@ def test_errors_stand_beside_the_reference() -> None:
     letter, california = row(found, "letter"), row(found, "california, RMSE")
     assert (letter["ash"], letter["FLAML"], letter["reference: RealMLP-TD-S"]) == ("0.0300", "-", ".0196")
     assert (california["ash"], california["reference: LightGBM, tuned"]) == ("0.5123", ".422")
-    assert found.note.endswith("Seeds: 1-3. ash: commit abc.")
+    assert found.note.endswith("Seeds: 1-3. ash: commit abc. Processors: one: letter, california.")
     assert row(table(sections(named(runs)), "Seconds"), "letter")["reference: RealMLP-TD-S"] == "71"
     assert [cells[0] for cells in table(sections(named(runs)), "Log loss").rows] == ["letter"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,24 @@ def test_what_is_planned(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_a_row(tmp_path: Path) -> None:
-    found = searches._case(tmp_path / "adult.csv.gz", "adult", "random forest", "ash", 0, 4)
+    case = searches._case(tmp_path / "adult.csv.gz", "adult", "random forest", "ash", 0, 4)
+    found = case.run()
+    assert not case.holds(found)
     assert found["skipped"].startswith("no file") or "not installed" in found["skipped"]
     [table, _] = searches.sections({"one": found})
     assert table.rows[0][:2] == ["random forest, ash", "0"] and table.rows[0][2] == found["skipped"]
+
+
+def test_a_search_counts_while_what_it_depends_on_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = (
+        searches._case(Path("adult.csv.gz"), "adult", "PyTorch module", contender, 0, 4)
+        for contender in (searches_run.OURS, "Optuna")
+    )
+    of_own, of_other = (searches.depends_on("PyTorch module", each) for each in (searches_run.OURS, "Optuna"))
+    assert set(of_other) == {"processor", "scikit-learn", "skorch", "torch", "optuna"} and "ash" in of_own
+    assert own.holds({"of": of_own}) and other.holds({"of": of_other})
+    assert not own.holds({"of": {**of_own, "ash": "abc"}}) and not other.holds({"of": {**of_other, "torch": "0"}})
+    assert set(searches.depends_on("random forest", "scikit-learn halving")) == {"processor", "scikit-learn"}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -55,7 +70,7 @@ def test_rows_as_models_take_them() -> None:
 
 
 @pytest.mark.parametrize("contender", searches_run.CONTENDERS)
-def test_a_search_of_each(contender: str, tmp_path: Path) -> None:
+def test_a_search_of_each(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     pytest.importorskip(searches_run.NEEDS.get(contender, "sklearn"), reason="optuna is not installed")
     generator = np.random.default_rng(0)
@@ -63,8 +78,16 @@ def test_a_search_of_each(contender: str, tmp_path: Path) -> None:
     frame["target"] = frame["a"] * 2 + generator.normal(size=700)
     path = tmp_path / "california.csv.gz"
     frame.to_csv(path, index=False)
+    limits: list[int] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cpus: limits.append(len(cpus)))
     found = searches_run.measure(str(path), "california", "random forest", contender, seed=0, candidates=3, threads=1)
-    assert found["rows"] == 525 and found["epochs"] > 0 and -2 < found["test"] < 0 and -2 < found["score"] < 0
+    assert (
+        limits == [1]
+        and found["rows"] == 525
+        and found["epochs"] > 0
+        and -2 < found["test"] < 0
+        and -2 < found["score"] < 0
+    )
 
 
 def run(contender: str, **changes: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.errors import AllDiverged
 from ash.records import JobRecord
-from ash.run import _end_behind
+from ash.waiting import _end_behind
 from callback_help import Diary, Failing, Stopper, endless, tune
 from estimator_help import classifier
 from fault_help import table

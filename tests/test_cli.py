@@ -170,6 +170,7 @@ def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
     assert "threads=0" in refused(capsys, "wine", "--threads", "0")
     assert "time_limit" in refused(capsys, "wine", "--time", "-3")
+    assert "worker_timeout=-1" in refused(capsys, "wine", "--worker-timeout", "-1")
     assert "--candidates all needs an end" in refused(capsys, "wine", "--candidates", "all")
     assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
     assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
@@ -210,7 +211,8 @@ def test_version_and_help():
     help_text = run("--help").stdout
     for option in (
         *("target", "task", "candidates", "seed", "time", "epochs", "stop-at", "algorithm", "schedule", "workers"),
-        *("threads", "no-teams", "memory-limit", "out", "json", "quiet", "dashboard"),
+        *("threads", "no-teams", "memory-limit", "out", "json", "quiet", "dashboard", "dask", "worker-timeout"),
+        "threads-per-worker",
     ):
         assert f"--{option}" in help_text
 

@@ -32,7 +32,10 @@ ALLOWED_INCLUDES = {
     "ladder": {"rung", "minmax_heap"},
     "clock": {"ladder", "rung"},
     "running_jobs": set(),
-    "simulator": {"clock", "ladder", "rung", "running_jobs", "random"},
+    "simulator": {"clock", "ladder", "rung", "running_jobs", "random", "simulated_ladder"},
+    "simulated_ladder": {"clock", "ladder", "rung", "simulator"},
+    "processes": {"running_jobs"},
+    "cluster": {"simulator", "simulated_ladder", "processes"},
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ash
 from ash.continuing.choose import way_of
 from ash.continuing.protocol import Rows
 from continuing_help import X, Y, of_library, predicted, rows_for, trained
@@ -158,6 +159,17 @@ def test_a_module_of_pytorch_goes_on_with_its_optimizer() -> None:
     for name, weight in at_once.estimator.module_.state_dict().items():
         assert (weight == on.estimator.module_.state_dict()[name]).all(), name
     assert all(weight.grad is None for weight in on.estimator.module_.parameters())
+
+
+def test_modules_are_trained_in_processes_and_are_the_same_there() -> None:
+    rows = (X.astype(np.float32), Y)
+    space = {"lr": [1e-3, 1e-2], "module__width": [4, 8]}
+    one, two = (
+        ash.ASHSearchCV(net(max_epochs=3), space, candidates=4, cv=2, n_jobs=jobs, random_state=0).fit(*rows)
+        for jobs in (1, 2)
+    )
+    assert one.result_.digest == two.result_.digest and two.continued_
+    assert way_of(net()).wants_process(net()) and not way_of(net()).wants_process(net(device="cuda"))
 
 
 def test_the_state_of_a_module_is_its_weights_and_its_optimizer_s() -> None:

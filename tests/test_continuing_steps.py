@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from ash.continuing.choose import way_of
+from ash.continuing.heads import Heads, key_of_head
 from ash.continuing.protocol import Rows
 from continuing_help import X, Y, predicted, trained
 
@@ -59,6 +62,68 @@ def test_passes_over_transformed_rows(sparse: bool) -> None:
     np.testing.assert_array_equal(*found)
 
 
+def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
+    heads, rows = Heads(), Rows(X, Y, {}, np.unique(Y))
+    common = replace(rows, heads=heads)
+    found = []
+    for with_std, leaf in ((True, 1), (True, 3), (False, 1), (True, 5)):
+        pipeline = make_pipeline(Scaler(with_std=with_std), RandomForestClassifier(4, random_state=0))
+        pipeline.set_params(randomforestclassifier__min_samples_leaf=leaf)
+        under, alone = (way_of(pipeline).begin(sklearn.clone(pipeline)) for _ in range(2))
+        for epochs in (2, 3):
+            under.more(common, epochs)
+            alone.more(rows, epochs)
+        np.testing.assert_array_equal(predicted(under), predicted(alone))
+        found.append(under.estimator[0])
+    assert len(FITS) == 2 + 4 and found[0] is found[1] is found[3] and found[2] is not found[0]
+    heads.clear()
+    assert heads.find(key_of_head(pipeline[:-1])) is None
+
+
+class Spoiler(SGDClassifier):
+    """Writes into the rows that it is given."""
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        super().partial_fit(X, y, classes, sample_weight)
+        X[:] = 0
+        return self
+
+
+def test_nobody_changes_the_rows_of_others() -> None:
+    rows = Rows(X, Y, {}, np.unique(Y), Heads())
+    pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))  # else it is given a copy
+    found = []
+    for _ in range(3):
+        under = way_of(pipeline).begin(sklearn.clone(pipeline))
+        for epochs in (1, 1):
+            under.more(rows, epochs)
+        found.append(under.estimator[-1].coef_)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_only_rows_that_are_not_too_large_are_kept(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = OneHotEncoder(sparse_output=not dense).fit_transform(np.round(X))
+    heads = Heads()
+    heads.keep("one", None, rows)
+    monkeypatch.setattr("ash.continuing.heads.ROWS_BYTES", 1_000)
+    heads.keep("two", None, rows)
+    one, two = heads.find("one"), heads.find("two")
+    assert one is not None and two is not None and two.rows is None and one.rows is not rows
+    assert (one.rows != rows).sum() == 0
+    heads.keep("three", None, rows)
+    assert heads.find("one") is None and heads.find(None) is None and heads.find("three") is not None
+    assert pickle.loads(pickle.dumps(heads)).find("three") is None
+
+
+def test_what_cannot_be_compared_is_not_shared() -> None:
+    parts = FunctionTransformer(func=lambda cells: cells)
+    assert key_of_head(make_pipeline(parts)) is None
+    assert key_of_head(make_pipeline(StandardScaler())) == key_of_head(make_pipeline(StandardScaler()))
+    assert key_of_head(make_pipeline(StandardScaler())) != key_of_head(make_pipeline(StandardScaler(with_mean=False)))
+
+
 class Apart(TransformerMixin, BaseEstimator):
     """As TargetEncoder: what it gives to the rows that it is fitted to is not what it gives to others."""
 
@@ -79,6 +144,32 @@ def test_what_keeps_a_row_s_own_target_out_goes_on_doing_so() -> None:
     on, alone = trained(pipeline, 3, 5), sklearn.clone(pipeline).set_params(randomforestclassifier__n_estimators=8)
     assert len(FITS) == 2
     np.testing.assert_array_equal(predicted(on), alone.fit(X, Y).predict_proba(X))
+
+
+class Late(TransformerMixin, BaseEstimator):
+    """What it gives to the rows that it is fitted to differs in the last bit of the last one."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        self.fitted_ = True
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        FITS.append(None)
+        made = self.fit(X).transform(X)
+        made[-1, -1:] = np.nextafter(made[-1, -1], np.inf)
+        return made
+
+    def transform(self, X: Any) -> Any:
+        return X + 1
+
+
+def test_one_bit_of_one_row_keeps_transformers_apart() -> None:
+    rows = Rows(X, Y, {}, np.unique(Y), Heads())
+    for _ in range(2):
+        under = way_of(pipeline := make_pipeline(Late(), SGDClassifier(random_state=0))).begin(sklearn.clone(pipeline))
+        for _ in range(2):
+            under.more(rows, 1)
+    assert len(FITS) == 4, "fitted in each job of each candidate"
 
 
 def test_parameters_of_fit_go_to_their_steps() -> None:
@@ -136,8 +227,11 @@ def test_rows_that_cannot_be_compared_are_transformed_anew() -> None:
             self.fitted_ = True
             return self
 
+        def fit_transform(self, X: Any, y: Any = None) -> Any:
+            return self.fit(X).transform(X) and X
+
         def transform(self, X: Any) -> Any:
-            return X if len(X) > 200 else [[each] for each in X.tolist()]
+            return [[each] for each in X.tolist()]
 
     assert trained(make_pipeline(Odd(), RandomForestClassifier()), 1, 1).done == 2
     assert len(FITS) == 2

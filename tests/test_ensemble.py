@@ -59,8 +59,14 @@ def test_predictions_are_those_of_the_networks_for_the_validation_rows() -> None
         result = ash.tune(X[:280], y[:280], validation=(X[held_out], y[held_out]), candidates=8, progress=False)
         assert result.kept is not None
         assert np.array_equal(result.kept.targets.reshape(y[held_out].shape), y[held_out])
-        for network, predictions in zip(result.kept.networks, result.kept.predictions, strict=True):
-            assert np.array_equal(network.predict_frame(ash.frames.read_frame(X[held_out])), predictions)
+        kept = result.kept
+        for network, predictions, factor in zip(kept.networks, kept.predictions, kept.factors, strict=True):
+            again = network.predict_frame(ash.frames.read_frame(X[held_out]))
+            if factor == 1:
+                assert np.array_equal(again, predictions)
+            else:  # calibrated, one by weights, one by logits
+                assert np.allclose(again, predictions, rtol=1e-5, atol=1e-6)
+        assert y.ndim == 1 or set(kept.factors) == {1.0}
 
 
 @pytest.mark.parametrize("changes", [{"keep": 1}, {"keep": 7}, {"threads": 2}, {"memory_limit": 1}])

@@ -79,7 +79,8 @@ class Adapter:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        return list(self.result_.model.core.weights)  # type: ignore[attr-defined]
+        *before, last = self.result_.model.core.weights  # type: ignore[attr-defined]
+        return [*before, last / self.result_.kept.factors[0]]  # type: ignore[attr-defined]
 
 
 class MLPClassifier(Adapter, ash.ASHClassifier):

@@ -30,7 +30,7 @@ from journal_help import run as run_networks
 HOLDER = """
 import sys, time
 import ash
-from ash.function.recorder import open_function_recorder
+from ash.function.opening import open_function_recorder
 with open_function_recorder(ash.Journal(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

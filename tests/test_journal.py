@@ -98,11 +98,12 @@ def test_more_of_a_limit_goes_on(changes: dict[str, Any], tmp_path: Path) -> Non
 
 def test_the_time_limit_is_one_of_all_calls(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    first = run(path, candidates=None, time_limit=0.5)
+    endless = {"candidates": None, "space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=20_000))}
+    first = run(path, **endless, time_limit=2.0)
     assert first.ended == "time_limit"
-    over = run(path, candidates=None, time_limit=0.5)
+    over = run(path, **endless, time_limit=2.0)
     assert over.ended == "time_limit" and len(over.jobs) == len(first.jobs)
-    longer = run(path, candidates=None, time_limit=8.0)  # it ends sooner, with the space
+    longer = run(path, **endless, time_limit=4.0)
     assert len(longer.jobs) > len(first.jobs)
     assert max(job.end for job in longer.jobs) <= longer.wall_seconds
 
@@ -131,8 +132,8 @@ def test_a_greedy_run_goes_on_again_and_again(tmp_path: Path) -> None:
 
 def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    first = run(path, candidates="auto", min_epochs=None, time_limit=0.6)
-    longer = run(path, candidates="auto", min_epochs=None, time_limit=3.0)
+    first = run(path, candidates="auto", min_epochs=None, time_limit=2.0)
+    longer = run(path, candidates="auto", min_epochs=None, time_limit=9.0)
     for name in ("min_epochs", "max_rungs", "epoch_rows", "keep", "schedule"):
         assert longer.settings[name] == first.settings[name]
     assert len(longer.jobs) > len(first.jobs)

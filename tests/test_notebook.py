@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from ash.executor.carrier import Status
 from ash.notebook_view import render
-from ash.progress import BoardView, View, in_notebook, open_view
+from ash.open_view import open_view
+from ash.progress import BoardView, View
+from ash.terminal import in_notebook
 from test_progress import EVENTS, LADDER, board, options
 
 CELL = """
@@ -63,6 +66,7 @@ def test_a_table_is_complete_and_escaped() -> None:
     assert '<progress value="0.3750" max="1">' in page and " left</div>" in page
     counts.metric = "<script>"
     assert "<script>" not in render(counts) and "&lt;script&gt;" in render(counts)
+    assert render(board(Status(2, 1, 8, 0))).endswith("<div>workers: 2 (1 lost), jobs on their way: 8</div>")
     endless = board(candidates=None, target=0.9)
     assert "<progress" not in render(endless) and "opacity" in render(endless)
 
@@ -74,7 +78,7 @@ def test_elsewhere_nothing_changes() -> None:
 
 def test_a_terminal_of_ipython_is_no_notebook() -> None:
     pytest.importorskip("IPython", reason="IPython is not installed: pip install '.[test]'")
-    code = "import ipykernel.zmqshell, ash.progress; print('notebook', ash.progress.in_notebook())"
+    code = "import ipykernel.zmqshell, ash.terminal; print('notebook', ash.terminal.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "notebook False" in done.stdout, done.stdout + done.stderr

@@ -14,7 +14,9 @@ from sklearn.datasets import load_wine
 
 import ash
 import data_help
-from ash.progress import Board, BoardView, View, open_view
+from ash.executor.carrier import Status
+from ash.open_view import open_view
+from ash.progress import Board, BoardView, View
 
 LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
 NAN = math.nan
@@ -53,8 +55,8 @@ def options(progress, **changes):
     return data_help.options(**{"candidates": 4, "threads": 1, "metric": "accuracy", "progress": progress, **changes})
 
 
-def board(**changes):
-    return Board(LADDER, options(None, **changes))
+def board(status=None, **changes):
+    return Board(LADDER, options(None, **changes), lambda: status)
 
 
 def test_events_are_counted():
@@ -116,6 +118,22 @@ def test_a_line_says_it_all():
     ):
         assert part in line
     assert "\n" not in line and line.isascii()
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (Status(2, 0, 8, 0), "workers: 2, jobs on their way: 8"),
+        (Status(3, 1, 0, 1_500_000), "workers: 3 (1 lost), jobs on their way: 0, states moved: 1.5 MB"),
+    ],
+)
+def test_the_workers_of_an_executor_have_a_line(status, line):
+    from ash.live_view import render
+
+    stream = io.StringIO()
+    Console(file=stream, width=80, no_color=True, force_terminal=False).print(render(board(status)))
+    assert stream.getvalue().splitlines()[-1] == line
+    assert line in board(status).line().split("; ") and "workers" not in board().line()
 
 
 def test_plain_lines_come_every_few_seconds_and_at_the_end():

@@ -17,8 +17,13 @@ from ash_docs.blocks import Block, Session
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 SHORTER = {"time_limit=60": "time_limit=2", "time_limit=10": "time_limit=1", "--time 60": "--time 2"}
-INSTALLS = ("pip install",)
-"""Commands that .ci/run gives in fresh environments."""
+ELSEWHERE = ("pip install", "mpiexec ")
+"""Commands that .ci/run gives in fresh environments, and those of a cluster, which tests/test_cli_executor.py gives."""
+STAND_INS = {
+    "from distributed import Client ": "from concurrent.futures import ThreadPoolExecutor as Client ",
+    'Client("tcp://scheduler:8786")': "Client(2)",
+}
+"""Two threads in place of a cluster: tests/test_dask_client.py has one."""
 
 
 def blocks() -> Iterator[Block]:
@@ -27,11 +32,11 @@ def blocks() -> Iterator[Block]:
         if token.type not in ("fence", "code_block") or token.map is None:
             continue
         source = token.content
-        for long, short in SHORTER.items():
-            source = source.replace(long, short)
+        for written, meant in {**SHORTER, **STAND_INS}.items():
+            source = source.replace(written, meant)
         if source.startswith("ash-tune "):
             yield Block("console", re.sub("^", "$ ", source.rstrip(), flags=re.MULTILINE), *token.map)
-        elif not source.startswith((*INSTALLS, "rung ")):  # the ladder that is drawn
+        elif not source.startswith((*ELSEWHERE, "rung ")):  # the ladder that is drawn
             yield Block("python", source, *token.map)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
+from ash.errors import SettingError
 from ash.search.inner import capped
 from continuing_help import X, Y, of_library
 from search_help import SPACE, fitted, forest
@@ -77,11 +80,49 @@ def test_threads_inside_of_a_job(jobs: int, inner: int, cpus: Cpus) -> None:
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
+def boosted(**changes: Any) -> Any:
+    """A search of what wants processes, with a scorer that cannot go there."""
+    lock = threading.Lock()
+
+    def score(model: Any, X: Any, y: Any) -> float:
+        with lock:
+            places.add((os.getpid(), threading.current_thread().name))
+        return float(model.score(X, y))
+
+    places: set[tuple[int, str]] = set()
+    estimator = HistGradientBoostingClassifier(max_iter=4, max_depth=2, early_stopping=False)
+    space = {"learning_rate": [0.1, 0.2, 0.3, 0.4]}
+    return fitted(estimator, space, candidates=4, n_jobs=2, scoring=score, **changes), places
+
+
+def test_what_cannot_go_to_processes_stays_in_threads() -> None:
+    ours, places = boosted()
+    assert {process for process, _ in places} == {os.getpid()} and ours.best_score_ > 0.5
+    with pytest.raises(SettingError, match=r"HistGradientBoosting.*cannot be pickled for executor='processes': cannot"):
+        boosted(executor="processes")
+
+
+def test_processes_are_taken_where_threads_would_wait(tmp_path: Any) -> None:
+    def score(model: Any, X: Any, y: Any) -> float:
+        (tmp_path / str(os.getpid())).touch()
+        return float(model.score(X, y))
+
+    for estimator, apart in (
+        (HistGradientBoostingClassifier(max_iter=4, early_stopping=False), True),
+        (forest(), False),
+    ):
+        fitted(estimator, {"max_depth": [1, 2, 3, 4]}, candidates=4, n_jobs=2, scoring=score)
+        found = {int(path.name) for path in tmp_path.iterdir()}
+        assert (os.getpid() not in found) if apart else (os.getpid() in found)
+
+
 @pytest.mark.parametrize("executor", ["processes", "threads"])
 def test_threads_inside_of_an_executor(executor: str, cpus: Cpus) -> None:
     cpus(4)
     with ThreadPoolExecutor(4) as pool:
-        where = {"executor": "processes", "n_jobs": 4} if executor == "processes" else {"executor": pool, "n_jobs": 1}
+        where = (
+            {"executor": "processes", "n_jobs": 4} if executor == "processes" else {"executor": pool, "n_jobs": None}
+        )
         ours = fitted(Look(), LOOKS, refit=False, **where)
     assert {job.score for job in ours.result_.jobs} == {11.0}
 

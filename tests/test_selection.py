@@ -1,4 +1,4 @@
-"""The greedy selection against one in plain Python, and what counts as more than noise."""
+"""The greedy selection against one in plain Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ash.selection import (
     class_errors,
-    is_beyond_noise,
     label_probabilities,
     mean_parts,
     row_losses,
@@ -124,18 +123,3 @@ def test_whole_weights_are_repeated_rows() -> None:
 def test_a_probability_of_zero_costs_a_finite_loss() -> None:
     losses = row_losses(np.array([0.0, 1.0]))
     assert losses[0] == pytest.approx(87.34, abs=0.01) and losses[1] == 0
-
-
-def test_noise() -> None:
-    """One standard error: of n gains their deviation (n - 1) over the root of n."""
-    gains = np.array([1.0, -0.5, 0.7, 0.2, -0.1])
-    error = gains.std(ddof=1) / math.sqrt(5)
-    shift = gains.mean() - error  # then the mean is one error exactly
-    assert not is_beyond_noise(gains - shift - 1e-9, None) and is_beyond_noise(gains - shift + 1e-9, None)
-    assert is_beyond_noise(gains - shift + 1e-9, np.full(5, 3.0)) and not is_beyond_noise(-gains, None)
-    assert not is_beyond_noise(np.array([5.0]), None) and not is_beyond_noise(np.zeros(5), None)
-
-
-def test_noise_counts_rows_by_weight() -> None:
-    gains, weights = np.array([4.0, 3.9, 4.1, -1.0, -1.1]), np.array([1e-6, 1e-6, 1e-6, 1.0, 1.0])
-    assert is_beyond_noise(gains, None) and not is_beyond_noise(gains, weights)

@@ -20,7 +20,7 @@ import importlib, os, signal, sys, threading, time
 import ash
 from sklearn.datasets import load_digits
 
-module = importlib.import_module("ash.run")
+module = importlib.import_module("ash.waiting")
 open_view = module.open_view
 X, y = load_digits(return_X_y=True)
 sent = []
@@ -115,17 +115,18 @@ class StubbornTuner:
 
 
 def test_a_second_ctrl_c_raises_at_once():
-    module = importlib.import_module("ash.run")
+    module = importlib.import_module("ash.waiting")
     options = importlib.import_module("test_progress").options(False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
         candidates = module.Candidates([{}], 1, iter(()))
-        module._wait(tuner, candidates, options, (), lambda: math.inf, module.Recorder(), module.Reporter(()))
+        told = module.Told(module.Recorder(), module.Reporter(()), module.Here(), ())
+        module.wait(tuner, candidates, options, lambda: math.inf, told)
     assert tuner.stopped > 0
 
 
 def test_a_failing_view_stops_the_threads(monkeypatch):
-    module = importlib.import_module("ash.run")
+    module = importlib.import_module("ash.waiting")
 
     class Failing(module.View):
         def update(self, events):

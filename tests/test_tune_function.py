@@ -220,7 +220,7 @@ WRONG = {
     "costs": ({"costs": 3}, "costs=3 is not allowed"),
     "cost": ({"costs": lambda params, epochs: 0}, "costs gave 0 for"),
     "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
-    "object": ({"executor": 3}, "executor=3 has no method submit"),
+    "object": ({"executor": 3}, "executor=3 is not allowed; give a distributed.Client"),
     "threads": ({"threads": 0}, "threads=0 is not allowed"),
     "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads=0 is not allowed"),
     "limit": ({"job_limit": 0}, "job_limit=0 is not allowed; give more than 0 seconds"),

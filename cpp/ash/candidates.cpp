@@ -8,15 +8,12 @@
 #include <utility>
 
 #include "ash/cost.hpp"
-#include "ash/digest.hpp"
 #include "ash/evaluation.hpp"
-#include "ash/trainer.hpp"
 
 namespace ash {
 
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
 std::int64_t checked_count(std::int64_t count) {
@@ -25,10 +22,6 @@ std::int64_t checked_count(std::int64_t count) {
 }
 
 }  // namespace
-
-std::uint64_t digest_of(const State& state) {
-    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
-}
 
 void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found) {
     if (expected == kAnyHash || expected == found) return;
@@ -53,13 +46,7 @@ NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> fir
                                      std::int64_t memory_limit, Scorer scorer)
     : data_(data),
       count_(checked_count(count)),
-      continuation_(continuation),
-      metric_(metric),
-      seed_(seed),
-      kernels_(kernels),
-      min_epochs_(min_epochs),
-      eta_(eta),
-      scorer_(std::move(scorer)),
+      rules_{continuation, metric, seed, min_epochs, eta, kernels, std::move(scorer)},
       chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
       workspaces_(static_cast<std::size_t>(threads)),
       states_(memory_limit) {
@@ -95,27 +82,19 @@ double NetworkCandidates::step_cost(std::int32_t candidate) const {
     return static_cast<double>(rows) * training_cost(layout(candidate));
 }
 
-Result NetworkCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+JobRun NetworkCandidates::run_of(const Job& job, Workspace& scratch, const std::atomic<bool>& stop, Team* team) const {
     const Settings& own = settings(job.candidate);
-    Workspace& scratch = workspace(thread);
     scratch.prepare(data_, own);
+    return {
+        .data = data_, .settings = own, .rules = rules_, .job = job, .scratch = scratch, .stop = &stop, .team = team};
+}
+
+Result NetworkCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+    JobRun run = run_of(job, workspace(thread), stop, &team);
     const std::shared_ptr<State> state = state_to_train(job.candidate);
-    const Training training{.epochs = job.epochs,
-                            .seed = seed_,
-                            .candidate = static_cast<std::uint32_t>(job.candidate),
-                            .stop = &stop,
-                            .team = &team};
-    if (!train_before(job, training, *state, scratch)) return {.stopped = true};
-    const Outcome outcome = ash::train(data_, own, training, kernels_, *state, scratch);
-    if (outcome.stopped) return {.stopped = true};
-    if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    Evaluation evaluation = evaluate(data_, *state, metric_, kernels_, &stop, scratch);
-    if (scorer_ && !evaluation.stopped) evaluation.score = scorer_(*state, predictions_of(data_, scratch));
-    return {.score = evaluation.score,
-            .loss = evaluation.loss,
-            .training_loss = outcome.loss,
-            .weights_hash = digest_of(*state),
-            .stopped = evaluation.stopped};
+    const Result result = run.train_and_score(*state);
+    retrained_epochs_ += run.retrained;
+    return result;
 }
 
 Team::Help NetworkCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
@@ -125,7 +104,7 @@ Team::Help NetworkCandidates::help(std::int32_t candidate, int thread, Team& tea
 }
 
 void NetworkCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
-    if (continuation_ == Continuation::restart || is_diverged(score, loss)) {
+    if (rules_.continuation == Continuation::restart || is_diverged(score, loss)) {
         states_.release(candidate);
     } else {
         states_.wait(rung, {score, loss, candidate});
@@ -141,25 +120,32 @@ MemoryUse NetworkCandidates::memory() const {
 void NetworkCandidates::recall(const Job& job, std::span<const double> /*fold_scores*/) {
     auto restored = restored_.extract({job.candidate, job.rung});
     if (restored.empty()) return;
-    State& state = restored.mapped();
-    const std::int64_t bytes = state_bytes(state.layout, settings(job.candidate).optimizer);
-    states_.release(job.candidate);  // one of a lower rung
-    states_.add(job.candidate, bytes, [&] { return std::move(state); });
+    put(job.candidate, std::move(restored.mapped()));
+}
+
+void NetworkCandidates::receive(const Job& job, State state) { put(job.candidate, checked(job, std::move(state))); }
+
+// In place of what the candidate had. The state is at work.
+void NetworkCandidates::put(std::int32_t candidate, State state) {
+    const std::int64_t bytes = state_bytes(state.layout, settings(candidate).optimizer);
+    states_.release(candidate);
+    states_.add(candidate, bytes, [&] { return std::move(state); });
 }
 
 States NetworkCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
                                   const std::atomic<bool>& stop) {
-    const Settings& own = settings(job.candidate);
-    const auto candidate = static_cast<std::uint32_t>(job.candidate);
-    Workspace& scratch = workspace(thread);
-    scratch.prepare(data_, own);
-    const auto state = std::make_shared<State>(initial_state(data_.shape(), own, seed_, candidate));
-    const Training training{.epochs = job.epochs, .seed = seed_, .candidate = candidate, .stop = &stop};
-    if (!train_before(job, training, *state, scratch)) return {};
-    if (ash::train(data_, own, training, kernels_, *state, scratch).stopped) return {};
-    retrained_epochs_ += job.epochs;
+    JobRun run = run_of(job, workspace(thread), stop, nullptr);
+    const auto state = std::make_shared<State>(run.initial());
+    if (run.train(*state).stopped) return {};
+    retrained_epochs_ += run.retrained + job.epochs;
     check_hash(job, weights_hash, digest_of(*state));
     return {state};
+}
+
+State NetworkCandidates::checked(const Job& job, State state) const {
+    state.layout = layout(job.candidate);
+    check_state(state, settings(job.candidate), rules_, job);
+    return state;
 }
 
 void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State state) {
@@ -167,22 +153,12 @@ void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State
     if (candidate < 0 || candidate >= known_ || rung < 0 || rung >= kMostRungs) {
         throw std::invalid_argument("no such candidate or rung");
     }
-    state.layout = layout(candidate);
-    const std::int64_t size = state.layout.size();
-    const Optimizer optimizer = settings(candidate).optimizer;
-    const std::int64_t epochs = continuation_ == Continuation::restart
-                                    ? epochs_after(rung) - (rung > 0 ? epochs_after(rung - 1) : 0)
-                                    : epochs_after(rung);
-    if (state.weights.size() != size || state.first_moment.size() != (optimizer == Optimizer::sgd ? 0 : size) ||
-        state.second_moment.size() != (optimizer >= Optimizer::adam ? size : 0) || state.epochs != epochs) {
-        throw std::invalid_argument("candidate " + std::to_string(candidate) + " has states of other sizes or epochs");
-    }
-    restored_.insert_or_assign({candidate, rung}, std::move(state));
+    restored_.insert_or_assign({candidate, rung}, checked({candidate, rung, 0}, std::move(state)));
 }
 
 void NetworkCandidates::predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const {
     scratch.prepare(data_, settings(candidate));
-    evaluate(data_, state, metric_, kernels_, nullptr, scratch);
+    evaluate(data_, state, rules_.metric, rules_.kernels, nullptr, scratch);
     write_in_units(predictions_of(data_, scratch), data_, results);
 }
 
@@ -203,28 +179,9 @@ std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate)
     std::shared_ptr<State> state = states_.take(candidate);
     if (state) return state;
     const Settings& own = settings(candidate);
-    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer),
-                       [&] { return initial_state(data_.shape(), own, seed_, static_cast<std::uint32_t>(candidate)); });
-}
-
-// The rungs below the job's that the state has not been through. False if it was stopped.
-bool NetworkCandidates::train_before(const Job& job, Training training, State& state, Workspace& scratch) {
-    if (continuation_ == Continuation::restart) return true;
-    training.epochs = min_epochs_;
-    for (std::int32_t rung = 0; rung < job.rung; ++rung, training.epochs *= eta_) {
-        if (state.epochs >= epochs_after(rung)) continue;
-        if (ash::train(data_, settings(job.candidate), training, kernels_, state, scratch).stopped) return false;
-        retrained_epochs_ += training.epochs;
-    }
-    return true;
-}
-
-// Epochs of all rungs up to this one.
-std::int64_t NetworkCandidates::epochs_after(std::int32_t rung) const {
-    std::int64_t sum = 0;
-    std::int64_t epochs = min_epochs_;
-    for (std::int32_t below = 0; below <= rung; ++below, epochs *= eta_) sum += epochs;
-    return sum;
+    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
+        return initial_state(data_.shape(), own, rules_.seed, static_cast<std::uint32_t>(candidate));
+    });
 }
 
 }  // namespace ash

@@ -27,7 +27,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -42,24 +41,12 @@
 #include "ash/state.hpp"
 #include "ash/store.hpp"
 #include "ash/team.hpp"
+#include "ash/training_job.hpp"
 #include "ash/workspace.hpp"
 
 namespace ash {
 
-struct Training;
-
-// How a job ended. Diverged: score and loss are NaN.
-struct Result {
-    double score = 0.0;
-    double loss = 0.0;
-    double training_loss = 0.0;
-    std::uint64_t weights_hash = 0;  // digest.hpp: of all weights and biases; 0: diverged
-    bool stopped = false;            // by the flag: there is no result
-};
-
 inline constexpr std::uint64_t kAnyHash = 0;  // of weights: not to be compared
-
-std::uint64_t digest_of(const State& state);  // of the weights
 
 // Throws std::runtime_error if the weights that a job has left once more have another hash than its result says.
 void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found);
@@ -116,14 +103,8 @@ class Candidates {
     }
 };
 
-// Scores a trained state by its predictions of the validation rows (evaluation.hpp) in place of a metric; higher is
-// better, NaN counts as diverged. Called by any thread, several at once.
-using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
-
 // Predictions of the validation rows without padding, in the units of y, probabilities as they are: [rows][outputs].
 void write_in_units(const Predictions& predictions, const Data& data, float* results);
-
-enum class Continuation : std::uint8_t { resume, restart };
 
 class NetworkCandidates final : public Candidates {
   public:
@@ -157,6 +138,14 @@ class NetworkCandidates final : public Candidates {
     // the tuner has not been started. Throws std::invalid_argument if it is not of this candidate's shape.
     void restore(std::int32_t candidate, std::int32_t rung, State state);
 
+    // Of a job that is done elsewhere, in the thread that would train it: its state goes to work, null when there is
+    // none; and what the job has left takes its place. Throws std::invalid_argument as restore() does.
+    std::shared_ptr<const State> take(std::int32_t candidate) { return states_.take(candidate); }
+    void receive(const Job& job, State state);
+
+    // A state from elsewhere with the layout that it has here. Throws as receive().
+    State checked(const Job& job, State state) const;
+
     // The numbers of one's predictions of the validation rows.
     std::size_t predictions() const { return static_cast<std::size_t>(data_.validation().count * data_.outputs()); }
 
@@ -171,18 +160,12 @@ class NetworkCandidates final : public Candidates {
     Layout layout(std::int32_t candidate) const;
     Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::int32_t candidate);
-    bool train_before(const Job& job, Training training, State& state, Workspace& scratch);
-    std::int64_t epochs_after(std::int32_t rung) const;
+    void put(std::int32_t candidate, State state);
+    JobRun run_of(const Job& job, Workspace& scratch, const std::atomic<bool>& stop, Team* team) const;
 
     const Data& data_;
     const std::int64_t count_;
-    const Continuation continuation_;
-    const Metric metric_;
-    const std::uint64_t seed_;
-    const Kernels& kernels_;
-    const std::int64_t min_epochs_;
-    const std::int64_t eta_;
-    const Scorer scorer_;  // empty: the metric
+    const JobRules rules_;
 
     std::int64_t known_ = 0;                                           // critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;                  // [count / kChunk], rounded up

@@ -82,6 +82,22 @@ Rows empty_rows(int features, const TargetTable& table, const Part& part, const 
     return rows;
 }
 
+void check_scaling(const Scaling& scaling, int columns) {
+    require(std::ssize(scaling.center) == columns && std::ssize(scaling.scale) == columns &&
+                std::ssize(scaling.limit) == columns,
+            "data: scaling");
+}
+
+void check_rows(const Rows& rows, int features, int classes, int outputs) {
+    require(rows.count >= 1 && rows.count < std::numeric_limits<std::uint32_t>::max(), "data: rows");
+    require(rows.stride == padded(features) && rows.target_stride == padded(outputs), "data: strides");
+    require(rows.x.size() == rows.count * rows.stride, "data: inputs");
+    require(std::ssize(rows.labels) == (classes > 0 ? rows.count : 0), "data: labels");
+    require(rows.targets.size() == (classes > 0 ? 0 : rows.count * rows.target_stride), "data: targets");
+    require(rows.weights.empty() || std::ssize(rows.weights) == rows.count, "data: weights");
+    for (const std::int32_t label : rows.labels) require(label >= 0 && label < classes, "data: a class number");
+}
+
 }  // namespace
 
 Data::Data(int features, const TargetTable& targets)
@@ -101,6 +117,26 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
           builder.fill(table.x, table.rows);
           return builder.finish();
       }()) {}
+
+Data::Data(Members members)
+    : features_(members.features),
+      classes_(members.classes),
+      targets_(members.classes > 0 ? 1 : static_cast<int>(members.targets.center.size())),
+      inputs_(std::move(members.inputs)),
+      target_scaling_(std::move(members.targets)),
+      constant_features_(std::move(members.constant_features)),
+      numbers_(std::move(members.numbers)),
+      training_(std::move(members.training)),
+      validation_(std::move(members.validation)),
+      epochs_(training_.count, members.epoch_rows) {
+    require(features_ >= 1 && (classes_ == 0 || classes_ >= 2) && targets_ >= 1, "data: shape");
+    check_scaling(inputs_, features_);
+    check_scaling(target_scaling_, outputs());
+    for (const int column : constant_features_) require(column >= 0 && column < features_, "data: constant features");
+    for (const int column : numbers_) require(column >= 0 && column < features_, "data: numbers");
+    check_rows(training_, features_, classes_, outputs());
+    check_rows(validation_, features_, classes_, outputs());
+}
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                          const std::vector<bool>& standardized, std::int64_t epoch_rows)

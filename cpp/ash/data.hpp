@@ -68,6 +68,21 @@ class Data {
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
+    // Of another's members, as they are read here. Throws std::invalid_argument where they do not fit each other, so that
+    // nothing is read beyond its end.
+    struct Members {
+        int features;
+        int classes;
+        Scaling inputs;
+        Scaling targets;
+        std::vector<int> constant_features;
+        std::vector<int> numbers;
+        Rows training;
+        Rows validation;
+        std::int64_t epoch_rows;
+    };
+    explicit Data(Members members);
+
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
     const EpochCut& epochs() const { return epochs_; }  // of the training rows

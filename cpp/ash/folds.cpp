@@ -26,11 +26,16 @@ double FoldedCandidates::cost(const Job& job) const {
     return sum;
 }
 
-Result FoldedCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+std::uint64_t digest_of(const States& states) {
+    std::uint64_t hash = 0;
+    for (const std::shared_ptr<const State>& state : states) hash = with_fold(hash, digest_of(*state));
+    return hash;
+}
+
+Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores) {
     Result mean;
-    std::vector<double> scores;
-    for (const Fold& fold : folds_) {
-        const Result one = fold->train(job, thread, team, stop);
+    for (int fold = 0; fold < folds; ++fold) {
+        const Result one = of(fold);
         if (one.stopped || is_diverged(one.score, one.loss)) return one;
         mean.score += one.score;
         mean.loss += one.loss;
@@ -38,13 +43,41 @@ Result FoldedCandidates::train(const Job& job, int thread, Team& team, const std
         mean.weights_hash = with_fold(mean.weights_hash, one.weights_hash);
         scores.push_back(one.score);
     }
-    const auto count = static_cast<double>(folds_.size());
-    mean.score /= count;
-    mean.loss /= count;
-    mean.training_loss /= count;
+    mean.score /= folds;
+    mean.loss /= folds;
+    mean.training_loss /= folds;
+    return mean;
+}
+
+Result FoldedCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+    std::vector<double> scores;
+    const auto train = [&](int fold) { return folds_[static_cast<std::size_t>(fold)]->train(job, thread, team, stop); };
+    const Result mean = mean_of(folds(), train, scores);
+    if (!mean.stopped && !is_diverged(mean.score, mean.loss)) note(job, std::move(scores));
+    return mean;
+}
+
+void FoldedCandidates::note(const Job& job, std::vector<double> scores) {
     const std::lock_guard lock(mutex_);
     scores_.push_back({job, std::move(scores)});
-    return mean;
+}
+
+States FoldedCandidates::take(std::int32_t candidate) {
+    return gathered([&](NetworkCandidates& fold) { return states_of_one(fold.take(candidate)); });
+}
+
+void FoldedCandidates::receive(const Job& job, std::vector<State> states) {
+    if (states.size() != folds_.size()) throw std::invalid_argument("states: one a fold");
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) folds_[fold]->receive(job, std::move(states[fold]));
+}
+
+States FoldedCandidates::checked(const Job& job, std::vector<State> states) const {
+    if (states.size() != folds_.size()) throw std::invalid_argument("states: one a fold");
+    States all;
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+        all.push_back(std::make_shared<State>(folds_[fold]->checked(job, std::move(states[fold]))));
+    }
+    return all;
 }
 
 Team::Help FoldedCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
@@ -78,9 +111,7 @@ MemoryUse FoldedCandidates::memory() const {
 
 void FoldedCandidates::recall(const Job& job, std::span<const double> fold_scores) {
     for (const Fold& fold : folds_) fold->recall(job, fold_scores);
-    if (fold_scores.empty()) return;
-    const std::lock_guard lock(mutex_);
-    scores_.push_back({job, {fold_scores.begin(), fold_scores.end()}});
+    if (!fold_scores.empty()) note(job, {fold_scores.begin(), fold_scores.end()});
 }
 
 States FoldedCandidates::share(std::int32_t candidate, std::int32_t rung) {
@@ -89,13 +120,8 @@ States FoldedCandidates::share(std::int32_t candidate, std::int32_t rung) {
 
 States FoldedCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
                                  const std::atomic<bool>& stop) {
-    std::uint64_t found = 0;
-    const States states = gathered([&](NetworkCandidates& fold) {
-        States one = fold.rebuild(job, kAnyHash, thread, stop);
-        if (!one.empty()) found = with_fold(found, digest_of(*one.front()));
-        return one;
-    });
-    if (!states.empty()) check_hash(job, weights_hash, found);
+    const States states = gathered([&](NetworkCandidates& fold) { return fold.rebuild(job, kAnyHash, thread, stop); });
+    if (!states.empty()) check_hash(job, weights_hash, digest_of(states));
     return states;
 }
 

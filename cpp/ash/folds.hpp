@@ -31,6 +31,13 @@ struct FoldScores {
     std::vector<double> scores;
 };
 
+// The result of a job, of those of its folds, which are asked for in order: their mean, or the first that was stopped or has
+// diverged. scores: of each fold.
+Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
+
+// Of the weights of all folds: candidates.hpp.
+std::uint64_t digest_of(const States& states);
+
 class FoldedCandidates final : public Candidates {
   public:
     using Fold = std::unique_ptr<NetworkCandidates>;
@@ -60,6 +67,14 @@ class FoldedCandidates final : public Candidates {
 
     // As NetworkCandidates, of all folds. Throws std::invalid_argument also unless there is one state a fold.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
+
+    // Of a job that is done elsewhere: NetworkCandidates. take: none unless all folds have one.
+    States take(std::int32_t candidate);
+    void receive(const Job& job, std::vector<State> states);
+    void note(const Job& job, std::vector<double> scores);
+
+    // States from elsewhere with the layouts that they have here. Throws as restore().
+    States checked(const Job& job, std::vector<State> states) const;
 
     // Of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;

@@ -1,18 +1,16 @@
 #include "ash/simulator.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
-#include <map>
-#include <memory>
+#include <cstddef>
 #include <numbers>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "ash/random.hpp"
 #include "ash/running_jobs.hpp"
+#include "ash/simulated_ladder.hpp"
 
 namespace ash {
 
@@ -24,29 +22,21 @@ class Run {
         const std::function<void(const SimulatedJob&)>& observer)
         : settings_(settings),
           workload_(workload),
-          observer_(observer),
-          ladder_(settings.ladder),
-          clock_(make_clock(settings.schedule, ladder_, ladder_.candidates(), settings.workers, workload.cost,
-                            settings.order)),
+          ladder_(settings, workload, observer),
           running_(settings.threads, settings.team_efficiency),
           tasks_(static_cast<std::size_t>(settings.threads)),
           free_(settings.threads),
           helping_(settings.threads) {
         for (int thread = 0; thread < settings.threads; ++thread) free_.insert(thread);
-        result_.rungs.resize(ladder_.rungs().size());
     }
 
     Simulation run() {
         employ();
-        while (!running_.empty() && !clock_->finished()) {
+        while (!running_.empty() && !clock().finished()) {
             end(running_.end_first());
             employ();
         }
-        if (!clock_->finished()) throw std::logic_error("the clock stands still while no thread has a job");
-        result_.makespan = now_;
-        result_.busy = running_.busy(now_);
-        result_.chain = chains_.empty() ? 0.0 : *std::ranges::max_element(chains_);
-        return std::move(result_);
+        return ladder_.close(now_, running_.busy(now_));
     }
 
   private:
@@ -54,6 +44,8 @@ class Run {
         Task task;
         double start = 0.0;
     };
+
+    Clock& clock() { return ladder_.clock(); }
 
     void end(int owner) {
         const RunningJobs::Shared& job = running_.job(owner);
@@ -64,32 +56,14 @@ class Run {
         }
         free_.insert(owner);
         const auto& [task, start] = tasks_[static_cast<std::size_t>(owner)];
-        held_back_.emplace(task.job.candidate, SimulatedJob{task.job, owner, start, now_, job.team});
-        const Outcome outcome = workload_.outcome(task.job);
-        clock_->finish({.task = task, .score = outcome.score, .loss = outcome.loss});
-        for (const Report& report : clock_->decided()) count(report.task.job);
-        ladder_.take_retired();  // nobody here has a state to free
-    }
-
-    void count(const Job& job) {
-        const double seconds = workload_.seconds(job);
-        ++result_.jobs;
-        result_.epochs += job.epochs;
-        result_.work += seconds;
-        ++result_.rungs[static_cast<std::size_t>(job.rung)].jobs;
-        result_.rungs[static_cast<std::size_t>(job.rung)].seconds += seconds;
-        const auto candidate = static_cast<std::size_t>(job.candidate);
-        if (candidate >= chains_.size()) chains_.resize(candidate + 1, 0.0);
-        chains_[candidate] += seconds;
-        const auto told = held_back_.extract(job.candidate);
-        if (observer_) observer_(told.mapped());
+        ladder_.finish(task, {task.job, owner, start, now_, job.team});
     }
 
     void employ() {
-        while (clock_->has_task()) {
+        while (clock().has_task()) {
             const std::optional<int> thread = available();
             if (!thread) break;
-            if (const std::optional<Task> task = clock_->next()) begin(*thread, *task);
+            if (const std::optional<Task> task = clock().next()) begin(*thread, *task);
         }
         if (!settings_.teams || running_.empty()) return;
         while (!free_.empty()) {
@@ -122,17 +96,12 @@ class Run {
 
     const SimulationSettings settings_;
     const Workload& workload_;
-    const std::function<void(const SimulatedJob&)>& observer_;
-    Ladder ladder_;
-    std::unique_ptr<Clock> clock_;
+    SimulatedLadder ladder_;
     RunningJobs running_;
     std::vector<Execution> tasks_;  // a thread each
     ThreadSet free_;
     ThreadSet helping_;
-    std::map<std::int32_t, SimulatedJob> held_back_;  // ended, not decided yet: at most one a candidate
-    std::vector<double> chains_;                      // a candidate each: seconds of its jobs
     double now_ = 0.0;
-    Simulation result_;
 };
 
 // Four words for a job, apart from whatever random.hpp draws with the same seed.

@@ -54,7 +54,8 @@ struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<Outcome(const Job&)> outcome;
-    std::function<int(const Job&)> most_members = {};  // of its team, at least 1; empty: as many as there are threads
+    std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty: as many as there are threads
+    std::function<double(const Job&)> state_bytes = {};  // of its state once it has ended, for a cluster; empty: 0
 };
 
 // A job as it was executed, told when its result was decided.

@@ -116,7 +116,7 @@ States Tuner::states(std::int32_t candidate, std::int32_t rung) {
 void Tuner::complete(int most, const std::function<bool()>& stop) {
     std::vector<Kept> missing = records_.missing();
     missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
-    rebuild(*candidates_, missing, ladder_.rungs(), settings_.threads, stop,
+    rebuild(*candidates_, missing, ladder_.rungs(), std::min(settings_.threads, settings_.cores), stop,
             [this](const Kept& kept, States states) { records_.fill(kept, std::move(states)); });
 }
 
@@ -255,14 +255,15 @@ Tuner::Done Tuner::train(int thread, const Task& task) {
     const Result result = candidates_->train(task.job, thread, team, stop_);
     team.close();
     if (result.stopped) return {};
+    const double end = seconds();
     const JobRecord record{.task = task,
-                           .thread = thread,
+                           .thread = result.thread < 0 ? thread : result.thread,
                            .score = result.score,
                            .loss = result.loss,
                            .training_loss = result.training_loss,
                            .weights_hash = result.weights_hash,
-                           .start = start,
-                           .end = seconds(),
+                           .start = result.seconds < 0.0 ? start : std::max(start, end - result.seconds),
+                           .end = end,
                            .team = team.largest(),
                            .diverged = is_diverged(result.score, result.loss)};
     return {.report = Report{task, result.score, result.loss}, .record = record};

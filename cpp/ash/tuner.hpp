@@ -52,6 +52,7 @@
 #include <span>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ash/candidates.hpp"
@@ -122,6 +123,9 @@ class Tuner {
     // caller's thread; true: it is given up. REQUIRES: wait() has returned true. Throws what a thread or stop() throws,
     // and std::runtime_error where a result does not belong to these candidates.
     void complete(int most, const std::function<bool()>& stop);
+
+    // The states of one of missing(), which were elsewhere.
+    void fill(const Kept& kept, States states) { records_.fill(kept, std::move(states)); }
 
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
     MemoryUse memory() const;

@@ -74,6 +74,7 @@ void bind_clock(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
 void bind_tuner(py::module_& m);
+void bind_remote(py::module_& m);
 void bind_simulator(py::module_& m);
 void bind_functions(py::module_& m);
 

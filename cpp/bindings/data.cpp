@@ -3,11 +3,13 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "ash/digest.hpp"
 #include "ash/settings.hpp"
 #include "bindings/common.hpp"
+#include "bindings/state_parts.hpp"
 
 namespace ash::bindings {
 namespace {
@@ -115,6 +117,54 @@ std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
     return {digest_of(rows.x), targets, digest(std::span(rows.weights))};
 }
 
+// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, weights.
+using RowsParts =
+    std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>, Array<float>>;
+using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
+using DataParts = std::tuple<int, int, ScalingParts, ScalingParts, std::vector<int>, std::vector<int>, RowsParts,
+                             RowsParts, std::int64_t>;
+
+RowsParts parts_of(const Rows& rows) {
+    return {rows.count,         rows.stride,         rows.target_stride, array(rows.x),
+            array(rows.labels), array(rows.targets), array(rows.weights)};
+}
+
+ScalingParts parts_of(const Scaling& scaling) { return {scaling.center, scaling.scale, scaling.limit}; }
+
+DataParts parts_of(const Data& data) {
+    return {data.features(),
+            data.classes(),
+            parts_of(data.inputs()),
+            parts_of(data.targets()),
+            {data.constant_features().begin(), data.constant_features().end()},
+            {data.numbers().begin(), data.numbers().end()},
+            parts_of(data.training()),
+            parts_of(data.validation()),
+            data.epochs().rows()};
+}
+
+template <typename T>
+std::vector<T> vector_of(const Array<T>& values) {
+    const auto found = view(values);
+    return {found.begin(), found.end()};
+}
+
+Rows rows_of(const RowsParts& parts) {
+    const auto& [count, stride, target_stride, x, labels, targets, weights] = parts;
+    return {count, stride, target_stride, aligned(x), vector_of(labels), aligned(targets), vector_of(weights)};
+}
+
+Scaling scaling_of(const ScalingParts& parts) {
+    const auto& [center, scale, limit] = parts;
+    return {center, scale, limit};
+}
+
+std::shared_ptr<Data> data_of(const DataParts& parts) {
+    const auto& [features, classes, inputs, targets, constant, numbers, training, validation, epoch_rows] = parts;
+    return std::make_shared<Data>(Data::Members{features, classes, scaling_of(inputs), scaling_of(targets), constant,
+                                                numbers, rows_of(training), rows_of(validation), epoch_rows});
+}
+
 void bind_builder(py::module_& m) {
     py::class_<DataBuilder>(m, "DataBuilder")
         .def(py::init(&make_builder), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
@@ -135,6 +185,7 @@ void bind_data(py::module_& m) {
     py::class_<Data, std::shared_ptr<Data>>(m, "Data")
         .def(py::init(&make_data), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(), py::arg("standardize") = true)
+        .def(py::pickle([](const Data& data) { return parts_of(data); }, &data_of))
         .def_property_readonly("features", &Data::features)
         .def_property_readonly("outputs", &Data::outputs)
         .def_property_readonly("epoch_rows", [](const Data& data) { return data.epochs().rows(); })

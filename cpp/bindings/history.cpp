@@ -4,20 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "ash/records.hpp"
-#include "ash/state.hpp"
 #include "bindings/common.hpp"
 #include "bindings/owning_tuner.hpp"
+#include "bindings/state_parts.hpp"
 
 namespace ash::bindings {
 namespace {
-
-// The weights and moments, epochs, updates and powers of the betas of a State.
-using StateParts = std::tuple<Array<float>, Array<float>, Array<float>, std::int64_t, std::int64_t, double, double>;
 
 // A column of so many rows.
 template <typename T>
@@ -111,44 +107,25 @@ void restore(OwningTuner& owner, const py::dict& jobs, const Array<double>& fold
     owner.tuner.restore(known_jobs(jobs, fold_scores), steps_of(steps), assists_of(assists), seconds);
 }
 
-AlignedFloats floats(const Array<float>& values) {
-    require(values.ndim() == 1, "a state has arrays of one dimension");
-    AlignedFloats copy(values.size());
-    std::copy_n(values.data(), values.size(), copy.data());
-    return copy;
-}
-
-State state_of(const StateParts& parts) {
-    const auto& [weights, first, second, epochs, updates, beta1_power, beta2_power] = parts;
-    State state;
-    state.weights = floats(weights);
-    state.first_moment = floats(first);
-    state.second_moment = floats(second);
-    state.epochs = epochs;
-    state.updates = updates;
-    state.beta1_power = beta1_power;
-    state.beta2_power = beta2_power;
-    return state;
-}
-
 void restore_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung,
                    const std::vector<StateParts>& folds) {
-    std::vector<State> states;
-    for (const StateParts& parts : folds) states.push_back(state_of(parts));
-    owner.candidates->restore(candidate, rung, std::move(states));
-}
-
-Array<float> copy_of(const AlignedFloats& values) {
-    return Array<float>(static_cast<py::ssize_t>(values.size()), values.data());
+    owner.candidates->restore(candidate, rung, states_of(folds));
 }
 
 std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung) {
-    std::vector<StateParts> folds;
-    for (const std::shared_ptr<const State>& state : owner.tuner.states(candidate, rung)) {
-        folds.emplace_back(copy_of(state->weights), copy_of(state->first_moment), copy_of(state->second_moment),
-                           state->epochs, state->updates, state->beta1_power, state->beta2_power);
+    return parts_of(owner.tuner.states(candidate, rung));
+}
+
+// The states of a kept job that were elsewhere; of no account if it is no longer kept. ValueError or RuntimeError where they
+// are not what the job has left.
+void fill_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung, const std::vector<StateParts>& folds) {
+    for (const Kept& each : owner.tuner.missing()) {
+        if (each.candidate != candidate || each.rung != rung) continue;
+        const Job job{candidate, rung, 0};
+        States states = owner.candidates->checked(job, states_of(folds));
+        check_hash(job, each.weights_hash, digest_of(states));
+        owner.tuner.fill(each, std::move(states));
     }
-    return folds;
 }
 
 py::list kept_jobs(const OwningTuner& owner) {
@@ -177,6 +154,7 @@ void bind_history(py::class_<OwningTuner>& tuner) {
              py::arg("assists"), py::arg("seconds"))
         .def("restore_state", &restore_state, py::arg("candidate"), py::arg("rung"), py::arg("folds"))
         .def("steps", &steps, py::arg("first") = 0)
+        .def("fill_state", &fill_state, py::arg("candidate"), py::arg("rung"), py::arg("folds"))
         .def("states", &states, py::arg("candidate"), py::arg("rung"))
         .def("kept_jobs", &kept_jobs)
         .def("complete", &complete, py::arg("most"))

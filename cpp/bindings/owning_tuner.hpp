@@ -1,12 +1,14 @@
 // owning_tuner.hpp: what Python holds as a Tuner, for the two files that bind it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "ash/data.hpp"
 #include "ash/folds.hpp"
+#include "ash/remote.hpp"
 #include "ash/tuner.hpp"
 #include "bindings/common.hpp"
 
@@ -15,23 +17,36 @@ namespace ash::bindings {
 // A tuner with the data of its folds, one at least, that its candidates refer to and that must outlive its threads.
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
-    FoldedCandidates* candidates;  // of the tuner
-    int threads;
+    FoldedCandidates* candidates;      // of the tuner
+    std::shared_ptr<Mailbox> mailbox;  // through which its jobs go; none: they are done here
+    int threads;                       // for what is done here
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 
     OwningTuner(std::vector<std::shared_ptr<Data>> folds, std::unique_ptr<FoldedCandidates> its_candidates,
-                const TunerSettings& settings)
+                std::shared_ptr<Mailbox> its_mailbox, const TunerSettings& settings)
         : data(std::move(folds)),
           candidates(its_candidates.get()),
-          threads(settings.threads),
-          owned(std::make_unique<Tuner>(std::move(its_candidates), settings)) {}
+          mailbox(std::move(its_mailbox)),
+          threads(std::min(settings.threads, settings.cores)),
+          owned(std::make_unique<Tuner>(all(std::move(its_candidates), mailbox), settings)) {}
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
     ~OwningTuner() {
         const py::gil_scoped_release release;  // its threads may be waiting to call a scorer
-        tuner.stop();
+        stop();
         owned->join();
+    }
+
+    void stop() {
+        tuner.stop();
+        if (mailbox) mailbox->close();
+    }
+
+  private:
+    static std::unique_ptr<Candidates> all(std::unique_ptr<FoldedCandidates> here, std::shared_ptr<Mailbox> mailbox) {
+        if (!mailbox) return here;
+        return std::make_unique<RemoteCandidates>(std::move(here), std::move(mailbox));
     }
 };
 

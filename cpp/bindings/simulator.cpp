@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "ash/cluster.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {
@@ -43,6 +44,14 @@ py::dict totals(const Simulation& simulation) {
     return result;
 }
 
+void add_totals(py::dict& totals, const ClusterSimulation& simulation) {
+    totals["processes"] = simulation.processes;
+    totals["bytes"] = simulation.bytes;
+    totals["moves"] = simulation.moves;
+    totals["coordinator"] = simulation.coordinator;
+    totals["line"] = simulation.line;
+}
+
 py::list rung_work(const Simulation& simulation) {
     py::list rungs;
     for (const RungWork& rung : simulation.rungs) rungs.append(py::make_tuple(rung.jobs, rung.seconds));
@@ -53,7 +62,8 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
               const Numbers& losses, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
               const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit, double target,
               const std::string& schedule, int workers, const std::string& order, int threads, bool teams,
-              double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed, bool keep_jobs) {
+              double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed,
+              const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs) {
     const SimulationSettings settings{
         .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, target),
         .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
@@ -69,6 +79,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     const JobTable loss = losses ? read(*losses) : JobTable{};
     const JobTable score = scores ? read(*scores) : JobTable{};
     const JobTable limit = team_limits ? read(*team_limits) : JobTable{};
+    const JobTable state = state_bytes ? read(*state_bytes) : JobTable{};
     const Workload workload{
         .seconds = [&](const Job& job) { return real.whole(job) * (noise > 0 ? timing_noise(seed, job, noise) : 1.0); },
         .cost = [&](const Job& job) { return cost.whole(job); },
@@ -77,22 +88,45 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
                 return Outcome{.score = scores ? score.of(job) : random_score(seed, job, eta),
                                .loss = losses ? loss.of(job) : 0.0};
             },
-        .most_members = [&](const Job& job) { return team_limits ? static_cast<int>(limit.of(job)) : threads; }};
+        .most_members = [&](const Job& job) { return team_limits ? static_cast<int>(limit.of(job)) : threads; },
+        .state_bytes = [&](const Job& job) { return state_bytes ? state.of(job) : 0.0; }};
     std::vector<SimulatedJob> jobs;
     const auto keep = [&](const SimulatedJob& job) {
         if (keep_jobs) jobs.push_back(job);
     };
-    Simulation simulation;
+    ClusterSimulation simulation;
     {
         const py::gil_scoped_release released;  // the arrays are the caller's arguments; nothing else is of Python
-        simulation = simulate(settings, workload, keep);
+        if (cluster) {
+            simulation = simulate_cluster(settings, *cluster, workload, keep);
+        } else {
+            simulation.run = simulate(settings, workload, keep);
+        }
     }
-    return py::make_tuple(totals(simulation), rung_work(simulation), job_columns(jobs));
+    py::dict found = totals(simulation.run);
+    if (cluster) add_totals(found, simulation);
+    return py::make_tuple(found, rung_work(simulation.run), job_columns(jobs));
+}
+
+Cluster make_cluster(int threads_per_process, int in_flight, bool states_stay, double latency, double bandwidth,
+                     double process_bandwidth, double data_bytes, double decision_seconds) {
+    return {.threads_per_process = threads_per_process,
+            .in_flight = in_flight,
+            .states_stay = states_stay,
+            .latency = latency,
+            .bandwidth = bandwidth,
+            .process_bandwidth = process_bandwidth,
+            .data_bytes = data_bytes,
+            .decision_seconds = decision_seconds};
 }
 
 }  // namespace
 
 void bind_simulator(py::module_& m) {
+    py::class_<Cluster>(m, "Cluster")
+        .def(py::init(&make_cluster), py::kw_only(), py::arg("threads_per_process"), py::arg("in_flight"),
+             py::arg("states_stay"), py::arg("latency"), py::arg("bandwidth"), py::arg("process_bandwidth"),
+             py::arg("data_bytes"), py::arg("decision_seconds"));
     m.def("simulate", &run, py::arg("candidates"), py::arg("costs").noconvert(), py::kw_only(),
           py::arg("seconds").noconvert() = py::none(), py::arg("scores").noconvert() = py::none(),
           py::arg("losses").noconvert() = py::none(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
@@ -101,6 +135,7 @@ void bind_simulator(py::module_& m) {
           py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("order") = "finish",
           py::arg("threads") = 1, py::arg("teams") = true, py::arg("team_efficiency") = 1.0,
           py::arg("team_limits").noconvert() = py::none(), py::arg("noise") = 0.0, py::arg("seed") = 0,
+          py::arg("cluster") = py::none(), py::arg("state_bytes").noconvert() = py::none(),
           py::arg("keep_jobs") = false);
 }
 

@@ -39,17 +39,18 @@ struct Arguments {
     double target;
     std::uint64_t seed;
     std::vector<py::object> scorers;
+    std::shared_ptr<Mailbox> mailbox;
 };
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
     return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
                                       a.target),
-            .threads = a.threads,
-            .cores = a.cores,
+            .threads = a.mailbox ? a.mailbox->places() : a.threads,
+            .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule =
                 pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
             .workers = a.workers,
-            .teams = a.teams,
+            .teams = a.teams && !a.mailbox,
             .keep = a.keep};
 }
 
@@ -69,7 +70,7 @@ std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
             scorer_of(a.scorers, fold, data[fold])));
     }
     return std::make_unique<OwningTuner>(std::move(data), std::make_unique<FoldedCandidates>(std::move(folds)),
-                                         tuner_settings(a, count));
+                                         a.mailbox, tuner_settings(a, count));
 }
 
 const char* name_of(EventKind kind) {
@@ -140,7 +141,7 @@ py::dict memory_use(const OwningTuner& owner) {
 }
 
 void provide(OwningTuner& owner, const std::vector<Settings>& more) {
-    owner.tuner.provide([&](Candidates& candidates) { static_cast<FoldedCandidates&>(candidates).append(more); });
+    owner.tuner.provide([&](Candidates& /*candidates*/) { owner.candidates->append(more); });
 }
 
 std::string ended(OwningTuner& owner) {
@@ -227,7 +228,8 @@ void bind_tuner(py::module_& m) {
                          const std::string& algorithm, const std::string& promotion, const std::string& training,
                          const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                          const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                         std::int64_t epoch_limit, double target, const std::vector<py::object>& scorers, int keep) {
+                         std::int64_t epoch_limit, double target, const std::vector<py::object>& scorers, int keep,
+                         std::shared_ptr<Mailbox> mailbox) {
                  return make_tuner(std::move(data), candidates,
                                    {.count = count,
                                     .eta = eta,
@@ -248,7 +250,8 @@ void bind_tuner(py::module_& m) {
                                     .teams = teams,
                                     .target = target,
                                     .seed = seed,
-                                    .scorers = scorers});
+                                    .scorers = scorers,
+                                    .mailbox = std::move(mailbox)});
              }),
              py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("count") = 0, py::arg("eta") = 2,
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
@@ -256,12 +259,12 @@ void bind_tuner(py::module_& m) {
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("target") = kNone,
-             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1)
+             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
             py::call_guard<py::gil_scoped_release>())  // the one argument is a number; the threads never call Python
-        .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
+        .def("stop", [](OwningTuner& owner) { owner.stop(); })
         .def("provide", &provide, py::arg("candidates"))
         .def("events", &take_events)
         .def("jobs", &job_columns, py::arg("first") = 0)

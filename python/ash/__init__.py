@@ -15,6 +15,7 @@ from ash import main_interpreter  # noqa: F401  (before the core is loaded)
 # isort: split
 from ash import _core, callbacks
 from ash.callback import Callback, Run, RungPlan
+from ash.cluster import Cluster
 from ash.dashboard import Dashboard
 from ash.domains import choice, integers, log, uniform
 from ash.ensemble import Ensemble
@@ -23,6 +24,7 @@ from ash.errors import (
     AllFailed,
     AshError,
     DataError,
+    ExecutorFailed,
     FitsFailed,
     JournalCorrupt,
     JournalError,
@@ -61,9 +63,11 @@ __all__ = [
     "AllFailed",
     "AshError",
     "Callback",
+    "Cluster",
     "Dashboard",
     "DataError",
     "Ensemble",
+    "ExecutorFailed",
     "FitsFailed",
     "FunctionResult",
     "FunctionSpace",

@@ -17,6 +17,8 @@ _Singles = NDArray[np.float32]
 _Integers = NDArray[np.int64]
 # Weights, first and second moments, epochs, updates, powers of beta1 and beta2: what training changes in a network.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
+# Score, loss, training loss, hash of the weights, scores of folds (none: diverged).
+_ResultParts = tuple[float, float, float, int, Sequence[float]]
 
 class Job:
     """One candidate to be trained for one rung."""
@@ -224,6 +226,40 @@ class Network:
     @property
     def target_scale(self) -> NDArray[np.float64]: ...
 
+class Mailbox:
+    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/remote.hpp). Any thread."""
+
+    def __init__(self, places: int) -> None: ...
+    @property
+    def places(self) -> int: ...
+    # What is new, as soon as there is something, at most so many seconds later: notes ("kept" or "dropped", candidate)
+    # on what the last job of a candidate has left; letters: number, candidate, rung, epochs, states to go on from.
+    def take(
+        self, seconds: float
+    ) -> tuple[list[tuple[str, int]], list[tuple[int, int, int, int, list[_StateParts]]]]: ...
+    def wake(self) -> None: ...  # `take` returns
+    # Result and states as of `train_job`; states empty: they have stayed there. False: nobody waits for it any more.
+    def answer(
+        self, number: int, result: _ResultParts, states: Sequence[_StateParts], thread: int, seconds: float
+    ) -> bool: ...
+    def close(self) -> None: ...  # nobody waits any more
+
+# A job of a run that is decided elsewhere, by the calling thread: result, states after it (none: diverged) and seconds.
+def train_job(
+    data: Sequence[Data],  # of each fold
+    settings: Settings,
+    candidate: int,
+    rung: int,
+    epochs: int,
+    *,
+    min_epochs: int,
+    eta: int,
+    training: str,
+    metric: str,
+    seed: int,
+    states: Sequence[_StateParts] = ...,  # of each fold, after a job in a rung below; none: from scratch
+) -> tuple[_ResultParts, list[_StateParts], float]: ...
+
 class Tuner:
     """Threads that train candidates up a ladder (cpp/ash/tuner.hpp)."""
 
@@ -254,6 +290,7 @@ class Tuner:
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # of the best candidates, so many networks
+        mailbox: Mailbox | None = None,  # jobs go through it, as many at a time as it has places; `threads` do the rest
     ) -> None: ...
     def start(self) -> None: ...
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.
@@ -283,6 +320,7 @@ class Tuner:
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
+    def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of `kept_jobs`
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # of each fold, if it waits or is kept
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is there; best first
     def complete(self, most: int) -> None: ...  # trains so many kept networks without states; after the threads' end
@@ -322,6 +360,22 @@ def time_team(
 def build_info() -> dict[str, str]:
     """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
 
+class Cluster:
+    """What a simulated run has beside threads (cpp/ash/cluster.hpp); `ash.Cluster` says what each is."""
+
+    def __init__(
+        self,
+        *,
+        threads_per_process: int,
+        in_flight: int,
+        states_stay: bool,
+        latency: float,
+        bandwidth: float,
+        process_bandwidth: float,
+        data_bytes: float,
+        decision_seconds: float,
+    ) -> None: ...
+
 def simulate(
     candidates: int,
     costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds an epoch; [candidates, rungs]: of the whole job
@@ -345,10 +399,13 @@ def simulate(
     team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads of a job; None: all
     noise: float = 0.0,  # sigma of the logarithm of real seconds
     seed: int = 0,
+    cluster: Cluster | None = None,  # then without teams
+    state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
     """A run without training (cpp/ash/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
 
-    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs. Columns, empty without keep_jobs, have a row
-    a job in order of decision: candidate, rung, epochs, thread, team (int64), start, end (float64).
+    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs; of a cluster also processes, bytes, moves,
+    coordinator, line. Columns, empty without keep_jobs, have a row a job in order of decision: candidate, rung, epochs,
+    thread, team (int64), start, end (float64).
     """

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.calibration import sharpen
 from ash.epoch_rows import rows_of_epoch
 from ash.folds import FEW_ROWS
 from ash.kept import Kept
@@ -74,7 +75,9 @@ def on_all_rows(
     for place, core in zip(drawn, cores, strict=True):
         if core is not None:
             old = networks[place]
-            networks[place] = network_of(core, data.whole, old.params, options, old.validation_score)
+            networks[place] = network_of(
+                sharpen(core, kept.factors[place]), data.whole, old.params, options, old.validation_score
+            )
             left[place] = counts[place]
     if cores[0] is None:
         text = "training on all rows has diverged, which no fold did: the model is the network of the first fold"

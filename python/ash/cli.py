@@ -2,6 +2,7 @@
 
     read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
 
+    --dask, mpiexec      cli_executor.py
     ash-tune predict     cli_predict.py
     ash-tune show        cli_show.py
     ash-tune export      cli_export.py
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli_export import export, export_parser
 from ash.cli_predict import predict, predict_parser
 from ash.cli_report import Report, print_report, write_files
@@ -79,13 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
     if wishes.candidates is None and (wishes.time, wishes.epochs, wishes.stop_at) == (None, None, None):
         raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
+    threads = threads_of(wishes)
     data = read_table(wishes.data, wishes.target)
     check_numbers(data.X, name=wishes.data)  # those of the test part too, before it takes time
     task = wishes.task or data.task
     whole = read_training(data.X, data.y, task)
     rest, test = split(whole, TEST_SHARE, wishes.seed)
     X = _with_values(data.X, rest)
-    with _shown(wishes) as callbacks:
+    with open_executor(wishes) as executor, _shown(wishes) as callbacks:
         result = tune(
             X.take(rest),
             _Target(data.y[rest], data.target),
@@ -94,7 +97,7 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
             schedule=wishes.schedule,
             workers=wishes.workers,
             teams=not wishes.no_teams,
-            threads=wishes.threads,
+            threads=threads,
             memory_limit=wishes.memory_limit,
             keep=1,  # one network is saved
             task=whole.task,
@@ -105,6 +108,8 @@ def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
             progress=not wishes.quiet,
             callbacks=callbacks,
             journal=wishes.journal,
+            executor=executor,
+            worker_timeout=wishes.worker_timeout,
         )
         test_score = result.model.score(X.take(test), data.y[test], result.metric)
         report = Report(wishes.data, data, result, len(rest), len(test), test_score, wishes.journal)
@@ -224,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedule", choices=SCHEDULES, default="reproducible", help="default: reproducible")
     parser.add_argument("--workers", type=int, default=32, metavar="W", help="of that schedule (default: 32)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    add_executor_options(parser)
     parser.add_argument("--no-teams", action="store_true", help="threads without a job stay idle")
     parser.add_argument(
         "--memory-limit",

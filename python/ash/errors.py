@@ -32,6 +32,10 @@ class FitsFailed(AllFailed, ValueError):
     """Every fit of a search has failed, a ValueError as scikit-learn's; the message holds the table of causes."""
 
 
+class ExecutorFailed(AshError):
+    """An executor has no worker left, is broken, or has failed with a job too often; a journal keeps what finished."""
+
+
 class JournalError(AshError):
     """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails."""
 

@@ -28,11 +28,9 @@ cv : int, splitter, iterable of (training rows, validation rows) or None, defaul
     Cross-validation in place of `validation`: the score of a candidate is the mean over folds, which are the parts of
     one job; what predicts is then trained on all rows. Takes as many times the memory.
 ensemble : int, default=16
-    Most draws of an ensemble (`Result.ensemble`), which predicts in place of the best network where it is better on the
-    validation rows by more than noise: by the mean over rows of its lower squared loss (logarithmic for neg_log_loss),
-    if that is above one standard error. It takes the time of its members together. 1: always a single network. With
-    `cv` the validation rows are those of all folds; where they are fewer than 1,000, by which nobody can select, the
-    best five predict in equal shares.
+    Most draws of an ensemble (`Result.ensemble`), which predicts, in the time of its members together. 1: the best
+    network predicts alone. With `cv` it is selected by the validation rows of all folds; where they are fewer than
+    1,000, by which nobody can select, the best five predict in equal shares.
 refit : bool, default=True
     Whether the networks that predict are trained on with the validation rows too, for one cycle of the learning rate as
     long as their last one; with `cv` they are trained on all rows from scratch in any case. No part with a
@@ -65,6 +63,9 @@ callbacks : sequence or None, default=None
 journal : str, path-like, ash.Journal or None, default=None
     A file in which every result is kept as soon as it is there; `fit` again with the same data and parameters, after
     whatever has ended the first, goes on from it. With a `random_state` that is no int it is another run each time.
+executor, worker_timeout
+    Where networks are trained, as for `ash.tune`; a positive `n_jobs` is then its `threads`. A function of `scoring`
+    cannot be sent there. A clone has the same executor.
 
 Attributes
 ----------

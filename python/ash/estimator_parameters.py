@@ -27,6 +27,11 @@ def threads_of(n_jobs: Any) -> int:
     return wanted if n_jobs is None or n_jobs > 0 else min(wanted, _share(most))
 
 
+def jobs_of(n_jobs: Any) -> int | None:
+    """Return how many jobs an executor is to do at a time, None for as many as it has workers."""
+    return n_jobs if is_integer(n_jobs) and n_jobs > 0 else None
+
+
 def _share(threads: int) -> int:
     """Return how many of the threads are left for one of those that work side by side in this process.
 

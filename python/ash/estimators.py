@@ -6,6 +6,7 @@ They differ from `ash.tune` in one thing: rows are sorted by what they hold (row
 the order of the rows nor on whether a row is repeated or weighted.
 """
 
+import copy
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -17,7 +18,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ash.estimator_docs import documented
-from ash.estimator_parameters import progress_of, seed_of, threads_of
+from ash.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.executor.argument import read_elsewhere
 from ash.final import Final
 from ash.fold_scoring import Scoring
 from ash.frames import Frame, read_frame
@@ -69,6 +71,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         verbose: int = 0,
         callbacks: Sequence[Any] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        worker_timeout: float | None = 60.0,
     ) -> None:
         self.space = space
         self.candidates = candidates
@@ -89,14 +93,22 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.time_limit = time_limit
         self.epoch_limit = epoch_limit
         self.target = target
-        self.missing = missing
-        self.unknown = unknown
+        self.missing, self.unknown = missing, unknown
         self.memory_limit = memory_limit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
         self.journal = journal
+        self.executor, self.worker_timeout = executor, worker_timeout
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a clone with the same executor: a connection cannot be copied."""
+        alone = copy.copy(self)
+        alone.executor = None
+        twin: Self = super(_Estimator, alone).__sklearn_clone__()
+        twin.executor = self.executor
+        return twin
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Tune networks on a table and keep the best one, or an ensemble of the best.
@@ -128,6 +140,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """
         metric, scorer = read_scoring(self.scoring, self._task)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
+        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), self.worker_timeout)
         options = self._options(metric, keep=1 if size == 1 else None)
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         given = Given(X, y, sample_weight, self.validation, self.cv, groups)
@@ -142,6 +155,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             final=final,
             callbacks=read_callbacks(self.callbacks),
             journal=read_journal(self.journal),
+            elsewhere=elsewhere,
         )
         self._keep(result, model)
         return self

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.all_rows import Folds, drawn_of, on_all_rows, shared_out, wall_seconds
+from ash.calibration import sharpen
 from ash.epoch_rows import rows_of_epoch
 from ash.errors import DataError
 from ash.kept import Kept
@@ -158,7 +159,9 @@ def _refit(
     for place, core in zip(places, cores, strict=True):
         if core is not None:
             old = networks[place]
-            networks[place] = network_of(core, parts, old.params, options, old.validation_score)
+            networks[place] = network_of(
+                sharpen(core, kept.factors[place]), parts, old.params, options, old.validation_score
+            )
     return replace(kept, networks=tuple(networks))
 
 

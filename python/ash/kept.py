@@ -16,10 +16,7 @@ from ash.network import Network
 from ash.selection import (
     Numbers,
     class_errors,
-    is_beyond_noise,
     label_probabilities,
-    mean_parts,
-    row_losses,
     select,
     target_errors,
 )
@@ -47,6 +44,8 @@ class Kept:
         At least one; their `validation_score` is that of the job.
     candidates, rungs : tuple of int
         Whose they are, and after which rung.
+    factors : tuple of float
+        Of their logits, by which they are calibrated.
     predictions : float32 array [networks, rows, outputs]
         Of the validation rows: probabilities of classes, or targets in the units of y.
     targets : float64 array [rows, 1] or [rows, outputs]
@@ -58,26 +57,18 @@ class Kept:
     networks: tuple[Network, ...]
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
+    factors: tuple[float, ...]
     predictions: NDArray[np.float32]
     targets: Numbers
     weights: Numbers | None
 
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of at most `size` draws."""
-        return self._average(select(self._parts(), self.weights, size))
+        return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
-        """Return how often each network is drawn: the best one alone unless the ensemble is better by more than noise.
-
-        That is where the mean over validation rows of its lower loss is above one standard error.
-        """
-        alone: NDArray[np.int64] = np.eye(1, len(self.networks), dtype=np.int64)[0]
-        if size == 1 or len(self.networks) == 1:
-            return alone
-        parts = self._parts()
-        counts = select(parts, self.weights, size)
-        gains = row_losses(parts[0]) - row_losses(mean_parts(parts, counts))
-        return counts if is_beyond_noise(gains, self.weights) else alone
+        """Return how often each network is drawn; with a size of 1 the best one alone."""
+        return select(self._parts(), self.weights, size)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of networks drawn so often, or the first if it is alone."""

@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal, by rich: a row for each rung, a bar of epochs or time, the time left."""
+"""The live view of a run on a terminal, by rich: a row a rung, a bar of epochs or time, time left, workers."""
 
 from types import TracebackType
 from typing import NoReturn, Self, TextIO
@@ -70,4 +70,5 @@ def render(board: Board) -> RenderableType:
     done = 0 if share is None else int(BAR * share)
     bar = Text("#" * done + "." * (BAR - done) if share is not None else "", no_wrap=True, overflow="crop")
     ending = "" if left is None else f", about {show_seconds(left)} left"
-    return Group(table, bar, Text(board.headline() + ending))
+    workers = board.workers()
+    return Group(table, bar, Text(board.headline() + ending), *([Text(workers)] if workers else []))

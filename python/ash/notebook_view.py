@@ -48,7 +48,9 @@ def render(board: Board) -> str:
     bar = "" if board.share is None else f'<progress value="{board.share:.4f}" max="1"></progress> '
     left = board.seconds_left
     ending = "" if left is None else f", about {show_seconds(left)} left"
-    return f"<table><tr>{head}</tr>{rows}</table><div>{bar}{html.escape(board.headline() + ending)}</div>"
+    workers = board.workers()
+    last = f"<div>{html.escape(workers)}</div>" if workers else ""
+    return f"<table><tr>{head}</tr>{rows}</table><div>{bar}{html.escape(board.headline() + ending)}</div>{last}"
 
 
 def _row(cells: Sequence[str], reached: bool) -> str:

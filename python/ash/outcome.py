@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.calibration import LABEL_METRICS, sharpen, sharpened, sharpness
 from ash.errors import AllDiverged, NothingFinished
 from ash.kept import Kept
 from ash.network import Network
@@ -75,22 +76,29 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Param
     """Return what the core has kept so far, None for nothing.
 
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
-    other.
+    other; both calibrated where labels alone were scored (calibration.py).
     """
     found, predictions = tuner.kept()
     if not found:
         return None
     candidates, rungs, scores, cores = zip(*found, strict=True)
+    targets, weights = np.concatenate([parts.y[parts.validation] for parts in folds]), _weights(folds)
+    factors = (1.0,) * len(cores)
+    if options.metric in LABEL_METRICS:
+        labels = targets[:, 0].astype(np.int64)
+        factors = tuple(sharpness(each, labels, weights) for each in predictions)
+        predictions = np.stack([sharpened(each, factor) for each, factor in zip(predictions, factors, strict=True)])
     return Kept(
         networks=tuple(
-            network_of(core, folds[0], params[candidate], options, score)
-            for candidate, score, core in zip(candidates, scores, cores, strict=True)
+            network_of(sharpen(core, factor), folds[0], params[candidate], options, score)
+            for candidate, score, core, factor in zip(candidates, scores, cores, factors, strict=True)
         ),
         candidates=candidates,
         rungs=rungs,
+        factors=factors,
         predictions=predictions,
-        targets=np.concatenate([parts.y[parts.validation] for parts in folds]),
-        weights=_weights(folds),
+        targets=targets,
+        weights=weights,
     )
 
 

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from ash.options import Options
-from ash.progress import LINE_SECONDS, is_terminal, moves_cursor
+from ash.progress import LINE_SECONDS
+from ash.terminal import is_terminal, moves_cursor
 
 BAR = 40
 QUIET_SECONDS = 1.0

@@ -8,16 +8,17 @@ A view that cannot write any more (closed terminal, broken pipe) falls silent: a
 """
 
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from ash.options import RunOptions
 from ash.text_table import show, show_seconds
+
+if TYPE_CHECKING:
+    from ash.executor.carrier import Status
 
 Event = tuple[str, int, int, float, float]
 """(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""
@@ -52,10 +53,15 @@ class Board:
     """The counts of all rungs, kept up to date by events. Cost: O(1) an event.
 
     `total_epochs` is what the whole ladder takes, or the epoch limit if that is less; an endless ladder without such a
-    limit has no total.
+    limit has no total. `status` says how it stands with the workers of an executor, None where there is none.
     """
 
-    def __init__(self, ladder: Sequence[dict[str, int]], options: RunOptions) -> None:
+    def __init__(
+        self,
+        ladder: Sequence[dict[str, int]],
+        options: RunOptions,
+        status: "Callable[[], Status | None]" = lambda: None,
+    ) -> None:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         self.metric = str(options.metric)
         self.time_limit = options.time_limit
@@ -64,6 +70,7 @@ class Board:
         totals += [] if options.epoch_limit is None else [options.epoch_limit]
         self.total_epochs = min(totals, default=None)
         self.done_epochs = 0
+        self.status = status
         self.started = time.monotonic()
 
     def apply(self, events: Sequence[Event]) -> None:
@@ -131,15 +138,25 @@ class Board:
         total = "" if self.total_epochs is None else f" of {self.total_epochs}"
         return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}"
 
+    def workers(self) -> str:
+        """Return how it stands with the workers of an executor, empty where there is none."""
+        status = self.status()
+        if status is None:
+            return ""
+        lost = f" ({status.lost} lost)" if status.lost else ""
+        moved = f", states moved: {status.moved / 1e6:.3g} MB" if status.moved else ""
+        return f"workers: {status.workers}{lost}, jobs on their way: {status.underway}{moved}"
+
     def line(self) -> str:
-        """Return the headline, the time left and what is going on in each rung that somebody has reached."""
+        """Return the headline, the time left, the workers and what goes on in each rung that somebody has reached."""
         left = self.seconds_left
         rungs = [
             f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
             for number, rung in enumerate(self.rungs)
             if rung.reached
         ]
-        return "; ".join([self.headline(), "" if left is None else f"about {show_seconds(left)} left", *rungs])
+        parts = [self.headline(), "" if left is None else f"about {show_seconds(left)} left", self.workers(), *rungs]
+        return "; ".join(filter(None, parts))
 
 
 class View:
@@ -202,46 +219,3 @@ class BoardView(View):
     def _write(self, line: str) -> None:
         self.stream.write(f"ash: {line}\n")
         self.stream.flush()
-
-
-def open_view(options: RunOptions, ladder: Sequence[dict[str, int]]) -> View:
-    """Return the view for `progress` of the options.
-
-    None: on a terminal only. True: a table in a notebook, plain lines where there is neither. A terminal that cannot
-    move its cursor (TERM=dumb) gets plain lines. False: silent.
-    """
-    stream = sys.stderr
-    terminal = is_terminal(stream)
-    if stream is None or options.progress is False or (options.progress is None and not terminal):
-        return View()
-    board = Board(ladder, options)
-    if in_notebook():
-        from ash.notebook_view import NotebookView
-
-        return NotebookView(board)
-    if not terminal or not moves_cursor():
-        return BoardView(board, stream)
-    from ash.live_view import LiveView  # here: it imports rich
-
-    return LiveView(board, stream)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether it is an open terminal."""
-    try:
-        return stream is not None and stream.isatty()
-    except ValueError:
-        return False
-
-
-def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
-    kernel, ipython = sys.modules.get("ipykernel.zmqshell"), sys.modules.get("IPython")
-    if kernel is None or ipython is None:
-        return False
-    return isinstance(ipython.get_ipython(), kernel.ZMQInteractiveShell)
-
-
-def moves_cursor() -> bool:
-    """Return whether a terminal here can move its cursor."""
-    return os.environ.get("TERM") not in ("dumb", "unknown")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from ash.callback import Run
 from ash.course import Course
 from ash.errors import SettingError
-from ash.journal.recorder import Restored
+from ash.journal.unrecorded import Restored
 from ash.records import Columns, JobRecord, job_rows
 from ash.settings import Params
 

@@ -31,6 +31,8 @@ def resume(
     keep: int | None = None,
     progress: bool | None = None,
     callbacks: Sequence[Any] | None = None,
+    executor: Any = None,
+    worker_timeout: float | None = 60.0,
 ) -> Result:
     """Go on with a run of `ash.tune` from its journal, to the result that it would have had without a break.
 
@@ -45,7 +47,7 @@ def resume(
     candidates, max_rungs, time_limit, epoch_limit, target
         As in the run that began it, unless given; more of them extend it. The time counts from the first call, without
         the pauses between calls.
-    teams, threads, memory_limit, keep, progress, callbacks
+    teams, threads, memory_limit, keep, progress, callbacks, executor, worker_timeout
         As for `ash.tune`; none of them changes the outcome of a reproducible run.
 
     Returns
@@ -103,6 +105,8 @@ def resume(
         keep=keep,
         progress=progress,
         callbacks=callbacks,
+        executor=executor,
+        worker_timeout=worker_timeout,
         journal=kept,
         **arguments,
     )

@@ -5,50 +5,44 @@
                      events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
                                                        calling thread <-> journal, if there is one
 
-Threads: the core's threads train and never touch Python, unless the candidates are scored by a function of the user.
-The calling thread sleeps in the core without the GIL, wakes every 50 ms to look at the clock, to let Python deliver
-signals (in the main thread), to draw the progress, to write the journal and then to call the user's callbacks, and
-sooner when an endless stream has to be drawn further. No signal handler is installed, so it runs as well in any other
-thread.
+Threads: the calling thread's; what it does while the core trains is in waiting.py.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ash import _core
 from ash.callback import Run, RungPlan
 from ash.closing import Closing
 from ash.errors import SettingError
+from ash.executor.carrier import Elsewhere, carrier_of
 from ash.final import Final, finish, refit_seconds, refits
 from ash.fold_scoring import Scoring, check_scorers, fold_scorers
 from ash.folds import FOLDS, has_folds, read_folds
 from ash.journal.argument import Journal
 from ash.journal.identity import identity_of
-from ash.journal.recorder import Recorder, open_recorder
+from ash.journal.opening import open_recorder
+from ash.journal.recorder import Recorder
 from ash.kept import KEPT_OF_FOLDS, networks_to_keep
 from ash.metrics import METRICS
 from ash.model import Model
 from ash.options import Options
-from ash.outcome import Ending, no_model, read_kept, read_result
+from ash.outcome import no_model, read_kept, read_result
 from ash.parts import Candidates, Parts, draw, planned, read_parts, read_table, space_of, usable_metric
 from ash.preparation import prepare_all
-from ash.progress import View, open_view
 from ash.reporting import Reporter
 from ash.result import Result
 from ash.space import Space
+from ash.waiting import Told, wait
 
 if TYPE_CHECKING:
     from ash.scoring import ValidationScorer
 
 VALIDATION = 0.2
 """The share of the rows that score the candidates where nobody says."""
-
-WAKE_SECONDS = 0.05
-"""How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +68,15 @@ def run(
     final: Final | None = None,
     callbacks: tuple[Any, ...] = (),
     journal: Journal | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Result, Model]:
     """Return the result of a run and what predicts: the model of the result, or what `final` makes of the best.
 
-    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`; `callbacks` and `journal` are checked, `asked` is
-    who calls, for the journal.
+    Arguments and errors as of `ash.tune`, `sort` as of `read_parts`; `callbacks`, `journal` and `elsewhere` are
+    checked, `asked` is who calls, for the journal.
     """
     started = time.monotonic()
-    if space is not None and not isinstance(space, Space):
-        raise SettingError(
-            f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
-        )
-    if given.cv is None and given.groups is not None:
-        raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+    here, options = options, _checked(given, space, options, scoring, elsewhere)
     with open_recorder(journal) as recorder:
         folds, whole = _read(given, options, sort)
         options = replace(options, metric=_metric(folds, options, scoring), task=folds[0].table.task)
@@ -99,13 +89,20 @@ def run(
         if journal is not None:
             identity = identity_of(options, space, folds, data, None if scoring is None else scoring.identity)
             recorder.agree(identity, options, asked)
-        with Reporter(callbacks) as reporter:
-            tuner = _tuner(data, folds, candidates, options, scorers, _keep(folds, options, final))
+        here = replace(options, threads=here.threads)
+        carrier = carrier_of(elsewhere, data, candidates.params, options)
+        with Reporter(callbacks) as reporter, carrier:
+            tuner = _tuner(data, folds, candidates, here, scorers, _keep(folds, options, final), carrier.mailbox)
             recorder.restore(tuner, candidates.params, options, len(folds), lambda: any(each.error for each in scorers))
             reporter.start(_described(folds, space, candidates, options, tuner, recorder), recorder.restored)
             size = 1 if final is None else final.ensemble
-            needed = partial(refit_seconds, tuner, folds, whole, candidates.params, options, size)
-            ending = _wait(tuner, candidates, options, scorers, lambda: closing.left(needed), recorder, reporter)
+
+            def needed() -> float:
+                carrier.fetch(tuner)
+                return refit_seconds(tuner, folds, whole, candidates.params, here, size)
+
+            told = Told(recorder, reporter, carrier, scorers)
+            ending = wait(tuner, candidates, options, lambda: closing.left(needed), told)
             check_scorers(scorers, options, ending.ended, bool(recorder.restored))
             kept = read_kept(tuner, folds, candidates.params, options)
             if kept is None:
@@ -115,7 +112,7 @@ def run(
                 kept,
                 folds,
                 whole,
-                options,
+                here,
                 final or Final(1, refit=False),
                 interrupted=ending.ended == "interrupted",
                 deadline=closing.end,
@@ -123,6 +120,23 @@ def run(
             result = read_result(tuner, kept, whole is not None, candidates, options, space, ending)
             reporter.end(result, model)
     return result, model
+
+
+def _checked(
+    given: Given, space: Any, options: Options, scoring: Scoring | None, elsewhere: Elsewhere | None
+) -> Options:
+    """Return the options with as many threads as do jobs, or raise SettingError where arguments do not go together."""
+    if space is not None and not isinstance(space, Space):
+        raise SettingError(
+            f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
+        )
+    if given.cv is None and given.groups is not None:
+        raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+    if elsewhere is not None and scoring is not None:
+        raise SettingError(
+            f"scoring={scoring.name!r} cannot be sent to the workers of an executor; give a metric of ash"
+        )
+    return options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
 
 
 def _read(given: Given, options: Options, sort: bool) -> tuple[list[Parts], Parts | None]:
@@ -150,6 +164,7 @@ def _tuner(
     options: Options,
     scorers: Sequence["ValidationScorer"],
     keep: int,
+    mailbox: _core.Mailbox | None,
 ) -> _core.Tuner:
     return _core.Tuner(
         data,
@@ -172,6 +187,7 @@ def _tuner(
         target=math.nan if options.target is None else options.target,
         scorers=scorers,
         keep=keep,
+        mailbox=mailbox,
     )
 
 
@@ -209,79 +225,3 @@ def _keep(folds: Sequence[Parts], options: Options, final: Final | None) -> int:
     if len(folds) == 1:
         return most
     return 1 if final is None else min(most, KEPT_OF_FOLDS)
-
-
-def _wait(
-    tuner: _core.Tuner,
-    candidates: Candidates,
-    options: Options,
-    scorers: Sequence["ValidationScorer"],
-    seconds_left: Callable[[], float],
-    recorder: Recorder,
-    reporter: Reporter,
-) -> Ending:
-    """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C; its threads have ended."""
-    ladder = tuner.rungs
-    began, before = recorder.start()
-    started = time.monotonic()
-    if seconds_left() <= 0 or reporter.stopped:
-        tuner.stop()  # beforehand: not even a short job ends
-    tuner.start()  # before the view, so that they train while rich is imported
-    try:
-        with open_view(options, ladder) as view:
-            stopped_by = _watch(tuner, candidates, view, seconds_left, scorers, recorder, reporter)
-            _end(tuner)
-            wall_seconds = before + time.monotonic() - started
-            view.update(tuner.events())
-        ended = stopped_by or tuner.ended
-        recorder.finish(tuner, ended)
-        reporter.finish(tuner, candidates.params)
-    except Exception as error:
-        _end_behind(error, tuner)
-        raise
-    finally:
-        tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
-    return Ending(ended, began, wall_seconds)
-
-
-def _end(tuner: _core.Tuner) -> None:
-    """Return once the threads have ended, within a block of rows."""
-    tuner.stop()
-    while not tuner.wait(WAKE_SECONDS):
-        continue
-
-
-def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Return once the threads have ended; what they have raised besides is a note of the error."""
-    try:
-        _end(tuner)
-    except Exception as other:
-        if (type(other), other.args) != (type(error), error.args):  # the core raises its own error again
-            error.add_note(f"the threads have raised {type(other).__name__}: {other}")
-
-
-def _watch(
-    tuner: _core.Tuner,
-    candidates: Candidates,
-    view: View,
-    seconds_left: Callable[[], float],
-    scorers: Sequence["ValidationScorer"],
-    recorder: Recorder,
-    reporter: Reporter,
-) -> str | None:
-    """Return what ended the run from outside, None if it came to its own end."""
-    try:
-        while (left := seconds_left()) > 0:
-            if tuner.wait(min(WAKE_SECONDS, left)):
-                return None
-            if wanted := tuner.wanted:
-                tuner.provide(candidates.more(wanted))
-            events = tuner.events()
-            view.update(events)
-            recorder.look(tuner)
-            reporter.look(tuner, candidates.params, events, recorder.written)
-            if reporter.stopped or any(scorer.error is not None for scorer in scorers):
-                return None
-    except KeyboardInterrupt:
-        return "interrupted"
-    return "time_limit"

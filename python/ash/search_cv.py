@@ -17,10 +17,13 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
 
 from ash.continuing.choose import Way, way_of
+from ash.continuing.heads import Heads
 from ash.continuing.protocol import N_SAMPLES, Rows
 from ash.continuing.trees import WARNING
 from ash.errors import AllFailed, FitsFailed, SettingError
-from ash.estimator_parameters import progress_of, seed_of, threads_of
+from ash.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.executor.argument import workers_of
+from ash.function.packing import can_pack
 from ash.function.result import FunctionResult, causes
 from ash.function_space import FunctionSpace
 from ash.journal.argument import Journal
@@ -29,12 +32,13 @@ from ash.search.checks import check_arguments, checked_space, labels_of
 from ash.search.delegates import Delegates
 from ash.search.docs import documented
 from ash.search.inner import capped, process_limited
-from ash.search.ladder import rungs_of
+from ash.search.ladder import Rungs, rungs_of
 from ash.search.routing import routed
 from ash.search.scorers import SCORE, Scorers, read_scorers
+from ash.search.spare import Spare
 from ash.search.tables import search_results
 from ash.search.trainer import FitError, Table, Trainer, prepared, read_info, seed_of_candidate
-from ash.tune_function import tune_function
+from ash.tune_function import PROCESSES, tune_function
 
 
 @documented
@@ -51,7 +55,7 @@ class ASHSearchCV(Delegates):
         max_epochs: int | None = None,
         max_rungs: int | None = None,
         candidates: int | None = 64,
-        eta: int = 3,
+        eta: int = 4,
         algorithm: str = "ash",
         promotion: str | None = None,
         training: str = "resume",
@@ -131,18 +135,22 @@ class ASHSearchCV(Delegates):
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(splitter.split(X, y, **given.split))
         table = Table(X, y, given.fit, given.score, labels_of(self.estimator, y))
-        trainer = self._trainer(table, way, splits, scorers, seed)
+        trainer = self._trainer(table, way, self._rungs(table, way, splits, space), splits, scorers, seed)
         result = self._run(trainer, space)
+        for heads in trainer.heads:
+            heads.clear()
         self.n_splits_, self.scorer_ = len(splits), getattr(scorers.scorer, "_scorers", scorers.scorer)
         self._keep(result, trainer)
         if self.refit:
             self._fit_best(trainer)
         return self
 
-    def _trainer(self, table: Table, way: Way, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
+    def _trainer(self, table: Table, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
+        executor = self._executor(way, scorers)
         return Trainer(
             estimator=clone(self.estimator),
             way=way,
+            rungs=rungs,
             table=table,
             splits=splits,
             scorers=scorers,
@@ -152,12 +160,31 @@ class ASHSearchCV(Delegates):
             with_train=yes_or_no("return_train_score", self.return_train_score),
             ends_at_errors=isinstance(self.error_score, str),
             config=get_config(),
+            heads=[Heads() for _ in splits],
+            executor=executor,
+            spare=Spare(threads_of(self.n_jobs) if executor is None else 1),
         )
+
+    def _rungs(self, table: Table, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
+        return rungs_of(
+            *(way, whole("eta", self.eta, 2, 1024), self.min_epochs, self.max_epochs, self.max_rungs),
+            candidates=self._count(space),
+            restart=self.training == "restart",
+            rows=min(len(train) for train, _ in splits),
+            classes=1 if table.classes is None else len(table.classes),
+        )
+
+    def _executor(self, way: Way, scorers: Scorers) -> Any:
+        """Return where jobs are done: what cannot go to processes stays in threads, unless the user has said so."""
+        if self.executor is not None or threads_of(self.n_jobs) == 1 or not way.wants_process(self.estimator):
+            return self.executor
+        return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
     def _jobs(self) -> int:
         """Return how many jobs are done at a time: of an executor, as many as it has workers."""
-        found = None if isinstance(self.executor, str) else getattr(self.executor, "_max_workers", None)
-        return found if isinstance(found, int) and found > 0 else threads_of(self.n_jobs)
+        if self.executor is None or isinstance(self.executor, str):
+            return threads_of(self.n_jobs)
+        return workers_of(self.executor, jobs_of(self.n_jobs))
 
     def _count(self, space: FunctionSpace) -> int | None:
         """Return how many candidates there will be: no more than the space holds, but for a sampler's."""
@@ -167,25 +194,17 @@ class ASHSearchCV(Delegates):
         return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
     def _run(self, trainer: Trainer, space: FunctionSpace) -> FunctionResult:
-        rows = min(len(train) for train, _ in trainer.splits)
-        classes = 1 if trainer.table.classes is None else len(trainer.table.classes)
-        eta = whole("eta", self.eta, 2, 1024)
-        rungs = rungs_of(
-            *(trainer.way, eta, self.min_epochs, self.max_epochs, self.max_rungs),
-            candidates=self._count(space),
-            restart=trainer.restart,
-            rows=rows,
-            classes=classes,
-        )
         names = (
             *("candidates", "eta", "algorithm", "promotion", "training", "workers", "job_limit", "most_failures"),
-            *("time_limit", "epoch_limit", "target", "sampler", "first", "executor", "callbacks"),
+            *("time_limit", "epoch_limit", "target", "sampler", "first", "callbacks"),
             *("memory_limit", "journal"),
         )
         settings = {name: getattr(self, name) for name in names}
         if trainer.ends_at_errors:
             settings["most_failures"] = 1
+        rungs = trainer.rungs
         settings |= {"min_epochs": rungs.min_epochs, "max_rungs": rungs.max_rungs, "schedule": self.schedule}
+        settings["executor"] = trainer.executor
         settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
         costs = (lambda _, epochs: epochs) if self.costs is None and self.schedule != "greedy" else self.costs
         try:

@@ -103,21 +103,3 @@ def mean_parts(parts: Numbers, counts: NDArray[np.int64]) -> Numbers:
     for place in np.flatnonzero(counts).tolist():
         total += counts[place] * parts[place]
     return np.asarray(total / counts.sum())
-
-
-def is_beyond_noise(gains: Numbers, weights: Numbers | None) -> bool:
-    """Return whether the mean gain is above one standard error of itself.
-
-    Parameters
-    ----------
-    gains : array [rows]
-        How much lower the loss of each row is than that of what it is compared with.
-    weights : array [rows] or None
-    """
-    rows = len(gains)
-    if rows < 2:
-        return False
-    shares = np.full(rows, 1 / rows) if weights is None else weights / weights.sum()
-    mean = (shares * gains).sum()
-    variance = np.square(shares * (gains - mean)).sum() * rows / (rows - 1)
-    return bool(mean > np.sqrt(variance))

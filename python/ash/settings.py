@@ -114,6 +114,8 @@ _OF_THE_RUN = frozenset(
             "algorithm",
             "callbacks",
             "journal",
+            "executor",
+            "worker_timeout",
             "cv",
             "groups",
             "memory_limit",

@@ -1,12 +1,14 @@
-"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock, for any number of threads, without training."""
+"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.cluster import Cluster, core_settings
 from ash.errors import SettingError
 from ash.ladder import LadderSettings, ladder_settings
 from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES, one_of, whole, yes_or_no
@@ -43,9 +45,10 @@ def simulate(
     workers: int = 32,
     schedule: str = "reproducible",
     order: str = "finish",
-    teams: bool = True,
+    teams: bool | None = None,
     team_efficiency: float = TEAM_EFFICIENCY,
     noise: float = 0.0,
+    cluster: Cluster | None = None,
     seed: int = 0,
 ) -> Simulation:
     """Tell how long a run would take on any number of threads: same ladder, same schedule, no training.
@@ -72,20 +75,25 @@ def simulate(
     order : {"finish", "start", "rung"}, default "finish"
         Which outstanding job of the virtual clock a thread takes: of the lowest virtual finish (as `ash.tune` does), of
         the lowest virtual start, or of the highest rung. It changes no decision.
-    teams : bool, default True
-        Whether a thread without a job helps in the job that has most left for each of its threads.
+    teams : bool, optional
+        Whether a thread without a job helps in the job that has most left for each of its threads: by default where
+        there is no cluster. Threads of a cluster form no teams.
     team_efficiency : float, default 0.57
         What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
     noise : float, default 0.0
         Of the real seconds: they are the costs times a lognormal factor of mean 1, whose logarithm has this standard
         deviation, 0 to 10; drawn by `seed` for each job. 0.1 is about 10 %.
+    cluster : Cluster, optional
+        What lies between the decisions and the threads, if they are those of many processes: latency, lines, bytes, and
+        the time that decisions take. By default nothing does.
     seed : int, default 0
         Of all that is drawn here.
 
     Returns
     -------
     Simulation
-        Makespan, utilization and speed-up for each number of threads, and what bounds them.
+        Makespan, utilization and speed-up for each number of threads, and what bounds them; of a cluster also bytes and
+        what its coordinator and its lines were busy for.
 
     Raises
     ------
@@ -116,7 +124,7 @@ def simulate(
         workers=workers,
         schedule=schedule,
         order=order,
-        teams=teams,
+        teams=_teams(teams, cluster),
         team_efficiency=team_efficiency,
         noise=noise,
         seed=seed,
@@ -127,7 +135,7 @@ def simulate(
         "costs": _costs(costs, ladder["candidates"], rungs, settings["seed"]),
         "scores": None if scores is None else _table("scores", scores, ladder["candidates"], rungs),
     }
-    return _simulation(ladder, settings, tables, counts)
+    return _simulation(ladder, settings, tables, counts, cluster)
 
 
 def simulate_result(result: "Course", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
@@ -148,29 +156,60 @@ def simulate_result(result: "Course", threads: int | Sequence[int] = THREADS, **
     rule = {name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "target")}
     other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
     shared = bool((result.columns["team"] > 1).any())
-    other |= {"teams": shared, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
-    other |= {"order": "finish", "noise": 0.0, "seed": 0}
+    other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
+    other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}
     for name, value in changes.items():
         if name not in rule and name not in other:
             reason = "is that of the run" if name in _FROM_THE_RUN else "is not known"
             raise SettingError(f"{name}={value!r} {reason}; what may change is {', '.join([*rule, *other])}")
     rule |= {name: changes[name] for name in rule if name in changes}
     other |= {name: changes[name] for name in other if name in changes}
+    cluster = other.pop("cluster")
+    other["teams"] = _teams(other["teams"], cluster, shared)
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
     settings, counts = _settings(**other), _threads(threads)
     tables = recorded_jobs(result.columns, len(result.params), _epochs(ladder))
-    return _simulation(ladder, settings, dict(tables), counts)
+    return _simulation(ladder, settings, dict(tables), counts, cluster)
 
 
 def _simulation(
-    ladder: LadderSettings, settings: dict[str, Any], tables: dict[str, Any], threads: Sequence[int]
+    ladder: LadderSettings,
+    settings: dict[str, Any],
+    tables: dict[str, Any],
+    threads: Sequence[int],
+    cluster: Cluster | None,
 ) -> Simulation:
-    def run(count: int) -> Run:
-        totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, threads=count)
+    elsewhere: dict[str, Any] = {}
+    if cluster is not None:
+        elsewhere = {"cluster": core_settings(cluster), "state_bytes": _state_bytes(cluster, ladder, settings["seed"])}
+
+    def run(count: int, **elsewhere: Any) -> Run:
+        totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, **elsewhere, threads=count)
         return Run(totals, rungs)
 
     shown = {"max_rungs": ladder["max_rungs"] or None, "epoch_limit": ladder["epoch_limit"] or None}
-    return simulation_of(run, threads, {**ladder, **shown, **settings})
+    own = {**ladder, **shown, **settings, "cluster": cluster}
+    return simulation_of(partial(run, **elsewhere), partial(run, 1), threads, own)
+
+
+def _state_bytes(cluster: Cluster, ladder: LadderSettings, seed: int) -> NDArray[np.float64]:
+    """Return bytes that are finite and not negative, shaped as `_numbers` says."""
+    table = _numbers("state_bytes", cluster.state_bytes, ladder["candidates"], len(_epochs(ladder)), seed)
+    wrong = ~(np.isfinite(table) & (table >= 0))
+    if wrong.any():
+        raise SettingError(f"state_bytes holds {float(table[wrong][0])!r}; give bytes that are finite and not negative")
+    return table
+
+
+def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
+    """Return whether there are teams, still to be checked, and check that a cluster is one."""
+    if cluster is None:
+        return otherwise if value is None else value
+    if not isinstance(cluster, Cluster):
+        raise SettingError(f"cluster={cluster!r} is not allowed; give an ash.Cluster, or None")
+    if value is not None and value is not False:
+        raise SettingError(f"teams={value!r} is not allowed with a cluster: its threads form none; leave it out")
+    return False
 
 
 def _epochs(ladder: LadderSettings) -> list[int]:
@@ -207,19 +246,22 @@ def _threads(value: Any) -> list[int]:
 
 def _costs(value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
     """Return positive seconds: [1] or [candidates] of an epoch, or [candidates, rungs] of a job."""
-    if value is None or is_number(value):
-        table = np.array([1.0 if value is None else float(value)])
-    elif hasattr(value, "rvs"):
-        drawn = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
-        table = _table("costs", drawn, candidates, rungs)
-    elif callable(value):
-        table = _table("costs", value(np.random.default_rng(seed), candidates), candidates, rungs)
-    else:
-        table = _table("costs", value, candidates, rungs)
+    table = _numbers("costs", 1.0 if value is None else value, candidates, rungs, seed)
     wrong = ~(np.isfinite(table) & (table > 0))
     if wrong.any():
         raise SettingError(f"costs holds {float(table[wrong][0])!r}; give seconds that are positive and finite")
     return table
+
+
+def _numbers(name: str, value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
+    """Return what a number, an array, a distribution or a callable stands for: [1] or as `_table` does."""
+    if is_number(value):
+        return np.array([float(value)])
+    if hasattr(value, "rvs"):
+        value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
+    elif callable(value):
+        value = value(np.random.default_rng(seed), candidates)
+    return _table(name, value, candidates, rungs)
 
 
 def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.float64]:

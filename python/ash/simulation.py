@@ -19,6 +19,12 @@ _COLUMNS = {
     "bound": "max(W/p, D)",
     "halving": "SH, barriers",
 }
+_CLUSTER_COLUMNS = {
+    "processes": "processes",
+    **{name: _COLUMNS[name] for name in ("threads", "makespan", "speedup", "utilization", "work_per_thread")},
+    **{name: name for name in ("coordinator", "line", "latency", "bytes")},
+    "bounded_by": "bounded by",
+}
 
 
 class Run(NamedTuple):
@@ -44,7 +50,7 @@ class Simulation:
         utilization
             The share of the threads' time that they spent in jobs, help included, 0 to 1.
         speedup
-            The makespan on one thread by this one.
+            The makespan on one thread, of no cluster, by this one.
         bound
             ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
         work_per_thread
@@ -56,6 +62,26 @@ class Simulation:
             How many were finished.
         work, chain
             W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do these.
+
+        and of a cluster, where seconds are again such that no schedule is shorter:
+
+        processes
+            How many there are.
+        bytes
+            Of data and states, each time that they were sent.
+        moves
+            Of states that stay, from one process to another.
+        coordinator
+            Seconds that the coordinator was busy with decisions.
+        line
+            Seconds that the busiest line was passing bytes one way.
+        latency
+            Seconds that messages were under way: two latencies for each job of the longest ladder of one candidate, or
+            for each of the jobs that share a place in flight, whichever is more.
+        bounded_by
+            Which of these is the longest: "work" (``W / p``), "longest chain" (D), "coordinator", "line" or "latency";
+            or "workers", W by the virtual workers of a reproducible schedule, which are then too few for the threads.
+            Where the makespan is far above all of them, some share the blame.
     W : float
         The seconds of all jobs on one thread, of the run on one thread.
     D : float
@@ -85,16 +111,22 @@ class Simulation:
         schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
         teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
         headline = f"{own['candidates']} candidates, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
-        table = format_table(list(_COLUMNS.values()), [[row[name] for name in _COLUMNS] for row in self.rows])
+        columns = _COLUMNS if own["cluster"] is None else _CLUSTER_COLUMNS
+        table = format_table(list(columns.values()), [[row[name] for name in columns] for row in self.rows])
         return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
 
 
-def simulation_of(run: Callable[[int], Run], threads: Sequence[int], settings: dict[str, Any]) -> Simulation:
-    """Return the simulation with a row of `run(count)` for each number of threads; one thread is run in any case."""
-    runs = {count: run(count) for count in dict.fromkeys((1, *threads))}
-    alone = runs[1].totals
-    rows = [_row(count, runs[count], alone["makespan"]) for count in threads]
-    return Simulation(rows=rows, W=alone["work"], D=alone["chain"], settings=settings)
+def simulation_of(
+    run: Callable[[int], Run], alone: Callable[[], Run], threads: Sequence[int], settings: dict[str, Any]
+) -> Simulation:
+    """Return the simulation with a row of `run(count)` for each number of threads, by `alone()`: one, of no cluster."""
+    runs = {count: run(count) for count in dict.fromkeys(threads)}
+    here = settings["cluster"] is None
+    base = runs[1].totals if here and 1 in runs else alone().totals
+    rows = [_row(count, runs[count], base["makespan"]) for count in threads]
+    if not here:
+        rows = [{**row, **_cluster_row(row, runs[row["threads"]], settings)} for row in rows]
+    return Simulation(rows=rows, W=base["work"], D=base["chain"], settings=settings)
 
 
 def _row(threads: int, run: Run, alone: float) -> dict[str, Any]:
@@ -112,3 +144,21 @@ def _row(threads: int, run: Run, alone: float) -> dict[str, Any]:
         "work": totals["work"],
         "chain": totals["chain"],
     }
+
+
+def _cluster_row(row: dict[str, Any], run: Run, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what only a cluster has, and what bounds it."""
+    totals, cluster = run.totals, settings["cluster"]
+    rungs = sum(1 for jobs, _ in run.rungs if jobs)
+    latency = 2 * cluster.latency * max(rungs, row["jobs"] / (row["threads"] * cluster.in_flight))
+    own = {
+        "processes": int(totals["processes"]),
+        "bytes": totals["bytes"],
+        "moves": int(totals["moves"]),
+        **{"coordinator": totals["coordinator"], "line": totals["line"], "latency": latency},
+    }
+    bounds = {"work": row["work_per_thread"], "longest chain": row["chain"]}
+    bounds |= {name: own[name] for name in ("coordinator", "line", "latency")}
+    if settings["schedule"] == "reproducible":
+        bounds["workers"] = row["work"] / settings["workers"]
+    return {**own, "bounded_by": max(bounds, key=lambda name: bounds[name])}

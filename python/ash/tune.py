@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
+from ash.executor.argument import read_elsewhere
 from ash.journal.argument import Journal, read_journal
 from ash.journal.resumption import asked_of, seed_of
 from ash.options import read_options
@@ -47,6 +48,8 @@ def tune(
     progress: bool | None = None,
     callbacks: Sequence[Any] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
+    executor: Any = None,
+    worker_timeout: float | None = 60.0,
 ) -> Result:
     """Train many networks on a table by asynchronous successive halving and return the best one.
 
@@ -152,6 +155,15 @@ def tune(
         any number of threads. More `candidates`, or a larger `time_limit`, `epoch_limit` or `target`, go on further;
         the time counts from the first call, without the pauses. With other data, another space or seed the call is
         refused. `ash.Journal` has more to choose, `ash.resume` goes on without the other arguments.
+    executor : object with `submit`, optional
+        Where jobs are done, with the same outcome as in threads of this process: a ``distributed.Client``, an
+        ``mpi4py.futures.MPIPoolExecutor``, one of loky or `concurrent.futures`, or anything alike. It stays open. The
+        data go once to each of its processes, a job is done by one thread of one of them, and there are no teams.
+        `threads` is then how many jobs it does at a time, by default as many as it has workers (of Dask: threads of
+        workers); as many again are on their way. With more than it has ranks, each rank of MPI has ``ceil(threads /
+        ranks)`` threads. With fewer `workers` than jobs at a time some of its workers find no job.
+    worker_timeout : float or None
+        Seconds after which a run ends whose cluster of Dask has no worker any more. None: it waits.
 
     Returns
     -------
@@ -169,6 +181,9 @@ def tune(
         The time was over, or a callback has stopped the run, before the first job ended.
     AllDiverged
         No candidate kept a finite loss.
+    ExecutorFailed
+        The executor has no worker left or is broken, a worker has other versions of ash or numpy, or one job has failed
+        three times. With a journal, the same call goes on from what had finished.
     JournalError
         The journal cannot be used, is in use, is damaged, or holds another run; or cannot be written any more.
     KeyboardInterrupt
@@ -188,25 +203,23 @@ def tune(
     >>> labels = result.model.predict(load_wine().data)
     """
     kept = read_journal(journal)
+    elsewhere = read_elsewhere(executor, threads, worker_timeout)
     ladder = {"eta": eta, "min_epochs": min_epochs, "max_rungs": max_rungs, "epoch_rows": epoch_rows}
     budget = {"time_limit": time_limit, "epoch_limit": epoch_limit, "target": target, "memory_limit": memory_limit}
     task_and_cells = {"metric": metric, "task": task, "missing": missing, "unknown": unknown}
+    way = {"algorithm": algorithm, "promotion": promotion, "training": training, "schedule": schedule}
+    others = {"candidates": candidates, "workers": workers, "teams": teams, "keep": keep, "progress": progress}
     options = read_options(
         **task_and_cells,
+        **way,
+        **others,
         **ladder,
         **budget,
-        candidates=candidates,
-        algorithm=algorithm,
-        promotion=promotion,
-        training=training,
-        schedule=schedule,
-        workers=workers,
-        teams=teams,
-        threads=threads,
-        keep=keep,
+        threads=threads if elsewhere is None else None,
         seed=seed_of(kept) if seed is None else seed,
-        progress=progress,
     )
     asked = asked_of("ash.tune", {"candidates": candidates, **ladder, "validation": validation, "cv": cv}, options)
     given = Given(X, y, sample_weight, validation, cv, groups)
-    return run(given, space, options, asked=asked, callbacks=read_callbacks(callbacks), journal=kept)[0]
+    return run(
+        given, space, options, asked=asked, callbacks=read_callbacks(callbacks), journal=kept, elsewhere=elsewhere
+    )[0]

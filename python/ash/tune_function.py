@@ -8,14 +8,15 @@ from typing import Any
 
 from ash.callback import Callback, Run, RungPlan
 from ash.course import Course
-from ash.cpus import resolve_threads
 from ash.errors import SettingError
+from ash.executor.argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.costs import Cost, read_costs
 from ash.function.first import read_first
 from ash.function.identity import code_of, identity_of
+from ash.function.opening import open_function_recorder
 from ash.function.places import Here, Places, Threads
-from ash.function.recorder import FunctionRecorder, open_function_recorder
+from ash.function.recorder import FunctionRecorder
 from ash.function.result import FunctionResult
 from ash.function.run import FunctionRun
 from ash.function.sources import Source, read_sampler, source_of
@@ -23,7 +24,6 @@ from ash.function_options import FunctionOptions, read_function_options
 from ash.function_space import FunctionSpace, function_space
 from ash.journal.argument import Journal, read_journal
 from ash.journal.resumption import seed_of
-from ash.options import MOST_WORKERS, whole
 from ash.reporting import Reporter, read_callbacks
 
 PROCESSES = "processes"
@@ -92,7 +92,8 @@ def tune_function(
     executor : None, "processes", or an object with `submit`
         Where jobs are done. None: threads of this process. "processes": child processes, where a job that hangs can be
         killed, and one that crashes costs nothing but its candidate; `train` and states are pickled (by cloudpickle).
-        An executor of `concurrent.futures`, loky or Dask is used as it is, and stays open.
+        An executor of `concurrent.futures`, loky or mpi4py, or a ``distributed.Client``, is used as it is, and stays
+        open; a client of Dask gets the function once a worker.
     job_limit : float or None
         Seconds that a job may take. One that takes longer has failed: a process is killed; a thread, or the worker of
         an executor, cannot be, and there is one fewer until it comes back.
@@ -180,7 +181,7 @@ def tune_function(
     }
     options = read_function_options(**given)
     if _is_foreign(executor):
-        options = replace(options, threads=_at_once(threads, executor))
+        options = replace(options, threads=workers_of(executor, threads))
     return _tuned(train, space, options, costs, sampler, first, executor, callbacks, kept)
 
 
@@ -260,19 +261,12 @@ def _check_train(train: Any) -> None:
 def _check_executor(executor: Any) -> None:
     if isinstance(executor, str) and executor != PROCESSES:
         raise SettingError(f"executor={executor!r} is not allowed; give {PROCESSES!r}, an object with submit, or None")
-    if _is_foreign(executor) and not callable(getattr(executor, "submit", None)):
-        raise SettingError(f"executor={executor!r} has no method submit; give one that has, {PROCESSES!r}, or None")
+    if _is_foreign(executor):
+        check_submit(executor)
 
 
 def _is_foreign(executor: Any) -> bool:
     return executor is not None and not isinstance(executor, str)
-
-
-def _at_once(threads: int | None, executor: Any) -> int:
-    if threads is not None:
-        return whole("threads", threads, 1, MOST_WORKERS)
-    found = getattr(executor, "_max_workers", None)
-    return found if isinstance(found, int) and found > 0 else resolve_threads(None)
 
 
 def _places(train: Train, options: FunctionOptions, executor: Any) -> Places:

@@ -49,6 +49,12 @@ class Way:
     kind: type[Continued] | None
     inner: "Way | None" = None
 
+    def wants_process(self, estimator: Any) -> bool:
+        """Return whether jobs at a time are better done in processes than in threads of one."""
+        if self.inner is not None:
+            return self.inner.wants_process(estimator.steps[-1][1])
+        return self.kind is not None and self.kind.wants_process(estimator)
+
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
         """Return the estimator, under training from now on."""
         if self.inner is not None and self.inner.kind is not None:

@@ -5,8 +5,8 @@
 Between jobs the state is the net's: weights, what the optimizer keeps, the history, callbacks; gradients are let go. It
 is pickled attribute by attribute: skorch's own way wants classes of modules that can be imported, and those of a
 notebook or a function cannot. Weights and shuffles are drawn from PyTorch's global generator: here it is set by the
-candidate before each job, so results can be repeated where jobs do not run in threads of one process at a time
-(``executor="processes"``, or one job at a time). Source: skorch, NeuralNet.partial_fit.
+candidate before each job, so results can be repeated where jobs do not run in threads of one process at a time. Source:
+skorch, NeuralNet.partial_fit.
 """
 
 from typing import Any
@@ -21,6 +21,11 @@ class Nets(Continued):
         super().__init__(estimator, parameter)
         self.seed = seed
         self._random: Any = None
+
+    @staticmethod
+    def wants_process(estimator: Any) -> bool:
+        """Return whether it is trained on a CPU: threads would share random numbers, and wait for Python's lock."""
+        return str(getattr(estimator, "device", "cpu")) in ("cpu", "None")
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train so many epochs more."""

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
+from ash.continuing.heads import Heads
+
 N_SAMPLES, EPOCHS = "n_samples", "epochs"
 """Resources that no parameter of an estimator counts: rows, and passes over them."""
 
@@ -17,13 +19,14 @@ class Rows:
     """The rows that an estimator is trained on; y is None where it learns without.
 
     `params` go to its `fit`; of those with a value a row, the rows are chosen too. `classes` are all labels that there
-    are, those of other rows included, None for regression.
+    are, those of other rows included, None for regression. `heads` has transformers that are fitted to them.
     """
 
     X: Any
     y: Any
     params: dict[str, Any] = field(default_factory=dict)
     classes: Any = None
+    heads: Heads | None = None
 
     @property
     def count(self) -> int:
@@ -90,6 +93,11 @@ class Continued:
     def refuses(estimator: Any) -> str:
         """Return why this one cannot be trained on, "" if it can."""
         return ""
+
+    @staticmethod
+    def wants_process(estimator: Any) -> bool:
+        """Return whether jobs at a time are better done in processes than in threads of one."""
+        return False
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train so many epochs more on these rows, which are the same each time."""

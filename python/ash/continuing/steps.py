@@ -2,10 +2,11 @@
 
     rows -> transformers, fitted once -> rows of the last step -> its own way of being trained on
 
-Their parameters do not change between the jobs of a candidate, nor do the rows, so they are kept. Transformed rows are
-not: they are made again, which costs little beside training. A transformer of which `fit_transform` is not `fit` and
-`transform`, as TargetEncoder's, which keeps a row's own target out of it, is found out in the first job, on some rows,
-and fitted in each.
+Their parameters do not change between the jobs of a candidate, nor do the rows, so they are kept; and other candidates
+with the same ones take them over, with the rows that they gave (heads.py), where there is a place for these. A
+transformer of which `fit_transform` is not `fit` and `transform`, as TargetEncoder's, which keeps a row's own target
+out of it, is found out in the first job, and fitted in each. All rows are compared, to the bit: which job has the ones
+and which the other may depend on time.
 """
 
 import copy
@@ -16,9 +17,8 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import process_routing
 
+from ash.continuing.heads import Heads, key_of_head
 from ash.continuing.protocol import Continued, Rows
-
-COMPARED = 200
 
 
 class Steps(Continued):
@@ -35,6 +35,7 @@ class Steps(Continued):
         self.parameter, self.done = last.parameter, 0
         self._pipeline, self._last = pipeline, last
         self._head: Any = None  # the transformers, once they are fitted
+        self._key: str | None = None  # of them in what candidates have in common
         self._is_plain = True  # what they give to the rows that they were fitted to is what `transform` gives
         self.why = last.why
 
@@ -52,15 +53,25 @@ class Steps(Continued):
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
         if len(self._pipeline.steps) == 1:
             return rows.X
-        if self._head is not None and self._is_plain:
-            return self._head.transform(rows.X)
+        heads = Heads() if rows.heads is None else rows.heads
+        if self._head is None:
+            self._key = key_of_head(self._pipeline[:-1])
+        found = heads.find(self._key)
+        if self._head is None and found is not None:
+            self._head = found.transformers
+        if self._head is None or not self._is_plain:
+            return self._fitted(rows, params, heads)
+        return self._head.transform(rows.X) if found is None else found.transformed(rows.X)
+
+    def _fitted(self, rows: Rows, params: dict[str, Any], heads: Heads) -> Any:
+        """Fit the transformers, and return the rows that they give."""
         begun = self._head is None
         self._head = clone(self._pipeline[:-1])
         made = self._head.fit_transform(rows.X, rows.y, **params)
         if begun:
-            some = np.arange(min(COMPARED, rows.count))
-            again = self._head.transform(rows.at(some).X)
-            self._is_plain = _are_equal(rows_of(made, some), again)
+            self._is_plain = _are_equal(made, self._head.transform(rows.X))
+        if self._is_plain:
+            heads.keep(self._key, self._head, made)
         return made
 
     @property
@@ -70,11 +81,6 @@ class Steps(Continued):
         head = [] if self._head is None else self._head.steps
         made.steps = [*head, (self._pipeline.steps[-1][0], self._last.estimator)]
         return made
-
-
-def rows_of(X: Any, places: Any) -> Any:
-    """Return these rows of transformed ones."""
-    return Rows(X, None).at(places).X
 
 
 def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,12 +100,10 @@ def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any],
 def _are_equal(one: Any, other: Any) -> bool:
     """Return whether two tables hold the same; what cannot be compared does not."""
     try:
-        first, second = (_dense(each) for each in (one, other))
+        if hasattr(one, "tocsr"):  # a sparse matrix of SciPy, which may be far too large to be a dense one
+            return bool(one.shape == other.shape and (one != other).nnz == 0)
+        first, second = np.asarray(one), np.asarray(other)
         same = first.shape == second.shape and (first == second) | ((first != first) & (second != second))
         return bool(np.all(same))
     except Exception:  # cells that nobody compares
         return False
-
-
-def _dense(table: Any) -> Any:
-    return table.toarray() if hasattr(table, "toarray") else np.asarray(table)

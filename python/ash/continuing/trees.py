@@ -30,6 +30,11 @@ class Trees(Continued):
         bagging = any(each.__name__ == "BaseBagging" for each in type(estimator).__mro__)
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
 
+    @staticmethod
+    def wants_process(estimator: Any) -> bool:
+        """Return whether its trees are grown by Python, leaf by leaf: threads would wait for its lock."""
+        return any(each.__name__ == "BaseHistGradientBoosting" for each in type(estimator).__mro__)
+
     def more(self, rows: Rows, epochs: int) -> None:
         """Grow so many trees, or rounds of them."""
         self.done += epochs

@@ -6,12 +6,14 @@ standard library gives up all that it was doing: those jobs have died as well.
 
 import time
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any
 
-from ash.errors import SettingError
+from ash.executor.argument import DASK, is_of
+from ash.executor.carrier import COUNT_SECONDS, Status
 from ash.function.answers import DIED, FAILED, Answer, Train, attempt
-from ash.function.packing import do, pack, unpack
+from ash.function.packing import do, pack_function, unpack
 from ash.function.places import Beside, Key
 
 
@@ -26,16 +28,19 @@ class Submitted(Beside):
 
     def __init__(self, train: Train, count: int, limit: float | None, executor: Executor) -> None:
         super().__init__(count, limit)
-        self._executor = executor
         self._futures: dict[Key, Future[Any]] = {}
         self._here = isinstance(executor, ThreadPoolExecutor)
         self.packed = not self._here
         self._function: Any = train
+        self._submit: Any = executor.submit
+        self._executor, self._workers = executor, count
+        self._seen: set[str] = set()  # addresses of Dask's workers
+        self._counted = float("-inf")
         if not self._here:
-            try:
-                self._function = pack(train)
-            except Exception as error:
-                raise SettingError(f"train={train!r} cannot be pickled for executor={executor!r}: {error}") from error
+            self._function = pack_function(train, executor)
+        if is_of(executor, DASK):  # once to each worker; and two jobs that look alike are two
+            self._function = executor.scatter(self._function, broadcast=True, hash=False)  # type: ignore[attr-defined]
+            self._submit = partial(executor.submit, pure=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -43,10 +48,17 @@ class Submitted(Beside):
         for future in list(self._futures.values()):
             future.cancel()
 
+    @property
+    def status(self) -> Status:
+        """Return how it stands with the workers; of Dask it is asked once a second."""
+        if is_of(self._executor, DASK) and time.monotonic() - self._counted >= COUNT_SECONDS:
+            self._count(self._executor)
+        return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
+
     def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Submit it."""
         try:
-            future = self._executor.submit(attempt if self._here else do, self._function, params, epochs, state)
+            future = self._submit(attempt if self._here else do, self._function, params, epochs, state)
         except Exception as error:
             text = f"the executor takes no more jobs: {type(error).__name__}: {error}"
             self._done.put((job, Answer(DIED, text=text, end=time.monotonic())))
@@ -57,6 +69,14 @@ class Submitted(Beside):
     def open(self, state: Any) -> Any:
         """Return the state, of its bytes where it has been in another process."""
         return state if self._here else unpack(state)
+
+    def _count(self, client: Any) -> None:
+        try:
+            present = set(client.nthreads())
+        except Exception:  # there is no scheduler
+            present = set()
+        self._seen |= present
+        self._workers, self._counted = len(present), time.monotonic()
 
     def _put(self, job: Key, future: "Future[Any]") -> None:
         answer: Answer | BaseException

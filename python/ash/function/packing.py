@@ -12,12 +12,29 @@ from typing import Any
 
 import cloudpickle
 
+from ash.errors import SettingError
 from ash.function.answers import FAILED, FINISHED, Answer, Train, attempt
 
 
 def pack(value: Any) -> bytes:
     """Return a value as bytes."""
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def pack_function(train: Train, executor: Any) -> bytes:
+    """Return a function as bytes, or raise SettingError."""
+    try:
+        return pack(train)
+    except Exception as error:
+        raise SettingError(f"train={train!r} cannot be pickled for executor={executor!r}: {error}") from error
+
+
+def can_pack(value: Any) -> bool:
+    """Return whether a value can go to another process."""
+    try:
+        return bool(pack(value))
+    except Exception:  # of any kind: it is the value's own
+        return False
 
 
 def unpack(packed: bytes | None) -> Any:

@@ -12,9 +12,12 @@ import threading
 import time
 import warnings
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ash.function.answers import LATE, Answer, Train, attempt
+
+if TYPE_CHECKING:
+    from ash.executor.carrier import Status
 
 Key = tuple[int, int]
 """What a job is known by: candidate and rung."""
@@ -27,6 +30,10 @@ class Places(Protocol):
     free: int
     packed: bool
     """Whether the state of an answer is bytes, which `open` unpacks."""
+
+    @property
+    def status(self) -> "Status | None":
+        """Return how it stands with the workers of an executor, None where there is none."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -50,6 +57,7 @@ class Here:
     """The calling thread: a job is done when it is started."""
 
     packed = False
+    status: "Status | None" = None
 
     def __init__(self, train: Train) -> None:
         self._train = train
@@ -94,6 +102,11 @@ class Beside:
     """
 
     packed = False
+
+    @property
+    def status(self) -> "Status | None":
+        """Return how it stands with the workers of an executor, None where there is none."""
+        return None
 
     def __init__(self, count: int, limit: float | None) -> None:
         self.free = count

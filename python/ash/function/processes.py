@@ -18,7 +18,7 @@ from typing import Any
 
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train
 from ash.function.nursery import Nursery
-from ash.function.packing import pack, unpack
+from ash.function.packing import pack_function, unpack
 from ash.function.places import Beside, Key
 
 START_SECONDS = 300.0
@@ -77,7 +77,7 @@ class Processes(Beside):
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         super().__init__(count, None)  # here a place watches over its own
-        self._packed = pack(train)
+        self._packed = pack_function(train, "processes")
         self._nursery = Nursery()
         self._limit_of_child = limit
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()

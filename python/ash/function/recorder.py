@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from ash import _core
 from ash.function.answers import Answer
 from ash.function.places import Key
 from ash.function_options import FunctionOptions
-from ash.journal.argument import Journal
 from ash.journal.identity import Facts
-from ash.journal.recorder import Restored
+from ash.journal.unrecorded import Unrecorded
 from ash.settings import Params
 
 
@@ -32,28 +30,11 @@ class Recorded(Protocol):
         """Return the jobs that have ended and are not decided."""
 
 
-def open_function_recorder(journal: Journal | None) -> "FunctionRecorder":
-    """Return what writes a journal, or what does nothing without one.
-
-    Raises
-    ------
-    JournalError
-        The file cannot be used, or is in use (JournalLocked), or is damaged (JournalCorrupt).
-    """
-    if journal is None:
-        return FunctionRecorder()
-    from ash.function.open_recorder import OpenFunctionRecorder  # with sqlite3, for whoever has a journal
-
-    return OpenFunctionRecorder(journal)
-
-
-class FunctionRecorder:
+class FunctionRecorder(Unrecorded):
     """Nothing is recorded. What this does, and when it is to be called, a journal's recorder does too.
 
     Attributes
     ----------
-    restored : frozenset of (candidate, rung)
-        The jobs that callbacks were told of in earlier calls.
     params : dict of int to dict
         The hyperparameters of candidates that earlier calls have begun.
     steps : sequence of (candidate, rung, whether it has ended)
@@ -62,24 +43,9 @@ class FunctionRecorder:
         Where files of this run may lie.
     """
 
-    restored: Restored = frozenset()
     params: Mapping[int, Params] = {}
     steps: Sequence[tuple[int, int, bool]] = ()
     folder: Path | None = None
-
-    @property
-    def written(self) -> int | None:
-        """Return how many of the jobs that are decided may be told, being in the file; None where there is no file."""
-        return None
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write what an error has left, and close the file."""
 
     def agree(self, identity: Facts, code: Facts, options: FunctionOptions) -> None:
         """Write down what the run is, or raise JournalError where it is another than the one that is there.

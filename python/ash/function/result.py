@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from ash.course_views import CourseViews
+from ash.errors import AllFailed, NothingFinished
 from ash.function_options import FunctionOptions
 from ash.result_text import SHORT_DIGEST
 from ash.text_table import format_table, show, show_params, show_seconds
@@ -108,3 +109,13 @@ def causes(failures: Sequence[FailureRecord]) -> str:
     shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
     more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
     return "\n".join([*format_table(["jobs", "end", "cause"], shown), *more])
+
+
+def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
+    """Return what to raise for a run of so many seconds that has no score, by how it ended."""
+    if ended == "interrupted":
+        return KeyboardInterrupt()
+    if failures:
+        return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
+    why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
+    return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")

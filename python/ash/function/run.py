@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.errors import AllFailed, NothingFinished
 from ash.function.again import Again
 from ash.function.answers import FINISHED, Answer, failure
 from ash.function.best import Best, state_of
@@ -29,13 +28,14 @@ from ash.function.clock import clock_of
 from ash.function.places import Key, Places
 from ash.function.recorder import FunctionRecorder
 from ash.function.replay import catch_up, retrace
-from ash.function.result import FailureRecord, FunctionResult, causes
+from ash.function.result import FailureRecord, FunctionResult, causes, no_score
 from ash.function.rows import END, Row, columns_of, row_of
 from ash.function.sources import Source
 from ash.function.states import LOST, States
 from ash.function_options import FunctionOptions
 from ash.function_space import FunctionSpace
-from ash.progress import Event, View, open_view
+from ash.open_view import open_view
+from ash.progress import Event, View
 from ash.records import Columns
 from ash.reporting import Reporter
 from ash.settings import Params
@@ -119,7 +119,7 @@ class FunctionRun:
         began, before = self._recorder.begin(self)
         self.started = time.monotonic() - before
         with self._states:
-            with open_view(self._options, self.rungs) as view:
+            with open_view(self._options, self.rungs, lambda: self._places.status) as view:
                 try:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
@@ -266,7 +266,7 @@ class FunctionRun:
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best
         if best is None:
-            raise self._no_score(ended, seconds)
+            raise no_score(ended, self._failures, seconds)
         if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told
             text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
             warnings.warn(text, UserWarning, stacklevel=4)
@@ -290,11 +290,3 @@ class FunctionRun:
             started=began,
             wall_seconds=seconds,
         )
-
-    def _no_score(self, ended: str, seconds: float) -> BaseException:
-        if ended == "interrupted":
-            return KeyboardInterrupt()
-        if self._failures:
-            return AllFailed(f"all {len(self._failures)} jobs have failed:\n{causes(self._failures)}")
-        why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
-        return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")

@@ -30,8 +30,8 @@ MOST_RUNGS = 63
 """Epochs at least double from one to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
 """Seconds after which the time that the run has taken is written down, though no job has ended or the disk is slow."""
-COMMIT_SHARE = 0.01
-"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of a hundred."""
+COMMIT_SHARE = 0.005
+"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of two hundred."""
 
 
 class OpenJournal:

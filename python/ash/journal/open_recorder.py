@@ -127,25 +127,16 @@ class OpenRecorder(OpenJournal, Recorder):
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
         """Complete the networks that are kept, and write down all."""
         self._try_to_write(tuner)  # first what there is, then what takes time
-        self._complete(tuner, ended)
+        try:
+            super().finish(tuner, ended)
+        except RuntimeError as error:
+            raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
         self._try_to_write(tuner, ended)
 
     def _try_to_write(self, tuner: _core.Tuner, ended: str | None = None) -> None:
         if self._database is not None:
             with self._failing():
                 self._write(self._database, tuner, ended)
-
-    def _complete(self, tuner: _core.Tuner, ended: str) -> None:
-        kept = [there for *_, there in tuner.kept_jobs()]
-        if all(kept):
-            return
-        most = kept.count(False)
-        if ended in ("interrupted", "stopped", "time_limit"):
-            most = 0 if any(kept) and (ended == "interrupted" or kept[0]) else 1
-        try:
-            tuner.complete(most)
-        except RuntimeError as error:
-            raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
 
     def _write(self, database: Database, tuner: _core.Tuner, ended: str | None = None) -> None:
         changes, now = Changes(), time.monotonic()

@@ -1,56 +1,20 @@
-"""What a run tells its journal, and asks of it: here what is done without one, which is nothing."""
+"""What a run tells its journal, and asks of it: here what is done without one, which is next to nothing."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 from ash import _core
-from ash.journal.argument import Journal
 from ash.journal.identity import Facts
+from ash.journal.unrecorded import Unrecorded
 from ash.options import Options
 from ash.settings import Params
 
-Restored = frozenset[tuple[int, int]]
-"""Candidate and rung of jobs that earlier runs have done."""
 
-
-def open_recorder(journal: Journal | None) -> "Recorder":
-    """Return what writes a journal, or what does nothing without one.
-
-    Raises
-    ------
-    JournalError
-        The file cannot be used, or is in use (JournalLocked), or is damaged (JournalCorrupt).
-    """
-    if journal is None:
-        return Recorder()
-    from ash.journal.open_recorder import OpenRecorder  # with sqlite3 and safetensors, for whoever has a journal
-
-    return OpenRecorder(journal)
-
-
-class Recorder:
+class Recorder(Unrecorded):
     """Nothing is recorded. What this does, and when it is to be called, a journal's recorder does too."""
 
     seconds = 0.0
     """What earlier calls of this run have taken."""
-    restored: Restored = frozenset()
-    """The jobs that the core is told of by `restore`."""
-
-    @property
-    def written(self) -> int | None:
-        """Return how many of the core's jobs may be told, being in the file; None where there is no file."""
-        return None
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write what an error has left, and close the file."""
 
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder that was planned when the run was begun, if it was."""
@@ -97,6 +61,13 @@ class Recorder:
     def finish(self, tuner: _core.Tuner, ended: str) -> None:
         """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended.
 
-        Networks that the result is to hold, but that earlier runs have not left, are trained again; of a run that was
-        ended from outside only the best one, or none if another one is there.
+        Networks that the result is to hold, but that earlier runs have not left, or that were lost with a worker, are
+        trained again; of a run that was ended from outside only the best one, or none if another one is there.
         """
+        kept = [there for *_, there in tuner.kept_jobs()]
+        if all(kept):
+            return
+        most = kept.count(False)
+        if ended in ("interrupted", "stopped", "time_limit"):
+            most = 0 if any(kept) and (ended == "interrupted" or kept[0]) else 1
+        tuner.complete(most)

@@ -6,10 +6,10 @@ Class = TypeVar("Class", bound=type)
 
 TEXT = """{first}
 
-Many candidates are trained a little, the best third of them (of those that there are, nobody waits for a rung to fill)
-is trained on, and so on: `ash.tune_function`. Those that go up go on from the trees, rounds or weights that they have,
-in each fold of the cross-validation, where the library allows it; what cannot go on is trained anew, and the search
-says so.
+Many candidates are trained a little, the best quarter of them (of those that there are, nobody waits for a rung to
+fill) is trained on, and so on: `ash.tune_function`. Those that go up go on from the trees, rounds or weights that they
+have, in each fold of the cross-validation, where the library allows it; what cannot go on is trained anew, and the
+search says so.
 
 Parameters
 ----------
@@ -25,18 +25,23 @@ resource : str, default="auto"
 min_epochs, max_epochs, max_rungs : int or None
     Epochs of the first rung; epochs that a candidate has in all after the last one; number of rungs. By default
     `max_epochs` is what the estimator would take in one fit (its own value of the resource; 64 passes; all rows), and
-    the first rung has at least a 21st of it.
+    the first rung has a 21st of it or more, rounded down: of 100 epochs 4, 20 and 100. Unless `min_epochs` is given a
+    candidate that goes all the way has just `max_epochs`.
 candidates : int or None, default=64
     How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end.
-eta : int, default=3
-    Of each rung the best ``1/eta`` go up: 3 as in scikit-learn's searches, since libraries spend on beginning a job
-    what a lower one would save.
+eta : int, default=4
+    Of each rung the best ``1/eta`` go up: 4 as in the paper of ASHA, since libraries spend on beginning a job what a
+    lower one would save.
 algorithm, promotion, training
     The ladder, as for `ash.tune_function`.
 schedule : {{"reproducible", "greedy"}} or None, default=None
     None: "reproducible", on a clock on which a job lasts as long as it has epochs, or as `costs` says: the same
     decisions on any number of threads, if the estimator gives the same scores.
-workers, costs, sampler, first, executor, job_limit, most_failures, time_limit, epoch_limit, target, callbacks
+executor : None, "processes", or an object with `submit`, default=None
+    Where jobs are done, as for `ash.tune_function`. None: threads, in which folds of a job are trained too where there
+    are more of them than jobs; processes for `HistGradientBoosting` and nets of skorch (unless on a GPU), which would
+    wait for Python's lock, if they and the scorer can be pickled.
+workers, costs, sampler, first, job_limit, most_failures, time_limit, epoch_limit, target, callbacks
     As for `ash.tune_function`; in `epoch_limit` and costs an epoch is one of all folds.
 memory_limit : int or None, default=None
     Bytes of estimators that wait in memory; beyond it they wait in files, as for `ash.tune_function`.

@@ -1,11 +1,12 @@
-"""How many epochs the rungs of a search have: the top one ends at about what one fit would take.
+"""How many epochs the rungs of a search have: the top one ends at what one fit would take.
 
 With training="resume" rung k trains min_epochs * eta^k epochs more, so that after R rungs a candidate has
 
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
 of them. Where nothing is said there are so many rungs that the first has a 21st of that or more: scores after a single
-tree or round say little of those after a hundred.
+tree or round say little of those after a hundred. `min_epochs` is rounded down, so the job of the top rung is longer
+than the ladder says: it trains what is missing to the whole. 100 epochs, eta 4: 4, 20, 100.
 """
 
 from dataclasses import dataclass
@@ -23,10 +24,20 @@ ROWS_OF_A_CLASS = 5
 
 @dataclass(frozen=True)
 class Rungs:
-    """The epochs of the first rung, and how many rungs there are at most, None for as many as the candidates fill."""
+    """The epochs of the first rung, and how many rungs there are at most, None for as many as the candidates fill.
+
+    `top_epochs` is what a job of the top rung has on the ladder, `max_epochs` what a candidate has in all that has done
+    it; both are None where the ladder is the user's.
+    """
 
     min_epochs: int
     max_rungs: int | None
+    top_epochs: int | None = None
+    max_epochs: int | None = None
+
+    def missing(self, epochs: int, done: int) -> int:
+        """Return how many epochs a job trains that has so many on the ladder, and begins with `done`."""
+        return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
 def rungs_of(
@@ -78,15 +89,12 @@ def rungs_of(
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)
         return Rungs(min_epochs, max(1, count))
-    count = min(filled, max_rungs or _count(min(MOST_RATIO, max(1, most // least)), eta, restart))
+    ratio = most if max_rungs else min(MOST_RATIO, max(1, most // least))
+    count = min(filled, max_rungs or filled, _count(ratio, eta, restart))
     while count > 1 and most // _ratio(count, eta, restart) < least and max_rungs is None:
         count -= 1
-    return Rungs(max(1, most // _ratio(count, eta, restart)), count)
-
-
-def total_epochs(rungs: Rungs, eta: int, rung: int, *, restart: bool) -> int:
-    """Return the epochs that a candidate has after a rung."""
-    return rungs.min_epochs * (eta**rung if restart else _ratio(rung + 1, eta, False))
+    first = max(1, most // _ratio(count, eta, restart))
+    return Rungs(first, count, first * eta ** (count - 1), most)
 
 
 def _most(way: Way, max_epochs: Any, rows: int) -> int:

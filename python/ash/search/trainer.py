@@ -22,12 +22,15 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
 from ash.continuing.choose import Way
+from ash.continuing.heads import Heads
 from ash.continuing.protocol import Continued, Rows, params_at
 from ash.errors import SettingError
 from ash.function.answers import Scored
 from ash.function.first import key_of
 from ash.search.inner import capped, process_limited, thread_limited
+from ash.search.ladder import Rungs
 from ash.search.scorers import Scorers
+from ash.search.spare import Spare
 from ash.settings import Params
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -67,7 +70,7 @@ class Table:
     classes: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Trainer:
     """Trains and scores candidates; called by `ash.tune_function`.
 
@@ -77,12 +80,19 @@ class Trainer:
         Threads that a job may start in libraries.
     restart : bool
         Whether each rung trains from scratch.
+    executor : None, "processes" or an executor
+        Where jobs are done.
+    spare : Spare
+        The threads of all jobs in this process.
+    heads : list of Heads
+        Of each fold, the fitted transformers that candidates have in common.
     here : bool
         Whether jobs are done in this process; a copy in another one knows better.
     """
 
     estimator: Any
     way: Way
+    rungs: Rungs
     table: Table
     splits: Sequence[Split]
     scorers: Scorers
@@ -92,13 +102,15 @@ class Trainer:
     with_train: bool
     ends_at_errors: bool
     config: dict[str, Any]
+    executor: Any
+    spare: Spare
+    heads: Sequence[Heads]
     here: bool = field(default=True)
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         """Do a job."""
         try:
-            limit = nullcontext() if self.here else process_limited(self.inner)
-            with config_context(**self.config), limit, thread_limited(self.inner):
+            with nullcontext() if self.here else process_limited(self.inner), self.spare.job():
                 return self._job(params, epochs, state)
         except Exception as error:
             if self.ends_at_errors and self.here:
@@ -106,7 +118,10 @@ class Trainer:
             raise
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "here": False}
+        return {**self.__dict__, "here": False, "executor": None}
+
+    def __repr__(self) -> str:
+        return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
         """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
@@ -116,6 +131,7 @@ class Trainer:
             "data": hash_of("X, y and parameters of fit", [table.X, table.y, table.fit, table.score]),
             "cv": f"{len(self.splits)} folds, {hash_of('cv', list(self.splits))}",
             "resource": self.way.resource,
+            "max_epochs": self.rungs.max_epochs,
             "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
         }
 
@@ -129,7 +145,8 @@ class Trainer:
         if state is None:
             seed = seed_of_candidate(self.seed, params)
             state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
-        folds = tuple(self._fold(under, *split, epochs) for under, split in zip(state, self.splits, strict=True))
+        now = self.rungs.missing(epochs, before)
+        folds = tuple(self.spare.each(self._fold, [(place, under, now) for place, under in enumerate(state)]))
         score = float(np.mean([fold.test[self._ranks(fold)] for fold in folds]))
         why = next((under.why for under in state if under.why), "")
         done = state[0].done
@@ -141,11 +158,16 @@ class Trainer:
     def _ranks(self, fold: FoldInfo) -> str:
         return self.scorers.ranks if self.scorers.ranks in fold.test else next(iter(fold.test))
 
-    def _fold(self, under: Continued, train: NDArray[Any], test: NDArray[Any], epochs: int) -> FoldInfo:
-        table, count = self.table, _num_samples(self.table.X)
+    def _fold(self, fold: tuple[int, Continued, int]) -> FoldInfo:
+        with config_context(**self.config), thread_limited(self.inner):
+            return self._trained_and_scored(*fold)
+
+    def _trained_and_scored(self, place: int, under: Continued, epochs: int) -> FoldInfo:
+        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[place]
         began = time.perf_counter()
         X, y = _safe_split(self.estimator, table.X, table.y, train)
-        under.more(Rows(X, y, params_at(table.fit, train, count), table.classes), epochs)
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.heads[place])
+        under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         scores = self.scorers.measure(under.estimator, X_test, y_test, params_at(table.score, test, count))

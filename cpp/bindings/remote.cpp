@@ -1,0 +1,136 @@
+#include "ash/remote.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ash/folds.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/training_job.hpp"
+#include "bindings/common.hpp"
+#include "bindings/state_parts.hpp"
+
+namespace ash::bindings {
+namespace {
+
+const char* name_of(Note::Kind kind) { return kind == Note::Kind::kept ? "kept" : "dropped"; }
+
+py::tuple take(Mailbox& mailbox, double seconds) {
+    Mail mail;
+    {
+        const py::gil_scoped_release release;  // the mailbox is held by the caller's argument
+        mail = mailbox.take(seconds);
+    }
+    py::list notes;
+    py::list letters;
+    for (const Note& each : mail.notes) notes.append(py::make_tuple(name_of(each.kind), each.candidate));
+    for (const Letter& each : mail.letters) {
+        letters.append(
+            py::make_tuple(each.number, each.job.candidate, each.job.rung, each.job.epochs, parts_of(each.states)));
+    }
+    return py::make_tuple(notes, letters);
+}
+
+// result: score, loss, training_loss, weights_hash, scores of folds.
+using ResultParts = std::tuple<double, double, double, std::uint64_t, std::vector<double>>;
+
+bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, const std::vector<StateParts>& states,
+            int thread, double seconds) {
+    const auto& [score, loss, training_loss, weights_hash, fold_scores] = result;
+    return mailbox.answer(number, {.result = {.score = score,
+                                              .loss = loss,
+                                              .training_loss = training_loss,
+                                              .weights_hash = weights_hash,
+                                              .thread = thread,
+                                              .seconds = seconds},
+                                   .fold_scores = fold_scores,
+                                   .states = states_of(states)});
+}
+
+// The rung below `above` after which the state is.
+std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
+    std::int32_t rung = 0;
+    while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;
+    return rung;
+}
+
+// A job of a run that is decided elsewhere, done by the calling thread: what came of it, the states after it, and seconds.
+// states: those to go on from, or none. ValueError if they are of other networks.
+py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
+                    std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,
+                    const std::string& training, const std::string& metric, std::uint64_t seed,
+                    const std::vector<StateParts>& states) {
+    check(settings);
+    require(states.empty() || states.size() == data.size(), "states: one a fold, or none");
+    const auto start = std::chrono::steady_clock::now();
+    const auto continuation =
+        pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
+    std::vector<State> all = states_of(states);
+    const bool begins = all.empty() || continuation == Continuation::restart;
+    all.resize(data.size());
+    std::vector<double> scores;
+    Result result;
+    {
+        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        Workspace scratch;
+        const auto train_fold = [&](int number) {
+            const auto fold = static_cast<std::size_t>(number);
+            const Data& own = *data[fold];
+            const JobRules rules{continuation,
+                                 parse_metric(metric),
+                                 FoldedCandidates::seed_of(seed, fold),
+                                 min_epochs,
+                                 eta,
+                                 kernels(""),
+                                 {}};
+            scratch.prepare(own, settings);
+            JobRun run{.data = own,
+                       .settings = settings,
+                       .rules = rules,
+                       .job = {candidate, rung, epochs},
+                       .scratch = scratch};
+            if (begins) {
+                all[fold] = run.initial();
+            } else {
+                all[fold].layout = Layout(own.shape(), settings);
+                check_state(all[fold], settings, rules, {candidate, rung_of(all[fold], rules, rung), 0});
+            }
+            return run.train_and_score(all[fold]);
+        };
+        result = mean_of(static_cast<int>(data.size()), train_fold, scores);
+    }
+    const bool diverged = is_diverged(result.score, result.loss);
+    if (diverged) scores.clear();
+    py::list after;
+    for (const State& each : all) {
+        if (!diverged) after.append(parts_of(each));
+    }
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    return py::make_tuple(py::make_tuple(result.score, result.loss, result.training_loss, result.weights_hash, scores),
+                          after, taken.count());
+}
+
+}  // namespace
+
+void bind_remote(py::module_& m) {
+    py::class_<Mailbox, std::shared_ptr<Mailbox>>(m, "Mailbox")
+        .def(py::init([](int places) {
+                 require(places >= 1, "places: at least 1");
+                 return std::make_shared<Mailbox>(places);
+             }),
+             py::arg("places"))
+        .def_property_readonly("places", &Mailbox::places)
+        .def("take", &take, py::arg("seconds"))
+        .def("wake", &Mailbox::wake)
+        .def("answer", &answer, py::arg("number"), py::arg("result"), py::arg("states"), py::arg("thread"),
+             py::arg("seconds"))
+        .def("close", &Mailbox::close);
+    m.def("train_job", &train_job, py::arg("data"), py::arg("settings"), py::arg("candidate"), py::arg("rung"),
+          py::arg("epochs"), py::kw_only(), py::arg("min_epochs"), py::arg("eta"), py::arg("training"),
+          py::arg("metric"), py::arg("seed"), py::arg("states") = std::vector<StateParts>{});
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,57 @@
+// state_parts.hpp: what training changes in a network, as Python has it.
+//
+// Copies both ways: arrays of Python belong to Python, arenas to the core. A state that comes in has no layout yet.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <tuple>
+#include <vector>
+
+#include "ash/state.hpp"
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+
+// The weights and moments, epochs, updates and powers of the betas of a State.
+using StateParts = std::tuple<Array<float>, Array<float>, Array<float>, std::int64_t, std::int64_t, double, double>;
+
+template <typename Floats>
+AlignedFloats aligned(const Floats& values) {
+    require(values.ndim() == 1, "an arena has one dimension");
+    AlignedFloats copy(values.size());
+    std::copy_n(values.data(), values.size(), copy.data());
+    return copy;
+}
+
+inline Array<float> array(const AlignedFloats& values) {
+    return Array<float>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+inline std::vector<State> states_of(const std::vector<StateParts>& folds) {
+    std::vector<State> states;
+    for (const auto& [weights, first, second, epochs, updates, beta1_power, beta2_power] : folds) {
+        State& state = states.emplace_back();
+        state.weights = aligned(weights);
+        state.first_moment = aligned(first);
+        state.second_moment = aligned(second);
+        state.epochs = epochs;
+        state.updates = updates;
+        state.beta1_power = beta1_power;
+        state.beta2_power = beta2_power;
+    }
+    return states;
+}
+
+inline StateParts parts_of(const State& state) {
+    return {array(state.weights), array(state.first_moment), array(state.second_moment), state.epochs,
+            state.updates,        state.beta1_power,         state.beta2_power};
+}
+
+inline std::vector<StateParts> parts_of(const States& states) {
+    std::vector<StateParts> folds;
+    for (const auto& state : states) folds.push_back(parts_of(*state));
+    return folds;
+}
+
+}  // namespace ash::bindings

@@ -1,0 +1,140 @@
+// Jobs that are done elsewhere: whoever does them, in whatever order, the run is the one of threads here; and nobody sleeps on.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ash/remote.hpp"
+#include "ash/tuner.hpp"
+#include "candidates_help.hpp"
+
+namespace {
+
+using namespace ash;
+using namespace ash::testing;
+
+constexpr int kCount = 16;
+constexpr TunerSettings kSettings{.ladder = {}, .threads = 6, .cores = 1, .workers = 4, .teams = false, .keep = 3};
+
+std::unique_ptr<FoldedCandidates> make_candidates(const Data& data, int threads, std::int64_t limit) {
+    std::vector<FoldedCandidates::Fold> folds;
+    folds.push_back(std::make_unique<NetworkCandidates>(data, make_settings(kCount), kCount, Continuation::resume,
+                                                        Metric::accuracy, kSeed, kernels(""), threads, 1, 2, limit));
+    return std::make_unique<FoldedCandidates>(std::move(folds));
+}
+
+// Does a job as a worker would, from the states of a letter.
+Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
+    const Settings settings = make_settings(kCount)[static_cast<std::size_t>(letter.job.candidate)];
+    Workspace scratch;
+    scratch.prepare(data, settings);
+    JobRun run{.data = data, .settings = settings, .rules = rules, .job = letter.job, .scratch = scratch};
+    State state = letter.states.empty() ? run.initial() : *letter.states.front();
+    Answer answer{.result = run.train_and_score(state)};
+    if (is_diverged(answer.result.score, answer.result.loss)) return answer;
+    answer.fold_scores = {answer.result.score};
+    answer.states.push_back(std::move(state));
+    return answer;
+}
+
+// Carries letters until the tuner has ended, the last one that came first, and each answer twice.
+void carry(Tuner& tuner, Mailbox& mailbox, const Data& data) {
+    const JobRules rules{Continuation::resume, Metric::accuracy, kSeed, 1, 2, kernels(""), {}};
+    while (!tuner.wait(0.0)) {
+        Mail mail = mailbox.take(0.01);
+        for (; !mail.letters.empty(); mail.letters.pop_back()) {
+            const Letter& letter = mail.letters.back();
+            const Answer answer = done(data, letter, rules);
+            CHECK(mailbox.answer(letter.number, answer));
+            CHECK_FALSE(mailbox.answer(letter.number, answer));
+        }
+    }
+}
+
+void check_equal(const Tuner& one, const Tuner& other) {
+    const std::vector<JobRecord> jobs = one.jobs();
+    const std::vector<JobRecord> expected = other.jobs();
+    REQUIRE(jobs.size() == expected.size());
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        CHECK(jobs[i].task.job.candidate == expected[i].task.job.candidate);
+        CHECK(jobs[i].task.job.rung == expected[i].task.job.rung);
+        CHECK(jobs[i].weights_hash == expected[i].weights_hash);
+    }
+    const std::vector<Kept> kept = one.kept();
+    REQUIRE(kept.size() == other.kept().size());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+        CHECK(weights(*kept[i].states.front()) == weights(*other.kept()[i].states.front()));
+    }
+}
+
+TEST_CASE("a run whose jobs are done elsewhere is the one of threads here, also where states are dropped") {
+    const Data data = make_data();
+    Tuner here(make_candidates(data, kSettings.threads, kNoLimit), kSettings);
+    here.start();
+    REQUIRE(here.wait(60.0));
+    for (const std::int64_t limit : {kNoLimit, kNothingWaits}) {
+        const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
+        Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, limit), mailbox),
+                    kSettings);
+        tuner.start();
+        carry(tuner, *mailbox, data);
+        check_equal(tuner, here);
+    }
+}
+
+TEST_CASE("whoever waits for an answer leaves when the tuner stops or the mailbox closes") {
+    const Data data = make_data();
+    const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
+    Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, kNoLimit), mailbox),
+                kSettings);
+    tuner.start();
+    std::vector<Letter> letters;
+    while (letters.size() < 4) {
+        for (Letter& each : mailbox->take(1.0).letters) letters.push_back(std::move(each));
+    }
+    tuner.stop();
+    mailbox->take(0.0);
+    CHECK(tuner.wait(60.0));
+    CHECK(tuner.jobs().empty());
+    CHECK_FALSE(mailbox->answer(letters.front().number, {}));
+    const std::atomic<bool> stop{false};
+    CHECK_FALSE(mailbox->send({0, 0, 1}, {}, stop));
+}
+
+TEST_CASE("a state that is not the candidate's ends the run") {
+    const Data data = make_data();
+    const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
+    Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, kNoLimit), mailbox),
+                kSettings);
+    tuner.start();
+    const Mail mail = mailbox->take(10.0);
+    REQUIRE_FALSE(mail.letters.empty());
+    Answer wrong{.result = {.score = 0.5, .loss = 1.0}, .fold_scores = {0.5}};
+    wrong.states.emplace_back();
+    CHECK(mailbox->answer(mail.letters.front().number, std::move(wrong)));
+    const auto ended = [&] {
+        while (!tuner.wait(0.01)) mailbox->take(0.01);
+    };
+    CHECK_THROWS_AS(ended(), std::invalid_argument);
+}
+
+TEST_CASE("notes say what is kept and what is dropped, for states that stay elsewhere") {
+    const Data data = make_data();
+    const auto mailbox = std::make_shared<Mailbox>(2);
+    RemoteCandidates candidates(make_candidates(data, 2, kNoLimit), mailbox);
+    CHECK(candidates.publish(3).empty());
+    candidates.retire(3);
+    candidates.wait(4, 0, 0.5, 1.0);
+    const Mail mail = mailbox->take(0.0);
+    REQUIRE(mail.notes.size() == 2);
+    CHECK((mail.notes[0].kind == Note::Kind::kept && mail.notes[0].candidate == 3));
+    CHECK((mail.notes[1].kind == Note::Kind::dropped && mail.notes[1].candidate == 3));
+}
+
+}  // namespace

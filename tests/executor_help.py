@@ -1,0 +1,182 @@
+"""A run of 32 digit networks, as all tests of executors make it, and executors that count or fail."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+from unittest import mock
+
+from sklearn.datasets import load_digits
+
+import ash
+from ash.executor import jobs
+
+SPACE = ash.Space(
+    hidden=ash.choice((16,), (32,), (16, 16)),
+    learning_rate=ash.log(1e-3, 1e-1),
+    optimizer=ash.choice("sgd", "adam"),
+    batch_size=ash.choice(32, 64),
+)
+
+
+@functools.cache
+def digits() -> tuple[Any, Any]:
+    X, y = load_digits(return_X_y=True)
+    return X, y
+
+
+def tuned(**given: Any) -> ash.Result:
+    """Return the result of the run, wherever its jobs are done; no callback waits for a journal's next commit."""
+    with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
+        return ash.tune(*digits(), SPACE, **{"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+
+
+@functools.cache
+def expected() -> str:
+    """Return the digest that it has everywhere."""
+    return tuned(threads=1).digest
+
+
+class Wrapped(Executor):
+    """Two threads, between which and the run a function stands: submit(executor, job number, function, arguments)."""
+
+    def __init__(self, submit: Callable[..., Future[Any]]) -> None:
+        self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0
+        self._lock = threading.Lock()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        with self._lock:
+            self._count += 1
+        return self._submit(self._threads, self._count, function, arguments)
+
+
+def failing(error: Exception) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+class ForOneRank:
+    """What only the first rank that trains can unpickle."""
+
+    def __reduce__(self) -> Any:
+        return _for_one_rank, ()
+
+
+def _for_one_rank() -> None:
+    from mpi4py.futures import get_comm_workers
+
+    if get_comm_workers().Get_rank() > 0:
+        raise ValueError("not for this rank")
+
+
+def hide_files() -> None:
+    """A rank that sees no file from now on; all of them do it together."""
+    from mpi4py.futures import get_comm_workers
+
+    from ash.executor import rank
+
+    class Nowhere:
+        def __init__(self, path: str) -> None: ...
+
+        def is_file(self) -> bool:
+            return False
+
+    rank.Path = Nowhere  # type: ignore[assignment, misc]
+    get_comm_workers().Barrier()
+
+
+def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
+    """A job of Dask's, of which that of candidate 20 kills its worker."""
+    from ash.executor import dask_pool
+
+    if order.candidate == 20:
+        os._exit(1)
+    return dask_pool._train(expected, shared, before, order)
+
+
+def deadly(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """A function that kills its worker where x is 13."""
+    if params["x"] == 13:
+        os._exit(1)
+    return float(params["x"]), state
+
+
+class BadPickle:
+    """What cannot be pickled."""
+
+    def __reduce__(self) -> Any:
+        raise pickle.PicklingError("it is not to be pickled")
+
+
+class BadCall(BadPickle):
+    """The same, to be called."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise AssertionError("it cannot have arrived")
+
+
+class BadUnpickle:
+    """What can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _unpickled, ()
+
+
+class BadPickleError(BadPickle, Exception):
+    """The same, to be raised."""
+
+
+class BadUnpickleError(BadUnpickle, Exception):
+    """The same, to be raised."""
+
+
+def _unpickled() -> Any:
+    raise pickle.UnpicklingError("it is not to be unpickled")
+
+
+def returns_bad_pickle(*arguments: Any) -> Any:
+    return BadPickle()
+
+
+def returns_bad_unpickle(*arguments: Any) -> Any:
+    return BadUnpickle()
+
+
+def raises_bad_pickle(*arguments: Any) -> Any:
+    raise BadPickleError
+
+
+def raises_bad_unpickle(*arguments: Any) -> Any:
+    raise BadUnpickleError
+
+
+_meetings = {count: threading.Barrier(count) for count in (2, 3)}
+_met = threading.Event()
+
+
+def do_after_meeting(count: int, *arguments: Any) -> Any:
+    """Do a job; the first ones of a process fail unless so many of them run at the same time."""
+    if not _met.is_set():
+        _meetings[count].wait(timeout=60)
+        _met.set()
+    return jobs.do(*arguments)
+
+
+def raises(*arguments: Any) -> Any:
+    raise ValueError("this job cannot be done")
+
+
+BAD: dict[str, Callable[..., Any]] = {
+    "returns bad pickle": returns_bad_pickle,
+    "returns bad unpickle": returns_bad_unpickle,
+    "raises bad pickle": raises_bad_pickle,
+    "raises bad unpickle": raises_bad_unpickle,
+    "is bad pickle": BadCall(),
+}
+"""What a worker might do instead of a job, that mpi4py's own tests do to its executor."""

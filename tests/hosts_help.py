@@ -1,0 +1,144 @@
+"""Hosts for tests of faults, each with a network of its own on this one machine, joined by a switch with faults.
+
+    host 0  10.77.0.100 ─┐
+    host 1  10.77.0.101 ─┼─ hosts_switch.py       frames are late, some are lost, and hosts can be cut off
+    host 2  10.77.0.102 ─┘
+
+A host is a network namespace; the switch has one, too, so that nothing reaches the network of the machine. They have
+no names: each lasts as long as a process in it, and the first one ends with this process, however that ends. Files,
+processes and the host's name are those of the machine.
+Delay and loss are made by netem, which `tc` adds to each host, where the kernel has that, else by the switch; whoever
+is cut off is so by the switch in any case. A machine tries the one way that it has: test_hosts.py measures what comes
+of it, with the same bounds for both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+SWITCH = Path(__file__).with_name("hosts_switch.py")
+PACKAGES = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux"}
+LINK_SECONDS = 60.0
+SEED = 0
+
+
+@functools.cache
+def missing() -> str | None:
+    """Return why there can be no hosts here, None if there can."""
+    for program, package in PACKAGES.items():
+        if shutil.which(program) is None:
+            return f"hosts need {program}: apt-get install {package}"
+    made = _run("unshare", "--net", "ip", "link", "add", "type", "veth")
+    return f"hosts need network namespaces and veth, as root: {made.stderr.strip()}" if made.returncode else None
+
+
+class Hosts:
+    """Hosts that are there.
+
+    Parameters
+    ----------
+    spaces : sequence of int
+        A process in the namespace of each.
+    switch : subprocess.Popen
+    """
+
+    def __init__(self, spaces: Sequence[int], switch: subprocess.Popen[bytes]) -> None:
+        self._spaces, self._switch = spaces, switch
+
+    def inside(self, host: int) -> list[str]:
+        """Return what stands before a command that is to run on a host."""
+        return _inside(self._spaces[host])
+
+    def cut(self, *hosts: int) -> None:
+        """Cut these hosts off from all others, and join those that no longer are among them."""
+        assert self._switch.stdin is not None
+        self._switch.stdin.write(" ".join(map(str, hosts)).encode() + b"\n")
+
+    def cut_for(self, seconds: float, *hosts: int) -> None:
+        """Cut these hosts off, and join all after so many seconds."""
+        self.cut(*hosts)
+        time.sleep(seconds)
+        self.cut()
+
+
+def address(host: int) -> str:
+    """Return the address of a host."""
+    return f"10.77.0.{100 + host}"
+
+
+@contextlib.contextmanager
+def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
+    """Make hosts and end them.
+
+    Parameters
+    ----------
+    count : int
+    delay : float
+        Seconds that a frame takes from one host to another.
+    loss : float
+        Share of the frames that do not arrive.
+    """
+    with contextlib.ExitStack() as stack:
+        *spaces, middle = [stack.enter_context(_held("unshare", "--net", "cat")).pid for _ in range(count + 1)]
+        for host, space in enumerate(spaces):
+            _join(host, space, middle)
+        for space in spaces:
+            _wait_for_link(space)
+        if all(_netem(space, delay, loss) for space in spaces):
+            delay = loss = 0.0
+        words = [sys.executable, str(SWITCH), *map(str, (count, delay, loss, SEED))]
+        yield Hosts(spaces, stack.enter_context(_held(*_inside(middle), *words)))
+
+
+@contextlib.contextmanager
+def _held(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that ends with its standard input, and wait until it says something; `cat` answers."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(b"\n")
+            assert process.stdout.read(1), f"{command} has ended"
+            yield process
+        finally:
+            process.kill()
+
+
+def _run(*command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+def _inside(space: int) -> list[str]:
+    return ["nsenter", "--target", str(space), "--net"]
+
+
+def _join(host: int, space: int, middle: int) -> None:
+    """Lay a cable from a host to the switch: its frames are no longer than they would be on a real one."""
+    lines = {
+        middle: f"link add cable netns {space} gso_max_segs 1 type veth peer port{host}\nlink set port{host} up\n",
+        space: f"address add {address(host)}/24 dev cable\nlink set lo up\nlink set cable up\n",
+    }
+    for each, text in lines.items():
+        done = _run(*_inside(each), "ip", "-batch", "-", text=text)
+        assert done.returncode == 0, done.stderr
+
+
+def _wait_for_link(space: int) -> None:
+    """Wait until a host says that it is joined, which the kernel tells it up to a second later."""
+    until = time.monotonic() + LINK_SECONDS
+    while " state UP " not in (told := _run(*_inside(space), "ip", "link", "show", "cable").stdout):
+        assert time.monotonic() < until, told
+        time.sleep(0.05)
+
+
+def _netem(space: int, delay: float, loss: float) -> bool:
+    """Return whether the kernel takes on delay and loss of what a host sends."""
+    words = f"qdisc add dev cable root netem delay {1000 * delay:g}ms loss {100 * loss:g}%"
+    return _run(*_inside(space), "tc", *words.split()).returncode == 0

@@ -1,0 +1,86 @@
+"""The switch between the hosts of hosts_help.py: a program that forwards frames, late and not all of them.
+
+    host 0  cable ──── port0 ┐
+    host 1  cable ──── port1 ├ frame ── lost? ── waits ── cut off? ── to the port where its addressee was last heard of
+    host 2  cable ──── port2 ┘                                        or, as long as there was none, to all the others
+
+    python hosts_switch.py PORTS DELAY LOSS SEED      DELAY: seconds; LOSS: a share
+
+A line on standard input has the numbers of the hosts that are cut off from now on; where it ends the program does.
+Order: frames leave as they came, each by DELAY later. Losses are drawn from one stream of SEED, one draw a frame.
+A host computes no checksums for its veth, which a frame read here would lack: PACKET_VNET_HDR puts in front of each
+what the kernel has still to compute, and takes it again when the frame is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import sys
+
+ETH_P_ALL, SOL_PACKET, PACKET_VNET_HDR = 3, 263, 15  # <linux/if_ether.h>, <linux/socket.h>, <linux/if_packet.h>
+HEADER, ADDRESS = 10, 6
+"""Bytes of struct virtio_net_hdr, and of an address of Ethernet."""
+LARGEST = 1 << 17
+
+
+def opened(device: str) -> socket.socket:
+    """Return a socket that reads and writes the frames of a device."""
+    port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    port.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    port.bind((device, 0))
+    port.setblocking(False)
+    return port
+
+
+class Switch:
+    """What is between the ports."""
+
+    def __init__(self, ports: int, delay: float, loss: float, seed: int) -> None:
+        self._ports = [opened(f"port{number}") for number in range(ports)]
+        self._delay, self._loss, self._random = delay, loss, random.Random(seed)
+        self._heard: dict[bytes, int] = {}  # the port of each address
+        self._cut: set[int] = set()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Forward until standard input ends."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sys.stdin.fileno(), self._listen)
+        for number, port in enumerate(self._ports):
+            loop.add_reader(port, self._take, number)
+        print("ready", flush=True)
+        await self._ended.wait()
+
+    def _listen(self) -> None:
+        lines = os.read(sys.stdin.fileno(), LARGEST).decode().splitlines()
+        if lines:
+            self._cut = set(map(int, lines[-1].split()))
+        else:
+            self._ended.set()
+
+    def _take(self, number: int) -> None:
+        frame, (_, _, kind, *_) = self._ports[number].recvfrom(LARGEST)
+        if kind == socket.PACKET_OUTGOING or self._random.random() < self._loss:
+            return
+        self._heard[frame[HEADER + ADDRESS : HEADER + 2 * ADDRESS]] = number
+        asyncio.get_running_loop().call_later(self._delay, self._give, frame, number)
+
+    def _give(self, frame: bytes, source: int) -> None:
+        sink = self._heard.get(frame[HEADER : HEADER + ADDRESS])
+        for number, port in enumerate(self._ports):
+            if number != source and sink in (number, None) and not self._cut & {number, source}:
+                with contextlib.suppress(OSError):  # a queue that is full loses frames, as it does in other switches
+                    port.send(frame)
+
+
+async def main() -> None:
+    ports, delay, loss, seed = sys.argv[1:]
+    await Switch(int(ports), float(delay), float(loss), int(seed)).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,239 @@
+"""The command with its jobs elsewhere: `--dask`, and as the first rank of MPI."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ash.cli import main
+from mpi_help import under_mpi
+
+DIGITS = ("digits", "--candidates", "16")
+
+
+@pytest.fixture(scope="module")
+def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the digest of the command in threads."""
+    folder = tmp_path_factory.mktemp("threads")
+    assert main([*DIGITS, "--quiet", "--out", str(folder / "threads"), "--json", str(folder / "threads.json")]) == 0
+    found: str = json.loads((folder / "threads.json").read_text())["digest"]
+    return found
+
+
+def ran(folder: Path, processes: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Return what has come of the command under MPI."""
+    command = under_mpi(processes, "-m", "ash", *words)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
+
+
+@contextlib.contextmanager
+def started(command: list[str], **given: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in the background; it has ended at the end of the block."""
+    with subprocess.Popen(command, **given) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in the background; its errors go to a file."""
+    with (folder / "err").open("w") as err, started([*words], cwd=folder, stderr=err, text=True) as process:
+        yield process
+
+
+def ranks(folder: Path) -> dict[int, int]:
+    """Return the processes of the ranks that run in a folder."""
+    found = {}
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            rank = re.search(rb"\0PMI_RANK=(\d+)", (each / "environ").read_bytes())
+            if rank is not None and os.readlink(each / "cwd") == str(folder):
+                found[int(rank[1])] = int(each.name)
+    return found
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def jobs_in(journal: Path) -> int:
+    """Return how many results a journal holds, none while it is being made."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'ash-tune[dask]'")
+    quiet = {"dashboard_address": ":0", "silence_logs": 50}
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_dask_does_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*DIGITS, "--dask", scheduler, "--out", str(tmp_path), "--json", str(tmp_path / "summary.json")]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["digest"] == digest and summary["settings"]["threads"] == 2
+    assert "16 candidates" in out and err.splitlines()[-1].startswith("ash: ")
+    assert main([*words, "--quiet", "--threads", "1", "--workers", "1", "--candidates", "2"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert json.loads((tmp_path / "summary.json").read_text())["settings"]["threads"] == 1
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return the one line with which the command ends."""
+    assert main(["wine", "--candidates", "2", "--quiet", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return err
+
+
+@pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
+def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    port = free_port()
+    found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
+    assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
+    assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
+
+
+def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
+        found = complaint(capsys, "--dask", cluster.scheduler_address, "--worker-timeout", "0.5")
+    assert "has had no worker for worker_timeout=0.5 seconds; start some" in found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_f96_a_scheduler_that_dies_ends_the_run_and_it_goes_on_elsewhere(digest: str, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    address, journal = f"tcp://127.0.0.1:{free_port()}", tmp_path / "run.ash"
+    python, alike = [sys.executable, "-m"], {"cwd": tmp_path, "stderr": subprocess.DEVNULL, "text": True}
+    dask, own = [*python, "dask"], ["ash", *DIGITS, "--journal", str(journal), "--json", "summary.json", "--quiet"]
+    with (
+        started([*dask, "scheduler", "--port", address.rpartition(":")[2], "--no-dashboard"], **alike) as scheduler,
+        started([*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"], **alike),
+        started(
+            [*python, *own, "--dask", address, "--worker-timeout", "10"], **alike | {"stderr": subprocess.PIPE}
+        ) as command,
+    ):
+        wait_for(lambda: jobs_in(journal) >= 4)
+        scheduler.kill()
+        err = command.communicate(timeout=120)[1]
+    assert command.returncode == 2 and err.count("\n") == 1 and "no worker for worker_timeout=10 seconds" in err
+    subprocess.run([*python, *own], cwd=tmp_path, check=True, timeout=250)
+    assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
+
+
+def test_without_dask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert "--dask needs distributed; install it by: pip install 'ash-tune[dask]'" in complaint(capsys, "--dask", "x")
+
+
+def test_threads_of_a_worker_are_those_of_a_rank(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--threads-per-worker=0 is not allowed; give an integer from 1" in complaint(
+        capsys, "--threads-per-worker", "0"
+    )
+    found = complaint(capsys, "--threads-per-worker", "2")
+    assert found.endswith("--threads-per-worker 2 is for ranks of MPI: start it by mpiexec, or give --threads\n")
+
+
+@pytest.mark.parametrize(
+    ("processes", "words", "threads"),
+    [(1, "--threads 1", 1), (1, "--threads-per-worker 2", 2), (3, "--threads 2", 2), (3, "--threads-per-worker 2", 4)],
+)
+def test_ranks_of_mpi_do_the_jobs(processes: int, words: str, threads: int, digest: str, tmp_path: Path) -> None:
+    """One process prints and writes; alone it trains in threads."""
+    done = ran(tmp_path, processes, *DIGITS, *words.split(), "--json", "summary.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["digest"] == digest and summary["settings"]["threads"] == threads
+    assert done.stdout.count("16 candidates, ") == 1 and done.stdout.splitlines()[-1].startswith("wrote ash-tune-out/")
+    assert len(re.findall(r"^ash: 64 of 64 epochs in \S+ s, best accuracy \S+$", done.stderr, re.MULTILINE)) == 1
+    assert f"workers: {threads}, jobs on their way: " in done.stderr or processes == 1 or done.stderr.count("\n") == 1
+
+
+def test_what_is_refused_under_mpi_is_one_line_of_ours(tmp_path: Path) -> None:
+    for words, line in [
+        (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 ranks of MPI: give one of them"),
+        (
+            ["wine", "--threads", "3", "--threads-per-worker", "2"],
+            "ash-tune: error: --threads-per-worker 2 and --threads 3: give one of them",
+        ),
+        (["none.csv"], "ash-tune: error: none.csv: no such file (and none of "),
+    ]:
+        done = ran(tmp_path, 2, *words)
+        assert done.returncode == 2 and done.stdout == ""
+        assert [each.startswith(line) for each in done.stderr.splitlines() if "MPI_Abort" not in each] == [True]
+
+
+def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(digest: str, tmp_path: Path) -> None:
+    words = (*DIGITS, "--journal", "run.ash", "--json", "summary.json")
+    with running(tmp_path, *under_mpi(3, "-m", "ash", *words)) as process:
+        wait_for(lambda: jobs_in(tmp_path / "run.ash") >= 4)
+        os.kill(ranks(tmp_path)[2], signal.SIGKILL)
+        assert process.wait(30) != 0
+    assert not (tmp_path / "summary.json").exists()
+    wait_for(lambda: not ranks(tmp_path), 30)
+    done = ran(tmp_path, 3, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
+
+
+LONG = ("digits", "--candidates", "512", "--journal", "run.ash", "--json", "summary.json")
+
+
+def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
+    """Return with which status a run of LONG ends after this signal, and look that its files are there."""
+    wait_for(lambda: jobs_in(folder / "run.ash") >= 4)
+    process.send_signal(number)
+    status = process.wait(120)
+    assert json.loads((folder / "summary.json").read_text())["ended"] == "interrupted"
+    assert (folder / "ash-tune-out" / "report.html").exists() and "Traceback" not in (folder / "err").read_text()
+    return status
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_that_mpiexec_passes_on_to_all_ranks_end_a_run_with_its_files(
+    number: int, status: int, tmp_path: Path
+) -> None:
+    with running(tmp_path, *under_mpi(3, "-m", "ash", *LONG)) as process:
+        assert ended_by(number, process, tmp_path) == status
+
+
+def test_ctrl_c_ends_a_run_on_dask_with_its_files(scheduler: str, tmp_path: Path) -> None:
+    with running(tmp_path, sys.executable, "-m", "ash", *LONG, "--dask", scheduler) as process:
+        assert ended_by(signal.SIGINT, process, tmp_path) == 130
+
+
+def test_a_run_in_threads_imports_neither(tmp_path: Path) -> None:
+    code = "import sys; from ash.cli import main; main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
+    code += "sys.exit(any(each.partition('.')[0] in ('distributed', 'mpi4py') for each in sys.modules))"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)

@@ -1,0 +1,217 @@
+"""A cluster of Dask as `executor=`: processes of this machine, with a scheduler between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.executor import dask_pool
+from ash.function import futures
+from executor_help import digits, expected, tuned
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    import dask
+
+    with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=":0", silence_logs=50) as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: Any) -> Iterator[Any]:
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+def test_the_digest_is_that_of_threads(client: Any, tmp_path: Path) -> None:
+    result = tuned(executor=client, journal=tmp_path / "run.ash")
+    assert result.digest == expected() and result.threads == 4
+    assert 2 <= len(set(result.columns["thread"])) <= 4
+    assert ash.resume(tmp_path / "run.ash", *digits(), executor=client).digest == expected()
+
+
+def test_what_is_kept_is_fetched_and_the_rest_let_go(client: Any) -> None:
+    found, wanted = tuned(executor=client).kept, tuned(threads=2).kept
+    assert found is not None and wanted is not None and found.candidates == wanted.candidates
+    assert np.array_equal(found.predictions, wanted.predictions)
+    for _ in range(100):
+        if not any("ash-" in key for keys in client.has_what().values() for key in map(str, keys)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(client.has_what())
+
+
+def test_states_stay_and_data_go_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scattered, orders = [], []
+    scatter, submit = client.scatter, client.submit
+    monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
+
+    def told(function: Any, *given: Any, **more: Any) -> Any:
+        orders.extend(given[-1:] if function is dask_pool._train else [])
+        return submit(function, *given, **more)
+
+    monkeypatch.setattr(client, "submit", told)
+    assert tuned(executor=client, training="resume").digest == expected()
+    assert len(scattered) == 1
+    assert {order.rung for order in orders} > {0} and not any(order.states for order in orders)
+
+
+@pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}])
+def test_the_options_of_a_run_hold(client: Any, given: dict[str, Any]) -> None:
+    assert tuned(executor=client, **given).digest == tuned(threads=2, **given).digest
+
+
+def test_an_estimator_refits_what_has_stayed_elsewhere(client: Any) -> None:
+    given: dict[str, Any] = {"candidates": 16, "random_state": 0}
+    found = ash.ASHClassifier(**given, executor=client).fit(*digits())
+    wanted = ash.ASHClassifier(**given).fit(*digits())
+    assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
+
+
+@pytest.mark.faults
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("most", [1, 2])
+def test_f93_workers_that_die_change_nothing(most: int) -> None:
+    """Twice in a run one process ends, or both and with them all data; others take their place."""
+    given: dict[str, Any] = {"candidates": 64, "min_epochs": 4}
+    wanted = tuned(threads=2, **given)
+
+    class Kill(ash.Callback):
+        jobs, killed = 0, 0
+
+        def on_job(self, job: Any, params: Any) -> None:
+            self.jobs += 1
+            if self.jobs not in (10, 60):
+                return
+            client.wait_for_workers(2)
+            for nanny in list(cluster.workers.values())[:most]:
+                os.kill(nanny.pid, signal.SIGKILL)
+                self.killed += 1
+
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2)
+        kill = Kill()
+        result = tuned(executor=client, callbacks=[kill], **given)
+    assert result.digest == wanted.digest and kill.killed == 2 * most
+    assert result.kept is not None and np.array_equal(result.kept.predictions, wanted.kept.predictions)
+    columns = result.columns
+    assert len(set(zip(columns["candidate"], columns["rung"], strict=True))) == len(columns["rung"])
+
+
+@pytest.mark.faults
+@pytest.mark.filterwarnings("ignore")
+def test_f95_without_workers_it_waits_and_ends_and_goes_on_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(1)
+
+        class Leave(ash.Callback):
+            def on_job(self, job: Any, params: Any) -> None:
+                if job.rung == 0 and job.candidate == 9:
+                    cluster.scale(0)
+
+        began = time.monotonic()
+        with pytest.raises(ash.ExecutorFailed, match="has had no worker for worker_timeout=3 seconds; start some"):
+            tuned(executor=client, worker_timeout=3, journal=path, min_epochs=16, callbacks=[Leave()])
+        assert time.monotonic() - began < 60
+        with pytest.raises(ash.ExecutorFailed, match="no worker for worker_timeout=0 seconds"):
+            tuned(executor=client, worker_timeout=0)
+    assert tuned(threads=2, journal=path, min_epochs=16).digest == tuned(threads=1, min_epochs=16).digest
+
+
+def test_workers_that_are_gone_are_counted() -> None:
+    present = {"tcp://a": 1, "tcp://b": 1}
+    data = SimpleNamespace(status="finished")
+    client = SimpleNamespace(
+        nthreads=lambda: present, scatter=lambda *_, **__: data, who_has=lambda _: {"data": list(present)}
+    )
+    pool = dask_pool.DaskPool(client, 2, 1.0)
+    assert (pool.count(), pool.lost) == (2, 0)
+    present = {"tcp://b": 1, "tcp://c": 1, "tcp://d": 1}
+    assert (pool.count(), pool.lost) == (3, 1)
+    present = {"tcp://a": 1}
+    assert (pool.count(), pool.lost) == (1, 3)
+
+
+@pytest.mark.faults
+def test_f99_another_version_is_refused(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = dask_pool.versions()
+    monkeypatch.setattr(dask_pool, "versions", lambda: own._replace(numpy="1.0"))
+    with pytest.raises(ash.ExecutorFailed, match=r"the worker .* has ash .* this process ash .* and numpy 1\.0"):
+        tuned(executor=client)
+
+
+def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    behind = epochs + (state or 0)
+    return -abs(params["x"] - 0.3) - 1 / behind, behind
+
+
+def napping(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    time.sleep(0.25)
+    return climb(params, epochs, state)
+
+
+def test_a_function_is_tuned_there(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scattered = []
+    scatter = client.scatter
+    monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
+    given: dict[str, Any] = {"candidates": 16, "costs": lambda params, epochs: epochs, "progress": False}
+    found = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, executor=client, **given)
+    wanted = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, threads=1, **given)
+    assert found.digest == wanted.digest and found.threads == 4 and len(scattered) == 1
+
+
+def test_the_workers_of_a_function_are_shown(
+    client: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ash.progress.BoardView.period", 0.0)
+    ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, progress=True)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "; workers: 2, jobs on their way: " in line]
+    assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4
+
+
+def test_a_function_counts_the_workers_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(futures, "COUNT_SECONDS", 0.0)
+    present = {"tcp://a": 1, "tcp://b": 1}
+    members = {"submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
+    client = type("Client", (), {"__module__": "distributed.client", **members})()
+    client.nthreads = lambda: present
+    places = futures.Submitted(climb, 2, None, client)
+    assert places.status[:3] == (2, 0, 0)
+    present = {"tcp://b": 1}
+    assert places.status[:3] == (1, 1, 0)
+    del client.nthreads
+    assert places.status[:3] == (0, 2, 0)
+
+
+def test_an_estimator_is_searched_over_there(client: Any) -> None:
+    from sklearn.linear_model import SGDClassifier
+
+    X, y = digits()
+    space = {"alpha": ash.log(1e-5, 1e-1)}
+    given: dict[str, Any] = {"candidates": 8, "random_state": 0, "cv": 2}
+    found = ash.ASHSearchCV(SGDClassifier(random_state=0), space, executor=client, **given).fit(X / 16, y)
+    wanted = ash.ASHSearchCV(SGDClassifier(random_state=0), space, n_jobs=1, **given).fit(X / 16, y)
+    assert sorted(found.cv_results_["mean_test_score"]) == sorted(wanted.cv_results_["mean_test_score"])

@@ -1,0 +1,254 @@
+"""`executor=` of `ash.tune`: the same bits as in threads, whatever fails on the way."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import tempfile
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+import ash
+from ash.executor import jobs
+from ash.executor.jobs import Order, versions
+from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
+
+
+def run_here(function: Any, arguments: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(function(*arguments))
+    return future
+
+
+def test_threads_of_an_executor() -> None:
+    with ThreadPoolExecutor(3) as executor:
+        result = tuned(executor=executor)
+    assert result.digest == expected() == tuned(threads=2).digest
+    assert result.threads == 3 and set(result.columns["thread"]) <= {0, 1, 2}
+    assert (result.columns["team"] == 1).all()
+    assert jobs._known == {}
+
+
+def test_processes(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        result = tuned(executor=executor, journal=tmp_path / "run.ash")
+    assert result.digest == expected()
+    assert ash.resume(tmp_path / "run.ash", *digits()).digest == expected()
+
+
+def test_loky() -> None:
+    loky = pytest.importorskip("loky")
+    executor = loky.get_reusable_executor(max_workers=2)
+    try:
+        assert tuned(executor=executor).digest == expected()
+    finally:
+        executor.shutdown()
+
+
+@pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}, {"algorithm": "sh"}, {"memory_limit": 1}])
+def test_the_options_of_a_run_hold(given: dict[str, Any]) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        found = tuned(executor=executor, **given)
+    wanted = tuned(threads=2, **given)
+    assert found.digest == wanted.digest
+    for name, scores in wanted.fold_scores.items():
+        assert np.array_equal(np.sort(scores, axis=0), np.sort(found.fold_scores[name], axis=0))
+    X, _ = digits()
+    assert np.array_equal(found.model.predict_proba(X), wanted.model.predict_proba(X))
+
+
+def test_kept_networks_are_the_same() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        found, wanted = tuned(executor=executor).kept, tuned(threads=2).kept
+    assert found is not None and wanted is not None and found.candidates == wanted.candidates
+    assert np.array_equal(found.predictions, wanted.predictions)
+
+
+def test_a_run_goes_on_with_an_executor_from_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tuned(threads=2, journal=path, epoch_limit=30)
+    with ThreadPoolExecutor(2) as executor:
+        assert ash.resume(path, *digits(), epoch_limit=10**6, executor=executor).digest == tuned(threads=1).digest
+
+
+def test_estimators_have_it_too() -> None:
+    given: dict[str, Any] = {"space": SPACE, "candidates": 16, "random_state": 0}
+    wanted = ash.ASHClassifier(**given).fit(*digits())
+    with ThreadPoolExecutor(2) as executor:
+        found = ash.ASHClassifier(**given, executor=executor, n_jobs=2).fit(*digits())
+    assert found.result_.digest == wanted.result_.digest
+    assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
+
+
+def test_data_go_once_to_each_process_and_only_where_they_lack() -> None:
+    """Two processes are played by their memory; they have two jobs in turn, and cannot read the file."""
+    memories: list[dict[str, Any]] = [{}, {}]
+    sent = []
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        where, packed, order = arguments
+        sent.append(0 if packed is None else len(packed))
+        jobs._known.clear()
+        jobs._known.update(memories[number // 2 % 2])
+        future = run_here(function, (where._replace(path=None), packed, order))
+        memories[number // 2 % 2] = dict(jobs._known)
+        return future
+
+    result = tuned(executor=Wrapped(submit), threads=1, workers=1)  # so there is one job at a time
+    jobs._known.clear()
+    assert result.digest == tuned(threads=1, workers=1).digest
+    assert len([size for size in sent if size]) == 2 and len(sent) == len(result.columns["score"]) + 2
+
+
+def test_the_file_of_the_data_goes_with_the_run() -> None:
+    seen: list[Path] = []
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        seen.append(Path(arguments[0].path))
+        assert seen[-1].stat().st_mode & 0o77 == 0 and seen[-1].parent.stat().st_mode & 0o77 == 0
+        return threads.submit(function, *arguments)
+
+    assert tuned(executor=Wrapped(submit), threads=2).digest == expected()
+    assert len(set(seen)) == 1 and not seen[0].parent.exists()
+    assert seen[0].parent.parent == Path(tempfile.gettempdir())
+
+
+def test_states_go_with_promoted_candidates_only() -> None:
+    orders: list[Order] = []
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        orders.append(arguments[-1])
+        return threads.submit(function, *arguments)
+
+    tuned(executor=Wrapped(submit), threads=2)
+    assert {order.rung for order in orders} > {0}
+    assert all(bool(order.states) == (order.rung > 0) for order in orders)
+
+
+def test_its_workers_are_shown(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("ash.progress.BoardView.period", 0.0)
+    with ThreadPoolExecutor(2) as executor:
+        tuned(executor=executor, min_epochs=8, progress=True)
+    lines = capfd.readouterr().err.splitlines()
+    found = [re.search(r"; workers: 2, jobs on their way: (\d+)(?:, states moved: (\S+) MB)?;", line) for line in lines]
+    jobs = [int(each[1]) for each in found if each]
+    moved = [float(each[2] or 0) for each in found if each]
+    assert 0 < max(jobs) <= 4 and moved == sorted(moved) and moved[-1] > 0
+
+
+@pytest.mark.faults
+def test_f97_a_job_that_fails_is_done_again_and_late_results_do_not_count() -> None:
+    late = {}
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        future, job = threads.submit(function, *arguments), arguments[-1][:2]
+        if number % 5 or job in late:  # a job fails once: one that fails on three workers ends the run
+            return future
+        late[job] = future  # it is done, and yet nobody hears of it
+        return failing(OSError("the worker is lost"))
+
+    result = tuned(executor=Wrapped(submit), threads=2)
+    assert result.digest == expected() and len(late) > 5
+
+
+@pytest.mark.faults
+def test_f94_a_job_that_always_fails_ends_the_run_by_its_name(tmp_path: Path) -> None:
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        if arguments[-1][:2] == (3, 0):
+            return failing(OSError("the worker is lost"))
+        return threads.submit(function, *arguments)
+
+    with pytest.raises(ash.ExecutorFailed, match=r"candidate 3 has failed in rung 0 on 3 workers: OSError: the worker"):
+        tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
+    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
+
+
+@pytest.mark.faults
+def test_f95_a_broken_executor_ends_the_run_and_its_journal_goes_on(tmp_path: Path) -> None:
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        if number == 20:
+            return failing(BrokenProcessPool("a process has died"))
+        return threads.submit(function, *arguments)
+
+    with pytest.raises(ash.ExecutorFailed, match="the executor is broken, and takes no more jobs: BrokenProcessPool"):
+        tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
+    told: list[int] = []
+
+    class Count(ash.Callback):
+        def on_start(self, run: ash.Run) -> None:
+            told.append(run.resumed)
+
+    again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[Count()])
+    assert again.digest == expected() and told[0] > 0
+
+
+@pytest.mark.faults
+def test_f95_a_process_that_dies_ends_the_run(tmp_path: Path) -> None:
+    def kill(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        if number == 12:
+            next(iter(executor._processes.values())).kill()
+        return executor.submit(function, *arguments)
+
+    executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    with executor, pytest.raises(ash.ExecutorFailed, match="BrokenProcessPool"):
+        tuned(executor=Wrapped(kill), threads=1, journal=tmp_path / "run.ash")
+    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ash": "9.9"}, r"has ash 9\.9 and numpy .*, this process ash .*; install the same there"),
+        ({"numpy": "1.0"}, r"and numpy 1\.0, this process"),
+        ({"fused": False}, "differs from this process in having fused multiply-add"),
+    ],
+)
+def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = versions()
+    monkeypatch.setattr(jobs, "versions", lambda: own._replace(**change))
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ash.ExecutorFailed, match=words):
+        tuned(executor=executor)
+
+
+def test_a_time_limit_ends_it_and_so_does_a_target() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        assert tuned(executor=executor, candidates=128, min_epochs=64, time_limit=3.0).ended == "time_limit"
+        found = tuned(executor=executor, target=0.8)
+    assert found.ended == "target" and found.digest == tuned(threads=1, target=0.8).digest
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"executor": 3}, "executor=3 is not allowed; give a distributed.Client"),
+        ({"executor": Wrapped(run_here), "threads": 0}, "threads=0 is not allowed"),
+        ({"worker_timeout": -1}, "worker_timeout=-1 is not allowed"),
+    ],
+)
+def test_arguments_that_are_not_allowed(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ash.SettingError, match=words):
+        tuned(**given)
+
+
+def test_a_function_that_scores_is_not_sent() -> None:
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ash.SettingError, match=r"scoring=.* cannot be sent"):
+        ash.ASHClassifier(SPACE, executor=executor, scoring="f1_macro").fit(*digits())
+
+
+def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        told: dict[str, Any] = {"candidates": 4, "min_epochs": 1, "random_state": 0}
+        estimator = ash.ASHClassifier(SPACE, callbacks=[ash.Callback()], executor=executor, **told)
+        twin = clone(estimator)
+        assert twin.executor is estimator.executor is executor
+        assert twin.callbacks[0] is not estimator.callbacks[0] and twin.get_params()["candidates"] == 4
+        X, y = digits()
+        assert np.isfinite(cross_val_score(estimator, X[:200], y[:200], cv=2)).all()

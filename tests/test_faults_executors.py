@@ -1,0 +1,173 @@
+"""The faults of executors that are no cluster (F97, F98, F100): slow workers, bad pickles, pools that cannot begin.
+
+What fails is what mpi4py's and loky's own tests do to their executors. No run may hang: each ends in words, and its
+journal goes on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash.executor import pool
+from executor_help import BAD, Wrapped, expected, tuned
+
+ENDED = r"^(candidate \d+ has failed in rung 0 on 3 workers|the executor is broken)"
+
+
+def cannot_begin() -> None:
+    raise ValueError("this worker cannot begin")
+
+
+def processes(**given: Any) -> Executor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), **given)
+
+
+def of_loky(**given: Any) -> Executor:
+    loky = pytest.importorskip("loky", reason="loky is not installed")
+    executor: Executor = loky.ProcessPoolExecutor(1, **given)
+    return executor
+
+
+POOLS: dict[str, Callable[..., Executor]] = {"processes": processes, "loky": of_loky}
+
+
+@pytest.mark.parametrize("make", POOLS.values(), ids=[f"F100-{name}" for name in POOLS])
+def test_bad_pickles_end_the_run_in_words(
+    make: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bad, function in BAD.items():
+        monkeypatch.setattr(pool, "do", function)
+        with make() as executor, pytest.raises(ash.ExecutorFailed, match=ENDED) as ended:
+            tuned(executor=executor, journal=tmp_path / "run.ash")
+        assert "pickle" in str(ended.value).lower() or "broken" in str(ended.value).lower(), bad
+    assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
+
+
+@pytest.mark.parametrize(
+    "make", [*POOLS.values(), lambda **given: ThreadPoolExecutor(2, **given)], ids=[*POOLS, "threads"]
+)
+@pytest.mark.faults
+def test_f100_a_pool_that_cannot_begin(make: Callable[..., Executor]) -> None:
+    with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailed, match=r"is broken|no more"):
+        tuned(executor=executor)
+
+
+def test_f100_a_pool_that_is_shut_down_in_the_middle(tmp_path: Path) -> None:
+    """What had not begun is cancelled, and no more is taken."""
+    path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
+
+    class Shut(ash.Callback):
+        def on_job(self, job: Any, params: Any) -> None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    with pytest.raises(ash.ExecutorFailed, match="the executor takes no more jobs: RuntimeError: cannot schedule"):
+        tuned(executor=executor, journal=path, callbacks=[Shut()], min_epochs=8)
+    assert tuned(threads=2, journal=path, min_epochs=8).digest == tuned(threads=1, min_epochs=8).digest
+
+
+def test_f97_jobs_that_are_cancelled_are_done_again() -> None:
+    cancelled = set()
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if number % 4 or arguments[-1][:2] in cancelled:  # a job that fails on three workers ends the run
+            future = threads.submit(function, *arguments)
+            return future
+        cancelled.add(arguments[-1][:2])
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+    assert tuned(executor=Wrapped(submit), threads=2).digest == expected() and cancelled
+
+
+def test_f97_a_job_whose_answer_is_told_after_the_run_has_ended() -> None:
+    """An executor that answers nothing for a while, then all at once, the last one first, and much of it twice."""
+    kept: list[tuple[Future[Any], Any]] = []
+    lock = threading.Lock()
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        with lock:
+            kept.append((future, lambda: function(*arguments)))
+        return future
+
+    def answer() -> None:
+        while not over.wait(0.02):
+            with lock:
+                found, kept[:] = kept[::-1], []
+            for future, do in found:
+                do()
+                future.set_result(do())
+
+    over = threading.Event()
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        assert tuned(executor=Wrapped(submit), threads=2).digest == expected()
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedily() -> None:
+    """It is let go when the others have done all that there is without it."""
+    others, first = [0], threading.Event()
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        def slow() -> Any:
+            first.wait(60)
+            return function(*arguments)
+
+        def quick() -> Any:
+            answer = function(*arguments)
+            others[0] += 1
+            return answer
+
+        return own.submit(slow) if number == 1 else threads.submit(quick)
+
+    class Watch(threading.Thread):
+        """Lets it go once nothing has been done for some seconds."""
+
+        def run(self) -> None:
+            seen = -1
+            while seen != others[0] or not seen:
+                seen = others[0]
+                time.sleep(3)
+            told.append(seen)
+            first.set()
+
+    told: list[int] = []
+    own = ThreadPoolExecutor(1)
+    watch = Watch()
+    watch.start()
+    with own:
+        result = tuned(executor=Wrapped(submit), threads=2, schedule="greedy")
+    watch.join()
+    assert told[0] >= 0.9 * len(result.jobs)
+
+
+def test_f98_a_slow_worker_changes_nothing() -> None:
+    """One of three takes a hundred times as long as the others."""
+
+    def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
+        def timed() -> Any:
+            began = time.monotonic()
+            answer = function(*arguments)
+            if number % 3 == 0:
+                time.sleep(min(1.0, 100 * (time.monotonic() - began)))
+            return answer
+
+        future: Future[Any] = threads.submit(timed)
+        return future
+
+    assert tuned(executor=Wrapped(submit), threads=3).digest == expected()

@@ -1,0 +1,119 @@
+"""The faults of many machines on hosts (F95, F102): frames that are late or lost, hosts that are cut off or join.
+
+What must come of it is what threads here would have decided: the same digest, and the same rows of the journal. The
+whole wire to a scheduler is dead in test_faults_machines.py, which needs no hosts.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster_help import environment, jobs_in
+from executor_help import expected, tuned
+from hosts_cluster import AFTER, LIMIT_SECONDS, cluster_on
+from hosts_help import Hosts, address, hosts, missing
+from mpi_help import under_mpi
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+COUNT, DELAY, LOSS = 3, 0.02, 0.01
+LONG: dict[str, Any] = {"min_epochs": 8}
+"""So that a run is still going on when something fails."""
+PATIENCE = 11
+"""Seconds without an answer after which Dask gives a host up: the least that it takes."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
+    """Return the digest and the journal of the run in threads."""
+    path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
+    return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
+
+
+@pytest.fixture
+def made() -> Iterator[Hosts]:
+    with hosts(COUNT, DELAY, LOSS) as made:
+        yield made
+
+
+@pytest.fixture
+def dask() -> None:
+    pytest.importorskip("distributed", reason="distributed is not installed: pip install 'ash-tune[dask]'")
+
+
+@pytest.mark.usefixtures("dask")
+def test_f102_late_and_lost_frames_and_a_host_that_is_cut_off_for_some_seconds(
+    made: Hosts, undisturbed: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.ash"
+    with cluster_on(made, [1, 2]) as started:
+        assert started.run(tmp_path / "late.ash") == expected()
+        assert (started.run(path, partial(made.cut_for, 3, 1), **LONG), jobs_in(path)) == undisturbed
+
+
+@pytest.mark.usefixtures("dask")
+def test_f95_all_hosts_are_cut_off_for_good_and_threads_go_on(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with cluster_on(made, [1, 2], PATIENCE) as started:
+        told = started.run(path, partial(made.cut, 1, 2), worker_timeout=2, **LONG)
+    assert "has had no worker for worker_timeout=2 seconds; start some" in told
+    there = jobs_in(path)
+    assert AFTER <= len(there) < len(undisturbed[1])
+    digest, jobs = undisturbed
+    assert set(there) <= set(jobs)
+    assert tuned(threads=2, journal=path, **LONG).digest == digest
+    assert sorted(jobs_in(path)) == sorted(jobs), "what had to wait for others when all were lost stands before these"
+
+
+@pytest.mark.usefixtures("dask")
+def test_f95_the_only_host_is_cut_off_and_another_one_joins(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    with cluster_on(made, [1], PATIENCE) as started:
+
+        def change() -> None:
+            made.cut(1)
+            started.add_worker(2)
+
+        assert (started.run(path, change, **LONG), jobs_in(path)) == undisturbed
+
+
+RANKS = """
+import os, sys
+from mpi4py.futures import MPIPoolExecutor
+from executor_help import tuned
+
+print(os.readlink("/proc/self/ns/net"), flush=True)
+if __name__ == "__main__":
+    with MPIPoolExecutor() as executor:
+        print(tuned(executor=executor, journal=sys.argv[1], min_epochs=8).digest)
+"""
+
+
+def test_f102_mpi_with_late_and_lost_frames(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+    """A rank on each host, where mpiexec has it started as it would by ssh: -x HOST COMMAND."""
+    journal, script, launch = tmp_path / "run.ash", tmp_path / "script.py", tmp_path / "launch"
+    script.write_text(RANKS, encoding="utf-8")
+    cases = "\n".join(f"{address(host)}) inside='{' '.join(made.inside(host))}' ;;" for host in range(COUNT))
+    launch.write_text(f'#!/bin/sh\ncase $2 in\n{cases}\nesac\nshift 2\nexec $inside sh -c "$*"\n', encoding="utf-8")
+    launch.chmod(0o700)
+    mpiexec, *ranks = under_mpi(COUNT, str(script), str(journal))
+    options = ["-launcher", "ssh", "-launcher-exec", str(launch), "-localhost", address(0)]
+    places = ["-hosts", ",".join(map(address, range(COUNT)))]
+    sockets = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}  # UCX would look for networks in the machine's /sys
+    done = subprocess.run(
+        [*made.inside(0), "timeout", LIMIT_SECONDS, mpiexec, *options, *places, *ranks],
+        env={**environment(), **sockets},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *spaces, digest = re.findall(r"net:\[\d+\]|[0-9a-f]{16,}", done.stdout)  # ranks may share a line
+    assert len(spaces) == len(set(spaces)) == COUNT
+    assert (digest, jobs_in(journal)) == undisturbed

@@ -1,0 +1,172 @@
+"""The faults of many machines with Dask (F93 to F102): workers, a scheduler, a wire that fail in the middle of a run.
+
+What must come of it is what threads here would have decided: the same digest, and the same rows of the journal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash.executor import dask_pool
+from cluster_help import Cluster, cluster, jobs_in
+from cluster_runs import held, killed
+from executor_help import BAD, deadly, deadly_job, tuned
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+LONG: dict[str, Any] = {"min_epochs": 8}
+"""So that a run is still going on when something fails."""
+
+
+class After(ash.Callback):
+    """Calls a function once, when so many jobs have ended."""
+
+    def __init__(self, jobs: int, call: Any) -> None:
+        self.left, self.call = jobs, call
+
+    def on_job(self, job: Any, params: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.call()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
+    """Return the digest and the journal of the run in threads."""
+    path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
+    return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
+
+
+def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
+    """Return what a run has come to after an error: its journal has what had to wait for others before these."""
+    return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
+
+
+def in_any_order(outcome: tuple[str, list[Any]]) -> tuple[str, list[Any]]:
+    digest, jobs = outcome
+    return digest, sorted(jobs)
+
+
+def connected(started: Cluster, workers: int = 2) -> Any:
+    client = distributed.Client(started.wire.address, set_as_default=False)
+    client.wait_for_workers(workers, timeout=60)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def impatient() -> Iterator[None]:
+    """Let Dask give up a connection after some seconds, instead of half a minute."""
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):
+        yield
+
+
+@pytest.mark.parametrize("mode", ["segfault", "sys.exit"])
+def test_f93_workers_that_die_at_random_change_nothing(mode: str) -> None:
+    found = killed(2, mode)
+    assert found["kills"] >= 2
+    assert (found["unlike"], found["wrong"]) == (0, 0), found
+
+
+def test_f94_a_candidate_that_kills_its_workers_ends_the_run_by_its_name(
+    undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask blames whatever waits with a worker that dies, so that it may be another one that it gives up thrice."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+    monkeypatch.setattr(dask_pool, "_train", deadly_job)
+    path = tmp_path / "run.ash"
+    with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
+        with pytest.raises(ash.ExecutorFailed, match=r"^candidate \d+ has failed in rung \d on 3 workers: Kill"):
+            tuned(executor=client, journal=path, **LONG)
+        assert client.status == "running" and client.nthreads()
+    assert gone_on(path, threads=2) == in_any_order(undisturbed)
+
+
+def test_f94_a_function_that_kills_its_workers_goes_on_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
+    with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
+        result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, progress=False)
+    died = [result.params[each.candidate] for each in result.failures]
+    assert {"x": 13} in died and len(died) <= 4
+    assert all(each.kind == "died" and "KilledWorker" in each.text for each in result.failures)
+    assert result.ended == "finished" and result.best_params == {"x": max(x for x in range(16) if {"x": x} not in died)}
+
+
+def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
+    """The only worker dies; another one comes some seconds later."""
+    with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
+
+        def leave() -> None:
+            started.workers.pop().kill()
+            time.sleep(2)
+            started.add_worker()
+
+        result = tuned(executor=client, journal=tmp_path / "run.ash", callbacks=[After(9, leave)], **LONG)
+    assert (result.digest, jobs_in(tmp_path / "run.ash")) == undisturbed
+
+
+def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undisturbed: Any, tmp_path: Path) -> None:
+    path, died = tmp_path / "run.ash", []
+    with cluster(tmp_path) as started, connected(started) as client:
+
+        def kill() -> None:
+            started.scheduler.kill()
+            started.wire.close()
+            died.append(time.monotonic())
+
+        with pytest.raises(ash.ExecutorFailed, match="has had no worker for worker_timeout=2 seconds; start some"):
+            tuned(executor=client, worker_timeout=2, journal=path, callbacks=[After(9, kill)], **LONG)
+        assert time.monotonic() - died[0] < 60
+    assert 9 <= len(jobs_in(path)) < len(undisturbed[1])
+    (tmp_path / "scheduler.json").unlink()
+    with cluster(tmp_path) as started, connected(started) as client:
+        assert gone_on(path, executor=client) == in_any_order(undisturbed)
+
+
+def test_f102_a_wire_that_is_dead_for_some_seconds() -> None:
+    """Nothing goes from or to the scheduler; afterwards all goes on as if nothing had been."""
+    found = held(3)
+    assert found["seconds"] >= 3
+    assert (found["unlike"], found["wrong"]) == (0, 0), found
+
+
+def test_f102_a_wire_that_is_cut_ends_the_run_in_time(tmp_path: Path) -> None:
+    cut: list[float] = []
+    with cluster(tmp_path) as started, connected(started) as client:
+
+        def cut_off() -> None:
+            started.wire.close()
+            cut.append(time.monotonic())
+
+        with pytest.raises(ash.ExecutorFailed, match="has had no worker for worker_timeout=2 seconds"):
+            tuned(executor=client, worker_timeout=2, callbacks=[After(9, cut_off)], **LONG)
+        assert time.monotonic() - cut[0] < 60
+
+
+def test_f100_bad_pickles_end_the_run_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cluster(tmp_path) as started, connected(started) as client:
+        for bad, function in BAD.items():
+            monkeypatch.setattr(dask_pool, "_tell", function)
+            with pytest.raises(ash.ExecutorFailed, match=r"candidate \d+ has failed in rung 0|takes no more jobs"):
+                tuned(executor=client, worker_timeout=10)
+            assert client.status == "running", bad
+
+
+def test_f99_workers_without_ash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*given: Any, **more: Any) -> Any:
+        return {"worker": ModuleNotFoundError("No module named 'ash'")}
+
+    with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
+        monkeypatch.setattr(client, "run", missing)
+        with pytest.raises(ash.ExecutorFailed, match="the workers do not run ash: ModuleNotFoundError: No module"):
+            tuned(executor=client)

@@ -1,0 +1,178 @@
+"""The faults of MPI (F94, F100, F101): ranks that die, and what mpi4py's own tests of its futures do to a pool.
+
+mpiexec ends all ranks when one dies; the same line goes on from the journal.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from ash.memory import available_bytes
+from cluster_help import jobs_in
+from executor_help import BAD, expected, tuned
+from mpi_help import run_script
+
+pytest.importorskip("mpi4py")
+
+KILLED = """
+import os, signal, sys, time
+from mpi4py import MPI
+from mpi4py.futures import MPIPoolExecutor
+import ash
+from executor_help import tuned
+
+class Kill(ash.Callback):
+    jobs = 0
+    def on_job(self, job, params):
+        self.jobs += 1
+        if self.jobs == 12:
+            print("killed", time.time(), file=sys.stderr, flush=True)
+            os.kill(victim, signal.SIGKILL)
+
+if __name__ == "__main__":
+    with MPIPoolExecutor() as executor:
+        victim = {"worker": executor.submit(os.getpid).result(), "decides": os.getpid(), "none": 0}[sys.argv[2]]
+        callbacks = [Kill()] if victim else []
+        threads = int(sys.argv[3])
+        print(tuned(executor=executor, threads=threads, journal=sys.argv[1], callbacks=callbacks, min_epochs=32).digest)
+"""
+
+
+@pytest.mark.parametrize(("who", "threads"), [("worker", 2), ("worker", 4), ("decides", 2)])
+def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(who: str, threads: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    dead = run_script(3, KILLED, tmp_path, str(path), who, str(threads))
+    killed = next(line.split()[-1] for line in dead.stderr.splitlines() if "killed 1" in line)
+    assert dead.returncode != 0 and time.time() - float(killed) < 30
+    there = jobs_in(path)
+    again = run_script(3, KILLED, tmp_path, str(path), "none", str(threads))
+    wanted = tuned(threads=2, journal=tmp_path / "threads.ash", min_epochs=32)
+    assert again.returncode == 0 and again.stdout.split()[-1] == wanted.digest, again.stderr
+    rows = jobs_in(tmp_path / "threads.ash")
+    assert 0 < len(there) < len(rows) and there == rows[: len(there)] and jobs_in(path) == rows
+
+
+FAILS = """
+import sys
+from mpi4py.futures import MPIPoolExecutor
+import ash
+from ash.executor import pool
+from executor_help import BAD, tuned
+
+class Shut(ash.Callback):
+    def on_job(self, job, params):
+        executor.shutdown(wait=False, cancel_futures=True)
+
+def fails():
+    raise ValueError("this rank cannot begin")
+
+def ended(*callbacks):
+    try:
+        tuned(executor=executor, threads=int(sys.argv[3]), journal=sys.argv[2], callbacks=callbacks, min_epochs=32)
+    except ash.ExecutorFailed as error:
+        print("ended:", error)
+
+if __name__ == "__main__":
+    executor = MPIPoolExecutor(initializer=fails if sys.argv[1] == "initializer" else None)
+    right = pool.do
+    if sys.argv[1] == "pickles":
+        for pool.do in BAD.values():
+            ended()
+        pool.do = right
+    ended(Shut())
+"""
+
+
+LARGE = """
+import sys
+import numpy as np
+from mpi4py.futures import MPIPoolExecutor
+from ash.executor import jobs, mpi_pool
+
+def size():
+    return jobs._known["large"].shared.data[0].nbytes
+
+if __name__ == "__main__":
+    with MPIPoolExecutor() as executor:
+        pool = mpi_pool.MPIPool(executor, 1)
+        pool.open(jobs.Shared("large", [np.zeros(int(sys.argv[1]), np.uint8)], {}))
+        print(executor.submit(size).result())
+        pool.close()
+"""
+
+UNREADABLE = """
+from mpi4py.futures import MPIPoolExecutor
+import ash
+from ash.executor import jobs, mpi_pool
+from executor_help import ForOneRank
+
+if __name__ == "__main__":
+    with MPIPoolExecutor() as executor:
+        pool = mpi_pool.MPIPool(executor, 2)
+        try:
+            pool.open(jobs.Shared("unreadable", [ForOneRank()], {}))
+        except ash.ExecutorFailed as error:
+            print(error)
+        pool.close()
+"""
+
+UNSEEN = """
+from mpi4py.futures import MPIPoolExecutor
+from ash.executor import mpi_pool
+from executor_help import hide_files, tuned
+
+if __name__ == "__main__":
+    mpi_pool.PIECE = 100_000
+    with MPIPoolExecutor() as executor:
+        mpi_pool.MPIPool(executor, 2)._all(hide_files, [()] * 2)
+        print(tuned(executor=executor).digest)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "ends"),
+    [
+        (
+            "pickles",
+            ["candidate [0-9]+ has failed in rung 0 on 3 workers: "] * len(BAD) + ["the executor takes no more"],
+        ),
+        ("initializer", ["the executor does not take the data: BrokenExecutor"]),
+    ],
+    ids=lambda text: f"F100-{text}" if isinstance(text, str) else "",
+)
+@pytest.mark.parametrize("threads", [2, 4])
+def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], threads: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    done = run_script(3, FAILS, tmp_path, what, str(path), str(threads), timeout=120)
+    told = [line for line in done.stdout.splitlines() if line.startswith("ended: ")]
+    assert len(told) == len(ends), done.stdout + done.stderr
+    for line, words in zip(told, ends, strict=True):
+        assert re.match(f"ended: {words}", line)
+    assert tuned(threads=2, journal=path, min_epochs=32).digest == tuned(threads=2, min_epochs=32).digest
+
+
+@pytest.mark.faults
+def test_f101_data_of_more_than_2_gib(tmp_path: Path) -> None:
+    """An executor of MPI would wait for ever for one argument of this size."""
+    free = available_bytes()
+    if free is None or free < 12 * 2**30:
+        pytest.skip(f"12 GiB of free memory are needed, and there are {(free or 0) / 2**30:.1f}")
+    size = 2**31 + 2**20
+    done = run_script(2, LARGE, tmp_path, str(size))
+    assert done.stdout.split() == [str(size)], done.stderr
+
+
+def test_f101_data_that_no_rank_can_read_are_sent(tmp_path: Path) -> None:
+    done = run_script(3, UNSEEN, tmp_path)
+    assert done.stdout.split() == [expected()], done.stderr
+
+
+@pytest.mark.faults
+def test_f99_data_that_one_rank_cannot_read_end_the_run_in_words(tmp_path: Path) -> None:
+    """As where another version is installed there: the other rank does not wait for it."""
+    done = run_script(3, UNREADABLE, tmp_path, timeout=60)
+    assert done.stdout.strip() == "the executor does not take the data: ValueError: not for this rank", done.stderr
