@@ -15,9 +15,8 @@ from typing import Any
 from unittest.mock import patch
 
 import ash
-from ash import parts, recurring
-from ash.frames import read_frame
-from ash.schema import learn_schema
+from ash import parts
+from ash.schema import Schema
 from bench.ablation_variants import VARIANTS, Params, configurations
 from bench.quality_data import Split, split
 from bench.quality_run import scores
@@ -42,10 +41,11 @@ def measure(table: str, variant: str, folder: str | None, seeds: int, epochs: in
     for seed in range(seeds):
         data = split(table, None if folder is None else Path(folder), seed, categories=False)
         rows = len(data.y)
-        recipe = recipe_of(data)
-        if VARIANTS[variant].bare and not has_levels(data):
+        first, part = trained(data, None, epochs=1, seed=0), VARIANTS[variant].without
+        recipe = dict(first.best_params)
+        if part and not has(first.model.encoding.schema, part):
             continue
-        with bare_numbers() if VARIANTS[variant].bare else nullcontext():
+        with without(part) if part else nullcontext():
             for number, params in enumerate(configurations(VARIANTS[variant], recipe)):
                 found = _fit(data, params, epochs or epochs_of(rows), seed)
                 fits.setdefault(str(number), []).append({"seed": seed, **found})
@@ -53,16 +53,17 @@ def measure(table: str, variant: str, folder: str | None, seeds: int, epochs: in
     return {"rows": rows, "epochs": chosen, "recipe": recipe, "fits": list(fits.values())}
 
 
-def has_levels(data: Split) -> bool:
-    """Return whether a number of these rows has levels."""
-    frame = read_frame(data.x)
-    schema = recurring.with_recurring(learn_schema(frame, missing="indicator"), frame)
+def has(schema: Schema, part: str) -> bool:
+    """Return whether a table has levels of numbers, or neighbors."""
+    if part == "neighbors":
+        return schema.neighbors
     return any(column.kind == "number" and column.levels for column in schema.columns)
 
 
-def bare_numbers() -> AbstractContextManager[Any]:
-    """Have fits read numbers without levels, which no parameter of theirs does."""
-    return patch.object(parts, "with_recurring", lambda schema, frame: schema)
+def without(part: str) -> AbstractContextManager[Any]:
+    """Have fits read a table without levels of numbers, or without neighbors, which no parameter of theirs does."""
+    name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
+    return patch.object(parts, name, lambda schema, *table: schema)
 
 
 def recipe_of(data: Split) -> Params:

@@ -31,7 +31,7 @@ class Variant:
     words: str  # in tables
     changes: tuple[Mapping[str, Any], ...]
     alone: bool = False  # the changes are all of it: nothing of the recipe stays
-    bare: bool = False  # numbers are read without levels; left out where none has any
+    without: str = ""  # what the table is read without (bench/ablation_run.py); left out where it has none of that
 
 
 def _one(words: str, **changes: Any) -> Variant:
@@ -40,7 +40,8 @@ def _one(words: str, **changes: Any) -> Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: _one("the recipe"),
-    "number-levels": Variant("no statistics of numbers", ({},), bare=True),
+    "number-levels": Variant("no statistics of numbers", ({},), without="levels"),
+    "neighbors": Variant("no neighbors", ({},), without="neighbors"),
     "embedding-off": _one("no embedding", embedding="none"),
     "embedding-on": _one("a periodic embedding", embedding="periodic"),
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),

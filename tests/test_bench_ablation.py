@@ -150,25 +150,6 @@ def test_a_variant_is_compared_on_the_split_of_the_recipe() -> None:
     assert measure("wine", "selu", None, seeds=2, epochs=2)["fits"] == [], "it is the recipe of classes"
 
 
-def test_numbers_are_bare_where_they_have_levels_and_only_in_that_variant(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 2
-    x[:, 1] = np.where(np.arange(400) % 5 == 0, (np.arange(400) % 200) ** 2, 0)
-    lumpy, plain = Split(x, y, x[:40], y[:40], 2), Split(x[:, :1], y, x[:40, :1], y[:40], 2)
-    assert ablation_run.has_levels(lumpy) and not ablation_run.has_levels(plain)
-    features = {}
-    for variant in (RECIPE, "number-levels", RECIPE):
-        seen: list[int] = []
-        monkeypatch.setattr(
-            ablation_run, "scores", lambda model, data, seen=seen: seen.append(model.encoding.features) or {}
-        )
-        monkeypatch.setattr(ablation_run, "split", lambda *_, **__: lumpy)
-        assert len(measure("wine", variant, None, seeds=1, epochs=1)["fits"]) == 1
-        features[variant] = seen
-    assert features == {RECIPE: [4], "number-levels": [2]}
-    monkeypatch.setattr(ablation_run, "split", lambda *_, **__: plain)
-    assert measure("wine", "number-levels", None, seeds=1, epochs=1)["fits"] == []
-
-
 def test_the_recipe_by_name_is_the_default_candidate() -> None:
     rows = split("diabetes", None, 0, categories=False)
     default, named = (ablation_run.trained(rows, params, 2, seed=3) for params in (None, recipe_of(rows)))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ash.encoding import Encoding, encoding_from_parts, encoding_parts
+from ash.encoding import Encoding
+from ash.encoding_file import encoding_from_parts, encoding_parts
 from ash.errors import DataError
 from ash.frames import Frame, read_frame
 from ash.schema import ONE_HOT_LEVELS

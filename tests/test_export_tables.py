@@ -52,7 +52,8 @@ TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult, plain": (adult, {"space": PLAIN}),
     "california": (lambda: shared("california"), {}),
     "california, two targets, plain": (two_targets, {"space": PLAIN}),
-    "winequality": (lambda: shared("winequality_white"), {"task": "regression", "space": PLAIN}),
+    "winequality": (lambda: shared("winequality_white"), {"task": "regression"}),
+    "california, plain": (lambda: shared("california"), {"space": PLAIN}),
     "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
     "iris": (iris, {}),
 }
@@ -114,6 +115,12 @@ def test_sklearn(table: str) -> None:
         check_outputs(model, outputs, X)
 
 
+def test_sklearn_has_no_neighbors() -> None:
+    for model in tuned("winequality")[0]:
+        with pytest.raises(ash.SettingError, match="cannot express the targets of neighbors, .*: use to_onnx"):
+            model.to_sklearn()
+
+
 def test_the_tables_have_what_exports_must_hold() -> None:
     """Without these columns the tests above would be of little worth."""
     (model, _), X = tuned("adult")
@@ -127,3 +134,4 @@ def test_the_tables_have_what_exports_must_hold() -> None:
     assert any(table is not None for table in model.encoding.statistics)
     assert X.isna().any(axis=None)
     assert tuned("california")[0][0].core.numbers  # are embedded
+    assert tuned("winequality")[0][0].encoding.neighbors is not None

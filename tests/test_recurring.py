@@ -8,11 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 import ash
-from ash.encoding import TrainingEncoding, encoding_from_parts, encoding_parts, learn_encoding
+from ash.encoding_file import encoding_from_parts, encoding_parts
 from ash.errors import DataError
 from ash.frames import Frame, read_frame
 from ash.recurring import MOST_COLUMNS, SEEN_ROWS, with_recurring
 from ash.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
+from ash.training_encoding import TrainingEncoding, learn_encoding
 
 NAN = float("nan")
 ROWS = 1000

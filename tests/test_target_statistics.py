@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ash.encoding import learn_encoding
 from ash.errors import DataError
 from ash.schema import learn_schema
 from ash.target_statistics import MOST_STATISTICS
+from ash.training_encoding import learn_encoding
 from encoding_help import ROWS, cities, learned, mixed
 
 

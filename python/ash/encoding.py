@@ -4,14 +4,15 @@
                                        then target statistics and log count, if its values are levels too (recurring.py)
     category of at most 32 levels      a 1 for its level, a 0 for the others; then 1 where missing, if cells were
     category of more levels            its target statistics; log(1 + weight of its training rows)
+    all numbers, where rows recur      what the targets of the rows most like it are, how close these are (neighbors.py)
 
-Features come column by column in the order of the table. An unknown level has zeros only, or the priors of the target
-and log(1) = 0. With many levels, missing is a level of its own.
+Features come column by column in the order of the table, those of neighbors last. An unknown level has zeros only, or
+the priors of the target and log(1) = 0. With many levels, missing is a level of its own.
 
-Training rows have other statistics in training (target_statistics.py), which only a ``TrainingEncoding`` knows.
+Training rows have other statistics and neighbors in training, which only a ``TrainingEncoding`` knows
+(training_encoding.py).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -22,14 +23,8 @@ from numpy.typing import NDArray
 from ash.columns import Column, blocks
 from ash.frames import Frame
 from ash.levels import Codes, LevelCodes, ValueCodes, codes_of, put_ones
-from ash.schema import ONE_HOT_LEVELS, ColumnSchema, Schema, Unknown, require, schema_from_json
-from ash.target_statistics import (
-    MOST_STATISTICS,
-    choose_targets,
-    ordered_statistics,
-    prepare_targets,
-    total_statistics,
-)
+from ash.neighbors import Neighbors
+from ash.schema import ONE_HOT_LEVELS, ColumnSchema, Schema, Unknown
 
 Block: TypeAlias = NDArray[np.float64]
 
@@ -46,11 +41,13 @@ class Encoding:
         levels; else None.
     targets : tuple of int
         Which outputs, or which classes, the k statistics are of.
+    neighbors : Neighbors or None
     """
 
     schema: Schema
     statistics: tuple[NDArray[np.float64] | None, ...]
     targets: tuple[int, ...]
+    neighbors: Neighbors | None = None
 
     @cached_property
     def features(self) -> int:
@@ -60,7 +57,10 @@ class Encoding:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, such as "age", "age is missing", "color=red", "city: target mean"."""
-        return tuple(name for place in range(len(self.schema.columns)) for name in self._names_of(place))
+        names = [name for place in range(len(self.schema.columns)) for name in self._names_of(place)]
+        if self.neighbors is not None:
+            names += [*(f"neighbors: target mean{which}" for which in self._which), "neighbors: closeness"]
+        return tuple(names)
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
@@ -70,6 +70,7 @@ class Encoding:
             scaled[self.statistics_of(place)] = True
             if column.kind == "number":
                 scaled[self.starts[place]] = True
+        scaled[self.columns_end :] = True
         return scaled
 
     @cached_property
@@ -77,6 +78,11 @@ class Encoding:
         """The first feature of each column."""
         widths = [len(self._names_of(place)) for place in range(len(self.schema.columns))]
         return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
+
+    @property
+    def columns_end(self) -> int:
+        """Number of features of columns: those of neighbors follow."""
+        return self.features - (0 if self.neighbors is None else self.neighbors.features)
 
     def statistics_of(self, place: int) -> slice:
         """Return the features that are statistics of a column; an empty slice if it has none."""
@@ -105,6 +111,13 @@ class Encoding:
         DataError
             A level that was not seen in training, if it is refused.
         """
+        block = self.columns_block(frame, rows, unknown)
+        if self.neighbors is not None:
+            block[:, self.columns_end :] = self.neighbors.of(block[:, self.starts])
+        return block
+
+    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
+        """Return `block` with the features of neighbors left open."""
         if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
@@ -132,7 +145,7 @@ class Encoding:
         """Whether the rows of a table are the features, in a form that the core reads: it then checks them as well."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
-        if self._wider:
+        if self._wider or self.neighbors is not None:
             return False
         is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
@@ -158,14 +171,14 @@ class Encoding:
     @cached_property
     def _wider(self) -> list[int]:
         """Which columns have more than one feature, in order."""
-        ends = [*self.starts[1:], self.features]
+        ends = [*self.starts[1:], self.columns_end]
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
     def _matrix_block(self, rows: NDArray[Any]) -> Block:
         """Return a block of a table of numbers only, without a step for each column."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.array(rows, np.float64, order="C")
-        if not self._wider:
+        if not self._wider and self.neighbors is None:
             return values
         block = np.empty((len(rows), self.features))
         ends = [place + 1 for place in self._wider] + [values.shape[1]]
@@ -177,12 +190,16 @@ class Encoding:
             self._put_beside(block, place, values[:, place])
         return block
 
+    @property
+    def _which(self) -> list[str]:
+        """How the names of statistics say which target they are of."""
+        return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
+
     def _names_of(self, place: int) -> list[str]:
         column, name = self.schema.columns[place], f"x{place}"
         if self.schema.names is not None:
             name = self.schema.names[place]
-        which = [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
-        statistics = [*(f"{name}: target mean{target}" for target in which), f"{name}: log count"]
+        statistics = [*(f"{name}: target mean{which}" for which in self._which), f"{name}: log count"]
         if self.statistics[place] is None:
             statistics = []
         elif column.kind == "category":
@@ -191,108 +208,6 @@ class Encoding:
         return names + [f"{name} is missing"] * column.missing + statistics
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingEncoding:
-    """An encoding, and the table that it was learned from with the statistics to train with.
-
-    Attributes
-    ----------
-    encoding : Encoding
-    frame : Frame
-    ordered : tuple of (array [rows, k] or None)
-        One a column: if it has many levels the statistics of each row in training.
-    """
-
-    encoding: Encoding
-    frame: Frame
-    ordered: tuple[NDArray[np.float64] | None, ...]
-
-    def fitting_block(self, rows: slice) -> Block:
-        """Return the features of a block of rows to fit with: array [rows, features], new and C-ordered.
-
-        A training row has the statistics of the training rows before it; every other row those of `Encoding.block`.
-        """
-        block = self.encoding.block(self.frame, rows)
-        for place, statistics in enumerate(self.ordered):
-            if statistics is not None:
-                first = self.encoding.statistics_of(place).start
-                block[:, first : first + statistics.shape[1]] = statistics[rows]
-        return block
-
-
-def learn_encoding(
-    schema: Schema,
-    frame: Frame,
-    *,
-    targets: NDArray[np.float64],
-    classes: int,
-    training: NDArray[np.int64],
-    weights: NDArray[np.float64] | None = None,
-) -> TrainingEncoding:
-    """Return the encoding of a table that the schema was learned from.
-
-    Parameters
-    ----------
-    targets : array [rows, outputs]
-        Class numbers in the first column for classification.
-    classes : int
-        0 for regression.
-    training : int64 array
-        Row numbers without repetition, in the order of the statistics, which should be random.
-    weights : array [rows], optional
-        At least 0; 1 each if not given.
-    """
-    many = [is_many_level(column) for column in schema.columns]
-    if not any(many):
-        nothing = (None,) * len(many)
-        return TrainingEncoding(Encoding(schema, nothing, ()), frame, nothing)
-    chosen = choose_targets(targets, classes, training, weights)
-    prepared = prepare_targets(targets, classes, chosen, training, weights)
-    bare = Encoding(schema, (None,) * len(many), chosen)
-    tables: list[NDArray[np.float64] | None] = [None] * len(many)
-    ordered = tables.copy()
-    for place in np.flatnonzero(many).tolist():
-        codes = bare.level_codes(frame, place)
-        table = total_statistics(prepared, codes, len(schema.columns[place].levels))
-        tables[place], ordered[place] = table, ordered_statistics(prepared, codes, table)
-    return TrainingEncoding(Encoding(schema, tuple(tables), chosen), frame, tuple(ordered))
-
-
 def is_many_level(column: ColumnSchema) -> bool:
     """Whether a column becomes statistics instead of zeros and ones."""
     return len(column.levels) > ONE_HOT_LEVELS
-
-
-def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return what `encoding_from_parts` reads: a table for JSON, and arrays by name."""
-    tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
-    return {"schema": encoding.schema.to_json(), "targets": list(encoding.targets)}, tables
-
-
-def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
-    """Return an encoding out of a model file, which may come from anybody.
-
-    Raises
-    ------
-    ValueError
-        It is not what `encoding_parts` writes; says why.
-    """
-    require(isinstance(data, dict) and data.keys() == {"schema", "targets"}, "the encoding has other entries")
-    schema, targets = schema_from_json(data["schema"]), data["targets"]
-    require(isinstance(targets, list) and len(targets) <= MOST_STATISTICS, "the encoding has no list of targets")
-    require(all(type(target) is int and 0 <= target < 2**31 for target in targets), "a target is no number of one")
-    require(targets == sorted(set(targets)), "targets are not sorted and unique")
-    many = {f"statistics.{place}" for place, column in enumerate(schema.columns) if is_many_level(column)}
-    require(bool(targets) == bool(many), "targets do not fit the columns")
-    require(arrays.keys() == many, f"arrays {sorted(arrays)} are not those of the columns with many levels")
-    tables = [arrays.get(f"statistics.{place}") for place in range(len(schema.columns))]
-    for place, (column, table) in enumerate(zip(schema.columns, tables, strict=True)):
-        if table is not None:
-            _check_table(table, (len(column.levels) + 2, len(targets) + 1), f"statistics.{place}")
-    return Encoding(schema, tuple(tables), tuple(targets))
-
-
-def _check_table(table: NDArray[Any], shape: tuple[int, int], name: str) -> None:
-    require(table.dtype == np.float64 and table.shape == shape, f"{name} is {table.dtype} of shape {table.shape}")
-    require(bool(np.isfinite(table).all()), f"{name} holds NaN or infinity")
-    require(bool((table[:, -1] >= 0).all()), f"{name} holds a negative count")

@@ -94,6 +94,13 @@ class Frame:
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
+    def all_numbers(self) -> NDArray[np.float64]:
+        """Return a table of numbers as an array [rows, columns], new, NaN where missing."""
+        if self.matrix is None:
+            return np.stack([column.numbers(slice(None)) for column in self.columns], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.array(self.matrix_rows(slice(None)), np.float64)
+
 
 def read_frame(X: Any, name: str = "X") -> Frame:
     """Return a table as a frame.

@@ -6,11 +6,12 @@
                input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
                target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
+               neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
                "sha256": of that text and of the tensors
 
     ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;
-               statistics once; format "ash-ensemble", in which "members" have what a network has of its own
+               statistics, neighbors once; format "ash-ensemble", in which "members" have what a network has of its own
 
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
 against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
@@ -29,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding import Encoding, encoding_from_parts, encoding_parts
+from ash.encoding import Encoding
+from ash.encoding_file import ARRAYS, encoding_from_parts, encoding_parts
 from ash.ensemble import Ensemble
 from ash.errors import ModelFormatError
 from ash.model import Model
@@ -152,8 +154,8 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
-    """Take the statistics out of the tensors and return the encoding that they belong to."""
-    tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith("statistics.")}
+    """Take what is of the encoding out of the tensors and return the encoding that they belong to."""
+    tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith(ARRAYS)}
     try:
         return encoding_from_parts(about.get("encoding"), tables)
     except ValueError as error:
@@ -161,7 +163,7 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
 
 
 def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Ensemble:
-    parts = split_members({name: tensors[name] for name in tensors if not name.startswith("statistics.")}, about)
+    parts = split_members({name: tensors[name] for name in tensors if not name.startswith(ARRAYS)}, about)
     for _, entries in parts:
         check_metadata(entries)
     encoding, classes = _read_encoding(tensors, about), read_labels(about["classes"])

@@ -111,7 +111,7 @@ def network_of(core: _core.Network, parts: Parts, params: Params, options: Optio
     """Return a network of the core as its user sees it."""
     return Network(
         core,
-        encoding=parts.encoding.encoding,
+        encoding=parts.encoding.predicting,
         classes=parts.table.classes_,
         target_names=parts.table.target_names,
         params=params,

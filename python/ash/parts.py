@@ -13,12 +13,12 @@ from ash import _core
 from ash.arrays import Matrix
 from ash.data import Table, read_training, split
 from ash.default_space import default_space
-from ash.encoding import TrainingEncoding, learn_encoding
 from ash.epoch_rows import default_epoch_rows
 from ash.errors import SettingError
 from ash.frames import Frame, read_frame
 from ash.kept import networks_to_keep
 from ash.metrics import metric_of
+from ash.neighbors import may_have_neighbors, with_neighbors
 from ash.options import LARGEST, Options, RunOptions
 from ash.planning import TYPICAL, plan
 from ash.recurring import with_recurring
@@ -27,6 +27,7 @@ from ash.schema import Schema, learn_schema
 from ash.settings import Params, to_settings
 from ash.space import Space
 from ash.targets import read_targets
+from ash.training_encoding import TrainingEncoding, learn_encoding
 from ash.weights import of_mean_one
 
 PREDICTING = 0.04
@@ -105,6 +106,8 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     if sort:
         table = sort_rows(table, schema)
     schema = with_recurring(schema, table.frame)
+    if may_have_neighbors(schema, table.rows, table.classes):
+        schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
@@ -112,7 +115,7 @@ def parts_of(
     table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int
 ) -> Parts:
     """Return the parts of a table by row numbers, encoded by what the training rows tell."""
-    encoding = _learn_encoding(table, schema, training, seed)
+    encoding = _learn_encoding(table, schema, training, seed, validation)
     return Parts(table, None, encoding, table.y, table.weights, training, validation)
 
 
@@ -129,11 +132,19 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     return Parts(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
 
 
-def _learn_encoding(table: Table, schema: Schema, training: NDArray[np.int64], seed: int) -> TrainingEncoding:
+def _learn_encoding(
+    table: Table, schema: Schema, training: NDArray[np.int64], seed: int, validation: NDArray[np.int64] | None = None
+) -> TrainingEncoding:
     """Learn from the training rows, in a random order: the one of the table may tell the target."""
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
     return learn_encoding(
-        schema, table.frame, targets=table.y, classes=table.classes, training=order, weights=table.weights
+        schema,
+        table.frame,
+        targets=table.y,
+        classes=table.classes,
+        training=order,
+        weights=table.weights,
+        validation=validation,
     )
 
 

@@ -65,12 +65,15 @@ class Schema:
         Whether missing cells are learned from and predicted from, or refused.
     unknown : "bucket" or "error"
         Whether levels that were not there in training are predicted from, as all alike, or refused.
+    neighbors : bool
+        Whether rows have features of their neighbors (neighbors.py); all columns are numbers then.
     """
 
     columns: tuple[ColumnSchema, ...]
     names: tuple[str, ...] | None = None
     missing: Missing = "indicator"
     unknown: Unknown = "bucket"
+    neighbors: bool = False
 
     @property
     def kinds(self) -> list[Kind]:
@@ -122,7 +125,8 @@ class Schema:
         """Return what `schema_from_json` reads."""
         columns = [asdict(column) | {"levels": list(column.levels)} for column in self.columns]
         names = None if self.names is None else list(self.names)
-        return {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
+        told = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
+        return told | {"neighbors": True} if self.neighbors else told
 
 
 def learn_schema(
@@ -166,17 +170,21 @@ def schema_from_json(data: Any) -> Schema:
     ValueError
         It is not what `Schema.to_json` writes; says why.
     """
-    require(_has_keys(data, {"columns", "names", "missing", "unknown"}), "the schema has other entries")
+    entries = {"columns", "names", "missing", "unknown"}
+    require(_has_keys(data, entries) or _has_keys(data, entries | {"neighbors"}), "the schema has other entries")
     missing = read_word(data["missing"], MISSING, "missing cells")
     unknown = read_word(data["unknown"], UNKNOWN, "unknown levels")
     saved, names = data["columns"], data["names"]
     require(isinstance(saved, list) and len(saved) > 0, "the schema has no list of columns")
     columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
+    neighbors = data.get("neighbors", False)
+    require(type(neighbors) is bool, "the schema does not say whether rows have neighbors")
+    require(not neighbors or all(column.kind == "number" for column in columns), "rows of text have neighbors")
     if names is None:
-        return Schema(columns, None, missing, unknown)
+        return Schema(columns, None, missing, unknown, neighbors)
     require(_is_texts(names) and len(names) == len(columns), "the schema has no name for each column")
     require(len(set(names)) == len(names), "the schema has a name twice")
-    return Schema(columns, tuple(names), missing, unknown)
+    return Schema(columns, tuple(names), missing, unknown, neighbors)
 
 
 def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:

@@ -20,6 +20,7 @@ import numpy as np
 from ash import _core
 from ash.export.cpp_literals import array, check_namespace, doubles, floating, floats, text, whole, wrapped
 from ash.export.steps import Column, Description, Embedding, Layer, Member
+from ash.neighbors import NEAREST, SOFT
 
 _INCLUDES = ("algorithm", "array", "cmath", "cstddef", "cstdint", "limits", "string_view", "utility")
 _MARK = "// == data ==\n"
@@ -113,6 +114,7 @@ def _details(description: Description) -> Iterator[str]:
         yield from _column_arrays(place, column)
         columns.append(_column(place, column, description))
     yield array("Column", "kTable", columns)
+    yield from _neighbors(description)
     for place, member in enumerate(description.members):
         yield from _member_arrays(f"{place}", member)
         members.append(_member(f"{place}", member))
@@ -139,6 +141,22 @@ def _column(place: int, column: Column, description: Description) -> str:
     table = f"kTable{place}" if column.table.size else _NULL
     items = [_FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
     return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
+
+
+def _neighbors(description: Description) -> Iterator[str]:
+    yield f"inline constexpr std::size_t kNearest = {NEAREST};"
+    yield f"inline constexpr double kSoft = {floating(SOFT**2)};"
+    near, names = description.neighbors, ("center", "inverse", "rows", "weights", "deviations", "priors")
+    if near is None:
+        yield f"inline constexpr Neighbors kNeighbors{{0{f', {_NULL}' * len(names)}, 0, {_NULL}}};\n"
+        return
+    for name in names:
+        yield doubles(f"kNeighbor{name.title()}", getattr(near, name))
+    empty = np.zeros((2, 0), np.float32)
+    columns = [Column("", None, "number", (), first, empty) for first in description.neighbor_features]
+    yield array("Column", "kNeighborFeatures", (_column(0, column, description) for column in columns))
+    items = [len(near.weights), *(f"kNeighbor{name.title()}" for name in names), len(near.priors), "kNeighborFeatures"]
+    yield f"inline constexpr Neighbors kNeighbors{{{', '.join(map(str, items))}}};\n"
 
 
 def _member_arrays(name: str, member: Member) -> Iterator[str]:

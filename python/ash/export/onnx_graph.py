@@ -48,11 +48,22 @@ class Graph:
         output : str
             Its name, where it is an output of the graph.
         """
-        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
         name = output or f"{self._prefix}{operator}{len(self._nodes)}"
-        domain = ML if operator == "LabelEncoder" else ""
-        self._nodes.append(helper.make_node(operator, names, [name], domain=domain, **attributes))
+        self._add(operator, inputs, [name], attributes)
         return name
+
+    def add_two(self, operator: str, *inputs: str | NDArray[Any], **attributes: Any) -> tuple[str, str]:
+        """Add a node of two outputs and return their names."""
+        first, second = (f"{self._prefix}{operator}{len(self._nodes)}_{place}" for place in range(2))
+        self._add(operator, inputs, [first, second], attributes)
+        return first, second
+
+    def _add(
+        self, operator: str, inputs: Sequence[str | NDArray[Any]], outputs: list[str], attributes: dict[str, Any]
+    ) -> None:
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        domain = ML if operator == "LabelEncoder" else ""
+        self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
 
     def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
         """Return the whole as a model.

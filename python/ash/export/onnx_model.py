@@ -3,6 +3,7 @@
     numbers [rows, n] double -- z in double -- clip in float -------------+
              each with a table: number of its level -- row of the table --+-- features [rows, features] float
     text [rows, 1] string: number of its level -- row of the table -------+      |
+    numbers, where rows recur: neighbors (onnx_neighbors.py) -------------+      |
                                                                           members, weighted mean
     rows that `predict` refuses --------------------------------------- NaN ----- | --> probabilities, target; label
 
@@ -22,6 +23,7 @@ from ash import _core
 from ash.arrays import FLOAT32_MAX
 from ash.errors import SettingError
 from ash.export.onnx_graph import MOST_BYTES, Graph, tensor
+from ash.export.onnx_neighbors import neighbor_features
 from ash.export.onnx_network import member_outputs
 from ash.export.steps import CLIP, FAR, Column, Description
 
@@ -134,6 +136,10 @@ class _Writer:
                 code = self._code_of_number(place, column) if column.is_number else self._code_of_text(place, column)
                 parts.append(self.graph.add("Gather", column.table, code, axis=0))
                 order += range(column.table_first, column.table_first + column.table.shape[1])
+        if self.description.neighbors is not None:  # all columns are numbers then
+            order += (last := self.description.neighbor_features)
+            near = neighbor_features(self.graph, self.description.neighbors, MATRIX)
+            parts.append(self._scaled(near, np.array(last)))
         features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
         if order == sorted(order):
             return features

@@ -20,6 +20,19 @@ struct Column {
     std::size_t width;
 };
 
+// What the targets are in the training rows most like a row; features: as numbers of their own, k means and a closeness.
+struct Neighbors {
+    std::size_t count;         // of distinct training rows; 0 where the model has none of this
+    const double* center;      // [columns]
+    const double* inverse;     // [columns]
+    const double* rows;        // [count][columns]: places of distinct rows
+    const double* weights;     // [count]
+    const double* deviations;  // [count][targets]
+    const double* priors;      // [targets]
+    std::size_t targets;
+    const Column* features;  // [targets + 1]
+};
+
 // The activation of y = x weights + biases; with shares a it is (1 - a) y + a f(y).
 struct Layer {
     Activation activation;
@@ -107,6 +120,60 @@ inline float scaled(const Column& column, double cell) noexcept {
     return 3.0F * (y / std::sqrt(1.0F + y * y));
 }
 
+// A number as the distances to neighbors take it.
+inline double placed(double cell, double center, double inverse) noexcept {
+    if (std::isnan(cell)) return 0.0;
+    const double z = std::clamp((cell - center) * inverse, -0x1p30, 0x1p30);
+    return z / std::sqrt(1.0 + (z / 3.0) * (z / 3.0));
+}
+
+using Nearest = std::array<std::pair<double, std::size_t>, kNearest>;  // squared distances and rows, sorted
+
+inline void insert(Nearest& nearest, double square, std::size_t row) noexcept {
+    std::size_t at = kNearest;
+    for (; at > 0 && square < nearest[at - 1].first; --at) {
+        if (at < kNearest) nearest[at] = nearest[at - 1];
+    }
+    if (at < kNearest) nearest[at] = {square, row};
+}
+
+inline Nearest nearest_of(const Row& row) noexcept {
+    Row place{};
+    for (std::size_t i = 0; i < kColumns; ++i) place[i] = placed(row[i], kNeighbors.center[i], kNeighbors.inverse[i]);
+    Nearest found;
+    found.fill({std::numeric_limits<double>::infinity(), 0});
+    for (std::size_t other = 0; other < kNeighbors.count; ++other) {
+        double square = 0.0;
+        for (std::size_t i = 0; i < kColumns; ++i) {
+            const double difference = kNeighbors.rows[other * kColumns + i] - place[i];
+            square += difference * difference;
+        }
+        insert(found, square, other);
+    }
+    return found;
+}
+
+// Puts the features of neighbors where they belong, if there are any.
+inline void put_neighbors(const Row& row, float* features) noexcept {
+    if (kNeighbors.count == 0) return;
+    const Nearest found = nearest_of(row);
+    const double furthest = found.back().first + kSoft;
+    const std::size_t targets = kNeighbors.targets;
+    double total = 1.0;
+    double least = std::numeric_limits<double>::infinity();
+    std::array<double, kOutputs> sums{};
+    for (const auto& [square, other] : found) {
+        const double share = furthest / (square + kSoft) - 1.0;
+        if (kNeighbors.weights[other] > 0.0) least = std::min(least, square);
+        total += share * kNeighbors.weights[other];
+        for (std::size_t t = 0; t < targets; ++t) sums[t] += share * kNeighbors.deviations[other * targets + t];
+    }
+    for (std::size_t t = 0; t < targets; ++t) {
+        *features++ = scaled(kNeighbors.features[t], kNeighbors.priors[t] + sums[t] / total);
+    }
+    *features = scaled(kNeighbors.features[targets], 1.0 / (1.0 + std::sqrt(std::sqrt(least))));
+}
+
 inline bool encode(const Row& row, float* features) noexcept {
     for (std::size_t place = 0; place < kColumns; ++place) {
         const Column& column = kTable[place];
@@ -122,6 +189,7 @@ inline bool encode(const Row& row, float* features) noexcept {
         const float* from = column.table + code * column.width;
         for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
     }
+    put_neighbors(row, features);
     return true;
 }
 

@@ -80,6 +80,8 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
 
 def _obstacles(description: Description) -> Iterator[str]:
     """Yield what has no counterpart in scikit-learn in the model as a whole."""
+    if description.neighbors is not None:
+        yield "the targets of neighbors, which a table has whose rows recur: use to_onnx"
     several, classes = len(description.members) > 1, description.classes
     if several and classes is None and description.outputs > 1:
         yield "an ensemble of several targets: use to_onnx, or export one of its members"

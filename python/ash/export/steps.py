@@ -3,6 +3,7 @@
     cell of a number   --> scaled value, 0 where missing --+
                        and number of its level --> table --+--> features --> members --> mean --> outputs
     text of a category --> number of its level --> table --+
+    all numbers, where rows recur --> neighbors -----------+
 
 A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
 features that such a cell has, scaled as the network takes them: ones and zeros, target statistics, or a mark for what
@@ -26,6 +27,7 @@ from ash.encoding import Encoding
 from ash.ensemble import Ensemble
 from ash.errors import SettingError
 from ash.export.methods import Exports
+from ash.neighbors import Neighbors
 from ash.network import Network
 
 Floats = NDArray[np.float32]
@@ -177,6 +179,8 @@ class Description:
     columns : tuple of Column
     scaling : Scaling
         Of all features.
+    neighbors : Neighbors or None
+        Their features, scaled as the others, are the last.
     members : tuple of Member
     classes : array [outputs] or None
         The labels; None for regression.
@@ -187,6 +191,7 @@ class Description:
 
     columns: tuple[Column, ...]
     scaling: Scaling
+    neighbors: Neighbors | None
     members: tuple[Member, ...]
     classes: NDArray[Any] | None
     target_names: tuple[str, ...] | None
@@ -208,6 +213,11 @@ class Description:
         """Whether all columns are numbers."""
         return all(column.is_number for column in self.columns)
 
+    @property
+    def neighbor_features(self) -> range:
+        """Which features are those of neighbors."""
+        return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
+
 
 def describe(model: Exports) -> Description:
     """Return a network or an ensemble as plain steps.
@@ -222,6 +232,7 @@ def describe(model: Exports) -> Description:
     return Description(
         tuple(_columns(model.encoding, scaling)),
         scaling,
+        model.encoding.neighbors,
         tuple(_member(network, weight) for network, weight in _networks(model)),
         model.classes_,
         model.target_names,

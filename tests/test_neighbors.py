@@ -1,0 +1,297 @@
+"""Neighbors: which tables have them, what they tell of a row, and that models keep them."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ash
+from ash.encoding import Encoding
+from ash.encoding_file import encoding_from_parts, encoding_parts
+from ash.frames import read_frame
+from ash.neighbors import (
+    FEWEST_ROWS,
+    LIMIT,
+    MOST_CELLS,
+    NEAREST,
+    SOFT,
+    may_have_neighbors,
+    with_neighbors,
+)
+from ash.schema import Schema, learn_schema, schema_from_json
+from ash.training_encoding import TrainingEncoding, learn_encoding
+
+Doubles = NDArray[np.float64]
+NAN = float("nan")
+ROWS = 600
+
+
+def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
+    """Return rows of which a share are copies, and targets: a smooth function, and what each row has alone."""
+    random = np.random.default_rng(seed)
+    fresh = rows - int(share * rows)
+    x = random.normal(size=(fresh, columns)).round(3)
+    y = np.sin(2 * x[:, 0]) + random.normal(size=fresh)
+    chosen = np.concatenate([np.arange(fresh), random.choice(fresh, rows - fresh)])
+    order = random.permutation(rows)
+    return x[chosen][order], (y[chosen] + 0.1 * random.normal(size=rows))[order]
+
+
+def schema_of(x: Any, y: Any) -> Schema:
+    """Return what the border makes of a table."""
+    frame = read_frame(x)
+    schema = learn_schema(frame, missing="indicator")
+    y = np.reshape(np.asarray(y, float), (len(y), -1))
+    return with_neighbors(schema, frame.all_numbers(), y)
+
+
+def learned(x: Any, y: Any, training: Any = None, **options: Any) -> TrainingEncoding:
+    order = np.random.default_rng(1).permutation(len(x)) if training is None else training
+    targets = np.reshape(np.asarray(y, float), (len(y), -1))
+    return learn_encoding(schema_of(x, y), read_frame(x), targets=targets, classes=0, training=order, **options)
+
+
+# Which tables have them
+
+
+def test_a_table_whose_rows_recur() -> None:
+    x, y = recurring()
+    assert schema_of(x, y).neighbors
+    assert schema_of(x, np.column_stack([y, -y])).neighbors
+    for seed in range(3):
+        assert not schema_of(*recurring(share=0.0, seed=seed)).neighbors
+
+
+@pytest.mark.parametrize(
+    ("what", "table"),
+    [
+        ("too few rows recur", recurring(share=0.02)),
+        ("a table twice", tuple(np.concatenate([part, part]) for part in recurring(share=0.0))),
+        ("a sample with replacement", tuple(p[np.random.default_rng(3).integers(0, 999, 999)] for p in recurring(999))),
+        ("few rows", recurring(FEWEST_ROWS)),
+        ("a few settings", (np.random.default_rng(4).integers(0, 3, (ROWS, 3)).astype(float), np.arange(float(ROWS)))),
+        ("targets of their own", (recurring()[0], np.random.default_rng(5).normal(size=ROWS))),
+        ("one of two targets of their own", (recurring()[0], np.column_stack([recurring()[1], np.arange(ROWS)]))),
+    ],
+)
+def test_tables_without(what: str, table: Any) -> None:
+    assert not schema_of(*table).neighbors, what
+
+
+def test_missing_cells_are_equal() -> None:
+    x, y = recurring()
+    holes = np.where((x > 0.5) & (np.arange(3) == 0), NAN, x)
+    assert schema_of(holes, y).neighbors
+
+
+def test_only_regressions_on_numbers_that_are_not_too_many() -> None:
+    x, _ = recurring()
+    schema = learn_schema(read_frame(x), missing="indicator")
+    assert may_have_neighbors(schema, MOST_CELLS // 3, 0) and not may_have_neighbors(schema, MOST_CELLS // 3 + 1, 0)
+    assert not may_have_neighbors(schema, ROWS, 2)
+    text = learn_schema(read_frame(np.array([["a", 1.0], ["b", 2.0]], object)), missing="indicator")
+    assert not may_have_neighbors(text, ROWS, 0)
+
+
+# What they tell
+
+
+def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
+    """Return where rows are, scaled by the quartiles of some rows, in plain Python."""
+    low, middle, high = np.nanquantile(by, [0.25, 0.5, 0.75], axis=0).tolist()
+
+    def scaled(value: float, column: int) -> float:
+        z = (value - middle[column]) / (high[column] - low[column])
+        return 0.0 if math.isnan(value) else z / math.sqrt(1 + (z / LIMIT) ** 2)
+
+    return [tuple(scaled(value, column) for column, value in enumerate(row)) for row in x.tolist()]
+
+
+def naive(where: list[tuple[float, ...]], y: Doubles, weights: Doubles, known: list[int], row: int) -> list[float]:
+    """Return the features of a row that is not its own neighbor, by the rows known, in plain Python."""
+    prior = np.average(y[known], axis=0, weights=weights[known]).tolist()
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for other in known:
+        groups.setdefault(where[other], []).append(other)
+    distances = sorted((math.dist(where[row], place), members) for place, members in groups.items())[:NEAREST]
+    total, sums, nearest = 1.0, [0.0] * len(prior), math.inf
+    for distance, members in distances:
+        others = [other for other in members if other != row]
+        share = (distances[-1][0] ** 2 + SOFT**2) / (distance**2 + SOFT**2) - 1
+        for other in others:
+            total += share * weights[other]
+            sums = [s + share * weights[other] * (t - p) for s, t, p in zip(sums, y[other], prior, strict=True)]
+        if others:
+            nearest = min(nearest, distance)
+    return [p + s / total for p, s in zip(prior, sums, strict=True)] + [1 / (1 + math.sqrt(nearest))]
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("holes", [False, True])
+def test_as_in_plain_python(outputs: int, weighted: bool, holes: bool) -> None:
+    x, y = recurring(400)
+    y = np.column_stack([y, 3 - 2 * y])[:, :outputs]
+    if holes:
+        x = np.where(np.arange(3) == (100 * x[:, :1]) % 7, NAN, x)
+    weights = np.random.default_rng(8).integers(1, 4, 400).astype(float) if weighted else np.ones(400)
+    order = np.random.default_rng(9).permutation(400)
+    training, validation = order[:320], order[320:]
+    found = learned(x, y, training, validation=validation, weights=weights if weighted else None)
+    names = ["neighbors: target mean"] if outputs == 1 else [f"neighbors: target mean {k}" for k in range(2)]
+    assert found.encoding.names[-outputs - 1 :] == (*names, "neighbors: closeness")
+    assert found.encoding.scaled[-outputs - 1 :].all()
+    fitting = found.fitting_block(slice(0, 400))[:, -outputs - 1 :]
+    where = places(np.concatenate([x, x + 0.01]), x[training])
+    for row in [*training[:30], *validation[:15]]:
+        assert fitting[row] == pytest.approx(naive(where, y, weights, training.tolist(), row), rel=1e-9)
+    predicting = found.predicting.block(read_frame(np.concatenate([x, x + 0.01])), slice(0, 800))[:, -outputs - 1 :]
+    for row in range(400, 415):
+        assert predicting[row] == pytest.approx(naive(where, y, weights, order.tolist(), row), rel=1e-9)
+    assert (predicting[:400, -1] == 1).all(), "a row of training is its own neighbor when it comes again"
+
+
+def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    x, y = recurring()
+    matrix = learned(x, y)
+    frame = learned(pandas.DataFrame(x, columns=["a", "b", "c"]).astype({"a": "float32"}).astype({"a": float}), y)
+    assert matrix.encoding.names[3:] == frame.encoding.names[3:]
+    whole = matrix.predicting.block(matrix.frame, slice(0, ROWS))
+    for part in (slice(0, 0), slice(7, 8), slice(100, ROWS)):
+        assert np.array_equal(matrix.predicting.block(matrix.frame, part), whole[part])
+        assert np.array_equal(matrix.fitting_block(part), matrix.fitting_block(slice(0, ROWS))[part])
+    assert not matrix.encoding.takes_rows_as_they_are(matrix.frame)
+
+
+def test_rows_that_differ_by_less_than_a_square_can_tell() -> None:
+    """More of them than are looked at have distance 0, so a row need not be among its own nearest."""
+    x, y = recurring()
+    x[: 3 * NEAREST, 0] = np.arange(3 * NEAREST) * 1e-200
+    x[: 3 * NEAREST, 1:] = 0.25
+    block = learned(x, y).fitting_block(slice(0, ROWS))
+    assert np.isfinite(block).all() and (block[: 3 * NEAREST, -1] == 1).all()
+
+
+def test_huge_numbers_and_constant_columns() -> None:
+    x, y = recurring()
+    x[:, 1], x[0, 2], x[1, 2] = 7.0, 3e38, -3e38
+    assert np.isfinite(learned(x, y).fitting_block(slice(0, ROWS))).all()
+
+
+# In models
+
+
+def fitted(**settings: Any) -> ash.Result:
+    x, y = recurring()
+    return ash.tune(x, y, candidates=8, max_rungs=2, progress=False, seed=0, **settings)
+
+
+def test_known_rows_are_predicted_better_than_without_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = recurring(1200, columns=6, seed=2)
+    train, test = slice(0, 900), slice(900, 1200)
+    known = (x[test, None] == x[None, train]).all(axis=2).any(axis=1)
+    assert 40 < known.sum() < 200
+
+    def error(rows: NDArray[np.bool_]) -> float:
+        model = ash.tune(x[train], y[train], candidates=16, progress=False, seed=0).model
+        return float(np.mean((model.predict(x[test])[rows] - y[test][rows]) ** 2))
+
+    told = error(known)
+    monkeypatch.setattr("ash.parts.with_neighbors", lambda schema, *table: schema)
+    assert told < 0.5 * error(known)
+
+
+def test_the_result_is_the_same_on_any_number_of_threads_and_with_folds() -> None:
+    for settings in ({}, {"cv": 3}):
+        one, two = fitted(threads=1, **settings), fitted(threads=2, **settings)
+        assert one.digest == two.digest
+        x, _ = recurring()
+        assert np.array_equal(one.model.predict(x), two.model.predict(x))
+        assert one.model.encoding.schema.neighbors
+
+
+def test_a_table_to_validate_on_is_not_known() -> None:
+    x, y = recurring()
+    result = ash.tune(x[:500], y[:500], candidates=4, validation=(x[500:] + 1e-3, y[500:]), progress=False, seed=0)
+    neighbors = result.model.encoding.neighbors
+    assert neighbors is not None and neighbors.weights.sum() == 500
+
+
+def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
+    x, _ = recurring()
+    result = fitted()
+    for model in (result.model, result.ensemble(3)):
+        model.save(tmp_path / "model.safetensors")
+        for twin in (ash.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+            assert twin.encoding.names == model.encoding.names
+            assert np.array_equal(twin.predict(x + 0.01), model.predict(x + 0.01))
+
+
+def test_a_journal_goes_on(tmp_path: Path) -> None:
+    whole = fitted()
+    fitted(journal=tmp_path / "run.ash", epoch_limit=40)
+    assert fitted(journal=tmp_path / "run.ash", epoch_limit=10**6).digest == whole.digest
+
+
+# In a file
+
+
+def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
+    encoding = learned(*recurring()).encoding
+    data, arrays = encoding_parts(encoding)
+    return encoding, json.loads(json.dumps(data)), arrays
+
+
+def test_an_encoding_comes_back_from_its_parts() -> None:
+    encoding, data, arrays = saved()
+    read = encoding_from_parts(data, arrays)
+    assert (read.names, read.schema, read.targets) == (encoding.names, encoding.schema, encoding.targets)
+    frame = read_frame(recurring(seed=1)[0])
+    assert np.array_equal(read.block(frame, slice(0, ROWS)), encoding.block(frame, slice(0, ROWS)))
+
+
+def test_arrays_that_are_no_neighbors() -> None:
+    _, data, arrays = saved()
+    few = {name: array[: NEAREST - 1] if len(array) > 3 else array for name, array in arrays.items()}
+    changes: list[tuple[dict[str, Any], str]] = [
+        (few, f"there are {NEAREST - 1} distinct rows"),
+        ({**arrays, "statistics.0": np.zeros((9, 2))}, r"arrays \['statistics.0'\] are not those"),
+    ]
+    for name, array in arrays.items():
+        without = {key: value for key, value in arrays.items() if key != name}
+        changes.append((without, "distinct rows|is not finite"))
+        changes.append(({**arrays, name: array.astype("f4")}, "is not finite float64"))
+        changes.append(({**arrays, name: np.where(array == array.flat[0], NAN, array)}, "is not finite float64"))
+    for name in ("neighbors.weights", "neighbors.inverse"):
+        changes.append(({**arrays, name: -arrays[name]}, "negative weights or scales"))
+    changes.append(({**arrays, "neighbors.rows": 9 * arrays["neighbors.rows"]}, "further out"))
+    for bad, reason in changes:
+        with pytest.raises(ValueError, match=reason):
+            encoding_from_parts(data, bad)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"neighbors": 1}, "does not say whether rows have neighbors"),
+        (
+            {"neighbors": True, "columns": [{"kind": "category", "dtype": "str", "levels": ["a"], "missing": False}]},
+            "text",
+        ),
+    ],
+)
+def test_a_schema_that_is_none(changes: dict[str, Any], reason: str) -> None:
+    _, data, _ = saved()
+    with pytest.raises(ValueError, match=reason):
+        schema_from_json(data["schema"] | changes)
+    assert schema_from_json({key: value for key, value in data["schema"].items() if key != "neighbors"})
+    with pytest.raises(ValueError, match=r"targets do not fit|are not those"):
+        encoding_from_parts(data | {"schema": data["schema"] | {"neighbors": False}}, saved()[2])
