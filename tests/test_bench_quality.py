@@ -45,6 +45,18 @@ def test_a_quick_run_has_small_tables_and_short_limits() -> None:
     assert {fit.seed for fit in planned} == {0} and all(TABLES[fit.table].file is None for fit in planned)
 
 
+def test_rows_recur_in_one_table_as_its_docs_say() -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    known = {}
+    for table in ("winequality_white", "california"):
+        if (missing := TABLES[table].missing(None)) is not None:
+            pytest.skip(missing)
+        rows = split(table, None, 0, categories=False)
+        before = set(map(tuple, rows.x.to_numpy().tolist()))
+        known[table] = np.mean([tuple(row) in before for row in rows.x_test.to_numpy().tolist()])
+    assert 0.2 < known["winequality_white"] < 0.3 and known["california"] == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "count"),
     [

@@ -117,7 +117,7 @@ def test_sklearn(table: str) -> None:
 
 def test_sklearn_has_no_neighbors() -> None:
     for model in tuned("winequality")[0]:
-        with pytest.raises(ash.SettingError, match="cannot express the targets of neighbors, .*: use to_onnx"):
+        with pytest.raises(ash.SettingError, match=r"cannot express the targets of neighbors, .*: use to_onnx"):
             model.to_sklearn()
 
 

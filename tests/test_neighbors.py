@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 import ash
 from ash.encoding import Encoding
@@ -98,6 +99,20 @@ def test_only_regressions_on_numbers_that_are_not_too_many() -> None:
     assert not may_have_neighbors(schema, ROWS, 2)
     text = learn_schema(read_frame(np.array([["a", 1.0], ["b", 2.0]], object)), missing="indicator")
     assert not may_have_neighbors(text, ROWS, 0)
+
+
+def test_weights_do_not_make_rows_recur() -> None:
+    x, y = recurring(share=0.0)
+    weights = np.where(np.arange(ROWS) < 0.2 * ROWS, 2.0, 1.0)
+    for fit in (
+        ash.ASHRegressor(candidates=2, random_state=0).fit(x, y, sample_weight=weights).result_,
+        ash.ASHRegressor(candidates=2, random_state=0).fit(*recurring(), sample_weight=weights).result_,
+        ash.tune(*recurring(), candidates=2, sample_weight=weights, progress=False),
+    ):
+        assert not fit.model.encoding.schema.neighbors
+    estimator = ash.ASHRegressor(candidates=2, random_state=0)
+    plain, ones = (clone(estimator).fit(*recurring(), sample_weight=given) for given in (None, np.ones(ROWS)))
+    assert ones.result_.model.encoding.schema.neighbors and plain.result_.digest == ones.result_.digest
 
 
 # What they tell
@@ -215,7 +230,8 @@ def test_the_result_is_the_same_on_any_number_of_threads_and_with_folds() -> Non
         assert one.digest == two.digest
         x, _ = recurring()
         assert np.array_equal(one.model.predict(x), two.model.predict(x))
-        assert one.model.encoding.schema.neighbors
+        neighbors = one.model.encoding.neighbors
+        assert neighbors is not None and neighbors.weights.sum() == ROWS
 
 
 def test_a_table_to_validate_on_is_not_known() -> None:

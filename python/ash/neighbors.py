@@ -13,8 +13,8 @@ So a row that is known counts some thousand times as much as one that is merely 
 nothing, whichever of equally far ones that is, and both features are continuous. A training row is not its own
 neighbor: in training, its sums are without itself (one left out).
 
-Only regressions on tables of numbers have them, and only where rows recur; see `with_neighbors`. Elsewhere they cost
-accuracy: figures are in docs/recipe.
+Only regressions on tables of numbers without weights have them, and only where rows recur: see `with_neighbors`.
+Elsewhere they cost accuracy: cpp/DESIGN.md has figures.
 
 Bits:   but for the choice of the nearest, all is sums in a fixed order, quotients and roots.
 Cost:   a search in a k-d tree for each row, some 50 us for 11 columns on one core of 2026.
@@ -151,9 +151,9 @@ class Own:
 def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
     """Return the schema of a regression on numbers with neighbors, if rows recur and then have like targets.
 
-    Of the rows between LEAST_RECURRING and MOST_RECURRING have to be equal to another one (a row that always recurs is
-    a level, and a resampled table has more), and the variance of targets among equal rows is to be AGREEING of that of
-    all of these at most. A row counts once, whatever its weight.
+    From LEAST_RECURRING to MOST_RECURRING of the rows have to be equal to another one, and the variance of targets
+    among equal rows has to be AGREEING of that among all of these at most. Where more recur, a table has few settings,
+    each of which a network sees often, or is a sample with replacement, of which nothing recurs in use.
 
     Parameters
     ----------

@@ -102,11 +102,12 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         Whether rows are sorted by what they hold, and repeated by their weights; see row_order.py.
     """
     table = read_training(X, y, options.task, sample_weight)
+    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for that do not recur
     schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
     if sort:
         table = sort_rows(table, schema)
     schema = with_recurring(schema, table.frame)
-    if may_have_neighbors(schema, table.rows, table.classes):
+    if not weighted and may_have_neighbors(schema, table.rows, table.classes):
         schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 

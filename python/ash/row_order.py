@@ -7,8 +7,9 @@
                                                 a
 
 So a fit depends neither on the order of the rows nor on whether a row comes three times or once with the weight 3, to
-the last bit. Weights that are not whole, or too large to be rows, stay weights of the loss. Two different rows of one
-64-bit hash keep the order that they came in: in a million rows, one time in 3e7.
+the last bit; but weights do not make rows recur, see neighbors.py. Weights that are not whole, or too large to be rows,
+stay weights of the loss. Two different rows of one 64-bit hash keep the order that they came in: in a million rows, one
+time in 3e7.
 """
 
 from dataclasses import replace

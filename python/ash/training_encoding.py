@@ -101,7 +101,7 @@ def learn_encoding(
     learned = TrainingEncoding(Encoding(schema, tuple(tables), chosen), frame, tuple(ordered))
     if not schema.neighbors:
         return learned
-    rows = training if validation is None else np.concatenate([training, validation])
+    rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
     return _with_neighbors(learned, prepared, prepare_targets(targets, classes, chosen, rows, weights))
 
 

@@ -59,7 +59,8 @@ def tune(
         Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists, frames of pandas or polars,
         pyarrow tables. Numbers are scaled by median and quartiles and clipped smoothly at 3 (arXiv:2407.04491, section
         3); a text or category column of at most 32 levels becomes a 0/1 feature a level, one of more levels statistics
-        of the target that no row's own target enters (ordered target statistics, arXiv:1706.09516).
+        of the target that no row's own target enters (ordered target statistics, arXiv:1706.09516). In regressions on
+        numbers alone whose rows recur, the targets of the most similar training rows are features too.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
     space : Space, optional
