@@ -109,7 +109,8 @@ def _trial_case(trial: Trial, data: Path | None, of: str) -> Case:
     def holds(value: Any) -> bool:
         if "skipped" in value or (value["of"], value["changes"]) != (of, changes):
             return False
-        return value["seeds"] >= trial.seeds and value["epochs"] == (trial.epochs or epochs_of(value["rows"]))
+        epochs = trial.epochs or VARIANTS[trial.variant].epochs or epochs_of(value["rows"])
+        return value["seeds"] >= trial.seeds and value["epochs"] == epochs
 
     whose = {"part": "variants", **asdict(trial), "of": of, "changes": changes}
     return Case(trial.key, partial(_run, whose, data, partial(_fits, trial)), holds)

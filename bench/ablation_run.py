@@ -37,19 +37,19 @@ def measure(table: str, variant: str, folder: str | None, seeds: int, epochs: in
     """Return the fits, a list for each configuration of the variant; epochs: by the rows unless given."""
     warnings.simplefilter("ignore")
     fits: dict[str, list[dict[str, Any]]] = {}
-    recipe, rows = {}, 0
+    recipe, rows, chosen = {}, 0, 0
     for seed in range(seeds):
         data = split(table, None if folder is None else Path(folder), seed, categories=False)
         rows = len(data.y)
-        first, part = trained(data, None, epochs=1, seed=0), VARIANTS[variant].without
+        chosen = epochs or VARIANTS[variant].epochs or epochs_of(rows)
+        first, part = trained(data, None, epochs=1, seed=0), VARIANTS[variant].part
         recipe = dict(first.best_params)
         if part and not has(first.model.encoding.schema, part):
             continue
-        with without(part) if part else nullcontext():
+        with without(part) if VARIANTS[variant].without else nullcontext():
             for number, params in enumerate(configurations(VARIANTS[variant], recipe)):
-                found = _fit(data, params, epochs or epochs_of(rows), seed)
+                found = _fit(data, params, chosen, seed)
                 fits.setdefault(str(number), []).append({"seed": seed, **found})
-    chosen = epochs or epochs_of(rows)
     return {"rows": rows, "epochs": chosen, "recipe": recipe, "fits": list(fits.values())}
 
 

@@ -31,7 +31,9 @@ class Variant:
     words: str  # in tables
     changes: tuple[Mapping[str, Any], ...]
     alone: bool = False  # the changes are all of it: nothing of the recipe stays
-    without: str = ""  # what the table is read without (bench/ablation_run.py); left out where it has none of that
+    part: str = ""  # left out where a table has none of that: "levels" of numbers, "neighbors" (bench/ablation_run.py)
+    without: bool = False  # the table is read without that part
+    epochs: int | None = None  # instead of those by the rows
 
 
 def _one(words: str, **changes: Any) -> Variant:
@@ -40,8 +42,11 @@ def _one(words: str, **changes: Any) -> Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: _one("the recipe"),
-    "number-levels": Variant("no statistics of numbers", ({},), without="levels"),
-    "neighbors": Variant("no neighbors", ({},), without="neighbors"),
+    "number-levels": Variant("no statistics of numbers", ({},), part="levels", without=True),
+    # With what neighbors tell, a network has soon learned all but the noise, and a search stops it there.
+    "neighbors": Variant("no neighbors", ({},), part="neighbors", without=True),
+    "neighbors-brief": Variant("neighbors, 8 epochs", ({},), part="neighbors", epochs=8),
+    "brief": Variant("no neighbors, 8 epochs", ({},), part="neighbors", without=True, epochs=8),
     "embedding-off": _one("no embedding", embedding="none"),
     "embedding-on": _one("a periodic embedding", embedding="periodic"),
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),

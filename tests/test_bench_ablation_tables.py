@@ -39,4 +39,17 @@ def test_a_table_whose_rows_recur_is_read_without_neighbors_in_that_variant(monk
         assert len(measure("diabetes", variant, None, seeds=1, epochs=1)["fits"]) == 1
     assert seen == [("x0", "x1", "neighbors: target mean", "neighbors: closeness"), ("x0", "x1")]
     monkeypatch.undo()
-    assert measure("diabetes", "neighbors", None, seeds=1, epochs=1)["fits"] == []
+    for variant in ("neighbors", "neighbors-brief", "brief"):
+        assert measure("diabetes", variant, None, seeds=1, epochs=1)["fits"] == []
+
+
+def test_a_variant_may_have_epochs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.random.default_rng(0).normal(size=(400, 2)), np.random.default_rng(1).normal(size=400)
+    x[320:], y[320:] = x[:80], y[:80]
+    monkeypatch.setattr(ablation_run, "split", lambda *_, **__: Split(x, y, x[:40], y[:40], 0))
+    found = {
+        name: measure("diabetes", name, None, seeds=1, epochs=None) for name in (RECIPE, "neighbors-brief", "brief")
+    }
+    assert {name: each["epochs"] for name, each in found.items()} == {RECIPE: 64, "neighbors-brief": 8, "brief": 8}
+    work = {name: each["fits"][0][0]["work"] for name, each in found.items()}
+    assert work["brief"] < work["neighbors-brief"] < work[RECIPE] / 7
