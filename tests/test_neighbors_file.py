@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import ash
+from ash.cli import main
 from ash.encoding import Encoding
 from ash.encoding_file import encoding_from_parts, encoding_parts
 from ash.frames import read_frame
@@ -31,6 +34,15 @@ def test_an_encoding_comes_back_from_its_parts() -> None:
     assert (read.names, read.schema, read.targets) == (encoding.names, encoding.schema, encoding.targets)
     frame = read_frame(recurring(seed=1)[0])
     assert np.array_equal(read.block(frame, slice(0, ROWS)), encoding.block(frame, slice(0, ROWS)))
+
+
+def test_the_command_says_that_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ash.tune(*recurring(), candidates=2, progress=False).model
+    model.save(tmp_path / "model.safetensors")
+    assert main(["show", str(tmp_path / "model.safetensors")]) == 0
+    assert model.encoding.neighbors is not None
+    rows = len(model.encoding.neighbors.rows)
+    assert capsys.readouterr().out.endswith(f"rows recur: {rows} distinct rows of training are in the model\n")
 
 
 def test_arrays_that_are_no_neighbors() -> None:

@@ -95,3 +95,5 @@ def _columns(model: Model) -> Iterator[str]:
     lines = format_table(["column", "kind", "dtype", "levels", "missing"], rows)
     for line, name in zip(lines, ["name", *names], strict=True):
         yield f"{line}  {printable(name)}".rstrip()
+    if model.encoding.neighbors is not None:
+        yield f"rows recur: {len(model.encoding.neighbors.rows)} distinct rows of training are in the model"
