@@ -24,14 +24,16 @@ Memory: the distinct training rows, 8 bytes a cell, in the model and its file to
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import KDTree
 
 from ash.schema import Schema, require
 from ash.target_statistics import MOST_STATISTICS, Targets
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KDTree
 
 Doubles = NDArray[np.float64]
 
@@ -83,7 +85,9 @@ class Neighbors:
         return len(self.priors) + 1
 
     @cached_property
-    def _tree(self) -> KDTree:
+    def _tree(self) -> "KDTree":
+        from sklearn.neighbors import KDTree  # here, so that `import ash` stays light
+
         return KDTree(self.rows)
 
     def of(self, numbers: Doubles, own: "Own | None" = None) -> Doubles:
