@@ -213,6 +213,7 @@ def test_a_table_to_validate_on_is_not_known() -> None:
 def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
     x, _ = recurring()
     result = fitted()
+    assert all(member.encoding is result.model.encoding for member in result.ensemble(3).members)
     for model in (result.model, result.ensemble(3)):
         model.save(tmp_path / "model.safetensors")
         for twin in (ash.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):

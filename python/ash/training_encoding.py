@@ -6,6 +6,7 @@ those to validate on included: the more are known, the better.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,10 @@ class TrainingEncoding:
     near: NDArray[np.float64] | None = None
     known: Neighbors | None = None
 
-    @property
+    @cached_property
     def predicting(self) -> Encoding:
-        """The encoding to predict with after training."""
-        return replace(self.encoding, neighbors=self.known)
+        """The encoding to predict with after training, one for all networks."""
+        return self.encoding if self.known is None else replace(self.encoding, neighbors=self.known)
 
     def fitting_block(self, rows: slice) -> Block:
         """Return the features of a block of rows to fit with: array [rows, features], new and C-ordered.
