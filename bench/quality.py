@@ -10,7 +10,8 @@ those of the fit; a first one on few rows loads what is loaded once.
 What favours whom. Others: RealMLP takes its time, TabM may take three limits, and the last fit of the tuned trees comes
 on top of theirs; it is on all rows, where networks hold some out. Those who choose do so by what is compared here:
 `ash`, FLAML and the tuned trees. `ash`: TabM would often go on for longer. Who knows rows again: about a quarter of the
-rows to test on of winequality_white are in training too, and `ash` looks for such rows (python/ash/neighbors.py).
+rows to test on of winequality_white are in training too, targets included, and `ash` looks for such rows
+(python/ash/neighbors.py).
 
 A minute holds more on a faster processor, so each fit says on which it was made, and ours is compared with what was
 fitted to the same table and seed on the same one.

@@ -14,10 +14,10 @@ nothing, whichever of equally far ones that is, and both features are continuous
 neighbor: in training, its sums are without itself (one left out).
 
 Only regressions on tables of numbers without weights have them, and only where rows recur: see `with_neighbors`.
-Elsewhere they cost accuracy: cpp/DESIGN.md has figures.
+Elsewhere they cost accuracy, in trials outside of `bench`.
 
 Bits:   but for the choice of the nearest, all is sums in a fixed order, quotients and roots.
-Cost:   a search in a k-d tree for each row, some 50 us for 11 columns on one core of 2026.
+Cost:   a search in a k-d tree for each row, which MOST_CELLS bounds: the rows are compared with all others at worst.
 Memory: the distinct training rows, 8 bytes a cell, in the model and its file too.
 """
 
@@ -46,7 +46,7 @@ LIMIT = 3.0
 FAR = 2.0**30
 """Multiples of the scale from which on a number is as good as infinite."""
 MOST_CELLS = 2**17
-"""Of a table that has neighbors: a search takes some 0.1 ms at most, all of those before training some seconds."""
+"""Of a table that has neighbors: on one core of 2026 all searches before training take some seconds at worst."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """Shares of the rows that are equal to others."""
@@ -114,10 +114,8 @@ class Neighbors:
         weights, deviations = self.weights[nearest], self.deviations[nearest]
         if own is not None:
             is_own = nearest == own.places[:, None]
-            weights -= is_own * own.weights[:, None]
+            weights -= is_own * own.weights[:, None]  # exactly 0 where no other row is equal
             deviations -= is_own[:, :, None] * own.deviations[:, None]
-            nobody = is_own & own.alone[:, None]  # exactly 0, which the differences need not be
-            weights[nobody] = deviations[nobody] = 0.0
         shares = (squares.max(axis=1, keepdims=True) + SOFT**2) / (squares + SOFT**2) - 1.0
         total, sums = np.ones(len(places)), np.zeros((len(places), len(self.priors)))
         for place in range(NEAREST):  # one after the other, an order that sum() does not promise
@@ -138,18 +136,15 @@ class Own:
         The distinct row of each.
     weights : float64 array [rows]
     deviations : float64 array [rows, k]
-    alone : bool array [rows]
-        Whether no other training row is equal.
     """
 
     places: NDArray[np.int64]
     weights: Doubles
     deviations: Doubles
-    alone: NDArray[np.bool_]
 
     def part(self, rows: slice) -> "Own":
         """Return those of some rows."""
-        return Own(self.places[rows], self.weights[rows], self.deviations[rows], self.alone[rows])
+        return Own(self.places[rows], self.weights[rows], self.deviations[rows])
 
 
 def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
@@ -209,11 +204,11 @@ def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighb
 
 def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Doubles) -> tuple[Neighbors, Own]:
     """Return the neighbors in rows that are in the order of their targets, and what each row has added."""
-    rows, group, counts = _distinct(placed(numbers, center, inverse))
+    rows, group, _ = _distinct(placed(numbers, center, inverse))
     weights = _sums(group, targets.weights, len(rows))
     deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
     found = Neighbors(center, inverse, rows, weights, deviations, targets.priors)
-    return found, Own(group, targets.weights, targets.deviations, counts[group] == 1)
+    return found, Own(group, targets.weights, targets.deviations)
 
 
 def _sums(group: NDArray[np.int64], values: Doubles, groups: int) -> Doubles:
