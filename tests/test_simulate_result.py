@@ -55,7 +55,9 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         **{"diverged": np.isnan(own["scores"][at]), "virtual_start": start},
         "virtual_end": start + own["costs"][at] if options["schedule"] == "reproducible" else start,
     }
-    return SimpleNamespace(options=SimpleNamespace(**options), columns=columns, params=({},) * CANDIDATES)
+    return SimpleNamespace(
+        options=SimpleNamespace(**options), columns=columns, ranking=columns, params=({},) * CANDIDATES
+    )
 
 
 @pytest.mark.parametrize(

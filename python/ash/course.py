@@ -50,6 +50,11 @@ class Course:
         return float(columns["score"][own][0])
 
     @property
+    def ranking(self) -> Columns:
+        """Return `columns` with the scores by which the ladder has ranked, which of a function may be forecasts."""
+        return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
+
+    @property
     def task(self) -> str:
         """Return "classification" or "regression", or "function" where one of the user's was tuned."""
         return str(self.options.task)
@@ -83,7 +88,8 @@ class Course:
         would have promoted, the best finished // eta without the diverged, the share that went up, NaN for the last
         rung or if there are none.
         """
-        return rung_rows(self.columns, self.ladder, self.options.eta, endless=self.options.candidates is None)
+        endless = self.options.candidates is None
+        return rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
 
     @property
     def epochs(self) -> int:

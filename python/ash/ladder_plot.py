@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ash.ladder_points import KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.plot_axes import BLUE, GREEN, GREY, RED, axes_for, legend_below
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def plot_rungs(result: "CourseViews", ax: "Axes | None" = None) -> "Axes":
     _draw_cuts(result, ax)
     _draw_best(result, points, ax)
     _label_rungs(result, ax)
+    ax.set_xlabel(f"validation {result.metric}{FORECAST * points.forecast}")
     return ax
 
 
@@ -66,7 +67,6 @@ def _label_rungs(result: "CourseViews", ax: "Axes") -> None:
         numbers, [f"rung {rung['rung']}\n{rung['epochs']} epoch{'s' * (rung['epochs'] > 1)}" for rung in result.rungs]
     )
     ax.set_ylim(-0.6, len(numbers) - 0.4)
-    ax.set_xlabel(f"validation {result.metric}")
     right = ax.secondary_yaxis("right")
     right.set_yticks(numbers, [_summary(rung) for rung in result.rungs])
     right.tick_params(length=0)

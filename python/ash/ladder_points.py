@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.recall import promoted, survivors
+from ash.records import Columns
 
 if TYPE_CHECKING:
     from ash.course import Course
 
 Numbers = NDArray[np.float64]
+
+FORECAST = ", below the top rung as expected after the next one"
+"""What the axis says behind the name of the score where it is a forecast."""
 
 GOLDEN = 0.6180339887498949
 """Its multiples, modulo 1, never fall close together: they spread the points of a rung."""
@@ -34,13 +38,15 @@ class LadderPoints:
     Attributes
     ----------
     x, y : float64 arrays [jobs]
-        Score, and rung with a spread by the number of the candidate.
+        Score by which the ladder has ranked, and rung with a spread by the number of the candidate.
     kind : int64 array [jobs]
         What has become of it: a place in `KINDS`.
     low, high : float
         The lowest and the highest score that stand at their place.
     left, right : float
         The ends of the axis of scores.
+    forecast : bool
+        Whether the scores are those that are expected after the next rung, but for the top one.
     """
 
     x: Numbers
@@ -50,27 +56,29 @@ class LadderPoints:
     high: float
     left: float
     right: float
+    forecast: bool
 
 
 def ladder_points(result: "Course") -> LadderPoints:
     """Return the points of a run."""
-    columns = result.columns
+    columns = result.ranking
     diverged = columns["diverged"].astype(bool)
-    low, high = score_limits(result)
+    low, high = score_limits(columns, result.options.eta)
     margin = 0.03 * (high - low)
     worse = ~diverged & (columns["score"] < low)
     x = np.where(diverged, low - 4 * margin, np.where(worse, low - 2 * margin, columns["score"]))
     y = columns["rung"] + SPREAD * (2 * (columns["candidate"] * GOLDEN % 1.0) - 1)
     kind = np.where(diverged, 3, np.where(worse, 2, went_up(result)))
-    return LadderPoints(x, y, kind, low, high, float(x.min()) - margin, high + margin)
+    forecast = bool((columns["score"] != result.columns["score"])[~diverged].any())
+    return LadderPoints(x, y, kind, low, high, float(x.min()) - margin, high + margin, forecast)
 
 
-def score_limits(result: "Course") -> tuple[float, float]:
+def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
     """Return the lowest and highest score that are shown at their place."""
-    scores = result.columns["score"][~result.columns["diverged"].astype(bool)]
+    scores = columns["score"][~columns["diverged"].astype(bool)]
     low, high = float(scores.min()), float(scores.max())
-    best = survivors(result.columns, 0, result.options.eta)
-    cut = float(result.columns["score"][best[-1]]) if len(best) else high
+    best = survivors(columns, 0, eta)
+    cut = float(columns["score"][best[-1]]) if len(best) else high
     if cut < high:
         low = float(scores[scores >= cut - (high - cut)].min())
     return (low, high) if high > low else (low - 0.5, high + 0.5)
@@ -86,11 +94,11 @@ def went_up(result: "Course") -> NDArray[np.bool_]:
 
 def barrier_cuts(result: "Course") -> dict[int, float]:
     """Return for each rung but the last the score of the last candidate that a barrier would have promoted."""
-    cuts = {}
+    cuts, columns = {}, result.ranking
     for rung in result.rungs:
-        best = survivors(result.columns, rung["rung"], result.options.eta)
+        best = survivors(columns, rung["rung"], result.options.eta)
         if len(best) and not math.isnan(rung["recall"]):
-            cuts[rung["rung"]] = float(result.columns["score"][best[-1]])
+            cuts[rung["rung"]] = float(columns["score"][best[-1]])
     return cuts
 
 

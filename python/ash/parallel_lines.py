@@ -35,7 +35,7 @@ def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64]
     axes = varying_axes(result)
     standing = standing_of(result.columns, len(result.params))
     score = standing.best_score
-    low, high = score_limits(result)
+    low, high = score_limits(result.columns, result.options.eta)
     shares = np.maximum((score - low) / (high - low), 0.0)
     places = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
     return axes, np.where(np.isnan(places), BELOW, places), standing
@@ -43,7 +43,7 @@ def lines_of(result: "Course") -> tuple[list[ParameterAxis], NDArray[np.float64]
 
 def score_labels(result: "Course", standing: Standing) -> list[tuple[float, str]]:
     """Return what is written on the axis of the score."""
-    low, high = score_limits(result)
+    low, high = score_limits(result.columns, result.options.eta)
     lower = float(np.nanmin(standing.best_score)) < low
     return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
 

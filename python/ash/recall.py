@@ -20,8 +20,10 @@ LEAST_PAIRS = 3
 """With two candidates a rank correlation is 1 or -1."""
 
 
-def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool) -> list[dict[str, Any]]:
-    """Return a row for each rung: see `Result.rungs`.
+def rung_rows(
+    columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool, ranking: Columns
+) -> list[dict[str, Any]]:
+    """Return a row for each rung: see `Result.rungs`. `ranking` has the scores that the ladder has ranked by.
 
     An endless run has more rungs and places than anyone will ever take: its places are None, and rungs that nobody has
     reached are left out.
@@ -38,7 +40,7 @@ def rung_rows(columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endl
         row["best_score"] = float(scores.max()) if len(scores) else math.nan
         known = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
         row["rank_correlation"] = rank_correlation(columns, number)
-        row["recall"] = recall(columns, number, eta) if known else math.nan
+        row["recall"] = recall(ranking, number, eta) if known else math.nan
         row["spent_epochs"] = int(columns["epochs"][own].sum())
         rows.append(row)
     return rows

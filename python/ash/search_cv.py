@@ -29,6 +29,7 @@ from ash.function_space import FunctionSpace
 from ash.journal.argument import Journal
 from ash.options import LARGEST, whole, yes_or_no
 from ash.search.checks import check_arguments, checked_space, labels_of
+from ash.search.constant import constant_score
 from ash.search.delegates import Delegates
 from ash.search.docs import documented
 from ash.search.inner import capped, process_limited
@@ -58,6 +59,7 @@ class ASHSearchCV(Delegates):
         eta: int = 4,
         algorithm: str = "ash",
         promotion: str | None = None,
+        forecast: bool = True,
         training: str = "resume",
         schedule: str | None = None,
         workers: int = 32,
@@ -86,7 +88,7 @@ class ASHSearchCV(Delegates):
         self.resource = resource
         self.min_epochs, self.max_epochs, self.max_rungs = min_epochs, max_epochs, max_rungs
         self.candidates, self.eta = candidates, eta
-        self.algorithm, self.promotion, self.training = algorithm, promotion, training
+        self.algorithm, self.promotion, self.forecast, self.training = algorithm, promotion, forecast, training
         self.schedule, self.workers, self.costs = schedule, workers, costs
         self.scoring, self.cv, self.refit = scoring, cv, refit
         self.error_score, self.return_train_score = error_score, return_train_score
@@ -163,6 +165,9 @@ class ASHSearchCV(Delegates):
             heads=[Heads() for _ in splits],
             executor=executor,
             spare=Spare(threads_of(self.n_jobs) if executor is None else 1),
+            eta=self.eta,
+            forecasts=yes_or_no("forecast", self.forecast),
+            constant=constant_score(self.estimator, table, splits[0], scorers) if self.forecast else None,
         )
 
     def _rungs(self, table: Table, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:

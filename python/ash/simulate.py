@@ -168,7 +168,7 @@ def simulate_result(result: "Course", threads: int | Sequence[int] = THREADS, **
     other["teams"] = _teams(other["teams"], cluster, shared)
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
     settings, counts = _settings(**other), _threads(threads)
-    tables = recorded_jobs(result.columns, len(result.params), _epochs(ladder))
+    tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
     return _simulation(ladder, settings, dict(tables), counts, cluster)
 
 

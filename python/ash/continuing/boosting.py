@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
-from ash.continuing.protocol import Continued, Rows
+from ash.continuing.protocol import ROUNDS, Continued, Rows
+from ash.continuing.stages import stage
 
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
@@ -25,8 +26,12 @@ class _Boosted(Continued):
 
     THREADS: ClassVar[str | None] = "n_jobs"
     ARGUMENT: ClassVar[str]
+    FIRST: ClassVar[str]
+    """The argument of `predict` for the first rounds."""
     QUIET: ClassVar[dict[str, Any]] = {}
     """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
+
+    law = ROUNDS
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
@@ -46,6 +51,10 @@ class _Boosted(Continued):
         self.done += epochs
         self._tell(seed)
 
+    def at(self, epochs: int) -> Any:
+        """Return what predicts by its first rounds."""
+        return stage(self.estimator, epochs, self.FIRST)
+
     def _model(self) -> Any:
         """Return the model so far, as `fit` takes it."""
         return self.estimator
@@ -62,6 +71,7 @@ class LightGBM(_Boosted):
     """LGBMClassifier, LGBMRegressor, LGBMRanker."""
 
     ARGUMENT: ClassVar[str] = "init_model"
+    FIRST: ClassVar[str] = "num_iteration"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
 
     @staticmethod
@@ -79,6 +89,7 @@ class XGBoost(_Boosted):
     """XGBClassifier, XGBRegressor, XGBRanker."""
 
     ARGUMENT: ClassVar[str] = "xgb_model"
+    FIRST: ClassVar[str] = "iteration_range"
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -96,6 +107,7 @@ class CatBoost(_Boosted):
 
     THREADS: ClassVar[str | None] = "thread_count"
     ARGUMENT: ClassVar[str] = "init_model"
+    FIRST: ClassVar[str] = "ntree_end"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}
 
     @staticmethod

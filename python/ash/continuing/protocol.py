@@ -13,6 +13,9 @@ from ash.continuing.heads import Heads
 N_SAMPLES, EPOCHS = "n_samples", "epochs"
 """Resources that no parameter of an estimator counts: rows, and passes over them."""
 
+AVERAGE, ROUNDS = "average", "rounds"
+"""Laws of learning curves: an epoch is one more of what is averaged, or takes a share of what is left."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -77,12 +80,17 @@ class Continued:
         The epochs it has been trained for.
     why : str
         Why it does not go on from where it stands, "" if it does.
+    law : str
+        What its score follows with the epochs: AVERAGE, ROUNDS, "" if none is known.
+    score : float or None
+        For whoever measures it: the score that it had when it was last measured.
     """
 
     THREADS: ClassVar[str | None] = None
     """The parameter for the threads that the library starts itself."""
 
-    why = ""
+    why, law = "", ""
+    score: float | None = None
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         self.estimator = estimator
@@ -102,6 +110,10 @@ class Continued:
     def more(self, rows: Rows, epochs: int) -> None:
         """Train so many epochs more on these rows, which are the same each time."""
         raise NotImplementedError
+
+    def at(self, epochs: int) -> Any:
+        """Return what predicts as `estimator` did after its first epochs, None where that cannot be had."""
+        return None
 
     def rest(self) -> None:
         """Let go of what the next job does not need."""

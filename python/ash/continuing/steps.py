@@ -32,7 +32,7 @@ class Steps(Continued):
     """
 
     def __init__(self, pipeline: Any, last: Continued) -> None:
-        self.parameter, self.done = last.parameter, 0
+        self.parameter, self.done, self.law = last.parameter, 0, last.law
         self._pipeline, self._last = pipeline, last
         self._head: Any = None  # the transformers, once they are fitted
         self._key: str | None = None  # of them in what candidates have in common
@@ -77,9 +77,17 @@ class Steps(Continued):
     @property
     def estimator(self) -> Any:
         """Return the pipeline of the fitted transformers and the last step as it is now."""
+        return self._with(self._last.estimator)
+
+    def at(self, epochs: int) -> Any:
+        """Return the pipeline that ends in the last step as it was after its first epochs."""
+        last = self._last.at(epochs)
+        return None if last is None else self._with(last)
+
+    def _with(self, last: Any) -> Any:
         made = copy.copy(self._pipeline)
         head = [] if self._head is None else self._head.steps
-        made.steps = [*head, (self._pipeline.steps[-1][0], self._last.estimator)]
+        made.steps = [*head, (self._pipeline.steps[-1][0], last)]
         return made
 
 

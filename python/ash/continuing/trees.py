@@ -11,10 +11,12 @@ trees", User Guide 1.11.2.
 
 from typing import Any
 
-from ash.continuing.protocol import Continued, Rows
+from ash.continuing.protocol import AVERAGE, ROUNDS, Continued, Rows
+from ash.continuing.stages import first_trees, stage
 
 WARNING = "class_weight presets"
 """What a warning of forests begins with, that weights of classes should be of all rows: here they are."""
+HISTOGRAMS = "BaseHistGradientBoosting"
 
 
 class Trees(Continued):
@@ -23,17 +25,18 @@ class Trees(Continued):
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
         self._jobs = {"n_jobs": estimator.n_jobs} if is_forest(estimator) else {}
+        self.law = AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
 
     @staticmethod
     def refuses(estimator: Any) -> str:
         """Return what scikit-learn says of bagging with `oob_score`."""
-        bagging = any(each.__name__ == "BaseBagging" for each in type(estimator).__mro__)
+        bagging = _is_a(estimator, "BaseBagging")
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
         """Return whether its trees are grown by Python, leaf by leaf: threads would wait for its lock."""
-        return any(each.__name__ == "BaseHistGradientBoosting" for each in type(estimator).__mro__)
+        return _is_a(estimator, HISTOGRAMS)
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Grow so many trees, or rounds of them."""
@@ -42,7 +45,21 @@ class Trees(Continued):
         rows.fit(self.estimator)
         self.estimator.set_params(**dict.fromkeys(self._jobs, 1))
 
+    def at(self, epochs: int) -> Any:
+        """Return the ensemble of its first trees, or rounds of them."""
+        if not self.law:
+            return None
+        return stage(self.estimator, epochs) if self.parameter == "max_iter" else first_trees(self.estimator, epochs)
+
 
 def is_forest(estimator: Any) -> bool:
     """Return whether it is a forest of scikit-learn's, which grows in threads; bagging would start processes."""
-    return any(each.__name__ == "BaseForest" for each in type(estimator).__mro__)
+    return _is_a(estimator, "BaseForest")
+
+
+def _is_boosting(estimator: Any) -> bool:
+    return _is_a(estimator, HISTOGRAMS) or _is_a(estimator, "BaseGradientBoosting")
+
+
+def _is_a(estimator: Any, name: str) -> bool:
+    return any(each.__name__ == name for each in type(estimator).__mro__)

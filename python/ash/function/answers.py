@@ -28,11 +28,15 @@ MOST_TEXT = 4_000
 
 
 class Scored(NamedTuple):
-    """What a function of ours gives back: a score, a state, and what else there is to tell, which JSON can hold."""
+    """What a function of ours gives back: a score, a state, and what else there is to tell, which JSON can hold.
+
+    `forecast` is what the score is expected to be after the next rung, by which the ladder ranks; None: by the score.
+    """
 
     score: Any
     state: Any
     info: Any
+    forecast: float | None = None
 
 
 class Answer(NamedTuple):
@@ -46,6 +50,18 @@ class Answer(NamedTuple):
     end: float = 0.0
     place: int = 0
     info: Any = None
+    forecast: float | None = None
+
+    @property
+    def rank(self) -> float:
+        """Return what the ladder ranks by: higher is better, NaN where there is no score."""
+        return self.score if self.forecast is None else self.forecast
+
+    def rank_for(self, target: float | None) -> float:
+        """Return what a clock with a target takes for a score: no forecast reaches the target, only a score does."""
+        if target is None:
+            return self.rank
+        return self.score if self.score >= target else min(self.rank, math.nextafter(target, -math.inf))
 
 
 def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> Answer:
@@ -74,7 +90,8 @@ def failure(error: BaseException) -> Answer:
 def read(given: Any) -> Answer:
     """Return the answer of a job that gave back (score, state), or a score alone, or `Scored`."""
     if isinstance(given, Scored):
-        return read(given[:2])._replace(info=given.info)
+        forecast = given.forecast if given.forecast is not None and math.isfinite(given.forecast) else None
+        return read(given[:2])._replace(info=given.info, forecast=forecast)
     score, state = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     number = _number(score)
     if number is None:

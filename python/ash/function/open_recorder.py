@@ -227,15 +227,16 @@ def plain(value: Any) -> Any:
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
     what = (task.candidate, task.rung, task.epochs, answer.place, *ALONE)
-    scores = (repr(answer.score), repr(-answer.score), repr(math.nan), NO_HASH)
+    scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     return number, *what, *scores, answer.start - started, answer.end - started, "[]"
 
 
 def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
-    score = float(row[7])
-    if kind not in KINDS or (kind == FINISHED) != math.isfinite(score):
+    score, rank = float(row[7]), -float(row[8])
+    if kind not in KINDS or (kind == FINISHED) != math.isfinite(score) or math.isfinite(score) != math.isfinite(rank):
         raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
-    told = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    told: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    told["forecast"] = None if kind != FINISHED or rank == score else rank
     return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], place=row[4], **told)
 
 

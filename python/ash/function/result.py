@@ -49,7 +49,8 @@ class FunctionResult(CourseViews):
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is the score negated.
+        The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is what
+        the ladder has ranked by, negated: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
     ladder : list of dict
         Counts of each rung, as the core reports them.
     options : FunctionOptions

@@ -23,9 +23,9 @@ END = JobRecord._fields.index("end")
 
 
 def row_of(task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the fields of a `JobRecord`: the loss is the score negated, and what only networks have is nothing."""
-    start, end, score = answer.start - started, answer.end - started, answer.score
-    what = (task.candidate, task.rung, task.epochs, score, -score, math.nan)
+    """Return the fields of a `JobRecord`: the loss is what it ranks by, negated; what only networks have is nothing."""
+    start, end = answer.start - started, answer.end - started
+    what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)
     where = (answer.place, start, end, 1, answer.kind != FINISHED, task.worker, task.start, task.finish)
     return *what, *where, end - start, 0, 1
 

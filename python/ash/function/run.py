@@ -231,9 +231,9 @@ class FunctionRun:
         self._recorder.ended(task, None if is_known else answer)
         good = answer.kind == FINISHED
         if good and self._options.training == "resume" and answer.state is not None:
-            self._states.keep(task.candidate, task.rung, answer.score, answer.state)
+            self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
-        self._decide(self._clock.finish(task, answer.score, -answer.score))
+        self._decide(self._clock.finish(task, answer.rank_for(self._options.target), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
 
@@ -247,7 +247,7 @@ class FunctionRun:
             self._infos.append(answer.info)
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             if task.rung == 0:
-                self._source.tell(task.candidate, answer.score if good else None)
+                self._source.tell(task.candidate, answer.rank if good else None)
             if good:
                 self._in_a_row = 0
                 best = answer.score, task.candidate, task.rung

@@ -21,7 +21,7 @@ MOST_TICKS = 10
 def curves(facts: Facts) -> Section:
     """Return the section."""
     found = points_of(facts.course.jobs, facts.course.options.training)
-    low, high = score_limits(facts.course)
+    low, high = score_limits(facts.course.columns, facts.course.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
     edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
     caption = join(

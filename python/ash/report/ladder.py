@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ash.ladder_points import KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.report.chart import axes, counted, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import arrow, circle, cross, polygon, star
@@ -43,7 +43,7 @@ def _picture(facts: Facts, points: LadderPoints) -> Markup:
     y = Scale(-0.5, rungs - 0.5, height - BOTTOM, TOP)
     names = [(float(row["rung"]), f"rung {row['rung']}") for row in course.rungs]
     shown = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
-    frame = axes(x, y, facts.scored, "", shown, names)
+    frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", shown, names)
     epochs = [_beside(LEFT - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in course.rungs]
     notes = [_beside(WIDTH - RIGHT + 12, y.at(row["rung"]), "start", *_done(row)) for row in course.rungs]
     cuts = [

@@ -52,7 +52,7 @@ def _radius(rung: int, rungs: int) -> float:
 
 
 def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
-    low, high = score_limits(facts.course)
+    low, high = score_limits(facts.course.columns, facts.course.options.eta)
     y = Scale(*padded(low, high, 0.08), HEIGHT - BOTTOM, TOP)
     x, ticks = _across(axis)
     px = x(axis.of_candidates(axis.positions))

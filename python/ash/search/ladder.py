@@ -35,6 +35,10 @@ class Rungs:
     top_epochs: int | None = None
     max_epochs: int | None = None
 
+    def is_top(self, epochs: int, eta: int) -> bool:
+        """Return whether a job of so many epochs on the ladder is one of the top rung."""
+        return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
+
     def missing(self, epochs: int, done: int) -> int:
         """Return how many epochs a job trains that has so many on the ladder, and begins with `done`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done

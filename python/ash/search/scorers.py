@@ -43,6 +43,10 @@ class Scorers:
             raise SettingError(_which_ranks(self.ranks if self.ranks != SCORE else True, list(given)))
         return {name: _number(value, name) for name, value in given.items()}
 
+    def ranking(self, scores: Mapping[str, float]) -> float:
+        """Return which of them ranks candidates."""
+        return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))
+
 
 def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     """Return the arguments `scoring` and `refit`.

@@ -27,6 +27,7 @@ from ash.continuing.protocol import Continued, Rows, params_at
 from ash.errors import SettingError
 from ash.function.answers import Scored
 from ash.function.first import key_of
+from ash.search.forecast import Point, forecast
 from ash.search.inner import capped, process_limited, thread_limited
 from ash.search.ladder import Rungs
 from ash.search.scorers import Scorers
@@ -38,12 +39,16 @@ SEEDS = 2**31 - 1
 
 
 class FoldInfo(NamedTuple):
-    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds."""
+    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
+
+    `curve` has epochs and scores that led to this one, as far as a forecast needs them.
+    """
 
     test: dict[str, float]
     train: dict[str, float]
     fit_seconds: float
     score_seconds: float
+    curve: tuple[Point, ...] = ()
 
 
 class JobInfo(NamedTuple):
@@ -86,6 +91,10 @@ class Trainer:
         The threads of all jobs in this process.
     heads : list of Heads
         Of each fold, the fitted transformers that candidates have in common.
+    forecasts : bool
+        Whether candidates are ranked by what their score is expected to be after the next rung.
+    constant : float or None
+        The score of a constant in the first fold, None where none is known.
     here : bool
         Whether jobs are done in this process; a copy in another one knows better.
     """
@@ -105,6 +114,9 @@ class Trainer:
     executor: Any
     spare: Spare
     heads: Sequence[Heads]
+    eta: int
+    forecasts: bool
+    constant: float | None
     here: bool = field(default=True)
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
@@ -133,6 +145,7 @@ class Trainer:
             "resource": self.way.resource,
             "max_epochs": self.rungs.max_epochs,
             "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
+            "forecast": self.forecasts,
         }
 
     def candidate(self, params: Params) -> Any:
@@ -147,16 +160,22 @@ class Trainer:
             state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
         now = self.rungs.missing(epochs, before)
         folds = tuple(self.spare.each(self._fold, [(place, under, now) for place, under in enumerate(state)]))
-        score = float(np.mean([fold.test[self._ranks(fold)] for fold in folds]))
+        score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         why = next((under.why for under in state if under.why), "")
         done = state[0].done
         info = JobInfo(done, done if why else done - before, why, folds)
-        for under in state:
+        gains = [self._gain(under, fold, epochs) for under, fold in zip(state, folds, strict=True) if fold.curve]
+        for under, fold in zip(state, folds, strict=True):
+            under.score = self.scorers.ranking(fold.test)
             under.rest()
-        return Scored(score, None if self.restart else state, info)
+        expected = score + float(np.mean(gains)) if gains and not self.rungs.is_top(epochs, self.eta) else None
+        return Scored(score, None if self.restart else state, info, expected)
 
-    def _ranks(self, fold: FoldInfo) -> str:
-        return self.scorers.ranks if self.scorers.ranks in fold.test else next(iter(fold.test))
+    def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
+        """Return what the next rung is expected to bring to a fold, behind a job of so many epochs on the ladder."""
+        now, following = self.scorers.ranking(fold.test), epochs * self.eta
+        after = following if self.restart else under.done + self.rungs.missing(following, under.done)
+        return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
 
     def _fold(self, fold: tuple[int, Continued, int]) -> FoldInfo:
         with config_context(**self.config), thread_limited(self.inner):
@@ -164,18 +183,39 @@ class Trainer:
 
     def _trained_and_scored(self, place: int, under: Continued, epochs: int) -> FoldInfo:
         table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[place]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), (under.done, under.score)
         X, y = _safe_split(self.estimator, table.X, table.y, train)
         rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.heads[place])
         under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         scores = self.scorers.measure(under.estimator, X_test, y_test, params_at(table.score, test, count))
+        curve = self._curve(place, under, before, (X_test, y_test, params_at(table.score, test, count)))
         scored = time.perf_counter()
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
-        return FoldInfo(scores, of_train, fitted - began, scored - fitted)
+        return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
+
+    def _curve(
+        self, place: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
+    ) -> tuple[Point, ...]:
+        """Return what led to the score of a fold on these rows: that of the last rung.
+
+        In the first rung it is that of half the epochs, in the first fold alone: gains differ less than scores do, and
+        to predict is a good part of so short a job.
+        """
+        done, score = before
+        if not self.forecasts or not under.law:
+            return ()
+        if score is not None:
+            return ((done, score),)
+        half = 0 if place else under.done // 2
+        early = under.at(half) if half else None
+        if early is None:
+            return ()
+        begins = () if self.constant is None else ((0, self.constant),)
+        return (*begins, (half, self.scorers.ranking(self.scorers.measure(early, *rows))))
 
 
 def hash_of(what: str, value: Any) -> str:

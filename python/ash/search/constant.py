@@ -1,0 +1,34 @@
+"""The score of a constant: where the learning curve of boosting begins, before its first round."""
+
+import warnings
+from typing import Any
+
+from sklearn.base import is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
+
+from ash.continuing.protocol import params_at
+from ash.search.scorers import Scorers
+from ash.search.trainer import Split, Table
+
+
+def constant_score(estimator: Any, table: Table, split: Split, scorers: Scorers) -> float | None:
+    """Return the score of what predicts the mean of the training rows, or how often each class is among them.
+
+    None where the estimator neither classifies nor regresses, or the scorer asks for more than predictions.
+    """
+    if table.y is None or not (is_classifier(estimator) or is_regressor(estimator)):
+        return None
+    constant = DummyClassifier(strategy="prior") if is_classifier(estimator) else DummyRegressor()
+    (train, test), count = split, _num_samples(table.X)
+    _, y = _safe_split(estimator, table.X, table.y, train)
+    X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+            constant.fit([[0.0]] * len(train), y)
+            scores = scorers.measure(constant, X_test, y_test, params_at(table.score, test, count))
+    except Exception:  # whatever a scorer of the user's raises for what is not the estimator: then none is known
+        return None
+    return scorers.ranking(scores)
