@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "frames": ("frames",),
     "journal": ("journal", "faults"),
     "executors": ("executors",),
+    "forecasts": ("forecasts",),
     "models": ("functions", "function_faults", "searches"),
     "quality": ("quality",),
     "ablation": ("ablation",),

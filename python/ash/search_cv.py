@@ -124,6 +124,19 @@ class ASHSearchCV(Delegates):
         NothingFinished
             A limit or a callback has ended the search before the first job did.
         """
+        trainer, space = self._prepared(X, y, params)
+        result = self._run(trainer, space)
+        for heads in trainer.heads:
+            heads.clear()
+        scorer = trainer.scorers.scorer
+        self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
+        self._keep(result, trainer)
+        if self.refit:
+            self._fit_best(trainer)
+        return self
+
+    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, FunctionSpace]:
+        """Return what trains candidates on these rows, and their space; everything that can be wrong is found here."""
         check_arguments(self.estimator, self.refit, self.error_score)
         X, y = indexable(X, y)
         scorers = read_scorers(self.estimator, self.scoring, self.refit)
@@ -137,15 +150,7 @@ class ASHSearchCV(Delegates):
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(splitter.split(X, y, **given.split))
         table = Table(X, y, given.fit, given.score, labels_of(self.estimator, y))
-        trainer = self._trainer(table, way, self._rungs(table, way, splits, space), splits, scorers, seed)
-        result = self._run(trainer, space)
-        for heads in trainer.heads:
-            heads.clear()
-        self.n_splits_, self.scorer_ = len(splits), getattr(scorers.scorer, "_scorers", scorers.scorer)
-        self._keep(result, trainer)
-        if self.refit:
-            self._fit_best(trainer)
-        return self
+        return self._trainer(table, way, self._rungs(table, way, splits, space), splits, scorers, seed), space
 
     def _trainer(self, table: Table, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
         executor = self._executor(way, scorers)

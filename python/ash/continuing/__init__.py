@@ -4,6 +4,7 @@
         way.begin(estimator) -> Continued                     an estimator under training
             .more(rows, epochs)   .more(rows, epochs)   ...   so many epochs beyond those that it has
             .estimator                                        what scores and predicts now
+            .at(epochs)                                       what predicted after its first epochs
             .rest()                                           lets go of what the next job does not need
 
 An epoch is one unit of the resource: a tree, a round of boosting, a pass over the rows, a row. A `Continued` is the
@@ -14,6 +15,7 @@ state between two jobs: it holds no rows, and can be pickled where the estimator
     passes.py      partial_fit: passes over the rows, or further rows
     nets.py        skorch: PyTorch modules with their optimizer
     steps.py       a Pipeline: fitted transformers, and its last step by one of these
+    stages.py      an ensemble as it was after its first trees or rounds
     retrained.py   anything else: from scratch, for all its epochs or on all its rows
 
 Invariant: k epochs and then l more give what k + l at once do, bit for bit where the library promises so and draws no

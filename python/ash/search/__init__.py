@@ -3,6 +3,8 @@
     ladder.py    how many epochs the rungs have, by the resource
     scorers.py   `scoring` and `refit`: what is measured, and what ranks
     routing.py   which of the parameters of `fit` go to estimator, scorer and splitter
+    forecast.py  what a score will be after the next rung
+    constant.py  the score of a constant, where learning curves begin
     trainer.py   the function that is tuned: a job trains all folds of a candidate on, and scores them
     inner.py     the threads that libraries start themselves
     tables.py    `cv_results_`

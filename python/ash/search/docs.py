@@ -34,6 +34,10 @@ eta : int, default=4
     lower one would save.
 algorithm, promotion, training
     The ladder, as for `ash.tune_function`.
+forecast : bool, default=True
+    Whether candidates go up by what their score is expected to be after the next rung, where that is known from the
+    kind of model, forests and boosting, and not by the score: deep trees pay when many are averaged, low learning rates
+    after many rounds. In the first rung one fold is scored after half of its epochs too.
 schedule : {{"reproducible", "greedy"}} or None, default=None
     None: "reproducible", on a clock on which a job lasts as long as it has epochs, or as `costs` says: the same
     decisions on any number of threads, if the estimator gives the same scores.
@@ -96,6 +100,10 @@ ash.ASHClassifier : Networks of the native core.
 Notes
 -----
 An estimator that stops early by itself (`early_stopping`, `n_iter_no_change`) does so within each rung.
+
+Forecasts: the mean of t trees is 1/t from what it tends to; the first rounds of boosting come nearer by equal shares,
+from the score of a constant on, and later a score grows by as much whenever rounds grow by the same factor. The `loss`
+of a job of `result_` is its forecast negated. It ranks, also for a `sampler`; best is who has the best score.
 
 References
 ----------
