@@ -14,7 +14,7 @@ from bench.searches_run import METRICS, folds
 
 FAMILIES = ("random forest", "LightGBM", "XGBoost", "pipeline")
 ROWS, THREADS = 4_000, 2
-ETA, TOP = 4, 100
+ETA, RUNGS, TOP = 4, 3, 100
 DRAWN, DRAWS = 2 / 3, 1_000
 
 Numbers = NDArray[np.float64]
@@ -23,7 +23,7 @@ Numbers = NDArray[np.float64]
 def measure(file: str, classifies: bool, model: str, candidates: int) -> dict[str, Any]:
     """Return regrets and rank correlations by score and by forecast."""
     began = time.perf_counter()
-    trainer = _trainer(file, classifies, model, candidates)
+    trainer = _trainer(file, classifies, model)
     with ThreadPoolExecutor(THREADS) as pool:
         curves = np.array(list(pool.map(lambda params: curve_of(trainer, params), drawn(model, candidates))))
     scores, forecasts = curves[:, 0], curves[:, 1]  # [candidates, rungs]
@@ -36,7 +36,7 @@ def measure(file: str, classifies: bool, model: str, candidates: int) -> dict[st
     return {"best": best, "regret": regret, "ranks": ranks, "seconds": time.perf_counter() - began}
 
 
-def _trainer(file: str, classifies: bool, model: str, candidates: int) -> Any:
+def _trainer(file: str, classifies: bool, model: str) -> Any:
     import pandas as pd
 
     import ash
@@ -49,10 +49,10 @@ def _trainer(file: str, classifies: bool, model: str, candidates: int) -> Any:
     search = ash.ASHSearchCV(
         estimator,
         dict(MODELS[model].space),
-        candidates=candidates,
+        candidates=ETA**RUNGS,
         eta=ETA,
         max_epochs=TOP,
-        max_rungs=3,
+        max_rungs=RUNGS,
         cv=folds(y),
         scoring=METRICS["classification" if classifies else "regression"],
         n_jobs=THREADS,

@@ -47,6 +47,8 @@ class Stage:
         self._estimator, self._count, self._argument = estimator, count, argument
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_estimator":  # of a copy that is being made
+            raise AttributeError(name)
         if name.startswith("predict") and name not in METHODS:
             raise AttributeError(f"{name} of an earlier stage is not known")
         if name not in METHODS:

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.metaestimators import _safe_split
@@ -24,11 +25,7 @@ def constant_score(estimator: Any, table: Table, split: Split, scorers: Scorers)
     (train, test), count = split, _num_samples(table.X)
     _, y = _safe_split(estimator, table.X, table.y, train)
     X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
-            constant.fit([[0.0]] * len(train), y)
-            scores = scorers.measure(constant, X_test, y_test, params_at(table.score, test, count))
-    except Exception:  # whatever a scorer of the user's raises for what is not the estimator: then none is known
-        return None
-    return scorers.ranking(scores)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+        constant.fit(np.zeros((len(train), 1)), y)
+        return scorers.ranking_of_other(constant, X_test, y_test, params_at(table.score, test, count))

@@ -43,6 +43,13 @@ class Scorers:
             raise SettingError(_which_ranks(self.ranks if self.ranks != SCORE else True, list(given)))
         return {name: _number(value, name) for name, value in given.items()}
 
+    def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
+        """Return which ranks of the scores of what is not the estimator, but predicts; None where that does not do."""
+        try:
+            return self.ranking(self.measure(other, X, y, params))
+        except Exception:  # a scorer of the user's may ask for anything that an estimator has
+            return None
+
     def ranking(self, scores: Mapping[str, float]) -> float:
         """Return which of them ranks candidates."""
         return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))

@@ -212,10 +212,10 @@ class Trainer:
             return ((done, score),)
         half = 0 if place else under.done // 2
         early = under.at(half) if half else None
-        if early is None:
+        known = None if early is None else self.scorers.ranking_of_other(early, *rows)
+        if known is None:
             return ()
-        begins = () if self.constant is None else ((0, self.constant),)
-        return (*begins, (half, self.scorers.ranking(self.scorers.measure(early, *rows))))
+        return ((half, known),) if self.constant is None else ((0, self.constant), (half, known))
 
 
 def hash_of(what: str, value: Any) -> str:

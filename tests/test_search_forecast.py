@@ -1,0 +1,200 @@
+"""A search by forecasts: who goes up is who is expected to be best after the next rung, and no score is changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
+from sklearn.tree import DecisionTreeClassifier
+
+import ash
+from ash.recall import survivors
+from ash.search.forecast import forecast
+from ash.search.trainer import read_info
+from continuing_help import X, Y
+from search_help import fitted, forest, search
+
+BOOSTING = {"learning_rate": ash.log(0.01, 1.0), "max_depth": [1, 2, 4]}
+RUNGS = {"max_epochs": 28, "max_rungs": 3}
+
+
+def boosted(**changes: Any) -> ash.ASHSearchCV:
+    """A search of boosting with rungs that end at 4, 12 and 28 rounds."""
+    settings: dict[str, Any] = {"scoring": "neg_log_loss", **RUNGS, **changes}
+    return fitted(GradientBoostingClassifier(random_state=0), BOOSTING, **settings)
+
+
+def jobs(ours: ash.ASHSearchCV) -> dict[tuple[int, int], Any]:
+    return {(job.candidate, job.rung): job for job in ours.result_.jobs}
+
+
+def test_forecasts_are_those_of_the_law() -> None:
+    ours = boosted()
+    found = jobs(ours)
+    infos = dict(zip([(job.candidate, job.rung) for job in ours.result_.jobs], ours.result_.infos, strict=True))
+    assert [rung["epochs"] for rung in ours.result_.rungs] == [4, 8, 16]
+    constant = {infos[key].folds[0].curve[0] for key in found if key[1] == 0}
+    assert len(constant) == 1, "all begin from one constant"
+    for (candidate, rung), job in found.items():
+        info = read_info(infos[candidate, rung])
+        assert info is not None
+        if rung == 0:
+            (none, at_none), (half, at_half) = info.folds[0].curve
+            own = info.folds[0].test["score"]
+            expected = job.score + forecast("rounds", [(0, at_none), (half, at_half), (4, own)], 12) - own
+            assert (none, half) == (0, 2) and info.folds[1].curve == () and at_none < at_half
+        elif rung == 1:
+            below = found[candidate, 0].score
+            expected = job.score + (job.score - below) * math.log(28 / 12) / math.log(12 / 4)
+        else:
+            expected = job.score
+        assert -job.loss == pytest.approx(expected, rel=1e-12), (candidate, rung)
+        assert job.score == np.mean([fold.test["score"] for fold in info.folds])
+
+
+def test_the_constant_is_how_often_each_class_is_there() -> None:
+    ours = boosted(cv=[(np.arange(200), np.arange(200, 300))])
+    alone = DummyClassifier(strategy="prior").fit(X[:200], Y[:200]).predict_proba(X[200:])
+    assert ours.result_.infos[0].folds[0].curve[0] == (0, pytest.approx(-log_loss(Y[200:], alone)))
+
+
+@pytest.mark.parametrize("make", [boosted, lambda **changes: fitted(forest(n_estimators=28), **RUNGS, **changes)])
+def test_who_goes_up_is_expected_to_be_best(make: Any) -> None:
+    ours = make(algorithm="sh")
+    result = ours.result_
+    for rung in range(2):
+        best = result.columns["candidate"][survivors(result.ranking, rung, 2)]
+        above = [job.candidate for job in result.jobs if job.rung == rung + 1]
+        assert set(above) == set(best.tolist()) and result.rungs[rung]["recall"] == 1.0
+    assert ours.best_score_ == max(job.score for job in result.jobs), "best is who has the best score, not the forecast"
+    assert any(-job.loss != job.score for job in result.jobs)
+
+
+def test_forests_are_ranked_by_averages() -> None:
+    ours = fitted(forest(n_estimators=28), scoring="neg_log_loss", **RUNGS)
+    found = jobs(ours)
+    for (candidate, rung), job in found.items():
+        if rung == 1:
+            gain = (job.score - found[candidate, 0].score) * (1 / 12 - 1 / 28) / (1 / 4 - 1 / 12)
+            assert -job.loss == pytest.approx(job.score + gain, rel=1e-12)
+
+
+def test_without_forecasts_scores_rank() -> None:
+    for ours in (
+        boosted(forecast=False),
+        fitted(SGDClassifier(loss="log_loss"), {"alpha": ash.log(1e-5, 1e-1)}, max_epochs=14),
+        fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8, 16], "ccp_alpha": [0.0, 0.001]}),
+    ):
+        columns = ours.result_.columns
+        np.testing.assert_array_equal(columns["loss"], -columns["score"])
+        assert all(not fold.curve for info in ours.result_.infos for fold in info.folds)
+
+
+def test_scores_of_the_same_jobs_are_the_same() -> None:
+    with_them, without = jobs(boosted()), jobs(boosted(forecast=False))
+    both = with_them.keys() & without.keys()
+    assert len(both) >= 8 and all(with_them[key].score == without[key].score for key in both)
+
+
+def test_one_outcome_wherever_jobs_are_done(tmp_path: Path) -> None:
+    digests = {boosted(n_jobs=count).result_.digest for count in (1, 2, 3)}
+    digests.add(boosted(n_jobs=2, executor="processes").result_.digest)
+    digests.add(boosted(journal=tmp_path / "run.ash").result_.digest)
+    again = boosted(journal=tmp_path / "run.ash")
+    assert len(digests | {again.result_.digest}) == 1
+    with pytest.raises(ash.JournalError, match="forecast"):
+        boosted(journal=tmp_path / "run.ash", forecast=False)
+
+
+def test_from_scratch_in_each_rung() -> None:
+    ours = boosted(training="restart", max_epochs=16)
+    infos = dict(zip([(job.candidate, job.rung) for job in ours.result_.jobs], ours.result_.infos, strict=True))
+    assert [rung["epochs"] for rung in ours.result_.rungs] == [4, 8, 16]
+    for (_, rung), info in infos.items():
+        assert [each[0] for each in info.folds[0].curve] == [0, 2 * 2**rung]
+
+
+def test_no_forecast_reaches_a_target() -> None:
+    whole = boosted(algorithm="sh")
+    first = [job for job in whole.result_.jobs if job.rung == 0]
+    between = (max(job.score for job in first) + max(-job.loss for job in first)) / 2
+    ours = boosted(algorithm="sh", target=between)
+    assert ours.best_score_ >= between and ours.result_.ended == "target" and ours.result_.best_rung > 0
+    higher = {(job.candidate, job.rung) for job in ours.result_.jobs if job.rung == 1}
+    assert higher <= {(job.candidate, job.rung) for job in whole.result_.jobs}, "who goes up is the same"
+
+
+def test_a_scorer_that_knows_only_the_estimator() -> None:
+    def by_rounds(estimator: Any, X: Any, y: Any) -> float:
+        return float(estimator.score(X, y)) + 0 * estimator.n_features_in_ * len(estimator.classes_)
+
+    def by_leaves(estimator: Any, X: Any, y: Any) -> float:
+        return float(estimator.score(X, y)) + 0 * estimator.get_n_leaf_nodes()
+
+    ours = fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_rounds, **RUNGS)
+    assert [each[0] for each in ours.result_.infos[0].folds[0].curve] == [0, 2]
+    with pytest.raises(ash.FitsFailed, match="get_n_leaf_nodes"):
+        fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_leaves, **RUNGS)
+
+
+def test_a_scorer_that_a_constant_cannot_answer() -> None:
+    def deep(estimator: Any, X: Any, y: Any) -> float:
+        return float(estimator.score(X, y)) + 0 * len(estimator.estimators_)
+
+    ours = fitted(GradientBoostingClassifier(random_state=0), BOOSTING, scoring=deep, **RUNGS)
+    assert {len(info.folds[0].curve) for info in ours.result_.infos} == {1}
+    assert {info.folds[0].curve[0][0] for info in ours.result_.infos} == {2, 4, 12}
+
+
+def test_one_of_several_scores_is_foretold() -> None:
+    ours = boosted(scoring=["accuracy", "neg_log_loss"], refit="neg_log_loss")
+    assert ours.result_.digest == boosted().result_.digest
+
+
+def test_a_rung_of_one_epoch_has_no_half() -> None:
+    ours = fitted(forest(n_estimators=7), eta=2)
+    first = [job for job in ours.result_.jobs if job.rung == 0]
+    assert {job.epochs for job in first} == {1} and all(-job.loss == job.score for job in first)
+
+
+def test_samplers_are_told_forecasts() -> None:
+    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+
+    class Told(optuna.samplers.RandomSampler):  # type: ignore[misc]
+        def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
+            told.extend(values)
+
+    told: list[float] = []
+    ours = boosted(sampler=Told(seed=0))
+    assert sorted(told) == sorted(-job.loss for job in ours.result_.jobs if job.rung == 0)
+
+
+def test_pictures_say_that_they_show_forecasts() -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    ours, without = boosted(), boosted(forecast=False)
+    assert "as expected after the next one" in ours.result_.plot_ladder().get_xlabel()
+    assert "expected" not in without.result_.plot_ladder().get_xlabel()
+
+
+def test_a_setting_that_is_no_bool() -> None:
+    with pytest.raises(ash.SettingError, match="forecast='no' is not allowed"):
+        search(forecast="no").fit(X, Y)
+
+
+def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
+    def strict(estimator: Any, X: Any, y: Any) -> float:
+        if not isinstance(estimator, HistGradientBoostingClassifier):
+            raise TypeError("that is no booster")
+        return float(estimator.score(X, y))
+
+    space = {"learning_rate": ash.log(0.01, 1.0)}
+    ours = fitted(HistGradientBoostingClassifier(random_state=0), space, scoring=strict, **RUNGS)
+    assert not ours.result_.failures
+    assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}
