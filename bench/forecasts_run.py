@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.searches_models import MODELS, levels, rows_for
 from bench.searches_run import METRICS, folds
 
-FAMILIES = ("random forest", "LightGBM", "XGBoost", "pipeline")
+FAMILIES = ("random forest", "LightGBM", "XGBoost")
 ROWS, THREADS = 4_000, 2
 ETA, RUNGS, TOP = 4, 3, 100
 DRAWN, DRAWS = 2 / 3, 1_000

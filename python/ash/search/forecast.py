@@ -57,10 +57,13 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
 
 
 def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
-    """Return what comes after u, of gains up to t and from t to u; no more than a straight line would bring."""
-    if first <= 0 or second <= 0:
+    """Return what comes after u, of gains up to t and from t to u; 0 where they do not shrink, as the law has it.
+
+    So it is as long as all rows are given the label of most: to accuracy nothing happens until enough has added up.
+    """
+    if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0
-    low, high = 0.0, 1.0
+    low, high = 0.0, 1.0  # a rate of 1 is a straight line
     for _ in range(HALVINGS):
         rate = (low + high) / 2
         low, high = (rate, high) if _ratio(rate, t, u) < second / first else (low, rate)
