@@ -5,6 +5,7 @@ What must come of it is what threads here would have decided: the same digest, a
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,10 +97,11 @@ def test_f94_a_function_that_kills_its_workers_goes_on_with_the_others(
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
     with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
         result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, progress=False)
-    died = [result.params[each.candidate] for each in result.failures]
-    assert {"x": 13} in died and len(died) <= 4
+    died = {result.params[each.candidate]["x"] for each in result.failures}
+    scored = {row["params"]["x"] for row in result.candidates if math.isfinite(row["score"])}
+    assert 13 in died - scored and died | scored == set(range(16))  # Dask blames who waits with 13: how many is chance
     assert all(each.kind == "died" and "KilledWorker" in each.text for each in result.failures)
-    assert result.ended == "finished" and result.best_params == {"x": max(x for x in range(16) if {"x": x} not in died)}
+    assert result.ended == "finished" and result.best_params == {"x": max(scored)}
 
 
 def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
