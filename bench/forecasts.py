@@ -14,8 +14,6 @@ What favours whom: few rows and accuracy leave much to chance, and forecasts add
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,7 +24,7 @@ import numpy as np
 from bench.child import call
 from bench.datasets import table_file
 from bench.forecasts_run import FAMILIES
-from bench.machine import ROOT
+from bench.searches import missing
 from bench.searches_models import MODELS
 from bench.sections import Section, Table
 from bench.suite import Bench, Case, Options
@@ -68,11 +66,9 @@ def bench(options: Options) -> Bench:
 
 def _run(file: Path, table: str, model: str, candidates: int) -> dict[str, Any]:
     whose = {"table": table, "model": model}
-    for package in ("pandas", MODELS[model].package):
-        if importlib.util.find_spec(package) is None:
-            return {**whose, "skipped": f"{package} is not installed"}
-    if not file.is_file():
-        return {**whose, "skipped": f"no file {os.path.relpath(file, ROOT)}"}
+    why = missing(file, MODELS[model].package)
+    if why is not None:
+        return {**whose, "skipped": why}
     given = {"file": str(file), "classifies": TABLES[table] == "classification", "model": model}
     return {**whose, **call("bench.forecasts_run", "measure", {**given, "candidates": candidates})}
 

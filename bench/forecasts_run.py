@@ -56,7 +56,6 @@ def _trainer(file: str, classifies: bool, model: str) -> Any:
         cv=folds(y),
         scoring=METRICS["classification" if classifies else "regression"],
         n_jobs=THREADS,
-        executor=None,
         random_state=0,
     )
     return search._prepared(x, y, {})[0]

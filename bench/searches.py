@@ -67,8 +67,9 @@ def bench(options: Options) -> Bench:
     return Bench(cases, sections, check, packages, kept=not options.quick)
 
 
-def _missing(file: Path, model: str, contender: str) -> str | None:
-    for package in ("pandas", MODELS[model].package, NEEDS.get(contender, "sklearn")):
+def missing(file: Path, *packages: str) -> str | None:
+    """Return what a search on a file needs and has not."""
+    for package in ("pandas", *packages):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed"
     return None if file.is_file() else f"no file {os.path.relpath(file, ROOT)}"
@@ -94,9 +95,9 @@ def _run(
     file: Path, table: str, model: str, contender: str, seed: int, candidates: int, of: Mapping[str, str]
 ) -> dict[str, Any]:
     whose = {"table": table, "model": model, "contender": contender, "seed": seed}
-    missing = _missing(file, model, contender)
-    if missing is not None:
-        return {**whose, "of": of, "skipped": missing}
+    why = missing(file, MODELS[model].package, NEEDS.get(contender, "sklearn"))
+    if why is not None:
+        return {**whose, "of": of, "skipped": why}
     given = {"file": str(file), "candidates": candidates, "threads": THREADS, **whose}
     return {**whose, "of": of, **call("bench.searches_run", "measure", given)}
 

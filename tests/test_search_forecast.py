@@ -79,6 +79,7 @@ def test_who_goes_up_is_expected_to_be_best(make: Any) -> None:
 
 def test_forests_are_ranked_by_averages() -> None:
     ours = fitted(forest(n_estimators=28), scoring="neg_log_loss", **RUNGS)
+    assert ours.result_.infos[0].folds[0].curve[0][0] == 2, "no constant is needed"
     found = jobs(ours)
     for (candidate, rung), job in found.items():
         if rung == 1:

@@ -18,7 +18,7 @@ from sklearn.utils import indexable
 
 from ash.continuing.choose import Way, way_of
 from ash.continuing.heads import Heads
-from ash.continuing.protocol import N_SAMPLES, Rows
+from ash.continuing.protocol import N_SAMPLES, ROUNDS, Rows
 from ash.continuing.trees import WARNING
 from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
@@ -154,6 +154,7 @@ class ASHSearchCV(Delegates):
 
     def _trainer(self, table: Table, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
         executor = self._executor(way, scorers)
+        begins = self.forecast and way.law_of(self.estimator) == ROUNDS  # its curve, with a constant
         return Trainer(
             estimator=clone(self.estimator),
             way=way,
@@ -172,7 +173,7 @@ class ASHSearchCV(Delegates):
             spare=Spare(threads_of(self.n_jobs) if executor is None else 1),
             eta=self.eta,
             forecasts=yes_or_no("forecast", self.forecast),
-            constant=constant_score(self.estimator, table, splits[0], scorers) if self.forecast else None,
+            constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
         )
 
     def _rungs(self, table: Table, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:

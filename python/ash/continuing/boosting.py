@@ -51,6 +51,11 @@ class _Boosted(Continued):
         self.done += epochs
         self._tell(seed)
 
+    @staticmethod
+    def law_of(estimator: Any) -> str:
+        """Return that of rounds."""
+        return ROUNDS
+
     def at(self, epochs: int) -> Any:
         """Return what predicts by its first rounds."""
         return stage(self.estimator, epochs, self.FIRST)

@@ -55,6 +55,12 @@ class Way:
             return self.inner.wants_process(estimator.steps[-1][1])
         return self.kind is not None and self.kind.wants_process(estimator)
 
+    def law_of(self, estimator: Any) -> str:
+        """Return which law its score follows with the epochs, as `Continued.law`."""
+        if self.inner is not None:
+            return self.inner.law_of(estimator.steps[-1][1])
+        return "" if self.kind is None else self.kind.law_of(estimator)
+
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
         """Return the estimator, under training from now on."""
         if self.inner is not None and self.inner.kind is not None:

@@ -103,6 +103,11 @@ class Continued:
         return ""
 
     @staticmethod
+    def law_of(estimator: Any) -> str:
+        """Return the `law` of this one."""
+        return ""
+
+    @staticmethod
     def wants_process(estimator: Any) -> bool:
         """Return whether jobs at a time are better done in processes than in threads of one."""
         return False

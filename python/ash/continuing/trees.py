@@ -25,13 +25,18 @@ class Trees(Continued):
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
         self._jobs = {"n_jobs": estimator.n_jobs} if is_forest(estimator) else {}
-        self.law = AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
+        self.law = self.law_of(estimator)
 
     @staticmethod
     def refuses(estimator: Any) -> str:
         """Return what scikit-learn says of bagging with `oob_score`."""
         bagging = _is_a(estimator, "BaseBagging")
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
+
+    @staticmethod
+    def law_of(estimator: Any) -> str:
+        """Return whether its trees are averaged or added up; of others none is known."""
+        return AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:

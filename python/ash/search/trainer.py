@@ -189,9 +189,10 @@ class Trainer:
         under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
-        scores = self.scorers.measure(under.estimator, X_test, y_test, params_at(table.score, test, count))
-        curve = self._curve(place, under, before, (X_test, y_test, params_at(table.score, test, count)))
+        held = X_test, y_test, params_at(table.score, test, count)
+        scores = self.scorers.measure(under.estimator, *held)
         scored = time.perf_counter()
+        curve = self._curve(place, under, before, held)
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
@@ -202,8 +203,7 @@ class Trainer:
     ) -> tuple[Point, ...]:
         """Return what led to the score of a fold on these rows: that of the last rung.
 
-        In the first rung it is that of half the epochs, in the first fold alone: gains differ less than scores do, and
-        to predict is a good part of so short a job.
+        In the first rung it is that of half the epochs, in the first fold alone, which spares the others a prediction.
         """
         done, score = before
         if not self.forecasts or not under.law:
