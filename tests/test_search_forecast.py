@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 import ash
+from ash import _core
 from ash.recall import survivors
 from ash.search.forecast import forecast
 from ash.search.trainer import read_info
@@ -175,6 +176,21 @@ def test_samplers_are_told_forecasts() -> None:
     told: list[float] = []
     ours = boosted(sampler=Told(seed=0))
     assert sorted(told) == sorted(-job.loss for job in ours.result_.jobs if job.rung == 0)
+
+
+def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[Any] = []
+    real = _core.simulate
+
+    def simulate(**given: Any) -> Any:
+        tables.append(given["scores"])
+        return real(**given)
+
+    monkeypatch.setattr(_core, "simulate", simulate)
+    ours = boosted()
+    ours.result_.simulate(threads=1)
+    for job in ours.result_.jobs:
+        assert tables[0][job.candidate, job.rung] == -job.loss
 
 
 def test_pictures_say_that_they_show_forecasts() -> None:

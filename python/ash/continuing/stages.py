@@ -25,8 +25,6 @@ def first_trees(ensemble: Any, count: int) -> Any:
     """Return an ensemble of the first trees of one that keeps them in `estimators_`."""
     made = copy.copy(ensemble)
     made.estimators_ = ensemble.estimators_[:count]
-    if hasattr(ensemble, "n_estimators_"):  # of boosting, after which it may have stopped
-        made.n_estimators_ = min(count, ensemble.n_estimators_)
     return made.set_params(n_estimators=count)
 
 
