@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 
 import ash
 from data_help import mixed_columns
 from fault_help import small_space
+
+SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:

@@ -122,7 +122,7 @@ def tables() -> list[Any]:
         np.array(list(zip(*columns.values(), strict=True)), object),
         frame,
         frame.astype({"n": "Int64", "color": "string", "city": "category"}),
-        frame.astype({"n": "float64", "color": "category", "city": "str"}),
+        frame.astype({"n": "float64", "color": "category", "city": "str" if pandas.__version__ >= "3" else "string"}),
         arrow.to_pandas(types_mapper=pandas.ArrowDtype),
         polars.DataFrame(columns),
         polars.DataFrame(columns, schema_overrides={"color": polars.Categorical, "city": polars.Enum(kept)}),

@@ -12,7 +12,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ash
-from estimator_help import classifier, digest
+from estimator_help import SCIKIT_LEARN, classifier, digest
 from fault_help import table
 
 ARRAY_API = "array_api_input"
@@ -27,6 +27,7 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.skipif(SCIKIT_LEARN < (1, 9), reason="scikit-learn has these checks since 1.9")
 def test_checks_of_the_array_api() -> None:
     """The checks that are skipped above, in a process of their own."""
     if os.environ.get("SCIPY_ARRAY_API") == "1":

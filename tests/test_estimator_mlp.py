@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 import ash
@@ -185,7 +186,7 @@ def test_a_class_of_one_row_trains() -> None:
 
 def test_labels_of_text_with_early_stopping() -> None:
     """Instead of test_mlp_early_stopping_string_labels."""
-    x, y = MLP.make_classification(n_samples=200, n_features=10, n_classes=3, n_informative=5, random_state=42)
+    x, y = make_classification(n_samples=200, n_features=10, n_classes=3, n_informative=5, random_state=42)
     labels = np.array(["class_a", "class_b", "class_c"], dtype=object)[y]
     fitted = MLPClassifier(early_stopping=True, max_iter=50, random_state=42).fit(x, labels)
     assert np.isfinite(fitted.best_score_) and fitted.n_iter_ == 50
