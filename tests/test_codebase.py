@@ -9,7 +9,6 @@ import ast
 import importlib.metadata
 import importlib.util
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 import ash
+import needs
 from ash import _core
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,9 +54,7 @@ def run(*command: str) -> None:
 
 
 def run_module(module: str, *arguments: str) -> None:
-    """Run a Python tool of the extra `test`, or skip where it is not installed."""
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
-        pytest.skip(f"{module} is not installed: pip install '.[test]'")
+    """Run a Python tool of the extra `test`."""
     run(sys.executable, "-m", module, *arguments)
 
 
@@ -81,13 +79,11 @@ def test_the_stub_of_the_core_tells_the_truth() -> None:
 
 
 def test_clang_format_would_change_nothing() -> None:
-    clang_format = shutil.which("clang-format")
-    if clang_format is None:
-        pytest.skip("clang-format is not installed: pip install '.[lint]'")
+    clang_format = needs.program("clang-format")
     version = subprocess.run([clang_format, "--version"], capture_output=True, text=True, check=True).stdout
     wanted = next(line for line in project()["optional-dependencies"]["lint"] if line.startswith("clang-format"))
     if wanted.partition("==")[2] not in version:
-        pytest.skip(f"{version.strip()} is not the {wanted} that decides: pip install '.[lint]'")
+        needs.lacks("clang-format")
     run(clang_format, "--dry-run", "-Werror", *map(str, sources("*.cpp", "*.hpp")))
 
 
