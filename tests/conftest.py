@@ -1,4 +1,4 @@
-"""Fixtures for all tests, most of them tables."""
+"""Fixtures for all tests, most of them tables, and the examples that Hypothesis tries."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from sklearn import datasets
 
@@ -21,6 +23,11 @@ OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
 SAMPLES = Path(__file__).with_name("data")
 """Samples of real tables; their README says of which."""
+
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy
+settings.register_profile("fixed", derandomize=True, **PATIENT)
+settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_configure() -> None:
