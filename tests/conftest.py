@@ -1,4 +1,4 @@
-"""Fixtures for all tests: real tables that scikit-learn ships, and the folder of larger ones where there is one."""
+"""Fixtures for all tests, most of them tables, and the examples that Hypothesis tries."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from sklearn import datasets
 
 from fault_list import counts, lines, numbers
 
+pytest_plugins = ["needs"]
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SAMPLES = Path(__file__).with_name("data")
+"""Samples of real tables; their README says of which."""
+
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy
+settings.register_profile("fixed", derandomize=True, **PATIENT)
+settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 def pytest_configure() -> None:
@@ -81,14 +90,6 @@ def breast_cancer() -> Data:
 def diabetes() -> Data:
     """442 rows of 10 features, a regression."""
     return read_only(datasets.load_diabetes(return_X_y=True))
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Give the folder `../shared/data` of larger tables (optdigits_train.csv.gz, ...), or skip the test."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip("the folder ../shared/data is not there")
-    return SHARED_DATA
 
 
 def read_only(data: Data) -> Data:

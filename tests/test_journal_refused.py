@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import ash
@@ -100,7 +101,6 @@ def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
 
 
 def test_f66_column_names_differ(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas")
     path = tmp_path / "run.ash"
     frame = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
     run(path, data=(frame, Y))

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_it_comes_back_bit_for_bit(model, path):
         copy.copy,
         copy.deepcopy,
         lambda model: pickle.loads(pickle.dumps(model)),
-        lambda model: pickle.loads(pytest.importorskip("cloudpickle").dumps(model)),
+        lambda model: pickle.loads(cloudpickle.dumps(model)),
     ],
     ids=["copy", "deepcopy", "pickle", "cloudpickle"],
 )

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from safetensors import numpy as serialization
 
 import ash
 from ash.model_checks import digest
 from data_help import mixed_columns, mixed_target
 from encoding_help import ROWS
 from fault_help import small_space
-
-serialization = pytest.importorskip("safetensors.numpy")
 
 COLUMNS = mixed_columns()
 NAMES = tuple(COLUMNS)
@@ -26,7 +26,7 @@ CITY = "statistics.4"
 
 
 def frame(columns: dict[str, list[Any]] = COLUMNS) -> Any:
-    return pytest.importorskip("pandas").DataFrame(columns, dtype=object)
+    return pandas.DataFrame(columns, dtype=object)
 
 
 def train(X: Any, y: Any, **settings: Any) -> ash.Network:

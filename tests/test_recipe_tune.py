@@ -78,7 +78,7 @@ def test_results_say_what_a_candidate_had() -> None:
     assert set(PARTS) <= set(result.best_params)
     for params in result.params:
         assert isinstance(params["input_scaling"], bool) and isinstance(params["embedding_frequency"], float)
-    table = pytest.importorskip("pandas") and result.to_pandas()
+    table = result.to_pandas()
     assert set(table["embedding"]) == {"periodic", "none"}
     model = result.model
     assert (model.core.numbers != []) == (result.best_params["embedding"] == "periodic")
