@@ -15,5 +15,7 @@ class Subject(NamedTuple):
 
 
 SUBJECTS = {
-    "tables": Subject("How much faster are more threads? The student project's tables and figures", "5 min"),
+    "tables": Subject("How much faster are more threads? The student project's tables and figures.", "5 min"),
+    "kernels": Subject("How fast is one core? Products, a training step, a step shared by threads.", "5 min"),
+    "ladder": Subject("How many decisions per second, from 100 to 10 million candidates?", "5 min"),
 }
