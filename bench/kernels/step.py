@@ -11,9 +11,9 @@ inputs of every layer but the first.
 
 What a time holds, and whom that favours: everything between two updates, shuffling once an epoch included. PyTorch is
 called as in its tutorials, several Python calls a step. scikit-learn is measured in whole epochs of `partial_fit`, so
-its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX appears twice:
-one compiled call a step, as most write it, and one compiled call an epoch, the fastest way that it offers. The smaller
-the network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
+its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX runs one
+compiled call per epoch, the fastest way that it offers; one per step, as most write it, takes longer. The smaller the
+network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from bench.processes import ONE_THREAD, call
 from bench.record import Bench, Case
 
 ROUNDS, QUICK_ROUNDS = 15, 2
-LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX", "jax_epoch": "JAX, an epoch a call"}
+LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
 # JAX keeps a pool of threads whose size its runtime takes from these.
 ENVIRONMENT = {
     **ONE_THREAD,

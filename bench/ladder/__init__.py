@@ -11,28 +11,23 @@ ours lets candidates wait and takes the best.
 from __future__ import annotations
 
 import importlib.util
-import json
-import subprocess
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bench.figures import Line, Picture, Plot, Section, Table, shown, verdict
-from bench.ladder.peers import PEERS, hashed_scores
+from bench.ladder.peers import KINDS, PEERS, PYTHON, hashed_scores, library
 from bench.machine import CORE
-from bench.processes import call, program
+from bench.processes import call
 from bench.record import Bench, Case
 
-KINDS = {"ash capped": "ash-capped", "ash paper": "ash-paper", "sh": "sh"}
-PYTHON = "ash.Ladder"
-PACKAGES = {"optuna": "optuna", "ray": "ray", "syne-tune": "syne_tune", "syne-tune with suggest": "syne_tune"}
+PACKAGES = {"optuna": "optuna", "ray": "ray", "syne-tune": "syne_tune"}
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
 MOST_IN_PYTHON = 1_000_000  # of ours
 LONGEST_RUN = 20.0  # seconds that the next run of a peer may take by what the smaller ones took
-RUNS, RUNS_OF_LARGEST, LARGEST = 5, 2, 10_000_000
 REQUIRED_AT, REQUIRED_SECONDS, REQUIRED_NS, REQUIRED_MEGABYTES = 1_000_000, 2.0, 1000.0, 200.0
 
 
@@ -40,29 +35,12 @@ def arguments(parser: ArgumentParser) -> None:
     """Add no option: this subject has none of its own."""
 
 
-@cache
-def run_program(kind: str, candidates: int, runs: int) -> dict[str, Any]:
-    """Return what the C++ program prints for one kind and size."""
-    command = [str(program("bench_ladder")), KINDS[kind], str(candidates), str(runs)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        raise SystemExit(found.stderr.strip() or f"bench_ladder has ended with exit status {found.returncode}")
-    row: dict[str, Any] = json.loads(found.stdout)
-    return row
-
-
 def check(options: Namespace) -> None:
     """End unless Python and C++ make the same scores; counts are checked in every run."""
-    for candidate, rung, score in run_program("ash capped", 100, 1)["scores"]:
+    for candidate, rung in ((0, 0), (1, 0), (99, 5), (9_999_999, 22)):
         ours = float(hashed_scores(np.array([candidate], dtype=np.uint64), rung)[0])
-        if ours != score:
-            raise SystemExit(f"candidate {candidate}, rung {rung}: {score} in C++, {ours} in Python")
-
-
-def measure_ours(kind: str, candidates: int, quick: bool) -> dict[str, Any]:
-    """Return the row of one kind and size in C++."""
-    runs = 1 if quick else RUNS_OF_LARGEST if candidates >= LARGEST else RUNS
-    return {name: value for name, value in run_program(kind, candidates, runs).items() if name != "scores"}
+        if ours != library().bench_score(candidate, rung):
+            raise SystemExit(f"candidate {candidate}, rung {rung}: another score in C++ than in Python")
 
 
 def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
@@ -96,11 +74,11 @@ def cases(options: Namespace) -> list[Case]:
     """Return a case per ladder and size of ours, and one per peer that is installed."""
     sizes = [10**power for power in (QUICK_POWERS if options.quick else POWERS)]
     found = [
-        Case(f"{kind}, {size}", partial(measure_ours, kind, size, options.quick)) for kind in KINDS for size in sizes
+        Case(f"{kind}, {size}", partial(call, "bench.ladder.peers", "measure", {"scheduler": kind, "candidates": size}))
+        for kind in (*KINDS, PYTHON)
+        for size in sizes
+        if kind in KINDS or size <= MOST_IN_PYTHON
     ]
-    for size in (size for size in sizes if size <= MOST_IN_PYTHON):
-        told = {"scheduler": PYTHON, "candidates": size}
-        found.append(Case(f"{PYTHON}, {size}", partial(call, "bench.ladder.peers", "measure", told)))
     for peer in PEERS:
         if importlib.util.find_spec(PACKAGES[peer]) is not None:
             run = partial(measure_peer, peer, sizes[: 1 if options.quick else None])
@@ -149,7 +127,7 @@ def required(rows: Mapping[str, Mapping[int, Any]]) -> list[Section]:
             lines.append([label(kind), *cells])
     header = ["", "seconds", "required", "ns per decision", "required", "peak MB", "required"]
     title = f"{REQUIRED_AT:,} candidates: what is required"
-    return [Table(title, header, lines, "Medians; the peak is that of the whole program.")] if lines else []
+    return [Table(title, header, lines, "Medians; the peak of a run.")] if lines else []
 
 
 def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
@@ -172,8 +150,8 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
     left_out = [words for peer in PEERS if (words := _left_out(peer, values.get(peer)))]
     note = (
         f"A decision is one answer to one reported score; random scores, the same for all. By {PYTHON}: how many times "
-        "its time a decision takes. MB: the peak of a run, beyond interpreter, imports and scores in Python, of the "
-        "whole program in C++. Of a peer only its scheduler is called, without the tuner around it. Not run: "
+        "its time a decision takes. MB: the peak of a run, beyond interpreter, imports and scores. Of a peer "
+        "only its scheduler is called, without the tuner around it. Not run: "
         f"{'; '.join(left_out) or 'nothing'}."
     )
     points = {name: {n: 1e9 / row["ns"]["median"] for n, row in sizes.items()} for name, sizes in rows.items()}
