@@ -10,6 +10,10 @@
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
 
+#ifdef ASH_BENCH_LIBXSMM
+#include <libxsmm.h>
+#endif
+
 namespace ash_bench {
 namespace {
 
@@ -40,6 +44,29 @@ Multiply ours(const Problem& problem) {
         }
     };
 }
+
+#ifdef ASH_BENCH_LIBXSMM
+// Kernels made at run time for one size each. LIBXSMM counts by columns, so it is asked for C^T = B^T A^T.
+Multiply libxsmm(const Problem& problem) {
+    const auto narrow = [](std::int64_t size) { return static_cast<libxsmm_blasint>(size); };
+    const bool transposed = problem.use == Use::weight_gradient;
+    const libxsmm_blasint b_stride = narrow(problem.b.stride);
+    const libxsmm_blasint a_stride = narrow(problem.a.stride);
+    const libxsmm_blasint c_stride = narrow(problem.c.stride);
+    const float alpha = 1.0F;
+    const float beta = 0.0F;
+    const int flags = transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
+    const int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
+    const libxsmm_smmfunction kernel =
+        libxsmm_smmdispatch(narrow(problem.c.columns), narrow(problem.c.rows), narrow(problem.b.rows), &b_stride,
+                            &a_stride, &c_stride, &alpha, &beta, &flags, &prefetch);
+    if (kernel == nullptr) return {};
+    const Matrix a = problem.a;
+    const Matrix b = problem.b;
+    const Matrix c = problem.c;
+    return [=] { kernel(b.data, a.data, c.data); };
+}
+#endif
 
 #ifdef ASH_BENCH_EIGEN
 // Eigen for the instruction set that our kernel takes.
@@ -79,7 +106,7 @@ const char* bench_version(const char* library) {
     if (name == "eigen") version = ASH_BENCH_EIGEN;
 #endif
 #ifdef ASH_BENCH_LIBXSMM
-    if (name == "libxsmm") version = ash_bench::libxsmm_version();
+    if (name == "libxsmm") version = std::string(LIBXSMM_VERSION) + " (" + libxsmm_get_target_arch() + ")";
 #endif
     return version.c_str();
 }

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
 
 namespace ash_bench {
 
@@ -41,11 +40,6 @@ Multiply eigen_baseline(const Problem& problem);
 Multiply eigen_v3(const Problem& problem);
 Multiply eigen_v4(const Problem& problem);
 #endif
-#endif
-
-#ifdef ASH_BENCH_LIBXSMM
-std::string libxsmm_version();
-Multiply libxsmm(const Problem& problem);
 #endif
 
 }  // namespace ash_bench

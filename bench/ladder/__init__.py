@@ -1,7 +1,7 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
 `ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is what a Python user
-pays for the same by ask and tell. Optuna, Ray Tune and Syne Tune are fed the same scores from Python
+pays for the same by ask and tell. Optuna and Ray Tune are fed the same scores from Python
 (bench/ladder/peers.py says how, and whom that favours) where they are installed (`pip install '.[peers]'`). What a
 decision costs them grows with the candidates, so each goes up in size until the next run would take more than 20 s by
 its own growth. What is compared is the price of an answer, not its worth: a peer decides once about a trial that runs,
@@ -24,11 +24,10 @@ from bench.machine import CORE
 from bench.processes import call
 from bench.record import Bench, Case
 
-PACKAGES = {"optuna": "optuna", "ray": "ray", "syne-tune": "syne_tune"}
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
 MOST_IN_PYTHON = 1_000_000  # of ours
 LONGEST_RUN = 20.0  # seconds that the next run of a peer may take by what the smaller ones took
-REQUIRED_AT, REQUIRED_SECONDS, REQUIRED_NS, REQUIRED_MEGABYTES = 1_000_000, 2.0, 1000.0, 200.0
+REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # of ours in C++
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -80,10 +79,9 @@ def cases(options: Namespace) -> list[Case]:
         if kind in KINDS or size <= MOST_IN_PYTHON
     ]
     for peer in PEERS:
-        if importlib.util.find_spec(PACKAGES[peer]) is not None:
+        if importlib.util.find_spec(peer) is not None:
             run = partial(measure_peer, peer, sizes[: 1 if options.quick else None])
-            package = PACKAGES[peer].replace("_", "-")
-            found.append(Case(peer, run, measures=("bench/ladder/peers.py",), packages=(package,)))
+            found.append(Case(peer, run, measures=("bench/ladder/peers.py",), packages=(peer,)))
     return found
 
 
@@ -111,23 +109,9 @@ def lines_of(scheduler: str, rows: Mapping[int, Any], ours: Mapping[int, Any]) -
         ratio = row["ns"]["median"] / ours[candidates]["ns"]["median"] if candidates in ours else None
         figures = [f"{row['decisions']:,}", f"{1e9 / row['ns']['median']:,.0f}", shown(row["ns"], ",.0f")]
         figures += ["-" if ratio is None else f"{ratio:.3g}", f"{row['megabytes']:.1f}", str(row["runs"])]
-        found.append([label(scheduler), f"{candidates:,}", *figures])
+        most = REQUIRED_NS if scheduler in KINDS and candidates == REQUIRED_AT else None
+        found.append([label(scheduler), f"{candidates:,}", *figures, verdict(row["ns"]["median"], "<=", most)])
     return found
-
-
-def required(rows: Mapping[str, Mapping[int, Any]]) -> list[Section]:
-    """Return the table of what is required of a million candidates, where they were measured."""
-    lines = []
-    for kind in KINDS:
-        row = rows.get(kind, {}).get(REQUIRED_AT)
-        if row:
-            given = ((row["seconds"], REQUIRED_SECONDS, ".2f"), (row["ns"]["median"], REQUIRED_NS, ".0f"))
-            given += ((row["megabytes"], REQUIRED_MEGABYTES, ".1f"),)
-            cells = [cell for value, most, form in given for cell in (format(value, form), verdict(value, "<=", most))]
-            lines.append([label(kind), *cells])
-    header = ["", "seconds", "required", "ns per decision", "required", "peak MB", "required"]
-    title = f"{REQUIRED_AT:,} candidates: what is required"
-    return [Table(title, header, lines, "Medians; the peak of a run.")] if lines else []
 
 
 def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
@@ -146,7 +130,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
     ours = rows.get(PYTHON, {})
     lines = [line for scheduler, sizes in rows.items() for line in lines_of(scheduler, sizes, ours)]
     header = ["ladder", "candidates", "decisions", "decisions per second", "ns per decision: min / median / max"]
-    header += [f"by {PYTHON}", "MB", "runs"]
+    header += [f"by {PYTHON}", "MB", "runs", "required ns"]
     left_out = [words for peer in PEERS if (words := _left_out(peer, values.get(peer)))]
     note = (
         f"A decision is one answer to one reported score; random scores, the same for all. By {PYTHON}: how many times "
@@ -162,7 +146,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
         [Line(label(name), line) for name, line in points.items() if line],
         ("x", "y"),
     )
-    return [Table("Decisions per second", header, lines, note), *required(rows), Picture("ladder", [plot])]
+    return [Table("Decisions per second", header, lines, note), Picture("ladder", [plot])]
 
 
 BENCHES = (

@@ -7,8 +7,8 @@
 The peers let a trial go on or stop it, at once and for good; `ash.Ladder` lets it wait and says whom to take. A
 decision is one answer to one reported score. Timed is all that a candidate costs the scheduler: it is registered,
 reports, gets its answers, is signed off. Not timed are the scores, which are made beforehand; settings, which are the
-same for all; and all that users have around the scheduler: Ray's controller, actors and checkpoints, Syne Tune's back
-end, Optuna's sampler (the random one, asked for no parameter). This favours the peers.
+same for all; and all that users have around the scheduler: Ray's controller, actors and checkpoints, Optuna's
+sampler (the random one, asked for no parameter). This favours the peers.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,20 +62,9 @@ def all_scores(candidates: int) -> Scores:
     return scores
 
 
-class Peer(Protocol):
-    """A scheduler that lets a trial go on or stops it."""
-
-    def start(self, candidate: int) -> Any:
-        """Register a candidate; return its trial."""
-
-    def report(self, trial: Any, rung: int, score: float) -> bool:
-        """Report a score; return whether the trial may go on."""
-
-    def end(self, trial: Any, rung: int, score: float, stopped: bool) -> None:
-        """Sign a trial off."""
-
-    def seen(self) -> tuple[int, int]:
-        """Return how many trials it knows to have ended, and how many scores it holds."""
+# A peer has start(candidate), which registers it and returns a trial; report(trial, rung, score), whether the trial may
+# go on; end(trial, rung, score, stopped), which signs it off; seen(), how many trials it knows to have ended, and how
+# many scores it holds.
 
 
 class _Optuna:
@@ -136,42 +124,7 @@ class _RayTune:
         return self.scheduler._num_stopped, sum(len(held) for _, held in self.scheduler._brackets[0]._rungs)
 
 
-class _SyneTune:
-    """AsynchronousSuccessiveHalving, called as Syne Tune's tuner does; all trials have the same settings."""
-
-    def __init__(self, candidates: int) -> None:
-        from syne_tune.backend.trial_status import Trial
-        from syne_tune.config_space import uniform
-        from syne_tune.optimizer.scheduler import SchedulerDecision
-        from syne_tune.optimizer.schedulers.asha import AsynchronousSuccessiveHalving
-
-        self.trial, self.stop, self.begun = Trial, SchedulerDecision.STOP, datetime.now()
-        self.scheduler = AsynchronousSuccessiveHalving(
-            {"x": uniform(0.0, 1.0)},
-            metric=METRIC,
-            do_minimize=False,
-            time_attr=TIME,
-            max_t=ETA ** (count_rungs(candidates) - 1),
-            reduction_factor=ETA,
-            random_seed=0,
-        )
-
-    def start(self, candidate: int) -> Any:
-        trial = self.trial(candidate, {"x": 0.5}, self.begun)
-        self.scheduler.on_trial_add(trial)
-        return trial
-
-    def report(self, trial: Any, rung: int, score: float) -> bool:
-        return self.scheduler.on_trial_result(trial, {TIME: ETA**rung, METRIC: score}) != self.stop
-
-    def end(self, trial: Any, rung: int, score: float, stopped: bool) -> None:
-        self.scheduler.on_trial_remove(trial)
-
-    def seen(self) -> tuple[int, int]:
-        return self.scheduler.num_stopped, sum(map(len, self.scheduler.searcher.trial_results.values()))
-
-
-def drive(peer: Peer, scores: Scores) -> list[int]:
+def drive(peer: Any, scores: Scores) -> list[int]:
     """Feed a peer all candidates; return how many scores were reported in each rung."""
     candidates, rungs = len(scores[0]), len(scores)
     running: deque[tuple[Any, int, int]] = deque()
@@ -192,7 +145,7 @@ def drive(peer: Peer, scores: Scores) -> list[int]:
             peer.end(trial, rung, score, not goes_on)
 
 
-def run_peer(peer: Callable[[int], Peer], scores: Scores) -> tuple[float, int]:
+def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
     """Return the seconds of a whole ladder of a peer, and its decisions; the answers are checked afterwards."""
     candidates = len(scores[0])
     start = time.perf_counter()
@@ -250,10 +203,9 @@ def run_native(kind: str, candidates: int, repeats: int) -> tuple[float, int]:
 
 
 KINDS, PYTHON = ("ash capped", "ash paper", "sh"), "ash.Ladder"  # in C++, and in Python
-PEERS: dict[str, Callable[[int], Peer]] = {
+PEERS: dict[str, Callable[[int], Any]] = {
     "optuna": _Optuna,
     "ray": _RayTune,
-    "syne-tune": _SyneTune,
 }
 
 
