@@ -1,21 +1,19 @@
-"""Every figure that ash publishes, one command each; bench/README.md says what they mean."""
+"""The benches of ash: every figure that is published comes from here. bench/README.md says how to read one.
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "tables": ("tables",),
-    "scaling": ("schedule", "teams", "simulate", "promotions"),
-    "cluster": ("cluster",),
-    "kernels": ("products", "step"),
-    "ladder": ("ladder",),
-    "peers": ("peers",),
-    "memory": ("memory", "allocations"),
-    "frames": ("frames",),
-    "journal": ("journal", "faults"),
-    "executors": ("executors",),
-    "forecasts": ("forecasts",),
-    "models": ("functions", "function_faults", "searches"),
-    "quality": ("quality",),
-    "ablation": ("ablation",),
+A subject is a package or module `bench.NAME` with a docstring that begins its page, `BENCHES`, a tuple of
+`bench.record.Bench`, and `arguments(parser)`, which adds the options that only it has.
+"""
+
+from typing import NamedTuple
+
+
+class Subject(NamedTuple):
+    """What `python -m bench` says of a subject."""
+
+    answers: str
+    takes: str  # on 2 cores
+
+
+SUBJECTS = {
+    "tables": Subject("How much faster are more threads? The student project's tables and figures", "5 min"),
 }
-"""The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""
-HOURS = ("quality", "ablation")
-"""Commands that take hours: `all` leaves them out unless it is quick, and `report` shows what they have left."""

@@ -1,6 +1,6 @@
-"""Calls a function of a bench in a fresh process: for another OMP_NUM_THREADS, or to see its memory alone.
+"""Fresh processes and C++ programs: for another OMP_NUM_THREADS, to see memory alone, to measure without Python.
 
-    call("bench.tables_run", "measure", {"models": 128}, {"OMP_NUM_THREADS": "2"})
+    call("bench.tables.measure", "runs", {"models": 128}, {"OMP_NUM_THREADS": "2"})
 
 The function must be at the top of its module, take keyword arguments that JSON can hold, and return such a value.
 """
@@ -10,21 +10,26 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.machine import ROOT
+
+PROGRAMS = ROOT / "build" / "bench" / "programs"
+LAST_WORDS = 15  # lines of a failed build that are shown
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"}
 
 
 def call(module: str, function: str, arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Any:
     """Return what the function returns; a child that fails ends this process with its last words."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", "bench.child", module, function, json.dumps(arguments), str(answer)]
+        command = [sys.executable, "-m", "bench.processes", module, function, json.dumps(arguments), str(answer)]
         child = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
         )
@@ -44,6 +49,24 @@ def peak_bytes() -> int:
 def forget_peak() -> None:
     """Let the peak begin anew from what is resident now: what was there before for a moment has no part in it."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def program(target: str, *definitions: str) -> Path:
+    """Return the path of an up-to-date C++ program; definitions: further ones for CMake, as -DNAME=value."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        raise SystemExit(f"{target} cannot be built: CMake is not installed (pip install '.[bench]')")
+    definitions = ("-DCMAKE_BUILD_TYPE=Release", "-DASH_BENCH=ON", "-DASH_TESTS=OFF", *definitions)
+    _build(target, [cmake, "-S", str(ROOT), "-B", str(PROGRAMS), *definitions])
+    _build(target, [cmake, "--build", str(PROGRAMS), "--target", target, "--parallel"])
+    return PROGRAMS / target
+
+
+def _build(target: str, command: Sequence[str]) -> None:
+    found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if found.returncode != 0:
+        words = "\n".join(found.stdout.splitlines()[-LAST_WORDS:])
+        raise SystemExit(f"{words}\n{target} cannot be built: the lines above say why")
 
 
 if __name__ == "__main__":
