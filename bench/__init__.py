@@ -16,4 +16,5 @@ class Subject(NamedTuple):
 
 SUBJECTS = {
     "tables": Subject("How much faster are more threads? The student project's tables and figures", "5 min"),
+    "quality": Subject("How good is the model that a minute brings? Beside boosted trees and other networks", "hours"),
 }

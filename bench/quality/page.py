@@ -11,32 +11,38 @@ from math import sqrt
 from statistics import fmean, median, stdev
 from typing import Any
 
-from bench.figures import Line, Plot, Section, Table, shown, spread
+from bench.figures import Line, Picture, Plot, Section, Table, shown, spread
 from bench.quality.contenders import CONTENDERS, OURS, PERCEPTRON, REALMLP, TUNED
+from bench.quality.plan import LIMIT, fits
 from bench.quality.tables import FILES, TABLES
 
-LIMIT = 60.0  # seconds, the usual one
 RECURRING = "Of winequality_white a quarter of the held-out rows are in training too, with the same target."
 IN_README = (OURS, TUNED, REALMLP, PERCEPTRON)
-Run = Mapping[str, float]
+Run = Mapping[str, Any]
 
 
 class Fits:
-    """The fits on record, by table, contender and limit, then by seed; contenders without a limit have the usual one."""
+    """The fits on record by table, contender and limit, then by seed; a contender without limits has the usual one.
+
+    A minute holds more on a faster processor, so beside a fit of `ash` there are only fits made on its processor.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        from bench.quality import fits
-
         planned = {fit.key: fit for quick in (True, False) for fit in fits(quick)}  # the usual limit has the last word
+        made = [(planned[key], value) for key, value in values.items() if key in planned]
+        ours = {(fit.table, fit.seed): value.get("on") for fit, value in made if fit.contender == OURS}
         self.runs: dict[tuple[str, str, float], dict[int, Run]] = {}
-        self.reasons: dict[str, str] = {}  # why a contender has no fit, or failed on a table
-        for key, value in values.items():
-            if (fit := planned.get(key)) is None:
-                continue
-            if "error" in value:
+        self.reasons: dict[str, str] = {}  # why a contender has no fit
+        self.failed: list[str] = []
+        for fit, value in made:
+            name = CONTENDERS[fit.contender].name
+            if "skipped" in value:
+                self.reasons[fit.contender] = value["skipped"]
+            elif "failed" in value:
+                self.reasons[fit.contender] = f"failed: {value['failed']}"
+                self.failed.append(f"{name} on {fit.table}")
+            elif ours.get((fit.table, fit.seed), value["on"]) == value["on"]:
                 self.runs.setdefault((fit.table, fit.contender, fit.limit), {})[fit.seed] = value
-            else:
-                self.reasons[fit.contender] = value.get("skipped") or f"failed on {fit.table}: {value['failed']}"
         limits = {limit for _, contender, limit in self.runs if contender == OURS}
         self.limit = LIMIT if LIMIT in limits or not limits else max(limits)
 
@@ -124,6 +130,7 @@ def wins_table(fits: Fits) -> Table:
         "By table, of the medians of errors and seconds over the seeds that both have; by theirs: the median ratio "
         f"of the errors. Mean rank: over the {count} tables that all have fitted; 1 is the best."
     )
+    note += f" Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
     header = ["ash against", "tables", "better", "equal", "worse", "by theirs", "no slower", "mean rank"]
     return Table("Wins and losses", header, rows, note)
 
@@ -158,7 +165,7 @@ def ranked(values: Sequence[float]) -> list[float]:
 
 
 def pairs_table(fits: Fits) -> Table:
-    """Return the mean ratio of the errors on the same split, its standard error, and on how many splits ours is less."""
+    """Return the mean ratio of the errors on the same split, its standard error, and how often ours is less."""
     others = [each for each in CONTENDERS if each != OURS]
 
     def cell(table: str, other: str) -> str:
@@ -173,8 +180,8 @@ def pairs_table(fits: Fits) -> Table:
     header = ["error of ash by that of", *(CONTENDERS[each].name for each in others)]
     rows = [[table, *(cell(table, each) for each in others)] for table in fits.tables if fits.of(table, OURS)]
     note = (
-        "Mean of the ratios over the seeds that both have, its standard error, and on how many seeds ours is less. Where "
-        "two differ by no more than two standard errors, these splits do not say which is better. "
+        "Mean of the ratios over the seeds that both have, its standard error, and on how many seeds ours is less. "
+        "Where two differ by no more than two standard errors, these splits do not say which is better. "
         '"-": fewer than two seeds, or an error of 0 of theirs.'
     )
     return Table("Seed by seed", header, rows, note)
@@ -244,8 +251,11 @@ def curve_sections(fits: Fits) -> list[Section]:
         if points := {limit: ours[limit] / theirs[limit] for limit in ours if theirs.get(limit)}:
             lines.append(Line(table, points))
     title = "Error of ash by that of LightGBM tuned for as long"
-    plot = Plot("quality-ratios", title, "time limit in seconds", "error by theirs", lines, ("x",), "Below 1 ash errs less.")
-    return [Table("Error against time", ["", *(f"{limit:g} s" for limit in limits)], rows, note), plot]
+    plot = Plot(title, "time limit in seconds", "error by theirs", lines, ("x",))
+    return [
+        Table("Error against time", ["", *(f"{limit:g} s" for limit in limits)], rows, note),
+        Picture("quality", [plot], "Below 1 ash errs less."),
+    ]
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
