@@ -16,5 +16,6 @@ class Subject(NamedTuple):
 
 SUBJECTS = {
     "tables": Subject("How much faster are more threads? The student project's tables and figures", "5 min"),
+    "peers": Subject("How fast are whole searches? Beside scikit-learn, Optuna, Ray Tune and Dask-ML", "20 min"),
     "quality": Subject("How good is the model that a minute brings? Beside boosted trees and other networks", "hours"),
 }

@@ -1,8 +1,12 @@
-"""What all peers share: the task, the rows, the log of trainings and scores, and how one search is measured.
+"""What all peers share: the spaces, the rows, the log of trainings and scores, and how one search is measured.
 
 A search runs in a fresh process. The clock runs from its call to its return: what that call starts (the processes of
 Ray's trials) is in it; imports, a first tiny training, scaling, joblib's workers, `ray.init`, Dask's `Client` and
 Optuna's further processes, which its users start by hand, are not.
+
+The spaces are those that `ash`, scikit-learn and PyTorch can all express: small networks, and the default space of
+`ash` for such a table less what MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay). The
+candidates of a seed are those of `ash.Space.sample`, for every peer.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.child import call
+import ash
 from bench.datasets import digits
-from bench.peers_memory import Peak, process_bytes
-from bench.peers_space import SPACES, Params, Shared
+from bench.peers.memory import Peak, process_bytes
+from bench.processes import call
 
 VALIDATION = 0.2
 LEAST_ACCURACY = 0.8  # of a final model; what scores less has not learned, and its time says nothing
@@ -34,6 +38,82 @@ LOG = "ASH_BENCH_PEERS_LOG"  # names the folder of the log to the processes that
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
+PENALTIES = (0.0, 1e-5, 1e-4, 1e-3)
+ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # ours: scikit-learn's
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A space that all can express. Rates are (low, high, levels), equal ratios apart."""
+
+    hidden: tuple[tuple[int, ...], ...]
+    activations: tuple[str, ...]
+    batches: tuple[int, ...]
+    adam_rates: tuple[float, float, int]
+    nesterov_rates: tuple[float, float, int]
+    beta2: tuple[float, ...]
+    momentum: tuple[float, ...]
+
+    def ours(self) -> ash.Space:
+        """Return it in our words."""
+        return ash.Space(
+            hidden=ash.choice(*self.hidden),
+            activation=ash.choice(*self.activations),
+            optimizer=ash.choice("adam", "nesterov"),
+            learning_rate=[
+                ash.log(*self.adam_rates).when(optimizer="adam"),
+                ash.log(*self.nesterov_rates).when(optimizer="nesterov"),
+            ],
+            beta2=ash.choice(*self.beta2).when(optimizer="adam"),
+            momentum=ash.choice(*self.momentum).when(optimizer="nesterov"),
+            l2=ash.choice(*PENALTIES),
+            batch_size=ash.choice(*self.batches),
+        )
+
+
+def _alpha(l2: float, batch: int) -> float:
+    """Return scikit-learn's penalty, which it divides by the rows of a batch."""
+    return l2 * batch
+
+
+def as_scikit_learn(params: Mapping[str, Any]) -> Params:
+    """Return one of our candidates as arguments of MLPClassifier."""
+    adam = params["optimizer"] == "adam"
+    return {
+        "hidden_layer_sizes": params["hidden"],
+        "activation": ACTIVATIONS[params["activation"]],
+        "solver": "adam" if adam else "sgd",
+        "learning_rate_init": params["learning_rate"],
+        "batch_size": params["batch_size"],
+        "alpha": _alpha(params["l2"], params["batch_size"]),
+        **({"beta_2": params["beta2"]} if adam else {"momentum": params["momentum"]}),
+    }
+
+
+SPACES = {
+    "default, as far as shared": Shared(
+        hidden=(
+            *((128, 64), (128,), (64,), (32,), (128, 128), (64, 64), (32, 32), (128, 32), (64, 32)),
+            *((32, 32, 32), (64, 64, 64), (128, 128, 128)),
+        ),
+        activations=("relu", "tanh"),
+        batches=(32, 16, 64),
+        adam_rates=(5e-4, 2e-2, 17),
+        nesterov_rates=(1e-2, 3e-1, 16),
+        beta2=(0.95, 0.99, 0.999),
+        momentum=(0.9, 0.95),
+    ),
+    "small networks": Shared(
+        hidden=((64,), (16,), (32,), (32, 16), (32, 32), (64, 32)),
+        activations=("relu", "tanh", "sigmoid"),
+        batches=(32, 16, 64),
+        adam_rates=(1e-3, 2e-2, 14),
+        nesterov_rates=(1e-2, 3e-1, 16),
+        beta2=(0.999,),
+        momentum=(0.9,),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +185,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has come to: its best score, and the labels its final model gives to the test rows."""
+    """The outcome of a search: its best score, and the labels its final model gives to the test rows."""
 
     validation: float
     predicted: Callable[[], Sequence[int] | NDArray[Any]]
@@ -145,7 +225,7 @@ def search(peer: str, **given: Any) -> dict[str, Any]:
     """Run one search in this process, and return what it took and what came out."""
     warnings.simplefilter("ignore")
     task = Task(**given)
-    module = importlib.import_module(f"bench.peers_{peer}")
+    module = importlib.import_module(f"bench.peers.{peer}")
     tables = task.tables()
     before = process_bytes(os.getpid())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -165,7 +245,6 @@ def search(peer: str, **given: Any) -> dict[str, Any]:
         "epochs": sum(entry.get("epochs", 0) for entry in entries),
         "path": improvements(entries),
         "peak_bytes": peak.bytes - before,
-        "processes": peak.processes,
     }
 
 
@@ -173,7 +252,7 @@ def in_child(peer: str, task: dict[str, Any], threads: int | None) -> dict[str, 
     """Run one search in a fresh process; threads: of BLAS and PyTorch, None for what they take by themselves."""
     environment = {"PYTHONWARNINGS": "ignore", **({} if threads is None else dict.fromkeys(THREADS, str(threads)))}
     with _without(THREADS):
-        found: dict[str, Any] = call("bench.peers_common", "search", {"peer": peer, **task}, environment)
+        found: dict[str, Any] = call("bench.peers.task", "search", {"peer": peer, **task}, environment)
     return found
 
 

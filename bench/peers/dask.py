@@ -28,9 +28,8 @@ from dask_ml.model_selection import HyperbandSearchCV
 from distributed import Client, LocalCluster
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from bench.peers_common import VALIDATION, Found, Tables, Task
-from bench.peers_sklearn import LoggedClassifier, warm_up
-from bench.peers_space import as_scikit_learn
+from bench.peers.sklearn import LoggedClassifier, warm_up
+from bench.peers.task import VALIDATION, Found, Tables, Task, as_scikit_learn
 
 POOL = 8
 
@@ -49,7 +48,7 @@ class Candidate(ClassifierMixin, BaseEstimator):
         return self
 
     def fit(self, x: Any, y: Any) -> Candidate:
-        """Train an epoch: nobody calls it, but scikit-learn takes no estimator without it."""
+        """Train an epoch; scikit-learn takes no estimator without this method."""
         return self.partial_fit(x, y, np.unique(y))
 
     def score(self, x: Any, y: Any) -> float:

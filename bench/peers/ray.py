@@ -25,8 +25,8 @@ import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
-from bench.peers_common import Found, Tables, Task
-from bench.peers_torch import Tensors, predicted, tensors, train
+from bench.peers.networks import Tensors, predicted, tensors, train
+from bench.peers.task import Found, Tables, Task
 
 
 def trainable(config: dict[str, Any], task: Task, data: Tensors, folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.peers_common import Tables, note
+from bench.peers.task import Tables, note
 
 CLASSES = 10
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}

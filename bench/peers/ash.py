@@ -9,7 +9,7 @@ from typing import Any
 
 import ash
 from bench.figures import timed
-from bench.peers_common import Found, Tables, Task
+from bench.peers.task import Found, Tables, Task
 
 
 def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:

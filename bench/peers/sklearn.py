@@ -22,8 +22,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingRandomSearchCV, PredefinedSplit, RandomizedSearchCV
 from sklearn.neural_network import MLPClassifier
 
-from bench.peers_common import Found, Tables, Task, note
-from bench.peers_space import as_scikit_learn
+from bench.peers.task import Found, Tables, Task, as_scikit_learn, note
 
 
 class LoggedClassifier(MLPClassifier):
@@ -55,7 +54,7 @@ class LoggedClassifier(MLPClassifier):
 
 
 def warm_up(tables: Tables) -> None:
-    """Train for an epoch what nobody asks about."""
+    """Train a throw-away network for an epoch."""
     MLPClassifier(max_iter=1).fit(tables.x[:100], tables.y[:100])
 
 

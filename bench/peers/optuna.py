@@ -21,8 +21,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from bench.peers_common import Found, Tables, Task
-from bench.peers_torch import Tensors, predicted, tensors, train
+from bench.peers.networks import Tensors, predicted, tensors, train
+from bench.peers.task import Found, Tables, Task
 
 STARTING = 120  # seconds that processes may take to start
 
@@ -84,7 +84,7 @@ def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Fou
 
 
 def _warm_up(objective: Objective) -> None:
-    """Train for an epoch what nobody asks about."""
+    """Train a throw-away network for an epoch."""
     next(train(objective.task.configurations[0], objective.data, 1, 0, objective.folder / "warm.pt"))
 
 

@@ -50,10 +50,10 @@ def family(pid: int) -> list[int]:
 
 
 class Peak:
-    """Samples from entering to leaving; `bytes` is the peak, `processes` the most processes seen at once."""
+    """Samples from entering to leaving; `bytes` is the peak."""
 
     def __init__(self) -> None:
-        self.bytes, self.processes = 0, 0
+        self.bytes = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peak", daemon=True)
 
@@ -68,9 +68,7 @@ class Peak:
         self._sample()
 
     def _sample(self) -> None:
-        pids = family(os.getpid())
-        self.processes = max(self.processes, len(pids))
-        self.bytes = max(self.bytes, sum(map(process_bytes, pids)))
+        self.bytes = max(self.bytes, sum(map(process_bytes, family(os.getpid()))))
 
     def _watch(self) -> None:
         cost = 0.0
