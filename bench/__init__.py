@@ -18,4 +18,5 @@ SUBJECTS = {
     "tables": Subject("How much faster are more threads? The student project's tables and figures", "5 min"),
     "peers": Subject("How fast are whole searches? Beside scikit-learn, Optuna, Ray Tune and Dask-ML", "20 min"),
     "quality": Subject("How good is the model that a minute brings? Beside boosted trees and other networks", "hours"),
+    "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
 }

@@ -110,8 +110,7 @@ def _moments(space: str, rows: Sequence[Row]) -> Table:
         [[_label(row), *(_moment(*row["reached"][name], row["seeds"]) for name in names)] for row in found],
         "Medians over the seeds that reached it, and how many did where not all. Any score: what starting takes is "
         "before it. ash's final: until it has the final score of ash for the same seed. ash to theirs: until ash has "
-        "theirs. "
-        "Dask-ML scores by other rows than the others, and 5 folds by the rows of any fold.",
+        "theirs. Dask-ML scores by other rows than the others, and 5 folds by the rows of any fold.",
     )
 
 

@@ -6,8 +6,8 @@
 
 Each has 64 candidates, the same three folds and the metric that its users would take (accuracy, root mean squared
 error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, of all folds together
-divided by three. The process may use as many CPUs as there are threads: OMP_NUM_THREADS would say the same, but it
-takes from joblib's processes that each of them has its share of the threads of OpenMP.
+divided by three. The process is bound to as many CPUs as there are threads. OMP_NUM_THREADS would say the same, but
+then joblib's processes would not share the threads of OpenMP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import timed
-from bench.searches_models import MODELS, TABLES, levels, rows_for
+from bench.searches.models import MODELS, TABLES, levels, rows_for
 
 FOLDS = 3
 METRICS = {"classification": "accuracy", "regression": "neg_root_mean_squared_error"}
@@ -52,7 +52,7 @@ def measure(
     search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # what is loaded once
     seconds, (best, score, epochs) = timed(lambda: search(estimator, model, x, y, scoring, seed, candidates, threads))
     test = float(get_scorer(scoring)(best, x_test, y_test))
-    return {"seconds": seconds, "epochs": epochs, "score": score, "test": test, "rows": len(x)}
+    return {"seconds": seconds, "epochs": epochs, "score": score, "test": test}
 
 
 def folds(y: Any) -> Any:

@@ -71,13 +71,22 @@ def _torch(classifies: bool, columns: int, threads: int) -> Estimator:
     import torch
     from skorch import NeuralNetClassifier, NeuralNetRegressor
 
-    from bench.searches_torch import Net
-
     settings = {"optimizer": torch.optim.AdamW, "iterator_train__shuffle": True, "train_split": None, "verbose": 0}
     sizes = {"module__columns": columns, "module__outputs": 2 if classifies else 1}
     if classifies:
-        return NeuralNetClassifier(Net, criterion=torch.nn.CrossEntropyLoss, max_epochs=30, **settings, **sizes)
-    return NeuralNetRegressor(Net, criterion=torch.nn.MSELoss, max_epochs=30, **settings, **sizes)
+        return NeuralNetClassifier(network, criterion=torch.nn.CrossEntropyLoss, max_epochs=30, **settings, **sizes)
+    return NeuralNetRegressor(network, criterion=torch.nn.MSELoss, max_epochs=30, **settings, **sizes)
+
+
+def network(columns: int, outputs: int, width: int = 64, layers: int = 2, dropout: float = 0.0) -> Any:
+    """Return a PyTorch module with layers of one width; outputs are logits of classes, or a column of targets."""
+    import torch
+
+    parts: list[Any] = []
+    for place in range(layers):
+        inputs = columns if place == 0 else width
+        parts += [torch.nn.Linear(inputs, width), torch.nn.ReLU(), torch.nn.Dropout(dropout)]
+    return torch.nn.Sequential(*parts, torch.nn.Linear(width, outputs))
 
 
 MODELS = {
