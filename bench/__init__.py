@@ -19,4 +19,5 @@ SUBJECTS = {
     "peers": Subject("How fast are whole searches? Beside scikit-learn, Optuna, Ray Tune and Dask-ML", "20 min"),
     "quality": Subject("How good is the model that a minute brings? Beside boosted trees and other networks", "hours"),
     "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
+    "ablation": Subject("What is each part of the default recipe worth?", "1.5 h"),
 }

@@ -107,14 +107,15 @@ def _moments(space: str, rows: Sequence[Row]) -> Table:
     return Table(
         f"Space: {space}; seconds until a candidate has a validation accuracy",
         ["search", *names],
-        [[_label(row), *(_moment(*row["reached"][name], row["seeds"]) for name in names)] for row in found],
+        [[_label(row), *(_moment(row["reached"][name], row["seeds"]) for name in names)] for row in found],
         "Medians over the seeds that reached it, and how many did where not all. Any score: what starting takes is "
         "before it. ash's final: until it has the final score of ash for the same seed. ash to theirs: until ash has "
         "theirs. Dask-ML scores by other rows than the others, and 5 folds by the rows of any fold.",
     )
 
 
-def _moment(seconds: float | None, count: int, seeds: int) -> str:
+def _moment(reached: Sequence[Any], seeds: int) -> str:
+    seconds, count = reached
     if seconds is None:
         return "never"
     return f"{seconds:.2f}" if count == seeds else f"{seconds:.2f} ({count} of {seeds})"
