@@ -20,4 +20,5 @@ SUBJECTS = {
     "quality": Subject("How good is the model that a minute brings? Beside boosted trees and other networks", "hours"),
     "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
     "ablation": Subject("What is each part of the default recipe worth?", "1.5 h"),
+    "executors": Subject("What does a job cost on processes, Dask and MPI?", "3 min"),
 }
