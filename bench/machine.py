@@ -1,7 +1,7 @@
 """What a figure was measured on: machine, build, packages, the commit, and the code that it depends on.
 
-A stamp holds all of it. Its `trees` are what git calls the folders and files that were measured: an object's hash, with a
-+ where the working tree had changes that were not committed. A figure is stale once one of them has changed.
+A stamp holds all of it. Its `trees` are what git calls the folders and files that were measured: the hash of an object,
+with a + where the working tree had changes that were not committed. A figure is stale once one of them has changed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The pages and the README's figures, out of the JSON in bench/results: no figure is typed by hand.
 
-A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. A line that begins
-with `MARK` says of what code the figures are where it has changed since. Files called NAME-WHERE.json hold the same bench,
-measured elsewhere, and get a page of their own.
+A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. A line that
+begins with `MARK` says how old the figures are where the code that they measure has changed since. Files called
+NAME-WHERE.json hold the same bench, measured elsewhere, and get a page of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,10 @@ def pages(results: Path, subjects: Iterable[str]) -> Iterator[tuple[str, str, li
                     yield path.stem, *_page(subject, {bench: path}, path.stem)
 
 
-def _page(subject: str, files: dict[Bench, Path], prefix: str = "") -> tuple[str, list[Picture]]:
+def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str, list[Picture]]:
     words = (importlib.import_module(f"bench.{subject}").__doc__ or "").strip()
-    parts, pictures = [f"# {SUBJECTS[subject].answers}", re.split(r"\n\s*\n", words)[0].replace("\n", " ")], []
+    title = SUBJECTS[subject].answers + (f" ({other})" if other else "")
+    parts, pictures = [f"# {title}", re.split(r"\n\s*\n", words)[0].replace("\n", " ")], []
     for bench, path in files.items():
         if len(files) > 1:
             parts.append(f"## {bench.title}")
@@ -72,16 +74,16 @@ def _page(subject: str, files: dict[Bench, Path], prefix: str = "") -> tuple[str
             parts.append(f"Not measured: `python -m bench {subject}` writes `{path.name}`.")
             continue
         record = Record(path)
-        sections = [_renamed(section, prefix) for section in bench.sections(record.values())]
+        sections = [_renamed(section, bench.name, other) for section in bench.sections(record.values())]
         parts += [*marks(record), *(section.as_markdown().rstrip() for section in sections), _origin(record)]
         pictures += [section for section in sections if isinstance(section, Picture)]
     return "\n\n".join(parts) + "\n", pictures
 
 
-def _renamed(section: Section, prefix: str) -> Section:
-    """Return a picture of a file that was measured elsewhere under that file's name."""
-    if prefix and isinstance(section, Picture):
-        return Picture(f"{prefix}-{section.name}", section.plots, section.note, section.columns)
+def _renamed(section: Section, name: str, other: str) -> Section:
+    """Return a picture of a file that was measured elsewhere under the name of that file."""
+    if other and isinstance(section, Picture):
+        return replace(section, name=section.name.replace(name, other))
     return section
 
 

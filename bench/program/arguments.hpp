@@ -17,13 +17,10 @@ struct UsageError : std::runtime_error {
 };
 
 struct Arguments {
-    std::vector<std::int64_t> threads;  // sorted, each once
+    std::vector<std::int64_t> threads;  // sorted, each once, 1 among them
     std::vector<std::int64_t> models{128, 256, 512, 1024, 2048};
-    std::vector<std::string> settings{"seed", "default"};
-    int repeats = 3;
-    std::string sweep;  // a file; empty: the one inside the program
-    std::string json;   // a file; empty: standard output
-    bool allocations = false;
+    std::int64_t rounds = 3;
+    std::string json;  // the file to write
     bool help = false;
 };
 

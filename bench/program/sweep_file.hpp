@@ -1,12 +1,9 @@
-// sweep_file.hpp: what is measured: a table and the candidates of each setting, as bench/sweep.py writes them.
+// sweep_file.hpp: what ash_bench measures: a table and the candidates of each setting, inside the program.
 //
-// The layout stands in bench/sweep.py, and is read here on little-endian machines only.
+// bench/program/__init__.py writes the file and says how it is laid out. It is read on little-endian machines only.
 #pragma once
 
-#include <cstddef>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "ash/candidates.hpp"
@@ -22,18 +19,13 @@ struct Setting {
 };
 
 struct Sweep {
+    std::string origin;  // JSON: of what commit and code the program was made
     std::string table;
     Data data;
     std::vector<Setting> settings;
-
-    const Setting& setting(std::string_view name) const;  // throws std::runtime_error where there is none
 };
 
-// The file inside this program; empty where it was built without one.
-std::span<const std::byte> embedded_sweep();
-
-// Throws std::runtime_error, with a sentence, for what is no sweep file.
-Sweep read_sweep(std::span<const std::byte> content);
-Sweep read_sweep(const std::string& path);
+// Throws std::runtime_error, with a sentence, where the program was built without a file or with a damaged one.
+Sweep read_sweep();
 
 }  // namespace ash::bench
