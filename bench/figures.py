@@ -83,8 +83,10 @@ class Table:
 
     def as_markdown(self) -> str:
         """Return it as a table of Markdown."""
-        lines = [self.header, ["---", *["---:"] * (len(self.header) - 1)], *self.rows]
-        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        first, *others = (
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (self.header, *self.rows)
+        )
+        body = "\n".join([first, "|---|" + "--:|" * (len(self.header) - 1), *others])
         return "\n\n".join([f"**{self.title}**", body, *([self.note] if self.note else [])]) + "\n"
 
 

@@ -101,7 +101,7 @@ def test_a_table_as_text_and_as_markdown() -> None:
     table = Table("a title", ["name", "n"], [["one|two", "1"], ["x", "100"]], "A note.")
     assert table.as_text() == "a title\nname       n\none|two    1\nx        100\nA note."
     assert table.as_markdown() == (
-        "**a title**\n\n| name | n |\n| --- | ---: |\n| one\\|two | 1 |\n| x | 100 |\n\nA note.\n"
+        "**a title**\n\n| name | n |\n|---|--:|\n| one\\|two | 1 |\n| x | 100 |\n\nA note.\n"
     )
     assert Text("Words.").as_text() == "Words." and Text("Words.").as_markdown() == "Words.\n"
 

@@ -213,7 +213,7 @@ def torch_optimizer(torch: Any, settings: Hyperparameters, model: Any) -> Any:
     ("activation", "optimizer", "classes"), list(itertools.product(ACTIVATIONS, OPTIMIZERS, [0, 2, 3]))
 )
 def test_training_equals_torch(activation: str, optimizer: str, classes: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
     settings = Hyperparameters(
         hidden=(5, 4),
         activations=(activation, "tanh"),

@@ -165,7 +165,7 @@ def torch_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, An
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_equals_torch(optimizer: str, classes: int) -> None:
     """Under Adam, whose direction does not depend on the size of a gradient, torch has ntk as it is defined."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
     settings = Hyperparameters(
         hidden=(4,),
         activations=("mish",),
