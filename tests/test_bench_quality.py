@@ -42,7 +42,8 @@ def test_contenders_fit_all_tables_and_two_of_them_with_other_limits() -> None:
 
 
 def test_a_quick_run_has_small_tables_and_short_limits() -> None:
-    assert {(fit.table, fit.limit, fit.seed) for fit in fits(quick=True)} == {(table, 5.0, 0) for table in SMALL}
+    planned = list(fits(quick=True))
+    assert {fit.table for fit in planned} < set(SMALL) and {(fit.limit, fit.seed) for fit in planned} == {(5.0, 0)}
 
 
 @pytest.mark.parametrize(
