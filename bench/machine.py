@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ash import _core
 from ash.cpus import allowed_cpus
@@ -97,17 +97,20 @@ def check_build() -> None:
         )
 
 
-def age(found: Stamp) -> str | None:
-    """Return how old the measured code is, in words; None where it is as it was."""
-    commit = found["commit"]
-    if commit is None:
-        return "of an unknown commit"
-    changed = [path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree]
-    if not changed or git("rev-parse", "HEAD") is None:
+class Age(NamedTuple):
+    """How old the code is that a figure measures."""
+
+    changed: tuple[str, ...]  # folders and files that are not as they were
+    commits: int  # that touched them since; 0 in a shallow clone, which cannot tell
+    days: int
+
+
+def age(found: Stamp) -> Age | None:
+    """Return how old the measured code is; None where it is as it was, or outside of a clone."""
+    now = git("log", "-1", "--format=%cI")
+    changed = tuple(path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree)
+    if now is None or not changed:
         return None
-    words = f"{' and '.join(changed)} {'have' if len(changed) > 1 else 'has'} changed since"
-    count, now = git("rev-list", "--count", f"{commit}..HEAD", "--", *changed), git("log", "-1", "--format=%cI")
-    if count is None or now is None:  # a shallow clone
-        return words
+    count = git("rev-list", "--count", f"{found['commit']}..HEAD", "--", *changed) if found["commit"] else None
     days = (datetime.fromisoformat(now) - datetime.fromisoformat(found["date"])).days
-    return f"{words}, in {count} commits and {max(days, 0)} days"
+    return Age(changed, int(count or 0), max(days, 0))

@@ -7,6 +7,7 @@ The function must be at the top of its module, take keyword arguments that JSON 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -60,6 +61,11 @@ def program(target: str, *definitions: str) -> Path:
     _build(target, [cmake, "-S", str(ROOT), "-B", str(PROGRAMS), *definitions])
     _build(target, [cmake, "--build", str(PROGRAMS), "--target", target, "--parallel"])
     return PROGRAMS / target
+
+
+def native() -> ctypes.CDLL:
+    """Return what the benches call in C++: the ladder, and products of all libraries that were found."""
+    return ctypes.CDLL(str(program("bench_native").with_suffix(".so")))
 
 
 def _build(target: str, command: Sequence[str]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench import SUBJECTS
 from bench.arguments import Parser
@@ -88,22 +88,31 @@ def _renamed(section: Section, name: str, other: str) -> Section:
 
 
 def marks(record: Record) -> list[str]:
-    """Return a line where the measured code of any case has changed, else none."""
-    ages = list(dict.fromkeys(words for stamp in record.stamps if (words := age(stamp))))
-    return [f"{MARK} {'; '.join(ages)}."] if ages else []
+    """Return a line where the measured code of any case has changed, or its commit is not known; else none."""
+    ages = [found for stamp in record.stamps if (found := age(stamp)) is not None]
+    unknown = sum(record.stamps[line["of"]]["commit"] is None for line in record.lines.values())
+    parts = [f"{unknown} cases are of an unknown commit"] if unknown else []
+    if ages:
+        changed = list(dict.fromkeys(path for found in ages for path in found.changed))
+        commits, days = max(found.commits for found in ages), max(found.days for found in ages)
+        parts.append(f"Changed since in up to {commits} commits and {days} days: {', '.join(changed)}")
+    return [f"{MARK} {'. '.join(parts)}."] if parts else []
 
 
 def _origin(record: Record) -> str:
-    """Return commits, machines, build and versions in small print."""
-    lines = []
+    """Return commits, machines, build and versions in small print, a line per commit and machine."""
+    groups: dict[str, list[int]] = {}
     for number, stamp in enumerate(record.stamps):
-        own = [line for line in record.lines.values() if line["of"] == number]
-        facts = [f"{name} {value}" for name, value in (stamp["machine"] | stamp["packages"]).items()]
+        groups.setdefault(json.dumps([stamp["commit"], stamp["machine"]]), []).append(number)
+    lines = []
+    for numbers in groups.values():
+        stamps = [record.stamps[number] for number in numbers]
+        own = [line for line in record.lines.values() if line["of"] in numbers]
+        packages = {name: version for stamp in stamps for name, version in stamp["packages"].items()}
+        facts = [f"{name} {value}" for name, value in (stamps[0]["machine"] | packages).items()]
+        commit, day = stamps[0]["commit"] or "unknown", max(stamp["date"] for stamp in stamps)[:10]
         took = f"{sum(line['seconds'] for line in own):.0f} s"
-        lines.append(
-            f"{len(own)} cases at commit {stamp['commit'] or 'unknown'}, {stamp['date'][:10]}, in {took}: "
-            f"{', '.join(facts)}."
-        )
+        lines.append(f"{len(own)} cases at commit {commit}, {day}, in {took}: {', '.join(facts)}.")
     quick = any(line["told"].get("quick") for line in record.lines.values())
     return f"<sub>{'<br>'.join(lines)}</sub>" + (" **A quick run: too few repeats to quote.**" if quick else "")
 
@@ -129,10 +138,3 @@ def filled(readme: str, results: Path) -> str:
 def unmarked(text: str) -> str:
     """Return a page or the README without what says how old its figures are."""
     return "".join(part for part in re.split(rf"({re.escape(MARK)}.*\n\n?)", text)[::2])
-
-
-def committed(results: Path = RESULTS) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield each file of results with each of its stamps."""
-    for path in sorted(results.glob("*.json")):
-        for stamp in Record(path).stamps:
-            yield path, stamp

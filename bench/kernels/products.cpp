@@ -1,96 +1,23 @@
-// bench/products.cpp: matrix products of our kernel, Eigen and LIBXSMM, on one thread, beside the FMA peak.
-//
-//     bench_products USE INPUTS OUTPUTS ROUNDS BATCH...      USE: forward, weight_gradient or input_gradient
-//
-// Prints JSON: of each batch the peaks of all rounds in GFLOP/s, and the seconds a product of every library. Eigen and
-// LIBXSMM are there if they were found when this was built. Each answer is compared with a naive product in double
-// precision first. A round takes the peak, then the libraries in turn, each the best of a few short stretches; every
-// other round goes backwards, so that a machine that changes its pace favours nobody.
+// Products by our kernel, Eigen and LIBXSMM, as bench/kernels/products.py calls them by ctypes. Eigen and LIBXSMM are
+// there if they were found when this was built.
 #include "products.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
-#include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
-#include <limits>
-#include <random>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
-#include "ash/aligned.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/layout.hpp"
-#include "ash/measure.hpp"
+
+#ifdef ASH_BENCH_LIBXSMM
+#include <libxsmm.h>
+#endif
 
 namespace ash_bench {
 namespace {
 
-constexpr double kPeakSeconds = 0.003;  // a stretch
-constexpr double kStretchSeconds = 0.001;
-constexpr int kStretches = 4;
 constexpr std::int64_t kBlockTerms = 256;  // as training does it (cpp/ash/propagation.cpp)
-
-struct Library {
-    std::string name;
-    Multiply multiply;
-    std::vector<double> seconds;
-};
-
-// Owns the matrices of a problem; random, padding zero, as in training.
-class Operands {
-  public:
-    Operands(Use use, std::int64_t batch, std::int64_t inputs, std::int64_t outputs) {
-        const Matrix x = random(batch, inputs);
-        const Matrix w = random(inputs, outputs);
-        if (use == Use::forward) {
-            problem_ = {use, x, w, {}, matrix(batch, outputs)};
-        } else if (use == Use::weight_gradient) {
-            problem_ = {use, x, random(batch, outputs), {}, matrix(inputs, outputs)};
-        } else {
-            problem_ = {use, random(batch, outputs), transposed(w), w, matrix(batch, inputs)};
-        }
-    }
-
-    const Problem& problem() const { return problem_; }
-
-  private:
-    Matrix matrix(std::int64_t rows, std::int64_t columns) {
-        const std::int64_t stride = ash::padded(columns);
-        floats_.emplace_back(rows * stride);
-        return {floats_.back().data(), rows, columns, stride};
-    }
-
-    Matrix random(std::int64_t rows, std::int64_t columns) {
-        const Matrix made = matrix(rows, columns);
-        std::uniform_real_distribution<float> between(-1.0F, 1.0F);
-        for (std::int64_t row = 0; row < rows; ++row) {
-            std::generate_n(made.data + row * made.stride, columns, [&] { return between(engine_); });
-        }
-        return made;
-    }
-
-    Matrix transposed(const Matrix& from) {
-        const Matrix made = matrix(from.columns, from.rows);
-        for (std::int64_t row = 0; row < from.rows; ++row) {
-            for (std::int64_t column = 0; column < from.columns; ++column) {
-                made.data[column * made.stride + row] = from.data[row * from.stride + column];
-            }
-        }
-        return made;
-    }
-
-    std::mt19937 engine_{0};
-    std::vector<ash::AlignedFloats> floats_;
-    Problem problem_{};
-};
 
 Multiply ours(const Problem& problem) {
     const bool transposed = problem.use == Use::weight_gradient;
@@ -118,6 +45,29 @@ Multiply ours(const Problem& problem) {
     };
 }
 
+#ifdef ASH_BENCH_LIBXSMM
+// Kernels made at run time for one size each. LIBXSMM counts by columns, so it is asked for C^T = B^T A^T.
+Multiply libxsmm(const Problem& problem) {
+    const auto narrow = [](std::int64_t size) { return static_cast<libxsmm_blasint>(size); };
+    const bool transposed = problem.use == Use::weight_gradient;
+    const libxsmm_blasint b_stride = narrow(problem.b.stride);
+    const libxsmm_blasint a_stride = narrow(problem.a.stride);
+    const libxsmm_blasint c_stride = narrow(problem.c.stride);
+    const float alpha = 1.0F;
+    const float beta = 0.0F;
+    const int flags = transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : LIBXSMM_GEMM_FLAG_NONE;
+    const int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
+    const libxsmm_smmfunction kernel =
+        libxsmm_smmdispatch(narrow(problem.c.columns), narrow(problem.c.rows), narrow(problem.b.rows), &b_stride,
+                            &a_stride, &c_stride, &alpha, &beta, &flags, &prefetch);
+    if (kernel == nullptr) return {};
+    const Matrix a = problem.a;
+    const Matrix b = problem.b;
+    const Matrix c = problem.c;
+    return [=] { kernel(b.data, a.data, c.data); };
+}
+#endif
+
 #ifdef ASH_BENCH_EIGEN
 // Eigen for the instruction set that our kernel takes.
 Multiply eigen(const Problem& problem) {
@@ -130,162 +80,44 @@ Multiply eigen(const Problem& problem) {
 }
 #endif
 
-// All that were built, those first that come first in a table; one without a kernel for this problem is left out.
-std::vector<Library> libraries(const Problem& problem) {
-    std::vector<Library> all;
-    const auto add = [&](const char* name, Multiply multiply) {
-        if (multiply) all.push_back({name, std::move(multiply), {}});
-    };
-    add("ash", ours(problem));
+Multiply multiply_of(std::string_view library, const Problem& problem) {
+    if (library == "ash") return ours(problem);
 #ifdef ASH_BENCH_EIGEN
-    add("eigen", eigen(problem));
+    if (library == "eigen") return eigen(problem);
 #endif
 #ifdef ASH_BENCH_LIBXSMM
-    add("libxsmm", libxsmm(problem));
+    if (library == "libxsmm") return libxsmm(problem);
 #endif
-    return all;
-}
-
-struct Sum {
-    double value;
-    double magnitude;  // sum of the magnitudes of its terms
-};
-
-// The definition, in double precision: [rows][columns] of C.
-std::vector<Sum> definition(const Problem& problem) {
-    const bool transposed = problem.use == Use::weight_gradient;
-    const Matrix& a = problem.a;
-    const Matrix& b = problem.b;
-    const Matrix& c = problem.c;
-    std::vector<Sum> sums(static_cast<std::size_t>(c.rows * c.columns));
-    for (std::int64_t row = 0; row < c.rows; ++row) {
-        Sum* of_row = sums.data() + row * c.columns;
-        for (std::int64_t k = 0; k < b.rows; ++k) {
-            const double factor = transposed ? a.data[k * a.stride + row] : a.data[row * a.stride + k];
-            for (std::int64_t column = 0; column < c.columns; ++column) {
-                const double term = factor * static_cast<double>(b.data[k * b.stride + column]);
-                of_row[column].value += term;
-                of_row[column].magnitude += std::abs(term);
-            }
-        }
-    }
-    return sums;
-}
-
-// Throws unless C is right: K products added in single precision, in whatever order, are off by K roundings at most.
-void check(const Problem& problem, const std::vector<Sum>& sums, const Library& library) {
-    constexpr double kRounding = std::numeric_limits<float>::epsilon() / 2.0;
-    const double roundings = 1.01 * static_cast<double>(problem.b.rows + 1);
-    const Matrix& c = problem.c;
-    std::fill_n(c.data, c.rows * c.stride, std::numeric_limits<float>::quiet_NaN());
-    library.multiply();
-    for (std::int64_t row = 0; row < c.rows; ++row) {
-        for (std::int64_t column = 0; column < c.columns; ++column) {
-            const Sum& sum = sums[static_cast<std::size_t>(row * c.columns + column)];
-            const double off = std::abs(static_cast<double>(c.data[row * c.stride + column]) - sum.value);
-            if (off <= roundings * kRounding * sum.magnitude) continue;
-            std::ostringstream sentence;
-            sentence << library.name << ": element " << row << ", " << column << " of a product " << c.rows << " x "
-                     << c.columns << " of " << problem.b.rows << " terms is off by " << off << ": nothing to time";
-            throw std::runtime_error(sentence.str());
-        }
-    }
-}
-
-double seconds_of(const Multiply& multiply, std::int64_t repeats) {
-    const auto start = std::chrono::steady_clock::now();
-    for (std::int64_t repeat = 0; repeat < repeats; ++repeat) multiply();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Seconds a product: the best of some stretches, each long enough for the clock.
-double best_seconds(const Multiply& multiply) {
-    std::int64_t repeats = 1;
-    while (seconds_of(multiply, repeats) < kStretchSeconds) repeats *= 2;
-    double best = std::numeric_limits<double>::infinity();
-    for (int stretch = 0; stretch < kStretches; ++stretch) best = std::min(best, seconds_of(multiply, repeats));
-    return best / static_cast<double>(repeats);
-}
-
-// GFLOP/s: likewise the best of some stretches, so that one that was disturbed does not count.
-double peak() {
-    double best = 0.0;
-    for (int stretch = 0; stretch < kStretches; ++stretch) {
-        best = std::max(best, ash::fma_peak(ash::kernels(""), kPeakSeconds));
-    }
-    return best;
-}
-
-std::string json(const std::vector<double>& values) {
-    std::ostringstream out;
-    for (const double value : values) out << (out.tellp() > 0 ? ", " : "") << value;
-    return "[" + out.str() + "]";
-}
-
-std::string measure(const Problem& problem, std::int64_t batch, int rounds) {
-    std::vector<Library> all = libraries(problem);
-    const std::vector<Sum> sums = definition(problem);
-    for (const Library& library : all) check(problem, sums, library);
-    std::vector<double> peaks;
-    for (int round = 0; round < rounds; ++round) {
-        peaks.push_back(peak());
-        for (Library& library : all) library.seconds.push_back(best_seconds(library.multiply));
-        std::ranges::reverse(all);
-    }
-    std::string seconds;
-    for (const Library& library : all) {
-        seconds += (seconds.empty() ? "\"" : ", \"") + library.name + "\": " + json(library.seconds);
-    }
-    return R"({"batch": )" + std::to_string(batch) + R"(, "peaks": )" + json(peaks) + R"(, "seconds": {)" + seconds +
-           "}}";
-}
-
-std::string versions() {
-    std::string found = std::string(R"("instruction_set": ")") + ash::kernels("").name + '"';
-#ifdef ASH_BENCH_EIGEN
-    found += R"(, "eigen": ")" ASH_BENCH_EIGEN R"(")";
-#endif
-#ifdef ASH_BENCH_LIBXSMM
-    found += R"(, "libxsmm": ")" + libxsmm_version() + '"';
-#endif
-    return found;
-}
-
-Use use_of(std::string_view name) {
-    if (name == "forward") return Use::forward;
-    if (name == "weight_gradient") return Use::weight_gradient;
-    if (name == "input_gradient") return Use::input_gradient;
-    throw std::invalid_argument("USE is forward, weight_gradient or input_gradient");
-}
-
-void run(const std::vector<std::string>& arguments) {
-    if (arguments.size() < 5) throw std::invalid_argument("give USE INPUTS OUTPUTS ROUNDS BATCH...");
-    const auto number = [&](std::size_t index) {
-        const std::string& word = arguments[index];
-        int value = 0;
-        const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-        if (error == std::errc{} && end == word.data() + word.size() && value >= 1) return value;
-        throw std::invalid_argument("'" + word +
-                                    "' is not allowed; INPUTS, OUTPUTS, ROUNDS, BATCH are positive integers");
-    };
-    const Use use = use_of(arguments[0]);
-    std::string products;
-    for (std::size_t index = 4; index < arguments.size(); ++index) {
-        const Operands operands(use, number(index), number(1), number(2));
-        products += (products.empty() ? "" : ",\n ") + measure(operands.problem(), number(index), number(3));
-    }
-    std::cout << "{" << versions() << ", \"products\": [\n " << products << "]}\n";
+    return {};
 }
 
 }  // namespace
 }  // namespace ash_bench
 
-int main(int count, char** arguments) {
-    try {
-        ash_bench::run({arguments + 1, arguments + count});
-    } catch (const std::exception& error) {
-        std::cerr << "bench_products: " << error.what() << "\n";
-        return EXIT_FAILURE;
-    }
-    return EXIT_SUCCESS;
+extern "C" {
+
+// Of a library; empty where it was not found.
+const char* bench_version(const char* library) {
+    static std::string version;
+    version.clear();
+    const std::string_view name(library);
+    if (name == "ash") version = std::string("kernel of ") + ash::kernels("").name;
+#ifdef ASH_BENCH_EIGEN
+    if (name == "eigen") version = ASH_BENCH_EIGEN;
+#endif
+#ifdef ASH_BENCH_LIBXSMM
+    if (name == "libxsmm") version = std::string(LIBXSMM_VERSION) + " (" + libxsmm_get_target_arch() + ")";
+#endif
+    return version.c_str();
+}
+
+std::int64_t bench_padded(std::int64_t columns) { return ash::padded(columns); }
+
+// Multiplies so many times; false where the library has no kernel for this problem.
+bool bench_multiply(const char* library, const ash_bench::Problem* problem, std::int64_t repeats) {
+    const ash_bench::Multiply multiply = ash_bench::multiply_of(library, *problem);
+    if (!multiply) return false;
+    for (std::int64_t repeat = 0; repeat < repeats; ++repeat) multiply();
+    return true;
+}
 }

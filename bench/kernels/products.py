@@ -16,23 +16,20 @@ transposed one is a view, which BLAS multiplies by as it lies.
 
 from __future__ import annotations
 
+import ctypes
 import functools
-import json
 import statistics
-import subprocess
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from bench.figures import Section, Table, shown, spread
-from bench.processes import ONE_THREAD, call, program
+from bench.figures import Section, Table, interleaved, shown, spread, timed
+from bench.processes import ONE_THREAD, call, native
 from bench.record import Bench, Case
 
 BATCHES = (16, 32, 64, 128, 512)
@@ -40,7 +37,7 @@ FORWARD = ((30, 16), (64, 10), (64, 64), (64, 128), (128, 64), (128, 128), (256,
 BACKWARD = ((64, 64), (128, 64), (256, 256), (784, 256))
 BACKWARD_BATCHES = (32, 128, 512)
 ROUNDS = 15
-PEAK_SECONDS, STRETCH_SECONDS, STRETCHES = 0.003, 0.001, 4  # as in products.cpp
+PEAK_SECONDS, STRETCH_SECONDS, STRETCHES = 0.003, 0.001, 4
 ROUNDING = 2.0**-24
 Floats = NDArray[np.float32]
 
@@ -83,58 +80,135 @@ def layers(quick: bool) -> list[Layer]:
     return forward + [Layer(use, *size, BACKWARD_BATCHES) for use in uses for size in BACKWARD]
 
 
+class _Matrix(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("rows", "columns", "stride")),
+    )
+
+
+class _Problem(ctypes.Structure):  # of products.hpp
+    _fields_ = (("use", ctypes.c_int), *((name, _Matrix) for name in ("a", "b", "b_transposed", "c")))
+
+
 @functools.cache
-def _built() -> Path:
-    return program("bench_products")
+def library() -> ctypes.CDLL:
+    """Return our products and those of the libraries that were found, built where they are not up to date."""
+    found = native()
+    found.bench_version.restype = ctypes.c_char_p
+    found.bench_padded.restype, found.bench_padded.argtypes = ctypes.c_int64, [ctypes.c_int64]
+    found.bench_multiply.restype = ctypes.c_bool
+    found.bench_multiply.argtypes = [ctypes.c_char_p, ctypes.POINTER(_Problem), ctypes.c_int64]
+    return found
 
 
-def _native(layer: Layer, rounds: int) -> dict[str, Any]:
-    """Run the C++ program; a wrong answer ends the script with its sentence."""
-    numbers = (layer.inputs, layer.outputs, rounds, *layer.batches)
-    command = [str(_built()), layer.use, *map(str, numbers)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        raise SystemExit(found.stderr.strip() or f"{command[0]} ended with {found.returncode}")
-    result: dict[str, Any] = json.loads(found.stdout)
-    return result
+def _padded(values: Floats) -> Floats:
+    """Return a copy as the core lays it out: rows on 64 bytes, padded with zeros."""
+    rows, columns = values.shape
+    stride = library().bench_padded(columns)
+    memory = np.zeros(rows * stride + 16, np.float32)
+    start = -memory.ctypes.data % 64 // memory.itemsize
+    copy = memory[start : start + rows * stride].reshape(rows, stride)[:, :columns]
+    copy[...] = values
+    return copy
 
 
-def _rates(layer: Layer, product: Mapping[str, Any]) -> dict[str, Any]:
-    """Return GFLOP/s and per cent of the peak for each library of one process."""
-    operations = 2e-9 * product["batch"] * layer.inputs * layer.outputs
-    rates = {}
-    for library, seconds in product["seconds"].items():
-        shares = [100 * operations / second / peak for second, peak in zip(seconds, product["peaks"], strict=True)]
-        rates[library] = {"gflops": statistics.median(operations / second for second in seconds)}
-        rates[library]["percent"] = spread(shares)
-    return rates
+def _matrix(values: Floats) -> _Matrix:
+    return _Matrix(values.ctypes.data, *values.shape, values.strides[0] // values.itemsize)
 
 
-def measure(layer: Layer, rounds: int) -> dict[str, Any]:
-    """Measure the program and then NumPy, each beside a peak of its own."""
-    native = _native(layer, rounds)
-    given = {"use": layer.use, "inputs": layer.inputs, "outputs": layer.outputs, "rounds": rounds}
-    numpy = call("bench.kernels.products", "measure_numpy", {**given, "batches": layer.batches}, ONE_THREAD)
-    products = [
-        {
-            "batch": ours["batch"],
-            "peak_gflops": statistics.median(ours["peaks"]),
-            "libraries": {**_rates(layer, ours), **_rates(layer, theirs)},
-        }
-        for ours, theirs in zip(native["products"], numpy["products"], strict=True)
-    ]
+class Product:
+    """One product with its operands, for every library; each gets what suits it, as said above."""
+
+    def __init__(self, layer: Layer, batch: int) -> None:
+        random = np.random.default_rng(0)
+
+        def matrix(*shape: int) -> Floats:
+            return random.uniform(-1, 1, shape).astype(np.float32)
+
+        x, w, d = matrix(batch, layer.inputs), matrix(layer.inputs, layer.outputs), matrix(batch, layer.outputs)
+        given = {"forward": (x, w), "weight_gradient": (x, d), "input_gradient": (d, np.ascontiguousarray(w.T))}
+        self.a, self.b = {"forward": (x, w), "weight_gradient": (x.T, d), "input_gradient": (d, w.T)}[layer.use]
+        self.name = f"{layer.key} @ {batch}"
+        self.c = np.empty((self.a.shape[0], self.b.shape[1]), np.float32)  # of NumPy
+        self.operands = [_padded(values) for values in (*given[layer.use], w, self.c)]
+        self.problem = _Problem(list(TITLES).index(layer.use), *map(_matrix, self.operands))
+
+    def run(self, name: str, repeats: int) -> bool:
+        """Multiply so many times; False where the library has no kernel for it."""
+        if name != "numpy":
+            return bool(library().bench_multiply(name.encode(), self.problem, repeats))
+        product, b, c = self.a.dot, self.b, self.c
+        for _ in range(repeats):
+            product(b, out=c)
+        return True
+
+    def check(self, name: str) -> bool:
+        """End the script unless c is as near to the product as any order of its additions brings it."""
+        c = self.c if name == "numpy" else self.operands[-1]
+        c[...] = np.nan
+        if not self.run(name, 1):
+            return False
+        a, b = self.a.astype(np.float64), self.b.astype(np.float64)
+        allowed = 1.01 * (len(b) + 1) * ROUNDING * (np.abs(a) @ np.abs(b))
+        if not np.all(np.abs(c - a @ b) <= allowed):
+            raise SystemExit(f"{name}: {self.name} is wrong: nothing to time")
+        return True
+
+    def best(self, name: str) -> float:
+        """Return the seconds per product, in the best of a few stretches, each long enough for the clock."""
+        repeats = 1
+        while self._stretch(name, repeats) < STRETCH_SECONDS:
+            repeats *= 2
+        return min(self._stretch(name, repeats) for _ in range(STRETCHES)) / repeats
+
+    def _stretch(self, name: str, repeats: int) -> float:
+        return timed(lambda: self.run(name, repeats))[0]
+
+
+def measure(use: str, inputs: int, outputs: int, batches: Sequence[int], rounds: int) -> dict[str, Any]:
+    """Measure a layer in this process, which has one thread."""
+    layer = Layer(use, inputs, outputs, tuple(batches))
+    versions = {name: library().bench_version(name.encode()).decode() or None for name in LIBRARIES if name != "numpy"}
     return {
-        "use": layer.use,
+        "use": use,
         "size": layer.size,
-        "versions": {
-            "ash": f"kernel of {native['instruction_set']}",
-            "numpy": numpy["numpy"],
-            "eigen": native.get("eigen"),
-            "libxsmm": native.get("libxsmm"),
-        },
-        "numpy_call_us": numpy["call_us"],
-        "products": products,
+        "versions": {**versions, "numpy": _numpy_version()},
+        "numpy_call_us": 1e6 * Product(Layer("forward", 1, 1, (1,)), 1).best("numpy"),
+        "products": [_measured(layer, batch, rounds, versions) for batch in batches],
     }
+
+
+def _measured(layer: Layer, batch: int, rounds: int, versions: Mapping[str, str | None]) -> dict[str, Any]:
+    product = Product(layer, batch)
+    names = [name for name in LIBRARIES if (name == "numpy" or versions[name]) and product.check(name)]
+    functions: dict[str, Callable[[], float]] = {name: functools.partial(product.best, name) for name in names}
+    functions["peak"] = lambda: max(_core.fma_peak(seconds=PEAK_SECONDS) for _ in range(STRETCHES))
+    seconds = interleaved(functions, rounds)
+    peaks, operations = seconds.pop("peak"), 2e-9 * batch * layer.inputs * layer.outputs
+    return {
+        "batch": batch,
+        "peak_gflops": statistics.median(peaks),
+        "libraries": {
+            name: {
+                "gflops": statistics.median(operations / second for second in own),
+                "percent": spread([100 * operations / second / peak for second, peak in zip(own, peaks, strict=True)]),
+            }
+            for name, own in seconds.items()
+        },
+    }
+
+
+def _numpy_version() -> str:
+    """Return NumPy's version and whose products it calls, with the kernels that were chosen where that can be told."""
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    text = f"{np.__version__}, {found['name']} {found['version']}"
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return text
+    chosen = [pool["architecture"] for pool in threadpool_info() if pool.get("architecture")]
+    return f"{text} ({chosen[0]})" if chosen else text
 
 
 def _cells(result: Mapping[str, Any], product: Mapping[str, Any], library: str) -> list[str]:
@@ -185,72 +259,6 @@ def _libraries_table(results: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Libraries", header, [_library_row(library, results) for library in LIBRARIES], note)
 
 
-def _operands(use: str, batch: int, inputs: int, outputs: int) -> tuple[Floats, Floats]:
-    """Return A and B; uses as in products.hpp."""
-    random = np.random.default_rng(0)
-
-    def matrix(*shape: int) -> Floats:
-        return random.uniform(-1, 1, shape).astype(np.float32)
-
-    if use == "forward":
-        return matrix(batch, inputs), matrix(inputs, outputs)
-    if use == "weight_gradient":
-        return matrix(batch, inputs).T, matrix(batch, outputs)
-    return matrix(batch, outputs), matrix(inputs, outputs).T
-
-
-def _check_numpy(name: str, a: Floats, b: Floats, c: Floats) -> None:
-    """End the script unless c is as near to the product as any order of its additions brings it."""
-    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
-    allowed = 1.01 * (len(b) + 1) * ROUNDING * (np.abs(wide_a) @ np.abs(wide_b))
-    if not np.all(np.abs(c - wide_a @ wide_b) <= allowed):
-        raise SystemExit(f"numpy: {name} is wrong: nothing to time")
-
-
-def _stretch(product: Callable[..., Any], b: Floats, c: Floats, repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        product(b, out=c)
-    return time.perf_counter() - start
-
-
-def _best(a: Floats, b: Floats, c: Floats) -> float:
-    """Return the seconds a product, in the best of a few stretches."""
-    repeats = 1
-    while _stretch(a.dot, b, c, repeats) < STRETCH_SECONDS:
-        repeats *= 2
-    return min(_stretch(a.dot, b, c, repeats) for _ in range(STRETCHES)) / repeats
-
-
-def _library() -> str:
-    """Return NumPy's version and whose products it calls, with the kernels that were chosen where that can be told."""
-    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    text = f"{np.__version__}, {found['name']} {found['version']}"
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return text
-    chosen = [pool["architecture"] for pool in threadpool_info() if pool.get("architecture")]
-    return f"{text} ({chosen[0]})" if chosen else text
-
-
-def measure_numpy(use: str, inputs: int, outputs: int, batches: Sequence[int], rounds: int) -> dict[str, Any]:
-    """Return what the program returns, for NumPy; call_us is what a product of two numbers takes."""
-    products = []
-    for batch in batches:
-        a, b = _operands(use, batch, inputs, outputs)
-        c = np.full((a.shape[0], b.shape[1]), np.nan, dtype=np.float32)
-        a.dot(b, out=c)
-        _check_numpy(f"{use} {inputs}x{outputs} @ {batch}", a, b, c)
-        peaks, seconds = [], []
-        for _ in range(rounds):
-            peaks.append(max(_core.fma_peak(seconds=PEAK_SECONDS) for _ in range(STRETCHES)))
-            seconds.append(_best(a, b, c))
-        products.append({"batch": batch, "peaks": peaks, "seconds": {"numpy": seconds}})
-    one = np.ones((1, 1), dtype=np.float32)
-    return {"numpy": _library(), "call_us": 1e6 * _best(one, one, one.copy()), "products": products}
-
-
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return a table of libraries, and one of each use."""
     found = list(values.values())
@@ -259,9 +267,19 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per layer; the answers are checked by the process that times them."""
+    """Return a case per layer, in a fresh process with one thread, which checks its answers before it times them."""
     rounds = 3 if options.quick else ROUNDS
-    return [Case(layer.key, functools.partial(measure, layer, rounds)) for layer in layers(options.quick)]
+
+    def run(layer: Layer) -> Any:
+        given = {"use": layer.use, "inputs": layer.inputs, "outputs": layer.outputs, "batches": layer.batches}
+        return call("bench.kernels.products", "measure", {**given, "rounds": rounds}, ONE_THREAD)
+
+    return [Case(layer.key, functools.partial(run, layer)) for layer in layers(options.quick)]
+
+
+def build(options: Namespace) -> None:
+    """Build what is called in C++, so that no case takes the time for it; each checks its own answers."""
+    library()
 
 
 BENCH = Bench(
@@ -270,6 +288,6 @@ BENCH = Bench(
     ("cpp/ash/kernels", "bench/kernels/products.py", "bench/kernels/products.cpp"),
     cases,
     sections,
-    check=lambda _: print(f"built: {_built()}"),
+    check=build,
     packages=("threadpoolctl",),
 )

@@ -11,9 +11,9 @@ inputs of every layer but the first.
 
 What a time holds, and whom that favours: everything between two updates, shuffling once an epoch included. PyTorch is
 called as in its tutorials, several Python calls a step. scikit-learn is measured in whole epochs of `partial_fit`, so
-its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX appears twice:
-one compiled call a step, as most write it, and one compiled call an epoch, the fastest way that it offers. The smaller
-the network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
+its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX runs one
+compiled call per epoch, the fastest way that it offers; one per step, as most write it, takes longer. The smaller the
+network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from bench.processes import ONE_THREAD, call
 from bench.record import Bench, Case
 
 ROUNDS, QUICK_ROUNDS = 15, 2
-LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX", "jax_epoch": "JAX, an epoch a call"}
+LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
 # JAX keeps a pool of threads whose size its runtime takes from these.
 ENVIRONMENT = {
     **ONE_THREAD,
@@ -214,47 +214,25 @@ def _largest(result: Mapping[str, Any]) -> str:
     return f"{max(value for value in result['differences'].values() if value is not None):.0e}"
 
 
-def _peak_table(results: Sequence[Mapping[str, Any]]) -> Table:
+def _table(results: Sequence[Mapping[str, Any]]) -> Table:
     header = ["step", "ash us", "peak GFLOP/s", "% of peak", "required", "largest difference"]
-    rows = [
-        [
-            result["case"],
-            shown(result["ash_us"], ".1f"),
-            f"{result['peak_gflops']['median']:.0f}",
-            shown(result["percent_of_peak"], ".0f"),
-            verdict(result["percent_of_peak"]["median"], ">=", NETWORKS[result["case"]].percent),
-            _largest(result),
-        ]
-        for result in results
-    ]
-    note = (
-        "Minimum / median / maximum. Largest difference: of any weight after 3 steps, to a double-precision network "
-        "and to every library below (required: 1e-5)."
-    )
-    return Table("A training step, share of the FMA peak", header, rows, note)
-
-
-def _peer_cells(result: Mapping[str, Any], peer: str) -> list[str]:
-    if result[f"{peer}_us"] is None:
-        return ["not installed", "-"]
-    return [f"{result[f'{peer}_us']['median']:.1f}", shown(result[f"times_{peer}"], ".1f")]
-
-
-def _peers_table(results: Sequence[Mapping[str, Any]]) -> Table:
-    times = [text for label in LABELS.values() for text in (f"{label} us", "times ours")]
+    header += [text for label in LABELS.values() for text in (f"{label} us", "times ours")]
     rows = []
     for result in results:
-        torch, *others = (_peer_cells(result, peer) for peer in LABELS)
-        ratio, required = result["times_torch"], NETWORKS[result["case"]].times_torch
-        held = verdict(ratio["median"], ">=", required) if ratio else "-"
-        cells = [cell for other in others for cell in other]
-        rows.append([result["case"], f"{result['ash_us']['median']:.1f}", *torch, held, *cells])
-    header = ["step", "ash us", *times[:2], "required", *times[2:]]
+        asked, ratio = NETWORKS[result["case"]], result["times_torch"]
+        row = [result["case"], shown(result["ash_us"], ".1f"), f"{result['peak_gflops']['median']:.0f}"]
+        row += [shown(result["percent_of_peak"], ".0f")]
+        row += [verdict(result["percent_of_peak"]["median"], ">=", asked.percent), _largest(result)]
+        for peer in LABELS:
+            found = result[f"times_{peer}"]
+            row += ["-", "-"] if found is None else [f"{result[f'{peer}_us']['median']:.1f}", shown(found, ".1f")]
+        rows.append([*row, verdict(ratio["median"], ">=", asked.times_torch) if ratio else "-"])
     note = (
-        "Microseconds are medians; times ours: minimum / median / maximum. scikit-learn's network for two classes is "
-        "another one: timed, not compared. What is missing: pip install '.[peers]'."
+        "Minimum / median / maximum. Largest difference: of any weight after 3 steps, to a double-precision network "
+        "and to every library (required: 1e-5). scikit-learn's network for two classes is another one: timed, not "
+        "compared. -: not installed."
     )
-    return Table("The same step elsewhere, one thread each", header, rows, note)
+    return Table("A training step, one thread each", [*header, "PyTorch, required"], rows, note)
 
 
 def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
@@ -269,9 +247,9 @@ def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return shares of the peak, ratios to the others, and these ratios over the size of a step."""
+    """Return times, and those of the others by ours over the size of a step."""
     found = list(values.values())
-    return [_peak_table(found), _peers_table(found), _picture(found)]
+    return [_table(found), _picture(found)]
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:

@@ -7,8 +7,7 @@ the oracle, which is there to be right and not to be timed.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,22 +39,20 @@ class Problem:
         return len(self.x) // self.batch
 
 
-class Steps(ABC):
-    """What all of them are."""
+class Steps:
+    """What all of them are: made of a problem; run(steps) trains and waits for the end of it; weights() are copies."""
 
     package: ClassVar[str]  # that must be importable
     stretch = SHORT
 
-    @abstractmethod
-    def __init__(self, problem: Problem) -> None: ...
+    def __init__(self, problem: Problem) -> None:
+        raise NotImplementedError
 
-    @abstractmethod
-    def run(self, steps: int) -> None:
-        """Train, and wait for the end of it."""
+    def run(self, steps: int) -> None:  # noqa: D102
+        raise NotImplementedError
 
-    @abstractmethod
-    def weights(self) -> list[Pair]:
-        """Return the weights and biases as they are now."""
+    def weights(self) -> list[Pair]:  # noqa: D102
+        raise NotImplementedError
 
 
 class Oracle(Steps):
@@ -170,7 +167,7 @@ class Sklearn(Steps):
 
 
 class Jax(Steps):
-    """JAX: one compiled function a step; it gathers the rows itself and may overwrite weights and velocities."""
+    """JAX: one compiled function per epoch, a `lax.scan` over the batches; nothing is left of Python between steps."""
 
     package = "jax"
 
@@ -180,13 +177,13 @@ class Jax(Steps):
         jax.config.update("jax_cpu_enable_async_dispatch", False)  # a call returns when it is done: no second thread
         self.jax, self.batch, self.rows = jax, problem.batch, len(problem.x)
         self.rate, self.momentum = problem.rate, problem.momentum
+        self.epoch = self.stretch = problem.epoch
         self.x = jax.numpy.asarray(problem.x, dtype=np.float32)
         self.y = jax.numpy.asarray(problem.y, dtype=np.int32)
         layers = [tuple(jax.numpy.array(part) for part in pair) for pair in problem.initial]
         self.state = (layers, jax.tree.map(jax.numpy.zeros_like, layers))
         self.random = np.random.default_rng(0)
-        self.step = jax.jit(self._at, donate_argnums=0)
-        self.starts = self._starts()
+        self.train = jax.jit(self._epoch, donate_argnums=0)
 
     def _loss(self, layers: list[Any], chosen: Any) -> Any:
         numpy = self.jax.numpy
@@ -197,28 +194,20 @@ class Jax(Steps):
         right = numpy.take_along_axis(values, labels, axis=1, mode="promise_in_bounds")[:, 0]
         return (self.jax.nn.logsumexp(values, axis=1) - right).mean()
 
-    def _train(self, state: Any, chosen: Any) -> Any:
+    def _step(self, state: Any, chosen: Any) -> Any:
         layers, velocity = state
         gradient = self.jax.grad(self._loss)(layers, chosen)
         velocity = self.jax.tree.map(lambda v, g: self.momentum * v + g, velocity, gradient)
-        return self.jax.tree.map(lambda w, v: w - self.rate * v, layers, velocity), velocity
+        return (self.jax.tree.map(lambda w, v: w - self.rate * v, layers, velocity), velocity), None
 
-    def _at(self, state: Any, order: Any, start: Any) -> Any:
-        return self._train(state, self.jax.lax.dynamic_slice_in_dim(order, start, self.batch))
-
-    def _order(self) -> Any:
-        return self.jax.numpy.asarray(self.random.permutation(self.rows).astype(np.int32))
-
-    def _starts(self) -> Iterator[tuple[Any, np.int32]]:
-        while True:
-            order = self._order()
-            for start in range(0, self.rows, self.batch):
-                yield order, np.int32(start)
+    def _epoch(self, state: Any, order: Any) -> Any:
+        return self.jax.lax.scan(self._step, state, order.reshape(-1, self.batch))[0]
 
     def run(self, steps: int) -> None:
-        """Train so many batches."""
-        for _ in range(steps):
-            self.state = self.step(self.state, *next(self.starts))
+        """Train whole epochs of so many steps."""
+        for _ in range(steps // self.epoch):
+            order = self.random.permutation(self.rows).astype(np.int32)
+            self.state = self.train(self.state, self.jax.numpy.asarray(order))
         self.jax.block_until_ready(self.state)
 
     def weights(self) -> list[Pair]:
@@ -226,24 +215,5 @@ class Jax(Steps):
         return [(np.array(weight), np.array(bias)) for weight, bias in self.state[0]]
 
 
-class JaxEpoch(Jax):
-    """JAX: one compiled function an epoch, a `lax.scan` over the batches; nothing is left of Python between steps."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
-        self.epoch = self.stretch = problem.epoch
-        self.train = self.jax.jit(self._epoch, donate_argnums=0)
-
-    def _epoch(self, state: Any, order: Any) -> Any:
-        batches = order.reshape(-1, self.batch)
-        return self.jax.lax.scan(lambda state, chosen: (self._train(state, chosen), None), state, batches)[0]
-
-    def run(self, steps: int) -> None:
-        """Train whole epochs of so many steps."""
-        for _ in range(steps // self.epoch):
-            self.state = self.train(self.state, self._order())
-        self.jax.block_until_ready(self.state)
-
-
 # Keys of the results, in the order of the table.
-PEERS: dict[str, type[Steps]] = {"torch": Torch, "sklearn": Sklearn, "jax": Jax, "jax_epoch": JaxEpoch}
+PEERS: dict[str, type[Steps]] = {"torch": Torch, "sklearn": Sklearn, "jax": Jax}

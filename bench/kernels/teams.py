@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from bench.core import CoreRun, check_equal, core_data, core_settings, run_core, training_cost
+from bench.core import core_data, core_settings, run_core, training_cost
 from bench.figures import Section, Table, ratios, shown, spread, verdict
 from bench.machine import CORE, cpus
 from bench.record import Bench, Case
@@ -89,17 +89,15 @@ def team_counts() -> list[int]:
     return [count for count in range(2, most + 1) if count <= 8 or count == most or count & (count - 1) == 0]
 
 
-def one_candidate(data: _core.Data, network: Network, seconds: float, **options: Any) -> CoreRun:
-    """Train it for about so many seconds, at least 3 epochs."""
-    epochs = max(3, round(network.steps(seconds) * network.batch / ROWS))
-    return run_core(data, [network.settings()], min_epochs=epochs, max_rungs=1, **options)
-
-
 def formed(data: _core.Data, network: Network, threads: int) -> int:
-    """Return how many threads the tuner put to work; weights that depend on that end the bench."""
-    runs = [one_candidate(data, network, 0.05, threads=threads, teams=teams) for teams in (True, False)]
-    check_equal(f"{network.name} on {threads} threads", runs)
-    return int(runs[0].jobs["team"].max())
+    """Return how many threads the tuner put to work; an outcome that depends on that ends the bench."""
+    epochs = max(3, round(network.steps(0.05) * network.batch / ROWS))
+    given = {"min_epochs": epochs, "max_rungs": 1, "threads": threads}
+    alone, shared = (run_core(data, [network.settings()], teams=teams, **given) for teams in (False, True))
+    for name in ("score", "weights_hash"):
+        if not np.array_equal(alone[name], shared[name]):
+            raise SystemExit(f"{network.name} on {threads} threads: a team changes {name}: nothing to time")
+    return int(shared["team"].max())
 
 
 def step(data: _core.Data, network: Network, threads: int, repeats: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
 `ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is what a Python user
-pays for the same by ask and tell. Optuna, Ray Tune and Syne Tune are fed the same scores from Python
+pays for the same by ask and tell. Optuna and Ray Tune are fed the same scores from Python
 (bench/ladder/peers.py says how, and whom that favours) where they are installed (`pip install '.[peers]'`). What a
 decision costs them grows with the candidates, so each goes up in size until the next run would take more than 20 s by
 its own growth. What is compared is the price of an answer, not its worth: a peer decides once about a trial that runs,
@@ -11,58 +11,35 @@ ours lets candidates wait and takes the best.
 from __future__ import annotations
 
 import importlib.util
-import json
-import subprocess
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bench.figures import Line, Picture, Plot, Section, Table, shown, verdict
-from bench.ladder.peers import PEERS, hashed_scores
+from bench.ladder.peers import KINDS, PEERS, PYTHON, hashed_scores, library
 from bench.machine import CORE
-from bench.processes import call, program
+from bench.processes import call
 from bench.record import Bench, Case
 
-KINDS = {"ash capped": "ash-capped", "ash paper": "ash-paper", "sh": "sh"}
-PYTHON = "ash.Ladder"
-PACKAGES = {"optuna": "optuna", "ray": "ray", "syne-tune": "syne_tune", "syne-tune with suggest": "syne_tune"}
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
 MOST_IN_PYTHON = 1_000_000  # of ours
 LONGEST_RUN = 20.0  # seconds that the next run of a peer may take by what the smaller ones took
-RUNS, RUNS_OF_LARGEST, LARGEST = 5, 2, 10_000_000
-REQUIRED_AT, REQUIRED_SECONDS, REQUIRED_NS, REQUIRED_MEGABYTES = 1_000_000, 2.0, 1000.0, 200.0
+REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # of ours in C++
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Add no option: this subject has none of its own."""
 
 
-@cache
-def run_program(kind: str, candidates: int, runs: int) -> dict[str, Any]:
-    """Return what the C++ program prints for one kind and size."""
-    command = [str(program("bench_ladder")), KINDS[kind], str(candidates), str(runs)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        raise SystemExit(found.stderr.strip() or f"bench_ladder has ended with exit status {found.returncode}")
-    row: dict[str, Any] = json.loads(found.stdout)
-    return row
-
-
 def check(options: Namespace) -> None:
     """End unless Python and C++ make the same scores; counts are checked in every run."""
-    for candidate, rung, score in run_program("ash capped", 100, 1)["scores"]:
+    for candidate, rung in ((0, 0), (1, 0), (99, 5), (9_999_999, 22)):
         ours = float(hashed_scores(np.array([candidate], dtype=np.uint64), rung)[0])
-        if ours != score:
-            raise SystemExit(f"candidate {candidate}, rung {rung}: {score} in C++, {ours} in Python")
-
-
-def measure_ours(kind: str, candidates: int, quick: bool) -> dict[str, Any]:
-    """Return the row of one kind and size in C++."""
-    runs = 1 if quick else RUNS_OF_LARGEST if candidates >= LARGEST else RUNS
-    return {name: value for name, value in run_program(kind, candidates, runs).items() if name != "scores"}
+        if ours != library().bench_score(candidate, rung):
+            raise SystemExit(f"candidate {candidate}, rung {rung}: another score in C++ than in Python")
 
 
 def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
@@ -96,16 +73,15 @@ def cases(options: Namespace) -> list[Case]:
     """Return a case per ladder and size of ours, and one per peer that is installed."""
     sizes = [10**power for power in (QUICK_POWERS if options.quick else POWERS)]
     found = [
-        Case(f"{kind}, {size}", partial(measure_ours, kind, size, options.quick)) for kind in KINDS for size in sizes
+        Case(f"{kind}, {size}", partial(call, "bench.ladder.peers", "measure", {"scheduler": kind, "candidates": size}))
+        for kind in (*KINDS, PYTHON)
+        for size in sizes
+        if kind in KINDS or size <= MOST_IN_PYTHON
     ]
-    for size in (size for size in sizes if size <= MOST_IN_PYTHON):
-        told = {"scheduler": PYTHON, "candidates": size}
-        found.append(Case(f"{PYTHON}, {size}", partial(call, "bench.ladder.peers", "measure", told)))
     for peer in PEERS:
-        if importlib.util.find_spec(PACKAGES[peer]) is not None:
+        if importlib.util.find_spec(peer) is not None:
             run = partial(measure_peer, peer, sizes[: 1 if options.quick else None])
-            package = PACKAGES[peer].replace("_", "-")
-            found.append(Case(peer, run, measures=("bench/ladder/peers.py",), packages=(package,)))
+            found.append(Case(peer, run, measures=("bench/ladder/peers.py",), packages=(peer,)))
     return found
 
 
@@ -133,23 +109,9 @@ def lines_of(scheduler: str, rows: Mapping[int, Any], ours: Mapping[int, Any]) -
         ratio = row["ns"]["median"] / ours[candidates]["ns"]["median"] if candidates in ours else None
         figures = [f"{row['decisions']:,}", f"{1e9 / row['ns']['median']:,.0f}", shown(row["ns"], ",.0f")]
         figures += ["-" if ratio is None else f"{ratio:.3g}", f"{row['megabytes']:.1f}", str(row["runs"])]
-        found.append([label(scheduler), f"{candidates:,}", *figures])
+        most = REQUIRED_NS if scheduler in KINDS and candidates == REQUIRED_AT else None
+        found.append([label(scheduler), f"{candidates:,}", *figures, verdict(row["ns"]["median"], "<=", most)])
     return found
-
-
-def required(rows: Mapping[str, Mapping[int, Any]]) -> list[Section]:
-    """Return the table of what is required of a million candidates, where they were measured."""
-    lines = []
-    for kind in KINDS:
-        row = rows.get(kind, {}).get(REQUIRED_AT)
-        if row:
-            given = ((row["seconds"], REQUIRED_SECONDS, ".2f"), (row["ns"]["median"], REQUIRED_NS, ".0f"))
-            given += ((row["megabytes"], REQUIRED_MEGABYTES, ".1f"),)
-            cells = [cell for value, most, form in given for cell in (format(value, form), verdict(value, "<=", most))]
-            lines.append([label(kind), *cells])
-    header = ["", "seconds", "required", "ns per decision", "required", "peak MB", "required"]
-    title = f"{REQUIRED_AT:,} candidates: what is required"
-    return [Table(title, header, lines, "Medians; the peak is that of the whole program.")] if lines else []
 
 
 def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
@@ -168,12 +130,12 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
     ours = rows.get(PYTHON, {})
     lines = [line for scheduler, sizes in rows.items() for line in lines_of(scheduler, sizes, ours)]
     header = ["ladder", "candidates", "decisions", "decisions per second", "ns per decision: min / median / max"]
-    header += [f"by {PYTHON}", "MB", "runs"]
+    header += [f"by {PYTHON}", "MB", "runs", "required ns"]
     left_out = [words for peer in PEERS if (words := _left_out(peer, values.get(peer)))]
     note = (
         f"A decision is one answer to one reported score; random scores, the same for all. By {PYTHON}: how many times "
-        "its time a decision takes. MB: the peak of a run, beyond interpreter, imports and scores in Python, of the "
-        "whole program in C++. Of a peer only its scheduler is called, without the tuner around it. Not run: "
+        "its time a decision takes. MB: the peak of a run, beyond interpreter, imports and scores. Of a peer "
+        "only its scheduler is called, without the tuner around it. Not run: "
         f"{'; '.join(left_out) or 'nothing'}."
     )
     points = {name: {n: 1e9 / row["ns"]["median"] for n, row in sizes.items()} for name, sizes in rows.items()}
@@ -184,7 +146,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
         [Line(label(name), line) for name, line in points.items() if line],
         ("x", "y"),
     )
-    return [Table("Decisions per second", header, lines, note), *required(rows), Picture("ladder", [plot])]
+    return [Table("Decisions per second", header, lines, note), Picture("ladder", [plot])]
 
 
 BENCHES = (

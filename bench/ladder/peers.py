@@ -7,28 +7,28 @@
 The peers let a trial go on or stop it, at once and for good; `ash.Ladder` lets it wait and says whom to take. A
 decision is one answer to one reported score. Timed is all that a candidate costs the scheduler: it is registered,
 reports, gets its answers, is signed off. Not timed are the scores, which are made beforehand; settings, which are the
-same for all, unless the name says `with suggest`; and all that users have around the scheduler: Ray's controller,
-actors and checkpoints, Syne Tune's back end, Optuna's sampler (the random one, asked for no parameter). This favours
-the peers.
+same for all; and all that users have around the scheduler: Ray's controller, actors and checkpoints, Optuna's
+sampler (the random one, asked for no parameter). This favours the peers.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from functools import cache
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import ash
-from bench.figures import spread
-from bench.processes import forget_peak, peak_bytes
+from bench.figures import spread, timed
+from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
 MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: seconds of all runs together; SHORT: what a run is repeated to last
@@ -62,20 +62,9 @@ def all_scores(candidates: int) -> Scores:
     return scores
 
 
-class Peer(Protocol):
-    """A scheduler that lets a trial go on or stops it."""
-
-    def start(self, candidate: int) -> Any:
-        """Register a candidate; return its trial."""
-
-    def report(self, trial: Any, rung: int, score: float) -> bool:
-        """Report a score; return whether the trial may go on."""
-
-    def end(self, trial: Any, rung: int, score: float, stopped: bool) -> None:
-        """Sign a trial off."""
-
-    def seen(self) -> tuple[int, int]:
-        """Return how many trials it knows to have ended, and how many scores it holds."""
+# A peer has start(candidate), which registers it and returns a trial; report(trial, rung, score), whether the trial may
+# go on; end(trial, rung, score, stopped), which signs it off; seen(), how many trials it knows to have ended, and how
+# many scores it holds.
 
 
 class _Optuna:
@@ -135,52 +124,7 @@ class _RayTune:
         return self.scheduler._num_stopped, sum(len(held) for _, held in self.scheduler._brackets[0]._rungs)
 
 
-class _SyneTune:
-    """AsynchronousSuccessiveHalving, called as Syne Tune's tuner does; all trials have the same settings."""
-
-    def __init__(self, candidates: int) -> None:
-        from syne_tune.backend.trial_status import Trial
-        from syne_tune.config_space import uniform
-        from syne_tune.optimizer.scheduler import SchedulerDecision
-        from syne_tune.optimizer.schedulers.asha import AsynchronousSuccessiveHalving
-
-        self.trial, self.stop, self.begun = Trial, SchedulerDecision.STOP, datetime.now()
-        self.scheduler = AsynchronousSuccessiveHalving(
-            {"x": uniform(0.0, 1.0)},
-            metric=METRIC,
-            do_minimize=False,
-            time_attr=TIME,
-            max_t=ETA ** (count_rungs(candidates) - 1),
-            reduction_factor=ETA,
-            random_seed=0,
-        )
-
-    def settings(self) -> dict[str, Any]:
-        return {"x": 0.5}
-
-    def start(self, candidate: int) -> Any:
-        trial = self.trial(candidate, self.settings(), self.begun)
-        self.scheduler.on_trial_add(trial)
-        return trial
-
-    def report(self, trial: Any, rung: int, score: float) -> bool:
-        return self.scheduler.on_trial_result(trial, {TIME: ETA**rung, METRIC: score}) != self.stop
-
-    def end(self, trial: Any, rung: int, score: float, stopped: bool) -> None:
-        self.scheduler.on_trial_remove(trial)
-
-    def seen(self) -> tuple[int, int]:
-        return self.scheduler.num_stopped, sum(map(len, self.scheduler.searcher.trial_results.values()))
-
-
-class _SyneTuneSuggesting(_SyneTune):
-    """The same, which also draws the settings, by its default searcher; that fits itself to all results each time."""
-
-    def settings(self) -> dict[str, Any]:
-        return dict(self.scheduler.suggest().config)
-
-
-def drive(peer: Peer, scores: Scores) -> list[int]:
+def drive(peer: Any, scores: Scores) -> list[int]:
     """Feed a peer all candidates; return how many scores were reported in each rung."""
     candidates, rungs = len(scores[0]), len(scores)
     running: deque[tuple[Any, int, int]] = deque()
@@ -201,7 +145,7 @@ def drive(peer: Peer, scores: Scores) -> list[int]:
             peer.end(trial, rung, score, not goes_on)
 
 
-def run_peer(peer: Callable[[int], Peer], scores: Scores) -> tuple[float, int]:
+def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
     """Return the seconds of a whole ladder of a peer, and its decisions; the answers are checked afterwards."""
     candidates = len(scores[0])
     start = time.perf_counter()
@@ -241,23 +185,46 @@ def run_ladder(scores: Scores) -> tuple[float, int]:
     return seconds, decisions
 
 
-PEERS: dict[str, Callable[[int], Peer]] = {
+@cache
+def library() -> ctypes.CDLL:
+    """Return the ladder in C++ (ladder.cpp), built where it is not up to date."""
+    found = native()
+    found.bench_score.restype, found.bench_ladder.restype = ctypes.c_double, ctypes.c_int64
+    found.bench_ladder.argtypes = [ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64]
+    return found
+
+
+def run_native(kind: str, candidates: int, repeats: int) -> tuple[float, int]:
+    """Return the seconds of a ladder in C++, and its decisions; its counts are checked there."""
+    seconds, decisions = timed(lambda: library().bench_ladder(kind.encode(), candidates, repeats))
+    if not decisions:
+        raise SystemExit(f"{kind} with {candidates} candidates: wrong counts")
+    return seconds / repeats, int(decisions)
+
+
+KINDS, PYTHON = ("ash capped", "ash paper", "sh"), "ash.Ladder"  # in C++, and in Python
+PEERS: dict[str, Callable[[int], Any]] = {
     "optuna": _Optuna,
     "ray": _RayTune,
-    "syne-tune": _SyneTune,
-    "syne-tune with suggest": _SyneTuneSuggesting,
 }
 
 
 def measure(scheduler: str, candidates: int) -> dict[str, Any]:
     """Return what a decision costs: one ladder, then as many as time allows; short ones are repeated in a run."""
-    scores = all_scores(candidates)
+    scores = [] if scheduler in KINDS else all_scores(candidates)
 
-    def run() -> tuple[float, int]:
-        return run_ladder(scores) if scheduler == "ash.Ladder" else run_peer(PEERS[scheduler], scores)
+    def run(repeats: int = 1) -> tuple[float, int]:
+        if scheduler in KINDS:
+            return run_native(scheduler, candidates, repeats)
+        runs = [
+            run_ladder(scores) if scheduler == PYTHON else run_peer(PEERS[scheduler], scores) for _ in range(repeats)
+        ]
+        return sum(seconds for seconds, _ in runs) / repeats, runs[0][1]
 
     if scheduler in PEERS:
         PEERS[scheduler](candidates)  # imports what it needs
+    elif scheduler in KINDS:
+        library()
     forget_peak()
     before = peak_bytes()
     first, decisions = run()
@@ -265,7 +232,7 @@ def measure(scheduler: str, candidates: int) -> dict[str, Any]:
     seconds = [first] if first >= SHORT else []
     repeats = max(1, math.ceil(SHORT / first))
     while len(seconds) < MOST_RUNS and sum(seconds) + first <= LONG:
-        seconds.append(sum(run()[0] for _ in range(repeats)) / repeats)
+        seconds.append(run(repeats)[0])
     return {
         "candidates": candidates,
         "decisions": decisions,

@@ -3,20 +3,11 @@
 The program holds the table and the candidates and is linked statically, so it runs on any Linux of the same
 architecture. Before it is handed over its runs are compared with those of the module that Python loads: the same jobs
 in the same order, the same scores and the same weights, bit for bit.
-
-The sweep file inside it (little endian, no padding; a text is its length and its letters, integers are int64, numbers
-are doubles):
-
-    text: commit and trees, as members of a stamp; text: name of the table; rows, features, classes, training rows,
-    validation rows; x [rows][features]; y [rows]; numbers of the training rows; numbers of the validation rows
-    settings, and for each: its name, the name of `training`, candidates, and for each of these: layers, width [layers],
-    name of the activation [layers], the names of NAMES, the numbers of NUMBERS, batch size (0: full)
 """
 
 from __future__ import annotations
 
 import json
-import struct
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -48,7 +39,7 @@ def main(words: Sequence[str]) -> None:
     parser = Parser(prog="python -m bench program", description="Builds the runs of `tables` as one file, ash_bench.")
     parser.add_argument("--data", type=folder(*FILES), help="folder with the full optical digits (else load_digits)")
     table = read(parser.parse_args(words).data)
-    file = write_sweep(ROOT / "build" / "bench" / f"{table.name}.sweep", table)
+    file = write_sweep(ROOT / "build" / "bench" / f"{table.name}.inc", table)
     built = program("ash_bench", f"-DASH_BENCH_SWEEP={file}")
     check(built, table)
     print(f"""{built}
@@ -76,7 +67,7 @@ def check(built: Path, table: Digits) -> None:
         for algorithm in ("sh", "ash"):
             run = run_core(data, drawn, algorithm=algorithm, seed=SEED, training=training(setting))
             found_digest = cases[f"{table.name}, {setting}, {MODELS}"]["value"]["digests"][algorithm]
-            if found_digest != str(digest(run.jobs)):
+            if found_digest != digest(run):
                 raise SystemExit(f"{setting}, {algorithm}: ash_bench and the Python module have different outcomes")
 
 
@@ -93,33 +84,38 @@ def digest(jobs: _core._Columns) -> int:
 
 
 def write_sweep(path: Path, table: Digits) -> Path:
-    """Write the sweep file of this table and return its path; a file that is already so is not touched."""
+    """Write table and candidates as C++ and return the path; a file that is already so is not touched."""
     training_rows, validation_rows = split_rows(table.y.astype(np.float64), len(table.y), VALIDATION, SEED)
     origin = stamp(MEASURES, ())
     members = json.dumps({name: origin[name] for name in ("commit", "trees")})[1:-1]
-    shape = (*table.x.shape, CLASSES, len(training_rows), len(validation_rows))
-    arrays = (table.x.astype("<f8"), table.y.astype("<f8"), training_rows.astype("<i8"), validation_rows.astype("<i8"))
-    parts = [_texts(members, table.name), _integers(*shape), *(array.tobytes() for array in arrays)]
-    parts.append(_integers(len(SETTINGS)))
-    for setting in SETTINGS:
-        parts += [_texts(setting, training(setting)), _integers(MOST_MODELS)]
-        parts += [_candidate(to_settings(params)) for params in candidates(setting, MOST_MODELS)]
-    content = b"".join(parts)
-    if not path.is_file() or path.read_bytes() != content:  # the program is built anew only when it must be
+    lines = [
+        f'constexpr const char* kOrigin = R"({members})";',
+        f'constexpr const char* kTable = "{table.name}";',
+        _array("std::int64_t", "kShape", (*table.x.shape, CLASSES)),
+        _array("double", "kX", table.x.ravel().tolist()),
+        _array("double", "kY", table.y.astype(float).tolist()),
+        _array("std::int64_t", "kTraining", training_rows.tolist()),
+        _array("std::int64_t", "kValidation", validation_rows.tolist()),
+    ]
+    settings = []
+    for number, setting in enumerate(SETTINGS):
+        drawn = [_candidate(to_settings(params)) for params in candidates(setting, MOST_MODELS)]
+        lines.append(_array("Candidate", f"kCandidates{number}", drawn))
+        settings.append(f'Setting{{"{setting}", ash::Continuation::{training(setting)}, kCandidates{number}}}')
+    text = "\n".join([*lines, _array("Setting", "kSettings", settings)]) + "\n"
+    if not path.is_file() or path.read_text(encoding="ascii") != text:  # the program is built anew only when it must be
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_text(text, encoding="ascii")
     return path
 
 
-def _texts(*texts: str) -> bytes:
-    return b"".join(struct.pack("<q", len(text)) + text.encode("ascii") for text in texts)
+def _array(kind: str, name: str, values: Sequence[object]) -> str:
+    return f"constexpr std::array<{kind}, {len(values)}> {name}{{{', '.join(map(str, values))}}};"
 
 
-def _integers(*values: int) -> bytes:
-    return struct.pack(f"<{len(values)}q", *values)
-
-
-def _candidate(one: _core.Settings) -> bytes:
-    layers = _integers(len(one.hidden), *one.hidden) + _texts(*one.activations)
-    numbers = struct.pack(f"<{len(NUMBERS)}d", *(getattr(one, name) for name in NUMBERS))
-    return layers + _texts(*(getattr(one, name) for name in NAMES)) + numbers + _integers(one.batch_size)
+def _candidate(one: _core.Settings) -> str:
+    widths = [*one.hidden, *[0] * (3 - len(one.hidden))]
+    activations = [*one.activations, *[""] * (3 - len(one.hidden))]
+    parts = [widths, activations, [getattr(one, name) for name in NAMES], [getattr(one, name) for name in NUMBERS]]
+    braced = ", ".join(f"{{{', '.join(map(json.dumps, part))}}}" for part in parts)
+    return f"Candidate{{{braced}, {one.batch_size}}}"

@@ -1,4 +1,4 @@
-"""Sequential (SH) and asynchronous halving (ASH) by threads; full-batch is the student project's setting, mini-batch ours.
+"""Sequential (SH) and asynchronous halving (ASH) by threads, in the student project's setting (full-batch) and in ours.
 
 Every number of threads in OMP_NUM_THREADS that the machine has is measured, each in a fresh process; more are simulated
 from what the jobs on one thread took, in a table of their own. `settings.py` has the two settings, `measure.py` how it
