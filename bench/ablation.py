@@ -328,8 +328,9 @@ def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return what the recipe does alone, what each part is worth, and that table by table."""
-    tables = [table for table in (*FILES, *SMALL) if any(f"{table}, {variant}" in values for variant in VARIANTS)]
-    compared = [variant for variant in VARIANTS if variant not in (RECIPE, SEARCH)]
+    there = [(table, v) for table in (*FILES, *SMALL) for v in VARIANTS if f"{table}, {v}" in values]
+    tables = list(dict.fromkeys(table for table, _ in there))
+    compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]
     rows = [
         [VARIANTS[variant].words, *(str(ratio(log_ratios(values, table, variant, "error")) or "-") for table in tables)]
         for variant in compared
