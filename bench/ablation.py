@@ -119,7 +119,7 @@ EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
 """By rows to fit, from so many on: some thousand updates on each table. With more, large ones are learned by heart."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
-QUICK_TABLES = ("wine", "diabetes")
+QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
 SEARCHES = {"candidates": 24, "min_epochs": 4, "max_rungs": 4}
 QUICK_SEARCHES = {"candidates": 8, "min_epochs": 2, "max_rungs": 2}
 HELD_OUT = 1  # row of a network that is trained alone: some row must validate, and nothing is chosen by it
@@ -133,7 +133,7 @@ DIGITS = 4  # of a loss on record
 
 def cases(options: Namespace) -> Sequence[Case]:
     """Return a case per table and variant; what the chosen ones are compared with is among them."""
-    chosen = options.variants or tuple(VARIANTS)
+    chosen = options.variants or (QUICK_VARIANTS if options.quick else tuple(VARIANTS))
     wanted = {*chosen, *(base_of(variant) for variant in chosen)}
     made = []
     for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL)):
@@ -328,8 +328,9 @@ def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return what the recipe does alone, what each part is worth, and that table by table."""
-    tables = [table for table in (*FILES, *SMALL) if any(f"{table}, {variant}" in values for variant in VARIANTS)]
-    compared = [variant for variant in VARIANTS if variant not in (RECIPE, SEARCH)]
+    there = [(table, v) for table in (*FILES, *SMALL) for v in VARIANTS if f"{table}, {v}" in values]
+    tables = list(dict.fromkeys(table for table, _ in there))
+    compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]
     rows = [
         [VARIANTS[variant].words, *(str(ratio(log_ratios(values, table, variant, "error")) or "-") for table in tables)]
         for variant in compared

@@ -77,7 +77,7 @@ class Record:
 
     def counts(self, key: str, told: Mapping[str, Any], now: Mapping[str, Any], anywhere: bool) -> bool:
         """Return whether a case is on record, and measured as it would be now."""
-        if key not in self.lines:
+        if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         line = self.lines[key]
         then = self.stamps[line["of"]]
@@ -92,6 +92,12 @@ class Record:
         of = same[0] if same else len(self.stamps) - 1
         self.lines[key] = {"of": of, "seconds": round(seconds, 2), "told": dict(told), "value": rounded(value)}
         self.write()
+
+    def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
+        """Return whether a case has a value of this machine, which stays where the case can only be skipped now."""
+        if key not in self.lines or is_skipped(self.lines[key]["value"]):
+            return False
+        return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
 
     def drop_others(self, keys: Sequence[str], machine: Mapping[str, str]) -> None:
         """Forget cases of other machines, except these."""
@@ -114,6 +120,11 @@ class Record:
         copy = self.path.with_suffix(".new")
         copy.write_text(f'{{"measured": [\n{stamps}\n],\n"cases": {{\n{lines}\n}}}}\n', encoding="utf-8")
         copy.replace(self.path)
+
+
+def is_skipped(value: Any) -> bool:
+    """Return whether a case was not measured, since a package, a table or a tool was missing."""
+    return isinstance(value, Mapping) and "skipped" in value
 
 
 def rounded(value: Any) -> Any:
@@ -142,7 +153,8 @@ def measure(bench: Bench, options: Namespace) -> Record:
     if missing:
         bench.check(options)
     for number, (case, seconds, value) in enumerate(_run_all(missing, bench.at_once()), 1):
-        record.add(case.key, value, seconds, told[case.key], stamps[case.key])
+        if not is_skipped(value) or not record.holds(case.key, stamps[case.key], bench.anywhere):
+            record.add(case.key, value, seconds, told[case.key], stamps[case.key])
         print(f"{number} of {len(missing)}: {case.key} ({seconds:.1f} s)", file=sys.stderr, flush=True)
     if cases and not bench.anywhere:
         record.drop_others(list(stamps), stamps[cases[0].key]["machine"])

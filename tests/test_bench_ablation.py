@@ -220,6 +220,7 @@ def test_tables_say_what_pays_and_what_was_not_there() -> None:
         "diabetes, recipe": value([50.0, 50.0, 50.0]),
         "diabetes, relu": value([60.0, 61.0, 62.0], diverged=1),
         "adult, recipe": {"skipped": "no file adult.csv.gz"},
+        "letter, dropout": value(),
         "letter, of the past": {},
     }
     shown = sections(values)
@@ -228,6 +229,7 @@ def test_tables_say_what_pays_and_what_was_not_there() -> None:
     assert (relu["verdict"], relu["tables"], relu["multiply-adds"]) == ("pays", "2", "0.71")
     assert relu["error, larger tables"].startswith("2.18") and relu["log loss"] == "0.500 (0.500 to 0.500)"
     assert worth.note.endswith("Diverged, and counted as guesses: diabetes, relu (1).")
+    assert [cells[0] for cells in worth.rows] == ["no dropout", "relu"], "what is on record"
     assert row(worth, "no dropout") == dict.fromkeys(worth.header, "-") | {"variant": "no dropout", "tables": "0"}
     recipe = table(shown, "The recipe, trained")
     assert row(recipe, "adult")["rows"] == "no file adult.csv.gz" and row(recipe, "letter")["seeds"] == "3"

@@ -42,7 +42,8 @@ def test_contenders_fit_all_tables_and_two_of_them_with_other_limits() -> None:
 
 
 def test_a_quick_run_has_small_tables_and_short_limits() -> None:
-    assert {(fit.table, fit.limit, fit.seed) for fit in fits(quick=True)} == {(table, 5.0, 0) for table in SMALL}
+    planned = list(fits(quick=True))
+    assert {fit.table for fit in planned} < set(SMALL) and {(fit.limit, fit.seed) for fit in planned} == {(5.0, 0)}
 
 
 @pytest.mark.parametrize(
@@ -233,12 +234,13 @@ def test_what_was_skipped_or_failed_is_said() -> None:
     assert wins.note.endswith("Failed: scikit-learn MLP on digits.") and row(wins, "scikit-learn MLP")["tables"] == "1"
 
 
-def test_curves_are_of_the_seeds_that_have_all_limits_and_a_picture_has_their_ratio() -> None:
+def test_curves_are_of_the_seeds_that_all_have_and_a_picture_has_their_ratio() -> None:
     values = made("letter", OURS, (0.2, 0.1)) | made("letter", OURS, (0.4,), limit=5.0)
-    values |= made("letter", TUNED, (0.0,)) | made("letter", TUNED, (0.2,), limit=5.0)
-    assert curves(Fits(values))["letter", OURS] == {5.0: 0.4, 60.0: 0.2}
+    values |= made("letter", TUNED, (0.0, 0.3)) | made("letter", TUNED, (0.2, 0.3), limit=5.0)
+    assert curves(Fits(values), "letter")[0][OURS, 60.0] == 0.2, "of seed 1 there is no fit of ours within 5 seconds"
     *_, errors, picture = sections(values)
-    assert isinstance(errors, Table) and errors.header[1:] == ["5 s", "60 s"] and isinstance(picture, Picture)
+    assert isinstance(errors, Table) and errors.header[1:] == ["seeds", "5 s", "60 s"] and isinstance(picture, Picture)
+    assert errors.rows[0] == ["letter, ash", "1", "0.4000", "0.2000"]
     assert [dict(line.points) for line in picture.plots[0].lines] == [{5.0: 2.0}], "no ratio to an error of 0"
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
 

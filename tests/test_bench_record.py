@@ -139,3 +139,16 @@ def test_of_cases_at_once_what_has_ended_stays_when_one_fails(tmp_path: Path) ->
 def test_numbers_are_kept_with_six_digits() -> None:
     value = {1: [1234567.0, 1 / 3, 7], "x": (2e-9 / 3, None, True, "text")}
     assert rounded(value) == {"1": [1234570.0, 0.333333, 7], "x": [6.66667e-10, None, True, "text"]}
+
+
+def test_a_case_that_is_skipped_neither_counts_nor_replaces_one_that_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = [{"skipped": "no file"}, {"length": 5}, {"skipped": "no file"}, {"skipped": "no file"}]
+    cases = [Case("first", lambda: found.pop(0))]
+    bench = two_cases([], cases=lambda _: cases, sections=lambda values: [])
+    assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}}
+    assert measure(bench, options(tmp_path)).values() == {"first": {"length": 5}}
+    assert measure(bench, options(tmp_path, anew=True)).values() == {"first": {"length": 5}}
+    changed(monkeypatch, machine={"other": "one"})
+    assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}} and not found

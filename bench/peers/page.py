@@ -122,7 +122,9 @@ def _moment(reached: Sequence[Any], seeds: int) -> str:
 
 
 def _plot(space: str, rows: Sequence[Row]) -> Plot:
-    lines = [Line(_label(row), dict(row["path"])) for row in rows if row.get("path")]
+    """Draw each peer in its first setting, which is its best."""
+    first = {row["name"]: Line(row["name"], dict(row["path"])) for row in reversed(rows) if row.get("path")}
+    lines = [first[name] for name in dict.fromkeys(row["name"] for row in rows) if name in first]
     return Plot(f"Best validation accuracy so far, {space}", "seconds", "validation accuracy", lines, ("x",))
 
 

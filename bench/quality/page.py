@@ -219,42 +219,35 @@ def minute_table(fits: Fits) -> Table:
     return Table(f"Within {fits.limit:g} seconds", ["table", "seconds", "share of the cores in use"], rows, note)
 
 
-def curves(fits: Fits) -> dict[tuple[str, str], dict[float, float]]:
-    """Return the median error by table and contender, then by limit, over the seeds that all limits have."""
-    found = {}
-    for table in FILES:
-        for contender in (OURS, TUNED):
-            limits = sorted(limit for place, who, limit in fits.runs if (place, who) == (table, contender))
-            errors = medians([fits.of(table, contender, limit) for limit in limits], "error")
-            if len(limits) > 1 and errors:
-                found[table, contender] = dict(zip(limits, errors, strict=True))
-    return found
+def curves(fits: Fits, table: str) -> tuple[dict[tuple[str, float], float], int]:
+    """Return the median errors by contender and limit over the seeds that all of these have, and how many there are."""
+    keys = [(who, limit) for place, who, limit in sorted(fits.runs) if place == table and who in (OURS, TUNED)]
+    several = [key for key in keys if sum(who == key[0] for who, _ in keys) > 1]
+    runs = [fits.of(table, *key) for key in several]
+    errors = medians(runs, "error") or []
+    return dict(zip(several, errors, strict=False)), len(set.intersection(*map(set, runs))) if runs else 0
 
 
 def curve_sections(fits: Fits) -> list[Section]:
     """Return the errors by limit, and a picture of the ratios; nothing where only one limit was measured."""
-    found = curves(fits)
-    if not found:
+    rows, lines = [], []
+    found = {table: curves(fits, table) for table in FILES}
+    limits = sorted({limit for points, _ in found.values() for _, limit in points})
+    for table, (points, seeds) in found.items():
+        for who in dict.fromkeys(who for who, _ in points):
+            cells = [shown_error(table, points[who, x]) if (who, x) in points else "-" for x in limits]
+            rows.append([f"{table}, {CONTENDERS[who].name}", str(seeds), *cells])
+        both = [x for x in limits if (OURS, x) in points and points.get((TUNED, x))]
+        if both:
+            lines.append(Line(table, {x: points[OURS, x] / points[TUNED, x] for x in both}))
+    if not rows:
         return []
-    limits = sorted({limit for points in found.values() for limit in points})
-    rows = [
-        [
-            f"{table}, {CONTENDERS[each].name}",
-            *(shown_error(table, points[x]) if x in points else "-" for x in limits),
-        ]
-        for (table, each), points in found.items()
-    ]
-    note = "Medians over the seeds that have all limits. The last fit of the tuned trees comes on top of the limit."
-    lines = []
-    for table in FILES:
-        ours, theirs = found.get((table, OURS), {}), found.get((table, TUNED), {})
-        if points := {limit: ours[limit] / theirs[limit] for limit in ours if theirs.get(limit)}:
-            lines.append(Line(table, points))
+    note = "Medians over the seeds that all of a table have. The last fit of the tuned trees comes on top of the limit."
     title = "Error of ash by that of LightGBM tuned for as long"
     plot = Plot(title, "time limit in seconds", "error by theirs", lines, ("x",))
     return [
-        Table("Error against time", ["", *(f"{limit:g} s" for limit in limits)], rows, note),
-        Picture("quality", [plot], "Below 1 ash errs less."),
+        Table("Error against time", ["", "seeds", *(f"{limit:g} s" for limit in limits)], rows, note),
+        *([Picture("quality", [plot], "Below 1 ash errs less.")] if lines else []),
     ]
 
 
@@ -268,7 +261,7 @@ def readme(values: Mapping[str, Any]) -> list[str]:
         present = [each for each in IN_README if runs[each]]
         errors, seconds = (fits.common(table, present, what) for what in ("error", "seconds"))
         cells = dict.fromkeys(IN_README, "-")
-        for each, error, took in zip(present, errors or (), seconds or (), strict=True):
+        for each, error, took in zip(present, errors or (), seconds or (), strict=False):
             cells[each] = f"{shown_error(table, error)} in {took:.3g} s"
         count = len(set.intersection(*(set(runs[each]) for each in present)))
         rows.append(f"| {' | '.join([table, str(count), *cells.values()])} |")

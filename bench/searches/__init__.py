@@ -95,7 +95,8 @@ def missing(file: Path, *needed: str) -> str | None:
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
     """Return a table for each table of data."""
-    return [_table(name, [each for each in values.values() if each["table"] == name]) for name in TABLES]
+    found = {name: [each for each in values.values() if each["table"] == name] for name in TABLES}
+    return [_table(name, runs) for name, runs in found.items() if runs]
 
 
 def _table(name: str, found: Sequence[Mapping[str, Any]]) -> Table:
