@@ -33,13 +33,13 @@ def read_table(path: Path) -> tuple[Array, Classes]:
     return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].astype(np.int64)
 
 
-def digits(folder: Path | None) -> Digits:
+def digits(folder: Path | str | None) -> Digits:
     """Return the UCI optical digits in this folder (3,823 rows and 1,797 to test on).
 
     Without a folder scikit-learn's half of them, which is that test part: 1,347 rows, and a quarter to test on.
     """
     if folder is not None:
-        (x, y), (x_test, y_test) = (read_table(folder / file) for file in FILES)
+        (x, y), (x_test, y_test) = (read_table(Path(folder) / file) for file in FILES)
         return Digits("optdigits", x, y, x_test, y_test)
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -46,11 +45,6 @@ def environment_as_before() -> Iterator[None]:
             os.environ[name] = value
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the file that `bench faults` reads."""
-    parser.addoption("--faults", metavar="FILE", help="with -m faults: write its table as JSON, too")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of faults, by the numbers in their names."""
     for item in items:
@@ -66,12 +60,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         kind: [report.nodeid.rpartition("::")[2] for report in terminalreporter.stats.get(kind, [])]
         for kind in ("passed", "failed", "error", "skipped")
     }
-    rows = counts(names["passed"], names["failed"] + names["error"], names["skipped"])
     terminalreporter.section("faults")
-    for line in lines(rows):
+    for line in lines(counts(names["passed"], names["failed"] + names["error"], names["skipped"])):
         terminalreporter.write_line(line)
-    if path := config.getoption("faults"):
-        Path(path).write_text(json.dumps(rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ import ash
 from ash import _core
 
 ROOT = Path(__file__).resolve().parents[1]
-MAXIMUM_LINES = 300
 MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
 # What a part of the core may include, besides what these include themselves: dependencies point one way.
@@ -69,12 +68,6 @@ def test_no_command_is_called_ash() -> None:
 
 def test_the_package_is_typed() -> None:
     assert (Path(ash.__file__).parent / "py.typed").is_file()
-
-
-def test_files_are_short() -> None:
-    lengths = {name(path): len(path.read_text().splitlines()) for path in sources("*.py", "*.pyi", "*.cpp", "*.hpp")}
-    stub = "python/ash/_core.pyi"  # one module has one stub
-    assert {path: lines for path, lines in lengths.items() if lines > MAXIMUM_LINES and path != stub} == {}
 
 
 def test_python_functions_are_short() -> None:
