@@ -7,7 +7,6 @@ table, and the file is not opened a second time. A child of fork does not inheri
 """
 
 import contextlib
-import fcntl
 import os
 import socket
 import threading
@@ -15,6 +14,11 @@ import time
 from pathlib import Path
 
 from ash.errors import JournalError, JournalLocked
+
+try:
+    import fcntl
+except ModuleNotFoundError as error:  # on Windows
+    raise JournalError("a journal needs POSIX file locks, and this system has none: run without a journal") from error
 
 LOOKS, LOOK_SECONDS = 4, 0.05
 """How often, and how long apart, a lock that is held is tried again: `holder` takes it for a moment."""
