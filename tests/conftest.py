@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ pytest_plugins = ["needs"]
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
+BEGAN = time.monotonic()
+LAST = tuple(
+    "test_docs test_faults test_journal_kills test_journal_disk test_readme test_mpi test_cli_executor test_dashboard "
+    "test_report_browser test_signals test_slurm test_tracking_servers test_dask test_hosts test_notebook "
+    "test_bench".split()
+)
+"""Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""
 SAMPLES = Path(__file__).with_name("data")
 """Samples of real tables; their README says of which."""
 
@@ -29,8 +37,11 @@ settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl-C again: a shell starts background jobs with SIGINT ignored, and child processes inherit that."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Announce failures, and hear Ctrl-C: a shell starts background jobs with SIGINT ignored."""
+    plugins = session.config.pluginmanager
+    if terminal := plugins.get_plugin("terminalreporter"):
+        plugins.register(Announcer(terminal))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -46,10 +57,26 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of faults, by the numbers in their names."""
+    """Mark the tests of faults, by the numbers in their names, and put the modules of `LAST` last, in its order."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(LAST) if item.path.name.startswith(name)), -1))
+
+
+class Announcer:
+    """Prints each failure as soon as it is known, in one line; its traceback follows at the end of the run."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print it, with the seconds since the start."""
+        if report.failed:
+            lines = report.longreprtext.splitlines() or [""]
+            why = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+            self.terminal.write_line(f"\nFAILED after {time.monotonic() - BEGAN:.0f} s: {report.nodeid}: {why}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
