@@ -22,11 +22,24 @@ Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
 BEGAN = time.monotonic()
-LAST = tuple(
-    "test_docs test_faults test_journal_kills test_journal_disk test_readme test_mpi test_cli_executor test_dashboard "
-    "test_report_browser test_signals test_slurm test_tracking_servers test_dask test_hosts test_notebook "
-    "test_bench".split()
-)
+LAST = [
+    "test_docs",
+    "test_faults",
+    "test_journal_kills",
+    "test_journal_disk",
+    "test_readme",
+    "test_mpi",
+    "test_cli_executor",
+    "test_dashboard",
+    "test_report_browser",
+    "test_signals",
+    "test_slurm",
+    "test_tracking_servers",
+    "test_dask",
+    "test_hosts",
+    "test_notebook",
+    "test_bench",
+]
 """Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""
 SAMPLES = Path(__file__).with_name("data")
 """Samples of real tables; their README says of which."""
