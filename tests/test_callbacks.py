@@ -19,6 +19,8 @@ from callback_help import Diary, Stopper, X, Y, decided, endless, tune
 from estimator_help import classifier
 from result_help import make_result
 
+pytestmark = pytest.mark.core
+
 # What is told
 
 

@@ -16,6 +16,8 @@ from ash.preparation import prepare
 from data_help import LAYOUTS, bits, parts_from, start, values
 from fault_help import quick
 
+pytestmark = pytest.mark.core
+
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 Y = np.array([0, 1, 0, 1, 0, 1])
 NAN = float("nan")

@@ -15,6 +15,8 @@ from ash.frames import Frame, read_frame
 from ash.schema import ONE_HOT_LEVELS
 from encoding_help import ROWS, cities, learned, mixed
 
+pytestmark = pytest.mark.core
+
 NAN = float("nan")
 
 

@@ -19,6 +19,8 @@ from ash.settings import ACTIVATIONS
 from ensemble_help import YR, X, Y, tune
 from model_file_help import check_refused, read, write
 
+pytestmark = pytest.mark.core
+
 Tensors, About = dict[str, Any], dict[str, Any]
 NAMES = [*"abcdef"]
 

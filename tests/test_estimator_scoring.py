@@ -20,6 +20,8 @@ from ash.scoring import NATIVE
 from estimator_help import cells, classifier, digest, framed, regressor
 from fault_help import small_space, table, targets
 
+pytestmark = pytest.mark.core
+
 X, Y = table(120)
 X3, Y3 = X, np.digitize(X[:, 0] + X[:, 1], [-0.5, 0.5])
 XR, YR = targets(120)

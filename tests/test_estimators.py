@@ -23,6 +23,8 @@ from ash.errors import SettingError
 from estimator_help import classifier, digest, regressor
 from fault_help import small_space, table, targets
 
+pytestmark = pytest.mark.core
+
 X, Y = table(80)
 XR, YR = targets(80)
 Kind = type[ash.ASHClassifier] | type[ash.ASHRegressor]

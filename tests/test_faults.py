@@ -19,6 +19,8 @@ import ash
 from ash.errors import AshError, DataError, SettingError
 from fault_help import quick, small_space, table, targets
 
+pytestmark = pytest.mark.core
+
 X, Y = table()
 XR, YR = targets()
 

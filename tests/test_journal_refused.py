@@ -23,6 +23,8 @@ from estimator_help import classifier
 from fault_help import small_space
 from journal_help import change, outcome, regression, rows, run, stopped, with_states
 
+pytestmark = pytest.mark.core
+
 OTHER_X = X.copy()
 OTHER_X[3, 4] += 0.5
 DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {

@@ -15,6 +15,8 @@ from data_help import mixed_columns, mixed_target
 from model_file_help import check_refused, read, write
 from test_model_file import changed, replaced
 
+pytestmark = pytest.mark.core
+
 COLUMNS = mixed_columns(200)
 X = np.array(list(zip(*COLUMNS.values(), [2.5] * 200, strict=True)), object)
 Y = mixed_target(COLUMNS)

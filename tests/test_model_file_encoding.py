@@ -18,6 +18,8 @@ from data_help import mixed_columns, mixed_target
 from encoding_help import ROWS
 from fault_help import small_space
 
+pytestmark = pytest.mark.core
+
 COLUMNS = mixed_columns()
 NAMES = tuple(COLUMNS)
 TARGET = mixed_target(COLUMNS)

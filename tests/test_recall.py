@@ -15,6 +15,8 @@ from ash.recall import promoted, rank_correlation, recall, survivors
 from reference import PROMOTIONS
 from result_help import columns, make_result
 
+pytestmark = pytest.mark.core
+
 
 def jobs(rungs):
     """Columns from [(candidate, score, loss), ...] for each rung; a score of None diverged."""

@@ -16,6 +16,8 @@ from test_reproducible import data as data
 from test_reproducible import tune as tune
 from training_help import FMA_SETS
 
+pytestmark = pytest.mark.core
+
 PARTS: dict[str, Any] = {
     "activation": ash.choice("mish", "selu", "relu"),
     "parametrization": ash.choice("ntk", "standard"),

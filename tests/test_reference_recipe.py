@@ -13,6 +13,8 @@ from reference_layers import Embedding, Scaling
 from reference_network import Hyperparameters, Network, Trainer, parameters_of, random_parameters
 from test_reference_network import OPTIMIZERS, TOLERANCE, numerical_gradient, table
 
+pytestmark = pytest.mark.core
+
 NUMBERS = [0, 2, 3]
 FEATURES = 5
 INPUTS = FEATURES + 3 * len(NUMBERS)

@@ -15,6 +15,8 @@ from ash.weights import read_weights
 from data_help import mixed_columns, mixed_target, parts_from
 from fault_help import quick, small_space, table, targets
 
+pytestmark = pytest.mark.core
+
 NAN = float("nan")
 X, Y = table()
 XR, YR = targets()
