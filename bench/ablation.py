@@ -5,7 +5,7 @@ many run at once as there are CPUs. Three quarters of the rows to fit, the other
 networks that are trained alone, so that no search makes up for what is missing: for 64 epochs, for 32 from 10,000 rows
 to fit on, for 8 from 20,000. What comes after the ladder is measured on whole searches by the estimators.
 
-Whom this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
+What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
 the best one on the held-out rows is taken.
 
 Each ratio is one to the recipe on the same split and seed. An interval holds the mean over the seeds with 95 %, by

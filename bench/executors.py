@@ -4,7 +4,7 @@ Executors are open already, and have done the run once: processes of the standar
 Dask, two ranks of MPI and one rank of two threads (`mpiexec` starts its processes for each run, whose second half
 counts). Places are measured in turns with two threads without teams. Every digest must be equal.
 
-Whom this favours. Us: one machine, whose network is its memory. Against us: two cores, which the deciding process
+What this favours. Us: one machine, whose network is its memory. Against us: two cores, which the deciding process
 shares with the workers, and jobs of a millisecond, which are the worst case.
 
     mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       what a case of MPI runs: candidates, threads

@@ -5,7 +5,7 @@ scikit-learn's halving, Optuna and Ray Tune get the very candidates of `ash`. Ea
 as many workers as there are CPUs, and with its defaults. Each search has a process of its own, and beside it stands a
 search by `ash` made right before or after it.
 
-Whom this favours. The peers: standardized rows in single precision, made before the clock (`ash` gets raw numbers and
+What this favours. The peers: standardized rows in single precision, made before the clock (`ash` gets raw numbers and
 counts its scaling); scores at the ends of rungs only; modules loaded and workers, clients and `ray.init` started before
 the clock; scikit-learn's early stopping. `ash`: a cosine cycle of the learning rate in each job, where the peers' rates
 are constant as their defaults are; the processes of Ray's trials start within the clock, as they do for users. Optuna

@@ -3,8 +3,8 @@
 Its interface takes no split: it sets 20 % of the rows apart for itself, unstratified, which we let it do from all rows
 but the test rows, so its scores are of other rows than those of the others. Its brackets hold their own number of
 models (163 where a ladder of 128 candidates ends at 64 epochs), each drawn anew: from the same stream of candidates,
-POOL times as many as the others get. A model goes on where it stood, and the next epoch of each is trained ahead, while
-a worker is idle; these epochs count too.
+POOL times as many as the others get. A model continues where it stood, and the next epoch of each is trained ahead
+while a worker is idle; these epochs count too.
 
 dask-ml 2025.1 fails on widths of several lengths, on hyperparameters that only some candidates have, and, with newer
 releases of dask, without a scheduler that is named: hence `Candidate`, whose one parameter is a text, and the setting.

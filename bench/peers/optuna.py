@@ -1,7 +1,7 @@
 """Optuna's SuccessiveHalvingPruner over PyTorch, on the very candidates of `ash`.
 
-The candidates are enqueued; a trial reports where a rung ends and is pruned there or goes on, so none is trained twice.
-In its favour: reports at the ends of rungs only, weights kept by a file for each trial.
+The candidates are enqueued. A trial reports where a rung ends and is pruned there or continues, so none is trained
+twice. In its favour: reports at the ends of rungs only, weights kept by a file for each trial.
 
 Settings: "threads" (n_jobs workers of one process; much of a small step is Python, and that runs one at a time),
 "processes" (as many processes over one journal file, started before the clock) or its default (n_jobs=1).

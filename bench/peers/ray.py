@@ -1,6 +1,6 @@
 """Ray Tune's ASHAScheduler over PyTorch, on the very candidates of `ash`, without a network.
 
-Each candidate is a value of a grid; a trial reports where a rung ends and is stopped there or goes on. A trial takes
+Each candidate is a value of a grid; a trial reports where a rung ends and is stopped there or continues. A trial takes
 one CPU, for which Ray sets one thread: its default is one thread and as many workers as CPUs.
 
 Settings: "default" (a new process for each trial, log files in three formats), or "reused" (a process is kept for

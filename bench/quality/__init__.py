@@ -5,7 +5,7 @@ process of its own, on all CPUs; the split is by seed. The seconds are those of 
 what is loaded once. The limit is 60 seconds for contenders that take one; `ash` and the tuned trees are also given 5,
 15 and 240 seconds on the larger tables.
 
-Whom this favours. The others: RealMLP takes its own time, TabM may take three limits, and the last fit of the tuned
+What this favours. The others: RealMLP takes its own time, TabM may take three limits, and the last fit of the tuned
 trees comes on top of their limit and uses all rows, where networks hold some out. `ash`, FLAML and the tuned trees
 choose by the metric that is compared here. TabM would often train for longer. About a quarter of the held-out rows of
 winequality_white are in training too, with the same target, and `ash` looks for such rows (python/ash/neighbors.py).

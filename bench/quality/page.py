@@ -194,7 +194,7 @@ def equal_time_table(fits: Fits) -> Table:
     rows = []
     for table in fits.tables:
         taken = fits.median(table, REALMLP, "seconds")
-        limits = [limit for place, who, limit in fits.runs if (place, who) == (table, OURS)]
+        limits = [limit for place, which, limit in fits.runs if (place, which) == (table, OURS)]
         limit = max((each for each in limits if taken is not None and each <= taken), default=None)
         if limit is None:
             continue
@@ -221,8 +221,8 @@ def minute_table(fits: Fits) -> Table:
 
 def curves(fits: Fits, table: str) -> tuple[dict[tuple[str, float], float], int]:
     """Return the median errors by contender and limit over the seeds that all of these have, and how many there are."""
-    keys = [(who, limit) for place, who, limit in sorted(fits.runs) if place == table and who in (OURS, TUNED)]
-    several = [key for key in keys if sum(who == key[0] for who, _ in keys) > 1]
+    keys = [(which, limit) for place, which, limit in sorted(fits.runs) if place == table and which in (OURS, TUNED)]
+    several = [key for key in keys if sum(which == key[0] for which, _ in keys) > 1]
     runs = [fits.of(table, *key) for key in several]
     errors = medians(runs, "error") or []
     return dict(zip(several, errors, strict=False)), len(set.intersection(*map(set, runs))) if runs else 0
@@ -234,9 +234,9 @@ def curve_sections(fits: Fits) -> list[Section]:
     found = {table: curves(fits, table) for table in FILES}
     limits = sorted({limit for points, _ in found.values() for _, limit in points})
     for table, (points, seeds) in found.items():
-        for who in dict.fromkeys(who for who, _ in points):
-            cells = [shown_error(table, points[who, x]) if (who, x) in points else "-" for x in limits]
-            rows.append([f"{table}, {CONTENDERS[who].name}", str(seeds), *cells])
+        for which in dict.fromkeys(which for which, _ in points):
+            cells = [shown_error(table, points[which, x]) if (which, x) in points else "-" for x in limits]
+            rows.append([f"{table}, {CONTENDERS[which].name}", str(seeds), *cells])
         both = [x for x in limits if (OURS, x) in points and points.get((TUNED, x))]
         if both:
             lines.append(Line(table, {x: points[OURS, x] / points[TUNED, x] for x in both}))

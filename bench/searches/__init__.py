@@ -3,7 +3,7 @@
 A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on adults and Californian
 houses: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the table is held out.
 
-Whom this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
+What this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
 unless their first folds are worse than the median. `ash` ranks forests and boosting by forecasts of their scores
 (python/ash/search/forecast.py). Required: a score as good as the others' within half a percent, in less time.
 
