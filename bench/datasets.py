@@ -1,4 +1,4 @@
-"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given; adults."""
+"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given."""
 
 from __future__ import annotations
 
@@ -52,8 +52,3 @@ def digits(folder: Path | str | None) -> Digits:
 def table_file(folder: Path | None, file: str) -> Path:
     """Return where a larger table is looked for: in this folder, by default in ../shared/data."""
     return (folder or BESIDE) / file
-
-
-def adult_file(folder: Path | None) -> Path:
-    """Return where the table of adults is looked for."""
-    return table_file(folder, "adult.csv.gz")

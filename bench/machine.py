@@ -101,7 +101,7 @@ class Age(NamedTuple):
     """How old the code is that a figure measures."""
 
     changed: tuple[str, ...]  # folders and files that are not as they were
-    commits: int  # that touched them since; 0 in a shallow clone, which cannot tell
+    commits: int | None  # that touched them since; None where the clone does not know the commit
     days: int
 
 
@@ -113,4 +113,4 @@ def age(found: Stamp) -> Age | None:
         return None
     count = git("rev-list", "--count", f"{found['commit']}..HEAD", "--", *changed) if found["commit"] else None
     days = (datetime.fromisoformat(now) - datetime.fromisoformat(found["date"])).days
-    return Age(changed, int(count or 0), max(days, 0))
+    return Age(changed, None if count is None else int(count), max(days, 0))

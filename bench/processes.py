@@ -58,8 +58,9 @@ def program(target: str, *definitions: str) -> Path:
     if cmake is None:
         raise SystemExit(f"{target} cannot be built: CMake is not installed (pip install '.[bench]')")
     definitions = ("-DCMAKE_BUILD_TYPE=Release", "-DASH_BENCH=ON", "-DASH_TESTS=OFF", *definitions)
-    _build(target, [cmake, "-S", str(ROOT), "-B", str(PROGRAMS), *definitions])
-    _build(target, [cmake, "--build", str(PROGRAMS), "--target", target, "--parallel"])
+    generator = [] if shutil.which("make") else ["-G", "Ninja"]
+    build(target, [cmake, "-S", str(ROOT), "-B", str(PROGRAMS), *generator, *definitions])
+    build(target, [cmake, "--build", str(PROGRAMS), "--target", target, "--parallel"])
     return PROGRAMS / target
 
 
@@ -68,7 +69,8 @@ def native() -> ctypes.CDLL:
     return ctypes.CDLL(str(program("bench_native").with_suffix(".so")))
 
 
-def _build(target: str, command: Sequence[str]) -> None:
+def build(target: str, command: Sequence[str]) -> None:
+    """Run a command that builds this; one that fails ends the script with its last words."""
     found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if found.returncode != 0:
         words = "\n".join(found.stdout.splitlines()[-LAST_WORDS:])

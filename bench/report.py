@@ -94,8 +94,9 @@ def marks(record: Record) -> list[str]:
     parts = [f"{unknown} cases are of an unknown commit"] if unknown else []
     if ages:
         changed = list(dict.fromkeys(path for found in ages for path in found.changed))
-        commits, days = max(found.commits for found in ages), max(found.days for found in ages)
-        parts.append(f"Changed since in up to {commits} commits and {days} days: {', '.join(changed)}")
+        commits, days = [found.commits for found in ages if found.commits], max(found.days for found in ages)
+        often = f"in up to {max(commits)} commits and " if commits else "in "
+        parts.append(f"Changed since, {often}{days} days: {', '.join(changed)}")
     return [f"{MARK} {'. '.join(parts)}."] if parts else []
 
 

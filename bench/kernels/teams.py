@@ -148,7 +148,8 @@ def readme(values: Mapping[str, Any]) -> Sequence[str]:
     team = wide_speedup(values)
     return [
         f"That step, shared by a team of two threads, is {team['median']:.2f} times as fast as alone "
-        f"({team['min']:.2f} to {team['max']:.2f}: it depends on how far apart the cores are)."
+        f"({team['min']:.2f} to {team['max']:.2f}:",
+        "it depends on how far apart the cores are).",
     ]
 
 

@@ -89,8 +89,8 @@ def write_sweep(path: Path, table: Digits) -> Path:
     origin = stamp(MEASURES, ())
     members = json.dumps({name: origin[name] for name in ("commit", "trees")})[1:-1]
     lines = [
-        f'constexpr const char* kOrigin = R"({members})";',
-        f'constexpr const char* kTable = "{table.name}";',
+        f'const char* const kOrigin = R"({members})";',
+        f'const char* const kTable = "{table.name}";',
         _array("std::int64_t", "kShape", (*table.x.shape, CLASSES)),
         _array("double", "kX", table.x.ravel().tolist()),
         _array("double", "kY", table.y.astype(float).tolist()),
@@ -110,7 +110,7 @@ def write_sweep(path: Path, table: Digits) -> Path:
 
 
 def _array(kind: str, name: str, values: Sequence[object]) -> str:
-    return f"constexpr std::array<{kind}, {len(values)}> {name}{{{', '.join(map(str, values))}}};"
+    return f"const std::array<{kind}, {len(values)}> {name}{{{', '.join(map(str, values))}}};"
 
 
 def _candidate(one: _core.Settings) -> str:

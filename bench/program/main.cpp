@@ -57,14 +57,14 @@ struct Setting {
 #ifdef ASH_BENCH_SWEEP
 #include ASH_BENCH_SWEEP
 #else
-constexpr const char* kOrigin = "";              // JSON: of what commit and code the program was made
-constexpr const char* kTable = "";               // its name
-constexpr std::array<std::int64_t, 3> kShape{};  // rows, features, classes
-constexpr std::array<double, 1> kX{};
-constexpr std::array<double, 1> kY{};
-constexpr std::array<std::int64_t, 1> kTraining{};
-constexpr std::array<std::int64_t, 1> kValidation{};
-constexpr std::array<Setting, 0> kSettings{};
+const char* const kOrigin = "";              // JSON: of what commit and code the program was made
+const char* const kTable = "";               // its name
+const std::array<std::int64_t, 3> kShape{};  // rows, features, classes
+const std::array<double, 1> kX{};
+const std::array<double, 1> kY{};
+const std::array<std::int64_t, 1> kTraining{};
+const std::array<std::int64_t, 1> kValidation{};
+const std::array<Setting, 0> kSettings{};
 #endif
 
 constexpr std::uint64_t kSeed = 0;

@@ -121,7 +121,7 @@ def _kept(result: ash.Result, folder: str | None, more: list[int]) -> dict[str, 
     }
     if result.threads > 1:
         return kept
-    apart, teams = (result.simulate(threads=more, teams=shared).rows for shared in (False, True))
+    apart, teams = (result.simulate(threads=more, teams=shared).rows if more else [] for shared in (False, True))
     lines = {"apart": (apart, "makespan"), "teams": (teams, "makespan"), "bound": (apart, "bound")}
     return kept | {
         "epochs": [int(columns["epochs"][own][0]) for own in rungs],

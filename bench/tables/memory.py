@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ash import _core
 from ash.settings import to_settings
 from ash.splits import split_rows
 from bench.machine import ROOT
-from bench.processes import call
+from bench.processes import build, call
 from bench.tables.settings import SEED, candidates, read
 
 SOURCE = Path(__file__).with_name("count.cpp")
@@ -32,11 +32,11 @@ FEW, MANY = 2, 10  # epochs
 
 def measure(folder: str | None, models: Sequence[int]) -> Any:
     """Return a row per number of models; without a compiler, why there is none."""
-    compiler = os.environ.get("CXX") or shutil.which("c++")
-    if compiler is None:
-        return {"skipped": "no C++ compiler (c++) was found to make the library that counts"}
+    compiler = shlex.split(os.environ.get("CXX") or "c++")
+    if shutil.which(compiler[0]) is None:
+        return {"skipped": f"{compiler[0]}, a C++ compiler for the library that counts, was not found"}
     LIBRARY.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([compiler, "-std=c++20", "-O2", "-shared", "-fPIC", SOURCE, "-o", LIBRARY], check=True)
+    build(LIBRARY.name, [*compiler, "-std=c++20", "-O2", "-shared", "-fPIC", str(SOURCE), "-o", str(LIBRARY)])
     given = {"folder": folder, "models": list(models)}
     return call("bench.tables.memory", "count", given, {"LD_PRELOAD": str(LIBRARY), "OMP_NUM_THREADS": "1"})
 
