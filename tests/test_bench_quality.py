@@ -10,9 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
+import needs
 from bench import quality
 from bench.figures import Picture, Section, Table
 from bench.machine import CORE
@@ -21,6 +23,7 @@ from bench.quality.measure import LEAST_PROBABILITY, log_loss, measure, root_mea
 from bench.quality.page import Fits, curves, mean_ranks, ranked, readme, sections
 from bench.quality.plan import Fit, fits
 from bench.quality.tables import FILE, FILES, SMALL, TABLES, Source, split
+from conftest import SAMPLES
 
 
 def options(**changes: Any) -> Namespace:
@@ -109,7 +112,6 @@ def test_a_split_is_by_seed_and_by_class() -> None:
 def test_text_stays_text_or_becomes_categories(
     categories: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("pandas", reason="pandas is not installed")
     lines = [f"{number % 7},{'red' if number % 3 else 'blue'},{'yes' if number % 2 else 'no'}" for number in range(40)]
     (tmp_path / "colours.csv").write_text("\n".join(["size,colour,target", *lines]))
     monkeypatch.setitem(TABLES, "colours", Source(FILE, "colours.csv", True))
@@ -120,8 +122,7 @@ def test_text_stays_text_or_becomes_categories(
 
 @pytest.mark.parametrize("name", ["saratoga", "cps1988", "orange_juice", "magic", "satimage"])
 def test_tables_of_packages_are_read(name: str) -> None:
-    if (missing := TABLES[name].missing(None)) is not None:
-        pytest.skip(missing)
+    needs.package(TABLES[name].of)
     rows = split(name, None, 0, categories=True)
     assert len(rows.x) == len(rows.y) > 700 and not rows.x.isna().any().any()
     assert (rows.classes > 1) is TABLES[name].classes and "rownames" not in rows.x
@@ -149,7 +150,6 @@ def test_epochs_fit_into_the_limit() -> None:
 
 
 def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
-    lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is not installed")
     callback = stopping_at(time.perf_counter())
     with pytest.raises(lightgbm.EarlyStopException) as stopped:
         callback(SimpleNamespace(iteration=7, evaluation_result_list=[("held", "l2", 0.5, False)]))
@@ -160,8 +160,6 @@ def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
 @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # its successor is not in lightgbm 4.0
 @pytest.mark.parametrize("classes", [False, True])
 def test_tuned_trees_are_fitted_on_all_rows(classes: bool) -> None:
-    for package in ("lightgbm", "optuna"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
     rows = split("breast_cancer" if classes else "diabetes", None, 0, categories=False)
     model = tuned(Task(classes, seed=0, limit=0.5, threads=1), rows.x, rows.y)
     assert model.booster_.num_trees() >= 1 and len(model.predict(rows.x_test)) == len(rows.y_test)
@@ -255,9 +253,7 @@ def test_the_readme_has_the_larger_tables() -> None:
 def test_rows_recur_in_one_table_as_its_page_says() -> None:
     known = {}
     for name in ("winequality_white", "california"):
-        if (missing := TABLES[name].missing(None)) is not None:
-            pytest.skip(missing)
-        rows = split(name, None, 0, categories=False)
+        rows = split(name, SAMPLES, 0, categories=False)
         before = {(*each, y) for each, y in zip(rows.x.to_numpy().tolist(), rows.y, strict=True)}
         held = zip(rows.x_test.to_numpy().tolist(), rows.y_test, strict=True)
         known[name] = np.mean([(*each, y) in before for each, y in held])

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
+import needs
 from bench import searches
 from bench.figures import Table
 from bench.machine import CORE
@@ -41,7 +43,7 @@ def test_what_is_missing_is_a_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_space_is_of_its_model(model: str) -> None:
     for package in (MODELS[model].package, *(["torch"] if model == "PyTorch module" else [])):
-        pytest.importorskip(package, reason=f"{package} is not installed")
+        needs.installed(package)
     for classifies in (True, False):
         estimator = MODELS[model].make(classifies, 4, 1)
         first = {name: values[0] for name, values in levels(MODELS[model].space).items()}
@@ -49,7 +51,6 @@ def test_a_space_is_of_its_model(model: str) -> None:
 
 
 def test_rows_as_models_take_them() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame({"number": [1.0, 2.0, 4.0], "text": ["b", "a", "b"]})
     np.testing.assert_array_equal(rows_for("codes", frame), [[1, 1], [2, 0], [4, 1]])
     assert str(rows_for("categories", frame)["text"].dtype) == "category" and rows_for("raw", frame) is frame
@@ -58,10 +59,6 @@ def test_rows_as_models_take_them() -> None:
 
 @pytest.mark.parametrize("contender", measure.CONTENDERS)
 def test_a_search_of_each(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("pandas", measure.NEEDS.get(contender, "sklearn")):
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    import pandas
-
     generator = np.random.default_rng(0)
     frame = pandas.DataFrame(generator.normal(size=(700, 3)), columns=["a", "b", "c"])
     frame["target"] = frame["a"] * 2 + generator.normal(size=700)
