@@ -1,21 +1,26 @@
-"""Every figure that ash publishes, one command each; bench/README.md says what they mean."""
+"""The benches of ash: every figure that is published comes from here. bench/README.md says how to read one.
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "tables": ("tables",),
-    "scaling": ("schedule", "teams", "simulate", "promotions"),
-    "cluster": ("cluster",),
-    "kernels": ("products", "step"),
-    "ladder": ("ladder",),
-    "peers": ("peers",),
-    "memory": ("memory", "allocations"),
-    "frames": ("frames",),
-    "journal": ("journal", "faults"),
-    "executors": ("executors",),
-    "forecasts": ("forecasts",),
-    "models": ("functions", "function_faults", "searches"),
-    "quality": ("quality",),
-    "ablation": ("ablation",),
+A subject is a package or module `bench.NAME` with a docstring that begins its page, `BENCHES`, a tuple of
+`bench.record.Bench`, and `arguments(parser)`, which adds the options that only it has.
+"""
+
+from typing import NamedTuple
+
+
+class Subject(NamedTuple):
+    """What `python -m bench` says of a subject."""
+
+    answers: str
+    takes: str  # on 2 cores
+
+
+SUBJECTS = {
+    "tables": Subject("How much faster are more threads? The student project's tables and figures.", "5 min"),
+    "kernels": Subject("How fast is one core? Products, a training step, a step shared by threads.", "5 min"),
+    "ladder": Subject("How many decisions per second, from 100 to 10 million candidates?", "5 min"),
+    "peers": Subject("How fast are whole searches? Beside scikit-learn, Optuna, Ray Tune and Dask-ML.", "20 min"),
+    "quality": Subject("How good is the model that a minute brings? Beside trees and other networks.", "hours"),
+    "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
+    "ablation": Subject("What is each part of the default recipe worth?", "2 h"),
+    "executors": Subject("What does a job cost on processes, Dask and MPI?", "3 min"),
 }
-"""The modules of a command. Each has `bench(options)` to measure and `sections(results)` to show what was measured."""
-HOURS = ("quality", "ablation")
-"""Commands that take hours: `all` leaves them out unless it is quick, and `report` shows what they have left."""

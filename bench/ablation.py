@@ -1,165 +1,409 @@
-"""What each part of the recipe is worth: trained with all of them, and with one removed or changed at a time.
+"""Networks trained with all parts of the default recipe, and with one part removed or changed at a time.
 
-A case is one variant (bench/ablation_variants.py) on one table of the bench `quality`, over all seeds, in a process of
-its own on one thread; as many run at once as there are CPUs. Three quarters of the rows to fit, the others to test on,
-by seed. Every network is trained alone, so no search makes up for what is missing: for 64 epochs, for 32 from 10,000
-rows to fit on, for 8 from 20,000. So a fit takes seconds, and all variants about an hour on two cores. Three other
-parts search, in the same way: a ladder on a table is a case, and so are its refits and its selections.
+A case is one variant of the recipe on one table of `quality`, over all seeds, in a process of its own on one thread; as
+many run at once as there are CPUs. Three quarters of the rows to fit, the others held out, by seed. Most variants are
+networks that are trained alone, so that no search makes up for what is missing: for 64 epochs, for 32 from 10,000 rows
+to fit on, for 8 from 20,000. What comes after the ladder is measured on whole searches by the estimators.
 
-    variants  the recipe and what differs from it, ten seeds
-    rungs     reduction factors and first rungs (bench/ablation_rungs.py), on two tables
-    final     searches with each kind of refit on all rows (bench/ablation_final.py), five tables, four seeds
-    selection searches, averaged in several ways (bench/ablation_selection.py), eight tables, four seeds
+What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
+the best one on the held-out rows is taken.
 
-What favours whom. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
-the best on the rows held out is taken.
+Each ratio is one to the recipe on the same split and seed. An interval holds the mean over the seeds with 95 %, by
+Student's t distribution of the logarithms: it is of these tables, not of others, and takes the splits of a table for
+independent. An error of classes is taken half a row higher, since it may be zero.
 
-It is not part of `all`, and what results/ablation.json holds stays on record: --tables, --variants and --seeds choose
-what to measure now. A case counts until the code of `ash` has changed, or what it trains.
+A new part of the recipe gets a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; the rest
+stays on record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import math
+import warnings
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
+from unittest.mock import patch
 
-from bench.ablation_final import KINDS, Search, searches
-from bench.ablation_run import EPOCHS, epochs_of, recipe_of, trained
-from bench.ablation_rungs import FULL, QUICK, Scope, Setting, settings
-from bench.ablation_sections import sections
-from bench.ablation_selection import KINDS as AVERAGES
-from bench.ablation_selection import selections
-from bench.ablation_variants import FINAL, PARTS, RECIPE, RUNGS, VARIANTS
-from bench.child import call
-from bench.machine import cpus, package_commit
-from bench.quality_data import TABLES, split
-from bench.suite import Bench, Case, Options
+import ash
+from ash import parts
+from ash.schema import Schema
+from ash.settings import check_params
+from bench.arguments import Parser, folder, integer, names
+from bench.figures import Section, Table, shown, spread
+from bench.machine import CORE, cpus
+from bench.processes import ONE_THREAD, call
+from bench.quality.measure import LEAST_PROBABILITY, scores
+from bench.quality.tables import FILES, SMALL, TABLES, Split, split
+from bench.record import Bench, Case
 
-__all__ = ["bench", "sections"]
-
-SEEDS, QUICK_SEEDS = 10, 1
-QUICK_TABLES, QUICK_EPOCHS = ("wine", "diabetes"), 4
-ALONE = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-LEAST_ACCURACY = 0.9
+Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A variant on a table, over so many seeds; epochs: by the rows where None."""
+class Times:
+    """A factor of what the recipe has; where the recipe has no such hyperparameter, there is nothing to measure."""
 
-    table: str
-    variant: str
-    seeds: int
-    epochs: int | None = None
-
-    @property
-    def key(self) -> str:
-        """Return its name on record, which has no seeds: more of them replace fewer."""
-        return f"{self.table}, {self.variant}"
+    factor: float
 
 
-def bench(options: Options) -> Bench:
-    """Return the bench: all cases, of which some may be chosen."""
-    scope, of = QUICK if options.quick else FULL, package_commit()
-    planned = {trial.key: trial for trial in trials(options.quick, options.seeds)}
-    ladders = {setting.key: setting for setting in settings(scope)}
-    ended = {search.key: search for search in searches(options.quick, options.seeds)}
-    ended |= {search.key: search for search in selections(options.quick, options.seeds)}
-    cases = [_trial_case(trial, options.data, of) for trial in planned.values()]
-    cases += [_ladder_case(setting, scope, options.data, of) for setting in ladders.values()]
-    cases += [_final_case(search, options.data, of) for search in ended.values()]
-    return Bench(
-        cases=cases,
-        sections=sections,
-        check=check,
-        packages=("scikit-learn", "pandas"),
-        kept=not options.quick,
-        one_machine=False,
-        chosen=lambda key: chosen(planned.get(key) or ladders.get(key) or ended[key], options),
-        at_once=cpus(),
+@dataclass(frozen=True)
+class Variant:
+    """The recipe with something else in place of one part; with several changes, the best one per table counts."""
+
+    words: str  # in tables
+    changes: Sequence[Params] = ({},)  # of hyperparameters
+    whole: bool = False  # the changes are all of it: nothing of the recipe stays
+    reading: str = ""  # only tables that are read with "levels" of numbers, or with "neighbors"
+    without: bool = False  # read the table without that
+    epochs: int | None = None  # None: by the rows
+    search: Params | None = None  # arguments of an estimator whose whole search is compared
+
+
+def _one(words: str, **changes: Any) -> Variant:
+    return Variant(words, (changes,))
+
+
+RECIPE, SEARCH = "recipe", "search"  # what the others are compared with
+VARIANTS: Mapping[str, Variant] = {
+    RECIPE: Variant("the recipe"),
+    "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
+    # With neighbors, a network has soon learned all but the noise, and a search stops it there: hence 8 epochs too.
+    "neighbors": Variant("no neighbors", reading="neighbors", without=True),
+    "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
+    "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
+    "embedding-off": _one("no embedding", embedding="none"),
+    "embedding-on": _one("a periodic embedding", embedding="periodic"),
+    "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),
+    "input-scaling": _one("no input_scaling", input_scaling=False),
+    "parametric-activation": _one("no parametric_activation", parametric_activation=False),
+    # A rate that suits one parametrization does not suit the other, so this one gets the best of three.
+    "parametrization": Variant(
+        "standard parametrization, best of 3 rates",
+        tuple({"parametrization": "standard", "learning_rate": rate} for rate in (0.001, 0.003, 0.01)),
+    ),
+    "beta2": _one("beta2 0.999", beta2=0.999),
+    "label-smoothing": _one("no label_smoothing", label_smoothing=0.0),
+    "dropout": _one("no dropout", dropout=0.0),
+    "dropout-doubled": _one("dropout x 2", dropout=Times(2)),
+    "weight-decay": _one("no weight_decay", weight_decay=0.0),
+    "weight-decay-doubled": _one("weight_decay x 2", weight_decay=Times(2)),
+    "relu": _one("relu", activation="relu"),
+    "selu": _one("selu", activation="selu"),
+    "mish": _one("mish", activation="mish"),
+    "constant": _one("a constant learning rate", learning_rate_schedule="constant"),
+    "rate-halved": _one("learning_rate x 0.5", learning_rate=Times(0.5)),
+    "rate-doubled": _one("learning_rate x 2", learning_rate=Times(2)),
+    "plain": Variant(
+        "a plain network",  # the default before there was a recipe
+        (
+            {
+                **{"hidden": (64, 64), "activation": "relu", "optimizer": "adamw", "learning_rate": 0.003},
+                **{"batch_size": 32, "weight_decay": 0.0, "dropout": 0.0, "label_smoothing": 0.0},
+                **{"parametrization": "standard", "input_scaling": False, "embedding": "none"},
+                "parametric_activation": False,
+            },
+        ),
+        whole=True,
+    ),
+    SEARCH: Variant("a search", search={}),
+    "refit": Variant("a search without the refit on all rows", search={"refit": False}),
+    "ensemble": Variant("a search that ends in the best network alone", search={"ensemble": 1}),
+}
+EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
+"""By rows to fit, from so many on: some thousand updates on each table. With more, large ones are learned by heart."""
+SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
+SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
+QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
+SEARCHES = {"candidates": 24, "min_epochs": 4, "max_rungs": 4}
+QUICK_SEARCHES = {"candidates": 8, "min_epochs": 2, "max_rungs": 2}
+HELD_OUT = 1  # row of a network that is trained alone: some row must validate, and nothing is chosen by it
+LEAST_ACCURACY = 0.9
+CONFIDENCE = 0.95
+DIGITS = 4  # of a loss on record
+
+
+# What is measured
+
+
+def cases(options: Namespace) -> Sequence[Case]:
+    """Return a case per table and variant; what the chosen ones are compared with is among them."""
+    chosen = options.variants or (QUICK_VARIANTS if options.quick else tuple(VARIANTS))
+    wanted = {*chosen, *(base_of(variant) for variant in chosen)}
+    made = []
+    for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL)):
+        for variant, own in VARIANTS.items():
+            if variant in wanted and (own.search is None or options.quick or table in SEARCHED):
+                most = 1 if options.quick else SEARCH_SEEDS if own.search is not None else SEEDS
+                told = {"seeds": min(most, options.seeds or most)}
+                made.append(Case(f"{table}, {variant}", partial(_run, options, table, variant, told["seeds"]), told))
+    return made
+
+
+def base_of(variant: str) -> str:
+    """Return what a variant is compared with."""
+    return RECIPE if VARIANTS[variant].search is None else SEARCH
+
+
+def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, Any]:
+    if (missing := TABLES[table].missing(options.data)) is not None:
+        return {"skipped": missing}
+    data = None if options.data is None else str(options.data)
+    told = {"table": table, "variant": variant, "seeds": seeds, "folder": data, "quick": options.quick}
+    return dict(call("bench.ablation", "measure", told, {**ONE_THREAD, "PYTHONWARNINGS": "ignore"}))
+
+
+def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
+    """Return the losses by configuration and seed: none where the variant is the recipe itself on this table.
+
+    work: the multiply-adds of the training, by configuration.
+    """
+    warnings.simplefilter("ignore")
+    own, runs, rows = VARIANTS[variant], [], {}
+    for seed in range(seeds):
+        data = split(table, None if folder is None else Path(folder), seed, categories=False)
+        rows = {"rows": len(data.y), "test_rows": len(data.y_test)}
+        if own.search is not None:
+            runs.append([_searched(data, {**(QUICK_SEARCHES if quick else SEARCHES), **own.search}, seed)])
+            continue
+        first = trained(data, None, epochs=1, seed=0)
+        if own.reading and not _is_read_with(first.model.encoding.schema, own.reading):
+            return {**rows, "error": []}
+        rows["epochs"] = QUICK_EPOCHS if quick else own.epochs or epochs_of(len(data.y))
+        with _without(own.reading) if own.without else nullcontext():
+            runs.append([_fit(data, each, rows["epochs"], seed) for each in configurations(own, first.best_params)])
+    fits = list(zip(*runs, strict=True))  # by configuration, then by seed
+    kinds = [what for what in ("error", "log_loss", "work") if fits and what in fits[0][0]]
+    found = {what: [[fit[what] for fit in own] for own in fits] for what in kinds}
+    if "work" in found:
+        found["work"] = [fmean(own) for own in found["work"]]
+    return {**rows, "error": [], **found, "diverged": sum(fit["diverged"] for own in fits for fit in own)}
+
+
+def epochs_of(rows: int) -> int:
+    """Return the epochs of a network trained alone on so many rows."""
+    return next((epochs for least, epochs in reversed(EPOCHS_FROM.items()) if rows >= least), EPOCHS)
+
+
+def _is_read_with(schema: Schema, part: str) -> bool:
+    if part == "neighbors":
+        return schema.neighbors
+    return any(column.kind == "number" and column.levels for column in schema.columns)
+
+
+def _without(part: str) -> Any:
+    """Have tables read without levels of numbers, or without neighbors, which no argument does."""
+    name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
+    return patch.object(parts, name, lambda schema, *table: schema)
+
+
+def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
+    """Return what is trained on a table with this recipe; nothing where that would be the recipe itself."""
+    if not any(variant.changes):
+        return [recipe]
+    found: list[Params] = []
+    for changes in variant.changes:
+        if any(isinstance(change, Times) and name not in recipe for name, change in changes.items()):
+            continue
+        values = {n: c.factor * recipe[n] if isinstance(c, Times) else c for n, c in changes.items()}
+        params = values if variant.whole else {**recipe, **values}
+        if check_params(params) != check_params(recipe):
+            found.append(params)
+    return found
+
+
+def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
+    """Return the run of one configuration, by default of the recipe: the first candidate for these rows."""
+    return ash.tune(
+        *(data.x, data.y, None if params is None else ash.Space(**params)),
+        candidates=1,
+        min_epochs=epochs,
+        max_rungs=1,
+        threads=1,
+        validation=HELD_OUT,
+        task="classification" if data.classes else "regression",
+        metric="accuracy" if data.classes else "rmse",  # r2 of one row is undefined
+        seed=seed,
+        progress=False,
     )
 
 
-def trials(quick: bool, seeds: int | None = None) -> Iterator[Trial]:
-    """Yield all variants, table by table, the recipe first; of the first seeds only where that is said."""
-    tables, most, epochs = (QUICK_TABLES, QUICK_SEEDS, QUICK_EPOCHS) if quick else (tuple(TABLES), SEEDS, None)
-    count = most if seeds is None else min(seeds, most)
-    for table in tables:
-        yield from (Trial(table, variant, count, epochs) for variant in VARIANTS)
+def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
+    """Return the losses of a network; one that diverges counts as a guess of the most frequent class or the mean."""
+    try:
+        run = trained(data, params, epochs, seed)
+    except ash.AllDiverged:
+        from sklearn.dummy import DummyClassifier, DummyRegressor
+
+        guess = DummyClassifier(strategy="prior") if data.classes else DummyRegressor()
+        return {**_losses(guess.fit(data.x, data.y), data), "diverged": True, "work": 0.0}
+    work = float((run.columns["virtual_end"] - run.columns["virtual_start"]).sum())
+    return {**_losses(run.model, data), "diverged": False, "work": work}
 
 
-def chosen(planned: Trial | Setting | Search, options: Options) -> bool:
-    """Return whether it is to be measured now; the recipe is with every variant, which is compared with it."""
-    if options.tables and planned.table not in options.tables:
-        return False
-    if not options.variants:
-        return True
-    if not isinstance(planned, Trial):
-        return (RUNGS if isinstance(planned, Setting) else planned.part) in options.variants
-    wanted = [name for name in options.variants if name not in PARTS]
-    return planned.variant in wanted or (planned.variant == RECIPE and bool(wanted))
+def _searched(data: Split, arguments: Params, seed: int) -> dict[str, Any]:
+    """Return the losses of an estimator after a search that no clock decides."""
+    estimator = ash.ASHClassifier if data.classes else ash.ASHRegressor
+    fitted = estimator(**arguments, n_jobs=1, random_state=seed).fit(data.x, data.y)
+    return {**_losses(fitted, data), "diverged": False}
 
 
-def _trial_case(trial: Trial, data: Path | None, of: str) -> Case:
-    changes = repr(VARIANTS[trial.variant].changes)
-
-    def holds(value: Any) -> bool:
-        if "skipped" in value or (value["of"], value["changes"]) != (of, changes):
-            return False
-        epochs = trial.epochs or VARIANTS[trial.variant].epochs or epochs_of(value["rows"])
-        return value["seeds"] >= trial.seeds and value["epochs"] == epochs
-
-    whose = {"part": "variants", **asdict(trial), "of": of, "changes": changes}
-    return Case(trial.key, partial(_run, whose, data, partial(_fits, trial)), holds)
+def _losses(model: Any, data: Split) -> dict[str, float]:
+    return {what: float(f"{loss:.{DIGITS}g}") for what, loss in scores(model, data).items()}
 
 
-def _ladder_case(setting: Setting, scope: Scope, data: Path | None, of: str) -> Case:
-    whose = {"part": RUNGS, **asdict(setting), "of": of, "scope": repr(scope)}
-    run = partial(_run, whose, data, partial(_searches, setting, scope))
-    return Case(setting.key, run, lambda value: "skipped" not in value and whose.items() <= value.items())
-
-
-def _final_case(search: Search, data: Path | None, of: str) -> Case:
-    kinds = KINDS if search.part == FINAL else AVERAGES
-    how = {**asdict(search), "of": of, "kinds": ", ".join(kinds)}
-    del how["seeds"]  # of which more will do
-
-    def holds(value: Any) -> bool:
-        return "skipped" not in value and value["seeds"] >= search.seeds and how.items() <= value.items()
-
-    return Case(search.key, partial(_run, {**how, "seeds": search.seeds}, data, partial(_refits, search)), holds)
-
-
-def _run(whose: dict[str, Any], data: Path | None, measure: Callable[[str | None], Any]) -> dict[str, Any]:
-    """Return what was measured with whose it is, or why there is nothing."""
-    missing = TABLES[whose["table"]].missing(data)
-    found = {"skipped": missing} if missing is not None else measure(None if data is None else str(data))
-    return {**whose, **found}
-
-
-def _fits(trial: Trial, folder: str | None) -> Any:
-    return call("bench.ablation_run", "measure", {**asdict(trial), "folder": folder}, ALONE)
-
-
-def _searches(setting: Setting, scope: Scope, folder: str | None) -> Any:
-    told = {**asdict(setting), "folder": folder, "scope": asdict(scope)}
-    return call("bench.ablation_rungs", "measure", told, ALONE)
-
-
-def _refits(search: Search, folder: str | None) -> Any:
-    told = asdict(search)
-    return call(f"bench.ablation_{told.pop('part')}", "measure", {**told, "folder": folder}, ALONE)
-
-
-def check() -> None:
+def check(_: Namespace) -> None:
     """End the bench unless the recipe learns, and is the same when it is given by name."""
     rows = split("digits", None, 0, categories=False)
-    first, second = (trained(rows, params, EPOCHS, seed=0) for params in (None, recipe_of(rows)))
+    first = trained(rows, None, EPOCHS, seed=0)
+    second = trained(rows, first.best_params, EPOCHS, seed=0)
     accuracy = first.model.score(rows.x_test, rows.y_test)
     if accuracy < LEAST_ACCURACY:
         raise SystemExit(f"ash: an accuracy of {accuracy:.4f} on the digits: nothing to compare")
     if first.digest != second.digest:
         raise SystemExit("ash: the recipe by name is not the default candidate: nothing to compare")
+
+
+# What the page makes of it
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A geometric mean with its interval; of one value there is none."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" + ("" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})")
+
+    @property
+    def verdict(self) -> str:
+        """Return what it says about what the recipe has in place of the variant."""
+        if self.low is not None and self.low > 1:
+            return "pays"
+        return "costs" if self.high is not None and self.high < 1 else "not shown"
+
+
+def ratio(logs: Iterable[float]) -> Ratio | None:
+    """Return the ratio of these logarithms; None of none."""
+    from scipy.stats import t
+
+    values = list(logs)
+    if not values:
+        return None
+    mean = fmean(values)
+    if len(values) == 1:
+        return Ratio(math.exp(mean))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+
+
+def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -> list[float]:
+    """Return the logarithm of a loss by that of the recipe, seed by seed, for the configuration with the least mean."""
+    own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
+    if not own.get(what) or not base.get(what):
+        return []
+    half = 0.5 / own["test_rows"] if what == "error" and TABLES[table].classes else 0.0
+
+    def log(value: float) -> float:
+        return math.log(max(value + half, LEAST_PROBABILITY))
+
+    [recipe] = base[what]
+    found = [[log(a) - log(b) for a, b in zip(losses, recipe, strict=False)] for losses in own[what]]
+    return min(found, key=fmean)
+
+
+def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence[str]) -> tuple[Ratio | None, int]:
+    """Return the ratio over the tables that have the variant, averaged seed by seed, and how many these are."""
+    found = [logs for table in tables if (logs := log_ratios(values, table, variant, what))]
+    return ratio(map(fmean, zip(*found, strict=False))), len(found)
+
+
+def sections(values: Mapping[str, Any]) -> list[Section]:
+    """Return what the recipe does alone, what each part is worth, and that table by table."""
+    there = [(table, v) for table in (*FILES, *SMALL) for v in VARIANTS if f"{table}, {v}" in values]
+    tables = list(dict.fromkeys(table for table, _ in there))
+    compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]
+    rows = [
+        [VARIANTS[variant].words, *(str(ratio(log_ratios(values, table, variant, "error")) or "-") for table in tables)]
+        for variant in compared
+    ]
+    note = "Geometric means over the seeds, with 95 % intervals. -: the recipe is so there, or it was not measured."
+    return [
+        _recipe_table(values, tables),
+        _overall_table(values, compared, tables),
+        Table("Error by that of the recipe, table by table", ["variant", *tables], rows, note),
+    ]
+
+
+def _recipe_table(values: Mapping[str, Any], tables: Sequence[str]) -> Table:
+    rows = []
+    for table in tables:
+        name = table if TABLES[table].classes else f"{table}, RMSE"
+        own = values.get(f"{table}, {RECIPE}", {})
+        if "error" in own:
+            told = [f"{own['rows']:,}", str(own["epochs"]), str(len(own["error"][0]))]
+            loss = shown(spread(own["log_loss"][0]), ".4f") if "log_loss" in own else ""
+            rows.append([name, *told, shown(spread(own["error"][0]), ".4g"), loss])
+        elif own:
+            rows.append([name, own["skipped"], *[""] * 4])
+    header = ["table", "rows", "epochs", "seeds", "error", "log loss"]
+    return Table("The recipe, trained alone", header, rows, "Minimum / median / maximum over the seeds.")
+
+
+def _overall_table(values: Mapping[str, Any], compared: Sequence[str], tables: Sequence[str]) -> Table:
+    rows = []
+    for variant in compared:
+        error, count = overall(values, variant, "error", tables)
+        larger, loss = (overall(values, variant, what, of)[0] for what, of in (("error", FILES), ("log_loss", tables)))
+        verdict = "-" if error is None else error.verdict
+        cells = [str(each or "-") for each in (error, larger, loss)]
+        rows.append([VARIANTS[variant].words, *cells, str(count), verdict, _work(values, variant, tables)])
+    diverged = [f"{key} ({value['diverged']})" for key, value in values.items() if value.get("diverged")]
+    note = (
+        "On the held-out rows: error (of numbers the root of the mean squared error) and log loss (of classes), by "
+        "those of the recipe, or of the search as it is; geometric means over tables and seeds, with 95 % intervals "
+        "over the seeds. Above 1 the variant is worse: what the recipe has in its place pays if the interval of the "
+        "error is above 1, and costs if it is below. Of many lines without any effect, one in twenty would still be "
+        "one or the other. Multiply-adds: of the training, by the recipe's."
+    )
+    note += f" Diverged, and counted as guesses: {', '.join(diverged)}." if diverged else ""
+    header = ["variant", "error", "error, larger tables", "log loss", "tables", "verdict", "multiply-adds"]
+    return Table("What each part is worth", header, rows, note)
+
+
+def _work(values: Mapping[str, Any], variant: str, tables: Sequence[str]) -> str:
+    both = [[values.get(f"{table}, {each}", {}).get("work") for each in (variant, RECIPE)] for table in tables]
+    logs = [math.log(own[0] / recipe[0]) for own, recipe in both if own and recipe and own[0]]
+    return f"{math.exp(fmean(logs)):.2f}" if logs else "-"
+
+
+def arguments(parser: Parser) -> None:
+    """Add the options that only this subject has."""
+    tables = (*FILES, *SMALL)
+    parser.add_argument("--data", type=folder(), help="folder of the tables in CSV files (else ../shared/data)")
+    parser.add_argument("--tables", type=names(tables), help=f"some of {','.join(tables)} (all)")
+    parser.add_argument("--variants", type=names(VARIANTS), help=f"some of {','.join(VARIANTS)} (all)")
+    parser.add_argument("--seeds", type=integer(SEEDS), help="only so many seeds, from 0 (10, of searches 4)")
+
+
+BENCHES = (
+    Bench(
+        name="ablation",
+        title="What each part of the recipe is worth",
+        measures=CORE,
+        cases=cases,
+        sections=sections,
+        check=check,
+        packages=("scikit-learn",),
+        anywhere=True,
+        at_once=cpus,
+    ),
+)

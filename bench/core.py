@@ -1,12 +1,10 @@
-"""The core without the Python face around it: settings, data, whole runs, what they cost, and the numpy oracle."""
+"""The core without the Python face around it: settings, data, runs, what a step costs, and the oracle."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -39,45 +37,23 @@ def core_data(
     return _core.Data(x, y, count, training.copy(), scoring.copy(), standardize)
 
 
-def _whole_lines(columns: int) -> int:
-    return -(-columns // 16) * 16
-
-
-def prediction_cost(sizes: Sequence[int]) -> int:
-    """Return the multiply-adds of a row, forward, as cpp/ash/cost.hpp counts them."""
-    return sum(i * _whole_lines(o) for i, o in pairwise(sizes))
-
-
 def training_cost(sizes: Sequence[int]) -> int:
     """Return the multiply-adds of a row that is trained on, as cpp/ash/cost.hpp counts them."""
-    return 2 * prediction_cost(sizes) + sum(o * _whole_lines(i) for i, o in pairwise(sizes[1:]))
+
+    def padded(columns: int) -> int:
+        return -(-columns // 16) * 16
+
+    forward = sum(i * padded(o) for i, o in pairwise(sizes))
+    return 2 * forward + sum(o * padded(i) for i, o in pairwise(sizes[1:]))
 
 
-@dataclass(frozen=True)
-class CoreRun:
-    """What a run of the core's tuner took, and what it recorded."""
-
-    wall: float  # seconds
-    cpu: float  # seconds of all threads of this process
-    jobs: Mapping[str, NDArray[Any]]
-
-
-def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: Any) -> CoreRun:
-    """Run the core's tuner to its end."""
+def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: Any) -> Mapping[str, NDArray[Any]]:
+    """Run the core's tuner to its end and return the columns of its jobs."""
     tuner = _core.Tuner([data], candidates, **options)
-    cpu, start = time.process_time(), time.perf_counter()
     tuner.start()
     while not tuner.wait(60.0):
         continue
-    wall = time.perf_counter() - start
-    return CoreRun(wall, time.process_time() - cpu, tuner.jobs())
-
-
-def check_equal(what: str, runs: Sequence[CoreRun]) -> None:
-    """End the script unless all runs decided alike and have trained the same weights."""
-    for name in ("candidate", "rung", "score", "weights_hash"):
-        if any(not np.array_equal(run.jobs[name], runs[0].jobs[name]) for run in runs):
-            raise SystemExit(f"{what}: {name} differs between runs that must be equal: nothing to time")
+    return tuner.jobs()
 
 
 def oracle() -> ModuleType:

@@ -1,4 +1,4 @@
-"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given; adults."""
+"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def read_table(path: Path) -> tuple[Array, Classes]:
     return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].astype(np.int64)
 
 
-def digits(folder: Path | None) -> Digits:
+def digits(folder: Path | str | None) -> Digits:
     """Return the UCI optical digits in this folder (3,823 rows and 1,797 to test on).
 
     Without a folder scikit-learn's half of them, which is that test part: 1,347 rows, and a quarter to test on.
     """
     if folder is not None:
-        (x, y), (x_test, y_test) = (read_table(folder / file) for file in FILES)
+        (x, y), (x_test, y_test) = (read_table(Path(folder) / file) for file in FILES)
         return Digits("optdigits", x, y, x_test, y_test)
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -52,8 +52,3 @@ def digits(folder: Path | None) -> Digits:
 def table_file(folder: Path | None, file: str) -> Path:
     """Return where a larger table is looked for: in this folder, by default in ../shared/data."""
     return (folder or BESIDE) / file
-
-
-def adult_file(folder: Path | None) -> Path:
-    """Return where the table of adults is looked for."""
-    return table_file(folder, "adult.csv.gz")

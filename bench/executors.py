@@ -1,194 +1,188 @@
-"""What it costs to have jobs done elsewhere, and what is left of a run whose workers die: the same digests everywhere.
+"""The same run of 128 small networks on digits, in threads of this process and on two workers of each kind of executor.
 
-    places      128 digit networks in threads of this process, and in two workers of each kind of executor, open already
-                (Dask: two processes of this machine; MPI: mpiexec -n 3, or -n 2 and two threads in a rank;
-                own processes each time, the second run in them)
-    traffic     what is sent for that run, in bytes
-    decisions   jobs that do nothing: what deciding and carrying take
-    faults      workers of Dask that die at random; a wire to its scheduler that is dead for 20 seconds; hosts, each a
-                network namespace, whose frames are late or lost, and of which one is cut off for 20 seconds
+Executors are open already, and have done the run once: processes of the standard library and of loky, two processes of
+Dask, two ranks of MPI and one rank of two threads (`mpiexec` starts its processes for each run, whose second half
+counts). Places are measured in turns with two threads without teams. Every digest must be equal.
 
-Overhead is the ratio of the medians of paired runs, against two threads without teams. Required: equal digests in all,
-20,000 decisions a second, and nothing wrong after faults. What favours us: one machine, whose wire is its memory. What
-does not: two cores, which the process that decides has to share with the workers.
+What this favours. Us: one machine, whose network is its memory. Against us: two cores, which the deciding process
+shares with the workers, and jobs of a millisecond, which are the worst case.
+
+    mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       what a case of MPI runs: candidates, threads
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import statistics
+import multiprocessing
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
-from bench import executors_coordinator
-from bench.executors_places import PLACES, WORKERS, missing, once, opened
-from bench.figures import interleaved, shown, spread, verdict
-from bench.machine import ROOT
-from bench.sections import Section, Table
-from bench.suite import Bench, Case, Options
+import ash
+from bench.arguments import Parser
+from bench.figures import Section, Table, interleaved, ratios, shown, spread, timed
+from bench.machine import CORE, ROOT
+from bench.peers.task import SPACES
+from bench.record import Bench, Case
 
 CANDIDATES, QUICK_CANDIDATES = 128, 16
 ROUNDS, QUICK_ROUNDS = 5, 1
-JOBS, QUICK_JOBS = 20_000, 1_000
-KILLS, QUICK_KILLS = 25, 1
-HELD, QUICK_HELD = 20.0, 1.0
-LEAST_RATE = 20_000.0
-HERE = {"1 thread": {"threads": 1}, "2 threads": {"threads": 2}, "2 threads, no teams": {"threads": 2, "teams": False}}
+WORKERS = 2
 BASE = "2 threads, no teams"
-SENT = ("jobs", "results", "states out", "states back", "states moved")
+HERE = {BASE: {"threads": 2, "teams": False}, "2 threads": {"threads": 2}, "1 thread": {"threads": 1}}
+Run = Callable[[], dict[str, Any]]
 
 
-def overhead(place: str, candidates: int, rounds: int) -> dict[str, Any]:
-    """Time a place and threads here in turns; ends where a digest differs."""
+def once(candidates: int, **where: Any) -> dict[str, Any]:
+    """Do the run once: seconds, digest and jobs."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    space = SPACES["small networks"].ours()
+    seconds, result = timed(lambda: ash.tune(x, y, space, candidates=candidates, seed=0, progress=False, **where))
+    return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
+
+
+@contextmanager
+def _threads(candidates: int) -> Iterator[Run]:
+    with ThreadPoolExecutor(WORKERS) as executor:
+        yield partial(once, candidates, executor=executor)
+
+
+@contextmanager
+def _processes(candidates: int) -> Iterator[Run]:
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as executor:
+        yield partial(once, candidates, executor=executor)
+
+
+@contextmanager
+def _loky(candidates: int) -> Iterator[Run]:
+    from loky import ProcessPoolExecutor as LokyExecutor
+
+    with LokyExecutor(WORKERS) as executor:
+        yield partial(once, candidates, executor=executor)
+
+
+@contextmanager
+def _dask(candidates: int) -> Iterator[Run]:
+    from distributed import Client, LocalCluster
+
+    shape: dict[str, Any] = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(silence_logs=50, **shape) as cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(WORKERS)
+        yield partial(once, candidates, executor=client)
+
+
+@contextmanager
+def _mpi(ranks: int, candidates: int) -> Iterator[Run]:
+    command = [str(mpiexec()), "-n", str(ranks + 1), sys.executable, "-m", "mpi4py.futures"]
+    command += ["-m", "bench.executors", str(candidates), str(WORKERS)]
+
+    def in_ranks() -> dict[str, Any]:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"mpiexec: {done.stderr.strip()[-500:]}")
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    yield in_ranks
+
+
+def mpiexec() -> str | None:
+    """Return where the command is: beside Python, or on the path."""
+    return shutil.which("mpiexec", path=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
+
+
+PLACES: dict[str, Callable[[int], Any]] = {
+    "ThreadPoolExecutor": _threads,
+    "ProcessPoolExecutor": _processes,
+    "loky": _loky,
+    "Dask": _dask,
+    "MPI": partial(_mpi, WORKERS),
+    "MPI, a rank of two threads": partial(_mpi, 1),
+}
+NEEDS = {"loky": "loky", "Dask": "distributed", "MPI": "mpi4py", "MPI, a rank of two threads": "mpi4py"}
+
+
+def missing(place: str) -> str | None:
+    """Return which package or program is not there, in a few words."""
+    package = NEEDS.get(place, "sklearn")
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed"
+    return "there is no mpiexec" if package == "mpi4py" and mpiexec() is None else None
+
+
+def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
+    """Time a place and threads of this process in turns; end where a digest differs."""
     if (why := missing(place)) is not None:
         return {"skipped": why}
-    here = partial(once, candidates, **HERE[BASE])
-    here()
+    base = partial(once, candidates, **HERE[BASE])
+    base()
     if place in HERE:
-        return _compared({BASE: here, place: partial(once, candidates, **HERE[place])}, place, rounds)
-    with opened(place, candidates) as run:
-        return _compared({BASE: here, place: run}, place, rounds)
+        return compared({BASE: base, place: partial(once, candidates, **HERE[place])}, place, rounds)
+    with PLACES[place](candidates) as run:
+        run()
+        return compared({BASE: base, place: run}, place, rounds)
 
 
-def _compared(runs: Mapping[str, Any], place: str, rounds: int) -> dict[str, Any]:
+def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]:
+    """Return the seconds of a place, its overhead, and what a job takes more there than in threads."""
     found = interleaved(runs, rounds)
-    digests = {each["digest"] for values in found.values() for each in values}
-    if len(digests) > 1:
-        raise SystemExit(f"{place}: another digest than in threads here: nothing to time")
-    seconds = {name: [each["seconds"] for each in values] for name, values in found.items()}
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    return {"digest": digests.pop(), "seconds": spread(seconds[place]), "overhead": medians[place] / medians[BASE]}
+    if len({each["digest"] for own in found.values() for each in own}) > 1:
+        raise SystemExit(f"{place}: another digest than in threads of this process: nothing to time")
+    seconds, base = ([each["seconds"] for each in found[name]] for name in (place, BASE))
+    more = spread([1e3 * (own - other) / found[BASE][0]["jobs"] for own, other in zip(seconds, base, strict=True)])
+    return {"seconds": spread(seconds), "overhead": ratios(seconds, base), "more": more, "jobs": found[BASE][0]["jobs"]}
 
 
-def traffic(place: str, candidates: int) -> dict[str, Any]:
-    """Count what is sent to a place and back; ends where data went to a process twice, or not at all."""
-    if (why := missing(place)) is not None:
-        return {"skipped": why}
-    with opened(place, candidates, count=True) as run:
-        found = run()
-    if found["digest"] != once(candidates, threads=1)["digest"]:
-        raise SystemExit(f"{place}: another digest than in threads here: nothing to count")
-    data = [name for name in ("file", "broadcast", "scattered") if found.get(name)]
-    once_each = found[data[0]] == 1 and found.get("data", 0) == 0 and found["processes"] <= WORKERS
-    if not once_each or (data == ["scattered"] and found.get("copied", 0) > WORKERS - 1):
-        raise SystemExit(f"{place}: data were sent more than once to a process: {found}")
-    return {**found, "way": data[0]}
+def cases(options: Namespace) -> Sequence[Case]:
+    """Return a case per place."""
+    told = (QUICK_CANDIDATES, QUICK_ROUNDS) if options.quick else (CANDIDATES, ROUNDS)
+    return [Case(place, partial(measure, place, *told)) for place in (*HERE, *PLACES) if place != BASE]
 
 
-def faults(*words: str) -> dict[str, Any]:
-    """Make runs of tests/cluster_runs.py."""
-    if find_spec("distributed") is None:
-        return {"skipped": "distributed is not installed"}
-    command = [sys.executable, "cluster_runs.py", *words]
-    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"runs on a cluster: {done.stderr.strip()[-1000:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def bench(options: Options) -> Bench:
-    """Make a case of each place, of what it sends, of decisions, and of each fault."""
-    quick = options.quick
-    candidates, rounds = (QUICK_CANDIDATES, QUICK_ROUNDS) if quick else (CANDIDATES, ROUNDS)
-    cases = [Case(f"place {name}", partial(overhead, name, candidates, rounds)) for name in (*HERE, *PLACES)]
-    sending = [name for name in PLACES if name != "ThreadPoolExecutor"]
-    cases += [Case(f"traffic {name}", partial(traffic, name, candidates)) for name in sending]
-    jobs = QUICK_JOBS if quick else JOBS
-    cases.append(Case("decisions", partial(executors_coordinator.measure, jobs, WORKERS, rounds)))
-    kills, seconds = (QUICK_KILLS, QUICK_HELD) if quick else (KILLS, HELD)
-    for mode in ("segfault", "sys.exit"):
-        cases.append(Case(f"kills {mode}", partial(faults, "--kills", str(kills), "--mode", mode)))
-    cases.append(Case("wire", partial(faults, "--seconds", str(seconds))))
-    cases.append(Case("host", partial(faults, "--seconds", str(seconds), "--hosts")))
-    packages = ("distributed", "loky", "mpi4py", "mpich", "scikit-learn")
-    return Bench(cases, sections, packages=packages)
-
-
-def sections(results: Mapping[str, Any]) -> Sequence[Section]:
-    """Return the tables."""
-    return [_places(results), _traffic(results), _decisions(results), _faults(results)]
-
-
-def _of(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    return {key.removeprefix(kind).strip(): value for key, value in results.items() if key.startswith(kind)}
-
-
-def _places(results: Mapping[str, Any]) -> Table:
-    found = _of(results, "place ")
-    digests = {value["digest"] for value in found.values() if "digest" in value}
-    jobs = max((value.get("jobs", 0) for value in _of(results, "traffic ").values()), default=0)
-    rows = []
-    for name, value in found.items():
-        if "skipped" in value:
-            rows.append([name, value["skipped"], "", "", ""])
-        else:
-            same = "yes" if len(digests) == 1 else "NO"
-            more = value["seconds"]["median"] * (1 - 1 / value["overhead"])
-            a_job = f"{1e3 * more / jobs:.2f}" if jobs else "-"
-            rows.append([name, shown(value["seconds"]), f"{value['overhead']:.2f}", a_job, same])
+def sections(values: Mapping[str, Any]) -> Sequence[Section]:
+    """Return the table."""
+    rows = [
+        [name, value["skipped"], "", ""]
+        if "skipped" in value
+        else [name, shown(value["seconds"]), shown(value["overhead"], ".2f"), shown(value["more"], ".2f")]
+        for name, value in values.items()
+    ]
+    jobs = max((value.get("jobs", 0) for value in values.values()), default=0)
     note = (
-        f"Overhead: seconds as a multiple of those of '{BASE}', measured in turns; ms a job: the difference by the "
-        f"{jobs} jobs of the run."
+        f"Minimum / median / maximum. Overhead: seconds as a multiple of those of {BASE}, measured in turns. Ms per "
+        f"job: the difference by the {jobs} jobs of the run. All digests were equal."
     )
-    return Table(
-        "The same run in other places", ["place", "seconds", "overhead", "ms a job", "equal digests"], rows, note
-    )
+    return [Table("The same run in other places", ["place", "seconds", "overhead", "ms per job"], rows, note)]
 
 
-def _traffic(results: Mapping[str, Any]) -> Table:
-    rows = []
-    for name, value in _of(results, "traffic ").items():
-        if "skipped" in value:
-            rows.append([name, value["skipped"], *[""] * (1 + len(SENT))])
-            continue
-        data = f"{value[value['way'] + ' bytes']:,} ({value['way']})"
-        sent = [f"{value.get(kind, 0):,}: {value.get(f'{kind} bytes', 0):,}" for kind in SENT]
-        rows.append([name, data, str(value["processes"]), *sent])
-    note = (
-        "How many, and bytes of their pickles. Data: once to each process, by the way in brackets, which is checked; "
-        "never with a job. States moved: between workers of Dask, as these have told, in bytes of their arrays; "
-        "'back' has there what is fetched in the end."
-    )
-    header = ["place", "data, bytes", "processes", *SENT]
-    return Table("Bytes sent for the same run", header, rows, note)
+def arguments(_: Parser) -> None:
+    """Add no option."""
 
 
-def _decisions(results: Mapping[str, Any]) -> Table:
-    rows = []
-    for value in _of(results, "decisions").values():
-        names = {"mailbox": "a loop that answers the mailbox", "executor": f"ThreadPoolExecutor({value['threads']})"}
-        for way, rate in value["rates"].items():
-            held = verdict(rate["median"], ">=", LEAST_RATE)
-            rows.append([names[way], f"{value['decisions']:,}", shown(rate, ",.0f"), held])
-    header = ["jobs that do nothing, through", "decisions", "a second", "required"]
-    return Table("Decisions a second of the process that decides", header, rows)
+BENCHES = (
+    Bench(
+        name="executors",
+        title="The same run in other places",
+        measures=CORE,
+        cases=cases,
+        sections=sections,
+        packages=("distributed", "loky", "mpi4py", "mpich"),
+    ),
+)
 
+if __name__ == "__main__":
+    from mpi4py.futures import MPIPoolExecutor
 
-def _faults(results: Mapping[str, Any]) -> Table:
-    found = [(f"workers killed, {mode}", each) for mode, each in _of(results, "kills ").items()]
-    found += [(name, each) for name in ("wire", "host") for each in _of(results, name).values()]
-    rows = []
-    for name, value in found:
-        if "skipped" in value:
-            rows.append([name, value["skipped"], *[""] * 4])
-            continue
-        rows.append([name, _how_much(value), *(str(value[kind]) for kind in ("runs", "jobs", "unlike", "wrong"))])
-    header = ["fault", "how much", "runs", "jobs of a run", "other digests", "wrong journals"]
-    note = (
-        "The last two must be 0: a journal is wrong that has a job too many, too few, twice or with other bits than "
-        "that of threads. Workers live three seconds on average, by Dask's own KillWorker; counted are those that die "
-        "during a run."
-    )
-    return Table("Runs on a cluster of Dask with faults", header, rows, note)
-
-
-def _how_much(value: Mapping[str, Any]) -> str:
-    if "kills" in value:
-        return f"{value['kills']} workers"
-    if "held" in value:
-        return f"dead for {value['held']:g} s"
-    return f"cut off for {value['cut']:g} s; frames {1000 * value['delay']:g} ms late, {100 * value['loss']:g} % lost"
+    with MPIPoolExecutor() as ranks:
+        again = partial(once, int(sys.argv[1]), executor=ranks, threads=int(sys.argv[2]))
+        again()  # what is loaded once
+        print(json.dumps(again()))

@@ -1,14 +1,21 @@
-"""Repeats and their figures, and other processes that keep the cores busy."""
+"""Figures and how they are shown: spreads of repeats, and tables and pictures for the terminal and for a page.
+
+A table's first column names the row and is left-aligned, the others are right-aligned. Simulated lines of a picture are
+dashed, published ones dotted, bounds dash-dotted.
+"""
 
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes of few whole numbers, all of which are written
+MARKERS = "osD^vPX*<"  # one less than there are colours, so that a colour comes back with another marker
+STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -45,22 +52,133 @@ def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict
     return {name: [result[name] for result in results] for name in functions}
 
 
-@contextmanager
-def busy(count: int) -> Iterator[None]:
-    """Keep so many other processes running, which do nothing but use a core, and end them."""
-    script = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**5))"
-    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(count)]
-    try:
-        time.sleep(0.5)  # until all have started
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     """Return the seconds that one call took, and what it returned."""
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the note says how to read it, in a sentence or two."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def as_text(self) -> str:
+        """Return it with aligned columns."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        shown = [
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([self.title, *shown, *([self.note] if self.note else [])])
+
+    def as_markdown(self) -> str:
+        """Return it as a table of Markdown."""
+        first, *others = (
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (self.header, *self.rows)
+        )
+        body = "\n".join([first, "|---|" + "--:|" * (len(self.header) - 1), *others])
+        return "\n\n".join([f"**{self.title}**", body, *([self.note] if self.note else [])]) + "\n"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    words: str
+
+    def as_text(self) -> str:
+        """Return it as it is."""
+        return self.words
+
+    def as_markdown(self) -> str:
+        """Return it as it is."""
+        return f"{self.words}\n"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a plot; kind is measured, simulated, published or bound. No label: it continues the last line."""
+
+    label: str
+    points: Mapping[float, float]
+    kind: str = "measured"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over one axis: a panel of a picture."""
+
+    title: str
+    x: str
+    y: str
+    lines: Sequence[Line]
+    logarithmic: Sequence[str] = ()  # "x", "y" or both
+
+    def draw(self, axes: Any) -> None:
+        """Draw it on axes of matplotlib."""
+        number = -1
+        for line in self.lines:
+            number += bool(line.label)
+            marker = "" if line.kind == "bound" else MARKERS[number % len(MARKERS)]
+            style = {"color": f"C{number % 10}", "marker": marker, "markersize": 4, "linestyle": STYLES[line.kind]}
+            xs = sorted(line.points)
+            axes.plot(xs, [line.points[x] for x in xs], label=line.label or None, **style)
+        for axis in self.logarithmic:
+            getattr(axes, f"set_{axis}scale")("log", base=2 if self.x in COUNTS else 10)
+        if self.x in COUNTS:
+            axes.set_xticks(sorted({x for line in self.lines for x in line.points}))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_major_formatter("{x:g}")
+        axes.set(title=self.title, xlabel=self.x, ylabel=self.y)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One PNG file of plots side by side, `columns` in a row; name is that of the file."""
+
+    name: str
+    plots: Sequence[Plot]
+    note: str = ""
+    columns: int = 2
+
+    @property
+    def title(self) -> str:
+        """Return the titles of its plots."""
+        return "; ".join(dict.fromkeys(plot.title for plot in self.plots))
+
+    def as_text(self) -> str:
+        """Return its title; its figures are in a table beside it."""
+        return f"picture {self.name}: {self.title}"
+
+    def as_markdown(self) -> str:
+        """Return the picture, which lies beside the page."""
+        return f"![{self.title}]({self.name}.png)\n" + (f"\n{self.note}\n" if self.note else "")
+
+    def draw(self, folder: Path) -> None:
+        """Write folder/NAME.png."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        columns = min(self.columns, len(self.plots))
+        rows = -(-len(self.plots) // columns)
+        figure = Figure(figsize=(6.5 * columns, 4.6 * rows), layout="constrained")
+        canvas: Any = FigureCanvasAgg(figure)
+        for number, plot in enumerate(self.plots, 1):
+            plot.draw(canvas.figure.add_subplot(rows, columns, number))
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / f"{self.name}.png", dpi=90, metadata={"Software": None})
+
+
+Section = Table | Text | Picture

@@ -1,4 +1,8 @@
-"""The machine in words: what a figure is worth nothing without."""
+"""What a figure was measured on: machine, build, packages, the commit, and the code that it depends on.
+
+A stamp holds all of it. Its `trees` are what git calls the folders and files that were measured: the hash of an object,
+with a + where the working tree had changes that were not committed. A figure is stale once one of them has changed.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,27 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ash import _core
 from ash.cpus import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("CMakeLists.txt", "cmake", "cpp", "python", ":!*.md")  # what a fit of ours depends on
-CODE = (".", ":!bench/results", ":!bench/plots", ":!bench/REPORT.md", ":!README.md")  # what figures depend on
+CORE = ("cpp/ash", "python/ash")  # what most benches measure
+COMPARED = ("machine", "trees", "packages")  # must be equal for a case on record to count
+Stamp = Mapping[str, Any]
+
+
+def git(*words: str) -> str | None:
+    """Return what git prints; None where it fails, as outside of a clone."""
+    try:
+        found = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
 
 
 def processor() -> str:
@@ -28,69 +44,73 @@ def processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def commit() -> str:
-    """Return the commit of this working tree, with a + where it has changes other than figures."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        state = subprocess.run([*git, "status", "--porcelain", "--", *CODE], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+" if state.stdout.strip() else "")
-
-
-def package_commit() -> str:
-    """Return the last commit that changed the package itself, with a + where it has changes since."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        told = [
-            subprocess.run([*git, *words, "--", *PACKAGE], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["log", "-1", "--format=%h"], ["status", "--porcelain"])
-        ]
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return told[0] + ("+" if told[1] else "")
-
-
-def versions_of(packages: Sequence[str]) -> dict[str, str]:
-    """Return what a figure depends on besides its code: the processor, and versions of packages."""
-    found = {"processor": processor()}
-    for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def machine(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Return machine, processors, build and versions: what a figure is worth nothing without."""
-    facts = {
-        "processor": processor(),
-        "processors": f"{len(os.sched_getaffinity(0))} allowed of {os.cpu_count()}",
-        "system": f"{platform.system()} {platform.release()}",
-        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-        "commit": commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-    }
-    facts.update({f"core {name}": value for name, value in _core.build_info().items()})
-    for package in ("numpy", *packages):
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "not installed"
-    return facts
-
-
-def show(facts: Mapping[str, str]) -> None:
-    """Print the facts, one a line."""
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        print(f"{name:<{width}}  {value}")
-    print()
-
-
 def cpus() -> int:
     """Return how many CPUs this process may use, as ash counts them."""
     return allowed_cpus().count
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of packages by their names in the index."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@cache
+def _tree(path: str) -> str | None:
+    """Return the hash of a folder or file at HEAD, with a + where it has other changes."""
+    found = git("rev-parse", f"HEAD:{path}")
+    return None if found is None else found + ("+" if git("status", "--porcelain", "--", path) else "")
+
+
+@cache
+def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a case measured now depends on, with commit, date and load beside it."""
+    build = _core.build_info()
+    return {
+        "commit": git("rev-parse", "--short=12", "HEAD"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "machine": {
+            "processor": processor(),
+            "cpus": f"{cpus()} of {os.cpu_count()}",
+            **{name: build[name] for name in ("compiler", "flags", "instruction_set")},
+        },
+        "packages": {"python": platform.python_version(), **versions(("numpy", *packages))},
+        "trees": {path: _tree(path) for path in measures},
+    }
+
+
+def check_build() -> None:
+    """End unless the ash that is imported was built from the code of this checkout's commit."""
+    built = _core.build_info()["commit"]
+    if git("cat-file", "-e", f"{built}^{{commit}}") is None:
+        return  # no clone, or one that is too shallow to tell
+    if git("diff", "--quiet", built, "HEAD", "--", *CORE) is None:
+        raise SystemExit(
+            f"the ash that is installed was built from commit {built[:12]}, and its code has changed since: "
+            "install it again (pip install .), or add --quick to try a bench"
+        )
+
+
+class Age(NamedTuple):
+    """How old the code is that a figure measures."""
+
+    changed: tuple[str, ...]  # folders and files that are not as they were
+    commits: int | None  # that touched them since; None where the clone does not know the commit
+    days: int
+
+
+def age(found: Stamp) -> Age | None:
+    """Return how old the measured code is; None where it is as it was, or outside of a clone."""
+    now = git("log", "-1", "--format=%cI")
+    changed = tuple(path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree)
+    if now is None or not changed:
+        return None
+    count = git("rev-list", "--count", f"{found['commit']}..HEAD", "--", *changed) if found["commit"] else None
+    days = (datetime.fromisoformat(now) - datetime.fromisoformat(found["date"])).days
+    return Age(changed, None if count is None else int(count), max(days, 0))

@@ -1,7 +1,8 @@
-"""bench/REPORT.md and its plots, and the README's figures, out of the JSON of bench/results: no figure typed by hand.
+"""The pages and the README's figures, out of the JSON in bench/results: no figure is typed by hand.
 
-`python -m bench report` writes the same bytes for the same JSON. A bench without JSON is named as not measured. What
-`ash_bench` has measured on another machine is read from files called program*.json and gets the tables of the sweep.
+A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. A line that
+begins with `MARK` says how old the figures are where the code that they measure has changed since. Files called
+NAME-WHERE.json hold the same bench, measured elsewhere, and get a page of their own.
 """
 
 from __future__ import annotations
@@ -10,74 +11,131 @@ import importlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from bench import COMMANDS
-from bench.machine import ROOT
-from bench.readme import fill
-from bench.sections import Plot, Section
-from bench.suite import Options
+from bench import SUBJECTS
+from bench.arguments import Parser
+from bench.figures import Picture, Section
+from bench.machine import ROOT, age
+from bench.record import RESULTS, Bench, Record
 
-HEAD = """# Figures
-
-Written by `python -m bench report` from the JSON in `bench/results`; what each bench means, how to read it and where we
-are poor is in `bench/README.md`. Every bench checks its answers before it takes a time. Times are of one run on one
-machine: compare ratios. Spreads are minimum / median / maximum.
-"""
+README = ROOT / "README.md"
+MARK = "> **Not of today's code.**"
+BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
-def write(options: Options) -> None:
-    """Write REPORT.md and plots beside the folder of the JSON; of bench/results, fill the README too."""
-    folder = options.results.parent if options.results.name == "results" else options.results
-    parts = list(_benches(options.results))
-    (folder / "REPORT.md").write_text("\n".join([HEAD, *(text for text, _ in parts)]), encoding="utf-8")
-    print(f"written: {folder / 'REPORT.md'}")
-    plots = [section for _, sections in parts for section in sections if isinstance(section, Plot)]
-    if importlib.util.find_spec("matplotlib") is None:
-        print(f"{len(plots)} plots are not drawn: matplotlib is not installed (pip install '.[plot]')")
-    else:
-        for plot in plots:
-            plot.draw(folder / "plots")
-        print(f"written: {len(plots)} plots in {folder / 'plots'}")
-    if options.results == ROOT / "bench" / "results":
-        readme = ROOT / "README.md"
-        readme.write_text(fill(readme.read_text(encoding="utf-8")), encoding="utf-8")
-        print(f"filled: {readme}")
+def main(words: Sequence[str]) -> None:
+    """Write all pages; of bench/results, fill in the README too."""
+    parser = Parser(prog="python -m bench report", description="Writes the pages and the README's figures.")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON (bench/results)")
+    results = parser.parse_args(words).results.resolve()
+    write_pages(results, SUBJECTS)
+    if results == RESULTS:
+        README.write_text(filled(README.read_text(encoding="utf-8"), results), encoding="utf-8")
+        print(f"written: {README}")
 
 
-def _benches(results: Path) -> Iterator[tuple[str, Sequence[Section]]]:
-    """Yield the text and the sections of each bench, and of each file of another machine."""
-    for command, names in COMMANDS.items():
-        for name in names:
-            module = importlib.import_module(f"bench.{name}")
-            path = results / f"{name}.json"
-            title = f"## {command}: {name}" if name != command else f"## {command}"
-            if not path.is_file():
-                yield f"{title}\n\nNot measured: `python -m bench {command}` writes `{path.name}`.\n", []
-                continue
-            found = json.loads(path.read_text(encoding="utf-8"))
-            yield _rendered(title, module.__doc__ or "", found, module.sections(found["results"]))
-    carried = importlib.import_module("bench.program")
-    for path in sorted(results.glob("program*.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        sections = carried.sections(found, path.stem)
-        yield _rendered(f"## {path.stem}: the sweep of the C++ program", carried.__doc__ or "", found, sections)
+def write_pages(results: Path, subjects: Iterable[str]) -> None:
+    """Write these pages and their pictures, beside the folder of the JSON."""
+    folder = results.parent / "pages" if results.name == "results" else results
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text, pictures in pages(results, subjects):
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+        print(f"written: {folder / name}.md")
+        if pictures and importlib.util.find_spec("matplotlib") is None:
+            print(f"{len(pictures)} pictures are not drawn: matplotlib is not installed (pip install '.[bench]')")
+            continue
+        for picture in pictures:
+            picture.draw(folder)
 
 
-def _rendered(
-    title: str, words: str, found: Mapping[str, Any], sections: Sequence[Section]
-) -> tuple[str, Sequence[Section]]:
-    first = re.split(r"\n\s*\n", words.strip())[0].replace("\n", " ")
-    parts = [title, first, _machine(found), *(section.as_markdown().rstrip() for section in sections)]
-    return "\n\n".join(parts) + "\n", sections
+def pages(results: Path, subjects: Iterable[str]) -> Iterator[tuple[str, str, list[Picture]]]:
+    """Yield name, text and pictures of each page."""
+    for subject in subjects:
+        benches: Sequence[Bench] = importlib.import_module(f"bench.{subject}").BENCHES
+        files = {bench.name: results / f"{bench.name}.json" for bench in benches}
+        yield subject, *_page(subject, {bench: files[bench.name] for bench in benches})
+        for bench in benches:
+            for path in sorted(results.glob(f"{bench.name}-*.json")):
+                if path not in files.values():
+                    yield path.stem, *_page(subject, {bench: path}, path.stem)
 
 
-def _machine(found: Mapping[str, Any]) -> str:
-    """Return the machine and the build in a line or two."""
-    facts = dict(found["machine"])
-    short = ", ".join(f"{name} {value}" for name, value in facts.items() if name not in ("load", "system"))
-    quick = " **Quick run: too few repeats to quote.**" if found.get("quick") else ""
-    took = f" Measured in {found['seconds']:.0f} s." if "seconds" in found else ""
-    return f"<sub>{short}.{took}</sub>{quick}"
+def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str, list[Picture]]:
+    words = (importlib.import_module(f"bench.{subject}").__doc__ or "").strip()
+    title = SUBJECTS[subject].answers + (f" ({other})" if other else "")
+    parts, pictures = [f"# {title}", re.split(r"\n\s*\n", words)[0].replace("\n", " ")], []
+    for bench, path in files.items():
+        if len(files) > 1:
+            parts.append(f"## {bench.title}")
+        if not path.is_file():
+            parts.append(f"Not measured: `python -m bench {subject}` writes `{path.name}`.")
+            continue
+        record = Record(path)
+        sections = [_renamed(section, bench.name, other) for section in bench.sections(record.values())]
+        parts += [*marks(record), *(section.as_markdown().rstrip() for section in sections), _origin(record)]
+        pictures += [section for section in sections if isinstance(section, Picture)]
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def _renamed(section: Section, name: str, other: str) -> Section:
+    """Return a picture of a file that was measured elsewhere under the name of that file."""
+    if other and isinstance(section, Picture):
+        return replace(section, name=section.name.replace(name, other))
+    return section
+
+
+def marks(record: Record) -> list[str]:
+    """Return a line where the measured code of any case has changed, or its commit is not known; else none."""
+    ages = [found for stamp in record.stamps if (found := age(stamp)) is not None]
+    unknown = sum(record.stamps[line["of"]]["commit"] is None for line in record.lines.values())
+    parts = [f"{unknown} cases are of an unknown commit"] if unknown else []
+    if ages:
+        changed = list(dict.fromkeys(path for found in ages for path in found.changed))
+        commits, days = [found.commits for found in ages if found.commits], max(found.days for found in ages)
+        often = f"in up to {max(commits)} commits and " if commits else "in "
+        parts.append(f"Changed since, {often}{days} days: {', '.join(changed)}")
+    return [f"{MARK} {'. '.join(parts)}."] if parts else []
+
+
+def _origin(record: Record) -> str:
+    """Return commits, machines, build and versions in small print, a line per commit and machine."""
+    groups: dict[str, list[int]] = {}
+    for number, stamp in enumerate(record.stamps):
+        groups.setdefault(json.dumps([stamp["commit"], stamp["machine"]]), []).append(number)
+    lines = []
+    for numbers in groups.values():
+        stamps = [record.stamps[number] for number in numbers]
+        own = [line for line in record.lines.values() if line["of"] in numbers]
+        packages = {name: version for stamp in stamps for name, version in stamp["packages"].items()}
+        facts = [f"{name} {value}" for name, value in (stamps[0]["machine"] | packages).items()]
+        commit, day = stamps[0]["commit"] or "unknown", max(stamp["date"] for stamp in stamps)[:10]
+        took = f"{sum(line['seconds'] for line in own):.0f} s"
+        lines.append(f"{len(own)} cases at commit {commit}, {day}, in {took}: {', '.join(facts)}.")
+    quick = any(line["told"].get("quick") for line in record.lines.values())
+    return f"<sub>{'<br>'.join(lines)}</sub>" + (" **A quick run: too few repeats to quote.**" if quick else "")
+
+
+def filled(readme: str, results: Path) -> str:
+    """Return the README with the figures of these results between its marks."""
+    makers = {
+        bench.name: bench
+        for subject in SUBJECTS
+        for bench in importlib.import_module(f"bench.{subject}").BENCHES
+        if bench.readme is not None
+    }
+
+    def block(found: re.Match[str]) -> str:
+        record, maker = Record(results / f"{found[2]}.json"), makers[found[2]].readme
+        assert maker is not None
+        marked = [f"{line}\n" for line in marks(record)]
+        return found[1] + "\n".join([*marked, *maker(record.values()), ""]) + found[3]
+
+    return BLOCK.sub(block, readme)
+
+
+def unmarked(text: str) -> str:
+    """Return a page or the README without what says how old its figures are."""
+    return "".join(part for part in re.split(rf"({re.escape(MARK)}.*\n\n?)", text)[::2])

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.sections import Section, Table
-from bench.suite import Bench, Case, Options
+from bench.figures import Section, Table
+from bench.record import Bench, Case
 
 
-def options(folder: Path, **changes: Any) -> Options:
-    return Options(**{"quick": True, "results": folder, **changes})
+def options(folder: Path, **changes: Any) -> Namespace:
+    return Namespace(**{"quick": False, "anew": False, "results": folder, **changes})
 
 
-def two_cases(measured: list[str], fails: bool = False) -> Bench:
+def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench:
+    """Return a bench that notes what it measures; where it fails, the second case is interrupted."""
+
     def case(name: str) -> Case:
-        def run() -> dict[str, int]:
+        def run() -> dict[str, float]:
             measured.append(name)
             if fails and name == "second":
                 raise KeyboardInterrupt
-            return {"length": len(name)}
+            return {"length": len(name), "third": 1 / 3}
 
         return Case(name, run)
 
-    def sections(results: Mapping[str, Any]) -> list[Section]:
-        return [Table("lengths", ["case", "length"], [[key, str(value["length"])] for key, value in results.items()])]
+    def sections(values: Mapping[str, Any]) -> list[Section]:
+        return [Table("lengths", ["case", "length"], [[key, str(value["length"])] for key, value in values.items()])]
 
-    return Bench([case("first"), case("second")], sections)
+    cases = [case("first"), case("second")]
+    given = {"cases": lambda _: cases, "sections": sections, **changes}
+    return Bench("lengths", "Lengths of names", ("cpp/ash", "bench/record.py"), **given)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from PIL import Image
+
+import needs
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 360, "height": 740}
@@ -21,12 +22,11 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 @contextlib.contextmanager
 def open_browser() -> Iterator[Any]:
-    """A browser, or a test that is skipped for want of one."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with driver.sync_playwright() as started:
+    """A browser."""
+    from playwright.sync_api import sync_playwright
+
+    path = needs.program("chromium", *CHROMIUM)
+    with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=path, args=SWITCHES)
         yield browser
         browser.close()

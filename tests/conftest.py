@@ -1,28 +1,60 @@
-"""Fixtures for all tests: real tables that scikit-learn ships, and the folder of larger ones where there is one."""
+"""Fixtures for all tests, most of them tables, and the examples that Hypothesis tries."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from sklearn import datasets
 
 from fault_list import counts, lines, numbers
 
+pytest_plugins = ["needs"]
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OF_DASK = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
 BEFORE = {name: os.environ.get(name) for name in OF_DASK}
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+BEGAN = time.monotonic()
+LAST = [
+    "test_docs",
+    "test_faults",
+    "test_journal_kills",
+    "test_journal_disk",
+    "test_readme",
+    "test_mpi",
+    "test_cli_executor",
+    "test_dashboard",
+    "test_report_browser",
+    "test_signals",
+    "test_slurm",
+    "test_tracking_servers",
+    "test_dask",
+    "test_hosts",
+    "test_notebook",
+    "test_bench",
+]
+"""Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""
+SAMPLES = Path(__file__).with_name("data")
+"""Samples of real tables; their README says of which."""
+
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy
+settings.register_profile("fixed", derandomize=True, **PATIENT)
+settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl-C again: a shell starts background jobs with SIGINT ignored, and child processes inherit that."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Announce failures, and hear Ctrl-C: a shell starts background jobs with SIGINT ignored."""
+    plugins = session.config.pluginmanager
+    if terminal := plugins.get_plugin("terminalreporter"):
+        plugins.register(Announcer(terminal))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -37,16 +69,27 @@ def environment_as_before() -> Iterator[None]:
             os.environ[name] = value
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the file that `bench faults` reads."""
-    parser.addoption("--faults", metavar="FILE", help="with -m faults: write its table as JSON, too")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of faults, by the numbers in their names."""
+    """Mark the tests of faults, by the numbers in their names, and put the modules of `LAST` last, in its order."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")
+    items.sort(key=lambda item: next((rank for rank, name in enumerate(LAST) if item.path.name.startswith(name)), -1))
+
+
+class Announcer:
+    """Prints each failure as soon as it is known, in one line; its traceback follows at the end of the run."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print it, with the seconds since the start."""
+        if report.failed:
+            lines = report.longreprtext.splitlines() or [""]
+            why = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+            self.terminal.write_line(f"\nFAILED after {time.monotonic() - BEGAN:.0f} s: {report.nodeid}: {why}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -57,12 +100,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         kind: [report.nodeid.rpartition("::")[2] for report in terminalreporter.stats.get(kind, [])]
         for kind in ("passed", "failed", "error", "skipped")
     }
-    rows = counts(names["passed"], names["failed"] + names["error"], names["skipped"])
     terminalreporter.section("faults")
-    for line in lines(rows):
+    for line in lines(counts(names["passed"], names["failed"] + names["error"], names["skipped"])):
         terminalreporter.write_line(line)
-    if path := config.getoption("faults"):
-        Path(path).write_text(json.dumps(rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +121,6 @@ def breast_cancer() -> Data:
 def diabetes() -> Data:
     """442 rows of 10 features, a regression."""
     return read_only(datasets.load_diabetes(return_X_y=True))
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Give the folder `../shared/data` of larger tables (optdigits_train.csv.gz, ...), or skip the test."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip("the folder ../shared/data is not there")
-    return SHARED_DATA
 
 
 def read_only(data: Data) -> Data:

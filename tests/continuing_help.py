@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
@@ -38,9 +36,3 @@ def predicted(under: Continued) -> Any:
     """What it predicts: probabilities where it can."""
     method = "predict_proba" if hasattr(under.estimator, "predict_proba") else "predict"
     return getattr(under.estimator, method)(X)
-
-
-def of_library(package: str, make: Callable[[], Any]) -> Any:
-    """Return what is made, or skip where the package is not installed."""
-    pytest.importorskip(package, reason=f"{package} is not installed")
-    return make()

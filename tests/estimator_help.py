@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import ash
 from data_help import mixed_columns
@@ -41,9 +44,9 @@ def cells(rows: int = 200) -> np.ndarray:
 
 
 def framed(library: str, rows: int = 200) -> Any:
-    """The same cells as a frame of a library; the test is skipped where that is not installed."""
+    """The same cells as a frame of a library."""
     columns: dict[str, Any] = mixed_columns(rows)
-    module = pytest.importorskip(library.split()[0])
+    module = importlib.import_module(library.split()[0])
     if library == "pandas categories":
         return module.DataFrame(columns).astype({"color": "category", "city": "category"})
     if library == "polars categories":
@@ -52,3 +55,18 @@ def framed(library: str, rows: int = 200) -> Any:
 
 
 LIBRARIES = ("pandas", "pandas categories", "polars", "polars categories", "pyarrow")
+
+
+ARRAY_API = "check_array_api_input"
+"""The check that scikit-learn skips unless SCIPY_ARRAY_API is set before it is imported."""
+
+
+def scikit_learn_checks(*estimators: Any) -> pytest.MarkDecorator:
+    """Parametrize a test by scikit-learn's checks of these estimators, without those that it would skip."""
+    pairs = [
+        (estimator, check)
+        for estimator, check in (pair for each in estimators for pair in estimator_checks_generator(each))
+        if check.func.__name__ != ARRAY_API or os.environ.get("SCIPY_ARRAY_API") == "1"
+    ]
+    names = [f"{type(estimator).__name__}-{check.func.__name__}" for estimator, check in pairs]
+    return pytest.mark.parametrize(("estimator", "check"), pairs, ids=names)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+import pandas
 from numpy.typing import NDArray
 
 import ash
+import needs
 from ash.export.steps import describe
 
 MISSING = "<missing>"
@@ -54,7 +54,6 @@ int main() {
 
 def mixed_frame(rows: int, seed: int = 0) -> Any:
     """Numbers, gaps, booleans, numbers that are levels too, categories of few and of many levels, odd names."""
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
     random = np.random.default_rng(seed)
     cities = random.geometric(0.04, rows).tolist()
     return pandas.DataFrame(
@@ -140,16 +139,20 @@ def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     return inputs
 
 
-def compilers() -> list[str]:
-    """The C++ compilers that are here."""
-    return [name for name in ("g++", "clang++", "clang++-19") if shutil.which(name)]
+COMPILERS = {"g++": ("g++",), "clang++": ("clang++", "clang++-19")}
+"""The names of each C++ compiler."""
 
 
-def compile_header(folder: Path, compiler: str, *flags: str, namespace: str = "model") -> Path:
+def compiler(name: str = "g++") -> str:
+    """The path of a C++ compiler; without it, the test is skipped."""
+    return needs.program(*COMPILERS[name])
+
+
+def compile_header(folder: Path, name: str, *flags: str, namespace: str = "model") -> Path:
     """Compile the driver with folder/model.hpp, all warnings being errors, and return the program."""
     (folder / "main.cpp").write_text(DRIVER.replace("MODEL", namespace), encoding="ascii")
-    program = folder / f"program-{compiler}"
-    command = [compiler, *WARNINGS, *flags, "-o", str(program), str(folder / "main.cpp")]
+    program = folder / f"program-{name}"
+    command = [compiler(name), *WARNINGS, *flags, "-o", str(program), str(folder / "main.cpp")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     return program

@@ -23,8 +23,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import needs
+
 SWITCH = Path(__file__).with_name("hosts_switch.py")
-PACKAGES = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux"}
+PROGRAMS = ("ip", "nsenter", "unshare")
 LINK_SECONDS = 60.0
 SEED = 0
 
@@ -32,11 +34,13 @@ SEED = 0
 @functools.cache
 def missing() -> str | None:
     """Return why there can be no hosts here, None if there can."""
-    for program, package in PACKAGES.items():
+    for program in PROGRAMS:
         if shutil.which(program) is None:
-            return f"hosts need {program}: apt-get install {package}"
+            return needs.lacking(program)
     made = _run("unshare", "--net", "ip", "link", "add", "type", "veth")
-    return f"hosts need network namespaces and veth, as root: {made.stderr.strip()}" if made.returncode else None
+    if made.returncode == 0:
+        return None
+    return f"{needs.NOT_HERE}hosts need network namespaces and veth, as root: {made.stderr.strip()}"
 
 
 class Hosts:

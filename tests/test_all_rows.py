@@ -20,6 +20,8 @@ from ash.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
+pytestmark = pytest.mark.core
+
 ALL_ROWS = importlib.import_module("ash.all_rows")
 RUN = importlib.import_module("ash.run")
 FOLD_SEED = 0x9E3779B97F4A7C15

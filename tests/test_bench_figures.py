@@ -1,130 +1,100 @@
-"""What benches make of their JSON: the seed's tables, the report and its pictures; with known figures and with ours."""
+"""What the benches make of their JSON: the student project's tables, the pages, the README, and how old figures are."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import bench
-from bench import published, report
+from bench import SUBJECTS, machine, report
+from bench.figures import Picture, Section, Table
 from bench.ladder import expected_seconds
-from bench.peers_summary import merged, reached, summary
-from bench.peers_summary import sections as peer_sections
-from bench.program import sections as program_sections
-from bench.sections import Plot, Section, Table
-from bench.suite import Options
-from bench.tables_data import BARRIERS, DATA, Variant, from_program, from_rounds
-from bench.tables_sections import sections_of
+from bench.record import RESULTS, Record
+from bench.tables import page, published
 
 ROOT = Path(__file__).resolve().parents[1]
-HOURS = [name for command in bench.HOURS for name in bench.COMMANDS[command]]
-RESULTS = ROOT / "bench" / "results"
+PAGES = ROOT / "bench" / "pages"
+BENCHES = [bench for subject in SUBJECTS for bench in importlib.import_module(f"bench.{subject}").BENCHES]
+COMMITTED = [path for bench in BENCHES for path in sorted(RESULTS.glob(f"{bench.name}.json"))]
 
 
-def variant(wall: float, job: float, simulated: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        **{"wall": wall, "core_seconds": 2 * wall, "test": 0.97, "simulated": simulated},
-        "rung_seconds": {"0": job, "1": 2 * job},
-        "rung_epochs": {"0": 1, "1": 2},
-        "rung_jobs": {"0": 128, "1": 64},
+def run(wall: float, over_sh: float, over_ash: float, job: float = 1.0) -> dict[str, Any]:
+    lines = {
+        name: {"min": 0.9 * value, "median": value, "max": 1.1 * value}
+        for name, value in (("wall", wall), ("over_sh", over_sh), ("over_ash", over_ash))
     }
+    return {**lines, "job_ms": [job, 2 * job], "job_ratio": [job, job]}
 
 
-def round_of(slower: float) -> dict[str, Any]:
-    """Return a round on 1 and 2 threads, simulated on 4."""
-    lines = {"no teams": {"1": 8.0, "2": 5.0, "4": 3.2}, "teams": {"1": 8.0, "2": 4.5, "4": 2.0}}
-    lines |= {"W/p": {"1": 8.0, "2": 4.0, "4": 2.0}, "max(W/p, D)": {"1": 8.0, "2": 4.0, "4": 2.5}}
-    return {
-        "1": {
-            "sh, no teams": variant(10 * slower, 1.0, {"no teams": {"4": 4.0}}),
-            "ash, no teams": variant(8, 1.0, lines),
-        },
-        "2": {"sh, no teams": variant(6, 1.0), "ash, no teams": variant(5, 1.1), "ash, teams": variant(4, 0.9)},
-    }
-
-
-def results() -> dict[str, Any]:
-    rounds = {f"seed, 128, round {number}": round_of(slower) for number, slower in enumerate((1.0, 1.2, 1.1))}
-    return {DATA: "load_digits", **rounds}
+def values(**changes: Any) -> dict[str, Any]:
+    """Return a case of 128 models on 1 and 2 threads, simulated on 4, and what stands beside it."""
+    runs = {"sh 1": run(10, 1, 0.8), "ash 1": run(8, 1.25, 1), "sh 2": run(5, 2, 1.6)}
+    runs |= {"ash 2": run(5, 2, 1.6, 1.1), "teams 2": run(4, 2.5, 2)}
+    simulated = {"ash": {"4": 3.2}, "teams": {"4": 2.0}, "bound": {"4": 2.5}, "sh": {"4": 4.0}}
+    case = {"rounds": 3, "epochs": [1, 2], "jobs": [128, 64], "test": 0.97, "runs": runs, "simulated": simulated}
+    memory = {"32": {"trainings": 62, "epochs": 160, "bytes": 8_000_000, "peak": 3_000_000, "further_epoch": 0}}
+    schedule = {"threads": 2, "seeds": 5, "wall": {"min": 0.7, "median": 0.9, "max": 1.0}}
+    schedule["used"] = {name: {"min": 0.8, "median": 0.89, "max": 0.9} for name in ("reproducible", "greedy")}
+    found = {"load_digits, full-batch, 128": {**case, **changes}, "load_digits, schedules": schedule}
+    return {**found, "load_digits, allocations": memory}
 
 
 def table(sections: list[Section], begins: str) -> Table:
     return next(each for each in sections if isinstance(each, Table) and each.title.startswith(begins))
 
 
-def test_speedups_are_ratios_within_a_round() -> None:
-    own = from_rounds(results()).runs["seed", 128]
-    assert own.wall(Variant("sh", False, 1)) == 11 and own.threads() == [1, 2]
-    assert own.speedup(Variant("ash", True, 2), Variant("sh", False, 1)) == {"min": 2.5, "median": 2.75, "max": 3.0}
-    assert own.simulated("teams", 4) == 2.0 and own.simulated(BARRIERS, 4) == 4.0 and own.simulated("teams", 8) is None
+def only_row(found: Table) -> dict[str, str]:
+    [row] = found.rows
+    return dict(zip(found.header, row, strict=True))
 
 
-def test_table_2_has_what_was_measured_simulated_and_published() -> None:
-    found = table(sections_of(from_rounds(results()), "tables"), "Table 2")
-    ours, theirs = (dict(zip(found.header, row, strict=True)) for row in found.rows)
-    assert ours["SH 1T"] == "11 s (1.00x)" and ours["ASH 2T, teams"] == "4 s (2.75x)"
-    assert ours["ASH 4T*"] == "3.2 s (3.44x)" and ours["4T*, teams"] == "2 s (5.50x)"
-    assert (theirs["models"], theirs["SH 1T"], theirs["ASH 4T*"]) == (
-        "128, published",
-        "4:25.73 (1.00x)",
-        "3:40.23 (1.21x)",
-    )
-    assert "ASH 1T*" not in found.header and theirs["ASH 2T"] == ""
+def test_both_bases_stand_in_the_first_table() -> None:
+    first = next(each for each in page.sections(values()) if isinstance(each, Table))
+    row = only_row(first)
+    assert first.title == "Speed-up, measured" and row["ASH 1T over SH 1T"] == "1.25 (1.12 to 1.38)"
+    assert row["SH 2T over SH 1T"].startswith("2.00") and row["ASH 2T, teams over ASH 1T"].startswith("2.00")
+    assert row["ASH 2T over ASH 1T"].startswith("1.60") and not any("4T" in column for column in row)
 
 
-def test_spreads_are_those_of_the_rounds() -> None:
-    found = table(sections_of(from_rounds(results()), "tables"), "Seconds measured")
-    row = dict(zip(found.header, found.rows[0], strict=True))
-    assert row["SH 1T"] == "10 / 11 / 12" and row["rounds"] == "3" and "ASH 4T*" not in row
+def test_what_is_simulated_has_a_table_of_its_own_without_verdicts() -> None:
+    found = table(page.sections(values()), "Speed-up, simulated")
+    assert found.header == ["setting, models", "4T"]
+    assert {row[0].split(": ")[1]: row[1] for row in found.rows} == {
+        **{"SH": "2.50", "ASH": "2.50", "ASH, teams": "4.00", "bound without teams": "3.20"}
+    }
 
 
-def test_speedups_stand_beside_the_published_ones() -> None:
-    [row] = table(sections_of(from_rounds(results()), "tables"), "Speed-up of ASH").rows
-    assert row == ["128 on 4", "simulated", "3.44", "5.50", "1.21", ">= 1.21 yes"]
+def test_the_tables_of_the_student_project() -> None:
+    sections = page.sections(values())
+    times = only_row(table(sections, "Table 2"))
+    assert times["SH 1T"] == "10 s (1.00x)" and times["ASH 2T, teams"] == "4 s (2.50x)" and times["rounds"] == "3"
+    first, _ = table(sections, "Table 1").rows
+    assert first[:6] == ["1", "128", "1", "1.1", "1.10", "<= 1.05 NO"] and first[6:] == ["0.35", "1.08", "3.09"]
+    assert only_row(table(sections, "Table 3"))["ASH 2T"] == f"{2 * 5 / 3600:.2e}"
+    memory = only_row(table(sections, "Bytes allocated"))
+    assert memory["by ours"] == "7,359 x" and memory["required"] == "<= 0 yes" and memory["published MB"] == "58,869"
+    [row] = [row for row in table(sections, "Published").rows if row[0] == "128, over SH 1T"]
+    assert row[1:] == ["1.00", "1.21", "1.60", "2.74", "3.02"]
 
 
-def test_a_job_on_many_threads_is_compared_with_one_on_one() -> None:
-    first, second = table(sections_of(from_rounds(results()), "tables"), "Table 1").rows
-    assert first[:5] == ["1", "128", "1e+03", "1.1e+03", "900"] and first[6] == "<= 1.05 NO"
-    assert second[5] == "1.100 / 1.100 / 1.100" and second[7:] == ["0.62", "2.07", "3.34"]
+def test_what_the_program_without_python_writes_is_shown_too() -> None:
+    found = values(simulated={})
+    del found["load_digits, full-batch, 128"]["test"], found["load_digits, schedules"]
+    titles = [each.title for each in page.sections(found) if isinstance(each, Table)]
+    assert "Speed-up, measured" in titles and "Speed-up, simulated" not in titles
 
 
-def test_core_hours_are_threads_times_wall() -> None:
-    found = table(sections_of(from_rounds(results()), "tables"), "Table 3")
-    ours = dict(zip(found.header, found.rows[0], strict=True))
-    assert ours["ASH 2T"] == f"{2 * 5 / 3600:.2e}" and ours["ASH 4T*"] == f"{4 * 3.2 / 3600:.2e}"
-    assert f"{(11 + 8 + 2 * 6 + 2 * 5) / 3600:.3g} of them were measured" in found.note
-
-
-def test_the_figure_of_strong_scaling_has_all_its_lines() -> None:
-    plots = [each for each in sections_of(from_rounds(results()), "tables") if isinstance(each, Plot)]
-    assert [plot.name for plot in plots] == ["tables-seed-128", "tables-seed-wall"]
-    lines = {line.label: dict(line.points) for line in plots[0].lines}
-    assert lines["ideal"] == {1: 1, 2: 2, 4: 4} and lines["max(W/p, D)"] == {1: 1, 2: 2, 4: 3.2}
-    assert lines["ASH with teams, measured"] == {1: 1, 2: 2} and lines["SH with barriers, simulated"] == {4: 2}
-    assert lines["ASH over SH, published"] == {4: published.speedup(128, 4)}
-
-
-def test_what_the_program_has_measured_gets_the_same_tables() -> None:
-    twin: dict[str, Any] = {}
-    for rounds in results().values():
-        for threads, variants in rounds.items() if isinstance(rounds, dict) else ():
-            for name, run in variants.items():
-                kept = twin.setdefault(
-                    f"seed, 128, {name}, {threads}", {"wall": [], "core_seconds": [], "rung_seconds": []}
-                )
-                for field in ("wall", "core_seconds", "rung_seconds"):
-                    kept[field].append(run[field])
-                kept |= {"rung_epochs": run["rung_epochs"], "rung_jobs": run["rung_jobs"]}
-    assert from_program(twin, "load_digits").runs["seed", 128].walls == from_rounds(results()).runs["seed", 128].walls
-    sections = program_sections({"results": twin, "table": "load_digits"}, "program")
-    ours = dict(zip(*(table(list(sections), "Table 2").header, table(list(sections), "Table 2").rows[0]), strict=True))
-    assert ours["ASH 2T, teams"] == "4 s (2.75x)" and not any(column.endswith("*") for column in ours)
+def test_there_is_one_picture_of_wall_times_and_of_strong_scaling() -> None:
+    [picture] = [each for each in page.sections(values()) if isinstance(each, Picture)]
+    wall, scaling = picture.plots
+    lines = {line.label: dict(line.points) for line in scaling.lines}
+    assert lines["ASH, teams"] == {1: 1, 2: 2} and lines["ideal"] == {1: 1, 2: 2, 4: 4}
+    assert lines["published, over SH 1T"] == {4: published.speedup(128, 4)}
+    assert [dict(line.points) for line in wall.lines if line.kind == "simulated"] == [{2: 5, 4: 4.0}, {2: 5, 4: 3.2}]
 
 
 def test_the_published_tables_agree_with_each_other() -> None:
@@ -143,59 +113,59 @@ def test_the_growth_of_a_peer_predicts_its_next_run() -> None:
     assert expected_seconds(rows[:1], 1000) == pytest.approx(0.2) and expected_seconds([], 100) == 0
 
 
-def test_a_score_is_reached_when_the_first_candidate_has_it() -> None:
-    path = [(0.5, 0.9), (1.0, 0.95), (2.0, 0.97)]
-    assert (reached(path, 0.95), reached(path, 0.951), reached(path, 0.98)) == (1.0, 2.0, None)
-    runs = [{"seed": 0, "seconds": seconds} for seconds in (3.0, 1.0, 2.0)] + [{"seed": 1, "skipped": "why"}]
-    assert merged(runs) == [{"seed": 0, "seconds": 2.0}]
-
-
-def search_of(name: str, seed: int, seconds: float, test: float, required: float | None = None) -> dict[str, Any]:
-    whose = {"space": "s", "name": name, "setting": "one", "required": required, "seed": seed}
-    path = [[seconds / 4, 0.94], [seconds / 2, 0.96]]
-    found = {"seconds": seconds, "validation": 0.96, "test": test, "epochs": 896, "path": path, "peak_bytes": 5e6}
-    return {**whose, **found}
-
-
-def test_peers_are_compared_with_ash_for_the_same_seeds() -> None:
-    runs = [search_of("ash", 0, seconds, 0.97) for seconds in (3.0, 1.0, 2.0)] + [search_of("ash", 1, 4.0, 0.98)]
-    runs += [search_of("slow", 0, 90.0, 0.98, 40), search_of("skipped", 0, 1.0, 0.9)]
-    del runs[-1]["seconds"]
-    runs[-1]["skipped"] = "it is not installed"
-    ours, slow, skipped = summary({str(number): run for number, run in enumerate(runs)})
-    assert ours["times_ash"] == 1 and ours["seeds"] == 2 and ours["seconds"] == {"min": 1, "median": 2.5, "max": 4}
-    assert slow["times_ash"] == 45, "by the median run of seed 0, not by the runs of seed 1"
-    assert slow["test_ash"] == pytest.approx(-0.01) and slow["to_target"] == {"0.95": [45.0], "0.97": [None]}
-    assert slow["ash_to_theirs"] == [1.0] and skipped["skipped"] == "it is not installed"
-    totals = table(list(peer_sections({str(number): run for number, run in enumerate(runs)})), "Peers, s: the same")
-    assert totals.rows[1][3:5] == ["45.0", ">= 40 yes, worse test"] and "it is not installed" in totals.rows[2]
-
-
-@pytest.mark.parametrize("name", [name for names in bench.COMMANDS.values() for name in names])
-def test_every_committed_result_can_be_shown(name: str) -> None:
-    path = RESULTS / f"{name}.json"
-    if not path.is_file():
-        assert name in HOURS, "what takes hours may not have been measured yet, if the report says so"
-        assert f"writes `{name}.json`" in (ROOT / "bench" / "REPORT.md").read_text()
-        return
-    found = json.loads(path.read_text())
-    assert found["quick"] is False and not found["machine"]["commit"].endswith("+")
-    sections = importlib.import_module(f"bench.{name}").sections(found["results"])
-    assert sections and all(section.as_text() and section.as_markdown() for section in sections)
-    for section in sections:
-        if isinstance(section, Plot):
-            assert (ROOT / "bench" / "plots" / f"{section.name}.png").is_file()
-            assert all(math.isfinite(y) for line in section.lines for y in line.points.values())
-
-
-def test_the_report_is_that_of_the_results(tmp_path: Path) -> None:
-    copies = tmp_path / "results"
-    copies.mkdir()
-    for path in RESULTS.glob("*.json"):
-        (copies / path.name).write_bytes(path.read_bytes())
-    report.write(Options(quick=False, results=copies))
-    assert (tmp_path / "REPORT.md").read_text() == (ROOT / "bench" / "REPORT.md").read_text(), (
-        "run: python -m bench report"
+def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = {
+        ("rev-parse", "HEAD:cpp/ash"): "new",
+        ("rev-parse", "HEAD:python/ash"): "same",
+        ("log", "-1", "--format=%cI"): "2026-01-09T12:00:00+01:00",
+        ("rev-list", "--count", "abc..HEAD", "--", "cpp/ash"): "12",
+    }
+    monkeypatch.setattr(machine, "git", lambda *words: said.get(words))
+    stamp = {"commit": "abc", "date": "2026-01-06T12:00:00+00:00", "trees": {"cpp/ash": "old", "python/ash": "same"}}
+    assert machine.age(stamp) == (("cpp/ash",), 12, 2)
+    assert machine.age({**stamp, "trees": {"python/ash": "same"}}) is None
+    record = Record(tmp_path / "none.json")
+    record.stamps, record.lines = [stamp, {**stamp, "commit": None, "trees": {}}], {"a": {"of": 0}, "b": {"of": 1}}
+    [mark] = report.marks(record)
+    assert mark == (
+        f"{report.MARK} 1 cases are of an unknown commit. Changed since, in up to 12 commits and 2 days: cpp/ash."
     )
-    drawn = {path.name for path in (tmp_path / "plots").iterdir()}
-    assert drawn == {path.name for path in (ROOT / "bench" / "plots").iterdir()}
+    assert report.unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_every_result_names_a_commit_of_this_history(path: Path) -> None:
+    for stamp in Record(path).stamps:
+        assert not any(str(tree).endswith("+") for tree in stamp["trees"].values())
+        if stamp["commit"] is None:
+            assert "of an unknown commit" in report.marks(Record(path))[0]
+            continue
+        if machine.git("rev-parse", "--is-shallow-repository") != "false":
+            pytest.skip("a shallow clone does not know the commits of the results: git fetch --unshallow")
+        assert machine.git("merge-base", "--is-ancestor", stamp["commit"], "HEAD") is not None, stamp["commit"]
+
+
+def test_the_results_are_small_and_all_of_a_bench() -> None:
+    assert sum(path.stat().st_size for path in RESULTS.glob("*.json")) <= 400_000
+    names = {bench.name for bench in BENCHES}
+    assert {path.stem.split("-")[0] for path in RESULTS.glob("*.json")} <= names
+    assert all(math.isfinite(line["seconds"]) and not line["told"].get("quick") for line in lines())
+
+
+def lines() -> list[dict[str, Any]]:
+    return [line for path in COMMITTED for line in Record(path).lines.values()]
+
+
+def test_the_pages_are_those_of_the_results() -> None:
+    names = set()
+    for name, text, pictures in report.pages(RESULTS, SUBJECTS):
+        page_text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        assert report.unmarked(page_text) == report.unmarked(text), "run: python -m bench report"
+        names |= {f"{name}.md", *(f"{picture.name}.png" for picture in pictures)}
+    assert names == {path.name for path in PAGES.iterdir()}
+
+
+def test_the_lines_of_code_stay_below_8000() -> None:
+    tracked = subprocess.run(["git", "ls-files", "bench"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    files = [ROOT / name for name in tracked.split() if name.endswith((".py", ".cpp", ".hpp"))]
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files if file.exists()) <= 8000

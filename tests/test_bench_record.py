@@ -1,8 +1,9 @@
-"""What a bench keeps: cases on record, of a run that was interrupted and of one that is kept for later."""
+"""What a bench keeps: a line per case, which counts as long as it would be measured in the same way."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
@@ -10,134 +11,144 @@ from typing import Any
 
 import pytest
 
-from bench.suite import Case, Record, run_bench
+from bench import record
+from bench.record import Bench, Case, Record, measure, rounded
 from bench_help import options, two_cases
 
 
-def test_an_interrupted_bench_goes_on(tmp_path: Path) -> None:
+def changed(monkeypatch: pytest.MonkeyPatch, **facts: Mapping[str, Any]) -> None:
+    """Let cases be measured on another machine, with other packages or from other code from now on."""
+    original: Callable[..., dict[str, Any]] = record.stamp
+    monkeypatch.setattr(record, "stamp", lambda measures, packages: {**original(measures, packages), **facts})
+
+
+def chosen(bench: Bench, *keys: str) -> Bench:
+    cases = [case for case in bench.cases(options(Path())) if case.key in keys]
+    return replace(bench, cases=lambda _: cases)
+
+
+def test_a_case_is_a_line_that_names_its_code(tmp_path: Path) -> None:
+    measure(two_cases([]), options(tmp_path))
+    text = (tmp_path / "lengths.json").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith('"first"')]
+    assert json.loads("{" + line.rstrip(",") + "}")["first"]["value"] == {"length": 5, "third": 0.333333}
+    [stamp] = json.loads(text)["measured"]
+    assert set(stamp["trees"]) == {"cpp/ash", "bench/record.py"} and all(stamp["trees"].values())
+    assert {"processor", "cpus", "flags"} <= set(stamp["machine"]) and {"python", "numpy"} <= set(stamp["packages"])
+
+
+def test_what_is_on_record_is_measured_again_only_when_asked(tmp_path: Path) -> None:
+    measured: list[str] = []
+    for _ in range(2):
+        measure(two_cases(measured), options(tmp_path))
+    assert measured == ["first", "second"]
+    measure(two_cases(measured), options(tmp_path, anew=True))
+    assert measured == ["first", "second"] * 2
+
+
+def test_an_interrupted_bench_continues(tmp_path: Path) -> None:
     measured: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
-    assert not (tmp_path / "lengths.json").exists()
-    run_bench("lengths", two_cases(measured), options(tmp_path))
+        measure(two_cases(measured, fails=True), options(tmp_path))
+    measure(two_cases(measured), options(tmp_path))
     assert measured == ["first", "second", "second"]
-    run_bench("lengths", two_cases(measured), options(tmp_path))
-    assert measured[3:] == ["first", "second"], "a finished bench begins anew"
+    assert list(Record(tmp_path / "lengths.json").lines) == ["first", "second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["lengths.json"]
 
 
-def test_cases_that_run_at_once_are_kept_as_they_end_and_shown_in_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fact", ["machine", "trees", "packages"])
+def test_a_case_of_another_machine_other_packages_or_other_code_does_not_count(
+    fact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measured: list[str] = []
-    [first, second] = two_cases(measured).cases
+    measure(two_cases(measured), options(tmp_path))
+    changed(monkeypatch, commit={}, date={}, load={})
+    measure(two_cases(measured), options(tmp_path))
+    assert len(measured) == 2
+    changed(monkeypatch, **{fact: {"other": "one"}})
+    measure(two_cases(measured), options(tmp_path))
+    assert len(measured) == 4 and len(Record(tmp_path / "lengths.json").stamps) == 1
+
+
+def test_a_case_with_other_options_does_not_count(tmp_path: Path) -> None:
+    measured: list[str] = []
+    for rounds in (3, 3, 5):
+        cases = [replace(case, told={"rounds": rounds}) for case in two_cases(measured).cases(options(tmp_path))]
+        measure(two_cases([], cases=lambda _, cases=cases: cases), options(tmp_path))
+    assert measured == ["first", "second"] * 2
+    measure(two_cases([], cases=lambda _: cases), options(tmp_path, quick=True))
+    assert len(measured) == 6
+
+
+def test_cases_that_were_not_asked_for_stay_where_they_are_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    for key in ("first", "second"):
+        measure(chosen(two_cases(measured), key), options(tmp_path))
+    assert measured == ["first", "second"]
+    changed(monkeypatch, trees={"cpp/ash": "other"})
+    measure(chosen(two_cases(measured), "second"), options(tmp_path))
+    kept = Record(tmp_path / "lengths.json")
+    assert list(kept.lines) == ["first", "second"] and [line["of"] for line in kept.lines.values()] == [0, 1]
+    changed(monkeypatch, machine={"processor": "other"})
+    measure(chosen(two_cases(measured, anywhere=True), "second"), options(tmp_path))
+    assert len(measured) == 3 and set(Record(tmp_path / "lengths.json").lines) == {"first", "second"}
+    measure(chosen(two_cases(measured), "second"), options(tmp_path))
+    assert list(Record(tmp_path / "lengths.json").lines) == ["second"]
+
+
+def test_a_case_may_depend_on_other_code_than_its_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+    [first, second] = two_cases(measured).cases(options(tmp_path))
+    bench = two_cases([], cases=lambda _: [first, replace(second, measures=(), packages=("rich",))])
+    measure(bench, options(tmp_path))
+    ours, theirs = Record(tmp_path / "lengths.json").stamps
+    assert theirs["trees"] == {} and "rich" in theirs["packages"] and "rich" not in ours["packages"]
+
+
+def test_a_wrong_answer_is_not_timed(tmp_path: Path) -> None:
+    def wrong(_: Any) -> None:
+        raise SystemExit("the answer is wrong: nothing to time")
+
+    measured: list[str] = []
+    with pytest.raises(SystemExit, match="the answer is wrong"):
+        measure(two_cases(measured, check=wrong), options(tmp_path))
+    assert measured == [] and not (tmp_path / "lengths.json").exists()
+
+
+def test_cases_that_run_at_once_are_kept_as_they_end(tmp_path: Path) -> None:
+    measured: list[str] = []
+    [first, second] = two_cases(measured).cases(options(tmp_path))
     both = Barrier(2)  # which each of them waits at for the other
-
-    def last() -> Any:
-        both.wait(timeout=60)
-        return first.run()
-
-    cases = [Case("first", last), Case("second", lambda: (second.run(), both.wait(timeout=60))[0])]
-    run_bench("lengths", replace(two_cases([]), cases=cases, at_once=2), options(tmp_path))
+    last = Case("first", lambda: (both.wait(timeout=60), first.run())[1])
+    early = Case("second", lambda: (second.run(), both.wait(timeout=60))[0])
+    measure(two_cases([], cases=lambda _: [last, early], at_once=lambda: 2), options(tmp_path))
     assert measured == ["second", "first"]
-    assert list(json.loads((tmp_path / "lengths.json").read_text())["results"]) == ["first", "second"]
 
 
 def test_of_cases_at_once_what_has_ended_stays_when_one_fails(tmp_path: Path) -> None:
     measured: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", replace(two_cases(measured, fails=True), at_once=2), options(tmp_path))
-    run_bench("lengths", replace(two_cases(measured), at_once=2), options(tmp_path))
+        measure(two_cases(measured, fails=True, at_once=lambda: 2), options(tmp_path))
+    measure(two_cases(measured, at_once=lambda: 2), options(tmp_path))
     assert sorted(measured) in (["first", "second", "second"], ["first", "first", "second", "second"])
-    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
+    assert set(Record(tmp_path / "lengths.json").lines) == {"first", "second"}
 
 
-def test_a_kept_record_saves_a_finished_bench_from_being_measured_again(tmp_path: Path) -> None:
-    measured: list[str] = []
-    for _ in range(2):
-        run_bench("lengths", two_cases(measured), options(tmp_path), keep=True)
-    assert measured == ["first", "second"]
-    run_bench("lengths", two_cases(measured), options(tmp_path, anew=True), keep=True)
-    assert len(measured) == 4
+def test_numbers_are_kept_with_six_digits() -> None:
+    value = {1: [1234567.0, 1 / 3, 7], "x": (2e-9 / 3, None, True, "text")}
+    assert rounded(value) == {"1": [1234570.0, 0.333333, 7], "x": [6.66667e-10, None, True, "text"]}
 
 
-def test_cases_that_were_not_chosen_stay_on_record(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    for key in ("first", "second"):
-        run_bench("lengths", replace(kept, chosen=lambda name, key=key: name == key), options(tmp_path))
-    assert measured == ["first", "second"]
-    written = json.loads((tmp_path / "lengths.json").read_text())
-    assert list(written["results"]) == ["first", "second"] and set(written["record"]["seconds"]) == {"first", "second"}
-    run_bench("lengths", replace(kept, chosen=lambda name: name == "second"), options(tmp_path, anew=True))
-    run_bench("lengths", kept, options(tmp_path))
-    assert measured[2:] == ["second"], "anew is what was chosen; else a kept bench is finished"
-
-
-def test_a_kept_bench_that_was_interrupted_has_lost_nothing(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    run_bench("lengths", kept, options(tmp_path))
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", replace(two_cases(measured, fails=True), kept=True), options(tmp_path, anew=True))
-    run_bench("lengths", replace(kept, chosen=lambda name: False), options(tmp_path))
-    assert measured == ["first", "second"] * 2
-    assert set(json.loads((tmp_path / "lengths.json").read_text())["results"]) == {"first", "second"}
-
-
-def test_a_kept_bench_counts_for_other_commits_and_not_for_other_machines(
+def test_a_case_that_is_skipped_neither_counts_nor_replaces_one_that_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True, packages=("lightgbm",))
-    run_bench("lengths", kept, options(tmp_path))
-    facts = json.loads((tmp_path / "lengths.json").read_text())["machine"]
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "commit": "other", "lightgbm": "0"})
-    run_bench("lengths", kept, options(tmp_path))
-    assert len(measured) == 2
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "processor": "other"})
-    run_bench("lengths", kept, options(tmp_path))
-    assert len(measured) == 4
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "processor": "third", "system": "other"})
-    run_bench("lengths", replace(kept, one_machine=False), options(tmp_path))
-    assert len(measured) == 4, "where cases count on any machine, it does not matter"
-    monkeypatch.setattr("bench.suite.machine", lambda _: {**facts, "numpy": "0"})
-    run_bench("lengths", replace(kept, one_machine=False), options(tmp_path))
-    assert len(measured) == 6
-
-
-def test_what_no_longer_holds_is_measured_again(tmp_path: Path) -> None:
-    measured: list[str] = []
-    kept = replace(two_cases(measured), kept=True)
-    run_bench("lengths", kept, options(tmp_path))
-    stale = replace(kept, cases=[replace(case, holds=lambda value: value["length"] == 5) for case in kept.cases])
-    run_bench("lengths", stale, options(tmp_path))
-    assert measured == ["first", "second", "second"]
-
-
-def test_a_dropped_case_is_gone_from_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "record.jsonl"
-    record = Record(path, {"bench": "lengths"})
-    for key in ("first", "second"):
-        record.add(key, [key], 2.0)
-    record.drop(["first", "third"])
-    assert Record(path, {"bench": "lengths"}).values == {"second": ["second"]} and record.seconds == 2.0
-
-
-def test_a_record_of_other_arguments_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    measured: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        run_bench("lengths", two_cases(measured, fails=True), options(tmp_path))
-    run_bench("lengths", two_cases(measured), options(tmp_path, models=(64,)))
-    assert measured == ["first", "second", "first", "second"]
-    assert "is of another models: beginning anew" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("cut", [1, 10])
-def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path, cut: int) -> None:
-    path = tmp_path / "record.jsonl"
-    record = Record(path, {"bench": "lengths"})
-    record.add("first", [1.5], 2.0)
-    record.add("second", None, 1.0)
-    path.write_bytes(path.read_bytes()[:-cut])
-    again = Record(path, {"bench": "lengths"})
-    assert again.values == {"first": [1.5]} and again.seconds == 2.0
-    again.add("second", None, 1.0)
-    assert Record(path, {"bench": "lengths"}).values == {"first": [1.5], "second": None}
+    found: list[Any] = [{"skipped": "no file"}, {"length": 5}, {"skipped": "no file"}, {"skipped": "no file"}]
+    cases = [Case("first", lambda: found.pop(0))]
+    bench = two_cases([], cases=lambda _: cases, sections=lambda values: [])
+    assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}}
+    assert measure(bench, options(tmp_path)).values() == {"first": {"length": 5}}
+    assert measure(bench, options(tmp_path, anew=True)).values() == {"first": {"length": 5}}
+    changed(monkeypatch, machine={"other": "one"})
+    assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}} and not found

@@ -15,6 +15,8 @@ from sklearn.model_selection import train_test_split
 import ash
 from ash.calibration import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
 
+pytestmark = pytest.mark.core
+
 ROWS, CLASSES = 400, 4
 
 

@@ -7,6 +7,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pandas
 import pytest
 from sklearn.datasets import load_wine
 
@@ -17,6 +18,8 @@ from ash.reporting import Reporter
 from callback_help import Diary, Stopper, X, Y, decided, endless, tune
 from estimator_help import classifier
 from result_help import make_result
+
+pytestmark = pytest.mark.core
 
 # What is told
 
@@ -41,7 +44,6 @@ def test_the_order_does_not_depend_on_threads() -> None:
 
 
 def test_a_run_is_described() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
     diary, wine = Diary(), load_wine()
     frame = pandas.DataFrame(wine.data, columns=wine.feature_names)
     result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary])

@@ -85,7 +85,8 @@ def jobs_in(journal: Path) -> int:
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'ash-tune[dask]'")
+    import distributed
+
     quiet = {"dashboard_address": ":0", "silence_logs": 50}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster:
         yield cluster.scheduler_address
@@ -113,7 +114,6 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 @pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("distributed")
     port = free_port()
     found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
@@ -121,7 +121,8 @@ def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None:
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         found = complaint(capsys, "--dask", cluster.scheduler_address, "--worker-timeout", "0.5")
     assert "has had no worker for worker_timeout=0.5 seconds; start some" in found
@@ -133,7 +134,6 @@ def free_port() -> int:
 
 
 def test_f96_a_scheduler_that_dies_ends_the_run_and_it_goes_on_elsewhere(digest: str, tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
     address, journal = f"tcp://127.0.0.1:{free_port()}", tmp_path / "run.ash"
     python, alike = [sys.executable, "-m"], {"cwd": tmp_path, "stderr": subprocess.DEVNULL, "text": True}
     dask, own = [*python, "dask"], ["ash", *DIGITS, "--journal", str(journal), "--json", "summary.json", "--quiet"]

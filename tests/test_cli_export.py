@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import ash
+import needs
 from ash.cli import main
 from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
@@ -42,7 +43,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_onnx(model: str) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[test]'")
+    import onnxruntime
+
     loaded, X, path = exported(model, "onnx", "--missing", MISSING)
     X = X[["\0" not in "".join(map(str, row)) for row in X]]
     probabilities = onnxruntime.InferenceSession(path).run(["probabilities"], feeds(loaded, X))[0]
@@ -50,7 +52,7 @@ def test_onnx(model: str) -> None:
 
 
 def test_torch(model: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
+    torch = needs.package("torch")
     loaded, X, path = exported(model, "torch")
     outputs = torch.export.load(path).module()(torch.from_numpy(loaded.encode(X)))
     assert np.abs(outputs.softmax(dim=1).detach().numpy() - loaded.predict_proba(X)).max() < TOLERANCE

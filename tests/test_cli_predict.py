@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 import ash
 from ash.cli import main
 from ash.table_file import read_table
+from conftest import SAMPLES
 
-ADULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "adult.csv.gz"
+ADULT = SAMPLES / "adult.csv.gz"
 
 
 def make_rows(count, seed=0):
@@ -93,7 +95,6 @@ def test_columns_are_found_by_their_names(folder, model, tmp_path, capsys):
     _, expected, _ = predicted(capsys, model, str(folder / "data.csv"))
     _, given, err = predicted(capsys, model, data)
     assert given == expected and err == ""
-    pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(folder / "data.csv", dtype={"code": str})[["code", "target", "age", "color"]]
     frame.assign(day=pandas.Timestamp(0)).to_parquet(tmp_path / "c.parquet")
     _, given, err = predicted(capsys, model, str(tmp_path / "c.parquet"))
@@ -111,7 +112,6 @@ def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys)
     rows = [{"age": 25, "color": "5", "code": code} for code in ("007", "7", "8", "")]
     _, given, _ = predicted(capsys, model, write(tmp_path / "a.csv", rows), "--proba")
     lists = [[25.0, "5", code or None] for code in ("007", "7", "8", "")]
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(lists, columns=["age", "color", "code"])
     assert (np.array([row[1:] for row in given], float) == ash.load(model).predict_proba(frame)).all()
     assert given[0] != given[1]
@@ -159,7 +159,6 @@ def test_columns_by_place_where_the_model_has_no_names(tmp_path, capsys):
 
 @pytest.mark.filterwarnings("always:no score")
 def test_several_named_targets_are_scored(tmp_path, capsys):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
     frame["d"] = frame["a"] + frame["b"]
     network = ash.tune(frame[["a", "b"]], frame[["d", "c"]], candidates=2, progress=False).model
@@ -174,7 +173,6 @@ def test_several_named_targets_are_scored(tmp_path, capsys):
 
 
 def test_booleans_of_parquet_are_labels(tmp_path, capsys):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"x": np.arange(40.0), "y": np.arange(40) % 2 == 1})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
@@ -230,7 +228,6 @@ def test_show(model, capsys):
 
 
 def test_show_steers_no_terminal(tmp_path, capsys):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"\x1b[2J\n": np.arange(20.0), "ü\u202e": ["a", "b"] * 10})
     ash.tune(frame, ["\x1b]0;x\x07", "b"] * 10, candidates=2, progress=False).model.save(tmp_path / "m")
     assert main(["show", str(tmp_path / "m")]) == 0
@@ -251,8 +248,6 @@ def test_a_column_that_only_the_test_part_fills_is_left_out(tmp_path, capsys):
 
 
 def test_adult(tmp_path, capsys):
-    if not ADULT.exists():
-        pytest.skip(f"{ADULT} is missing: put the table of adults there, as CSV packed by gzip")
     assert main([str(ADULT), "--candidates", "4", "--epochs", "12", "--out", str(tmp_path)]) == 0
     found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)
     assert float(found[2]) > 0.83

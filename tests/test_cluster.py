@@ -17,6 +17,8 @@ from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_cluster import Cluster as ReferenceCluster
 from reference_simulator import Greedy, Planned
 
+pytestmark = pytest.mark.core
+
 FIGURES = ("work_per_thread", "chain", "coordinator", "line", "latency")
 
 

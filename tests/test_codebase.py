@@ -1,4 +1,4 @@
-"""Style, types, sizes and the rules of CONTRIBUTING.md as ordinary tests, so that they fail where everything else does.
+"""The rules of CONTRIBUTING.md that neither linter nor type checker knows, as ordinary tests.
 
 They look at the folder that these tests lie in and, where said, at the `ash` that is installed.
 """
@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import importlib.util
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +19,6 @@ import ash
 from ash import _core
 
 ROOT = Path(__file__).resolve().parents[1]
-MAXIMUM_LINES = 300
 MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
 # What a part of the core may include, besides what these include themselves: dependencies point one way.
@@ -47,48 +42,8 @@ def sources(*patterns: str) -> list[Path]:
     return found
 
 
-def run(*command: str) -> None:
-    """Run a tool in the root of the repository; its output is the message of the failure."""
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
-
-
-def run_module(module: str, *arguments: str) -> None:
-    """Run a Python tool of the extra `test`, or skip where it is not installed."""
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
-        pytest.skip(f"{module} is not installed: pip install '.[test]'")
-    run(sys.executable, "-m", module, *arguments)
-
-
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def test_ruff_finds_nothing() -> None:
-    run_module("ruff", "check", ".")
-
-
-def test_ruff_would_format_nothing() -> None:
-    run_module("ruff", "format", "--check", ".")
-
-
-def test_types_are_strict() -> None:
-    run_module("mypy")
-
-
-def test_the_stub_of_the_core_tells_the_truth() -> None:
-    run_module("mypy.stubtest", "ash._core", "--allowlist", str(ROOT / "tests" / "stubtest_allowed.txt"))
-
-
-def test_clang_format_would_change_nothing() -> None:
-    clang_format = shutil.which("clang-format")
-    if clang_format is None:
-        pytest.skip("clang-format is not installed: pip install '.[lint]'")
-    version = subprocess.run([clang_format, "--version"], capture_output=True, text=True, check=True).stdout
-    wanted = next(line for line in project()["optional-dependencies"]["lint"] if line.startswith("clang-format"))
-    if wanted.partition("==")[2] not in version:
-        pytest.skip(f"{version.strip()} is not the {wanted} that decides: pip install '.[lint]'")
-    run(clang_format, "--dry-run", "-Werror", *map(str, sources("*.cpp", "*.hpp")))
 
 
 def project() -> dict[str, Any]:
@@ -113,12 +68,6 @@ def test_no_command_is_called_ash() -> None:
 
 def test_the_package_is_typed() -> None:
     assert (Path(ash.__file__).parent / "py.typed").is_file()
-
-
-def test_files_are_short() -> None:
-    lengths = {name(path): len(path.read_text().splitlines()) for path in sources("*.py", "*.pyi", "*.cpp", "*.hpp")}
-    stub = "python/ash/_core.pyi"  # one module has one stub
-    assert {path: lines for path, lines in lengths.items() if lines > MAXIMUM_LINES and path != stub} == {}
 
 
 def test_python_functions_are_short() -> None:

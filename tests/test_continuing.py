@@ -24,7 +24,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from ash.continuing.choose import way_of
 from ash.continuing.protocol import Rows
 from ash.errors import SettingError
-from continuing_help import TARGETS, X, Y, of_library, predicted, rows_for, trained
+from continuing_help import TARGETS, X, Y, predicted, rows_for, trained
 
 OURS: dict[str, Any] = {
     "forest": RandomForestClassifier(random_state=0),
@@ -180,8 +180,3 @@ def test_a_resource_that_is_none(name: str) -> None:
 def test_a_candidate_without_partial_fit() -> None:
     with pytest.raises(SettingError, match="MLPClassifier with these parameters has no partial_fit"):
         way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
-
-
-def test_skipping_says_what_is_missing() -> None:
-    with pytest.raises(pytest.skip.Exception, match="no_such_package is not installed"):
-        of_library("no_such_package", object)

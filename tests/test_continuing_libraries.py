@@ -1,44 +1,32 @@
-"""Training on in other libraries: LightGBM, XGBoost, CatBoost, skorch; each is skipped where it is not installed."""
+"""Training on in other libraries: LightGBM, XGBoost, CatBoost, skorch."""
 
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import ash
+import needs
 from ash.continuing.choose import way_of
 from ash.continuing.protocol import Rows
-from continuing_help import X, Y, of_library, predicted, rows_for, trained
+from continuing_help import X, Y, predicted, rows_for, trained
 
 
 def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
-    def make() -> Any:
-        import lightgbm
-
-        return getattr(lightgbm, kind)(verbose=-1, n_jobs=1, **params)
-
-    return of_library("lightgbm", make)
+    return getattr(needs.package("lightgbm"), kind)(verbose=-1, n_jobs=1, **params)
 
 
 def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
-    def make() -> Any:
-        import xgboost
-
-        return getattr(xgboost, kind)(n_jobs=1, **params)
-
-    return of_library("xgboost", make)
+    return getattr(needs.package("xgboost"), kind)(n_jobs=1, **params)
 
 
 def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
-    def make() -> Any:
-        import catboost
-
-        return getattr(catboost, kind)(verbose=False, allow_writing_files=False, thread_count=1, **params)
-
-    return of_library("catboost", make)
+    made = {"verbose": False, "allow_writing_files": False, "thread_count": 1, **params}
+    return getattr(needs.package("catboost"), kind)(**made)
 
 
 @pytest.mark.parametrize("kind", ["LGBMClassifier", "LGBMRegressor"])
@@ -115,36 +103,32 @@ def test_catboost_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert under.done == 11 and under.estimator.tree_count_ == 11
 
 
-def test_libraries_are_quiet_in_jobs(capfd: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("package", "kind"), [("lightgbm", "LGBMClassifier"), ("catboost", "CatBoostClassifier")])
+def test_libraries_are_quiet_in_jobs(
+    package: str, kind: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    for package, kind in (("lightgbm", "LGBMClassifier"), ("catboost", "CatBoostClassifier")):
-        estimator = of_library(package, lambda: getattr(__import__(package), kind)(learning_rate=0.1))  # noqa: B023
-        trained(estimator, 2, 2)
-        assert estimator.get_params().get("verbose") is None
+    estimator = getattr(needs.package(package), kind)(learning_rate=0.1)
+    trained(estimator, 2, 2)
+    assert estimator.get_params().get("verbose") is None
     assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
 
 
 def net(**params: Any) -> Any:
-    pytest.importorskip("torch", reason="torch is not installed")
+    torch, skorch = needs.package("torch"), needs.package("skorch")
 
-    def make() -> Any:
-        import torch
-        from skorch import NeuralNetClassifier
+    class Module(torch.nn.Module):
+        def __init__(self, width: int = 8) -> None:
+            super().__init__()
+            self.layers = torch.nn.Sequential(
+                torch.nn.Linear(10, width), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(width, 3)
+            )
 
-        class Module(torch.nn.Module):
-            def __init__(self, width: int = 8) -> None:
-                super().__init__()
-                self.layers = torch.nn.Sequential(
-                    torch.nn.Linear(10, width), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(width, 3)
-                )
+        def forward(self, X: Any) -> Any:
+            return self.layers(X)
 
-            def forward(self, X: Any) -> Any:
-                return self.layers(X)
-
-        given = {"criterion": torch.nn.CrossEntropyLoss, "optimizer": torch.optim.Adam, "iterator_train__shuffle": True}
-        return NeuralNetClassifier(Module, **{**given, "train_split": None, "verbose": 0, **params})
-
-    return of_library("skorch", make)
+    given = {"criterion": torch.nn.CrossEntropyLoss, "optimizer": torch.optim.Adam, "iterator_train__shuffle": True}
+    return skorch.NeuralNetClassifier(Module, **{**given, "train_split": None, "verbose": 0, **params})
 
 
 def test_a_module_of_pytorch_goes_on_with_its_optimizer() -> None:

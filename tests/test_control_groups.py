@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import needs
 from ash.cgroups import cgroup_folders
 from fault_help import python
 
@@ -46,13 +47,13 @@ def hierarchy(version: int) -> Path:
             and (version == 1 or "cpu" in controllers.read_text().split())
         ):
             return folder
-    pytest.skip(f"needs control groups of version {version} with quotas, and the right to make them")
+    needs.not_here(f"no control groups of version {version} with quotas that this user may make")
 
 
 @pytest.mark.parametrize("version", [1, 2], ids=lambda version: f"F84-version-{version}")
 def test_a_quota_of_the_kernel_two_levels_up(version: int) -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("needs two CPUs")
+        needs.not_here("one CPU only")
     with group(hierarchy(version)) as outer, group(outer) as inner:
         if version == 1:
             (outer / "cpu.cfs_quota_us").write_text("50000")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import distributed
 import numpy as np
 import pytest
 
@@ -17,8 +18,6 @@ import ash
 from ash.executor import dask_pool
 from ash.function import futures
 from executor_help import digits, expected, tuned
-
-distributed = pytest.importorskip("distributed")
 
 
 @pytest.fixture(scope="module")

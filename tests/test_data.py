@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from ash import _core
@@ -14,6 +15,8 @@ from ash.errors import DataError
 from ash.preparation import prepare
 from data_help import LAYOUTS, bits, parts_from, start, values
 from fault_help import quick
+
+pytestmark = pytest.mark.core
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 Y = np.array([0, 1, 0, 1, 0, 1])
@@ -72,7 +75,6 @@ def test_array_protocol() -> None:
 
 
 def test_frames_give_their_column_names() -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b", "c"], index=[7, 7, 7, 1, 2, 3])
     frame["b"] = frame["b"].astype("int8")
     frame["c"] = frame["c"] > 2
@@ -84,14 +86,14 @@ def test_frames_give_their_column_names() -> None:
 
 
 def test_frames_of_polars() -> None:
-    polars = pytest.importorskip("polars")
+    import polars
+
     table = read_training(polars.DataFrame(X, schema=["a", "b", "c"]), polars.Series("label", Y))
     assert (table.frame.names, table.target_names) == (("a", "b", "c"), ("label",))
     assert np.array_equal(values(table.frame), X)
 
 
 def test_missing_cells_are_learned_from_or_refused() -> None:
-    pandas = pytest.importorskip("pandas")
     for given in (with_cell(NAN), with_cell(None, object), with_cell("nan", "U9"), pandas.DataFrame(with_cell(NAN))):
         parts = parts_from(given, Y, validation=(X, Y))
         assert parts.encoding.encoding.names == ("x0", "x1", "x1 is missing", "x2")
@@ -178,7 +180,6 @@ def test_large_and_small_numbers_within_float32_are_fine() -> None:
 
 
 def test_features_to_predict_from() -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     model, named = (quick(given, Y, candidates=1, validation=2).model for given in (X, frame))
     expected = model.predict_proba(X)

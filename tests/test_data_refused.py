@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from scipy import sparse
 
 import ash
 from ash import memory
@@ -14,6 +16,8 @@ from ash.data import read_training
 from ash.errors import DataError
 from data_help import parts_from, values
 from fault_help import quick
+
+pytestmark = pytest.mark.core
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 Y = np.array([0, 1, 0, 1, 0, 1])
@@ -77,7 +81,6 @@ def test_what_is_neither_trained_on_nor_predicted_from(model: ash.Network, bad: 
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "dok", "lil"])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 def test_sparse_is_refused(kind: str, index: Any) -> None:
-    sparse = pytest.importorskip("scipy.sparse")
     for make in (getattr(sparse, f"{kind}_matrix"), getattr(sparse, f"{kind}_array")):
         matrix = make(X)
         for name in ("indices", "indptr"):
@@ -90,7 +93,6 @@ def test_sparse_is_refused(kind: str, index: Any) -> None:
 
 
 def test_bad_columns_of_frames_are_named() -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     for column, message in [
         (pandas.date_range("2026-01-01", periods=6), r"X in column 1 \('b'\) has dtype datetime64"),

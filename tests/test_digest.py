@@ -13,6 +13,8 @@ import ash
 from ash.cli import main
 from result_help import columns, make_result
 
+pytestmark = pytest.mark.core
+
 PARAMS = ({"learning_rate": 0.1, "hidden": (64, 32)}, {"learning_rate": 1e-05, "activation": "relu"})
 JOBS = [
     {

@@ -14,6 +14,7 @@ import matplotlib
 import pytest
 
 import ash
+import needs
 from ash_docs.blocks import LANGUAGES, Block, Session, blocks_of, missing
 from ash_docs.drawings import DRAWINGS
 
@@ -25,23 +26,28 @@ def blocks(page: str) -> list[Block]:
     return blocks_of((DOCS / page).read_text(encoding="utf-8"))
 
 
+def lacking(block: Block) -> list[str]:
+    """Return what a block needs, is not there and is more than the tests need anyway."""
+    return [name for name in missing(block) if name in needs.HOW]
+
+
 def runs() -> Iterator[tuple[str, str]]:
     """Yield each page that has blocks to run, and beside it what is not there that some of them need."""
     for page in PAGES:
         to_run = [block for block in blocks(page) if block.runs]
         if to_run:
             yield page, ""
-        yield from ((page, name) for name in sorted({name for block in to_run for name in missing(block)}))
+        yield from ((page, name) for name in sorted({name for block in to_run for name in lacking(block)}))
 
 
 @pytest.mark.parametrize(("page", "absent"), list(runs()))
 def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> None:
     if absent:
-        pytest.skip(f"{absent} is not installed; pip install '.[docs]' or the extra that the page names brings it")
+        needs.lacks(absent)
     matplotlib.use("Agg")
     session = Session(page.removesuffix(".md"), tmp_path)
     for block in blocks(page):
-        if block.runs and not missing(block):
+        if block.runs and not lacking(block):
             session.run(block)
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ash import _core
 
+pytestmark = pytest.mark.core
+
 Floats = NDArray[np.float32]
 TINY = np.finfo(np.float32).tiny  # the smallest normal number
 

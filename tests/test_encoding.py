@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 
@@ -13,6 +14,8 @@ from ash.errors import DataError
 from ash.frames import Frame, read_frame
 from ash.schema import ONE_HOT_LEVELS
 from encoding_help import ROWS, cities, learned, mixed
+
+pytestmark = pytest.mark.core
 
 NAN = float("nan")
 
@@ -32,7 +35,6 @@ def test_features_come_column_by_column() -> None:
 
 
 def test_names_of_columns_are_in_names_of_features() -> None:
-    pandas = pytest.importorskip("pandas")
     frame = read_frame(pandas.DataFrame({"age": [1.0, None], "color": ["red", "blue"]}))
     assert learned(frame).encoding.names == ("age", "age is missing", "color=blue", "color=red")
 
@@ -109,7 +111,9 @@ def test_rows_that_were_taken_are_encoded_as_the_table_of_them() -> None:
 
 def tables() -> list[Any]:
     """Return the same table of numbers, few and many levels, as each library would hold it."""
-    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    import polars
+    import pyarrow
+
     random = np.random.default_rng(8)
     numbers = [None if number == 0 else number for number in random.integers(0, 9, ROWS).tolist()]
     colors = [("red", "green", "blue", None)[number] for number in random.integers(0, 4, ROWS)]

@@ -17,6 +17,8 @@ from ash.kept import KEEP, PREDICTION_BYTES, networks_to_keep
 from ash.selection import mean_loss, row_losses
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(scope="module")
 def result() -> ash.Result:

@@ -19,6 +19,8 @@ from ash.settings import ACTIVATIONS
 from ensemble_help import YR, X, Y, tune
 from model_file_help import check_refused, read, write
 
+pytestmark = pytest.mark.core
+
 Tensors, About = dict[str, Any], dict[str, Any]
 NAMES = [*"abcdef"]
 
@@ -90,7 +92,6 @@ def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path)
 
 
 def test_a_model_that_a_users_scorer_has_scored_comes_back(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
     fitted = ash.ASHClassifier(candidates=8, scoring="f1_macro", random_state=0).fit(X, Y)
     network, ensemble = fitted.result_.model, fitted.result_.ensemble()
     assert network.metric == "f1_macro" and ensemble.metric == "log_loss"

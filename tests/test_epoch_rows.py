@@ -20,6 +20,8 @@ from reference_epochs import rows_of_epoch as rows_taken
 from reference_layers import Array
 from training_help import parameters, reference, robust, same_bits, settings, standardized, table
 
+pytestmark = pytest.mark.core
+
 TOLERANCE = 5e-6  # as in test_training.py
 
 

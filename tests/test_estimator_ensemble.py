@@ -14,6 +14,8 @@ import ash
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from fault_help import table
 
+pytestmark = pytest.mark.core
+
 Estimator = ash.ASHClassifier | ash.ASHRegressor
 
 

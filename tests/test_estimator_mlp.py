@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 import ash
+import needs
 from ash.errors import AllDiverged, DataError
 
 IMPORTED = "from sklearn.neural_network import MLPClassifier, MLPRegressor\n"
@@ -96,7 +98,7 @@ def installed_tests() -> types.ModuleType:
     """scikit-learn's file with the adapters in place of what it tests."""
     spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     if spec is None or spec.origin is None:
-        pytest.skip("scikit-learn is installed without its tests", allow_module_level=True)
+        needs.not_here("scikit-learn is installed without its tests")
     source = Path(spec.origin).read_text(encoding="utf-8")
     assert source.count(IMPORTED) == 1, "scikit-learn imports its MLPs another way"
     module = types.ModuleType("test_mlp_of_scikit_learn")
@@ -196,7 +198,6 @@ def test_labels_of_text_with_early_stopping() -> None:
 @pytest.mark.filterwarnings("error")
 def test_names_are_kept_with_early_stopping() -> None:
     """Instead of test_preserve_feature_names: neither fit nor a scorer warns of names."""
-    pandas = pytest.importorskip("pandas")
     x = pandas.DataFrame(np.random.RandomState(0).randn(10, 2), columns=["colname_a", "colname_b"])
     for kind, y, scoring in (
         (MLPClassifier, np.arange(10) % 2, "f1_macro"),

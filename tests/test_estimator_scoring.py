@@ -8,15 +8,19 @@ import time
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import sklearn
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 import ash
+import needs
 from ash.errors import AllDiverged, SettingError
 from ash.scoring import NATIVE
 from estimator_help import cells, classifier, digest, framed, regressor
 from fault_help import small_space, table, targets
+
+pytestmark = pytest.mark.core
 
 X, Y = table(120)
 X3, Y3 = X, np.digitize(X[:, 0] + X[:, 1], [-0.5, 0.5])
@@ -81,7 +85,7 @@ OTHERS = ("neg_median_absolute_error", "explained_variance", "neg_max_error", "n
 @pytest.mark.parametrize("name", BINARY)
 def test_scorers_of_two_classes(name: str) -> None:
     if name not in get_scorer_names():
-        pytest.skip(f"this scikit-learn has no scorer {name}")
+        needs.not_here(f"this scikit-learn has no scorer {name}")
     ours, theirs = against(name, classifier(), X, Y)
     assert ours == pytest.approx(theirs, abs=1e-6)
 
@@ -101,7 +105,6 @@ def test_scorers_of_a_regression(name: str) -> None:
 
 
 def test_a_scorer_is_given_the_users_own_rows() -> None:
-    pandas = pytest.importorskip("pandas")
     frame, labels = framed("pandas"), np.array(["no", "yes"])[np.arange(200) % 2]
     seen = []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
@@ -67,7 +69,6 @@ def test_what_differs_in_the_columns_is_listed() -> None:
 
 def test_names_on_one_side_only_warn_and_other_numbers_of_columns_raise() -> None:
     """F19, F20."""
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     plain, named = classifier(candidates=2).fit(X, Y), classifier(candidates=2).fit(frame, Y)
     with pytest.warns(UserWarning, match="X does not have valid feature names, but ASHClassifier was fitted with"):
@@ -144,7 +145,7 @@ def labels(kind: str) -> tuple[Any, list[Any]]:
         }[dtype]  # fmt: skip
         type_ = {"object": "O", "int8": "i1", "uint64": "u8", "swapped": ">i4"}.get(dtype)
         return np.array(pair, type_)[Y], sorted(pair)
-    module = pytest.importorskip(library)
+    module = importlib.import_module(library)
     text, numbers = np.array(["b", "a"])[Y], np.array([9, 2])[Y]
     made = {
         "pandas text": lambda: (module.Series(text), ["a", "b"]),
@@ -231,7 +232,7 @@ def test_weights_of_any_container() -> None:
     """F17."""
     expected = digest(classifier(), X, Y, WEIGHTS)
     for library in ("pandas", "polars"):
-        assert digest(classifier(), X, Y, pytest.importorskip(library).Series(WEIGHTS)) == expected
+        assert digest(classifier(), X, Y, importlib.import_module(library).Series(WEIGHTS)) == expected
     assert digest(classifier(), X, Y, WEIGHTS.tolist()) == expected != digest(classifier(), X, Y)
 
 

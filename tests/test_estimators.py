@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 from scipy.stats import rankdata
 from sklearn.base import clone
@@ -21,6 +22,8 @@ import ash
 from ash.errors import SettingError
 from estimator_help import classifier, digest, regressor
 from fault_help import small_space, table, targets
+
+pytestmark = pytest.mark.core
 
 X, Y = table(80)
 XR, YR = targets(80)
@@ -136,14 +139,12 @@ def test_n_iter_counts_the_epochs_of_the_network(training: str) -> None:
 
 
 def test_names_come_and_go_with_the_table() -> None:
-    pandas = pytest.importorskip("pandas")
     estimator = classifier(candidates=2).fit(pandas.DataFrame(X, columns=["a", "b", "c"]), Y)
     assert (estimator.feature_names_in_.tolist(), estimator.feature_names_in_.dtype) == (["a", "b", "c"], object)
     assert not hasattr(estimator.fit(X, Y), "feature_names_in_")
 
 
 def test_cv_results_are_a_table() -> None:
-    pandas = pytest.importorskip("pandas")
     diverging = small_space(learning_rate=ash.choice(1e-2, 1e20, 3e-3), optimizer="sgd")
     estimator = classifier(space=diverging, candidates=9).fit(X, Y)
     found = estimator.cv_results_
@@ -194,7 +195,8 @@ def by_joblib(estimator: Any, folder: Path) -> Any:
 
 
 def by_cloudpickle(estimator: Any, folder: Path) -> Any:
-    cloudpickle = pytest.importorskip("cloudpickle")
+    import cloudpickle
+
     return pickle.loads(cloudpickle.dumps(estimator))
 
 

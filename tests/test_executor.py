@@ -44,7 +44,8 @@ def test_processes(tmp_path: Path) -> None:
 
 
 def test_loky() -> None:
-    loky = pytest.importorskip("loky")
+    import loky
+
     executor = loky.get_reusable_executor(max_workers=2)
     try:
         assert tuned(executor=executor).digest == expected()

@@ -69,7 +69,8 @@ def test_frames_as_they_are(trained: Any) -> None:
     check(model, pipeline, odd_rows())
     shuffled = pipeline.predict_proba(frame[frame.columns[::-1]])
     assert (shuffled == pipeline.predict_proba(frame)).all()  # columns are found by their names
-    polars = pytest.importorskip("polars", reason="polars is not installed: pip install '.[test]'")
+    import polars
+
     assert (pipeline.predict_proba(polars.from_pandas(frame)) == shuffled).all()
     with pytest.raises(ValueError, match="columns are missing"):
         pipeline.predict(frame.drop(columns="age"))

@@ -8,52 +8,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn import datasets
 
 import ash
-from conftest import SHARED_DATA
-from export_help import MISSING, check_labels, check_outputs, compile_header, compilers, feeds, run_program
+import needs
+from conftest import SAMPLES
+from export_help import MISSING, check_labels, check_outputs, compile_header, feeds, run_program
 
 PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
-ROWS, NEW = 3000, 500
-PANDAS = "pandas is not installed: pip install 'ash-tune[tables]'"
 
 
-def shared(name: str) -> tuple[Any, Any]:
-    """A table of the shared folder, and its target."""
-    pandas = pytest.importorskip("pandas", reason=PANDAS)
-    path = SHARED_DATA / f"{name}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"{path} is missing: put that table there, as CSV packed by gzip with a column 'target'")
-    table = pandas.read_csv(path, nrows=ROWS + NEW)
+def sample(name: str) -> tuple[Any, Any]:
+    """A sample of a real table, and its target."""
+    table = pandas.read_csv(SAMPLES / f"{name}.csv.gz")
     return table.drop(columns="target"), table["target"]
 
 
 def adult() -> tuple[Any, Any]:
-    X, y = shared("adult")
+    X, y = sample("adult")
     X.loc[::5, "age"] = np.nan
     return X.assign(is_old=X["age"] > 60, hr_per_week=X["hr_per_week"].astype("float32")), y
 
 
 def iris() -> tuple[Any, Any]:
-    pytest.importorskip("pandas", reason=PANDAS)
     bunch = datasets.load_iris(as_frame=True)
     return bunch.data, bunch.target_names[bunch.target]
 
 
 def two_targets() -> tuple[Any, Any]:
-    X, y = shared("california")
+    X, y = sample("california")
     return X.drop(columns="MedInc"), np.column_stack([y, 1e4 * X["MedInc"]])
 
 
 TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult": (adult, {}),
     "adult, plain": (adult, {"space": PLAIN}),
-    "california": (lambda: shared("california"), {}),
+    "california": (lambda: sample("california"), {}),
     "california, two targets, plain": (two_targets, {"space": PLAIN}),
-    "winequality": (lambda: shared("winequality_white"), {"task": "regression"}),
-    "california, plain": (lambda: shared("california"), {"space": PLAIN}),
+    "winequality": (lambda: sample("winequality_white"), {"task": "regression"}),
+    "california, plain": (lambda: sample("california"), {"space": PLAIN}),
     "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
     "iris": (iris, {}),
 }
@@ -72,9 +67,9 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_onnx(table: str, tmp_path: Path) -> None:
-    reason = "{} is not installed: pip install '.[test]'"
-    onnx = pytest.importorskip("onnx", reason=reason.format("onnx"))
-    onnxruntime = pytest.importorskip("onnxruntime", reason=reason.format("onnxruntime"))
+    import onnx
+    import onnxruntime
+
     models, X = tuned(table)
     for model in models:
         model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
@@ -87,7 +82,7 @@ def test_onnx(table: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_torch(table: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
+    torch = needs.package("torch")
     models, X = tuned(table)
     for model in models:
         with torch.no_grad():
@@ -95,13 +90,12 @@ def test_torch(table: str) -> None:
         check_outputs(model, outputs if model.classes_ is None else outputs.softmax(dim=1), X)
 
 
-@pytest.mark.skipif(not compilers(), reason="there is no C++ compiler: apt-get install g++")
 @pytest.mark.parametrize("table", TABLES)
 def test_cpp(table: str, tmp_path: Path) -> None:
     models, X = tuned(table)
     model = models[-1]
     model.to_cpp(tmp_path / "model.hpp")
-    printed = np.array(run_program(compile_header(tmp_path, compilers()[0], "-O1"), X))
+    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
     check_outputs(model, printed[:, :-1], X)
 
 

@@ -13,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 import ash
+import needs
 from ash.export.steps import describe
 from ash.settings import ACTIVATIONS
 from export_help import check_outputs
 from export_random import random_ensemble, random_network, random_rows
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'ash-tune[torch]'")
+torch = needs.package("torch")
 SEEDS = range(30)
 
 

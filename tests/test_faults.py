@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import ash
 from ash.errors import AshError, DataError, SettingError
 from fault_help import quick, small_space, table, targets
+
+pytestmark = pytest.mark.core
 
 X, Y = table()
 XR, YR = targets()
@@ -157,7 +160,6 @@ def test_refused_by_predict(x: Any) -> None:
 
 @pytest.mark.parametrize("value", [pytest.param(np.nan, id="F05-nan"), pytest.param(np.inf, id="F06-inf")])
 def test_the_column_is_named(value: float) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
     with pytest.raises(DataError, match="weight"):
         quick(pandas.DataFrame(changed(2, 1, value), columns=["height", "weight", "age"]), Y, missing="error")
     with pytest.raises(DataError, match=r"column.*\b1\b"):
@@ -213,7 +215,6 @@ def test_labels_come_back(y: np.ndarray, expected: list[Any]) -> None:
 
 
 def test_f12_categorical_labels() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
     result = quick(X, pandas.Series(labels(["no", "yes"]), dtype="category"))
     assert result.model.classes_.tolist() == ["no", "yes"]
 
@@ -273,7 +274,6 @@ def test_a_target_in_one_column_is_warned_of(y: np.ndarray) -> None:
 
 
 def test_f31_a_frame_without_columns() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install pandas")
     with pytest.raises(DataError, match=r"0 feature|column"):
         quick(pandas.DataFrame(index=range(60)), Y)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from pathlib import Path
 
 import pytest
 
+import needs
 from fault_help import run
 
 
@@ -40,7 +40,6 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("processes", [True, False], ids=["F81-dask-processes", "F81-dask-threads"])
 def test_workers_of_dask_share_the_processors(processes: bool, digest: str, tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="distributed is not installed")
     code = f"""
 warnings.simplefilter("ignore")
 import dask, distributed
@@ -61,15 +60,11 @@ if __name__ == "__main__":
     assert run(THREADS_OF + code, expected=digest, folder=tmp_path) == "True True"
 
 
-MODULES = [name for name in ("torch", "sklearn", "lightgbm", "xgboost") if importlib.util.find_spec(name) is not None]
-
-
 @pytest.mark.parametrize("order", [*itertools.permutations(["ash", "sklearn"]), *[
     pair for name in ("torch", "lightgbm", "xgboost") for pair in ((name, "ash"), ("ash", name))
 ]], ids=lambda order: f"F82-{'-'.join(order)}")  # fmt: skip
 def test_any_order_of_imports(order: tuple[str, str], digest: str) -> None:
-    missing = [name for name in order if name != "ash" and name not in MODULES]
-    if missing:
-        pytest.skip(f"{missing[0]} is not installed")
+    for name in order:
+        needs.installed(name)
     imports = "".join(f"import {name}\n" for name in order)
     assert run("print(quick(X, Y, threads=2).digest)", before=imports) == digest

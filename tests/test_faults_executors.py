@@ -32,7 +32,8 @@ def processes(**given: Any) -> Executor:
 
 
 def of_loky(**given: Any) -> Executor:
-    loky = pytest.importorskip("loky", reason="loky is not installed")
+    import loky
+
     executor: Executor = loky.ProcessPoolExecutor(1, **given)
     return executor
 

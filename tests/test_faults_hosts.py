@@ -42,12 +42,6 @@ def made() -> Iterator[Hosts]:
         yield made
 
 
-@pytest.fixture
-def dask() -> None:
-    pytest.importorskip("distributed", reason="distributed is not installed: pip install 'ash-tune[dask]'")
-
-
-@pytest.mark.usefixtures("dask")
 def test_f102_late_and_lost_frames_and_a_host_that_is_cut_off_for_some_seconds(
     made: Hosts, undisturbed: Any, tmp_path: Path
 ) -> None:
@@ -57,7 +51,6 @@ def test_f102_late_and_lost_frames_and_a_host_that_is_cut_off_for_some_seconds(
         assert (started.run(path, partial(made.cut_for, 3, 1), **LONG), jobs_in(path)) == undisturbed
 
 
-@pytest.mark.usefixtures("dask")
 def test_f95_all_hosts_are_cut_off_for_good_and_threads_go_on(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with cluster_on(made, [1, 2], PATIENCE) as started:
@@ -71,7 +64,6 @@ def test_f95_all_hosts_are_cut_off_for_good_and_threads_go_on(made: Hosts, undis
     assert sorted(jobs_in(path)) == sorted(jobs), "what had to wait for others when all were lost stands before these"
 
 
-@pytest.mark.usefixtures("dask")
 def test_f95_the_only_host_is_cut_off_and_another_one_joins(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with cluster_on(made, [1], PATIENCE) as started:

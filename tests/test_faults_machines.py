@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 
 import ash
@@ -19,7 +20,6 @@ from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
 from executor_help import BAD, deadly, deadly_job, tuned
 
-distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 LONG: dict[str, Any] = {"min_epochs": 8}

@@ -194,22 +194,26 @@ print((clone(fitted).fit(X, Y).predict_proba(X) == expected).all())
     assert run(code) == "True"
 
 
-def test_f92_many_fits_leave_nothing_behind() -> None:
-    code = """
+@pytest.mark.parametrize("fits", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_f92_many_fits_leave_nothing_behind(fits: int) -> None:
+    code = (
+        f"FITS = {fits}"
+        + """
 import resource
 def held():
     pages = int(open("/proc/self/statm").read().split()[1])
     return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
 def fit():
     quick(X, Y, candidates=2, max_rungs=1, threads=2)
-for _ in range(200):
+for _ in range(FITS // 5):
     fit()
 before = held()
-for _ in range(800):
+for _ in range(FITS - FITS // 5):
     fit()
 after = held()
 print(after[0] - before[0] < 8e6, after[1] - before[1], after[2] - before[2])
 """
+    )
     assert run(code, timeout=300) == "True 0 0"
 
 

@@ -17,6 +17,8 @@ from ash.errors import AllDiverged, NothingFinished, SettingError
 from fault_help import quick, small_space, table, targets
 from fault_list import NOT_DUE, SECTIONS, counts, lines, numbers_in
 
+pytestmark = pytest.mark.core
+
 X, Y = table()
 XR, YR = targets()
 EXPLODING = {"hidden": (20, 20), "activation": "identity", "optimizer": "sgd", "batch_size": 8}

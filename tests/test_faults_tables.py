@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pandas
 import pytest
+from scipy import sparse
 
 import ash
 from ash.errors import DataError
@@ -15,7 +17,6 @@ X, Y = table()
 
 
 def test_f16_sparse_matrices_are_refused() -> None:
-    sparse = pytest.importorskip("scipy.sparse", reason="needs scipy")
     for kind in (sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix, sparse.csr_array):
         for integers in (np.int32, np.int64):
             matrix = kind(X)
@@ -27,7 +28,6 @@ def test_f16_sparse_matrices_are_refused() -> None:
 
 
 def test_f24_many_levels_and_odd_names() -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas")
     rows = 100_000
     names = [f"level {number}" for number in range(rows - 4)] + ["a\0b", "\N{GRINNING FACE}", "x" * 10_000, "\u202e"]
     frame = pandas.DataFrame({"level": names, "number": np.arange(rows, dtype=float)})
@@ -38,7 +38,6 @@ def test_f24_many_levels_and_odd_names() -> None:
 
 
 def test_f26_columns_of_other_kinds_are_named() -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas")
     times = pandas.date_range("2026-01-01", periods=len(Y))
     odd = {
         "datetime": times,
@@ -54,7 +53,6 @@ def test_f26_columns_of_other_kinds_are_named() -> None:
 
 
 def test_f27_an_index_is_of_no_account() -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas")
     expected = quick(X, Y).digest
     for index in ([0] * len(Y), pandas.MultiIndex.from_product([range(6), range(10)]), range(100, 40, -1)):
         assert quick(pandas.DataFrame(X, index=index), pandas.Series(Y, index=index)).digest == expected

@@ -9,6 +9,8 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Shuffle
 
 import ash
 
+pytestmark = pytest.mark.core
+
 X, Y = load_wine(return_X_y=True)
 FEW: dict[str, Any] = {"candidates": 8, "seed": 0, "progress": False}
 

@@ -7,6 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas
+import polars
+import pyarrow
 import pytest
 
 from ash.frames import Frame, read_frame
@@ -105,17 +108,12 @@ def test_a_column_without_values_is_both() -> None:
 # Frames
 
 
-def library(name: str) -> Any:
-    return pytest.importorskip(name)
-
-
 def of_numpy() -> Any:
     rows = [[1, 0.5, True, "u", "p", "7"], [None, None, None, None, None, None], [3, NAN, False, "v", "q", "8"]]
     return np.array(rows, object)
 
 
 def of_pandas() -> Any:
-    pandas = library("pandas")
     return pandas.DataFrame(
         {
             "n": pandas.array([1, None, 3], dtype="Int64"),
@@ -129,7 +127,6 @@ def of_pandas() -> Any:
 
 
 def of_pandas_arrow() -> Any:
-    pandas, pyarrow = library("pandas"), library("pyarrow")
     table = of_pyarrow()
     return table.to_pandas(types_mapper=pandas.ArrowDtype).astype(
         {"c": pandas.ArrowDtype(pyarrow.dictionary(pyarrow.int8(), pyarrow.string()))}
@@ -137,7 +134,6 @@ def of_pandas_arrow() -> Any:
 
 
 def of_polars() -> Any:
-    polars = library("polars")
     return polars.DataFrame(
         {
             "n": [1, None, 3],
@@ -151,7 +147,6 @@ def of_polars() -> Any:
 
 
 def of_pyarrow() -> Any:
-    pyarrow = library("pyarrow")
     chunks = {
         "n": [[1], [None, 3]],
         "f": [[0.5, None], [NAN]],
@@ -191,7 +186,6 @@ def test_the_types_of_columns_are_in_the_words_of_the_library() -> None:
 
 
 def test_declared_categories_are_no_numbers() -> None:
-    pandas, polars, pyarrow = library("pandas"), library("polars"), library("pyarrow")
     dictionary = pyarrow.array([2, 1, None], pyarrow.int8()).dictionary_encode()
     for given, cells in [
         (pandas.DataFrame({"a": pandas.Categorical([2, 1, None])}), ["2", "1", None]),
@@ -209,7 +203,6 @@ def test_declared_categories_are_no_numbers() -> None:
 
 
 def test_decimals_sparse_nulls_and_half_floats_are_numbers() -> None:
-    pandas, polars, pyarrow = library("pandas"), library("polars"), library("pyarrow")
     decimals = [Decimal("0.5"), None]
     for given, expected in [
         (polars.DataFrame({"a": decimals, "b": [None, None]}), [[0.5, None], [None, None]]),
@@ -226,7 +219,6 @@ def test_decimals_sparse_nulls_and_half_floats_are_numbers() -> None:
 
 
 def test_a_pandas_frame_of_one_block_is_a_matrix_without_a_copy() -> None:
-    pandas = library("pandas")
     for given in (X, X.astype("f4"), np.asfortranarray(X), X[:, :1], X.astype(bool)):
         frame = pandas.DataFrame(given)
         read = read_frame(frame)

@@ -5,6 +5,9 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas
+import polars
+import pyarrow
 import pytest
 
 from ash import memory
@@ -14,10 +17,6 @@ from ash.number_checks import check_numbers
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 NAN = float("nan")
-
-
-def library(name: str) -> Any:
-    return pytest.importorskip(name)
 
 
 def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
@@ -61,7 +60,6 @@ def test_what_is_no_table(bad: Any, message: str) -> None:
 
 
 def test_columns_of_neither_numbers_nor_text_are_named() -> None:
-    pandas, polars, pyarrow = library("pandas"), library("polars"), library("pyarrow")
     day = datetime.date(2020, 1, 1)
     numbers, split = "turn it into numbers first, for example seconds or days since a date", "split it into columns"
     for column, dtype, todo in [
@@ -90,7 +88,6 @@ def test_columns_of_neither_numbers_nor_text_are_named() -> None:
 
 
 def test_frames_without_one_name_a_column_are_refused() -> None:
-    pandas, pyarrow = library("pandas"), library("pyarrow")
     twice = pandas.DataFrame(X, columns=["a", "a", "c"])
     for given in (twice, pyarrow.Table.from_arrays([pyarrow.array([1])] * 2, names=["a", "a"])):
         with pytest.raises(DataError, match="more than one column named 'a'"):
@@ -106,13 +103,12 @@ def test_frames_without_one_name_a_column_are_refused() -> None:
 
 
 def test_a_lazy_frame_is_to_be_collected() -> None:
-    lazy = library("polars").LazyFrame({"a": [1]})
+    lazy = polars.LazyFrame({"a": [1]})
     with pytest.raises(DataError, match=r"X is lazy \(LazyFrame\): collect it first, by X.collect\(\)"):
         read_frame(lazy)
 
 
 def test_numbers_beyond_float32_are_refused_and_missing_ones_are_not() -> None:
-    polars = library("polars")
     for make in (lambda x: x, lambda x: polars.DataFrame(x), lambda x: x.astype(object)):
         for bad, fact in [
             (np.inf, r"infinity or a value too large for dtype\('float64'\)"),
@@ -132,7 +128,6 @@ def test_numbers_beyond_float32_are_refused_and_missing_ones_are_not() -> None:
 
 
 def test_integers_beyond_exact_floats_are_rounded_with_a_warning() -> None:
-    pandas, polars = library("pandas"), library("polars")
     for big in (2**53 + 1, -(2**53) - 1, 2**63 - 1):
         x = with_cell(big, np.int64)
         for given in (
@@ -148,7 +143,6 @@ def test_integers_beyond_exact_floats_are_rounded_with_a_warning() -> None:
 
 
 def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    pandas = library("pandas")
     monkeypatch.setattr(memory, "available_bytes", lambda: 100)
     for given in (X, X.tolist(), pandas.DataFrame(X)):
         with pytest.raises(DataError, match=r"X of shape \(6, 3\) needs about 3.58e-07 GiB"):

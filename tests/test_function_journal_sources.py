@@ -26,7 +26,8 @@ def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
 def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
+
     path = tmp_path / "run.ash"
 
     def settings() -> dict[str, Any]:
@@ -39,7 +40,8 @@ def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], t
 
 
 def test_a_sampler_without_a_seed_keeps_the_candidates_that_there_are(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
+
     path = tmp_path / "run.ash"
     broken(path, 21, sampler=optuna.samplers.RandomSampler())
     there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}

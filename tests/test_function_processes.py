@@ -17,7 +17,7 @@ import pytest
 
 import ash
 from ash.function.nursery import Nursery
-from bench.function_faults import descendants
+from bench.peers.memory import family
 from fault_help import python
 from function_help import train
 from function_journal_help import tune
@@ -25,6 +25,10 @@ from journal_help import rows
 
 PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
 SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": None}
+
+
+def descendants() -> set[int]:
+    return set(family(os.getpid())) - {os.getpid()}
 
 
 @pytest.fixture(autouse=True)

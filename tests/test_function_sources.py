@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 import ash
+import needs
 from fault_help import small_space
 from function_help import SPACE, cost, run, train, wait
 
@@ -140,7 +141,8 @@ def test_other_distributions_are_levels_at_their_quantiles() -> None:
 
 
 def test_distributions_of_optuna_are_domains() -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
+
     of = optuna.distributions
     space = ash.FunctionSpace(
         rate=of.FloatDistribution(1e-3, 1, log=True),
@@ -175,10 +177,10 @@ TREE = {
 
 @pytest.mark.parametrize("name", ["TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler"])
 def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
-    optional = {"GPSampler": "torch", "CmaEsSampler": "cmaes"}.get(name)
-    if optional is not None:
-        pytest.importorskip(optional, reason=f"{name} needs {optional}")
+    import optuna
+
+    if name == "GPSampler":
+        needs.package("torch")
 
     def found(threads: int) -> ash.FunctionResult:
         sampler = getattr(optuna.samplers, name)(seed=0)
@@ -196,7 +198,7 @@ def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
 
 
 def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         return -sum((value - 0.3) ** 2 for value in params.values())
@@ -214,7 +216,7 @@ def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
 
 
 def test_failures_are_told_too() -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         return math.nan if params["x"] < 0.5 else params["x"]

@@ -9,6 +9,8 @@ import pytest
 
 from fuzz.targets import CORPUS, TARGETS
 
+pytestmark = pytest.mark.core
+
 CHANGES = 40  # of each file
 FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 

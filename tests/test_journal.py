@@ -20,6 +20,8 @@ from estimator_help import classifier
 from fault_help import small_space
 from journal_help import EPOCHS, JOBS, copy, outcome, regression, rows, run, stopped, with_states
 
+pytestmark = pytest.mark.core
+
 DIVERGING = {"space": small_space(learning_rate=ash.choice(1e-3, 1e-2, 1e6, 1e7), optimizer="sgd", hidden=(6,))}
 KINDS: dict[str, dict[str, Any]] = {
     "resume": {},

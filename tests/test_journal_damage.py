@@ -19,6 +19,8 @@ from ash.errors import JournalCorrupt, JournalError
 from ash.journal.states import StateFolder
 from journal_help import change, copy, outcome, rows, run, stopped, with_states
 
+pytestmark = pytest.mark.core
+
 SLOW = {"min_epochs": 40}
 DAMAGED = (JournalCorrupt, JournalError)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-KILLS = {"networks": 200, "functions": 20}
+KILLS = [("networks", 40), ("functions", 10)]
+SOAK = [("networks", 1000), ("functions", 100)]
 
 
-@pytest.mark.parametrize("what", KILLS)
-def test_f58_kills_at_random_times_lose_nothing(what: str) -> None:
-    kills = KILLS[what]
+@pytest.mark.parametrize(("what", "kills"), KILLS + [pytest.param(*soak, marks=pytest.mark.slow) for soak in SOAK])
+def test_f58_kills_at_random_times_lose_nothing(what: str, kills: int) -> None:
     words = [sys.executable, "kill_runs.py", "--kills", str(kills), "--what", what]
     done = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import ash
@@ -21,6 +22,8 @@ from callback_help import X, Y
 from estimator_help import classifier
 from fault_help import small_space
 from journal_help import change, outcome, regression, rows, run, stopped, with_states
+
+pytestmark = pytest.mark.core
 
 OTHER_X = X.copy()
 OTHER_X[3, 4] += 0.5
@@ -100,7 +103,6 @@ def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
 
 
 def test_f66_column_names_differ(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="needs pandas")
     path = tmp_path / "run.ash"
     frame = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
     run(path, data=(frame, Y))

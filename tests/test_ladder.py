@@ -10,6 +10,8 @@ import pytest
 from ash import _core
 from reference import PROMOTIONS, ReferenceLadder
 
+pytestmark = pytest.mark.core
+
 NAN = math.nan
 INFINITY = math.inf
 ALGORITHMS = ("ash", "sh", "random")

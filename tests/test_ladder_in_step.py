@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ash import _core
@@ -73,7 +73,6 @@ def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequ
         assert sorted(retired) == list(range(arguments["candidates"]))
 
 
-@settings(deadline=None)
 @given(arguments=LADDERS, workers=st.integers(1, 40), data=st.data())
 def test_core_and_reference_agree_on_drawn_histories(arguments, workers, data):
     walk_in_step(

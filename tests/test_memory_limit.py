@@ -6,6 +6,8 @@ from sklearn.datasets import load_diabetes, load_wine
 import ash
 from ash import memory
 
+pytestmark = pytest.mark.core
+
 WINE = load_wine(return_X_y=True)
 
 

@@ -8,6 +8,8 @@ from sklearn import metrics
 
 from ash import _core
 
+pytestmark = pytest.mark.core
+
 ROWS = [1, 2, 3, 10, 63, 64, 65, 1000]
 
 

@@ -17,6 +17,8 @@ import ash
 from ash import whole_file
 from model_file_help import check_refused, read, write
 
+pytestmark = pytest.mark.core
+
 X, Y = load_wine(return_X_y=True)
 SPACE = ash.Space(hidden=(4, 3), learning_rate=ash.choice(0.003, 0.01))
 

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from ash.model_checks import PARAMETERS
 from data_help import mixed_columns, mixed_target
 from model_file_help import check_refused, read, write
 from test_model_file import changed, replaced
+
+pytestmark = pytest.mark.core
 
 COLUMNS = mixed_columns(200)
 X = np.array(list(zip(*COLUMNS.values(), [2.5] * 200, strict=True)), object)
@@ -72,7 +75,7 @@ def test_it_comes_back_bit_for_bit(model, path):
         copy.copy,
         copy.deepcopy,
         lambda model: pickle.loads(pickle.dumps(model)),
-        lambda model: pickle.loads(pytest.importorskip("cloudpickle").dumps(model)),
+        lambda model: pickle.loads(cloudpickle.dumps(model)),
     ],
     ids=["copy", "deepcopy", "pickle", "cloudpickle"],
 )

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from safetensors import numpy as serialization
 
 import ash
 from ash.model_checks import digest
@@ -16,7 +18,7 @@ from data_help import mixed_columns, mixed_target
 from encoding_help import ROWS
 from fault_help import small_space
 
-serialization = pytest.importorskip("safetensors.numpy")
+pytestmark = pytest.mark.core
 
 COLUMNS = mixed_columns()
 NAMES = tuple(COLUMNS)
@@ -26,7 +28,7 @@ CITY = "statistics.4"
 
 
 def frame(columns: dict[str, list[Any]] = COLUMNS) -> Any:
-    return pytest.importorskip("pandas").DataFrame(columns, dtype=object)
+    return pandas.DataFrame(columns, dtype=object)
 
 
 def train(X: Any, y: Any, **settings: Any) -> ash.Network:

@@ -11,6 +11,8 @@ import ash
 from ash import _core
 from model_file_help import check_refused, read, write
 
+pytestmark = pytest.mark.core
+
 X, Y = load_wine(return_X_y=True)
 SPACE = ash.Space(hidden=(6, 4), activation="selu", parametric_activation=True, learning_rate=ash.choice(0.01, 0.03))
 

@@ -68,7 +68,6 @@ if __name__ == "__main__":
 )
 def test_the_digest_is_that_of_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
     """Interrupted and resumed; where a rank has several threads, so many of its jobs must have run at the same time."""
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install 'ash-tune[mpi]'")
     given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"threads": threads})}
     done = run_script(processes, SCRIPT, tmp_path, json.dumps(given), *([str(each)] if each > 1 else []))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -143,7 +144,6 @@ def test_as_in_plain_python(outputs: int, weighted: bool, holes: bool) -> None:
 
 
 def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
     x, y = recurring()
     matrix = learned(x, y)
     frame = learned(pandas.DataFrame(x, columns=["a", "b", "c"]).astype({"a": "float32"}).astype({"a": float}), y)

@@ -14,6 +14,8 @@ import ash
 from ash import _core
 from data_help import numbers
 
+pytestmark = pytest.mark.core
+
 X, Y = load_wine(return_X_y=True)
 
 

@@ -26,10 +26,9 @@ result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, progress={p
 
 def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
     """Execute cells in one kernel; return what was displayed, each message, and what is left in the cells."""
-    reason = "nbclient and ipykernel are not installed: pip install '.[test]'"
-    nbformat = pytest.importorskip("nbformat", reason=reason)
-    nbclient = pytest.importorskip("nbclient", reason=reason)
-    pytest.importorskip("ipykernel", reason=reason)
+    import nbclient
+    import nbformat
+
     messages = []
 
     class Listening(nbclient.NotebookClient):
@@ -77,7 +76,6 @@ def test_elsewhere_nothing_changes() -> None:
 
 
 def test_a_terminal_of_ipython_is_no_notebook() -> None:
-    pytest.importorskip("IPython", reason="IPython is not installed: pip install '.[test]'")
     code = "import ipykernel.zmqshell, ash.terminal; print('notebook', ash.terminal.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

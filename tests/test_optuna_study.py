@@ -14,14 +14,14 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import numpy as np
+import optuna
 import pytest
 from sklearn.datasets import load_wine
 
 import ash
+import needs
 from ash.errors import MissingExtra, SettingError
 from result_help import make_result
-
-optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install 'ash-tune[optuna]'")
 
 States = optuna.trial.TrialState
 SPACE = ash.Space(
@@ -217,18 +217,14 @@ def small() -> ash.Result:
 
 
 def draw(module: str, name: str, study: Any) -> None:
-    needed = "matplotlib" if module.endswith("matplotlib") else "plotly"
-    pytest.importorskip(needed, reason=f"{needed} is not installed: pip install '.[test]'")
     if name == "plot_terminator_improvement":
-        pytest.importorskip(
-            "torch", reason="torch, which this plot of Optuna needs, is not installed: pip install torch"
-        )
+        needs.package("torch")
     drawn = getattr(importlib.import_module(module), name)(study)
-    if needed == "plotly":
-        assert json.loads(drawn.to_json())["data"]
-    else:
+    if module.endswith("matplotlib"):
         assert any(axes.has_data() for axes in np.ravel(drawn))
         importlib.import_module("matplotlib.pyplot").close("all")
+    else:
+        assert json.loads(drawn.to_json())["data"]
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -258,11 +254,10 @@ class Silent(WSGIRequestHandler):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
-    dashboard = pytest.importorskip(
-        "optuna_dashboard", reason="optuna-dashboard is not installed: pip install '.[test]'"
-    )
+    import optuna_dashboard
+
     result.to_optuna(storages(tmp_path)["sqlite"], "wine")
-    server = make_server("127.0.0.1", 0, dashboard.wsgi(storages(tmp_path)["sqlite"]), handler_class=Silent)
+    server = make_server("127.0.0.1", 0, optuna_dashboard.wsgi(storages(tmp_path)["sqlite"]), handler_class=Silent)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import optuna
 import pytest
 
+import needs
 from ash.errors import SettingError
 
-optuna = pytest.importorskip("optuna", reason="optuna is not installed")
-samplers = pytest.importorskip("optuna.testing.pytest_samplers", reason="this Optuna has no tests to run")
+if importlib.util.find_spec("optuna.testing.pytest_samplers") is None:
+    needs.not_here("this Optuna has no tests of samplers to run")
+from optuna.testing import pytest_samplers as samplers
 
-from ash.optuna import LadderPruner, LevelSampler, levels_of  # noqa: E402
+from ash.optuna import LadderPruner, LevelSampler, levels_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

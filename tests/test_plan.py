@@ -14,6 +14,8 @@ from ash.epoch_rows import default_epoch_rows, rows_of_epoch
 from ash.errors import SettingError
 from ash.settings import to_settings
 
+pytestmark = pytest.mark.core
+
 SPACE = default_space(2_000, 10, 1, 3, numbers=10, metric="accuracy")
 DRAWN = SPACE.sample(8, 0)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import ash
@@ -129,7 +130,9 @@ def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.Monk
 
 
 def test_numbers_of_any_layout_give_the_same_result() -> None:
-    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    import polars
+    import pyarrow
+
     x = np.round(np.random.default_rng(1).normal(size=(90, 4)) * 64) / 64
     x[[2, 7], 1] = NAN
     y = TARGETS[:, 0]
@@ -155,7 +158,9 @@ def test_numbers_of_any_layout_give_the_same_result() -> None:
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_mixed_columns_of_every_library_give_the_same_result(task: str) -> None:
-    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    import polars
+    import pyarrow
+
     columns = mixed_columns()
     y = mixed_target(columns)
     if task == "classification":

@@ -11,6 +11,8 @@ import pytest
 from ash import SettingError
 from ash.ladder import Job, Ladder
 
+pytestmark = pytest.mark.core
+
 
 def test_finds_the_best():
     ladder = Ladder(64, algorithm="sh")

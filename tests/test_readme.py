@@ -13,8 +13,8 @@ from ash.cli import _parser
 from ash.cli_export import export_parser
 from ash.cli_predict import predict_parser
 from ash.cli_show import show_parser
-from bench import readme
-from bench.readme import fill
+from bench import report
+from bench.record import RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,21 +47,6 @@ def test_what_it_names_exists() -> None:
 
 
 def test_the_figures_are_those_of_the_benches() -> None:
-    assert fill(README) == README, "run: python -m bench report"
-
-
-def test_a_minute_is_compared_over_the_seeds_that_all_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(contender: str, seed: int, error: float) -> dict[str, object]:
-        whose = {"part": "fits", "table": "letter", "contender": contender, "seed": seed, "of": {"processor": "one"}}
-        return {**whose, "error": error, "seconds": 7.0}
-
-    runs = [
-        *(run("ash", seed, error) for seed, error in enumerate((0.5, 0.2, 0.9))),
-        run("mlp", 0, 0.25),
-        run("mlp", 1, 0.75),
-    ]
-    monkeypatch.setattr(readme, "load", lambda name: {"quality": dict(enumerate(runs))}[name])
-    assert readme.quality_lines()[-1] == "| letter | 2 | 0.3500 in 7 s | - | - | 0.5000 in 7 s |"
-    runs.append(run("realmlp", 5, 0.1))
-    monkeypatch.setattr(readme, "load", lambda name: dict(enumerate(runs)))
-    assert readme.quality_lines()[-1] == "| letter | 0 | - | - | - | - |"
+    found = report.filled(README, RESULTS)
+    assert report.unmarked(found) == report.unmarked(README), "run: python -m bench report"
+    assert set(re.findall(r"<!-- figures: (\w+) -->", README)) == {"quality", "peers", "step", "teams", "tables"}

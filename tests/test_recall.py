@@ -5,14 +5,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.datasets import load_wine
 
 import ash
 from ash.recall import promoted, rank_correlation, recall, survivors
 from reference import PROMOTIONS
 from result_help import columns, make_result
+
+pytestmark = pytest.mark.core
 
 
 def jobs(rungs):
@@ -48,7 +51,6 @@ def test_nobody_is_missed_where_a_barrier_would_have_promoted_nobody():
     assert survivors(jobs([[(0, None, 1.0), (1, 0.5, 1.0), (2, None, 1.0), (3, None, 1.0)]]), 0, 2).tolist() == [1]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([None, 0.0, 0.5, 1.0]), st.sampled_from([0.0, 1.0])), min_size=1, max_size=12),
     st.integers(2, 4),
@@ -112,7 +114,6 @@ def test_asynchronous_halving_may_miss_some_but_says_so():
 
 
 def test_rank_correlation_is_that_of_scipy_with_the_last_scores():
-    stats = pytest.importorskip("scipy.stats")
     random = np.random.default_rng(0)
     first = [(candidate, round(float(random.random()), 1), 1.0) for candidate in range(20)]
     second = [(candidate, round(score + 0.3 * float(random.random()), 1), 1.0) for candidate, score, _ in first[:10]]

@@ -29,6 +29,8 @@ from training_help import (
     table,
 )
 
+pytestmark = pytest.mark.core
+
 TOLERANCE = 5e-6
 TASKS = {"regression": (2, 0), "classes": (3, 3)}
 PARTS: dict[str, dict[str, Any]] = {

@@ -16,6 +16,8 @@ from test_reproducible import data as data
 from test_reproducible import tune as tune
 from training_help import FMA_SETS
 
+pytestmark = pytest.mark.core
+
 PARTS: dict[str, Any] = {
     "activation": ash.choice("mish", "selu", "relu"),
     "parametrization": ash.choice("ntk", "standard"),
@@ -78,7 +80,7 @@ def test_results_say_what_a_candidate_had() -> None:
     assert set(PARTS) <= set(result.best_params)
     for params in result.params:
         assert isinstance(params["input_scaling"], bool) and isinstance(params["embedding_frequency"], float)
-    table = pytest.importorskip("pandas") and result.to_pandas()
+    table = result.to_pandas()
     assert set(table["embedding"]) == {"periodic", "none"}
     model = result.model
     assert (model.core.numbers != []) == (result.best_params["embedding"] == "periodic")

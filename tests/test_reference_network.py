@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import needs
 from reference_layers import FUNCTIONS, Activation, Array, CrossEntropy, Dense, SquaredError
 from reference_network import Hyperparameters, Network, Trainer, random_parameters
 
@@ -213,7 +214,7 @@ def torch_optimizer(torch: Any, settings: Hyperparameters, model: Any) -> Any:
     ("activation", "optimizer", "classes"), list(itertools.product(ACTIVATIONS, OPTIMIZERS, [0, 2, 3]))
 )
 def test_training_equals_torch(activation: str, optimizer: str, classes: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(5, 4),
         activations=(activation, "tanh"),

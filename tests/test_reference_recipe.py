@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import needs
 from reference_layers import Embedding, Scaling
 from reference_network import Hyperparameters, Network, Trainer, parameters_of, random_parameters
 from test_reference_network import OPTIMIZERS, TOLERANCE, numerical_gradient, table
+
+pytestmark = pytest.mark.core
 
 NUMBERS = [0, 2, 3]
 FEATURES = 5
@@ -165,7 +168,7 @@ def torch_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, An
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_equals_torch(optimizer: str, classes: int) -> None:
     """Under Adam, whose direction does not depend on the size of a gradient, torch has ntk as it is defined."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[bench]'")
+    torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),
         activations=("mish",),

@@ -104,8 +104,8 @@ def test_a_file_is_written_whole_or_not_at_all(
 
 
 def test_polars_has_what_pandas_has(result: ash.Result) -> None:
-    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'ash-tune[polars]'")
-    pytest.importorskip("pandas", reason="pandas is not installed: pip install 'ash-tune[tables]'")
+    import polars
+
     for table in ("candidates", "jobs", "rungs"):
         ours, theirs = result.to_polars(table), result.to_pandas(table)
         assert isinstance(ours, polars.DataFrame) and ours.columns == list(theirs.columns)
@@ -116,7 +116,8 @@ def test_polars_has_what_pandas_has(result: ash.Result) -> None:
 
 
 def test_columns_of_several_types(result: ash.Result) -> None:
-    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'ash-tune[polars]'")
+    import polars
+
     frame = result.to_polars()
     assert frame["hidden"].to_list() == [list(params["hidden"]) for params in result.params]
     assert frame["batch_size"].to_list() == [str(params["batch_size"]) for params in result.params]

@@ -8,6 +8,8 @@ import pytest
 from ash import _core
 from reference import PROMOTIONS, ReferenceLadder
 
+pytestmark = pytest.mark.core
+
 NAN = math.nan
 
 

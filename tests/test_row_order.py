@@ -11,6 +11,8 @@ from ash.row_order import MOST_COPIES, sort_rows
 from ash.schema import learn_schema
 from data_help import mixed_columns, values
 
+pytestmark = pytest.mark.core
+
 NAN = float("nan")
 X = np.array([[0.5, 1.0], [NAN, 1.0], [0.5, 1.0], [0.0, 2.0], [-0.0, 2.0], [0.5, NAN], [NAN, NAN], [7.0, 7.0]])
 Y = np.array([0.5, 1, 2, 3, 3, 4, 5, 6])

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.preprocessing import RobustScaler
 
@@ -170,7 +171,6 @@ def test_quartiles_of_many_rows_come_from_a_sample_that_is_the_same_for_any_bloc
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_keeps_its_scaling_in_files_and_copies(threads: int, tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(COLUMNS).assign(color=np.array(["red", "green", "blue"])[np.arange(ROWS) % 3])
     y = X[:, 0] + 3 * (frame["color"] == "red")
     model = ash.tune(frame, y, candidates=2, max_rungs=1, threads=threads, progress=False).model

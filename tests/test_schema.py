@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from ash.errors import DataError
@@ -22,7 +23,6 @@ def mixed(rows: list[list[Any]] = ROWS) -> Frame:
 
 
 def named(*names: str, rows: list[list[Any]] = ROWS) -> Frame:
-    pandas = pytest.importorskip("pandas")
     return read_frame(pandas.DataFrame(rows, columns=list(names)))
 
 
@@ -111,7 +111,6 @@ def test_the_number_of_columns() -> None:
     ],
 )
 def test_names_are_compared_in_the_words_of_scikit_learn(given: tuple[str, ...]) -> None:
-    pandas = pytest.importorskip("pandas")
     from sklearn.preprocessing import StandardScaler
 
     trained = pandas.DataFrame(np.eye(4), columns=list(NAMES))

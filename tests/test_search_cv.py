@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
@@ -18,10 +19,10 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ash
 from continuing_help import X, Y
+from estimator_help import scikit_learn_checks
 from search_help import SPACE, fitted, forest, search
 
 
@@ -168,7 +169,6 @@ def test_before_fit() -> None:
 
 
 def test_frames_and_splitters() -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame(X, columns=[f"x{place}" for place in range(10)])
     ours = search().fit(frame, pandas.Series(Y, index=range(5, 305)))
     assert list(ours.feature_names_in_) == list(frame.columns)
@@ -285,7 +285,7 @@ CHECKED = [
 ]
 
 
-@parametrize_with_checks(CHECKED)
+@scikit_learn_checks(*CHECKED)
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -167,7 +167,7 @@ def test_a_rung_of_one_epoch_has_no_half() -> None:
 
 
 def test_samplers_are_told_forecasts() -> None:
-    optuna = pytest.importorskip("optuna", reason="optuna is not installed")
+    import optuna
 
     class Told(optuna.samplers.RandomSampler):  # type: ignore[misc]
         def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
@@ -194,7 +194,6 @@ def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_pictures_say_that_they_show_forecasts() -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     ours, without = boosted(), boosted(forecast=False)
     assert "as expected after the next one" in ours.result_.plot_ladder().get_xlabel()
     assert "expected" not in without.result_.plot_ladder().get_xlabel()

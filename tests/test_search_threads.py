@@ -19,9 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
+import needs
 from ash.errors import SettingError
 from ash.search.inner import capped
-from continuing_help import X, Y, of_library
+from continuing_help import X, Y
 from search_help import SPACE, fitted, forest
 
 Cpus = Callable[[int], None]
@@ -151,7 +152,7 @@ def test_who_has_threads_of_its_own() -> None:
     ],
 )
 def test_libraries(package: str, kind: str, name: str) -> None:
-    estimator = of_library(package, lambda: getattr(__import__(package), kind)())
+    estimator = getattr(needs.package(package), kind)()
     assert capped(estimator, 3) == {name: 3}
     set_to = {name: 2}
     assert capped(estimator.set_params(**set_to), 3) == {}

@@ -17,6 +17,8 @@ from ash.simulation import Simulation
 from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_simulator import Greedy, Planned, Threads
 
+pytestmark = pytest.mark.core
+
 
 def makespans(simulation: Simulation) -> list[float]:
     return [row["makespan"] for row in simulation.rows]

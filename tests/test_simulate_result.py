@@ -1,8 +1,6 @@
 """A run simulated on its own record: the same decisions, the recorded costs, and what stands in for a missing job."""
 
-import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +13,8 @@ from ash import _core
 from ash.recorded_jobs import recorded_jobs
 from ash.simulate import TEAM_EFFICIENCY, simulate, simulate_result
 from bench.core import training_cost
-from bench.teams import wide_speedup
+from bench.kernels.teams import wide_speedup
+from bench.record import RESULTS, Record
 
 CANDIDATES, RUNGS = 40, 5
 
@@ -156,8 +155,8 @@ def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
     assert simulate_result(result, threads=4).settings["team_efficiency"] == TEAM_EFFICIENCY
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
-    teams = json.loads((Path(__file__).parents[1] / "bench" / "results" / "teams.json").read_text())
-    assert wide_speedup(teams["results"])["median"] - 1 == pytest.approx(TEAM_EFFICIENCY, abs=0.1)
+    measured = wide_speedup(Record(RESULTS / "teams.json").values())
+    assert measured["median"] - 1 == pytest.approx(TEAM_EFFICIENCY, abs=0.1)
 
 
 def test_a_job_without_time_is_not_free() -> None:

@@ -4,7 +4,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ash
@@ -191,7 +191,6 @@ def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[A
 
 
 @given(spaces(), st.integers(0, 2**70))
-@settings(max_examples=100, deadline=None)
 def test_the_grid_is_exactly_all_configurations(pair: Any, seed: int) -> None:
     space, plain = pair
     drawn = [key(params) for params in space.sample(space.size, seed)]

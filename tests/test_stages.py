@@ -21,38 +21,26 @@ from sklearn.metrics import get_scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import needs
 from ash.continuing.choose import way_of
 from ash.continuing.protocol import AVERAGE, ROUNDS
-from continuing_help import TARGETS, X, Y, of_library, trained
+from continuing_help import TARGETS, X, Y, trained
 
 ALL, FEW = 7, 3
 
 
 def lightgbm(kind: str) -> Any:
-    def make() -> Any:
-        import lightgbm
-
-        return getattr(lightgbm, kind)(random_state=0, n_jobs=1, min_child_samples=5, colsample_bytree=0.5)
-
-    return of_library("lightgbm", make)
+    params = {"random_state": 0, "n_jobs": 1, "min_child_samples": 5, "colsample_bytree": 0.5}
+    return getattr(needs.package("lightgbm"), kind)(**params)
 
 
 def xgboost(kind: str) -> Any:
-    def make() -> Any:
-        import xgboost
-
-        return getattr(xgboost, kind)(random_state=0, n_jobs=1, n_estimators=100, subsample=0.7)
-
-    return of_library("xgboost", make)
+    return getattr(needs.package("xgboost"), kind)(random_state=0, n_jobs=1, n_estimators=100, subsample=0.7)
 
 
 def catboost(kind: str) -> Any:
-    def make() -> Any:
-        import catboost
-
-        return getattr(catboost, kind)(random_state=0, learning_rate=0.3, thread_count=1, verbose=False)
-
-    return of_library("catboost", make)
+    params = {"random_state": 0, "learning_rate": 0.3, "thread_count": 1, "verbose": False}
+    return getattr(needs.package("catboost"), kind)(**params)
 
 
 CLASSIFIERS: dict[str, Any] = {

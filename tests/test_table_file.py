@@ -6,7 +6,10 @@ import os
 import threading
 
 import numpy as np
+import pandas
+import pyarrow as arrow
 import pytest
+from pyarrow import parquet
 from sklearn.datasets import load_wine
 
 import ash
@@ -87,7 +90,6 @@ def test_text_gaps_and_quotes(name, mark, end, tmp_path):
 
 def test_text_stays_text_in_any_rows(tmp_path):
     frames = [read_table(written(tmp_path, TEXT), None).X]
-    pandas = pytest.importorskip("pandas")
     pandas.DataFrame(COLUMNS | {"y": [1, 2, 3, 4]}).to_parquet(tmp_path / "a.parquet")
     frames.append(read_table(str(tmp_path / "a.parquet"), None).X)
     for frame in frames:
@@ -154,7 +156,6 @@ def test_equal_texts_are_held_once(tmp_path):
 
 
 def test_columns_that_are_not_chosen_are_not_read(tmp_path):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"day": pandas.to_datetime(["2020-01-01"] * 2), "a.b": ["1", "02"], "c": [1, 2]})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
@@ -175,7 +176,6 @@ def test_columns_that_are_not_chosen_are_not_read(tmp_path):
     ],
 )
 def test_targets_in_parquet(values, labels, tmp_path):
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     column = arrow.chunked_array([values[:1], values[1:]])
     parquet.write_table(arrow.table({"x": [1, 2, 3], "y": column}), tmp_path / "a.parquet")
     y = read_table(str(tmp_path / "a.parquet"), None).y
@@ -184,7 +184,6 @@ def test_targets_in_parquet(values, labels, tmp_path):
 
 def types_of_parquet():
     """Return a table of all the types that are read, as Arrow and as CSV holds them."""
-    arrow = pytest.importorskip("pyarrow")
     rng = np.random.default_rng(5)
     rows = 200
     gaps = rng.random(rows) < 0.1
@@ -204,7 +203,7 @@ def types_of_parquet():
 
 def test_parquet_and_csv_are_tuned_alike(tmp_path):
     table = types_of_parquet()
-    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    parquet.write_table(table, tmp_path / "a.parquet")
     frame = table.to_pandas()
     frame["bool"] = frame["bool"].map({False: 0, True: 1})
     frame.to_csv(tmp_path / "a.csv", index=False, na_rep="NA")

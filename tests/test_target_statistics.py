@@ -13,6 +13,8 @@ from ash.target_statistics import MOST_STATISTICS
 from ash.training_encoding import learn_encoding
 from encoding_help import ROWS, cities, learned, mixed
 
+pytestmark = pytest.mark.core
+
 
 def ordered_by_loops(
     cells: list[str | None], values: NDArray[np.float64], order: list[int], weights: list[float]

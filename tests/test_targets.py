@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
@@ -39,7 +40,6 @@ def test_labels_of_any_kind(y: Any, labels: list[Any]) -> None:
 
 
 def test_labels_of_frames() -> None:
-    pandas = pytest.importorskip("pandas")
     for y in (
         pandas.Series(list("babacc"), dtype="category"),
         pandas.Series(list("babacc"), dtype="string"),
@@ -82,7 +82,6 @@ def test_regression_of_several_columns() -> None:
     table = read_training(X, y)
     assert (table.task, table.classes, table.y.shape) == ("regression", 0, (6, 2))
     assert not np.shares_memory(table.y, y)
-    pandas = pytest.importorskip("pandas")
     assert read_training(X, pandas.DataFrame(y, columns=["u", "v"])).target_names == ("u", "v")
 
 

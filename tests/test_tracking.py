@@ -73,18 +73,13 @@ def test_the_best_come_first_and_the_diverged_never() -> None:
 
 
 def events(folder: Path) -> Any:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    found = accumulator.EventAccumulator(str(folder))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(folder))
     found.Reload()
     return found
 
 
-@pytest.fixture
-def tensorboard() -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'ash-tune[tensorboard]'")
-
-
-@pytest.mark.usefixtures("tensorboard")
 def test_the_curve_of_the_best_score(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path / "run"))
     best, epochs, expected = -math.inf, 0, []
@@ -98,7 +93,6 @@ def test_the_curve_of_the_best_score(tmp_path: Path) -> None:
     assert found == [(step, pytest.approx(score, rel=1e-6)) for step, score in expected]
 
 
-@pytest.mark.usefixtures("tensorboard")
 def test_settings_outcome_and_files(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path))
     found = events(tmp_path)
@@ -109,12 +103,12 @@ def test_settings_outcome_and_files(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text())["digest"] == result.digest
 
 
-@pytest.mark.usefixtures("tensorboard")
 def test_the_best_candidates_have_folders_of_their_own(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path, candidates=3))
     best = best_candidates(result, 3)
     assert {folder.name for folder in tmp_path.iterdir() if folder.is_dir()} == {f"candidate {one}" for one in best}
-    plugin = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
     for candidate in best:
         found = events(tmp_path / f"candidate {candidate}")
         points = curves(result.jobs, "resume")[candidate]
@@ -123,13 +117,12 @@ def test_the_best_candidates_have_folders_of_their_own(tmp_path: Path) -> None:
             assert [event.step for event in scalars] == [point.epochs for point in points]
             assert [event.value for event in scalars] == pytest.approx([getattr(point, tag) for point in points])
         content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-        given = plugin.HParamsPluginData.FromString(content).session_start_info.hparams
+        given = HParamsPluginData.FromString(content).session_start_info.hparams
         params = result.params[candidate]
         assert set(given) == set(params) and given["hidden"].string_value == str(params["hidden"])
         assert given["learning_rate"].number_value == params["learning_rate"]
 
 
-@pytest.mark.usefixtures("tensorboard")
 def test_an_estimator_logs_what_predicts(tmp_path: Path) -> None:
     fitted = classifier(callbacks=[ash.callbacks.TensorBoard(tmp_path, candidates=0)]).fit(X, Y)
     assert (ash.load(tmp_path / "model.safetensors").predict_proba(X) == fitted.model_.predict_proba(X)).all()
@@ -137,7 +130,6 @@ def test_an_estimator_logs_what_predicts(tmp_path: Path) -> None:
     assert twin.callbacks[0].logdir == tmp_path and twin.fit(X, Y).result_.digest == fitted.result_.digest
 
 
-@pytest.mark.usefixtures("tensorboard")
 def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
     callback = ash.callbacks.TensorBoard(tmp_path / "run")
     with pytest.raises(LookupError):
@@ -149,7 +141,6 @@ def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
         tune(ash.callbacks.TensorBoard(tmp_path / "file"))
 
 
-@pytest.mark.usefixtures("tensorboard")
 @pytest.mark.parametrize("method", ["_open", "_finish"])
 def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     callback, closed = ash.callbacks.TensorBoard(tmp_path), []
@@ -166,6 +157,5 @@ def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: p
 
 
 def test_candidates_are_counted() -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed: pip install 'ash-tune[tensorboard]'")
     with pytest.raises(SettingError, match=r"candidates=-1 is not allowed; give an integer from 0 to 1000"):
         ash.callbacks.TensorBoard("folder", candidates=-1)

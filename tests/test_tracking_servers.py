@@ -25,8 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of those packages, which us
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give mlflow with an empty store in SQLite."""
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'ash-tune[mlflow]'")
-    pytest.importorskip("alembic", reason="alembic, which its store in SQLite needs, is not installed")
+    import mlflow
+
     folder = tmp_path_factory.mktemp("mlflow")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
@@ -127,7 +127,8 @@ def runs_of(database: Any, name: str) -> list[Any]:
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give wandb in a folder of its own."""
-    wandb = pytest.importorskip("wandb", reason="wandb is not installed: pip install 'ash-tune[wandb]'")
+    import wandb
+
     settings = {"MODE": "offline", "SILENT": "true", "DIR": str(tmp_path), "CONSOLE": "off"}
     settings |= {f"{name}_DIR": str(tmp_path / name) for name in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
     for name, value in settings.items():

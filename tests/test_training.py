@@ -27,6 +27,8 @@ from training_help import (
     table,
 )
 
+pytestmark = pytest.mark.core
+
 TOLERANCE = 5e-6
 TASKS = {
     "regression-1": (1, 0),

@@ -20,6 +20,8 @@ from training_help import (
     table,
 )
 
+pytestmark = pytest.mark.core
+
 RATE = 3e-4  # small enough that a row's step hardly moves the others' residuals
 
 

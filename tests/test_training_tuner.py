@@ -12,6 +12,8 @@ import pytest
 from ash import _core
 from training_help import core_data, parameters, run_tuner, same_bits, scores, settings, table
 
+pytestmark = pytest.mark.core
+
 
 def mixed_candidates(count: int) -> list[_core.Settings]:
     """Different sizes, optimizers, batches and rates."""

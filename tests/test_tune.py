@@ -15,6 +15,8 @@ from sklearn.model_selection import train_test_split
 
 import ash
 
+pytestmark = pytest.mark.core
+
 WINE = load_wine(return_X_y=True)
 
 

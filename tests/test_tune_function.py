@@ -18,6 +18,8 @@ from callback_help import Diary, Stopper
 from fault_help import python
 from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
 
+pytestmark = pytest.mark.core
+
 
 @pytest.mark.parametrize(
     "settings",

@@ -8,6 +8,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import ash
 
+pytestmark = pytest.mark.core
+
 WINE = load_wine(return_X_y=True)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn import metrics
 
@@ -13,6 +14,8 @@ from ash.errors import DataError
 from ash.weights import read_weights
 from data_help import mixed_columns, mixed_target, parts_from
 from fault_help import quick, small_space, table, targets
+
+pytestmark = pytest.mark.core
 
 NAN = float("nan")
 X, Y = table()
@@ -58,7 +61,9 @@ def test_what_is_no_weight(bad: Any, message: str) -> None:
 
 
 def test_weights_of_any_container() -> None:
-    pandas, polars, pyarrow = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    import polars
+    import pyarrow
+
     expected = [1.0, 0.0, 2.5]
     for given in (
         expected,

@@ -60,7 +60,7 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Which of the outstanding jobs goes first. The choice is simulated in bench/simulate.py.
+// Which of the outstanding jobs goes first; `ash.simulate(order=)` compares them.
 enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then finish
 
 using Cost = std::function<double(const Job&)>;

@@ -28,8 +28,7 @@
 //              (5) without latency, bytes and decision_seconds, and in_flight 1, it is a run on threads without teams, to
 //                  the bit where no job is drawn to the place of its state.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) an event and three or four events a job; memory 12 bytes a candidate beside the ladder's. A million
-//              candidates on 4,096 threads: bench/cluster.py.
+// Cost:        O(log) an event and three or four events a job; memory 12 bytes a candidate beside the ladder's.
 
 #pragma once
 

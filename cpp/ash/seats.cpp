@@ -8,7 +8,7 @@ namespace ash {
 namespace {
 
 constexpr double kMostThreads = 65536;  // of a team; no machine has more
-constexpr double kLeastShare = 0.75e6;  // multiply-adds of a step for each thread that shares it (bench/teams.py)
+constexpr double kLeastShare = 0.75e6;  // multiply-adds of a step per thread that shares it (bench/kernels/teams.py)
 
 }  // namespace
 

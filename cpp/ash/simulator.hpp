@@ -20,7 +20,7 @@
 //              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
 // Threads:     none; any number of runs at once.
 // Cost:        O(log) a decision beside the clock's, and O(log p + sqrt p) for each thread that joins or leaves; memory
-//              8 bytes a candidate beside the ladder's. A million candidates on 64 threads: bench/simulate.py.
+//              8 bytes a candidate beside the ladder's.
 
 #pragma once
 

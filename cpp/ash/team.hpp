@@ -32,7 +32,7 @@
 // Threads:     open() to close() and share() belong to the owner, a thread at a time; help() and recall() to any.
 // Cost:        alone, one relaxed load a step, and a look at the clock where a team could pay. With a member, a few
 //              microseconds a step to wait for each other, and what goes from one core's caches to the other's: up to a
-//              fifth of the work (bench/teams.py).
+//              fifth of the work (bench/kernels/teams.py).
 
 #pragma once
 

@@ -2,11 +2,12 @@
 
     kept networks -> greedy selection -> members -> a short cycle more over training and validation rows -> model
 
-The cycle is half as long as the member's last job and starts at less than a third of its rate; part "final" of `python
--m bench ablation` compares it with none, with a whole cycle at the full rate, and with training from scratch on all
-rows, which costs four times as much. The members are spread over the threads, the most costly first; a thread without
-one joins another. Weights, moments and random stream go on from where the job ended. Nothing is left to be scored by,
-so the shares of the ensemble and its score stay those that the validation rows have given.
+The cycle is half as long as the member's last job and starts at less than a third of its rate. `python -m bench
+ablation` compares it with none; at commit 9abf357, its variant "final" also compares it with a whole cycle at the full
+rate and with training from scratch on all rows, which costs four times as much. The members are spread over the
+threads, the most costly first; a thread without one joins another. Weights, moments and random stream go on from where
+the job ended. Nothing is left to be scored by, so the shares of the ensemble and its score stay those that the
+validation rows have given.
 """
 
 import time

@@ -12,10 +12,9 @@ Where an epoch would take too much of the time, it takes fewer rows (epoch_rows.
 what is compared a little early is better than nothing that is compared. What scoring takes, after each job, counts too;
 an epoch takes no less than that, since to train still less would save little.
 
-Section "rungs" of `python -m bench ablation` compares first rungs and reduction factors at equal epochs, on two tables:
-a first rung of one epoch makes the worst ensembles with every factor; ranks after some 200 updates tell next to
-nothing of the last ones, after some 700 something; and no factor is better than 2 on both. How many rungs, finishers
-and what share of the time an epoch may take are choices, not findings.
+Ranks after a few hundred updates say little about the final ranks: at commit 9abf357, `python -m bench ablation
+--variants rungs` compares first rungs and reduction factors at equal epochs on two tables, and no factor is better than
+2 on both. The number of rungs and finishers and the share of the time that an epoch may take are choices, not findings.
 """
 
 import math

@@ -13,7 +13,7 @@
 // row. No packing: rows of B are read as they lie, and a panel of B stays in the first cache for all tiles of rows.
 // Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON.
 // With 12 rows there the offsets of the rows of A do not fit the general registers, and reading two of them back for each
-// k cost 4 % (bench/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2
+// k cost 4 % (bench/kernels/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2
 // rows has too few sums in flight to hide the latency of its additions.
 // Cost: 2 M N K floating-point operations, N rounded up to a vector, and some 25 to 45 cycles at the end of a tile.
 // Only for unit_*.cpp.

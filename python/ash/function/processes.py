@@ -7,7 +7,7 @@ the user's script is not run again, as multiprocessing would. It has the module 
 bytes.
 Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
 outlives the run, nor the parent.
-Threads: a place is used by its own thread; `kill` may be called by another. Cost: `python -m bench models`.
+Threads: a place is used by its own thread; `kill` may be called by another.
 """
 
 import queue

@@ -13,7 +13,7 @@ average: beyond what t trees have in common, the variance of their mean is 1/t o
 Forests, 2001). rounds: each takes a share of what is left, so the first ones are geometric, from the score of a
 constant on; that share falls, and later a score grows by as much whenever epochs grow by the same factor.
 In the first rung the score after half of its epochs is measured too, in one fold; in the others the last rung's is
-known. A forecast only ranks: no score is changed by it. `python -m bench forecasts` has what it is worth.
+known. A forecast only ranks: no score is changed by it.
 """
 
 import math

@@ -1,0 +1,20 @@
+"""How fast one core trains: matrix products and whole training steps against other libraries, and a step on two cores.
+
+`products.py` compares the product kernel with OpenBLAS (through NumPy), Eigen and LIBXSMM, `step.py` a training step
+with PyTorch, scikit-learn and JAX, both as a share of the processor's peak of fused multiply-adds. `teams.py` shows
+what further threads inside one step bring. Eigen and LIBXSMM are compared where they are installed (Debian:
+`libeigen3-dev`, `libxsmm-dev`), PyTorch and JAX with `pip install '.[peers]'`.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from bench.kernels import products, step, teams
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add no option: this subject has none of its own."""
+
+
+BENCHES = (products.BENCH, step.BENCH, teams.BENCH)

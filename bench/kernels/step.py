@@ -1,0 +1,290 @@
+"""One training step against the processor's FMA peak, PyTorch, scikit-learn and JAX, on one thread each.
+
+A step is what training does over and over: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD
+with momentum. First the weights after one and three steps must agree to 1e-5 with a plain numpy network in double
+precision and with every library that is installed. Then rounds: in each the peak, our steps and theirs are measured
+one after the other, each the best of a few short stretches, so that neither a disturbed moment nor a busy machine
+favours one of them; ratios are taken within a round.
+
+Multiply-adds of a step: batch * weights forward, the same for the gradient of the weights, and for the gradient of the
+inputs of every layer but the first.
+
+What a time holds, and whom that favours: everything between two updates, shuffling once an epoch included. PyTorch is
+called as in its tutorials, several Python calls a step. scikit-learn is measured in whole epochs of `partial_fit`, so
+its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX runs one
+compiled call per epoch, the fastest way that it offers; one per step, as most write it, takes longer. The smaller the
+network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ash import _core
+from bench.core import core_data, core_settings
+from bench.figures import Line, Picture, Plot, Section, Table, interleaved, ratios, shown, spread, verdict
+from bench.kernels.step_peers import PEERS, Oracle, Problem, Steps
+from bench.machine import CORE
+from bench.processes import ONE_THREAD, call
+from bench.record import Bench, Case
+
+ROUNDS, QUICK_ROUNDS = 15, 2
+LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
+# JAX keeps a pool of threads whose size its runtime takes from these.
+ENVIRONMENT = {
+    **ONE_THREAD,
+    "JAX_PLATFORMS": "cpu",
+    "NPROC": "1",
+    "PJRT_NPROC": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+ROWS = 4096
+RATE, MOMENTUM = 0.01, 0.9
+STRETCHES = 8  # in a round, of which the best counts
+PEAK_SECONDS = 0.01  # a stretch
+WARM_UP = 3  # stretches of every peer; the first compiles
+ALLOWED = 1e-5  # difference of weights
+ONE = 1.1  # processor seconds of the process by those of its main thread: more is not one thread
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, its batch, and what is required: per cent of the peak, times PyTorch (None: nothing is)."""
+
+    sizes: tuple[int, ...]
+    batch: int
+    percent: float | None = None
+    times_torch: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Sizes and batch, as tables write them."""
+        return f"{'-'.join(map(str, self.sizes))} @ {self.batch}"
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of one step; a multiply-add counts two."""
+        products = [i * o for i, o in pairwise(self.sizes)]
+        return 2.0 * self.batch * (2 * sum(products) + sum(products[1:]))
+
+
+_ALL = (
+    Network((64, 64, 10), 32, percent=60, times_torch=30),
+    Network((64, 128, 64, 10), 64, percent=78, times_torch=7),
+    Network((64, 256, 256, 10), 128, percent=88, times_torch=1.9),
+    Network((784, 256, 128, 10), 128, times_torch=1.8),
+    Network((30, 16, 2), 32),
+)
+NETWORKS = {network.name: network for network in _ALL}
+WIDE = "64-256-256-10 @ 128"
+
+
+def _settings(network: Network) -> _core.Settings:
+    hidden = list(network.sizes[1:-1])
+    return core_settings(
+        hidden=hidden,
+        activations=["relu"] * len(hidden),
+        optimizer="momentum",
+        momentum=MOMENTUM,
+        learning_rate=RATE,
+        learning_rate_schedule="constant",
+        batch_size=network.batch,
+    )
+
+
+def _problem(network: Network, rows: int) -> tuple[_core.Data, Problem]:
+    """Make random rows, and the network as the core starts it."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, network.sizes[0])).astype(np.float32).astype(np.float64)
+    y = random.integers(0, network.sizes[-1], rows)
+    data = core_data(x, y, network.sizes[-1], standardize=False)
+    return data, Problem(network.sizes, network.batch, RATE, MOMENTUM, _trained(network, data, 0), x, y)
+
+
+def _trained(network: Network, data: _core.Data, epochs: int) -> list[tuple[Any, Any]]:
+    trained, _ = _core.train(data, _settings(network), epochs)
+    return list(zip(trained.weights, trained.biases, strict=True))
+
+
+def _installed() -> dict[str, type[Steps]]:
+    return {name: peer for name, peer in PEERS.items() if importlib.util.find_spec(peer.package) is not None}
+
+
+def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any]]) -> float | None:
+    """Return the largest difference; None where the other network has other layers."""
+    pairs = [pair for layers in zip(ours, theirs, strict=True) for pair in zip(*layers, strict=True)]
+    if any(a.shape != b.shape for a, b in pairs):
+        return None
+    worst = max(float(np.abs(a - b).max()) for a, b in pairs)
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _differences(network: Network) -> dict[str, float | None]:
+    """Compare the weights after 1 and 3 steps on one batch; a difference that is too large ends the script."""
+    data, problem = _problem(network, network.batch)
+    ours = {steps: _trained(network, data, steps) for steps in (1, 3)}
+    found: dict[str, float | None] = {}
+    for name, peer in {"numpy": Oracle, **_installed()}.items():
+        theirs, done = peer(problem), 0
+        for steps, weights in ours.items():
+            theirs.run(steps - done)
+            done = steps
+            difference = _difference(weights, theirs.weights())
+            if difference is not None and not difference <= ALLOWED:
+                raise SystemExit(
+                    f"{network.name}: weights after {steps} steps differ from {name}'s by {difference:.2g}, "
+                    f"more than {ALLOWED:g}: nothing to time"
+                )
+            found[name] = None if difference is None else max(difference, found.get(name) or 0.0)
+    return found
+
+
+def _best(steps: Steps, name: str) -> Callable[[], float]:
+    """Return a function that measures the seconds a step, and ends the script where more than one thread works."""
+
+    def stretch() -> float:
+        start = time.perf_counter()
+        steps.run(steps.stretch)
+        return (time.perf_counter() - start) / steps.stretch
+
+    def measure() -> float:
+        process, thread = time.process_time(), time.thread_time()
+        best = min(stretch() for _ in range(STRETCHES))
+        used = (time.process_time() - process) / (time.thread_time() - thread)
+        if used > ONE:
+            raise SystemExit(f"{name} has used {used:.1f} threads, and this compares one with one: nothing to show")
+        return best
+
+    for _ in range(WARM_UP):
+        stretch()
+    return measure
+
+
+def _rounds(network: Network, rounds: int) -> dict[str, list[float]]:
+    """Return the peaks in GFLOP/s and the seconds a step of everybody, of each round."""
+    data, problem = _problem(network, ROWS)
+    chosen, steps = _settings(network), max(5, int(0.005 / (network.operations / 60e9)))
+    _core.time_steps(data, chosen, steps, 1)
+    measured: dict[str, Callable[[], float]] = {
+        "peak": lambda: max(_core.fma_peak(seconds=PEAK_SECONDS) for _ in range(STRETCHES)),
+        "ash": lambda: min(_core.time_steps(data, chosen, steps, STRETCHES)),
+    }
+    for name, peer in _installed().items():
+        measured[name] = _best(peer(problem), name)
+    return interleaved(measured, rounds)
+
+
+def _figures(seconds: Mapping[str, list[float]], name: str) -> dict[str, Any]:
+    found = seconds.get(name)
+    return {
+        f"{name}_us": spread([1e6 * second for second in found]) if found else None,
+        f"times_{name}": ratios(found, seconds["ash"]) if found else None,
+    }
+
+
+def measure(network: str, rounds: int) -> dict[str, Any]:
+    """Check the answers, then run rounds of peak, ours and theirs."""
+    asked = NETWORKS[network]
+    differences = _differences(asked)
+    seconds = _rounds(asked, rounds)
+    attained = [asked.operations / second / 1e9 for second in seconds["ash"]]
+    result: dict[str, Any] = {
+        "case": network,
+        "operations": asked.operations,
+        "differences": differences,
+        "peak_gflops": spread(seconds["peak"]),
+        "ash_us": spread([1e6 * second for second in seconds["ash"]]),
+        "percent_of_peak": spread([100 * rate / peak for rate, peak in zip(attained, seconds["peak"], strict=True)]),
+    }
+    for name in PEERS:
+        result.update(_figures(seconds, name))
+    return result
+
+
+def _largest(result: Mapping[str, Any]) -> str:
+    return f"{max(value for value in result['differences'].values() if value is not None):.0e}"
+
+
+def _table(results: Sequence[Mapping[str, Any]]) -> Table:
+    header = ["step", "ash us", "peak GFLOP/s", "% of peak", "required", "largest difference"]
+    header += [text for label in LABELS.values() for text in (f"{label} us", "times ours")]
+    rows = []
+    for result in results:
+        asked, ratio = NETWORKS[result["case"]], result["times_torch"]
+        row = [result["case"], shown(result["ash_us"], ".1f"), f"{result['peak_gflops']['median']:.0f}"]
+        row += [shown(result["percent_of_peak"], ".0f")]
+        row += [verdict(result["percent_of_peak"]["median"], ">=", asked.percent), _largest(result)]
+        for peer in LABELS:
+            found = result[f"times_{peer}"]
+            row += ["-", "-"] if found is None else [f"{result[f'{peer}_us']['median']:.1f}", shown(found, ".1f")]
+        rows.append([*row, verdict(ratio["median"], ">=", asked.times_torch) if ratio else "-"])
+    note = (
+        "Minimum / median / maximum. Largest difference: of any weight after 3 steps, to a double-precision network "
+        "and to every library (required: 1e-5). scikit-learn's network for two classes is another one: timed, not "
+        "compared. -: not installed."
+    )
+    return Table("A training step, one thread each", [*header, "PyTorch, required"], rows, note)
+
+
+def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
+    lines = []
+    for peer, label in LABELS.items():
+        found = [result for result in results if result[f"times_{peer}"] is not None]
+        if found:
+            lines.append(Line(label, {r["operations"] / 1e6: r[f"times_{peer}"]["median"] for r in found}))
+    title = "Time of a training step by ours, one thread"
+    plot = Plot(title, "floating-point operations per step, 1e6", "times ours", lines, ("x", "y"))
+    return Picture("step", [plot])
+
+
+def sections(values: Mapping[str, Any]) -> list[Section]:
+    """Return times, and those of the others by ours over the size of a step."""
+    found = list(values.values())
+    return [_table(found), _picture(found)]
+
+
+def readme(values: Mapping[str, Any]) -> Sequence[str]:
+    """Return what a framework's overhead is worth, where there is least of it."""
+    wide = values[WIDE]
+    lines = [
+        "The smaller the networks, the more of a framework's time is overhead. With wide layers the gap closes to that"
+    ]
+    if wide["times_torch"] is None:
+        return [*lines, "of the matrix products."]
+    return [
+        *lines,
+        "of the matrix products: a step of 64-256-256-10 at batch 128 takes PyTorch on one thread "
+        f"{wide['times_torch']['median']:.1f} times as long as ours.",
+    ]
+
+
+def cases(options: Namespace) -> list[Case]:
+    """Return a case per network; each checks its own answers, in the process that then measures."""
+    rounds = QUICK_ROUNDS if options.quick else ROUNDS
+
+    def run(network: str) -> Any:
+        return call("bench.kernels.step", "measure", {"network": network, "rounds": rounds}, ENVIRONMENT)
+
+    return [
+        Case(network, functools.partial(run, network)) for network in list(NETWORKS)[: 1 if options.quick else None]
+    ]
+
+
+BENCH = Bench(
+    "step",
+    "A training step",
+    (*CORE, "bench/kernels/step.py", "bench/kernels/step_peers.py"),
+    cases,
+    sections,
+    packages=("torch", "scikit-learn", "jax", "jaxlib"),
+    readme=readme,
+)

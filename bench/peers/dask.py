@@ -1,0 +1,90 @@
+"""Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
+
+Its interface takes no split: it sets 20 % of the rows apart for itself, unstratified, which we let it do from all rows
+but the test rows, so its scores are of other rows than those of the others. Its brackets hold their own number of
+models (163 where a ladder of 128 candidates ends at 64 epochs), each drawn anew: from the same stream of candidates,
+POOL times as many as the others get. A model continues where it stood, and the next epoch of each is trained ahead
+while a worker is idle; these epochs count too.
+
+dask-ml 2025.1 fails on widths of several lengths, on hyperparameters that only some candidates have, and, with newer
+releases of dask, without a scheduler that is named: hence `Candidate`, whose one parameter is a text, and the setting.
+
+Settings: "1 thread x N workers" (N processes), or "default" (what LocalCluster chooses: up to 4 CPUs the same). The
+client is started before the clock.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+from dask_ml.model_selection import HyperbandSearchCV
+from distributed import Client, LocalCluster
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from bench.peers.sklearn import LoggedClassifier, warm_up
+from bench.peers.task import VALIDATION, Found, Tables, Task, as_scikit_learn
+
+POOL = 8
+
+
+class Candidate(ClassifierMixin, BaseEstimator):
+    """MLPClassifier whose arguments are one text of JSON."""
+
+    def __init__(self, settings: str = "{}", seed: int = 0) -> None:
+        self.settings, self.seed = settings, seed
+
+    def partial_fit(self, x: Any, y: Any, classes: Any = None) -> Candidate:
+        """Train an epoch."""
+        if not hasattr(self, "network_"):
+            self.network_ = LoggedClassifier(random_state=self.seed, **json.loads(self.settings))
+        self.network_.partial_fit(x, y, classes=classes)
+        return self
+
+    def fit(self, x: Any, y: Any) -> Candidate:
+        """Train an epoch; scikit-learn takes no estimator without this method."""
+        return self.partial_fit(x, y, np.unique(y))
+
+    def score(self, x: Any, y: Any) -> float:
+        """Return the accuracy."""
+        return self.network_.score(x, y)
+
+    def predict(self, x: Any) -> Any:
+        """Return labels."""
+        return self.network_.predict(x)
+
+
+@contextmanager
+def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
+    """Scale the rows and start a cluster, with its files in the folder."""
+    scaled = tables.scaled()
+    shape: dict[str, Any] = {} if "default" in task.setting else {"n_workers": task.workers, "threads_per_worker": 1}
+    dask.config.set({"temporary-directory": str(folder)})
+    with (
+        LocalCluster(dashboard_address=None, silence_logs=logging.CRITICAL, **shape) as cluster,
+        Client(cluster) as client,
+    ):
+        client.run(warm_up, scaled)
+        with dask.config.set(scheduler=client.get):
+            yield lambda: _run(task, scaled)
+
+
+def _run(task: Task, tables: Tables) -> Found:
+    x, y, _ = tables.together()
+    pool = task.shared.ours().sample(POOL * task.candidates, task.seed)
+    search = HyperbandSearchCV(
+        Candidate(seed=task.seed),
+        {"settings": [json.dumps(as_scikit_learn(one)) for one in pool]},
+        max_iter=task.most_epochs,
+        aggressiveness=2,
+        test_size=VALIDATION,
+        random_state=task.seed,
+    )
+    search.fit(x, y, classes=np.unique(y))
+    return Found(float(search.best_score_), lambda: search.best_estimator_.predict(tables.x_test))

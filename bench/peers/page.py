@@ -1,0 +1,155 @@
+"""From the searches of a peer to one line on record, and from these lines to the page and the README's table.
+
+A line has spreads over the seeds; `times_ash` is that of the ratios of its seconds to those of the search by ash beside
+it, `test_ash` the median of ash's test accuracy less theirs. `reached` says after how many seconds a candidate had a
+score, as the median over the seeds in which one had it, and in how many of them: any score, TARGET, the final score of
+ash, and for ash the final score of the peer. `path` has the best score so far of the first seed.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.figures import Line, Picture, Plot, Section, Table, ratios, shown, spread, verdict
+
+OURS = "ash"
+TARGET = 0.97  # validation accuracy
+MB = 1e6
+Search = Mapping[str, Any]  # what bench/peers/task.py returns
+Row = Mapping[str, Any]  # a line on record
+
+
+def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any]:
+    """Return the line of a peer from its searches and those of ash beside them, seed by seed."""
+    pairs = list(zip(searches, ours, strict=True))
+    moments = {
+        "any score": [reached(own["path"], 0.0) for own in searches],
+        f"{TARGET:g}": [reached(own["path"], TARGET) for own in searches],
+        "ash's final": [reached(own["path"], other["validation"]) for own, other in pairs],
+        "ash to theirs": [reached(other["path"], own["validation"]) for own, other in pairs],
+    }
+    return {
+        "seeds": len(searches),
+        **{name: spread([own[name] for own in searches]) for name in ("seconds", "validation", "test")},
+        **{name: statistics.median(own[name] for own in searches) for name in ("epochs", "peak_bytes")},
+        "times_ash": ratios([own["seconds"] for own in searches], [other["seconds"] for other in ours]),
+        "test_ash": statistics.median(other["test"] - own["test"] for own, other in pairs),
+        "reached": {name: _median(values) for name, values in moments.items()},
+        "path": searches[0]["path"],
+    }
+
+
+def reached(path: Sequence[Sequence[float]], score: float) -> float | None:
+    """Return the seconds after which a candidate scored at least that."""
+    return next((seconds for seconds, best in path if best >= score), None)
+
+
+def _median(values: Sequence[float | None]) -> tuple[float | None, int]:
+    found = [value for value in values if value is not None]
+    return (statistics.median(found) if found else None), len(found)
+
+
+def spaces(values: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """Return the lines by their space."""
+    found: dict[str, list[Row]] = {}
+    for row in values.values():
+        found.setdefault(row["space"], []).append(row)
+    return found
+
+
+def sections(values: Mapping[str, Any]) -> list[Section]:
+    """Return two tables per space and a picture."""
+    found = spaces(values)
+    plots = [_plot(space, rows) for space, rows in found.items() if any("path" in row for row in rows)]
+    tables = [table for space, rows in found.items() for table in (_totals(space, rows), _moments(space, rows))]
+    return [*tables, *([Picture("peers", plots)] if plots else [])]
+
+
+def _label(row: Row) -> str:
+    return str(row["name"]) if row["name"] == OURS else f"{row['name']}: {row['setting']}"
+
+
+def _totals(space: str, rows: Sequence[Row]) -> Table:
+    header = ["search", "seeds", "seconds", "by ash", "required", "validation", "test accuracy", "ash - theirs"]
+    return Table(
+        f"Space: {space}",
+        [*header, "epochs", "peak MB"],
+        [_total(row) for row in rows],
+        "Minimum / median / maximum over the seeds. By ash: the median ratio of the seconds to those of ash for the "
+        "same seed. ash - theirs: test accuracy in points, median over the seeds; below 0 the model of ash is worse.",
+    )
+
+
+def _total(row: Row) -> list[str]:
+    if "skipped" in row:
+        return [_label(row), "0", row["skipped"], *["-"] * 7]
+    ours, times = row["name"] == OURS, row["times_ash"]["median"]
+    losing = row["required"] is not None and row["test_ash"] < 0
+    return [
+        _label(row),
+        str(row["seeds"]),
+        shown(row["seconds"], ".2f"),
+        "1" if ours else f"{times:.1f}",
+        verdict(times, ">=", row["required"]) + (", worse test" if losing else ""),
+        f"{row['validation']['median']:.4f}",
+        f"{row['test']['min']:.4f} .. {row['test']['max']:.4f}",
+        "-" if ours else f"{100 * row['test_ash']:+.2f}",
+        f"{row['epochs']:.0f}",
+        f"{row['peak_bytes'] / MB:.1f}",
+    ]
+
+
+def _moments(space: str, rows: Sequence[Row]) -> Table:
+    found = [row for row in rows if "reached" in row]
+    names = list(found[0]["reached"]) if found else []
+    return Table(
+        f"Space: {space}; seconds until a candidate has a validation accuracy",
+        ["search", *names],
+        [[_label(row), *(_moment(row["reached"][name], row["seeds"]) for name in names)] for row in found],
+        "Medians over the seeds that reached it, and how many did where not all. Any score: what starting takes is "
+        "before it. ash's final: until it has the final score of ash for the same seed. ash to theirs: until ash has "
+        "theirs. Dask-ML scores by other rows than the others, and 5 folds by the rows of any fold.",
+    )
+
+
+def _moment(reached: Sequence[Any], seeds: int) -> str:
+    seconds, count = reached
+    if seconds is None:
+        return "never"
+    return f"{seconds:.2f}" if count == seeds else f"{seconds:.2f} ({count} of {seeds})"
+
+
+def _plot(space: str, rows: Sequence[Row]) -> Plot:
+    """Draw each peer in its first setting, which is its best."""
+    first = {row["name"]: Line(row["name"], dict(row["path"])) for row in reversed(rows) if row.get("path")}
+    lines = [first[name] for name in dict.fromkeys(row["name"] for row in rows) if name in first]
+    return Plot(f"Best validation accuracy so far, {space}", "seconds", "validation accuracy", lines, ("x",))
+
+
+def readme(values: Mapping[str, Any]) -> list[str]:
+    """Return the README's table, space by space, with what was skipped."""
+    header = ["tuner", "seeds", "time", "by ash", "test accuracy", "epochs", "peak memory"]
+    lines = [f"| {' | '.join(header)} |", "|---|" + "--:|" * (len(header) - 1)]
+    for space, rows in spaces(values).items():
+        lines.append(f"| **space: {space}** |" + " |" * (len(header) - 1))
+        lines += [f"| {' | '.join(_readme_cells(row))} |" for row in rows]
+    return lines
+
+
+def _readme_cells(row: Row) -> list[str]:
+    ours = row["name"] == OURS
+    name = row["name"] if ours else f"{row['name']}, {row['setting']}"
+    if "skipped" in row:
+        return [name, row["skipped"], *[""] * 5]
+    test = row["test"]
+    return [
+        name,
+        str(row["seeds"]),
+        f"{row['seconds']['median']:.3g} s",
+        "1" if ours else f"{row['times_ash']['median']:.3g} x",
+        f"{test['min']:.3f} .. {test['max']:.3f}" if row["seeds"] > 1 else f"{test['median']:.3f}",
+        f"{row['epochs']:.0f}",
+        f"{row['peak_bytes'] / MB:.0f} MB",
+    ]

@@ -1,0 +1,266 @@
+"""What all peers share: the spaces, the rows, the log of trainings and scores, and how one search is measured.
+
+A search runs in a fresh process. The clock runs from its call to its return: what that call starts (the processes of
+Ray's trials) is in it; imports, a first tiny training, scaling, joblib's workers, `ray.init`, Dask's `Client` and
+Optuna's further processes, which its users start by hand, are not.
+
+The spaces are those that `ash`, scikit-learn and PyTorch can all express: small networks, and the default space of
+`ash` for such a table less what MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay). The
+candidates of a seed are those of `ash.Space.sample`, for every peer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ash
+from bench.datasets import digits
+from bench.peers.memory import Peak, process_bytes
+from bench.processes import call
+
+VALIDATION = 0.2
+LEAST_ACCURACY = 0.8  # of a final model; what scores less has not learned, and its time says nothing
+LOG = "ASH_BENCH_PEERS_LOG"  # names the folder of the log to the processes that a peer starts
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Rows = NDArray[np.float32]
+Classes = NDArray[np.int64]
+PENALTIES = (0.0, 1e-5, 1e-4, 1e-3)
+ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # ours: scikit-learn's
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A space that all can express. Rates are (low, high, levels), equal ratios apart."""
+
+    hidden: tuple[tuple[int, ...], ...]
+    activations: tuple[str, ...]
+    batches: tuple[int, ...]
+    adam_rates: tuple[float, float, int]
+    nesterov_rates: tuple[float, float, int]
+    beta2: tuple[float, ...]
+    momentum: tuple[float, ...]
+
+    def ours(self) -> ash.Space:
+        """Return it in our words."""
+        return ash.Space(
+            hidden=ash.choice(*self.hidden),
+            activation=ash.choice(*self.activations),
+            optimizer=ash.choice("adam", "nesterov"),
+            learning_rate=[
+                ash.log(*self.adam_rates).when(optimizer="adam"),
+                ash.log(*self.nesterov_rates).when(optimizer="nesterov"),
+            ],
+            beta2=ash.choice(*self.beta2).when(optimizer="adam"),
+            momentum=ash.choice(*self.momentum).when(optimizer="nesterov"),
+            l2=ash.choice(*PENALTIES),
+            batch_size=ash.choice(*self.batches),
+        )
+
+
+def _alpha(l2: float, batch: int) -> float:
+    """Return scikit-learn's penalty, which it divides by the rows of a batch."""
+    return l2 * batch
+
+
+def as_scikit_learn(params: Mapping[str, Any]) -> Params:
+    """Return one of our candidates as arguments of MLPClassifier."""
+    adam = params["optimizer"] == "adam"
+    return {
+        "hidden_layer_sizes": params["hidden"],
+        "activation": ACTIVATIONS[params["activation"]],
+        "solver": "adam" if adam else "sgd",
+        "learning_rate_init": params["learning_rate"],
+        "batch_size": params["batch_size"],
+        "alpha": _alpha(params["l2"], params["batch_size"]),
+        **({"beta_2": params["beta2"]} if adam else {"momentum": params["momentum"]}),
+    }
+
+
+SPACES = {
+    "default, as far as shared": Shared(
+        hidden=(
+            *((128, 64), (128,), (64,), (32,), (128, 128), (64, 64), (32, 32), (128, 32), (64, 32)),
+            *((32, 32, 32), (64, 64, 64), (128, 128, 128)),
+        ),
+        activations=("relu", "tanh"),
+        batches=(32, 16, 64),
+        adam_rates=(5e-4, 2e-2, 17),
+        nesterov_rates=(1e-2, 3e-1, 16),
+        beta2=(0.95, 0.99, 0.999),
+        momentum=(0.9, 0.95),
+    ),
+    "small networks": Shared(
+        hidden=((64,), (16,), (32,), (32, 16), (32, 32), (64, 32)),
+        activations=("relu", "tanh", "sigmoid"),
+        batches=(32, 16, 64),
+        adam_rates=(1e-3, 2e-2, 14),
+        nesterov_rates=(1e-2, 3e-1, 16),
+        beta2=(0.999,),
+        momentum=(0.9,),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows to train on, to score candidates by, and to test the final model on."""
+
+    x: NDArray[Any]
+    y: Classes
+    x_validation: NDArray[Any]
+    y_validation: Classes
+    x_test: NDArray[Any]
+    y_test: Classes
+
+    def scaled(self) -> Tables:
+        """Return them standardized by the training rows, in the single precision that `ash` computes in."""
+        mean, deviation = self.x.mean(axis=0), self.x.std(axis=0)
+        deviation[deviation == 0] = 1
+
+        def scale(rows: NDArray[Any]) -> Rows:
+            return np.ascontiguousarray((rows - mean) / deviation, dtype=np.float32)
+
+        return Tables(
+            scale(self.x), self.y, scale(self.x_validation), self.y_validation, scale(self.x_test), self.y_test
+        )
+
+    def together(self) -> tuple[NDArray[Any], Classes, NDArray[np.int64]]:
+        """Return training and validation rows as one table, and -1 or 0 for each, as PredefinedSplit wants it."""
+        fold = np.repeat([-1, 0], [len(self.y), len(self.y_validation)])
+        x, y = np.concatenate([self.x, self.x_validation]), np.concatenate([self.y, self.y_validation])
+        return x, y, fold
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched, and how; `setting` is a name that the module of the peer knows."""
+
+    data: str | None
+    space: str
+    seed: int
+    candidates: int
+    setting: str
+    workers: int
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of the last rung of a ladder that starts at one epoch and ends with two candidates."""
+        return self.candidates // 2
+
+    @property
+    def shared(self) -> Shared:
+        """The space."""
+        return SPACES[self.space]
+
+    @cached_property
+    def configurations(self) -> list[Params]:
+        """The candidates, in our words."""
+        return self.shared.ours().sample(self.candidates, self.seed)
+
+    def tables(self) -> Tables:
+        """Read the table and split it: 20 % of each class for validation, by the seed."""
+        from sklearn.model_selection import train_test_split
+
+        table = digits(None if self.data is None else Path(self.data))
+        x, x_validation, y, y_validation = train_test_split(
+            table.x, table.y, test_size=VALIDATION, random_state=self.seed, stratify=table.y
+        )
+        return Tables(x, y, x_validation, y_validation, table.x_test, table.y_test)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The outcome of a search: its best score, and the labels its final model gives to the test rows."""
+
+    validation: float
+    predicted: Callable[[], Sequence[int] | NDArray[Any]]
+    log: Sequence[dict[str, Any]] | None = None  # what it recorded itself, `time` in seconds since the start
+
+
+def note(**entry: Any) -> None:
+    """Add a line to the log, from whatever process: the system appends each write as a whole."""
+    folder = os.environ.get(LOG)
+    if folder is None:
+        return
+    line = json.dumps({"time": time.time(), **entry}) + "\n"
+    file = os.open(Path(folder) / "log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, line.encode())
+    finally:
+        os.close(file)
+
+
+def _notes(folder: Path, start: float) -> list[dict[str, Any]]:
+    path = folder / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [{**entry, "time": entry["time"] - start} for entry in map(json.loads, lines) if entry["time"] >= start]
+
+
+def improvements(entries: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Return (seconds, score) of each entry that scores more than all before."""
+    scored = sorted((entry["time"], entry["score"]) for entry in entries if entry.get("score") is not None)
+    best: list[tuple[float, float]] = []
+    for seconds, score in scored:
+        if not best or score > best[-1][1]:
+            best.append((seconds, score))
+    return best
+
+
+def search(peer: str, **given: Any) -> dict[str, Any]:
+    """Run one search in this process, and return what it took and what came out."""
+    warnings.simplefilter("ignore")
+    task = Task(**given)
+    module = importlib.import_module(f"bench.peers.{peer}")
+    tables = task.tables()
+    before = process_bytes(os.getpid())
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ[LOG] = folder
+        with module.ready(task, tables, Path(folder)) as run, Peak() as peak:
+            start, clock = time.time(), time.perf_counter()
+            found = run()
+            seconds = time.perf_counter() - clock
+            entries = _notes(Path(folder), start) if found.log is None else found.log
+            test = float(np.mean(np.asarray(found.predicted()) == tables.y_test))
+        if test < LEAST_ACCURACY:
+            raise SystemExit(f"{peer}, {task.setting}: the final model has a test accuracy of {test:.3f} only")
+    return {
+        "seconds": seconds,
+        "validation": found.validation,
+        "test": test,
+        "epochs": sum(entry.get("epochs", 0) for entry in entries),
+        "path": improvements(entries),
+        "peak_bytes": peak.bytes - before,
+    }
+
+
+def in_child(peer: str, task: dict[str, Any], threads: int | None) -> dict[str, Any]:
+    """Run one search in a fresh process; threads: of BLAS and PyTorch, None for what they take by themselves."""
+    environment = {"PYTHONWARNINGS": "ignore", **({} if threads is None else dict.fromkeys(THREADS, str(threads)))}
+    with _without(THREADS):
+        found: dict[str, Any] = call("bench.peers.task", "search", {"peer": peer, **task}, environment)
+    return found
+
+
+@contextlib.contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    """Hide these environment variables from processes that are started."""
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

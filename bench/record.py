@@ -1,0 +1,217 @@
+"""Measures the cases of a bench and keeps each at once, with what it depends on, a line of JSON per case.
+
+    results/NAME.json    {"measured": [          stamps (bench/machine.py): commit, machine, packages, trees
+                            {...}],
+                          "cases": {
+                            "first": {"of": 0, "seconds": 1.5, "told": {}, "value": ...},
+                            "second": {"of": 0, ...}}}
+
+A case on record counts as long as it was measured on the same machine, with the same packages, from the same code and
+with the same options (`told`); so a bench that was interrupted continues, and a finished one measures what has changed.
+Cases that are on record but not asked for stay where they are of the same machine; each still says what it is of.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import SUBJECTS
+from bench.arguments import Parser, names
+from bench.figures import Section
+from bench.machine import COMPARED, ROOT, check_build, stamp
+
+RESULTS, QUICK_RESULTS = ROOT / "bench" / "results", ROOT / "build" / "bench" / "quick" / "results"
+DIGITS = 6  # significant ones of a number that is kept
+
+
+@dataclass(frozen=True)
+class Case:
+    """One piece that is measured on its own and kept at once: `run` returns what JSON can hold."""
+
+    key: str
+    run: Callable[[], Any]
+    told: Mapping[str, Any] = field(default_factory=dict)  # options that decide its value and are not in the key
+    measures: Sequence[str] | None = None  # None: as the bench
+    packages: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured together, kept in one file, and shown under one heading."""
+
+    name: str  # of results/NAME.json
+    title: str
+    measures: Sequence[str]  # folders and files, as git names them, on which the figures depend
+    cases: Callable[[Namespace], Sequence[Case]]  # from the options
+    sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # from the values by the keys of their cases
+    check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence where an answer is wrong
+    packages: Sequence[str] = ()  # whose versions figures depend on, beside Python's and NumPy's
+    anywhere: bool = False  # whether cases of another machine count: bits that are the same, or values that say where
+    at_once: Callable[[], int] = lambda: 1  # cases that run at the same time: more only where no time is taken
+    readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # lines of Markdown between the README's marks
+
+
+class Record:
+    """The cases of one file; whatever is added is written before anything else happens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stamps: list[dict[str, Any]] = []
+        self.lines: dict[str, dict[str, Any]] = {}
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            self.stamps, self.lines = found["measured"], found["cases"]
+
+    def values(self) -> dict[str, Any]:
+        """Return the values by the keys of their cases."""
+        return {key: line["value"] for key, line in self.lines.items()}
+
+    def counts(self, key: str, told: Mapping[str, Any], now: Mapping[str, Any], anywhere: bool) -> bool:
+        """Return whether a case is on record, and measured as it would be now."""
+        if key not in self.lines or is_skipped(self.lines[key]["value"]):
+            return False
+        line = self.lines[key]
+        then = self.stamps[line["of"]]
+        compared = [name for name in COMPARED if not (anywhere and name == "machine")]
+        return line["told"] == told and all(then[name] == now[name] for name in compared)
+
+    def add(self, key: str, value: Any, seconds: float, told: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+        """Keep a case, and the file with it."""
+        same = [i for i, then in enumerate(self.stamps) if all(then[name] == now[name] for name in COMPARED)]
+        if not same:
+            self.stamps.append(dict(now))
+        of = same[0] if same else len(self.stamps) - 1
+        self.lines[key] = {"of": of, "seconds": round(seconds, 2), "told": dict(told), "value": rounded(value)}
+        self.write()
+
+    def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
+        """Return whether a case has a value of this machine, which stays where the case can only be skipped now."""
+        if key not in self.lines or is_skipped(self.lines[key]["value"]):
+            return False
+        return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
+
+    def drop_others(self, keys: Sequence[str], machine: Mapping[str, str]) -> None:
+        """Forget cases of other machines, except these."""
+        elsewhere = [k for k, line in self.lines.items() if self.stamps[line["of"]]["machine"] != machine]
+        for key in set(elsewhere) - set(keys):
+            del self.lines[key]
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file as a whole; stamps that no case needs any more are gone."""
+        used = sorted({line["of"] for line in self.lines.values()})
+        self.stamps = [self.stamps[number] for number in used]
+        for line in self.lines.values():
+            line["of"] = used.index(line["of"])
+        stamps = ",\n".join(json.dumps(each, allow_nan=False) for each in self.stamps)
+        lines = ",\n".join(
+            f"{json.dumps(key)}: {json.dumps(line, allow_nan=False)}" for key, line in self.lines.items()
+        )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        copy = self.path.with_suffix(".new")
+        copy.write_text(f'{{"measured": [\n{stamps}\n],\n"cases": {{\n{lines}\n}}}}\n', encoding="utf-8")
+        copy.replace(self.path)
+
+
+def is_skipped(value: Any) -> bool:
+    """Return whether a case was not measured, since a package, a table or a tool was missing."""
+    return isinstance(value, Mapping) and "skipped" in value
+
+
+def rounded(value: Any) -> Any:
+    """Return it as JSON holds it, with numbers of so many digits that all of them mean something."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {str(key): rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def measure(bench: Bench, options: Namespace) -> Record:
+    """Check, measure what is not on record, write results/NAME.json, print."""
+    print(f"== {bench.name}: {bench.title}", flush=True)
+    record = Record(options.results / f"{bench.name}.json")
+    cases = bench.cases(options)
+    stamps = {case.key: _stamp(bench, case) for case in cases}
+    told = {case.key: {**rounded(case.told), **({"quick": True} if options.quick else {})} for case in cases}
+    missing = [
+        case
+        for case in cases
+        if options.anew or not record.counts(case.key, told[case.key], stamps[case.key], bench.anywhere)
+    ]
+    if len(missing) < len(cases):
+        print(f"{len(cases) - len(missing)} of {len(cases)} cases are on record in {record.path} (--anew: measure all)")
+    if missing:
+        bench.check(options)
+    for number, (case, seconds, value) in enumerate(_run_all(missing, bench.at_once()), 1):
+        if not is_skipped(value) or not record.holds(case.key, stamps[case.key], bench.anywhere):
+            record.add(case.key, value, seconds, told[case.key], stamps[case.key])
+        print(f"{number} of {len(missing)}: {case.key} ({seconds:.1f} s)", file=sys.stderr, flush=True)
+    if cases and not bench.anywhere:
+        record.drop_others(list(stamps), stamps[cases[0].key]["machine"])
+    for section in bench.sections(record.values()):
+        print(f"\n{section.as_text()}")
+    print(f"\nwritten: {record.path}", flush=True)
+    return record
+
+
+def _stamp(bench: Bench, case: Case) -> dict[str, Any]:
+    measures = bench.measures if case.measures is None else case.measures
+    return stamp(tuple(measures), tuple(bench.packages if case.packages is None else case.packages))
+
+
+def _run_all(cases: Sequence[Case], at_once: int) -> Iterator[tuple[Case, float, Any]]:
+    """Yield each case as it ends, with its seconds and value; what has not begun is dropped when one of them fails.
+
+    One at a time runs in this thread, so that Ctrl-C reaches it.
+    """
+
+    def run(case: Case) -> tuple[Case, float, Any]:
+        start = time.perf_counter()
+        value = case.run()
+        return case, time.perf_counter() - start, value
+
+    if at_once == 1:
+        yield from map(run, cases)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(run, case) for case in cases]
+        try:
+            yield from (future.result() for future in as_completed(running))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def parser(subject: str) -> Parser:
+    """Return the command line of a subject."""
+    module = importlib.import_module(f"bench.{subject}")
+    made = Parser(prog=f"python -m bench {subject}", description=SUBJECTS[subject].answers)
+    made.add_argument("--quick", action="store_true", help="a few small cases: to see that it works, not to quote")
+    made.add_argument("--anew", action="store_true", help="measure what is on record again")
+    made.add_argument("--results", type=Path, help="folder of the JSON (bench/results; --quick: under build/bench)")
+    if len(module.BENCHES) > 1:
+        parts = [bench.name for bench in module.BENCHES]
+        made.add_argument("--parts", type=names(parts), default=tuple(parts), help=f"some of {','.join(parts)} (all)")
+    module.arguments(made)
+    return made
+
+
+def main(subject: str, words: Sequence[str]) -> None:
+    """Measure a subject and write its page."""
+    options = parser(subject).parse_args(words)
+    options.results = (options.results or (QUICK_RESULTS if options.quick else RESULTS)).resolve()
+    if not options.quick:
+        check_build()
+    for bench in importlib.import_module(f"bench.{subject}").BENCHES:
+        if bench.name in getattr(options, "parts", (bench.name,)):
+            measure(bench, options)
+    importlib.import_module("bench.report").write_pages(options.results, [subject])

@@ -1,0 +1,143 @@
+"""Searches over models as people tune them, by ASHSearchCV, scikit-learn's halving and Optuna, on two threads.
+
+A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on adults and Californian
+houses: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the table is held out.
+
+What this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
+unless their first folds are worse than the median. `ash` ranks forests and boosting by forecasts of their scores
+(python/ash/search/forecast.py). Required: a score as good as the others' within half a percent, in less time.
+
+It takes most of an hour; --tables, --models and --contenders choose a part. One seed unless --seeds says more.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.arguments import Parser, folder, integer, names
+from bench.datasets import table_file
+from bench.figures import Section, Table
+from bench.machine import CORE
+from bench.processes import call
+from bench.record import Bench, Case
+from bench.searches.measure import CONTENDERS, NEEDS, OURS
+from bench.searches.models import MODELS, TABLES
+
+CANDIDATES, QUICK_CANDIDATES = 64, 4
+QUICK_MODELS = ("random forest", "LightGBM")
+THREADS, MOST_SEEDS = 2, 10
+AS_GOOD = 0.005  # of the metric
+
+
+def check(_: Namespace) -> None:
+    """End unless the score of a search is that of one fit by the same parameters, fold by fold."""
+    from sklearn.base import clone
+    from sklearn.datasets import load_wine
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import cross_val_score
+
+    import ash
+
+    x, y = load_wine(return_X_y=True)
+    search = ash.ASHSearchCV(
+        RandomForestClassifier(n_estimators=30), {"max_depth": [2, 4, 8]}, candidates=3, cv=3, random_state=0
+    ).fit(x, y)
+    alone = cross_val_score(clone(search.best_estimator_), x, y, cv=3)
+    if list(alone) != [search.cv_results_[f"split{fold}_test_score"][search.best_index_] for fold in range(3)]:
+        raise SystemExit("ASHSearchCV: a forest that was trained further is not the one that is trained at once")
+
+
+def cases(options: Namespace) -> Sequence[Case]:
+    """Return a case for each search; those that are compared follow each other."""
+    models = options.models or (QUICK_MODELS if options.quick else MODELS)
+    return [
+        Case(
+            f"{table}, {model}, {contender}, seed {seed}",
+            partial(_run, options, table, model, contender, seed),
+            measures=CORE if contender == OURS else (),
+            packages=packages(model, contender),
+        )
+        for seed in range(1 if options.quick else options.seeds)
+        for table in options.tables or (list(TABLES)[:1] if options.quick else TABLES)
+        for model in models
+        for contender in options.contenders or CONTENDERS
+    ]
+
+
+def packages(model: str, contender: str) -> tuple[str, ...]:
+    """Return whose versions a search depends on, beside ash."""
+    found = {"scikit-learn", MODELS[model].package, NEEDS.get(contender, "scikit-learn")} - {"sklearn"}
+    return tuple(sorted(found | ({"torch"} if "skorch" in found else set())))
+
+
+def _run(options: Namespace, table: str, model: str, contender: str, seed: int) -> dict[str, Any]:
+    file = table_file(options.data, f"{table}.csv.gz")
+    whose = {"table": table, "model": model, "contender": contender, "seed": seed}
+    if (why := missing(file, MODELS[model].package, NEEDS.get(contender, "sklearn"))) is not None:
+        return {**whose, "skipped": why}
+    candidates = QUICK_CANDIDATES if options.quick else CANDIDATES
+    given = {"file": str(file), "candidates": candidates, "threads": THREADS, **whose}
+    return {**whose, **call("bench.searches.measure", "measure", given)}
+
+
+def missing(file: Path, *needed: str) -> str | None:
+    """Return which package or file is not there, in a few words."""
+    for package in ("pandas", *needed):
+        if importlib.util.find_spec(package) is None:
+            return f"{package} is not installed (pip install '.[peers]')"
+    return None if file.is_file() else f"no file {file.name}; --data says where"
+
+
+def sections(values: Mapping[str, Any]) -> Sequence[Section]:
+    """Return a table for each table of data."""
+    found = {name: [each for each in values.values() if each["table"] == name] for name in TABLES}
+    return [_table(name, runs) for name, runs in found.items() if runs]
+
+
+def _table(name: str, found: Sequence[Mapping[str, Any]]) -> Table:
+    header = ["model and search", "seed", "held out", "folds", "seconds", "by ash", "epochs per fold", "required"]
+    ours = {(run["model"], run["seed"]): run for run in found if run["contender"] == OURS and "skipped" not in run}
+    rows = [_row(run, ours.get((run["model"], run["seed"]))) for run in found]
+    metric = "accuracy" if TABLES[name] == "classification" else "root mean squared error, negated"
+    note = (
+        f"The metric is {metric}. Epochs are trees, rounds or passes per fold, of all candidates together. By ash: the "
+        "ratio of seconds. Required: ash takes less time and its score over the folds is as good."
+    )
+    return Table(f"Searches on {name}", header, rows, note)
+
+
+def _row(run: Mapping[str, Any], ours: Mapping[str, Any] | None) -> list[str]:
+    label = f"{run['model']}, {run['contender']}"
+    if "skipped" in run:
+        return [label, str(run["seed"]), run["skipped"], *[""] * 5]
+    held = "-"
+    if ours is not None and run is not ours:
+        good = ours["score"] >= run["score"] - AS_GOOD * abs(run["score"])
+        held = "yes" if good and ours["seconds"] < run["seconds"] else "NO"
+    return [
+        label,
+        str(run["seed"]),
+        f"{run['test']:.4f}",
+        f"{run['score']:.4f}",
+        f"{run['seconds']:.1f}",
+        "-" if ours is None else f"{run['seconds'] / ours['seconds']:.2f}",
+        f"{run['epochs']:,.0f}",
+        held,
+    ]
+
+
+def arguments(parser: Parser) -> None:
+    """Add the options that only this subject has."""
+    parser.add_argument("--data", type=folder(), help="folder of adult.csv.gz, california.csv.gz (else ../shared/data)")
+    parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (both)")
+    parser.add_argument("--models", type=names(MODELS), help=f"some of {','.join(MODELS)} (all)")
+    parser.add_argument("--contenders", type=names(CONTENDERS), help=f"some of {','.join(CONTENDERS)} (all)")
+    parser.add_argument("--seeds", type=integer(MOST_SEEDS), default=1, help="so many seeds, from 0 (1)")
+
+
+BENCHES = (Bench("searches", "Searches over models", CORE, cases, sections, check),)

