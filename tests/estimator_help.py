@@ -12,10 +12,9 @@ import sklearn
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import ash
+import needs
 from data_help import mixed_columns
 from fault_help import small_space
-
-SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
@@ -32,6 +31,13 @@ def digest(estimator: Any, *data: Any, **keywords: Any) -> str:
     """Fit it and return the digest of the run."""
     result: ash.Result = estimator.fit(*data, **keywords).result_
     return result.digest
+
+
+def scikit_learn_of(version: str) -> None:
+    """Skip the test where scikit-learn is older than a version like "1.9"."""
+    installed, wanted = (tuple(map(int, each.split(".")[:2])) for each in (sklearn.__version__, version))
+    if installed < wanted:
+        needs.not_here(f"scikit-learn is older than {version}")
 
 
 def cells(rows: int = 200) -> np.ndarray:

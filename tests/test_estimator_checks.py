@@ -13,7 +13,7 @@ import pytest
 
 import ash
 import needs
-from estimator_help import ARRAY_API, SCIKIT_LEARN, classifier, digest, scikit_learn_checks
+from estimator_help import ARRAY_API, classifier, digest, scikit_learn_checks, scikit_learn_of
 from fault_help import table
 
 
@@ -23,9 +23,9 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.skipif(SCIKIT_LEARN < (1, 9), reason="scikit-learn has these checks since 1.9")
 def test_checks_of_the_array_api() -> None:
     """The checks that `scikit_learn_checks` leaves out, in a process of their own."""
+    scikit_learn_of("1.9")
     modules = [__file__, str(Path(__file__).with_name("test_search_cv.py"))]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *modules, "-k", ARRAY_API],

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from ash.errors import SettingError
-from estimator_help import SCIKIT_LEARN, classifier, digest, framed, regressor
+from estimator_help import classifier, digest, framed, regressor, scikit_learn_of
 from fault_help import table, targets
 
 X, Y = table(120)
@@ -137,8 +137,8 @@ def test_importances_of_columns() -> None:
 # Routed metadata
 
 
-@pytest.mark.skipif(SCIKIT_LEARN < (1, 8), reason="Pipeline.score routes weights since scikit-learn 1.8")
 def test_weights_are_routed_through_a_pipeline_and_a_search(routing: None) -> None:
+    scikit_learn_of("1.8")  # the first in which Pipeline.score routes weights
     asked = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     pipeline = Pipeline([("same", FunctionTransformer()), ("network", asked)])
     assert pipeline.fit(X, Y, sample_weight=WEIGHTS)[-1].result_.digest == digest(classifier(), X, Y, WEIGHTS)
