@@ -144,7 +144,10 @@ def test_workers_that_are_gone_are_counted() -> None:
     present = {"tcp://a": 1, "tcp://b": 1}
     data = SimpleNamespace(status="finished")
     client = SimpleNamespace(
-        nthreads=lambda: present, scatter=lambda *_, **__: data, who_has=lambda _: {"data": list(present)}
+        status="running",
+        nthreads=lambda: present,
+        scatter=lambda *_, **__: data,
+        who_has=lambda _: {"data": list(present)},
     )
     pool = dask_pool.DaskPool(client, 2, 1.0)
     assert (pool.count(), pool.lost) == (2, 0)
@@ -194,7 +197,7 @@ def test_the_workers_of_a_function_are_shown(
 def test_a_function_counts_the_workers_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(futures, "COUNT_SECONDS", 0.0)
     present = {"tcp://a": 1, "tcp://b": 1}
-    members = {"submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
+    members = {"status": "running", "submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
     client = type("Client", (), {"__module__": "distributed.client", **members})()
     client.nthreads = lambda: present
     places = futures.Submitted(climb, 2, None, client)

@@ -79,6 +79,6 @@ def read_elsewhere(executor: Any, threads: int | None, worker_timeout: Any) -> E
 
 
 def _dask_threads(client: Any, timeout: float) -> int:
-    from ash.executor.dask_pool import wait_for_workers
+    from ash.executor.dask_client import wait_for_workers
 
     return sum(wait_for_workers(client, timeout).values())

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Self
 from ash import _core
 from ash.errors import ExecutorFailed
 from ash.executor.jobs import DONE, LACKS, REFUSED, Answer, Order, Shared
-from ash.executor.pool import Pool, is_broken, no_worker
+from ash.executor.pool import Pool, border, is_broken, no_worker
 from ash.options import Options
 from ash.settings import Params
 
@@ -190,8 +190,7 @@ class Carrier(Here):
         self._mailbox.wake()
         if self._thread.is_alive():
             self._thread.join()
-        for flight in self._flights.values():
-            flight.future.cancel()
+        self._pool.cancel([flight.future for flight in self._flights.values()])
         self._flights.clear()
 
     def _run(self) -> None:
@@ -212,15 +211,13 @@ class Carrier(Here):
             (self._pool.keep if kind == "kept" else self._pool.drop)(candidate)
 
     def _submit(self, number: int, order: Order, attempt: int = 1, attach: bool = False) -> None:
-        try:
-            future = self._pool.submit(order, again=attempt > 1, attach=attach)
-        except Exception as error:
-            raise ExecutorFailed(f"the executor takes no more jobs: {type(error).__name__}: {error}") from error
-        self._moved += _bytes(order.states)
         own = self._next
         self._next += 1
-        self._flights[own] = Flight(number, order, attempt, attach, future)
-        future.add_done_callback(lambda _: self._tell(own))
+        with border("the executor takes no more jobs"):
+            future = self._pool.submit(order, again=attempt > 1, attach=attach)
+            self._flights[own] = Flight(number, order, attempt, attach, future)
+            future.add_done_callback(lambda _: self._tell(own))
+        self._moved += _bytes(order.states)
 
     def _tell(self, own: int) -> None:
         self._landed.put(own)
@@ -231,7 +228,8 @@ class Carrier(Here):
         while not self._landed.empty():
             landed.append(self._flights.pop(self._landed.get()))
         if landed:
-            answers = self._pool.answers([flight.future for flight in landed])
+            with border("the executor does not give back what its jobs have come to"):
+                answers = self._pool.answers([flight.future for flight in landed])
             for flight, answer in zip(landed, answers, strict=True):
                 self._take(flight, answer)
 

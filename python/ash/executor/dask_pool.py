@@ -13,26 +13,15 @@ state is gone are trained from scratch, to the same bits.
 import contextlib
 import time
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
 from typing import Any
 
 from ash.errors import ExecutorFailed
+from ash.executor.dask_client import LOOK_SECONDS, ask, cancel_all
 from ash.executor.jobs import REFUSED, Answer, Order, Shared, Versions, differs, train, versions
-from ash.executor.pool import Pool, answer_of, no_worker
+from ash.executor.pool import Pool, border, no_worker
 
 Key = tuple[int, int]
 FINISHED = "finished"
-LOOK_SECONDS = 0.1
-
-
-def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
-    """Return how many threads each worker has, as soon as there is one; ExecutorFailed where none comes."""
-    until = time.monotonic() + timeout
-    while not (found := dict(client.nthreads())):
-        if time.monotonic() >= until:
-            raise ExecutorFailed(no_worker(client, timeout))
-        time.sleep(LOOK_SECONDS)
-    return found
 
 
 class DaskPool(Pool):
@@ -59,10 +48,8 @@ class DaskPool(Pool):
 
     def bring(self, shared: Shared) -> str | None:
         """Look who is there, and scatter the data; ExecutorFailed where nobody takes them in time."""
-        try:
-            told = self.executor.run(differs, versions(), on_error="return").values()
-        except Exception as error:
-            raise ExecutorFailed(f"the workers cannot be asked: {type(error).__name__}: {error}") from error
+        with border("the workers cannot be asked"):
+            told = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in told:
             if isinstance(each, str):
                 raise ExecutorFailed(each)
@@ -89,21 +76,31 @@ class DaskPool(Pool):
         """Return what has come of futures that are done; of those that went well all at once."""
         sound = [future for future in futures if future.status == FINISHED]
         try:
-            found = dict(zip([each.key for each in sound], self.executor.gather(sound), strict=True))
+            found = dict(
+                zip([each.key for each in sound], ask(self.executor, self.executor.gather, sound), strict=True)
+            )
+        except ExecutorFailed:
+            raise
         except Exception:  # one was lost in between
             found = {}
-        answers = [found.get(future.key) or answer_of(future) for future in futures]
+        answers = [found.get(future.key) or self._answer_of(future) for future in futures]
         for future, answer in zip(futures, answers, strict=True):
             if isinstance(answer, BaseException):
                 self._trained.pop(future.key, None)
         return answers
 
     def count(self) -> int | None:
-        """Return how many workers there are now, after sending the data where they are lost with all that had them."""
+        """Return how many workers there are now, after sending the data where they are lost with all that had them.
+
+        ExecutorFailed where the client is closed.
+        """
+        client = self.executor
         try:
-            present = set(self.executor.nthreads())
+            present = set(ask(client, client.nthreads))
             if present and not self._has_data():
-                self._data = self.executor.scatter(self._shared, broadcast=True, hash=False)
+                self._data = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
+        except ExecutorFailed:
+            raise
         except Exception:  # no scheduler, or nobody who takes the data
             return 0
         self._seen |= present
@@ -127,12 +124,17 @@ class DaskPool(Pool):
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """Return states, and let go of those that are no longer wanted."""
         kept = {key: self._kept[key] for key in wanted if key in self._kept}
-        parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in kept.items()}
         found = {}
-        for key, future in parts.items():
-            with contextlib.suppress(CancelledError, Exception):  # lost for good: it will be trained again
-                found[key] = future.result()
+        with contextlib.suppress(Exception):  # the scheduler is lost: all will be trained again
+            parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in kept.items()}
+            for key, future in parts.items():
+                with contextlib.suppress(Exception):  # lost for good: it will be trained again
+                    found[key] = ask(self.executor, future.result)
         return found
+
+    def cancel(self, futures: Sequence[Any]) -> None:
+        """Cancel jobs whose results are no longer wanted."""
+        cancel_all(self.executor, futures)
 
     def close(self) -> None:
         """Let go of data and states."""
@@ -146,7 +148,16 @@ class DaskPool(Pool):
         """Return whether a worker has them: the scheduler knows of losses that the client is not told of."""
         if self._data is None or self._data.status != FINISHED:
             return False
-        return any(self.executor.who_has([self._data]).values())
+        return any(ask(self.executor, self.executor.who_has, [self._data]).values())
+
+    def _answer_of(self, future: Any) -> Answer | BaseException:
+        try:
+            answer: Answer = ask(self.executor, future.result)
+            return answer
+        except ExecutorFailed:
+            raise
+        except Exception as error:
+            return error
 
     def _before(self, order: Order, again: bool) -> Any:
         """Return what the last job of the candidate has left, None where it is lost, or of no use."""

@@ -30,9 +30,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ash.errors import ExecutorFailed
 from ash.executor.jobs import Answer, Order, Shared
-from ash.executor.pool import Pool
+from ash.executor.pool import Pool, border
 from ash.executor.rank import PIECE, begin, exchange, leave, read, receive
 
 LOOK_SECONDS = 0.001
@@ -61,15 +60,13 @@ class MPIPool(Pool):
 
     def bring(self, shared: Shared) -> str | None:
         """Have the data broadcast among the ranks, by one that sees their file, else from here."""
-        self._ranks = int(self.executor.num_workers or 1)  # none where it is broken: then it says why below
-        threads = -(-self.workers // self._ranks)
-        try:
+        with border("the executor does not take the data"):
+            self._ranks = int(self.executor.num_workers or 1)  # none where it is broken: then it says why below
+            threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))
             if not all(self._all(read, [(shared.token, str(path))] * self._ranks)):
                 self._send(shared.token, path)
             self._all(begin, [(shared.token, threads)] * self._ranks)
-        except Exception as error:
-            raise ExecutorFailed(f"the executor does not take the data: {type(error).__name__}: {error}") from error
         return None
 
     def close(self) -> None:

@@ -5,14 +5,16 @@ lie in a file that each process of this machine reads once; a worker that cannot
 with the data.
 """
 
+import contextlib
 import pickle
 import shutil
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ash.errors import ExecutorFailed
 from ash.executor.jobs import Answer, Order, Shared, Where, do, forget, know, versions
 
 
@@ -82,6 +84,10 @@ class Pool:
         """Return what has come of futures that are done."""
         return [answer_of(future) for future in futures]
 
+    def cancel(self, futures: Sequence[Any]) -> None:
+        """Cancel jobs whose results are no longer wanted."""
+        cancel_each(futures)
+
     def count(self) -> int | None:
         """Return how many workers there are now, None where the executor does not say."""
         return None
@@ -111,8 +117,32 @@ def answer_of(future: Any) -> Answer | BaseException:
     try:
         answer: Answer = future.result()
         return answer
-    except (CancelledError, Exception) as error:
+    except Exception as error:
         return error
+
+
+@contextlib.contextmanager
+def border(failure: str) -> Iterator[None]:
+    """Raise ExecutorFailed in place of any error of an executor's library; every call that may raise one is made here.
+
+    Parameters
+    ----------
+    failure : str
+        What is told before the error itself: "the executor takes no more jobs".
+    """
+    try:
+        yield
+    except ExecutorFailed:
+        raise
+    except Exception as error:
+        raise ExecutorFailed(f"{failure}: {type(error).__name__}: {error}") from error
+
+
+def cancel_each(futures: Iterable[Any]) -> None:
+    """Cancel futures whose results are no longer wanted."""
+    for future in futures:
+        with contextlib.suppress(Exception):  # an executor that cannot be told will not do the job either
+            future.cancel()
 
 
 def is_broken(error: BaseException) -> bool:

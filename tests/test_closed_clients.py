@@ -1,0 +1,257 @@
+"""F96: a client of Dask that is closed at each call that a run makes to it, and futures whose every call fails.
+
+Whatever the call, a run has its result all the same, or ends with an error of ash in words; none waits for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import pytest
+
+import ash
+from ash.executor import dask_pool
+from executor_help import Wrapped, expected, tuned
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+CLOSED = (
+    r"executor=<Client: .*> is closed, by its close\(\) or because its scheduler does not answer; connect a new one"
+)
+FAILED = r"(the workers cannot be asked|the executor (takes no more jobs|does not take the function)): \w+"
+IN_WORDS = re.compile(f"^({CLOSED}|{FAILED})")
+HOLD_SECONDS = 120
+FREE = 5
+"""Jobs that end before the others are held."""
+
+TELL, STATES = dask_pool._tell, dask_pool._states
+UNDERWAY: dict[str, Any] = {"schedule": "greedy"}
+"""So that whatever ends is decided at once, and it does not matter which jobs are held."""
+
+
+class Gate:
+    """Holds all but the first jobs of a test until it is opened."""
+
+    def __init__(self) -> None:
+        self._open, self._lock, self._count = threading.Event(), threading.Lock(), 0
+
+    def enter(self) -> None:
+        with self._lock:
+            self._count += 1
+            held = self._count > FREE
+        if held:
+            self._open.wait(HOLD_SECONDS)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+gates: list[Gate] = []
+"""Of each test; jobs know theirs by its number, since they come to the workers of this process as pickles."""
+
+
+def held_tell(gate: int, trained: Any) -> Any:
+    gates[gate].enter()
+    return TELL(trained)
+
+
+def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    behind = epochs + (state or 0)
+    return -abs(params["x"] - 0.3) - 1 / behind, behind
+
+
+def held_climb(gate: int, params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    gates[gate].enter()
+    return climb(params, epochs, state)
+
+
+def functions(client: Any, function: Any = climb, **given: Any) -> Any:
+    return ash.tune_function(
+        function,
+        {"x": ash.uniform(0, 1, levels=101)},
+        executor=client,
+        candidates=32,
+        progress=False,
+        **UNDERWAY,
+        **given,
+    )
+
+
+class Then(ash.Callback):
+    """Calls a function once those jobs have ended that are not held."""
+
+    def __init__(self, call: Callable[[ash.Run], Any]) -> None:
+        self.left, self.call = FREE, call
+
+    def on_start(self, run: ash.Run) -> None:
+        self.run = run
+
+    def on_job(self, job: Any, params: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.call(self.run)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Return the address of a scheduler with a worker, in this process."""
+    given: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": 50, "processes": False}
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **given) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Any]:
+    with distributed.Client(address, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture
+def gate() -> Iterator[int]:
+    """Return the number of a gate."""
+    gates.append(Gate())
+    yield len(gates) - 1
+    gates[-1].open()
+
+
+@pytest.fixture
+def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what has the client closed just before it, or a future of its, is called by a name for the n-th time."""
+
+    def patch(name: str, number: int = 1, function: Any = None) -> None:
+        owner = distributed.Future if name in ("add_done_callback", "result") else client
+        call = getattr(owner, name)
+        calls = [0]
+
+        def closed_first(*given: Any, **more: Any) -> Any:
+            calls[0] += function is None or given[0] is function
+            if calls[0] == number:
+                client.close()
+            return call(*given, **more)
+
+        monkeypatch.setattr(owner, name, closed_first)
+
+    return patch
+
+
+CALLS = [
+    *[("nthreads", number) for number in (1, 2)],
+    *[(name, 1) for name in ("run", "scatter", "who_has")],
+    *[(name, number) for name in ("submit", "gather", "add_done_callback") for number in (1, 2, 12)],
+]
+
+
+@pytest.mark.parametrize(("name", "number"), CALLS)
+def test_f96_a_client_that_is_closed_ends_a_run_in_words(name: str, number: int, client: Any, close_at: Any) -> None:
+    close_at(name, number)
+    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+        tuned(executor=client, worker_timeout=None)
+    assert client.status == "closed"
+
+
+def test_f96_a_client_that_is_closed_while_jobs_are_underway(
+    client: Any, gate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
+    with pytest.raises(ash.ExecutorFailed, match=CLOSED):
+        tuned(executor=client, worker_timeout=None, callbacks=[Then(lambda run: client.close())], **UNDERWAY)
+
+
+def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
+    client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
+    close_at("cancel")
+    result = tuned(executor=client, callbacks=[Then(lambda run: run.stop())], **UNDERWAY)
+    assert (result.ended, client.status) == ("stopped", "closed")
+
+
+@pytest.mark.parametrize(("name", "function"), [("submit", STATES), ("result", None)])
+def test_f96_a_client_that_is_closed_when_states_are_fetched(
+    name: str, function: Any, client: Any, close_at: Any
+) -> None:
+    """They are made again here."""
+    close_at(name, function=function)
+    assert tuned(executor=client).digest == expected()
+    assert client.status == "closed"
+
+
+@pytest.mark.parametrize("name", ["nthreads", "scatter"])
+def test_f96_a_client_that_is_closed_before_a_function_is_tuned(name: str, client: Any, close_at: Any) -> None:
+    close_at(name)
+    with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
+        functions(client)
+    client.close()
+    with pytest.raises(ash.ExecutorFailed, match=CLOSED):
+        functions(client, threads=2)
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, n) for name in ("submit", "add_done_callback") for n in (1, 12)])
+def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
+    name: str, number: int, client: Any, close_at: Any
+) -> None:
+    close_at(name, number)
+    if number == 1:
+        with pytest.raises(ash.AllFailed, match="the executor"):
+            functions(client)
+    else:
+        result = functions(client)
+        assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
+        assert {job.candidate for job in result.jobs} == set(range(32))
+
+
+def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
+    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: client.close())])
+    assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
+    assert {job.candidate for job in result.jobs} == set(range(32))
+
+
+def test_f96_a_client_that_is_closed_when_jobs_of_a_function_are_cancelled(
+    client: Any, gate: int, close_at: Any
+) -> None:
+    close_at("cancel")
+    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: run.stop())])
+    assert (result.ended, client.status) == ("stopped", "closed")
+
+
+class Refusing:
+    """A future of which one method fails."""
+
+    def __init__(self, future: Future[Any], name: str) -> None:
+        self._future = future
+        setattr(self, name, self._fail)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._future, name)
+
+    def _fail(self, *given: Any) -> Any:
+        raise ConnectionError("the library is lost")
+
+
+@pytest.mark.parametrize("name", ["submit", "add_done_callback"])
+def test_f96_an_executor_that_takes_no_more_jobs(name: str) -> None:
+    def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
+        future = threads.submit(call, *arguments)
+        refusing = Refusing(future, name)
+        return future if number <= FREE else refusing if name != "submit" else refusing.submit()
+
+    words = "the executor takes no more jobs: ConnectionError: the library is lost"
+    with pytest.raises(ash.ExecutorFailed, match=words):
+        tuned(executor=Wrapped(submit), threads=2)
+    result = functions(Wrapped(submit), threads=2)
+    assert {(failure.kind, failure.text) for failure in result.failures} == {("died", words)}
+
+
+def test_f96_jobs_that_cannot_be_cancelled() -> None:
+    def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
+        return threads.submit(call, *arguments) if number <= FREE else Refusing(Future(), "cancel")
+
+    stop = [Then(lambda run: run.stop())]
+    assert tuned(executor=Wrapped(submit), threads=2, callbacks=stop, **UNDERWAY).ended == "stopped"
+    assert functions(Wrapped(submit), threads=2, callbacks=[Then(lambda run: run.stop())]).ended == "stopped"
