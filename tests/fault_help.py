@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 import ash
 
+HANG_SECONDS = 600.0
+"""After which a process is taken to hang: no test here takes a tenth of that, on however busy a machine."""
 COMMON = """
 import os, sys, threading, time, signal, warnings
 import numpy as np
@@ -55,10 +57,10 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
 
 
 def python(
-    code: str, *arguments: str, timeout: float = 120, folder: Path | None = None, **environment: str
+    code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter with these environment variables changed, in this folder or that one."""
-    return _run(["-c", code, *arguments], timeout, environment, folder)
+    return _run(["-c", code, *arguments], environment, folder)
 
 
 def run(
@@ -66,26 +68,23 @@ def run(
     *,
     before: str = "",
     expected: str = "",
-    timeout: float = 60,
     folder: Path | None = None,
     **environment: str,
 ) -> str:
-    """What a fresh interpreter prints that has a table; it must end well, and in time: a hang is a failure."""
+    """What a fresh interpreter prints that has a table; it must end well: a hang is a failure."""
     here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
-    done = python(before + COMMON.replace("{expected}", expected) + code, timeout=timeout, folder=folder, **here)
+    done = python(before + COMMON.replace("{expected}", expected) + code, folder=folder, **here)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def python_file(
-    name: str, *arguments: str, timeout: float = 300, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def python_file(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same with a file of this folder."""
-    return _run([str(Path(__file__).with_name(name)), *arguments], timeout, environment)
+    return _run([str(Path(__file__).with_name(name)), *arguments], environment)
 
 
 def _run(
-    words: list[str], timeout: float, environment: dict[str, str], folder: Path | None = None
+    words: list[str], environment: dict[str, str], folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words],
@@ -93,7 +92,7 @@ def _run(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

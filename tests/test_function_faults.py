@@ -257,7 +257,7 @@ def train(params, epochs, state):
 result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=0.5, progress=False)
 print(result.failures[0].kind)
 """
-    done = python(code, timeout=30)
+    done = python(code)
     assert done.returncode == 0 and done.stdout == "late\n", done.stderr
 
 
@@ -271,7 +271,7 @@ import threading
 threading.Timer(6, lambda: os._exit(0)).start()
 ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="processes", progress=False)
 """
-    done = python(code, timeout=30)
+    done = python(code)
     child = int(done.stdout.split()[0])
     deadline = time.monotonic() + 10
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:

@@ -198,5 +198,5 @@ result = ash.tune_function(lambda params, epochs, state: params["x"], {"x": [1, 
     candidates=2, progress=False)
 print(result.best_score)
 """
-    done = python(code, timeout=60)
+    done = python(code)
     assert done.stdout == "begun\n2.0\n" and done.stderr == "", done.stderr

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: quick, graceful, and never a handler of ours in the library."""
+"""Ctrl-C and SIGTERM: graceful, and never a handler of ours in the library.
+
+How soon is for a bench to say: here what is interrupted would take for ever, or nearly so.
+"""
 
 import importlib
 import math
@@ -7,27 +10,25 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from sklearn.datasets import load_digits
 
 import ash
+from fault_help import HANG_SECONDS
 
 # A signal comes a moment after the first event of a kind: a run is then under way, however slow the machine is.
 CHILD = """
-import importlib, os, signal, sys, threading, time
+import importlib, os, signal, sys, threading
 import ash
 from sklearn.datasets import load_digits
 
 module = importlib.import_module("ash.waiting")
 open_view = module.open_view
 X, y = load_digits(return_X_y=True)
-sent = []
 
 def interrupt_after(kind, number=signal.SIGINT):
     def send():
-        sent.append(time.monotonic())
         os.kill(os.getpid(), number)
 
     def watch(*arguments):
@@ -46,11 +47,9 @@ def interrupt_after(kind, number=signal.SIGINT):
 """
 PARTIAL = """
 interrupt_after("finished")
-result = ash.tune(X, y, candidates=1000, min_epochs=20, threads=2, progress=PROGRESS)
-delay = time.monotonic() - sent[0]
+result = ash.tune(X, y, candidates=100_000, min_epochs=20, threads=2, progress=PROGRESS)
 assert result.interrupted and result.ended == "interrupted", result.ended
-assert 0 < len(result.jobs) < 2000 and result.model.predict(X).shape == y.shape
-print(delay)
+assert result.jobs and result.model.predict(X).shape == y.shape
 """
 NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
@@ -58,7 +57,7 @@ interrupt_after("started")
 try:
     ash.tune(X, y, space, candidates=2, min_epochs=100_000, threads=2, progress=False)
 except KeyboardInterrupt:
-    print(time.monotonic() - sent[0])
+    print("nothing")
 """
 COMMAND = """
 interrupt_after("finished", NUMBER)
@@ -68,23 +67,24 @@ sys.exit(main(["digits", "--candidates", "20000", "--out", "out", "--json", "s.j
 
 
 def child(code, status=0, **settings):
-    done = subprocess.run([sys.executable, "-c", CHILD + code], capture_output=True, text=True, timeout=300, **settings)
+    words = [sys.executable, "-c", CHILD + code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=HANG_SECONDS, **settings)
     assert done.returncode == status, done.stderr
     return done
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_ctrl_c_returns_what_has_finished_within_half_a_second(progress):
-    assert float(child(PARTIAL.replace("PROGRESS", str(progress))).stdout) < 0.5
+def test_ctrl_c_returns_what_has_finished(progress):
+    child(PARTIAL.replace("PROGRESS", str(progress)))
 
 
 def test_ctrl_c_ends_an_endless_stream():
-    endless = PARTIAL.replace("PROGRESS", "False").replace("candidates=1000", "candidates=None, target=2.0")
-    assert float(child(endless).stdout) < 0.5
+    child(PARTIAL.replace("PROGRESS", "False").replace("candidates=100_000", "candidates=None, target=2.0"))
 
 
-def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt_within_half_a_second():
-    assert float(child(NOTHING).stdout) < 0.5
+def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
+    """In the middle of a job that would take hours."""
+    assert child(NOTHING).stdout == "nothing\n"
 
 
 def test_a_second_run_after_ctrl_c():
@@ -132,11 +132,17 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
         def update(self, events):
             raise RuntimeError("no display")
 
+    class Kept(ash._core.Tuner):
+        def start(self):
+            tuners.append(self)
+            super().start()
+
+    tuners = []
     monkeypatch.setattr(module, "open_view", lambda *_: Failing())
-    before = time.monotonic()
+    monkeypatch.setattr("ash._core.Tuner", Kept)
     with pytest.raises(RuntimeError, match="no display"):
         ash.tune(*load_digits(return_X_y=True), candidates=20_000, min_epochs=3)
-    assert time.monotonic() - before < 10
+    assert tuners[0].wait(0.0) and len(tuners[0].jobs()["score"]) < 20_000
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
@@ -165,5 +171,5 @@ def test_the_command_outside_of_the_main_thread(tmp_path):
         target=lambda: status.append(main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]))
     )
     thread.start()
-    thread.join(60)
+    thread.join()
     assert status == [0] and os.listdir(tmp_path)

@@ -8,13 +8,17 @@
 #pragma once
 
 // The casters of stl.h must be seen by every file or by none (the one definition rule).
+#include <cxxabi.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,6 +50,66 @@ template <typename T>
 std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};
 }
+
+// Makes a call of Python's that may wait for the interpreter. At its end CPython before 3.14 ends a daemon thread that does
+// so by unwinding the stack, where frames hold objects that may no longer be touched: here the thread hangs instead, as it
+// does since 3.14, until the process has ended.
+template <typename Call>
+auto or_hang(Call call) {
+#ifdef __GLIBCXX__
+    try {
+        return call();
+    } catch (abi::__forced_unwind&) {
+        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+#else
+    return call();
+#endif
+}
+
+// Lets other threads of Python run while this one is in the core.
+class Released {
+  public:
+    Released() = default;
+    Released(const Released&) = delete;
+    Released& operator=(const Released&) = delete;
+    ~Released() {
+        released_.disarm();
+        come_back();
+    }
+
+    void come_back() {
+        or_hang([this] { PyEval_RestoreThread(state_); });
+    }
+    void leave() { PyEval_SaveThread(); }
+
+  private:
+    PyThreadState* state_ = PyThreadState_Get();
+    py::gil_scoped_release released_;
+};
+
+// Holds the interpreter for a moment, in the thread that has released it.
+class Back {
+  public:
+    explicit Back(Released& released) : released_(released) { released_.come_back(); }
+    Back(const Back&) = delete;
+    Back& operator=(const Back&) = delete;
+    ~Back() { released_.leave(); }
+
+  private:
+    Released& released_;
+};
+
+// Holds the interpreter in a thread of the core.
+class Held {
+  public:
+    Held() {
+        or_hang([this] { held_.emplace(); });
+    }
+
+  private:
+    std::optional<py::gil_scoped_acquire> held_;
+};
 
 inline void require(bool holds, const char* what) {
     if (!holds) throw py::value_error(what);

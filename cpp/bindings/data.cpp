@@ -66,7 +66,7 @@ std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, 
                       classes};
     const auto training_rows = view(training);
     const auto validation_rows = view(validation);
-    const py::gil_scoped_release release;  // plain memory from here on, kept alive by the arguments
+    const Released release;  // plain memory from here on, kept alive by the arguments
     return std::make_shared<Data>(table, training_rows, validation_rows, standardize);
 }
 
@@ -90,7 +90,7 @@ void take(DataBuilder& builder, const Array<double>& x) {
     require(x.ndim() == 2 && x.shape(1) == builder.features(), "x: two dimensions, a column a feature");
     const double* from = x.data();
     const std::int64_t rows = x.shape(0);
-    const py::gil_scoped_release release;  // the caller's arguments keep the block alive
+    const Released release;  // the caller's arguments keep the block alive
     (builder.*kTake)(from, rows);
 }
 
@@ -101,7 +101,7 @@ Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
     const auto columns = static_cast<std::size_t>(x.shape(1));
     const double* from = x.data();
     const std::int64_t rows = x.shape(0);
-    const py::gil_scoped_release release;  // this frame keeps both alive
+    const Released release;  // this frame keeps both alive
     for (std::int64_t row = 0; row < rows; ++row, from += columns) to[row] = digest(std::span(from, columns));
     return digests;
 }

@@ -26,7 +26,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
     State state;
     {
-        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        const Released release;  // data and settings are held by the caller's arguments
         state = initial_state(data.shape(), settings, seed, candidate);
         Workspace workspace(data, {&settings, 1});
         std::span<double> rest = losses;
@@ -111,7 +111,7 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
     const Kernels& table = kernels(instruction_set);
     TeamTimes times;
     {
-        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        const Released release;  // data and settings are held by the caller's arguments
         times = time_team(data, settings, steps, repeats, threads, table);
     }
     py::dict result;
@@ -143,7 +143,7 @@ void bind_functions(py::module_& m) {
     m.def(
         "fma_peak",
         [](const std::string& instruction_set, double seconds) { return fma_peak(kernels(instruction_set), seconds); },
-        py::arg("instruction_set") = "", py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>());
+        py::arg("instruction_set") = "", py::arg("seconds") = 0.2, py::call_guard<Released>());
     m.def(
         "time_steps",
         [](const Data& data, const Settings& settings, std::int64_t steps, int repeats, const std::string& set) {
@@ -151,7 +151,7 @@ void bind_functions(py::module_& m) {
             return time_steps(data, settings, steps, repeats, kernels(set));
         },
         py::arg("data"), py::arg("settings"), py::arg("steps"), py::arg("repeats"), py::arg("instruction_set") = "",
-        py::call_guard<py::gil_scoped_release>());
+        py::call_guard<Released>());
     m.def("time_team", &time_team_of, py::arg("data"), py::arg("settings"), py::kw_only(), py::arg("steps"),
           py::arg("repeats"), py::arg("threads"), py::arg("instruction_set") = "");
 }

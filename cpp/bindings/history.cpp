@@ -137,12 +137,12 @@ py::list kept_jobs(const OwningTuner& owner) {
 }
 
 void complete(OwningTuner& owner, int most) {
-    const auto interrupted = [] {
-        const py::gil_scoped_acquire acquire;
+    Released released;  // the tuner is held by the caller's argument
+    const auto interrupted = [&] {
+        const Back back(released);
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         return false;
     };
-    const py::gil_scoped_release release;  // the tuner is held by the caller's argument
     owner.tuner.complete(most, interrupted);
 }
 

@@ -51,7 +51,7 @@ Array<float> predict_rows(const Network& network, const Array<Value>& x, int thr
     const Kernels& table = kernels(instruction_set);
     bool within = true;
     {
-        const py::gil_scoped_release release;  // x and results are held by this frame
+        const Released release;  // x and results are held by this frame
         within = network.predict(from, rows, threads, table, to);
     }
     require(within, "x: infinite, or beyond the range of float32");

@@ -33,7 +33,7 @@ struct OwningTuner {
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
     ~OwningTuner() {
-        const py::gil_scoped_release release;  // its threads may be waiting to call a scorer
+        const Released released;  // its threads may be waiting to call a scorer
         stop();
         owned->join();
     }

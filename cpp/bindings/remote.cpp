@@ -21,7 +21,7 @@ const char* name_of(Note::Kind kind) { return kind == Note::Kind::kept ? "kept" 
 py::tuple take(Mailbox& mailbox, double seconds) {
     Mail mail;
     {
-        const py::gil_scoped_release release;  // the mailbox is held by the caller's argument
+        const Released release;  // the mailbox is held by the caller's argument
         mail = mailbox.take(seconds);
     }
     py::list notes;
@@ -74,7 +74,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
     std::vector<double> scores;
     Result result;
     {
-        const py::gil_scoped_release release;  // data and settings are held by the caller's arguments
+        const Released release;  // data and settings are held by the caller's arguments
         Workspace scratch;
         const auto train_fold = [&](int number) {
             const auto fold = static_cast<std::size_t>(number);

@@ -96,7 +96,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     };
     ClusterSimulation simulation;
     {
-        const py::gil_scoped_release released;  // the arrays are the caller's arguments; nothing else is of Python
+        const Released released;  // the arrays are the caller's arguments; nothing else is of Python
         if (cluster) {
             simulation = simulate_cluster(settings, *cluster, workload, keep);
         } else {

@@ -23,10 +23,13 @@ namespace {
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
-        const py::gil_scoped_acquire acquire;
+        const Held held;
         Array<float> values({predictions.rows, static_cast<py::ssize_t>(predictions.outputs)});
         write_in_units(predictions, *data, values.mutable_data());
-        return score(Network(state, *data), values).cast<double>();
+        const py::tuple arguments = py::make_tuple(Network(state, *data), values);
+        PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
+        if (scored == nullptr) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(scored).cast<double>();
     };
 }
 
@@ -181,7 +184,7 @@ py::tuple kept_of(const OwningTuner& owner) {
     Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(data.outputs())});
     const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
     {
-        const py::gil_scoped_release release;  // results are held by this frame
+        const Released release;  // results are held by this frame
         owner.candidates->predict(kept, owner.threads, to);
     }
     return py::make_tuple(all, results);
@@ -201,13 +204,13 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
         jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.states.front()});
     }
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    const auto stop = [&] {
-        const py::gil_scoped_acquire acquire;
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        return std::chrono::steady_clock::now() > end;
-    };
     {
-        const py::gil_scoped_release release;  // data and tuner are held by the caller's arguments
+        Released released;  // data and tuner are held by the caller's arguments
+        const auto stop = [&] {
+            const Back back(released);
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+            return std::chrono::steady_clock::now() > end;
+        };
         refit(data, jobs, seed, kernels(""), owner.threads, stop);
     }
     py::list networks;
@@ -263,7 +266,7 @@ void bind_tuner(py::module_& m) {
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
-            py::call_guard<py::gil_scoped_release>())  // the one argument is a number; the threads never call Python
+            py::call_guard<Released>())  // the one argument is a number; the threads never call Python
         .def("stop", [](OwningTuner& owner) { owner.stop(); })
         .def("provide", &provide, py::arg("candidates"))
         .def("events", &take_events)
