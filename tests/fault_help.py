@@ -83,9 +83,7 @@ def python_file(name: str, *arguments: str, **environment: str) -> subprocess.Co
     return _run([str(Path(__file__).with_name(name)), *arguments], environment)
 
 
-def _run(
-    words: list[str], environment: dict[str, str], folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def _run(words: list[str], environment: dict[str, str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words],
         cwd=folder,

@@ -8,7 +8,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from ash.errors import JournalError, JournalLocked
 from ash.function.identity import name_of
 from fault_help import small_space
 from function_help import SPACE, cost, train, wait, wild
-from function_journal_help import VIRTUAL, outcome, tune
+from function_journal_help import VIRTUAL, Counted, outcome, tune
 from journal_help import rows
 from journal_help import run as run_networks
 
