@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
+import pytest
 from sklearn.datasets import load_wine
 
 import ash
@@ -12,6 +14,29 @@ from ash.records import JobRecord
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
+
+
+class TimeIsUp(ash.Callback):
+    """Lets so many seconds pass on the clock of this process, once so many jobs have ended: no test waits for a limit.
+
+    Parameters
+    ----------
+    patch : pytest.MonkeyPatch
+    seconds : float
+        More than the time limit of the run.
+    jobs : int
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
+        self._seconds, self._left, self._passed = seconds, jobs, 0.0
+        clock = time.monotonic
+        for name in ("time.monotonic", "ash.closing.monotonic"):
+            patch.setattr(name, lambda: clock() + self._passed)
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._passed = self._seconds
 
 
 class Diary(ash.Callback):

@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -15,6 +16,7 @@ from sklearn.datasets import load_digits
 
 import ash
 from ash.executor import jobs
+from fault_help import wait_until
 
 SPACE = ash.Space(
     hidden=ash.choice((16,), (32,), (16, 16)),
@@ -156,15 +158,10 @@ def raises_bad_unpickle(*arguments: Any) -> Any:
     raise BadUnpickleError
 
 
-_meetings = {count: threading.Barrier(count) for count in (2, 3)}
-_met = threading.Event()
-
-
-def do_after_meeting(count: int, *arguments: Any) -> Any:
-    """Do a job; the first ones of a process fail unless so many of them run at the same time."""
-    if not _met.is_set():
-        _meetings[count].wait(timeout=60)
-        _met.set()
+def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
+    """Do a job once ``count`` threads of all processes have begun one; each leaves a file in the folder."""
+    Path(folder, f"{os.getpid()}-{threading.get_ident()}").touch()
+    wait_until(lambda: len(os.listdir(folder)) >= count)
     return jobs.do(*arguments)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,14 @@ def run(
 def python_file(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same with a file of this folder."""
     return _run([str(Path(__file__).with_name(name)), *arguments], environment)
+
+
+def wait_until(happened: Callable[[], Any]) -> None:
+    """Return as soon as something has happened elsewhere."""
+    until = time.monotonic() + HANG_SECONDS
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def _run(words: list[str], environment: dict[str, str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 import ash
+from ash.function.processes import Child
+from fault_help import wait_until
 from reference import ReferenceLadder
 
 SETTINGS: dict[str, Any] = {"candidates": 40, "seed": 3, "progress": False}
@@ -28,6 +33,23 @@ def run(function: Any = train, **changes: Any) -> ash.FunctionResult:
 def cost(params: dict[str, Any], epochs: int) -> float:
     """As long as the candidate is deep."""
     return float(epochs * params["depth"])
+
+
+def is_hanging(params: dict[str, Any]) -> bool:
+    """Whether `wild` hangs."""
+    return round(params["x"] * 1000) % 16 == 1
+
+
+def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool] = is_hanging) -> None:
+    """Let the limit of jobs in processes hold for those only that hang: on a busy machine any job may take long."""
+    do = Child.do
+    patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[0]) else None))
+
+
+def meet(folder: Path, count: int) -> None:
+    """Wait until so many processes have come here, in a job of each."""
+    (folder / f"process {os.getpid()}").touch()
+    wait_until(lambda: len([*folder.glob("process *")]) >= count)
 
 
 def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
@@ -58,7 +80,7 @@ def wild(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
     what = round(params["x"] * 1000) % 16
     if what == 0:
         raise ValueError(f"x is {params['x']}")
-    if what == 1:
+    if is_hanging(params):
         time.sleep(1000)
     if what == 2:
         os.kill(os.getpid(), 9)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fault_help import HANG_SECONDS
+
 
 def with_programs() -> dict[str, str]:
     """Return an environment that finds the programs of this Python first."""
@@ -26,9 +28,7 @@ def under_mpi(processes: int, *words: str) -> list[str]:
     return [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py.futures", *words]
 
 
-def run_script(
-    processes: int, script: str, folder: Path, *words: str, timeout: float = 250
-) -> subprocess.CompletedProcess[str]:
+def run_script(processes: int, script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Return what has come of a script that finds the modules of this folder: rank 0 decides, the others work."""
     file = folder / "script.py"
     file.write_text(script, encoding="utf-8")
@@ -38,6 +38,6 @@ def run_script(
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=HANG_SECONDS,
         check=False,
     )

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits, load_wine
 
 import ash
 from ash import closing
+from callback_help import TimeIsUp
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(
@@ -99,10 +100,11 @@ def test_a_target_of_every_kind_of_number():
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_what_had_finished_when_time_was_over_is_kept(schedule):
+def test_what_had_finished_when_time_was_over_is_kept(schedule, monkeypatch):
     X, y = load_digits(return_X_y=True)
     validation = (X[1500:], y[1500:])
-    result = quick(X[:1500], y[:1500], None, validation=validation, candidates=None, time_limit=3.0, schedule=schedule)
+    limit = {"candidates": None, "time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
+    result = quick(X[:1500], y[:1500], None, validation=validation, schedule=schedule, **limit)
     assert result.ended == "time_limit" and not result.interrupted
     assert result.wall_seconds > 0
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
@@ -119,16 +121,16 @@ def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
     assert seconds <= 100 - closing.LONGEST_REST - 0.5
 
 
-def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run():
+def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
     """Whatever was decided in time is what is always decided."""
-    X, y = load_digits(return_X_y=True)
-    settings = {"space": None, "candidates": 512, "min_epochs": 2}
-    whole = quick(X, y, max_rungs=1, **settings)
-    scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
-    part = quick(X, y, time_limit=0.5 + whole.wall_seconds / 2, **settings)  # with rungs there is more to do
-    assert part.ended == "time_limit"
-    lowest = [job for job in part.jobs if job.rung == 0]
-    assert lowest and all(scores[job.candidate, 0] == job.score or job.diverged for job in lowest)
+    settings = {"candidates": 64, "min_epochs": 50}
+    whole = quick(**settings)
+    part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
+    assert part.ended == "time_limit" and 20 <= len(part.jobs) < len(whole.jobs)
+    known = [(job.candidate, job.rung, repr(job.score), job.weights_hash) for job in whole.jobs]
+    assert [(job.candidate, job.rung, repr(job.score), job.weights_hash) for job in part.jobs] == known[
+        : len(part.jobs)
+    ]
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
@@ -138,7 +140,9 @@ def test_no_time_for_a_single_job(schedule):
             quick(candidates=candidates, time_limit=0, schedule=schedule)
 
 
-def test_the_tightest_of_several_limits_ends_the_run():
+def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
     assert quick(candidates=None, time_limit=100, epoch_limit=30, target=2.0).ended == "epoch_limit"
     assert quick(candidates=None, time_limit=100, epoch_limit=10**6, target=0.5).ended == "target"
-    assert quick(space=None, candidates=None, time_limit=1.0, epoch_limit=10**9, target=2.0).ended == "time_limit"
+    limits = {"time_limit": 100, "epoch_limit": 10**9, "target": 2.0}
+    result = quick(space=None, candidates=None, callbacks=[TimeIsUp(monkeypatch, 100)], **limits)
+    assert result.ended == "time_limit"

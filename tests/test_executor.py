@@ -18,6 +18,7 @@ from sklearn.model_selection import cross_val_score
 import ash
 from ash.executor import jobs
 from ash.executor.jobs import Order, versions
+from callback_help import TimeIsUp
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
 
 
@@ -219,9 +220,10 @@ def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monk
         tuned(executor=executor)
 
 
-def test_a_time_limit_ends_it_and_so_does_a_target() -> None:
+def test_a_time_limit_ends_it_and_so_does_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(2) as executor:
-        assert tuned(executor=executor, candidates=128, min_epochs=64, time_limit=3.0).ended == "time_limit"
+        limit = {"time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
+        assert tuned(executor=executor, candidates=128, min_epochs=64, **limit).ended == "time_limit"
         found = tuned(executor=executor, target=0.8)
     assert found.ended == "target" and found.digest == tuned(threads=1, target=0.8).digest
 

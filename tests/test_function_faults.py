@@ -21,8 +21,8 @@ from joblib.externals import loky
 
 import ash
 from ash.errors import AllFailed, NothingFinished
-from fault_help import python
-from function_help import SPACE, train, wild
+from fault_help import HANG_SECONDS, python, wait_until
+from function_help import SPACE, limit_what_hangs, train, wild
 
 SETTINGS: dict[str, Any] = {"candidates": 32, "seed": 3, "progress": False}
 
@@ -125,8 +125,10 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
         run(function, threads=1)
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)
+    release = threading.Event()
     with pytest.raises(NothingFinished, match="the time limit was over"):
-        run(lambda params, epochs, state: time.sleep(0.3), threads=2, time_limit=0.05)
+        run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
+    release.set()
 
 
 def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,18 +147,18 @@ def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatc
 
 
 def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
-    release = threading.Event()
+    """The others take no time: none of them is late on the busiest machine."""
+    release, calls = threading.Event(), itertools.count()
     hung: list[Any] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if not hung:
+        if next(calls) == 0:
             hung.append(params)
-            release.wait(60)
-        time.sleep(0.02)
+            release.wait(HANG_SECONDS)
         return train(params, epochs, state)
 
     with pytest.warns(UserWarning, match="a thread cannot be stopped"):
-        result = run(function, threads=2, job_limit=1.0)
+        result = run(function, threads=2, job_limit=3.0)
     release.set()
     assert [failure.kind for failure in result.failures] == ["late"] and result.ended == "finished"
     assert result.params[result.failures[0].candidate] == hung[0]
@@ -170,7 +172,7 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 3:
-            release.wait(60)
+            release.wait(HANG_SECONDS)
         return train(params, epochs, state)
 
     with pytest.warns(UserWarning) as warned:
@@ -180,8 +182,9 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
     assert any("all threads hang" in str(each.message) for each in warned)
 
 
-def test_f47_a_process_that_hangs_or_dies_is_replaced() -> None:
-    result = run(wild, candidates=200, executor="processes", threads=2, job_limit=1.0, most_failures=None)
+def test_f47_a_process_that_hangs_or_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_what_hangs(monkeypatch)
+    result = run(wild, candidates=200, executor="processes", threads=2, job_limit=0.2, most_failures=None)
     kinds = Counter(failure.kind for failure in result.failures)
     what = Counter(round(params["x"] * 1000) % 16 for params in result.params)
     assert kinds == Counter({"failed": what[0] + what[3], "late": what[1], "died": what[2]})
@@ -254,42 +257,45 @@ def train(params, epochs, state):
     if params["x"] > 0.5:
         time.sleep(1000)
     return params["x"]
-result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=0.5, progress=False)
+result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=2, progress=False)
 print(result.failures[0].kind)
 """
     done = python(code)
     assert done.returncode == 0 and done.stdout == "late\n", done.stderr
 
 
-def test_children_end_with_their_parent() -> None:
+def test_children_end_with_their_parent(tmp_path: Path) -> None:
     code = """
-import os, time, ash
+import os, sys, threading, time, ash
+from pathlib import Path
+folder = Path(sys.argv[1])
 def train(params, epochs, state):
-    print(os.getpid(), flush=True)
+    (folder / str(os.getpid())).touch()
     time.sleep(1000)
-import threading
-threading.Timer(6, lambda: os._exit(0)).start()
+def end():
+    while not list(folder.iterdir()):
+        time.sleep(0.01)
+    os._exit(0)
+threading.Thread(target=end).start()
 ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="processes", progress=False)
 """
-    done = python(code)
-    child = int(done.stdout.split()[0])
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not Path(f"/proc/{child}").exists()
+    python(code, str(tmp_path))
+    (child,) = tmp_path.iterdir()
+    wait_until(lambda: not Path(f"/proc/{child.name}").exists())
 
 
-def test_ten_thousand_candidates_that_fail_at_random_are_all_accounted_for() -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_candidates_that_fail_at_random_are_all_accounted_for(count: int) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if round(params["y"] * 1e6) % 3 == 0:
             raise RuntimeError(f"y is {params['y']}")
         return train(params, epochs, state)
 
     space = {**SPACE, "y": ash.uniform(0, 1, levels=5001)}
-    settings = {**SETTINGS, "candidates": 10_000, "most_failures": None}
+    settings = {**SETTINGS, "candidates": count, "most_failures": None}
     result = ash.tune_function(function, space, threads=1, **settings)
     failed = [number for number, params in enumerate(result.params) if round(params["y"] * 1e6) % 3 == 0]
-    assert sorted(failure.candidate for failure in result.failures) == failed and len(failed) > 2000
-    assert sorted(job.candidate for job in result.jobs if job.rung == 0) == list(range(10_000))
+    assert sorted(failure.candidate for failure in result.failures) == failed and len(failed) > count / 5
+    assert sorted(job.candidate for job in result.jobs if job.rung == 0) == list(range(count))
     keys = [(job.candidate, job.rung) for job in result.jobs]
     assert len(keys) == len(set(keys))

@@ -21,7 +21,7 @@ from ash.cli_show_journal import journal_lines
 from ash.errors import JournalError, JournalLocked
 from ash.function.identity import name_of
 from fault_help import small_space
-from function_help import SPACE, cost, train, wait, wild
+from function_help import SPACE, cost, limit_what_hangs, train, wait, wild
 from function_journal_help import VIRTUAL, Counted, outcome, tune
 from journal_help import rows
 from journal_help import run as run_networks
@@ -167,9 +167,10 @@ def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path)
     assert "ended: finished" in text and ".function" in text and "best score" in text and "failures  none" in text
 
 
-def test_failures_are_shown(tmp_path: Path) -> None:
+def test_failures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_what_hangs(monkeypatch)
     path = tmp_path / "run.ash"
-    settings = {"executor": "processes", "job_limit": 0.5, "max_rungs": 1, "most_failures": None}
+    settings = {"executor": "processes", "job_limit": 0.2, "max_rungs": 1, "most_failures": None}
     tune(path, function=wild, candidates=60, **settings)
     text = "\n".join(journal_lines(str(path)))
     assert "died, " in text and "failed, " in text and " late" in text

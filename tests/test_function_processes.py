@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ import pytest
 
 import ash
 from ash.function.nursery import Nursery
+from ash.function.packing import pack_function
+from ash.function.processes import Child, Processes
 from bench.peers.memory import family
-from fault_help import python
-from function_help import train
+from fault_help import HANG_SECONDS, python, wait_until
+from function_help import limit_what_hangs, meet, train
 from function_journal_help import tune
 from journal_help import rows
 
@@ -46,7 +47,9 @@ def kind_of(what: int) -> str | None:
     return "died" if what < 10 else "late" if what < 15 else "failed" if what < 215 else None
 
 
-def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(tmp_path: Path) -> None:
+def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def random_faults(params: dict[str, Any], epochs: int, state: Any) -> Any:
         what = params["what"]
         if what < 10:
@@ -57,8 +60,9 @@ def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(t
             raise ValueError(what)
         return (float("nan"), None) if what < 215 else (params["x"], epochs + (state or 0))
 
+    limit_what_hangs(monkeypatch, lambda params: kind_of(params["what"]) == "late")
     path = tmp_path / "run.ash"
-    settings = {**SETTINGS, "candidates": 1500, "job_limit": 0.5, "journal": path}
+    settings = {**SETTINGS, "candidates": 1500, "job_limit": 0.2, "journal": path}
     result = ash.tune_function(random_faults, SPACE, **settings)
     kinds = {failure.candidate: failure.kind for failure in result.failures}
     expected = {number: kind_of(params["what"]) for number, params in enumerate(result.params)}
@@ -81,31 +85,35 @@ def test_what_a_function_imports_is_not_its_job_s_time() -> None:
             return function(params, epochs, state)
 
         def __reduce__(self) -> Any:
-            return (lambda: (time.sleep(0.8), function)[1]), ()
+            return (lambda: (time.sleep(2.5), function)[1]), ()
 
-    result = tune(None, function=Slow(), candidates=4, job_limit=0.4, **PROCESSES)
+    result = tune(None, function=Slow(), candidates=4, job_limit=2, **PROCESSES)
     assert not result.failures
 
 
-def test_there_is_one_process_more_than_places(before: set[int]) -> None:
+def test_there_is_one_process_more_than_places(before: set[int], tmp_path: Path) -> None:
     seen: list[int] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        meet(tmp_path, 2)
+        return train(params, epochs, state)
 
     class Looks(ash.Callback):
         def on_job(self, job: Any, params: Any) -> None:
             seen.append(len(descendants() - before))
 
-    tune(None, Looks(), **PROCESSES)
+    tune(None, Looks(), function=function, **PROCESSES)
     assert max(seen) == 3
 
 
 def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        (tmp_path / f"{os.getpid()} {np.random.random()} {random.random()}").touch()
-        time.sleep(0.05)
+        (tmp_path / f"drawn {os.getpid()} {np.random.random()} {random.random()}").touch()
+        meet(tmp_path, 2)
         return 1.0
 
     tune(None, function=function, candidates=8, max_rungs=1, **PROCESSES)
-    found = [file.name.split() for file in tmp_path.iterdir()]
+    found = [file.name.split()[1:] for file in tmp_path.glob("drawn *")]
     assert len({process for process, *_ in found}) == 2
     assert len({number for _, *numbers in found for number in numbers}) == 16
 
@@ -155,16 +163,15 @@ def test_how_a_child_has_ended_is_told(name: str) -> None:
 
 
 def test_a_child_that_dies_between_jobs_costs_nobody_a_job() -> None:
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        threading.Timer(0.02, lambda: os._exit(1)).start()
-        return train(params, epochs, state)
-
-    class Slow(ash.Callback):
-        def on_job(self, job: Any, params: Any) -> None:
-            time.sleep(0.1)
-
-    result = tune(None, Slow(), function=function, candidates=4, executor="processes", threads=1, costs=None)
-    assert len(result.jobs) > 4 and result.ended == "finished"
+    with Processes(train, 1, None) as places:
+        for epochs in (1, 2):
+            places.start((0, epochs), {"x": 0.3, "depth": 1}, epochs, None)
+            [(_, answer)] = places.wait(HANG_SECONDS)
+            assert answer.kind == "finished" and places.open(answer.state) == epochs
+            (child,) = places._children
+            assert child is not None and child.alive
+            os.kill(child._number, signal.SIGKILL)
+            wait_until(lambda child=child: not child.alive)
 
 
 def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
@@ -187,6 +194,27 @@ def test_a_nursery_by_hand() -> None:
     connection.close()
     nursery.close()
     assert nursery.ended(child) == "in a way that nobody knows"
+    nursery.close()
+
+
+def test_a_nursery_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That child would read what is meant for the one in its place."""
+    ask, lost = Nursery._ask, []
+
+    def killed_first(self: Nursery, message: bytes, *handles: int) -> str:
+        answer = ask(self, message, *handles)
+        if not lost:
+            lost.append(Path("/proc", answer, "stat"))
+            self._process.kill()
+            raise OSError("it is no more")
+        return answer
+
+    monkeypatch.setattr(Nursery, "_ask", killed_first)
+    nursery = Nursery()
+    child = Child(nursery, pack_function(train, "processes"))
+    wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())
+    assert child.do(({"x": 0.3, "depth": 1}, 1, None), None).kind == "finished"
+    child.close()
     nursery.close()
 
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold
 import ash
 from ash.errors import JournalError, NothingFinished
 from ash.journal.results import scores_of
-from callback_help import Diary, Failing, Stopper, X, Y
+from callback_help import Diary, Failing, Stopper, TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
 from journal_help import EPOCHS, JOBS, copy, outcome, regression, rows, run, stopped, with_states
@@ -98,15 +98,15 @@ def test_more_of_a_limit_goes_on(changes: dict[str, Any], tmp_path: Path) -> Non
     assert outcome(run(path)) == outcome(run(None))
 
 
-def test_the_time_limit_is_one_of_all_calls(tmp_path: Path) -> None:
+def test_the_time_limit_is_one_of_all_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     endless = {"candidates": None, "space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=20_000))}
-    first = run(path, **endless, time_limit=2.0)
+    first = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=100)
     assert first.ended == "time_limit"
-    over = run(path, **endless, time_limit=2.0)
+    over = run(path, **endless, time_limit=100)
     assert over.ended == "time_limit" and len(over.jobs) == len(first.jobs)
-    longer = run(path, **endless, time_limit=4.0)
-    assert len(longer.jobs) > len(first.jobs)
+    longer = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=200)
+    assert longer.ended == "time_limit" and len(longer.jobs) >= len(first.jobs) + 5
     assert max(job.end for job in longer.jobs) <= longer.wall_seconds
 
 
@@ -132,10 +132,10 @@ def test_a_greedy_run_goes_on_again_and_again(tmp_path: Path) -> None:
     assert seen < {(job.candidate, job.rung, job.weights_hash) for job in run(path, schedule="greedy").jobs}
 
 
-def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path) -> None:
+def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
-    first = run(path, candidates="auto", min_epochs=None, time_limit=2.0)
-    longer = run(path, candidates="auto", min_epochs=None, time_limit=9.0)
+    first = run(path, TimeIsUp(monkeypatch, 20), candidates="auto", min_epochs=None, time_limit=20.0)
+    longer = run(path, TimeIsUp(monkeypatch, 60), candidates="auto", min_epochs=None, time_limit=60.0)
     for name in ("min_epochs", "max_rungs", "epoch_rows", "keep", "schedule"):
         assert longer.settings[name] == first.settings[name]
     assert len(longer.jobs) > len(first.jobs)

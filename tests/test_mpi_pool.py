@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import threading
+from collections import Counter
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ash.executor.jobs import DONE, Answer, Order, Shared
 from ash.executor.mpi_pool import MPIPool
 from ash.executor.rank import Threads
 from executor_help import expected, raises_bad_pickle, raises_bad_unpickle
+from fault_help import HANG_SECONDS
 from mpi_help import run_script
 
 SCRIPT = """
@@ -30,7 +32,7 @@ def left():
 
 if __name__ == "__main__":
     import ash
-    from ash.executor import pool
+    from ash.executor import jobs, pool
     given = json.loads(sys.argv[1])
     with MPIPoolExecutor() as executor:
         submit, broadcasts, attached = executor.submit, [], 0
@@ -43,8 +45,9 @@ if __name__ == "__main__":
             return submit(function, *arguments)
         executor.submit = told
         if len(sys.argv) > 2:
-            pool.do = functools.partial(do_after_meeting, int(sys.argv[2]))
+            pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
         tuned(executor=executor, epoch_limit=30, **given)
+        pool.do = jobs.do
         result = tuned(executor=executor, epoch_limit=10**6, **given)
         found = {
             "digest": result.digest,
@@ -67,15 +70,18 @@ if __name__ == "__main__":
     ("processes", "threads", "each"), [(1, None, 1), (3, None, 1), (1, 3, 3), (2, 3, 3), (3, 4, 2)]
 )
 def test_the_digest_is_that_of_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
-    """Interrupted and resumed; where a rank has several threads, so many of its jobs must have run at the same time."""
+    """Interrupted and resumed; where a rank has several threads, none ends a job before all of all ranks have one."""
     given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"threads": threads})}
-    done = run_script(processes, SCRIPT, tmp_path, json.dumps(given), *([str(each)] if each > 1 else []))
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    done = run_script(processes, SCRIPT, tmp_path, json.dumps(given), *([str(meeting)] if each > 1 else []))
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     ranks = max(1, processes - 1)
     assert found["digest"] == expected() and found["threads"] == (threads or ranks)
     assert found["broadcasts"] == ["read"] * ranks * 3 and found["attached"] == 0
     assert each <= found["numbers"] <= each * ranks
+    assert [*Counter(file.name.partition("-")[0] for file in meeting.iterdir()).values()] == [each] * ranks or each == 1
     assert found["left"] == found["left then"] == [0] * 4
     words, note = found["failed"]
     assert "has failed in rung 0 on 3 workers: ValueError: this job cannot be done" in words and "in raises" in note
@@ -93,7 +99,7 @@ _go_on = threading.Event()
 
 
 def wait_to_go_on(value: int) -> int:
-    _go_on.wait(60)
+    _go_on.wait(HANG_SECONDS)
     return value
 
 
@@ -104,7 +110,7 @@ def test_a_rank_that_is_full_waits_for_an_answer(count: int) -> None:
         jobs = [packed(number, abs, -number) for number in range(count)]
         free, found = threads.exchange(jobs, 0.0)
         while len(found) < count:
-            free, more = threads.exchange([], 60.0)
+            free, more = threads.exchange([], HANG_SECONDS)
             found += more
         assert free == count and sorted(answers(found)) == [(number, number) for number in range(count)]
     finally:
@@ -126,12 +132,12 @@ def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> No
     threads = Threads(3)
     try:
         assert threads.exchange([packed(0, wait_to_go_on, 7), packed(1, wait_to_go_on, 8)], 0.001) == (1, [])
-        free, found = threads.exchange([packed(2, abs, -9)], 60.0)
+        free, found = threads.exchange([packed(2, abs, -9)], HANG_SECONDS)
         assert (free, answers(found)) == (1, [(2, 9)])
         _go_on.set()
         found = []
         while len(found) < 2:
-            free, more = threads.exchange([], 60.0)
+            free, more = threads.exchange([], HANG_SECONDS)
             found += more
         assert free == 3 and sorted(answers(found)) == [(0, 7), (1, 8)]
     finally:

@@ -47,7 +47,7 @@ def interrupt_after(kind, number=signal.SIGINT):
 """
 PARTIAL = """
 interrupt_after("finished")
-result = ash.tune(X, y, candidates=100_000, min_epochs=20, threads=2, progress=PROGRESS)
+result = ash.tune(X, y, candidates=5_000, min_epochs=20, threads=2, progress=PROGRESS)
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
 """
@@ -79,7 +79,7 @@ def test_ctrl_c_returns_what_has_finished(progress):
 
 
 def test_ctrl_c_ends_an_endless_stream():
-    child(PARTIAL.replace("PROGRESS", "False").replace("candidates=100_000", "candidates=None, target=2.0"))
+    child(PARTIAL.replace("PROGRESS", "False").replace("candidates=5_000", "candidates=None, target=2.0"))
 
 
 def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():

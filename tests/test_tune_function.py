@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 from joblib.externals import loky
 
 import ash
-from callback_help import Diary, Stopper
-from fault_help import python
+from callback_help import Diary, Stopper, TimeIsUp
+from fault_help import HANG_SECONDS, python
 from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
 
 pytestmark = pytest.mark.core
@@ -100,9 +100,9 @@ def test_a_space_that_holds_fewer() -> None:
     assert len(result.params) == 3
 
 
-def test_a_time_limit_ends_a_stream() -> None:
-    result = run(wait, candidates=None, time_limit=0.2, threads=2)
-    assert result.ended == "time_limit" and result.jobs and all(job.end < 0.5 for job in result.jobs)
+def test_a_time_limit_ends_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(wait, candidates=None, time_limit=100, threads=2, callbacks=[TimeIsUp(monkeypatch, 100)])
+    assert result.ended == "time_limit" and len(result.jobs) >= 5
 
 
 def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
@@ -149,7 +149,7 @@ def test_callbacks_are_told_in_order_of_decision() -> None:
     assert [params for _, params in diary.jobs] == [result.params[job.candidate] for job in result.jobs]
     assert [kind for kind, _ in diary.pages][:1] == ["start"] and diary.pages[-1] == ("end", result)
     stopped = run(wait, candidates=500, threads=1, callbacks=[Stopper(5)])
-    assert stopped.ended == "stopped" and len(stopped.jobs) < 200
+    assert stopped.ended == "stopped" and len(stopped.jobs) < 500
 
 
 def test_tables_and_text() -> None:
@@ -174,40 +174,44 @@ def test_params_are_the_function_s_own() -> None:
 
 
 def test_jobs_are_done_at_once_in_threads_and_never_more_than_that() -> None:
-    running, most, lock = [0], [0], threading.Lock()
+    """The first two meet."""
+    running, most, lock, calls, meeting = [0], [0], threading.Lock(), itertools.count(), threading.Barrier(2)
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        time.sleep(0.002)
+        if next(calls) < 2:
+            meeting.wait(HANG_SECONDS)
         with lock:
             running[0] -= 1
         return train(params, epochs, state)
 
+    before = {*threading.enumerate()}
     run(function, threads=2)
     assert most[0] == 2
-    before = threading.active_count()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > 1 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= max(1, before - 2)
+    for thread in {*threading.enumerate()} - before:
+        thread.join(HANG_SECONDS)
+        assert not thread.is_alive()
 
 
 def test_ctrl_c_gives_what_there_is() -> None:
     code = """
-import _thread, threading, time
+import _thread, itertools, time
 import ash
+calls = itertools.count()
 def train(params, epochs, state):
     time.sleep(0.01)
+    if next(calls) in (20, 100):
+        _thread.interrupt_main()
     return params["x"], None
 for threads in (1, 2):
-    threading.Timer(0.5, _thread.interrupt_main).start()
     result = ash.tune_function(train, {"x": list(range(5000))}, candidates=5000, threads=threads, progress=False)
-    print(result.ended, 0 < len(result.jobs) < 1000, result.wall_seconds < 5)
+    print(result.ended, 0 < len(result.jobs) < 5000)
+    calls = itertools.count(50)
 """
     done = python("if __name__ == '__main__':\n    " + code.strip().replace("\n", "\n    "))
-    assert done.stdout.split("\n")[:2] == ["interrupted True True"] * 2, done.stderr
+    assert done.stdout.split("\n")[:2] == ["interrupted True"] * 2, done.stderr
 
 
 WRONG = {

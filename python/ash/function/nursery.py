@@ -39,15 +39,14 @@ class Nursery:
         OSError
             There can be none.
         """
-        ours, theirs = Pipe()
-        with theirs, self._lock:
+        with self._lock:
             try:
-                number = self._fork(theirs.fileno())
+                number, connection = self._born()
             except OSError:
                 self._end()
-                number = self._fork(theirs.fileno())
+                number, connection = self._born()
             self._living.add(number)
-        return number, ours
+        return number, connection
 
     def ended(self, child: int) -> str:
         """Return how a child that ends by itself, or was killed, has ended; it is no more after that."""
@@ -75,6 +74,15 @@ class Nursery:
             self._end()
             for each in self._inputs:
                 each.close()
+
+    def _born(self) -> tuple[int, "Connection[Any, Any]"]:
+        ours, theirs = Pipe()
+        with theirs:
+            try:
+                return self._fork(theirs.fileno()), ours
+            except OSError:
+                ours.close()  # a child that was forked all the same, by a process that could not say so, ends by that
+                raise
 
     def _fork(self, handle: int) -> int:
         if self._socket is None:
