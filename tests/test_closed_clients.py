@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+import distributed
 import pytest
 
 import ash
 from ash.executor import dask_pool
 from executor_help import Wrapped, expected, tuned
 
-distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 CLOSED = (
