@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
@@ -37,12 +38,28 @@ def test_a_lower_bound_becomes_a_constraint() -> None:
     assert DISTRIBUTION["lower_bounds"](project) == ["backend==0.11", "one==1.2", "two==3"]
 
 
-def test_what_tries_a_wheel_is_there() -> None:
+def imports(path: Path) -> set[str]:
+    """Return the modules that importing a test module imports, those of its local modules too, by their first names."""
+    found, waiting = set(), [path]
+    while waiting:
+        statements = ast.parse(waiting.pop().read_text(encoding="utf-8")).body
+        names = {each.name for node in statements if isinstance(node, ast.Import) for each in node.names}
+        names |= {node.module or "" for node in statements if isinstance(node, ast.ImportFrom)}
+        new = {name.partition(".")[0] for name in names} - found
+        waiting += [local for name in new if (local := ROOT / "tests" / f"{name}.py").exists()]
+        found |= new
+    return found
+
+
+def test_a_wheel_is_tested_with_what_is_there() -> None:
     settings = PYPROJECT["tool"]["cibuildwheel"]
+    assert all((ROOT / source).exists() for source in settings["test-sources"])
+    required = {re.split(r"[\[>]", each)[0] for each in (*PROJECT["dependencies"], *settings["test-requires"])}
+    allowed = {*sys.stdlib_module_names, *required, "ash", "sklearn", "scipy"}
     commands = [settings["test-command"], settings["windows"]["test-command"]]
-    files = {word for command in commands for word in shlex.split(command) if word.startswith("tests/")}
-    for name in (*files, *settings["test-sources"]):
-        assert (ROOT / name).exists(), name
+    for name in {word for command in commands for word in shlex.split(command) if word.startswith("tests/")}:
+        found = imports(ROOT / name) | imports(ROOT / "tests" / "conftest.py")
+        assert {each for each in found - allowed if not (ROOT / "tests" / f"{each}.py").exists()} == set(), name
 
 
 def test_the_citation_is_of_this_version() -> None:
