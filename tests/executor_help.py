@@ -159,7 +159,7 @@ def raises_bad_unpickle(*arguments: Any) -> Any:
 
 
 def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
-    """Do a job once so many threads, of all processes together, have begun one; a file in the folder stands for each."""
+    """Do a job once so many threads, of all processes together, have begun one; for each a file is in the folder."""
     Path(folder, f"{os.getpid()}-{threading.get_ident()}").touch()
     wait_until(lambda: len(os.listdir(folder)) >= count)
     return jobs.do(*arguments)
