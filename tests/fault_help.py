@@ -90,7 +90,7 @@ def wait_until(happened: Callable[[], Any]) -> None:
     until = time.monotonic() + HANG_SECONDS
     while not happened():
         assert time.monotonic() < until
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 def _run(words: list[str], environment: dict[str, str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:

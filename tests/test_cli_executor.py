@@ -11,17 +11,31 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ash.cli import main
+from cluster_help import ONE_THREAD, cluster, dask, environment
+from fault_help import HANG_SECONDS, wait_until
 from mpi_help import under_mpi
 
-DIGITS = ("digits", "--candidates", "16")
+DIGITS = ("digits", "--candidates", "16", "--workers", "4")
+HELD = """
+import os, time
+if os.environ.get("PMI_RANK") != "0":
+    from ash.executor import dask_pool, jobs
+    def held(job):
+        def do(*given):
+            if given[-1].candidate >= 12:
+                time.sleep(1000)
+            return job(*given)
+        return do
+    jobs.do, dask_pool._train = held(jobs.do), held(dask_pool._train)
+"""
+"""A module that Python imports when it starts: workers do not come to the end of a run, so that it is in the middle."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +50,15 @@ def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
 def ran(folder: Path, processes: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Return what has come of the command under MPI."""
     command = under_mpi(processes, "-m", "ash", *words)
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+
+
+def holding(folder: Path) -> dict[str, str]:
+    """Return the environment of processes that are held."""
+    (folder / "held").mkdir()
+    (folder / "held" / "sitecustomize.py").write_text(HELD, encoding="utf-8")
+    path = os.pathsep.join([str(folder / "held"), os.environ.get("PYTHONPATH", "")])
+    return {**environment(), "PYTHONPATH": path}
 
 
 @contextlib.contextmanager
@@ -50,9 +72,9 @@ def started(command: list[str], **given: Any) -> Iterator[subprocess.Popen[str]]
 
 
 @contextlib.contextmanager
-def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *words: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
     """Run a command in the background; its errors go to a file."""
-    with (folder / "err").open("w") as err, started([*words], cwd=folder, stderr=err, text=True) as process:
+    with (folder / "err").open("w") as err, started([*words], cwd=folder, stderr=err, text=True, **given) as process:
         yield process
 
 
@@ -65,13 +87,6 @@ def ranks(folder: Path) -> dict[int, int]:
             if rank is not None and os.readlink(each / "cwd") == str(folder):
                 found[int(rank[1])] = int(each.name)
     return found
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def jobs_in(journal: Path) -> int:
@@ -114,8 +129,10 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 @pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    port = free_port()
-    found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
+    with socket.socket() as silent:  # nobody else has its port, and it does not listen
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
 
@@ -128,27 +145,26 @@ def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None
     assert "has had no worker for worker_timeout=0.5 seconds; start some" in found
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def test_f96_a_scheduler_that_dies_ends_the_run_and_it_goes_on_elsewhere(digest: str, tmp_path: Path) -> None:
-    address, journal = f"tcp://127.0.0.1:{free_port()}", tmp_path / "run.ash"
-    python, alike = [sys.executable, "-m"], {"cwd": tmp_path, "stderr": subprocess.DEVNULL, "text": True}
-    dask, own = [*python, "dask"], ["ash", *DIGITS, "--journal", str(journal), "--json", "summary.json", "--quiet"]
-    with (
-        started([*dask, "scheduler", "--port", address.rpartition(":")[2], "--no-dashboard"], **alike) as scheduler,
-        started([*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"], **alike),
-        started(
-            [*python, *own, "--dask", address, "--worker-timeout", "10"], **alike | {"stderr": subprocess.PIPE}
-        ) as command,
-    ):
-        wait_for(lambda: jobs_in(journal) >= 4)
-        scheduler.kill()
-        err = command.communicate(timeout=120)[1]
-    assert command.returncode == 2 and err.count("\n") == 1 and "no worker for worker_timeout=10 seconds" in err
-    subprocess.run([*python, *own], cwd=tmp_path, check=True, timeout=250)
+    journal = tmp_path / "run.ash"
+    own = [sys.executable, "-m", "ash", *DIGITS, "--journal", str(journal), "--json", "summary.json", "--quiet"]
+    with cluster(tmp_path, workers=0) as made:
+        worker = dask("worker", made.wire.address, *ONE_THREAD)
+        command = [*own, "--dask", made.wire.address, "--worker-timeout", "5"]
+        with (
+            started(worker, env=holding(tmp_path), stderr=subprocess.DEVNULL) as held,
+            started(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process,
+        ):
+            wait_until(lambda: jobs_in(journal) >= 4)
+            made.scheduler.kill()
+            made.wire.close()
+            err = process.communicate(timeout=HANG_SECONDS)[1]
+            held.kill()
+    assert process.returncode == 2 and err.count("\n") == 1, err
+    assert re.search(
+        r"no worker for worker_timeout=5 seconds|<Client: .*> is closed, .* its scheduler does not answer", err
+    )
+    subprocess.run(own, cwd=tmp_path, check=True, timeout=HANG_SECONDS)
     assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
 
 
@@ -196,25 +212,25 @@ def test_what_is_refused_under_mpi_is_one_line_of_ours(tmp_path: Path) -> None:
 
 def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(digest: str, tmp_path: Path) -> None:
     words = (*DIGITS, "--journal", "run.ash", "--json", "summary.json")
-    with running(tmp_path, *under_mpi(3, "-m", "ash", *words)) as process:
-        wait_for(lambda: jobs_in(tmp_path / "run.ash") >= 4)
+    with running(tmp_path, *under_mpi(3, "-m", "ash", *words), env=holding(tmp_path)) as process:
+        wait_until(lambda: jobs_in(tmp_path / "run.ash") >= 4)
         os.kill(ranks(tmp_path)[2], signal.SIGKILL)
-        assert process.wait(30) != 0
+        assert process.wait(HANG_SECONDS) != 0
     assert not (tmp_path / "summary.json").exists()
-    wait_for(lambda: not ranks(tmp_path), 30)
+    wait_until(lambda: not ranks(tmp_path))
     done = ran(tmp_path, 3, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
 
 
-LONG = ("digits", "--candidates", "512", "--journal", "run.ash", "--json", "summary.json")
+LONG = ("digits", "--candidates", "20000", "--journal", "run.ash", "--json", "summary.json")
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
     """Return with which status a run of LONG ends after this signal, and look that its files are there."""
-    wait_for(lambda: jobs_in(folder / "run.ash") >= 4)
+    wait_until(lambda: jobs_in(folder / "run.ash") >= 4)
     process.send_signal(number)
-    status = process.wait(120)
+    status = process.wait(HANG_SECONDS)
     assert json.loads((folder / "summary.json").read_text())["ended"] == "interrupted"
     assert (folder / "ash-tune-out" / "report.html").exists() and "Traceback" not in (folder / "err").read_text()
     return status
@@ -236,4 +252,4 @@ def test_ctrl_c_ends_a_run_on_dask_with_its_files(scheduler: str, tmp_path: Path
 def test_a_run_in_threads_imports_neither(tmp_path: Path) -> None:
     code = "import sys; from ash.cli import main; main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
     code += "sys.exit(any(each.partition('.')[0] in ('distributed', 'mpi4py') for each in sys.modules))"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=HANG_SECONDS)

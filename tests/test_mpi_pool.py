@@ -129,6 +129,7 @@ def test_an_error_that_cannot_be_sent_is_told_all_the_same(bad: Any) -> None:
 
 
 def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> None:
+    _go_on.clear()
     threads = Threads(3)
     try:
         assert threads.exchange([packed(0, wait_to_go_on, 7), packed(1, wait_to_go_on, 8)], 0.001) == (1, [])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ash.cli import main
+from fault_help import HANG_SECONDS
 from mpi_help import mpiexec, with_programs
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "examples" / "slurm"
@@ -34,11 +37,14 @@ def text(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that dask.sh may have: it takes 20000 and the number of the job modulo 20000."""
-    while True:
-        with socket.create_server(("", 0)) as server:
-            if 20_000 <= server.getsockname()[1] < 40_000:
-                return int(server.getsockname()[1])
+    """Return a port that dask.sh may have: it takes 20000 and the number of the job modulo 20000.
+
+    The system gives none of these to anybody who does not ask for a certain one.
+    """
+    for port in random.sample(range(20_000, 30_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +60,7 @@ def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.Co
     environment |= {"SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": str(free_port() - 20_000)}
     command = ["bash", str(SCRIPTS / f"{name}.sh"), *words]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=250, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
 
 
