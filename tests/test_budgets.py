@@ -127,10 +127,8 @@ def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
     whole = quick(**settings)
     part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
     assert part.ended == "time_limit" and 20 <= len(part.jobs) < len(whole.jobs)
-    known = [(job.candidate, job.rung, repr(job.score), job.weights_hash) for job in whole.jobs]
-    assert [(job.candidate, job.rung, repr(job.score), job.weights_hash) for job in part.jobs] == known[
-        : len(part.jobs)
-    ]
+    jobs = [{(job.candidate, job.rung, job.score, job.weights_hash) for job in run.jobs} for run in (part, whole)]
+    assert jobs[0] < jobs[1]
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
