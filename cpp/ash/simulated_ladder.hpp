@@ -39,7 +39,7 @@ class SimulatedLadder {
     // The job of the task has ended, and whoever decides knows its result.
     void finish(const Task& task, const SimulatedJob& job) {
         held_back_.emplace(task.job.candidate, job);
-        const Outcome outcome = workload_.outcome(task.job);
+        const SimulatedOutcome outcome = workload_.outcome(task.job);
         clock_->finish({.task = task, .score = outcome.score, .loss = outcome.loss});
         for (const Report& report : clock_->decided()) count(report.task.job);
         ladder_.take_retired();  // nobody here has a state to free

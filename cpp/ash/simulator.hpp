@@ -44,7 +44,7 @@ struct SimulationSettings {
     double team_efficiency = 1.0;  // of each thread of a team but the first, 0 to 1
 };
 
-struct Outcome {
+struct SimulatedOutcome {
     double score;
     double loss;
 };
@@ -53,7 +53,7 @@ struct Outcome {
 struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
-    std::function<Outcome(const Job&)> outcome;
+    std::function<SimulatedOutcome(const Job&)> outcome;
     std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty: as many as there are threads
     std::function<double(const Job&)> state_bytes = {};  // of its state once it has ended, for a cluster; empty: 0
 };

@@ -21,7 +21,7 @@ JobTable table(const Array<double>& values, const LadderSettings& ladder, std::s
     return {.values = view(values), .rungs = for_rungs ? values.shape(1) : 0};
 }
 
-py::dict job_columns(const std::vector<SimulatedJob>& jobs) {
+py::dict simulated_columns(const std::vector<SimulatedJob>& jobs) {
     py::dict columns;
     columns["candidate"] = column<std::int64_t>(jobs, [](const SimulatedJob& j) { return j.job.candidate; });
     columns["rung"] = column<std::int64_t>(jobs, [](const SimulatedJob& j) { return j.job.rung; });
@@ -85,8 +85,8 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
         .cost = [&](const Job& job) { return cost.whole(job); },
         .outcome =
             [&](const Job& job) {
-                return Outcome{.score = scores ? score.of(job) : random_score(seed, job, eta),
-                               .loss = losses ? loss.of(job) : 0.0};
+                return SimulatedOutcome{.score = scores ? score.of(job) : random_score(seed, job, eta),
+                                        .loss = losses ? loss.of(job) : 0.0};
             },
         .most_members = [&](const Job& job) { return team_limits ? static_cast<int>(limit.of(job)) : threads; },
         .state_bytes = [&](const Job& job) { return state_bytes ? state.of(job) : 0.0; }};
@@ -105,7 +105,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     }
     py::dict found = totals(simulation.run);
     if (cluster) add_totals(found, simulation);
-    return py::make_tuple(found, rung_work(simulation.run), job_columns(jobs));
+    return py::make_tuple(found, rung_work(simulation.run), simulated_columns(jobs));
 }
 
 Cluster make_cluster(int threads_per_process, int in_flight, bool states_stay, double latency, double bandwidth,

@@ -30,7 +30,7 @@ SimulationSettings settings(std::int64_t candidates, int threads) {
 Workload workload() {
     return {.seconds = [](const Job& job) { return static_cast<double>(job.epochs); },
             .cost = [](const Job& job) { return static_cast<double>(job.epochs); },
-            .outcome = [](const Job& job) { return ash::Outcome{static_cast<double>(job.candidate), 0.0}; },
+            .outcome = [](const Job& job) { return ash::SimulatedOutcome{static_cast<double>(job.candidate), 0.0}; },
             .state_bytes = [](const Job&) { return 10.0; }};
 }
 

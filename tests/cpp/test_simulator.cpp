@@ -33,7 +33,7 @@ Workload workload(double noise = 0.0) {
     return {.seconds =
                 [noise](const Job& job) { return static_cast<double>(job.epochs) * ash::timing_noise(7, job, noise); },
             .cost = [](const Job& job) { return static_cast<double>(job.epochs); },
-            .outcome = [](const Job& job) { return ash::Outcome{ash::random_score(7, job, 2), 0.0}; }};
+            .outcome = [](const Job& job) { return ash::SimulatedOutcome{ash::random_score(7, job, 2), 0.0}; }};
 }
 
 std::vector<std::pair<std::int32_t, std::int32_t>> decisions(const SimulationSettings& chosen, double noise) {
@@ -93,7 +93,7 @@ TEST_CASE("a target ends the run while others work") {
     SimulationSettings chosen = settings(64, 8, false);
     chosen.ladder.target = 0.5;
     Workload flat = workload();
-    flat.outcome = [](const Job& job) { return ash::Outcome{job.rung == 1 ? 0.5 : 0.0, 0.0}; };
+    flat.outcome = [](const Job& job) { return ash::SimulatedOutcome{job.rung == 1 ? 0.5 : 0.0, 0.0}; };
     const Simulation run = ash::simulate(chosen, flat);
     CHECK(run.rungs[1].jobs == 1);
     CHECK(run.busy <= 8 * run.makespan);
