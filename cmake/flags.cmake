@@ -6,6 +6,7 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)  # there are none, and the scan reads every source a second time
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
@@ -44,6 +45,14 @@ set(ash_kernel_flags_baseline "")
 set(ash_kernel_flags_v3 -mavx2 -mfma)
 set(ash_kernel_flags_v4 -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 set(ash_kernel_flags_neon "")
+if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # The stack of Windows is aligned to 16 bytes, but g++ spills wider vectors with aligned moves, which crash
+    # (https://gcc.gnu.org/bugzilla/show_bug.cgi?id=54412). This flag makes the assembler write unaligned moves instead.
+    # All other AVX instructions take any address.
+    foreach(set v3 v4)
+        list(APPEND ash_kernel_flags_${set} -Wa,-muse-unaligned-vector-move)
+    endforeach()
+endif()
 
 # Adds folder/unit_<set>.cpp for each instruction set of this architecture, each with its own flags.
 function(ash_add_kernel_units target folder)

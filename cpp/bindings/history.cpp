@@ -113,7 +113,7 @@ void restore_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung
 }
 
 std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung) {
-    return parts_of(owner.tuner.states(candidate, rung));
+    return bindings::parts_of(owner.tuner.states(candidate, rung));
 }
 
 // The states of a kept job that were elsewhere; of no account if it is no longer kept. ValueError or RuntimeError where they

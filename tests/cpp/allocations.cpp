@@ -13,12 +13,20 @@ thread_local std::int64_t bytes = 0;
 std::atomic<std::int64_t> live{0};
 std::atomic<std::int64_t> until_failure{0};  // 0: never
 
+#if defined(_WIN32)  // which has no std::aligned_alloc
+void* aligned_memory(std::size_t alignment, std::size_t size) { return _aligned_malloc(size, alignment); }
+void free_aligned(void* memory) { _aligned_free(memory); }
+#else
+void* aligned_memory(std::size_t alignment, std::size_t size) { return std::aligned_alloc(alignment, size); }
+void free_aligned(void* memory) { std::free(memory); }
+#endif
+
 void* allocate(std::size_t size, std::size_t alignment) {
     ++count;
     bytes += static_cast<std::int64_t>(size);
     if (until_failure > 0 && until_failure-- == 1) throw std::bad_alloc();
     const std::size_t whole = (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment, whole);
+    void* memory = aligned_memory(alignment, whole);
     if (memory == nullptr) throw std::bad_alloc();
     ++live;
     return memory;
@@ -26,7 +34,7 @@ void* allocate(std::size_t size, std::size_t alignment) {
 
 void release(void* memory) {
     if (memory != nullptr) --live;
-    std::free(memory);
+    free_aligned(memory);
 }
 
 }  // namespace

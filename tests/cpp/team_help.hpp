@@ -1,5 +1,7 @@
-// team_help.hpp: members for the tests of teams.
+// team_help.hpp: members for the tests of teams, and the processor time of the process.
 #pragma once
+
+#include <time.h>
 
 #include <atomic>
 #include <chrono>
@@ -14,6 +16,13 @@
 namespace ash::testing {
 
 inline void no_ring(void*) {}
+
+// Of all threads. std::clock() counts the seconds of the wall clock on Windows.
+inline double processor_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 // Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go. The end
 // may find the team open and all of them asleep in it: it rings the bell, which they read before they look for the end.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <stdexcept>
 #include <vector>
 
@@ -196,7 +197,9 @@ TEST_CASE("an embedding goes before the first layer: features, then each value o
     const std::vector<LayerWeights> layers{{9, 1, first, {0.5F}}};
     const Network network(layers, {}, 0, kThree, kOne, embedding);
     const std::vector<double> x{2, 3, 4};
-    const auto value = [](double number) { return 0.25 + 4.0 * std::cos(2.0 * M_PI * (0.25 * number + 0.25)); };
+    const auto value = [](double number) {
+        return 0.25 + 4.0 * std::cos(2.0 * std::numbers::pi * (0.25 * number + 0.25));
+    };
     const double expected = 0.5 + 2 + 2 * 3 + 3 * 4 + (4 + 6 + 8) * value(2) + (5 + 7 + 9) * value(4);
     std::vector<float> results(1);
     REQUIRE(network.predict(x.data(), 1, 1, kernels(""), results.data()));

@@ -1,7 +1,5 @@
 // The two OpenMP constructs: every body once, one at a time in the critical section, and no exception lost.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -14,19 +12,16 @@
 
 #include "ash/parallel.hpp"
 
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define ASH_THREAD_SANITIZER
 #endif
 #endif
-
-namespace {
-
-[[maybe_unused]] std::ptrdiff_t threads_alive() {
-    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
-}
-
-}  // namespace
 
 TEST_CASE("parallel runs every body once, whatever the number of threads") {
     for (const int threads : {1, 2, 3, 7}) {
@@ -67,6 +62,16 @@ TEST_CASE("the critical section lets one in at a time, and exceptions out") {
     CHECK(count == 40'001);
 }
 
+#if !defined(_WIN32)  // which has no fork
+
+namespace {
+
+[[maybe_unused]] std::ptrdiff_t threads_alive() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+}  // namespace
+
 // A process that forks after a region, as multiprocessing does, must find the next region working in the child. The
 // thread sanitizer does not support threads after a fork; there the child has nothing to do.
 TEST_CASE("a fork after use never hangs") {
@@ -88,3 +93,5 @@ TEST_CASE("a fork after use never hangs") {
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(status == 0);
 }
+
+#endif

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "ash/kernels/kernels.hpp"
 #include "ash/kernels/reference_periodic.hpp"
@@ -21,7 +22,7 @@ void product(const Product& p) noexcept {
             if (p.start == Start::bias && p.bias != nullptr) sum = p.bias[n];
             if (p.start == Start::accumulate) sum = c;
             for (std::int64_t k = 0; k < p.terms; ++k) {
-                sum = std::fma(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
+                sum = fused(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
             }
             c = p.start == Start::scale ? c * sum : sum;
         }
@@ -51,7 +52,7 @@ double value_of(Activation activation, double x) {
         case Activation::tanh:
             return std::tanh(x);
         case Activation::gelu:
-            return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+            return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
         case Activation::silu:
             return x * sigmoid(x);
         case Activation::selu:
@@ -73,7 +74,7 @@ double slope_of(Activation activation, double x) {
         case Activation::tanh:
             return 1.0 - std::tanh(x) * std::tanh(x);
         case Activation::gelu: {
-            const double root = std::sqrt(2.0 / M_PI);
+            const double root = std::sqrt(2.0 / std::numbers::pi);
             const double t = std::tanh(root * (x + 0.044715 * x * x * x));
             return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044715 * x * x);
         }
@@ -181,20 +182,20 @@ float direction(const Update& u, const Parameters& p, std::int64_t i, float grad
     if (u.optimizer == Optimizer::sgd) return gradient;
     float& first = p.first_moment[i];
     if (u.optimizer < Optimizer::adam) {
-        first = std::fma(u.momentum, first, gradient);
-        return u.optimizer == Optimizer::nesterov ? std::fma(u.momentum, first, gradient) : first;
+        first = fused(u.momentum, first, gradient);
+        return u.optimizer == Optimizer::nesterov ? fused(u.momentum, first, gradient) : first;
     }
     float& second = p.second_moment[i];
-    first = std::fma(u.beta1, first, (1.0F - u.beta1) * gradient);
-    second = std::fma(u.beta2, second, (1.0F - u.beta2) * (gradient * gradient));
-    return first * u.correction1 / std::fma(std::sqrt(second), u.correction2, u.epsilon);
+    first = fused(u.beta1, first, (1.0F - u.beta1) * gradient);
+    second = fused(u.beta2, second, (1.0F - u.beta2) * (gradient * gradient));
+    return first * u.correction1 / fused(std::sqrt(second), u.correction2, u.epsilon);
 }
 
 void update(const Update& u, const Parameters& p) noexcept {
     for_each(p.block, [&](std::int64_t i) {
-        const float gradient = std::fma(u.l2, p.weights[i], p.gradient[i]);
+        const float gradient = fused(u.l2, p.weights[i], p.gradient[i]);
         const float kept = p.weights[i] * u.decay;
-        p.weights[i] = std::fma(-u.learning_rate, direction(u, p, i, gradient), kept);
+        p.weights[i] = fused(-u.learning_rate, direction(u, p, i, gradient), kept);
     });
 }
 

@@ -5,8 +5,11 @@
 // Only for reference.cpp.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <numbers>
 
 #include "ash/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
@@ -14,11 +17,29 @@
 namespace ash {
 namespace {
 
-double of_turns(double (*function)(double), double turns) { return function(2.0 * M_PI * turns); }
+// x * y + z, rounded once.
+#if defined(__MINGW32__)
+// The fmaf of MinGW-w64 rounds twice. Here the product is exact in double, and the sum is rounded to odd, so that rounding
+// it to float gives what rounding the exact sum would give (Boldo and Melquiond, 2008).
+float fused(float x, float y, float z) {
+    const double product = static_cast<double>(x) * y;
+    double sum = product + z;
+    const double addend = sum - product;
+    const double error = (product - (sum - addend)) + (z - addend);
+    if (error != 0 && std::isfinite(error) && (std::bit_cast<std::uint64_t>(sum) & 1) == 0) {
+        sum = std::nextafter(sum, std::copysign(std::numeric_limits<double>::infinity(), error));
+    }
+    return static_cast<float>(sum);
+}
+#else
+float fused(float x, float y, float z) { return std::fma(x, y, z); }
+#endif
+
+double of_turns(double (*function)(double), double turns) { return function(2.0 * std::numbers::pi * turns); }
 
 double turns_of(const Periodic& p, int k, std::int64_t column, float x) {
     const float* column_of = p.parameters + column;
-    return std::fma(column_of[k * p.stride], x, column_of[(embedding::kPhases + k) * p.stride]);
+    return fused(column_of[k * p.stride], x, column_of[(embedding::kPhases + k) * p.stride]);
 }
 
 void embed(const Periodic& p, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept {
@@ -54,7 +75,7 @@ void embed_gradient(const Periodic& p, std::int64_t first, const float* x, const
                     sums[mix] += delta[d * p.numbers] * of_turns(std::cos, turns);
                     of_cosine += static_cast<double>(delta[d * p.numbers]) * p.parameters[mix * p.stride + column];
                 }
-                const double of_turn = -2.0 * M_PI * of_turns(std::sin, turns) * of_cosine;
+                const double of_turn = -2.0 * std::numbers::pi * of_turns(std::sin, turns) * of_cosine;
                 sums[k] += of_turn * value;
                 sums[kPhases + k] += of_turn;
             }
@@ -76,7 +97,7 @@ void scale_gradient(const float* weights, const float* factors, float* gradient,
         float lanes[16] = {};
         for (std::int64_t column = 0; column < block.columns; ++column) {
             const std::int64_t i = row * block.stride + column;
-            lanes[column % 16] = std::fma(weights[i], gradient[i], lanes[column % 16]);
+            lanes[column % 16] = fused(weights[i], gradient[i], lanes[column % 16]);
         }
         for (int half = 8; half > 0; half /= 2) {
             for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
