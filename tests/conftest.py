@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads would take the cores from other tests
+
 import signal
 import time
 from collections.abc import Iterator

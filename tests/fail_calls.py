@@ -1,6 +1,6 @@
-"""Runs with a journal in which the n-th call of a kind to the system fails, for n = 1, 2, ... until none is left (F62).
+"""Runs with a journal in which one call of a kind to the system fails: the n-th, for n = 1, 1 + STEP, ... (F62).
 
-    LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/fail_calls.py POINT ERRNO FOLDER
+    LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/fail_calls.py POINT ERRNO STEP FOLDER
 
 libfiu stands between all libraries and the system, so SQLite's own calls fail here as on a bad disk. Its preloaded
 library asks before each call that a point of failure is named for, whether that one is to fail: posix/io/rw/pwrite is a
@@ -85,12 +85,12 @@ def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> 
     return len(calls) >= number, ended
 
 
-def main(point: str, code: int, folder: Path) -> dict[str, int]:
+def main(point: str, code: int, step: int, folder: Path) -> dict[str, int]:
     """Return how many calls failed, and how many of them ended their run."""
     expected = outcome(run(None))
     run(folder / "first.ash")  # what is loaded once is loaded now
     failed = ended = 0
-    for number in range(1, MOST):
+    for number in range(1, MOST, step):
         there, stopped = one(folder / f"{number}.ash", point, number, code, expected)
         if not there:
             return {"failed": failed, "ended": ended}
@@ -102,4 +102,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")  # states are done without
     with pytest.MonkeyPatch.context() as patch:
         with_states(patch)
-        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))
+        print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))))

@@ -26,6 +26,8 @@ from fault_help import python_file
 from journal_help import copy, outcome, rows, run, stopped
 
 MOST = 400  # writes of a run; it ends well before
+STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
+"""Every third call fails in turn, or every one."""
 
 
 @pytest.fixture
@@ -72,10 +74,11 @@ class Failing:
         return self.real(*arguments, **named)
 
 
+@STEPS
 @pytest.mark.parametrize(("name", "code"), [("fsync", errno.EIO), ("replace", errno.ENOSPC), ("open", errno.EMFILE)])
-def test_f62_the_nth_call_of_the_system_fails(name: str, code: int, tmp_path: Path) -> None:
+def test_f62_the_nth_call_of_the_system_fails(name: str, code: int, step: int, tmp_path: Path) -> None:
     expected = outcome(run(None))
-    for number in range(1, MOST):
+    for number in range(1, MOST, step):
         path = tmp_path / f"{number}.ash"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("ash.journal.upkeep.SHARE", 1e6)
@@ -108,9 +111,10 @@ def failing_insert(patch: pytest.MonkeyPatch, number: int) -> list[int]:
     return calls
 
 
-def test_f62_the_nth_commit_fails(tmp_path: Path) -> None:
+@STEPS
+def test_f62_the_nth_commit_fails(step: int, tmp_path: Path) -> None:
     expected = outcome(run(None))
-    for number in range(1, MOST):
+    for number in range(1, MOST, step):
         path = tmp_path / f"{number}.ash"
         with pytest.MonkeyPatch.context() as patch:
             calls = failing_insert(patch, number)
@@ -160,13 +164,14 @@ POINTS = {
 """Calls that libfiu lets fail: its name of each, the error of the system, and whether rows are lost without it."""
 
 
+@STEPS
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"F62-{point}")
-def test_the_nth_call_of_sqlite_or_ours_fails(point: str, tmp_path: Path) -> None:
+def test_the_nth_call_of_sqlite_or_ours_fails(point: str, step: int, tmp_path: Path) -> None:
     library = Path("/usr/lib/fiu/fiu_posix_preload.so")
     if not library.exists():
         needs.lacks("libfiu")
     name, code, needed = POINTS[point]
-    done = python_file("fail_calls.py", name, str(code), str(tmp_path), LD_PRELOAD=str(library))
+    done = python_file("fail_calls.py", name, str(code), str(step), str(tmp_path), LD_PRELOAD=str(library))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["failed"] > 0 and (found["ended"] > 0) == needed, found

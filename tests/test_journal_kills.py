@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = [("networks", 40), ("functions", 10)]
+KILLS = [("networks", 20), ("functions", 10)]
 SOAK = [("networks", 1000), ("functions", 100)]
 
 
