@@ -227,10 +227,12 @@ for _ in range({warm}):
 before = held()
 for _ in range({more}):
     fit()
-after = held()
-print(after[0] - before[0] < {more} * 1e4, after[1] - before[1], after[2] - before[2])
+until = time.monotonic() + 60
+while (after := held())[2] > before[2] and time.monotonic() < until:
+    time.sleep(0.01)  # the system lists a thread for some time after its end
+print(after[0] - before[0] < {more} * 1e4, after[1] - before[1], after[2] <= before[2])
 """
-    assert run(code) == "True 0 0"
+    assert run(code) == "True 0 True"
 
 
 def test_f92_too_little_memory_is_a_memory_error() -> None:
