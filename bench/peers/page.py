@@ -148,7 +148,7 @@ def _readme_cells(row: Row) -> list[str]:
         name,
         str(row["seeds"]),
         f"{row['seconds']['median']:.3g} s",
-        "1" if ours else f"{row['times_ash']['median']:.3g} x",
+        "1" if ours else f"{times:,.0f} x" if (times := row["times_ash"]["median"]) >= 1000 else f"{times:.3g} x",
         f"{test['min']:.3f} .. {test['max']:.3f}" if row["seeds"] > 1 else f"{test['median']:.3f}",
         f"{row['epochs']:.0f}",
         f"{row['peak_bytes'] / MB:.0f} MB",
