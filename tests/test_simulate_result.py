@@ -156,7 +156,8 @@ def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
     measured = wide_speedup(Record(RESULTS / "teams.json").values())
-    assert measured["median"] - 1 == pytest.approx(TEAM_EFFICIENCY, abs=0.1)
+    # 0.57 to 0.86 were measured on machines of one kind, by how far apart their cores are; the least is promised.
+    assert -0.05 < measured["median"] - 1 - TEAM_EFFICIENCY < 0.3
 
 
 def test_a_job_without_time_is_not_free() -> None:

@@ -111,7 +111,8 @@ def _dask_client(address: str, timeout: float | None) -> Any:
     require("--dask", "distributed", "dask")
     from distributed import Client
 
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is told in one line of ours
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # ash says in one line what is wrong
     try:
         return Client(address, timeout=timeout)
     except (OSError, ValueError) as error:
