@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -129,12 +130,14 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 @pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("distributed").setLevel(logging.INFO)  # as Dask has it
     with socket.socket() as silent:  # nobody else has its port, and it does not listen
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
+    assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
 
 
 def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None:

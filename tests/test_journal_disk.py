@@ -27,7 +27,7 @@ from journal_help import copy, outcome, rows, run, stopped
 
 MOST = 400  # writes of a run; it ends well before
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
-"""Every third call fails in turn, or every one."""
+"""By default every third call fails in turn; the slow tests let every call fail."""
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-KILLS = [("networks", 20), ("functions", 10)]
-SOAK = [("networks", 300), ("functions", 100)]
+KILLS = [("networks", 40), ("functions", 10)]
+SOAK = [("networks", 1000), ("functions", 100)]
 
 
 @pytest.mark.parametrize(("what", "kills"), KILLS + [pytest.param(*soak, marks=pytest.mark.slow) for soak in SOAK])

@@ -156,8 +156,8 @@ def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
     measured = wide_speedup(Record(RESULTS / "teams.json").values())
-    # 0.57 to 0.86 were measured on machines of one kind, by how far apart their cores are; the least is promised.
-    assert -0.05 < measured["median"] - 1 - TEAM_EFFICIENCY < 0.3
+    # It depends on how far apart the cores are: 1.56 to 1.86 times on machines of one kind. The least is promised.
+    assert measured["min"] - 1 > TEAM_EFFICIENCY - 0.02 and measured["max"] - 1 < TEAM_EFFICIENCY + 0.3
 
 
 def test_a_job_without_time_is_not_free() -> None:

@@ -17,7 +17,7 @@ namespace ash::testing {
 
 inline void no_ring(void*) {}
 
-// Of all threads. std::clock() counts the seconds of the wall clock on Windows.
+// Returns the processor time of all threads in seconds. On Windows std::clock() returns wall time.
 inline double processor_seconds() {
     timespec time{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
