@@ -31,9 +31,9 @@ from typing import Any
 from unittest.mock import patch
 
 import ash
-from ash import parts
-from ash.schema import Schema
-from ash.settings import check_params
+from ash.encoding import data_split
+from ash.encoding.schema import Schema
+from ash.space.hyperparameters import check_params
 from bench.arguments import Parser, folder, integer, names
 from bench.figures import Section, Table, shown, spread
 from bench.machine import CORE, cpus
@@ -199,7 +199,7 @@ def _is_read_with(schema: Schema, part: str) -> bool:
 def _without(part: str) -> Any:
     """Have tables read without levels of numbers, or without neighbors, which no argument does."""
     name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
-    return patch.object(parts, name, lambda schema, *table: schema)
+    return patch.object(data_split, name, lambda schema, *table: schema)
 
 
 def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.records import JobRecord
+from ash.history.records import JobRecord
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
@@ -30,7 +30,7 @@ class TimeIsUp(ash.Callback):
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
         clock = time.monotonic
-        for name in ("time.monotonic", "ash.closing.monotonic"):
+        for name in ("time.monotonic", "ash.engine.deadline.monotonic"):
             patch.setattr(name, lambda: clock() + self._passed)
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import make_classification, make_regression
 
-from ash.continuing.choose import way_of
-from ash.continuing.protocol import Continued, Rows
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.protocol import Continued, Rows
 
 X, Y = make_classification(300, 10, n_informative=6, n_classes=3, random_state=0)
 TARGETS = make_regression(300, 10, noise=5.0, random_state=0)[1]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
-from ash.encoding import Encoding
-from ash.frames import Frame
+from ash.data.frames import Frame
+from ash.encoding.data_split import Parts, read_parts, read_table
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import ColumnSchema, Schema
+from ash.engine.core_data import prepare
 from ash.options import Options, read_options
-from ash.parts import Parts, read_parts, read_table
-from ash.preparation import prepare
-from ash.schema import ColumnSchema, Schema
 from encoding_help import ROWS, cities
 from training_help import parameters, settings
 

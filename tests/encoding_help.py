@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.frames import Frame, read_frame
-from ash.schema import learn_schema
-from ash.training_encoding import TrainingEncoding, learn_encoding
+from ash.data.frames import Frame, read_frame
+from ash.encoding.schema import learn_schema
+from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 
 ROWS = 400
 

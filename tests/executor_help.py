@@ -15,7 +15,7 @@ from unittest import mock
 from sklearn.datasets import load_digits
 
 import ash
-from ash.executor import jobs
+from ash.executors import jobs
 from fault_help import wait_until
 
 SPACE = ash.Space(
@@ -81,7 +81,7 @@ def hide_files() -> None:
     """A rank that sees no file from now on; all of them do it together."""
     from mpi4py.futures import get_comm_workers
 
-    from ash.executor import rank
+    from ash.executors import mpi_worker
 
     class Nowhere:
         def __init__(self, path: str) -> None: ...
@@ -89,13 +89,13 @@ def hide_files() -> None:
         def is_file(self) -> bool:
             return False
 
-    rank.Path = Nowhere  # type: ignore[assignment, misc]
+    mpi_worker.Path = Nowhere  # type: ignore[assignment, misc]
     get_comm_workers().Barrier()
 
 
 def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
     """A job of Dask's, of which that of candidate 20 kills its worker."""
-    from ash.executor import dask_pool
+    from ash.executors import dask_pool
 
     if order.candidate == 20:
         os._exit(1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import ash
 import needs
-from ash.export.steps import describe
+from ash.export.description import describe
 
 MISSING = "<missing>"
 """What stands for a missing cell of a category in ONNX here."""
@@ -125,7 +125,7 @@ def _cell(cell: Any) -> str | float | None:
 
 def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     """The inputs of an exported graph of ONNX for a table."""
-    from ash.export.onnx_model import input_names
+    from ash.export.onnx import input_names
 
     description, rows = describe(model), cells(X)
     if description.is_numeric:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
-from ash.encoding import Encoding
-from ash.schema import ColumnSchema, Schema
-from ash.settings import ACTIVATIONS
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import ColumnSchema, Schema
+from ash.space.hyperparameters import ACTIVATIONS
 from export_help import HOSTILE
 
 PARAMETERS, FREQUENCIES = 83, 32

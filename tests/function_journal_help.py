@@ -16,7 +16,7 @@ GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy"}
 
 def looked_at(patch: Any) -> None:
     """Let there be a commit for each job, so that a run that takes milliseconds can be ended in the middle."""
-    patch.setattr("ash.function.run.WAKE_SECONDS", 0.0)
+    patch.setattr("ash.function.function_run.WAKE_SECONDS", 0.0)
     patch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
 
 

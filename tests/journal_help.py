@@ -71,7 +71,7 @@ def change(journal: Path, statement: str, *values: Any) -> None:
 def with_states(patch: Any) -> None:
     """Let states be written without regard to what that costs."""
     for name, value in (("SHARE", 1e6), ("END_SHARE", 1e6), ("MOST_AT_END", 1e6), ("WORTH", 0.0)):
-        patch.setattr(f"ash.journal.upkeep.{name}", value)
+        patch.setattr(f"ash.journal.state_cache.{name}", value)
 
 
 def regression() -> dict[str, Any]:

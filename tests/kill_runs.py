@@ -34,12 +34,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import ash
-import ash.estimators
-import ash.function.open_recorder
-import ash.function.run as function_run
+import ash.function.function_journal
+import ash.function.function_run as function_run
 import ash.journal.open_journal as open_journal
-import ash.journal.upkeep as upkeep
-from ash.journal.states import StateFolder
+import ash.journal.state_cache as state_cache
+import ash.sklearn.estimators
+from ash.journal.state_files import StateFolder
 
 SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -103,7 +103,7 @@ def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
     """Run to the end, in a process that ends here."""
     status = 1
     try:
-        upkeep.SHARE, upkeep.MOST_AT_END, upkeep.WORTH = 1e6, 1e6, 0.0
+        state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
         open_journal.COMMIT_SHARE = 1e6
         function_run.WAKE_SECONDS = 0.005
         result = tuned(kind, journal=path, callbacks=[Tells(pipe)], **given)

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import ash
-from ash.model_checks import digest
+from ash.models.file_checks import digest
 
 
 def read(path):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.frames import read_frame
-from ash.neighbors import with_neighbors
-from ash.schema import Schema, learn_schema
-from ash.training_encoding import TrainingEncoding, learn_encoding
+from ash.data.frames import read_frame
+from ash.encoding.neighbors import with_neighbors
+from ash.encoding.schema import Schema, learn_schema
+from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 
 Doubles = NDArray[np.float64]
 ROWS = 600

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
-from ash.kept import Kept
-from ash.result import Result
+from ash.models.pool import Kept
+from ash.result.result import Result
 from result_help import make_result
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,16 +14,16 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 import ash
 from ash import _core
-from ash.calibration import sharpen
-from ash.folds import FEW_ROWS
-from ash.selection import class_errors, select, target_errors
+from ash.encoding.data_split import FEW_ROWS
+from ash.models.calibration import sharpen
+from ash.models.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
 pytestmark = pytest.mark.core
 
-ALL_ROWS = importlib.import_module("ash.all_rows")
-RUN = importlib.import_module("ash.run")
+ALL_ROWS = importlib.import_module("ash.engine.refit")
+RUN = importlib.import_module("ash.engine.run")
 FOLD_SEED = 0x9E3779B97F4A7C15
 
 
@@ -54,7 +54,7 @@ def members(model: Any) -> tuple[Any, ...]:
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
     kept, options, found = end["kept"], end["options"], []
-    settings = ash.settings.to_settings(kept.networks[place].params)
+    settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
     for number, parts in enumerate(end["folds"]):
         seed = (options.seed ^ (number * FOLD_SEED)) % 2**64
         data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits, load_wine
 
 import ash
-from ash import closing
+from ash.engine import deadline
 from callback_help import TimeIsUp
 
 WINE = load_wine(return_X_y=True)
@@ -112,13 +112,13 @@ def test_what_had_finished_when_time_was_over_is_kept(schedule, monkeypatch):
 
 
 def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
-    module, left = importlib.import_module("ash.run"), []
-    read, planned = module._read, module.planned
-    monkeypatch.setattr(module, "_read", lambda *given: time.sleep(0.5) or read(*given))
+    module, left = importlib.import_module("ash.engine.run"), []
+    read, planned = module.TuningRun._read, module.planned
+    monkeypatch.setattr(module.TuningRun, "_read", lambda *given: time.sleep(0.5) or read(*given))
     monkeypatch.setattr(module, "planned", lambda *given: left.append(given[-1]) or planned(*given))
     quick(candidates=4, time_limit=100)
     (seconds,) = left
-    assert seconds <= 100 - closing.LONGEST_REST - 0.5
+    assert seconds <= 100 - deadline.LONGEST_REST - 0.5
 
 
 def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):

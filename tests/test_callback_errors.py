@@ -14,9 +14,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import ash
+from ash.engine.event_loop import _end_behind
 from ash.errors import AllDiverged
-from ash.records import JobRecord
-from ash.waiting import _end_behind
+from ash.history.records import JobRecord
 from callback_help import Diary, Failing, Stopper, endless, tune
 from estimator_help import classifier
 from fault_help import table

@@ -12,9 +12,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
+from ash.callbacks.dispatch import Reporter
 from ash.errors import NothingFinished, SettingError
-from ash.records import JobRecord
-from ash.reporting import Reporter
+from ash.history.records import JobRecord
 from callback_help import Diary, Stopper, X, Y, decided, endless, tune
 from estimator_help import classifier
 from result_help import make_result
@@ -82,7 +82,10 @@ def test_any_object_with_one_method_will_do() -> None:
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        (ash.Callback(), "callbacks=<ash.callback.Callback object at .*> is not allowed; give a list of callbacks"),
+        (
+            ash.Callback(),
+            "callbacks=<ash.callbacks.base.Callback object at .*> is not allowed; give a list of callbacks",
+        ),
         ("abc", "callbacks='abc' is not allowed; give a list of callbacks, or None"),
         ([ash.Callback], "callbacks[0] is the class Callback; give an object of it"),
         ([ash.Callback(), 3], "callbacks[1]=3 has none of the methods on_start, on_job, on_end, on_error"),
@@ -191,11 +194,11 @@ def test_without_callbacks_records_are_never_read() -> None:
 
 
 def test_a_look_ends_in_time_and_the_rest_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ash.reporting.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("ash.callbacks.dispatch.LOOK_SECONDS", 0.0)
     diary = Diary()
     told, tuner, params = reporter(diary)
     told.look(tuner, params, tuner.more(5))
     assert diary.jobs == []
-    monkeypatch.setattr("ash.reporting.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("ash.callbacks.dispatch.LOOK_SECONDS", 60.0)
     told.look(tuner, params, [])
     assert len(diary.jobs) == 5 and tuner.asked == 1

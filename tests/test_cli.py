@@ -14,8 +14,8 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.cli import main
-from ash.cli_report import cell, write_csv
+from ash.cli.cli import main
+from ash.cli.cli_report import cell, write_csv
 
 WINE = load_wine(as_frame=True).frame
 
@@ -77,7 +77,7 @@ def test_what_the_files_hold(tmp_path, capsys):
 
 def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
     """The rows that tune gets and the rows of the test score have nothing in common and are all there are."""
-    import ash.cli as cli
+    import ash.cli.cli as cli
 
     seen = []
 
@@ -286,7 +286,7 @@ def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
         wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
         return ash.tune(*arguments, wild, **settings)
 
-    monkeypatch.setattr("ash.cli.tune", diverges)
+    monkeypatch.setattr("ash.cli.cli.tune", diverges)
     assert main(["diabetes", "--candidates", "2", "--quiet"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "diverged" in err.splitlines()[0]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ash.cli import main
+from ash.cli.cli import main
 from cluster_help import ONE_THREAD, cluster, dask, environment
 from fault_help import HANG_SECONDS, wait_until
 from mpi_help import under_mpi
@@ -27,7 +27,7 @@ DIGITS = ("digits", "--candidates", "16", "--workers", "4")
 HELD = """
 import os, time
 if os.environ.get("PMI_RANK") != "0":
-    from ash.executor import dask_pool, jobs
+    from ash.executors import dask_pool, jobs
     def held(job):
         def do(*given):
             if given[-1].candidate >= 12:
@@ -253,6 +253,7 @@ def test_ctrl_c_ends_a_run_on_dask_with_its_files(scheduler: str, tmp_path: Path
 
 
 def test_a_run_in_threads_imports_neither(tmp_path: Path) -> None:
-    code = "import sys; from ash.cli import main; main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
+    code = "import sys; from ash.cli.cli import main;"
+    code += "main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
     code += "sys.exit(any(each.partition('.')[0] in ('distributed', 'mpi4py') for each in sys.modules))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=HANG_SECONDS)

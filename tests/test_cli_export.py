@@ -12,7 +12,7 @@ import pytest
 
 import ash
 import needs
-from ash.cli import main
+from ash.cli.cli import main
 from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ash.cli import _bytes, main
+from ash.cli.cli import _bytes, main
 
 
 def test_schedule_and_limits(tmp_path):

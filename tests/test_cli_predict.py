@@ -14,8 +14,8 @@ import pandas
 import pytest
 
 import ash
-from ash.cli import main
-from ash.table_file import read_table
+from ash.cli.cli import main
+from ash.data.files import read_table
 from conftest import SAMPLES
 
 ADULT = SAMPLES / "adult.csv.gz"
@@ -239,7 +239,9 @@ def test_show_steers_no_terminal(tmp_path, capsys):
 @pytest.mark.filterwarnings("always:left out")
 def test_a_column_that_only_the_test_part_fills_is_left_out(tmp_path, capsys):
     rows = make_rows(40)
-    _, test = ash.data.split(ash.data.read_training(np.zeros((40, 1)), [row["target"] for row in rows]), 0.2, 0)
+    _, test = ash.data.table.split(
+        ash.data.table.read_training(np.zeros((40, 1)), [row["target"] for row in rows]), 0.2, 0
+    )
     rows = [row | {"note": "rare" if place == test[0] else ""} for place, row in enumerate(rows)]
     data = write(tmp_path / "a.csv", rows, ["note", "age", "color", "code", "target"])
     assert main([data, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0

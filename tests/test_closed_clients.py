@@ -16,7 +16,7 @@ import distributed
 import pytest
 
 import ash
-from ash.executor import dask_pool
+from ash.executors import dask_pool
 from executor_help import Wrapped, expected, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")

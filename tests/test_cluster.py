@@ -11,8 +11,8 @@ import pytest
 
 import ash
 from ash import _core
-from ash.cluster import Cluster, core_settings
-from ash.simulate import simulate
+from ash.simulation.cluster import Cluster, core_settings
+from ash.simulation.simulate import simulate
 from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_cluster import Cluster as ReferenceCluster
 from reference_simulator import Greedy, Planned

@@ -85,6 +85,21 @@ def docstring_lines(node: ast.FunctionDef) -> int:
     return len((ast.get_docstring(node) or "").splitlines())
 
 
+def test_no_module_imports_what_ash_gives_to_users() -> None:
+    """The contracts of import-linter in pyproject.toml take `from ash import _core` for an import of all of ash."""
+    package = ROOT / "python" / "ash"
+    found = [
+        f"{name(path)}:{node.lineno}: {each.name}"
+        for path in package.rglob("*.py")
+        if path != package / "__init__.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for each in node.names
+        if (each.name == "ash" if isinstance(node, ast.Import) else node.module == "ash" and each.name != "_core")
+    ]
+    assert found == []
+
+
 def test_no_flag_breaks_bits_or_portability() -> None:
     build_files = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
     build_files += [*(ROOT / "cmake").iterdir(), *ROOT.glob("*/**/CMakeLists.txt")]

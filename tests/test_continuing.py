@@ -21,9 +21,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from ash.continuing.choose import way_of
-from ash.continuing.protocol import Rows
 from ash.errors import SettingError
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.protocol import Rows
 from continuing_help import TARGETS, X, Y, predicted, rows_for, trained
 
 OURS: dict[str, Any] = {

@@ -11,8 +11,8 @@ import pytest
 
 import ash
 import needs
-from ash.continuing.choose import way_of
-from ash.continuing.protocol import Rows
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.protocol import Rows
 from continuing_help import X, Y, predicted, rows_for, trained
 
 

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from ash.continuing.choose import way_of
-from ash.continuing.heads import Heads, key_of_head
-from ash.continuing.protocol import Rows
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.fitted_transformers import Heads, key_of_head
+from ash.sklearn.resumable.protocol import Rows
 from continuing_help import X, Y, predicted, trained
 
 FITS: list[Any] = []
@@ -107,7 +107,7 @@ def test_only_rows_that_are_not_too_large_are_kept(dense: bool, monkeypatch: pyt
     rows = OneHotEncoder(sparse_output=not dense).fit_transform(np.round(X))
     heads = Heads()
     heads.keep("one", None, rows)
-    monkeypatch.setattr("ash.continuing.heads.ROWS_BYTES", 1_000)
+    monkeypatch.setattr("ash.sklearn.resumable.fitted_transformers.ROWS_BYTES", 1_000)
     heads.keep("two", None, rows)
     one, two = heads.find("one"), heads.find("two")
     assert one is not None and two is not None and two.rows is None and one.rows is not rows

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ash.cpus import CpuLimit, allowed_cpus, default_threads, resolve_threads
+from ash._utils.cpus import CpuLimit, allowed_cpus, default_threads, resolve_threads
+from ash._utils.memory import available_bytes
 from ash.errors import SettingError
-from ash.memory import available_bytes
 
 EIGHT = CpuLimit(8, "affinity mask of 8 CPUs")
 

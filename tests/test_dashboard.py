@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_wine
 
 import ash
-from ash.report import live_page
+from ash.dashboard import live_page
 from browser_help import open_browser, visit
 from fault_help import small_space
 from report_help import section
@@ -27,7 +27,7 @@ NAMES = ("ladder", "curves", "winner", "importance", "parameters", "parallel", "
 
 @pytest.fixture
 def dashboard(monkeypatch):
-    monkeypatch.setattr("ash.dashboard.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("ash.dashboard.dashboard.LINGER_SECONDS", 0.1)
     with ash.Dashboard() as opened:
         yield opened
 
@@ -175,7 +175,7 @@ def test_what_goes_wrong_in_it_does_the_run_no_harm(dashboard, restless, monkeyp
             answers.append(get(dashboard))
 
     with monkeypatch.context() as patched:
-        patched.setattr(live_page, "course_so_far", fails)
+        patched.setattr(live_page, "history_so_far", fails)
         result = tune(dashboard, Visitor())
     assert {(status, headers["Content-Type"]) for status, headers, _ in answers} == {(500, "text/plain; charset=utf-8")}
     assert "RuntimeError: <b>no</b>" in answers[0][2]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ash
-from ash.executor import dask_pool
+from ash.executors import dask_pool
 from ash.function import futures
 from executor_help import digits, expected, tuned
 
@@ -188,7 +188,7 @@ def test_a_function_is_tuned_there(client: Any, monkeypatch: pytest.MonkeyPatch)
 def test_the_workers_of_a_function_are_shown(
     client: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ash.progress.BoardView.period", 0.0)
+    monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
     ash.tune_function(napping, {"x": ash.uniform(0, 1)}, executor=client, candidates=6, progress=True)
     lines = [line for line in capfd.readouterr().err.splitlines() if "; workers: 2, jobs on their way: " in line]
     assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4

@@ -10,9 +10,9 @@ import pandas
 import pytest
 
 from ash import _core
-from ash.data import read_training
+from ash.data.table import read_training
+from ash.engine.core_data import prepare
 from ash.errors import DataError
-from ash.preparation import prepare
 from data_help import LAYOUTS, bits, parts_from, start, values
 from fault_help import quick
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 
 import ash
-from ash import memory
-from ash.arrays import check_memory
-from ash.data import read_training
+from ash._utils import memory
+from ash.data.arrays import check_memory
+from ash.data.table import read_training
 from ash.errors import DataError
 from data_help import parts_from, values
 from fault_help import quick

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash.cli import main
+from ash.cli.cli import main
 from result_help import columns, make_result
 
 pytestmark = pytest.mark.core

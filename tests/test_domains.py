@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import ash
 from ash import Space
-from ash.domains import encode
 from ash.errors import SettingError
+from ash.space.domains import encode
 
 
 def test_levels_are_rounded_and_the_bounds_exact() -> None:

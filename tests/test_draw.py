@@ -9,9 +9,9 @@ import pytest
 
 import ash
 from ash import Space
-from ash.default_space import default_space
-from ash.domains import encode
 from ash.errors import SettingError
+from ash.space.defaults import default_space
+from ash.space.domains import encode
 
 
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -8,11 +8,11 @@ import pandas
 import pytest
 from numpy.typing import NDArray
 
-from ash.encoding import Encoding
-from ash.encoding_file import encoding_from_parts, encoding_parts
+from ash.data.frames import Frame, read_frame
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import ONE_HOT_LEVELS
+from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.errors import DataError
-from ash.frames import Frame, read_frame
-from ash.schema import ONE_HOT_LEVELS
 from encoding_help import ROWS, cities, learned, mixed
 
 pytestmark = pytest.mark.core

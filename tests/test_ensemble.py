@@ -13,8 +13,8 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import ash
 from ash import _core
-from ash.kept import KEEP, PREDICTION_BYTES, networks_to_keep
-from ash.selection import mean_loss, row_losses
+from ash.models.pool import KEEP, PREDICTION_BYTES, networks_to_keep
+from ash.models.selection import mean_loss, row_losses
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 
 pytestmark = pytest.mark.core
@@ -33,7 +33,9 @@ def regression() -> ash.Result:
 def bits(ensemble: ash.Ensemble) -> bytes:
     """All that it is."""
     layers = [part.tobytes() for one in ensemble.members for part in (*one.core.weights, *one.core.biases)]
-    return b"".join([ensemble.weights.tobytes(), *layers, ensemble.predict_frame(ash.frames.read_frame(X)).tobytes()])
+    return b"".join(
+        [ensemble.weights.tobytes(), *layers, ensemble.predict_frame(ash.data.frames.read_frame(X)).tobytes()]
+    )
 
 
 # What is kept
@@ -63,7 +65,7 @@ def test_predictions_are_those_of_the_networks_for_the_validation_rows() -> None
         assert np.array_equal(result.kept.targets.reshape(y[held_out].shape), y[held_out])
         kept = result.kept
         for network, predictions, factor in zip(kept.networks, kept.predictions, kept.factors, strict=True):
-            again = network.predict_frame(ash.frames.read_frame(X[held_out]))
+            again = network.predict_frame(ash.data.frames.read_frame(X[held_out]))
             if factor == 1:
                 assert np.array_equal(again, predictions)
             else:  # calibrated, one by weights, one by logits

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import ash
-from ash.cli import main
-from ash.settings import ACTIVATIONS
+from ash.cli.cli import main
+from ash.space.hyperparameters import ACTIVATIONS
 from ensemble_help import YR, X, Y, tune
 from model_file_help import check_refused, read, write
 

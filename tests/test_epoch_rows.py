@@ -11,8 +11,8 @@ import pytest
 
 import ash
 from ash import _core
-from ash.epoch_rows import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
-from ash.final import _growth
+from ash.engine.planning import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
+from ash.engine.refit import _growth
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
 from reference_epochs import order_of_pass
@@ -131,8 +131,8 @@ def test_as_many_rows_as_there_are_make_no_difference() -> None:
 @pytest.mark.parametrize("cv", [None, 3])
 def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = run(epoch_rows=100, cv=cv)
-    monkeypatch.setattr("ash.epoch_rows.MOST_WHOLE", 200)
-    monkeypatch.setattr("ash.epoch_rows.PART", 100)
+    monkeypatch.setattr("ash.engine.planning.MOST_WHOLE", 200)
+    monkeypatch.setattr("ash.engine.planning.PART", 100)
     found = run(epoch_rows=None, cv=cv)
     assert found.settings["epoch_rows"] == 100 and found.digest == expected.digest
     assert same_bits(parameters(found.model.core), parameters(expected.model.core))
@@ -149,13 +149,13 @@ def test_the_default_is_all_rows_up_to_a_number() -> None:
 @pytest.mark.filterwarnings("ignore:threads=3")
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_a_refit_takes_parts_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, seen = importlib.import_module("ash.final"), []
+    module, seen = importlib.import_module("ash.engine.refit"), []
     prepare = module.prepare
     monkeypatch.setattr(module, "prepare", lambda parts, **given: seen.append(prepare(parts, **given)) or seen[-1])
     estimator, y = (ash.ASHClassifier, Y) if kind == "classes" else (ash.ASHRegressor, YR)
     bits = set()
     for threads in (1, 2, 3):
-        monkeypatch.setattr("ash.estimators.threads_of", lambda _, threads=threads: threads)
+        monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
         fitted = estimator(space(), candidates=12, epoch_rows=100, random_state=2).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
     assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # of 360 rows

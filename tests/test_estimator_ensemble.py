@@ -128,8 +128,10 @@ def test_a_refit_trains_the_same_members_on(kind: str) -> None:
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
 def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    prepare = importlib.import_module("ash.final").prepare
-    monkeypatch.setattr("ash.final.prepare", lambda parts, **given: seen.append(parts) or prepare(parts, **given))
+    prepare = importlib.import_module("ash.engine.refit").prepare
+    monkeypatch.setattr(
+        "ash.engine.refit.prepare", lambda parts, **given: seen.append(parts) or prepare(parts, **given)
+    )
     classifier(refit=True).fit(X, Y, sample_weight=weights)
     (parts,) = seen
     assert sorted(parts.training.tolist()) == list(range(parts.table.rows))
@@ -138,14 +140,14 @@ def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_the_last_cycle_is_at_a_share_of_the_rate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
-    monkeypatch.setattr("ash.final.RATE", 0.0)  # so nothing is learned in it
+    monkeypatch.setattr("ash.engine.refit.RATE", 0.0)  # so nothing is learned in it
     plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
     for one, other in zip(members(trained), members(plain), strict=True):
         assert all(np.array_equal(*pair) for pair in zip(one.core.weights, other.core.weights, strict=True))
 
 
 def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares, cycles = [], importlib.import_module("ash.final")._cycles
+    shares, cycles = [], importlib.import_module("ash.engine.refit")._cycles
 
     def told(columns: Any, kept: Any, drawn: Any, parts: Any, options: Any) -> Any:
         seconds, epochs = cycles(columns, kept, drawn, parts, options)
@@ -155,13 +157,13 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
             shares.append(epochs_of / columns["epochs"][job].item())
         return seconds, epochs
 
-    monkeypatch.setattr("ash.final._cycles", told)
+    monkeypatch.setattr("ash.engine.refit._cycles", told)
     fitted = classifier(refit=True).fit(X, Y)
     assert isinstance(fitted.model_, ash.Ensemble) and shares == [0.5] * len(fitted.model_.members)
 
 
 def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, left = importlib.import_module("ash.run"), []
+    module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
     trained_on: list[dict[str, Any]] = [{"refit": True}, {"refit": False, "cv": 2}]
     for given in (*trained_on, {"refit": False}, {"refit": True, "validation": (X, Y)}):
@@ -179,7 +181,7 @@ def test_a_validation_table_of_its_own_is_not_trained_on() -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_refit_has_the_same_bits_on_any_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = bits(classifier(refit=True, n_jobs=1).fit(X, Y))
-    monkeypatch.setattr("ash.estimators.threads_of", lambda _: threads)
+    monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _: threads)
     assert bits(classifier(refit=True).fit(X, Y)) == expected
 
 

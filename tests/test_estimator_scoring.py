@@ -16,7 +16,7 @@ from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 import ash
 import needs
 from ash.errors import AllDiverged, SettingError
-from ash.scoring import NATIVE
+from ash.scoring.scorers import NATIVE
 from estimator_help import cells, classifier, digest, framed, regressor
 from fault_help import small_space, table, targets
 

@@ -16,8 +16,8 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import ash
-from ash.executor import jobs
-from ash.executor.jobs import Order, versions
+from ash.executors import jobs
+from ash.executors.jobs import Order, versions
 from callback_help import TimeIsUp
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
 
@@ -135,7 +135,7 @@ def test_states_go_with_promoted_candidates_only() -> None:
 
 
 def test_its_workers_are_shown(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("ash.progress.BoardView.period", 0.0)
+    monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
     with ThreadPoolExecutor(2) as executor:
         tuned(executor=executor, min_epochs=8, progress=True)
     lines = capfd.readouterr().err.splitlines()

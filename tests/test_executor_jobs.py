@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ash import _core
-from ash.executor import jobs
-from ash.executor.jobs import Answer, Order, Shared, Where, versions
+from ash.executors import jobs
+from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
 from executor_help import digits
 
 
@@ -53,7 +53,7 @@ def test_a_process_keeps_the_data_of_few_runs() -> None:
     jobs.know(Shared("6", [], {}))
     assert list(jobs._known) == ["4", "6"]
     jobs._known.clear()
-    assert jobs.do(Where("7", versions(), "/nowhere/at/all"), None, Order(0, 0, 1, {}, ())) == Answer(jobs.LACKS)
+    assert jobs.do(Where("7", versions(), "/nowhere/at/all"), None, Order(0, 0, 1, {}, ())) == JobAnswer(jobs.LACKS)
 
 
 def test_a_run_of_this_process_keeps_its_data_beside_any_number_of_others() -> None:

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import ash
-from ash.encoding import Encoding
-from ash.export.cpp_header import header
-from ash.export.cpp_literals import floating
-from ash.export.steps import describe
-from ash.schema import ColumnSchema, Schema
-from ash.settings import ACTIVATIONS
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import ColumnSchema, Schema
+from ash.export.cpp import floating, header
+from ash.export.description import describe
+from ash.space.hyperparameters import ACTIVATIONS
 from export_help import (
     COMPILERS,
     HOSTILE,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import ash
-from ash.encoding import Encoding
-from ash.schema import ColumnSchema, Schema
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import ColumnSchema, Schema
 from export_help import MISSING, cells, check_labels, check_outputs, feeds, mixed_frame, mixed_y, odd_rows
 from export_random import LABELS, random_encoding, random_ensemble, random_network, random_rows
 
@@ -178,7 +178,7 @@ def test_text_that_is_no_unicode_is_refused(where: str, tmp_path: Path) -> None:
 
 
 def test_a_model_beyond_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ash.export.onnx_model.MOST_BYTES", 100)
+    monkeypatch.setattr("ash.export.onnx.MOST_BYTES", 100)
     with pytest.raises(ash.SettingError, match="a file of ONNX holds less than 2: export a smaller one"):
         random_network(np.random.default_rng(8)).to_onnx(tmp_path / "model.onnx", missing=MISSING)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
-from ash.export.steps import Description, Member, describe
+from ash.export.description import Description, Member, describe
 from export_help import cells, check_outputs, mixed_frame
 from export_random import random_encoding, random_ensemble, random_network, random_rows
 from reference_layers import Activation, Dense, Embedding

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 import ash
 import needs
-from ash.export.steps import describe
-from ash.settings import ACTIVATIONS
+from ash.export.description import describe
+from ash.space.hyperparameters import ACTIVATIONS
 from export_help import check_outputs
 from export_random import random_ensemble, random_network, random_rows
 

@@ -19,7 +19,7 @@ def digest() -> str:
 
 THREADS_OF = """
 def threads_of(n_jobs):
-    from ash.estimator_parameters import threads_of
+    from ash.sklearn.estimator_parameters import threads_of
     return threads_of(n_jobs)
 CPUS = len(os.sched_getaffinity(0))
 """

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.executor import pool
+from ash.executors import job_pool
 from executor_help import BAD, Wrapped, expected, tuned
 
 ENDED = r"^(candidate \d+ has failed in rung 0 on 3 workers|the executor is broken)"
@@ -46,7 +46,7 @@ def test_bad_pickles_end_the_run_in_words(
     make: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bad, function in BAD.items():
-        monkeypatch.setattr(pool, "do", function)
+        monkeypatch.setattr(job_pool, "do", function)
         with make() as executor, pytest.raises(ash.ExecutorFailed, match=ENDED) as ended:
             tuned(executor=executor, journal=tmp_path / "run.ash")
         assert "pickle" in str(ended.value).lower() or "broken" in str(ended.value).lower(), bad

@@ -15,7 +15,7 @@ import distributed
 import pytest
 
 import ash
-from ash.executor import dask_pool
+from ash.executors import dask_pool
 from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
 from executor_help import BAD, deadly, deadly_job, tuned

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import needs
-from ash.executor.rank import PIECE
-from ash.memory import available_bytes
+from ash._utils.memory import available_bytes
+from ash.executors.mpi_worker import PIECE
 from cluster_help import jobs_in
 from executor_help import BAD, expected, tuned
 from mpi_help import run_script
@@ -57,7 +57,7 @@ FAILS = """
 import sys
 from mpi4py.futures import MPIPoolExecutor
 import ash
-from ash.executor import pool
+from ash.executors import job_pool
 from executor_help import BAD, tuned
 
 class Shut(ash.Callback):
@@ -75,11 +75,11 @@ def ended(*callbacks):
 
 if __name__ == "__main__":
     executor = MPIPoolExecutor(initializer=fails if sys.argv[1] == "initializer" else None)
-    right = pool.do
+    right = job_pool.do
     if sys.argv[1] == "pickles":
-        for pool.do in BAD.values():
+        for job_pool.do in BAD.values():
             ended()
-        pool.do = right
+        job_pool.do = right
     ended(Shut())
 """
 
@@ -88,7 +88,7 @@ LARGE = """
 import sys
 import numpy as np
 from mpi4py.futures import MPIPoolExecutor
-from ash.executor import jobs, mpi_pool
+from ash.executors import jobs, mpi_pool
 
 def size():
     return jobs._known["large"].shared.data[0].nbytes
@@ -104,7 +104,7 @@ if __name__ == "__main__":
 UNREADABLE = """
 from mpi4py.futures import MPIPoolExecutor
 import ash
-from ash.executor import jobs, mpi_pool
+from ash.executors import jobs, mpi_pool
 from executor_help import ForOneRank
 
 if __name__ == "__main__":
@@ -119,7 +119,7 @@ if __name__ == "__main__":
 
 UNSEEN = """
 from mpi4py.futures import MPIPoolExecutor
-from ash.executor import mpi_pool
+from ash.executors import mpi_pool
 from executor_help import hide_files, tuned
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuse
 
 def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:
     code = """
-import ash.estimators
+import ash.sklearn.estimators
 from sklearn.base import clone
 for error in (SystemExit(3), KeyboardInterrupt(), GeneratorExit()):
     def scorer(estimator, X, y, error=error):
@@ -176,7 +176,7 @@ def test_f90_reloading_is_of_no_account() -> None:
 import importlib
 before = quick(X, Y).digest
 importlib.reload(ash)
-importlib.reload(importlib.import_module("ash.run"))
+importlib.reload(importlib.import_module("ash.engine.run"))
 print(quick(X, Y).digest == before)
 """
     assert run(code) == "True"

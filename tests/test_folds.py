@@ -54,7 +54,7 @@ def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate() -> None:
     result = ash.tune(X, Y, cv=3, **FEW)
     epochs = sum(2**rung for rung in range(result.best_rung + 1))
     whole = ash._core.Data(X, Y[:, None].astype(float), 3, np.arange(len(X)), np.arange(1))
-    settings = ash.settings.to_settings(result.best_params)
+    settings = ash.space.hyperparameters.to_settings(result.best_params)
     cycles = result.best_rung + 1
     network, losses = ash._core.train(whole, settings, 1, 0, result.best_candidate, cycles, 2)
     assert len(losses) == epochs
@@ -67,7 +67,7 @@ def test_restart_trains_the_model_for_the_epochs_of_the_best_rung_alone() -> Non
     result = ash.tune(X, Y, cv=3, training="restart", **FEW)
     whole = ash._core.Data(X, Y[:, None].astype(float), 3, np.arange(len(X)), np.arange(1))
     network, _ = ash._core.train(
-        whole, ash.settings.to_settings(result.best_params), 2**result.best_rung, 0, result.best_candidate
+        whole, ash.space.hyperparameters.to_settings(result.best_params), 2**result.best_rung, 0, result.best_candidate
     )
     assert np.array_equal(result.model.predict(X), network.predict(np.ascontiguousarray(X)).argmax(axis=1))
 

@@ -10,10 +10,10 @@ import polars
 import pyarrow
 import pytest
 
-from ash import memory
+from ash._utils import memory
+from ash.data.frames import read_frame
+from ash.data.number_checks import check_numbers
 from ash.errors import DataError
-from ash.frames import read_frame
-from ash.number_checks import check_numbers
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])
 NAN = float("nan")

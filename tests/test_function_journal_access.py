@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import ash
-from ash.cli_show_journal import journal_lines
+from ash.cli.cli_show_journal import journal_lines
 from ash.errors import JournalError, JournalLocked
-from ash.function.identity import name_of
+from ash.function.function_identity import name_of
 from fault_help import small_space
 from function_help import SPACE, cost, limit_what_hangs, train, wait, wild
 from function_journal_help import VIRTUAL, Counted, outcome, tune
@@ -29,8 +29,8 @@ from journal_help import run as run_networks
 HOLDER = """
 import sys, time
 import ash
-from ash.function.opening import open_function_recorder
-with open_function_recorder(ash.Journal(sys.argv[1])):
+from ash.function.function_journal import FunctionJournal
+with FunctionJournal(ash.Journal(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """

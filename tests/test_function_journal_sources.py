@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.function.open_recorder import OpenFunctionRecorder
+from ash.function.function_journal import FunctionJournal
 from callback_help import Diary
 from function_help import cost, wait
 from function_journal_help import GREEDY, broken, keys, looked_at, outcome, tune
@@ -79,7 +79,7 @@ def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any],
     broken(path, 30, **schedule)
     tables = "jobs", "steps", "candidates", "answers"
     before = [rows(path, f"SELECT * FROM {table}") for table in tables]
-    real, left = OpenFunctionRecorder.recall, [10]
+    real, left = FunctionJournal.recall, [10]
 
     def recall(self: Any, task: Any) -> Any:
         left[0] -= 1
@@ -89,7 +89,7 @@ def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any],
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr(OpenFunctionRecorder, "recall", recall)
+        patch.setattr(FunctionJournal, "recall", recall)
         assert tune(path, **schedule).ended == "interrupted"
     assert [rows(path, f"SELECT * FROM {table}") for table in tables] == before
     assert outcome(tune(path, **schedule)) == outcome(expected)
@@ -103,7 +103,7 @@ def test_what_was_held_back_is_told_though_a_call_did_not_come_to_it(tmp_path: P
     for jobs in (3, 9):
         told += keys(broken(path, jobs, function=wait, threads=2, **slow))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(OpenFunctionRecorder, "recall", lambda self, task: sys.exit())
+            patch.setattr(FunctionJournal, "recall", lambda self, task: sys.exit())
             with pytest.raises(SystemExit):
                 tune(path, function=wait, threads=2, **slow)
     last = Diary()

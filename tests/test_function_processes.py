@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ash
-from ash.function.nursery import Nursery
+from ash.function.fork_server import Nursery
 from ash.function.packing import pack_function
 from ash.function.processes import Child, Processes
 from bench.peers.memory import family

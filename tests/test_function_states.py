@@ -19,7 +19,7 @@ import pytest
 
 import ash
 from ash.function.packing import pack
-from ash.function.states import LOST, States, size_of
+from ash.function.state_store import LOST, States, size_of
 from function_help import run, train
 from function_journal_help import outcome, tune
 
@@ -140,7 +140,7 @@ def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> No
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(path, *arguments, **named)
 
-    monkeypatch.setattr("ash.function.states.os.open", full)
+    monkeypatch.setattr("ash.function.state_store.os.open", full)
     with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\): they are dropped") as warned:
         result = tune(None, function=with_array, memory_limit=20_000)
     assert len(warned) == 1 and comparable(result) == comparable(tune(None, function=with_array))
@@ -274,8 +274,8 @@ def test_sizes(name: str) -> None:
 
 def test_measuring_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     packed: list[Any] = []
-    monkeypatch.setattr("ash.function.states.MEASURING", 0.0)
-    monkeypatch.setattr("ash.function.states.pack", lambda state: packed.append(state) or pack(state))
+    monkeypatch.setattr("ash.function.state_store.MEASURING", 0.0)
+    monkeypatch.setattr("ash.function.state_store.pack", lambda state: packed.append(state) or pack(state))
     result = tune(None, function=with_model)
     assert len(packed) == len({job.rung for job in result.jobs})
     assert result.memory["peak_bytes"] > 20 * 8 * SIZE

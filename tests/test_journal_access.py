@@ -28,9 +28,9 @@ from journal_help import outcome, rows, run, stopped
 HOLDER = """
 import sys, time
 import ash
-from ash.journal.argument import Journal
-from ash.journal.opening import open_recorder
-with open_recorder(Journal(sys.argv[1])):
+from ash.journal.journal import Journal
+from ash.journal.network_journal import NetworkJournal
+with NetworkJournal(Journal(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -147,7 +147,7 @@ def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 0.05)
     monkeypatch.setattr(Database, "write", write)
-    with mock.patch("ash.waiting.WAKE_SECONDS", 1e-3):
+    with mock.patch("ash.engine.event_loop.WAKE_SECONDS", 1e-3):
         run(tmp_path / "run.ash", candidates=64, min_epochs=800)
     looks = times[1:-2]  # but those of the beginning and the end
     assert len(looks) > 2
@@ -189,7 +189,10 @@ def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path:
             seen.append(found == [(repr(job.score),)])
             there.extend(rows(path, "SELECT count(*) FROM jobs")[0])
 
-    with mock.patch("ash.waiting.WAKE_SECONDS", 1e-3), mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
+    with (
+        mock.patch("ash.engine.event_loop.WAKE_SECONDS", 1e-3),
+        mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6),
+    ):
         result = run(path, Reads(99), **long)
     assert len(seen) == len(result.jobs) and all(seen)
     assert there[0] < len(result.jobs)

@@ -16,7 +16,7 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.states import StateFolder
+from ash.journal.state_files import StateFolder
 from journal_help import change, copy, outcome, rows, run, stopped, with_states
 
 pytestmark = pytest.mark.core
@@ -186,11 +186,11 @@ def test_f59_killed_between_the_file_and_its_row(place: str, tmp_path: Path) -> 
     code = """
 import os, sys
 from pathlib import Path
-import ash.journal.upkeep as upkeep
+import ash.journal.state_cache as state_cache
 from ash.journal.database import Database
-from ash.journal.states import StateFolder
+from ash.journal.state_files import StateFolder
 from journal_help import run
-upkeep.SHARE, upkeep.WORTH = 1e6, 0.0
+state_cache.SHARE, state_cache.WORTH = 1e6, 0.0
 write, commit = StateFolder.write, Database.write
 written = []
 def count(*arguments):

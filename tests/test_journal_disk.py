@@ -81,7 +81,7 @@ def test_f62_the_nth_call_of_the_system_fails(name: str, code: int, step: int, t
     for number in range(1, MOST, step):
         path = tmp_path / f"{number}.ash"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ash.journal.upkeep.SHARE", 1e6)
+            patch.setattr("ash.journal.state_cache.SHARE", 1e6)
             failing = Failing(patch, name, number, code)
             try:
                 with warnings.catch_warnings():

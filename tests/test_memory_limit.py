@@ -4,7 +4,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import memory
+from ash._utils import memory
 
 pytestmark = pytest.mark.core
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import whole_file
+from ash._utils import atomic_file
 from model_file_help import check_refused, read, write
 
 pytestmark = pytest.mark.core
@@ -261,7 +261,7 @@ def test_a_crash_while_saving_leaves_the_old_file(model, path, monkeypatch):
 
     for name in ("fsync", "replace"):
         with monkeypatch.context() as patch:
-            patch.setattr(whole_file.os, name, fail)
+            patch.setattr(atomic_file.os, name, fail)
             with pytest.raises(OSError, match="disk is gone"):
                 train(Y == 1).save(path)
         assert path.read_bytes() == before

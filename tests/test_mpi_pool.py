@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ash.executor.jobs import DONE, Answer, Order, Shared
-from ash.executor.mpi_pool import MPIPool
-from ash.executor.rank import Threads
+from ash.executors.jobs import DONE, JobAnswer, Order, Shared
+from ash.executors.mpi_pool import MPIPool
+from ash.executors.mpi_worker import RankThreads
 from executor_help import expected, raises_bad_pickle, raises_bad_unpickle
 from fault_help import HANG_SECONDS
 from mpi_help import run_script
@@ -26,13 +26,13 @@ from executor_help import do_after_meeting, raises, tuned
 
 def left():
     import threading
-    from ash.executor import jobs, rank
+    from ash.executors import jobs, mpi_worker
     threads = [each for each in threading.enumerate() if each.name.startswith("ash-rank")]
-    return len(jobs._known) + len(rank._runs) + len(threads)
+    return len(jobs._known) + len(mpi_worker._runs) + len(threads)
 
 if __name__ == "__main__":
     import ash
-    from ash.executor import jobs, pool
+    from ash.executors import job_pool, jobs
     given = json.loads(sys.argv[1])
     with MPIPoolExecutor() as executor:
         submit, broadcasts, attached = executor.submit, [], 0
@@ -45,9 +45,9 @@ if __name__ == "__main__":
             return submit(function, *arguments)
         executor.submit = told
         if len(sys.argv) > 2:
-            pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
+            job_pool.do = functools.partial(do_after_meeting, sys.argv[2], given["threads"])
         tuned(executor=executor, epoch_limit=30, **given)
-        pool.do = jobs.do
+        job_pool.do = jobs.do
         result = tuned(executor=executor, epoch_limit=10**6, **given)
         found = {
             "digest": result.digest,
@@ -57,7 +57,7 @@ if __name__ == "__main__":
             "attached": attached,
             "left": [future.result() for future in [submit(left) for _ in range(4)]],
         }
-        pool.do = raises
+        job_pool.do = raises
         try:
             tuned(executor=executor, threads=given.get("threads"))
         except ash.ExecutorFailed as error:
@@ -105,7 +105,7 @@ def wait_to_go_on(value: int) -> int:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_rank_that_is_full_waits_for_an_answer(count: int) -> None:
-    threads = Threads(count)
+    threads = RankThreads(count)
     try:
         jobs = [packed(number, abs, -number) for number in range(count)]
         free, found = threads.exchange(jobs, 0.0)
@@ -119,7 +119,7 @@ def test_a_rank_that_is_full_waits_for_an_answer(count: int) -> None:
 
 @pytest.mark.parametrize("bad", [raises_bad_pickle, raises_bad_unpickle])
 def test_an_error_that_cannot_be_sent_is_told_all_the_same(bad: Any) -> None:
-    threads = Threads(1)
+    threads = RankThreads(1)
     try:
         [(_, error)] = answers(threads.exchange([packed(0, bad)], 0.0)[1])
     finally:
@@ -130,7 +130,7 @@ def test_an_error_that_cannot_be_sent_is_told_all_the_same(bad: Any) -> None:
 
 def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> None:
     _go_on.clear()
-    threads = Threads(3)
+    threads = RankThreads(3)
     try:
         assert threads.exchange([packed(0, wait_to_go_on, 7), packed(1, wait_to_go_on, 8)], 0.001) == (1, [])
         free, found = threads.exchange([packed(2, abs, -9)], HANG_SECONDS)
@@ -167,7 +167,7 @@ class Played:
 
 
 @pytest.fixture
-def played() -> tuple[Played, list[Future[Answer]]]:
+def played() -> tuple[Played, list[Future[JobAnswer]]]:
     """Return a rank of two threads that has the first of four jobs, and the futures of these."""
     executor = Played()
     pool = MPIPool(executor, 2)
@@ -177,12 +177,12 @@ def played() -> tuple[Played, list[Future[Answer]]]:
     return executor, futures
 
 
-def test_a_rank_has_one_exchange_and_jobs_for_its_free_threads(played: tuple[Played, list[Future[Answer]]]) -> None:
+def test_a_rank_has_one_exchange_and_jobs_for_its_free_threads(played: tuple[Played, list[Future[JobAnswer]]]) -> None:
     executor, futures = played
     executor.exchanges[0][1].set_result((1, []))
     assert futures[2].cancel()
-    executor.exchanges[1][1].set_result((2, [(0, pickle.dumps(Answer(DONE)))]))
-    assert futures[0].result(0) == Answer(DONE)
+    executor.exchanges[1][1].set_result((2, [(0, pickle.dumps(JobAnswer(DONE)))]))
+    assert futures[0].result(0) == JobAnswer(DONE)
     executor.exchanges[2][1].set_result((1, [(3, pickle.dumps(KeyError(3)))]))
     assert isinstance(futures[3].exception(0), KeyError) and not futures[1].done()
     executor.exchanges[3][1].set_result((2, [(1, b"no pickle")]))
@@ -194,7 +194,7 @@ def test_a_rank_has_one_exchange_and_jobs_for_its_free_threads(played: tuple[Pla
     ("how", "error"), [("fails", OSError), ("is cancelled", CancelledError), ("is the last", RuntimeError)]
 )
 def test_an_exchange_that_no_other_follows_fails_all_jobs(
-    how: str, error: type[Exception], played: tuple[Played, list[Future[Answer]]]
+    how: str, error: type[Exception], played: tuple[Played, list[Future[JobAnswer]]]
 ) -> None:
     executor, futures = played
     _, exchange = executor.exchanges[0]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 import ash
-from ash.frames import read_frame
-from ash.neighbors import (
+from ash.data.frames import read_frame
+from ash.encoding.neighbors import (
     FEWEST_ROWS,
     LIMIT,
     MOST_CELLS,
@@ -23,7 +23,7 @@ from ash.neighbors import (
     SOFT,
     may_have_neighbors,
 )
-from ash.schema import learn_schema
+from ash.encoding.schema import learn_schema
 from neighbors_help import ROWS, Doubles, learned, recurring, schema_of
 
 NAN = float("nan")
@@ -189,7 +189,7 @@ def test_known_rows_are_predicted_better_than_without_neighbors(monkeypatch: pyt
         return float(np.mean((model.predict(x[test])[rows] - y[test][rows]) ** 2))
 
     told = error(known)
-    monkeypatch.setattr("ash.parts.with_neighbors", lambda schema, *table: schema)
+    monkeypatch.setattr("ash.encoding.data_split.with_neighbors", lambda schema, *table: schema)
     assert told < 0.5 * error(known)
 
 

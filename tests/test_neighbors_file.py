@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 import ash
-from ash.cli import main
-from ash.encoding import Encoding
-from ash.encoding_file import encoding_from_parts, encoding_parts
-from ash.frames import read_frame
-from ash.neighbors import NEAREST
-from ash.schema import schema_from_json
+from ash.cli.cli import main
+from ash.data.frames import read_frame
+from ash.encoding.encoding import Encoding
+from ash.encoding.neighbors import NEAREST
+from ash.encoding.schema import schema_from_json
+from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from neighbors_help import ROWS, learned, recurring
 
 NAN = float("nan")

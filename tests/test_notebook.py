@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-from ash.executor.carrier import Status
-from ash.notebook_view import render
-from ash.open_view import open_view
-from ash.progress import BoardView, View
-from ash.terminal import in_notebook
+from ash._utils.terminal import in_notebook
+from ash.executors.dispatcher import Status
+from ash.progress.board import BoardView, View
+from ash.progress.views import open_view, render
 from test_progress import EVENTS, LADDER, board, options
 
 CELL = """
-import ash, ash.notebook_view
+import ash, ash.progress.views
 from sklearn.datasets import load_wine
-ash.notebook_view.NotebookView.period = 0
+ash.progress.views.NotebookView.period = 0
 space = ash.Space(hidden=(8,), learning_rate=ash.log(1e-3, 1e-1), batch_size=64)
 result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, progress={progress})
 """
@@ -76,7 +75,7 @@ def test_elsewhere_nothing_changes() -> None:
 
 
 def test_a_terminal_of_ipython_is_no_notebook() -> None:
-    code = "import ipykernel.zmqshell, ash.terminal; print('notebook', ash.terminal.in_notebook())"
+    code = "import ipykernel.zmqshell, ash._utils.terminal; print('notebook', ash._utils.terminal.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "notebook False" in done.stdout, done.stdout + done.stderr

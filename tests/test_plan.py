@@ -7,11 +7,11 @@ from sklearn.datasets import load_digits, load_wine
 
 import ash
 from ash import _core
-from ash import planning as plans
-from ash.default_space import default_space
-from ash.epoch_rows import default_epoch_rows, rows_of_epoch
+from ash.engine import planning as plans
+from ash.engine.planning import default_epoch_rows, rows_of_epoch
 from ash.errors import SettingError
-from ash.settings import to_settings
+from ash.space.defaults import default_space
+from ash.space.hyperparameters import to_settings
 from callback_help import TimeIsUp
 
 pytestmark = pytest.mark.core

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 from sklearn.datasets import load_wine
 
 import ash
-from ash.recall import survivors
+from ash.history.rung_stats import survivors
 from result_help import make_result
 
 matplotlib.use("Agg")
@@ -106,7 +106,7 @@ def test_timeline_without_teams(result):
 
 
 def test_rungs_get_brighter():
-    from ash.plot_axes import rung_colors
+    from ash.plots.axes import rung_colors
 
     light = [np.dot(color[:3], (0.2126, 0.7152, 0.0722)) for color in rung_colors(12)]
     assert all(before < after for before, after in pairwise(light)) and len(rung_colors(1)) == 1

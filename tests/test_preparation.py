@@ -7,9 +7,11 @@ import pandas
 import pytest
 
 import ash
-from ash import _core, memory, preparation
+from ash import _core
+from ash._utils import memory
+from ash.engine import core_data
+from ash.engine.core_data import prepare
 from ash.errors import DataError
-from ash.preparation import prepare
 from data_help import mixed_columns, mixed_target, parts_from, start
 from encoding_help import ROWS
 from fault_help import small_space
@@ -101,7 +103,7 @@ def test_blocks_of_any_size_give_the_same_bits(kind: str, cells: int, monkeypatc
     for validation in (0.25, (x[:31], y[:31])):
         with monkeypatch.context() as patch:
             expected = quick(x, y, validation=validation)
-            patch.setattr(preparation, "BLOCK_CELLS", cells)
+            patch.setattr(core_data, "BLOCK_CELLS", cells)
             result = quick(x, y, validation=validation)
         assert result.digest == expected.digest
         assert np.array_equal(result.model.core.input_center, expected.model.core.input_center)
@@ -109,7 +111,7 @@ def test_blocks_of_any_size_give_the_same_bits(kind: str, cells: int, monkeypatc
 
 
 def test_the_share_that_is_done_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "BLOCK_CELLS", 70)
+    monkeypatch.setattr(core_data, "BLOCK_CELLS", 70)
     shares: list[float] = []
     prepare(parts_from(NUMBERS, TARGETS, validation=(NUMBERS[:35], TARGETS[:35])), shares.append)
     expected = np.cumsum([10] * 9 + [10, 10, 10, 5] + [10] * 9 + [10, 10, 10, 5]) / 250

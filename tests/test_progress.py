@@ -14,9 +14,9 @@ from sklearn.datasets import load_wine
 
 import ash
 import data_help
-from ash.executor.carrier import Status
-from ash.open_view import open_view
-from ash.progress import Board, BoardView, View
+from ash.executors.dispatcher import Status
+from ash.progress.board import Board, BoardView, View
+from ash.progress.views import open_view
 
 LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
 NAN = math.nan
@@ -128,7 +128,7 @@ def test_a_line_says_it_all():
     ],
 )
 def test_the_workers_of_an_executor_have_a_line(status, line):
-    from ash.live_view import render
+    from ash.progress.live_view import render
 
     stream = io.StringIO()
     Console(file=stream, width=80, no_color=True, force_terminal=False).print(render(board(status)))
@@ -202,7 +202,7 @@ def test_a_closed_stream_is_no_terminal(monkeypatch):
 @pytest.mark.parametrize("width", [20, 80, 300])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_the_live_table_fits(width, encoding):
-    from ash.live_view import render
+    from ash.progress.live_view import render
 
     counts = board()
     counts.apply(EVENTS)
@@ -217,7 +217,7 @@ def test_the_live_table_fits(width, encoding):
 
 
 def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
-    from ash.live_view import render
+    from ash.progress.live_view import render
 
     def shown(counts):
         stream = io.StringIO()

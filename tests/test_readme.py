@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import ash
-from ash.cli import _parser
-from ash.cli_export import export_parser
-from ash.cli_predict import predict_parser
-from ash.cli_show import show_parser
+from ash.cli.cli import _parser
+from ash.cli.cli_export import export_parser
+from ash.cli.cli_predict import predict_parser
+from ash.cli.cli_show import show_parser
 from bench import report
 from bench.record import RESULTS
 

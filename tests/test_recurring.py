@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 import ash
-from ash.encoding_file import encoding_from_parts, encoding_parts
+from ash.data.frames import Frame, read_frame
+from ash.encoding.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
+from ash.encoding.serialize import encoding_from_parts, encoding_parts
+from ash.encoding.spiked_numbers import MOST_COLUMNS, SEEN_ROWS, with_recurring
+from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError
-from ash.frames import Frame, read_frame
-from ash.recurring import MOST_COLUMNS, SEEN_ROWS, with_recurring
-from ash.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
-from ash.training_encoding import TrainingEncoding, learn_encoding
 
 NAN = float("nan")
 ROWS = 1000

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ash.parallel_lines import lines_of
-from ash.records import curves
+from ash.history.parallel_lines import lines_of
+from ash.history.records import curves
 from ash.report import facts, timeline
 from ash.report.page import page
 from report_help import SVG, pictures, section, with_predictions

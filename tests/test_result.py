@@ -12,8 +12,8 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.records import JobRecord, finite
-from ash.text_table import format_table, show, show_param, show_seconds
+from ash._utils.text_table import format_table, show, show_param, show_seconds
+from ash.history.records import JobRecord, finite
 from result_help import make_result
 
 matplotlib.use("Agg")

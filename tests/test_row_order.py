@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ash import row_order
-from ash.data import Table, read_training
-from ash.row_order import MOST_COPIES, sort_rows
-from ash.schema import learn_schema
+from ash.data.table import Table, read_training
+from ash.encoding import canonical_order
+from ash.encoding.canonical_order import MOST_COPIES, sort_rows
+from ash.encoding.schema import learn_schema
 from data_help import mixed_columns, values
 
 pytestmark = pytest.mark.core
@@ -69,7 +69,7 @@ def test_blocks_of_any_size_give_the_same_order(cells: int, monkeypatch: pytest.
     columns = mixed_columns(100)
     x, y = np.array(list(zip(*columns.values(), strict=True)), object), np.arange(100.0)
     expected = rows_of(ordered(x, y))
-    monkeypatch.setattr(row_order, "_CELLS", cells)
+    monkeypatch.setattr(canonical_order, "_CELLS", cells)
     assert rows_of(ordered(x, y)) == expected
 
 
@@ -86,11 +86,11 @@ def test_gaps_are_alike_and_so_are_zeros() -> None:
 
 def hashes_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     read = table(x, y)
-    return row_order._row_hashes(read, learn_schema(read.frame, missing="indicator"))
+    return canonical_order._row_hashes(read, learn_schema(read.frame, missing="indicator"))
 
 
 def test_rows_of_one_hash_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_order, "_row_hashes", lambda table, schema: np.zeros(table.rows, np.uint64))
+    monkeypatch.setattr(canonical_order, "_row_hashes", lambda table, schema: np.zeros(table.rows, np.uint64))
     assert ordered(X, Y).y[:, 0].tolist() == Y.tolist()
     weights = [3, 1.5, 3, 1, 1, 2, 1, 3]
     assert ordered(X, Y, weights).y[:, 0].tolist() == [3, 3, 5, 1, 4, 0.5, 2, 6]

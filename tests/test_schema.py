@@ -9,9 +9,9 @@ import numpy as np
 import pandas
 import pytest
 
+from ash.data.frames import Frame, read_frame
+from ash.encoding.schema import MOST_LEVELS, ColumnSchema, Schema, learn_schema, schema_from_json
 from ash.errors import DataError
-from ash.frames import Frame, read_frame
-from ash.schema import MOST_LEVELS, ColumnSchema, Schema, learn_schema, schema_from_json
 
 NAN = float("nan")
 ROWS = [[1.5, "red", None, "7"], [NAN, "blue", None, None], [2.0, None, None, "8"], [2.5, "red", None, "9"]]

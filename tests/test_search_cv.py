@@ -239,7 +239,7 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_arguments_are_met_before_anything_is_trained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ash.continuing.trees.Trees.more", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr("ash.sklearn.resumable.trees.Trees.more", lambda *_: pytest.fail("something was trained"))
     changes, words = WRONG[name]
     with pytest.raises(ash.SettingError, match=words):
         search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)

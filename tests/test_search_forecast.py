@@ -16,9 +16,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 import ash
 from ash import _core
-from ash.recall import survivors
-from ash.search.forecast import forecast
-from ash.search.trainer import read_info
+from ash.history.rung_stats import survivors
+from ash.sklearn.search.forecast import forecast
+from ash.sklearn.search.trainer import read_info
 from continuing_help import X, Y
 from search_help import fitted, forest, search
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from ash.continuing.choose import way_of
-from ash.search.ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.search.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from continuing_help import Y
 from search_help import fitted, forest
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sklearn
 
-from ash.search.spare import Spare
+from ash.sklearn.search.idle_threads import Spare
 from search_help import fitted, forest
 
 SOON = 30.0  # seconds, within which all others come if they come at all

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info
 
 import needs
 from ash.errors import SettingError
-from ash.search.inner import capped
+from ash.sklearn.search.inner import capped
 from continuing_help import X, Y
 from search_help import SPACE, fitted, forest
 
@@ -33,10 +33,10 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
     """Sets how many CPUs there seem to be."""
 
     def claim(count: int) -> None:
-        monkeypatch.setattr("ash.estimator_parameters.resolve_threads", lambda threads: count)
+        monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
         monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)
         monkeypatch.setattr(
-            "ash.estimator_parameters.effective_n_jobs", lambda jobs: count if (jobs or 1) < 0 else jobs
+            "ash.sklearn.estimator_parameters.effective_n_jobs", lambda jobs: count if (jobs or 1) < 0 else jobs
         )
 
     return claim

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ash.selection import (
+from ash.models.selection import (
     class_errors,
     label_probabilities,
     mean_parts,

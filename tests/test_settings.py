@@ -9,7 +9,7 @@ import pytest
 import ash
 from ash import _core
 from ash.errors import AshError, SettingError
-from ash.settings import HYPERPARAMETERS, check_params, check_value, to_settings
+from ash.space.hyperparameters import HYPERPARAMETERS, check_params, check_value, to_settings
 
 
 def test_errors_are_value_errors_too() -> None:

@@ -23,7 +23,7 @@ import importlib, os, signal, sys, threading
 import ash
 from sklearn.datasets import load_digits
 
-module = importlib.import_module("ash.waiting")
+module = importlib.import_module("ash.engine.event_loop")
 open_view = module.open_view
 X, y = load_digits(return_X_y=True)
 
@@ -61,7 +61,7 @@ except KeyboardInterrupt:
 """
 COMMAND = """
 interrupt_after("finished", NUMBER)
-from ash.cli import main
+from ash.cli.cli import main
 sys.exit(main(["digits", "--candidates", "20000", "--out", "out", "--json", "s.json"]))
 """
 
@@ -115,18 +115,18 @@ class StubbornTuner:
 
 
 def test_a_second_ctrl_c_raises_at_once():
-    module = importlib.import_module("ash.waiting")
-    options = importlib.import_module("test_progress").options(False)
+    module = importlib.import_module("ash.engine.event_loop")
+    options = importlib.import_module("data_help").options(progress=False)
     tuner = StubbornTuner()
     with pytest.raises(KeyboardInterrupt):
         candidates = module.Candidates([{}], 1, iter(()))
-        told = module.Told(module.Recorder(), module.Reporter(()), module.Here(), ())
-        module.wait(tuner, candidates, options, lambda: math.inf, told)
+        told = (module.NullJournal(), module.Reporter(()), module.NoDispatcher(), ())
+        module.EventLoop(tuner, candidates, options, *told).run(lambda: math.inf)
     assert tuner.stopped > 0
 
 
 def test_a_failing_view_stops_the_threads(monkeypatch):
-    module = importlib.import_module("ash.waiting")
+    module = importlib.import_module("ash.engine.event_loop")
 
     class Failing(module.View):
         def update(self, events):
@@ -156,7 +156,7 @@ def test_the_command_writes_what_there_is(tmp_path, number, status):
 
 
 def test_the_command_gives_its_handler_back(tmp_path):
-    from ash.cli import main
+    from ash.cli.cli import main
 
     before = signal.getsignal(signal.SIGTERM)
     assert main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
@@ -164,7 +164,7 @@ def test_the_command_gives_its_handler_back(tmp_path):
 
 
 def test_the_command_outside_of_the_main_thread(tmp_path):
-    from ash.cli import main
+    from ash.cli.cli import main
 
     status = []
     thread = threading.Thread(

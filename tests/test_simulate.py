@@ -12,8 +12,8 @@ import pytest
 
 import ash
 from ash import _core
-from ash.simulate import simulate
-from ash.simulation import Simulation
+from ash.simulation.simulate import simulate
+from ash.simulation.simulation import Simulation
 from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_simulator import Greedy, Planned, Threads
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ash.cli import main
+from ash.cli.cli import main
 from fault_help import HANG_SECONDS
 from mpi_help import mpiexec, with_programs
 

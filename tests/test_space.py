@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import ash
 from ash import Space
-from ash.default_space import default_space
-from ash.domains import encode
 from ash.errors import SettingError
-from ash.settings import check_params, to_settings
+from ash.space.defaults import default_space
+from ash.space.domains import encode
+from ash.space.hyperparameters import check_params, to_settings
 
 
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:

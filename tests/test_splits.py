@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ash.data import Table, read_training, split
+from ash.data.table import Table, read_training, split
 from ash.errors import SettingError
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])

@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import needs
-from ash.continuing.choose import way_of
-from ash.continuing.protocol import AVERAGE, ROUNDS
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 from continuing_help import TARGETS, X, Y, trained
 
 ALL, FEW = 7, 3

@@ -13,9 +13,9 @@ from pyarrow import parquet
 from sklearn.datasets import load_wine
 
 import ash
-from ash.csv_file import BLOCK
+from ash.data.csv import BLOCK
+from ash.data.files import read_file, read_table
 from ash.errors import DataError
-from ash.table_file import read_file, read_table
 
 WINE = load_wine(as_frame=True).frame
 TEXT = '''id;color;gap;code;note;y

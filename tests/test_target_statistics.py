@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ash.encoding.schema import learn_schema
+from ash.encoding.target_statistics import MOST_STATISTICS
+from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from ash.schema import learn_schema
-from ash.target_statistics import MOST_STATISTICS
-from ash.training_encoding import learn_encoding
 from encoding_help import ROWS, cities, learned, mixed
 
 pytestmark = pytest.mark.core

@@ -7,7 +7,7 @@ import pandas
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from ash.data import read_training
+from ash.data.table import read_training
 from ash.errors import DataError, SettingError
 from data_help import values
 

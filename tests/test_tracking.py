@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import ash
+from ash._utils.extras import require_extra
+from ash.callbacks.tracker import best_candidates
 from ash.errors import MissingExtra, SettingError
-from ash.extras import require
-from ash.records import Point, curves
-from ash.tracking import best_candidates
+from ash.history.records import Point, curves
 from callback_help import Failing, X, Y, tune
 from estimator_help import classifier
 from result_help import make_result
@@ -44,7 +44,7 @@ def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "nowhere_installed").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtra, match="this needs nowhere_installed"):
-        require("this", "nowhere_installed", "extra")
+        require_extra("this", "nowhere_installed", "extra")
 
 
 def test_curves_add_up_epochs_that_were_resumed() -> None:

@@ -9,9 +9,9 @@ import pytest
 from sklearn import metrics
 
 import ash
-from ash.data import read_training, split
+from ash.data.table import read_training, split
+from ash.data.weights import read_weights
 from ash.errors import DataError
-from ash.weights import read_weights
 from data_help import mixed_columns, mixed_target, parts_from
 from fault_help import quick, small_space, table, targets
 

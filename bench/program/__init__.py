@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ash import _core
-from ash.settings import to_settings
-from ash.splits import split_rows
+from ash.data.splits import split_rows
+from ash.space.hyperparameters import to_settings
 from bench.arguments import Parser, folder
 from bench.core import run_core
 from bench.datasets import FILES, Digits

@@ -8,7 +8,8 @@ what is loaded once. The limit is 60 seconds for contenders that take one; `ash`
 What this favours. The others: RealMLP takes its own time, TabM may take three limits, and the last fit of the tuned
 trees comes on top of their limit and uses all rows, where networks hold some out. `ash`, FLAML and the tuned trees
 choose by the metric that is compared here. TabM would often train for longer. About a quarter of the held-out rows of
-winequality_white are in training too, with the same target, and `ash` looks for such rows (python/ash/neighbors.py).
+winequality_white are in training too, with the same target, and `ash` looks for such rows
+(python/ash/encoding/neighbors.py).
 
 It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; the rest stays on record.
 """

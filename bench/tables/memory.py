@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.settings import to_settings
-from ash.splits import split_rows
+from ash.data.splits import split_rows
+from ash.space.hyperparameters import to_settings
 from bench.machine import ROOT
 from bench.processes import build, call
 from bench.tables.settings import SEED, candidates, read

@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 import ash
-from ash.settings import Params
+from ash.space.hyperparameters import Params
 from bench.datasets import Digits, digits
 
 SETTINGS = ("full-batch", "mini-batch")

@@ -10,15 +10,14 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
-from ash import main_interpreter  # noqa: F401  (before the core is loaded)
+from ash._utils import interpreter  # noqa: F401  (before the core is loaded)
 
 # isort: split
 from ash import _core, callbacks
-from ash.callback import Callback, Run, RungPlan
-from ash.cluster import Cluster
-from ash.dashboard import Dashboard
-from ash.domains import choice, integers, log, uniform
-from ash.ensemble import Ensemble
+from ash._utils.versions import show_versions, versions
+from ash.callbacks.base import Callback, Run, RungPlan
+from ash.dashboard.dashboard import Dashboard
+from ash.engine.planning import Plan, plan
 from ash.errors import (
     AllDiverged,
     AllFailed,
@@ -34,24 +33,25 @@ from ash.errors import (
     NothingFinished,
     SettingError,
 )
-from ash.function.result import FunctionResult
-from ash.function_space import FunctionSpace
-from ash.journal.argument import Journal
+from ash.journal.journal import Journal
 from ash.ladder import Ladder
-from ash.model_file import load
-from ash.network import Network
-from ash.planning import Plan, plan
-from ash.result import Result
+from ash.models.ensemble import Ensemble
+from ash.models.load import load
+from ash.models.network import Network
+from ash.result.function_result import FunctionResult
+from ash.result.result import Result
 from ash.resume import resume
-from ash.simulate import Simulation, simulate
-from ash.space import Space
+from ash.simulation.cluster import Cluster
+from ash.simulation.simulate import Simulation, simulate
+from ash.space.domains import choice, integers, log, uniform
+from ash.space.function_space import FunctionSpace
+from ash.space.space import Space
 from ash.tune import tune
 from ash.tune_function import tune_function
-from ash.versions import show_versions, versions
 
 if TYPE_CHECKING:
-    from ash.estimators import ASHClassifier, ASHRegressor
-    from ash.search_cv import ASHSearchCV
+    from ash.sklearn.estimators import ASHClassifier, ASHRegressor
+    from ash.sklearn.search_cv import ASHSearchCV
 
 __version__: str = _core.build_info()["version"]
 
@@ -107,11 +107,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the estimators, and scikit-learn with them, when they are asked for."""
     if name in ("ASHClassifier", "ASHRegressor"):
-        from ash import estimators
+        from ash.sklearn import estimators
 
         return getattr(estimators, name)
     if name == "ASHSearchCV":
-        from ash.search_cv import ASHSearchCV
+        from ash.sklearn.search_cv import ASHSearchCV
 
         return ASHSearchCV
     raise AttributeError(f"module 'ash' has no attribute {name!r}")

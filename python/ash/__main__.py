@@ -2,7 +2,7 @@
 
 import sys
 
-from ash.cli import main
+from ash.cli.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,8 +5,12 @@ give them.
 """
 
 import difflib
+from typing import Literal, TypeAlias
 
 from ash.errors import SettingError
+
+Task: TypeAlias = Literal["classification", "regression"]
+TASKS: tuple[Task, ...] = ("classification", "regression")
 
 METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "log_loss", "auc"),

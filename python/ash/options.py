@@ -1,19 +1,21 @@
-"""The arguments of `ash.tune` that do not depend on the data, checked once before anything runs."""
+"""The arguments of `ash.tune` and `ash.tune_function` that do not depend on the data, checked before anything runs."""
 
-import math
 import secrets
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias
 
-from ash.cpus import resolve_threads
+from ash._utils.checks import is_number, one_of, optional_whole, read_seconds, whole, yes_or_no
+from ash._utils.cpus import resolve_threads
+from ash._utils.memory import default_limit
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
-from ash.memory import default_limit
-from ash.metrics import check_metric
-from ash.scalars import is_integer, is_number
-from ash.schema import MISSING, UNKNOWN, Missing, Unknown
-from ash.targets import TASKS
+from ash.metrics import TASKS, check_metric
 
+Missing: TypeAlias = Literal["indicator", "error"]
+Unknown: TypeAlias = Literal["bucket", "error"]
+
+MISSING: tuple[Missing, ...] = ("indicator", "error")
+UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 
@@ -23,8 +25,6 @@ FUNCTION = "function"
 AUTO = "auto"
 CANDIDATES = 128
 """How many "auto" is, where there is no time to fill."""
-
-Word = TypeVar("Word", bound=str)
 
 LARGEST = 2**31 - 1
 """Of candidates, eta and epochs: with it, the epochs of the last rung fit into 64 bits."""
@@ -101,14 +101,14 @@ def read_options(**given: Any) -> Options:
     """
     check_metric(given["metric"])
     candidates, planned = _candidates(given, read_seconds("time_limit", given["time_limit"]))
-    memory_limit = _optional("memory_limit", given["memory_limit"], LARGEST_COUNT)
+    memory_limit = optional_whole("memory_limit", given["memory_limit"], LARGEST_COUNT)
     options = Options(
         **read_common(given, candidates, planned=planned),
         planned=planned,
-        epoch_rows=_optional("epoch_rows", given["epoch_rows"], LARGEST),
+        epoch_rows=optional_whole("epoch_rows", given["epoch_rows"], LARGEST),
         teams=yes_or_no("teams", given["teams"]),
         memory_limit=default_limit() if memory_limit is None else memory_limit,
-        keep=_optional("keep", given["keep"], MOST_KEPT),
+        keep=optional_whole("keep", given["keep"], MOST_KEPT),
         metric=given["metric"],
         task=None if given["task"] is None else one_of("task", given["task"], TASKS),
         missing=one_of("missing", given["missing"], MISSING),
@@ -124,7 +124,7 @@ def read_common(given: dict[str, Any], candidates: int | None, *, planned: bool 
         "candidates": candidates,
         "eta": whole("eta", given["eta"], 2, LARGEST),
         "min_epochs": 1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
-        "max_rungs": _optional("max_rungs", given["max_rungs"], LARGEST),
+        "max_rungs": optional_whole("max_rungs", given["max_rungs"], LARGEST),
         "algorithm": one_of("algorithm", given["algorithm"], ALGORITHMS),
         "promotion": _promotion(given["promotion"], candidates, planned),
         "training": one_of("training", given["training"], TRAININGS),
@@ -132,7 +132,7 @@ def read_common(given: dict[str, Any], candidates: int | None, *, planned: bool 
         "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
         "threads": resolve_threads(given["threads"]),
         "time_limit": read_seconds("time_limit", given["time_limit"]),
-        "epoch_limit": _optional("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
+        "epoch_limit": optional_whole("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
         "target": _target(given["target"]),
         "seed": _seed(given["seed"]),
         "progress": _progress(given["progress"]),
@@ -150,21 +150,6 @@ def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | 
     if time_limit is None or asked or given["algorithm"] != "ash":
         return CANDIDATES, False
     return None, True
-
-
-def whole(name: str, value: Any, low: int, high: int) -> int:
-    """Return `value` as an int, or raise SettingError unless it is an integer in low..high (bool is none)."""
-    if not is_integer(value) or not low <= value <= high:
-        raise SettingError(f"{name}={value!r} is not allowed; give an integer from {low} to {high}")
-    return int(value)
-
-
-def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
-    """Return `value`, or raise SettingError unless it is one of `allowed`."""
-    found = next((word for word in allowed if isinstance(value, str) and word == value), None)
-    if found is None:
-        raise SettingError(f"{name}={value!r} is not allowed; it must be one of {', '.join(map(repr, allowed))}")
-    return found
 
 
 def check_budget(options: RunOptions) -> None:
@@ -186,21 +171,10 @@ def check_budget(options: RunOptions) -> None:
         )
 
 
-def _optional(name: str, value: Any, high: int) -> int | None:
-    return None if value is None else whole(name, value, 1, high)
-
-
 def _promotion(value: Any, candidates: int | None, planned: bool) -> str:
     if value is None:
         return "improving" if planned else "paper" if candidates is None else "capped"
     return one_of("promotion", value, PROMOTIONS)
-
-
-def yes_or_no(name: str, value: Any) -> bool:
-    """Return a switch, or refuse what is none."""
-    if not isinstance(value, bool):
-        raise SettingError(f"{name}={value!r} is not allowed; it must be True or False")
-    return value
 
 
 def _target(value: Any) -> float | None:
@@ -209,19 +183,6 @@ def _target(value: Any) -> float | None:
     if not is_number(value):
         raise SettingError(f"target={value!r} is not allowed; give a finite score, or None for no target")
     return float(value)
-
-
-def read_seconds(name: str, value: Any) -> float | None:
-    """Return a limit in seconds, None where there is none."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except (OverflowError, TypeError, ValueError):
-        seconds = math.nan
-    if isinstance(value, bool | str) or not seconds >= 0:
-        raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
-    return None if math.isinf(seconds) else seconds
 
 
 def _seed(value: Any) -> int:
@@ -234,3 +195,65 @@ def _progress(value: Any) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise SettingError(f"progress={value!r} is not allowed; it must be True, False or None")
     return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionOptions(RunOptions):
+    """Checked arguments of one run.
+
+    `job_limit`: seconds; `most_failures` in a row, None for any number; `memory_limit`: bytes, None where the system
+    does not say what there is.
+    """
+
+    job_limit: float | None
+    most_failures: int | None
+    memory_limit: int | None
+
+
+def read_function_options(**given: Any) -> FunctionOptions:
+    """Return checked options.
+
+    Parameters
+    ----------
+    **given
+        The keyword arguments of `ash.tune_function` that are fields of `FunctionOptions`, as the user gave them, and
+        `costs`.
+
+    Raises
+    ------
+    SettingError
+        Naming the argument, its value and what is allowed.
+    """
+    candidates = given["candidates"]
+    if candidates is not None:
+        candidates = whole("candidates", candidates, 1, LARGEST)
+    most, memory = given["most_failures"], given.get("memory_limit")
+    options = FunctionOptions(
+        **read_common({**given, "schedule": _schedule(given["schedule"], given["costs"])}, candidates),
+        teams=False,
+        metric="score",
+        task=FUNCTION,
+        job_limit=_job_limit(given["job_limit"]),
+        most_failures=None if most is None else whole("most_failures", most, 1, LARGEST),
+        memory_limit=default_limit() if memory is None else whole("memory_limit", memory, 1, LARGEST_COUNT),
+    )
+    check_budget(options)
+    return options
+
+
+def _schedule(value: Any, costs: Any) -> Any:
+    if value is None:
+        return "greedy" if costs is None else "reproducible"
+    if value == "reproducible" and costs is None:
+        raise SettingError(
+            "schedule='reproducible' needs costs=, how long a job lasts on the virtual clock: a function of parameters "
+            "and epochs, or an earlier result"
+        )
+    return value
+
+
+def _job_limit(value: Any) -> float | None:
+    limit = read_seconds("job_limit", value)
+    if limit == 0:
+        raise SettingError(f"job_limit={value!r} is not allowed; give more than 0 seconds, or None for no limit")
+    return limit

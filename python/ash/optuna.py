@@ -11,13 +11,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ash._utils.checks import check_seed, whole
+from ash._utils.extras import require_extra
 from ash.errors import SettingError
-from ash.extras import require
-from ash.foreign_domains import foreign_domain
-from ash.options import LARGEST, whole
-from ash.scalars import check_seed
+from ash.options import LARGEST
+from ash.space.adapters import foreign_domain
 
-require("ash.optuna", "optuna", "optuna")
+require_extra("ash.optuna", "optuna", "optuna")
 import optuna  # noqa: E402
 from optuna.pruners import BasePruner  # noqa: E402
 from optuna.samplers import BaseSampler  # noqa: E402

@@ -1,17 +1,17 @@
-"""`ash.tune`: from a table to the best of many networks. Here are its arguments; run.py does the work."""
+"""`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
 
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from ash.executor.argument import read_elsewhere
-from ash.journal.argument import Journal, read_journal
+from ash.callbacks.dispatch import read_callbacks
+from ash.engine.run import Given, TuningRun
+from ash.executors.executor_argument import read_elsewhere
+from ash.journal.journal import Journal, read_journal
 from ash.journal.resumption import asked_of, seed_of
 from ash.options import read_options
-from ash.reporting import read_callbacks
-from ash.result import Result
-from ash.run import Given, run
-from ash.space import Space
+from ash.result.result import Result
+from ash.space.space import Space
 
 
 def tune(
@@ -221,6 +221,6 @@ def tune(
     )
     asked = asked_of("ash.tune", {"candidates": candidates, **ladder, "validation": validation, "cv": cv}, options)
     given = Given(X, y, sample_weight, validation, cv, groups)
-    return run(
-        given, space, options, asked=asked, callbacks=read_callbacks(callbacks), journal=kept, elsewhere=elsewhere
-    )[0]
+    told = read_callbacks(callbacks)
+    run = TuningRun(given, space, options, asked=asked, callbacks=told, journal=kept, elsewhere=elsewhere)
+    return run.run()[0]

@@ -6,25 +6,24 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any
 
-from ash.callback import Callback, Run, RungPlan
-from ash.course import Course
+from ash.callbacks.base import Callback, Run, RungPlan
+from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
-from ash.executor.argument import check_submit, workers_of
+from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.costs import Cost, read_costs
-from ash.function.first import read_first
-from ash.function.identity import code_of, identity_of
-from ash.function.opening import open_function_recorder
-from ash.function.places import Here, Places, Threads
-from ash.function.recorder import FunctionRecorder
-from ash.function.result import FunctionResult
-from ash.function.run import FunctionRun
+from ash.function.function_identity import code_of, identity_of
+from ash.function.function_run import FunctionRun
+from ash.function.initial_candidates import read_first
+from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads
 from ash.function.sources import Source, read_sampler, source_of
-from ash.function_options import FunctionOptions, read_function_options
-from ash.function_space import FunctionSpace, function_space
-from ash.journal.argument import Journal, read_journal
+from ash.history.history import History
+from ash.journal.journal import Journal, read_journal
+from ash.journal.null_journal import NullJournal
 from ash.journal.resumption import seed_of
-from ash.reporting import Reporter, read_callbacks
+from ash.options import FunctionOptions, read_function_options
+from ash.result.function_result import FunctionResult
+from ash.space.function_space import FunctionSpace, function_space
 
 PROCESSES = "processes"
 
@@ -52,7 +51,7 @@ def tune_function(
     epoch_limit: int | None = None,
     target: float | None = None,
     sampler: Any = None,
-    first: Sequence[dict[str, Any]] | Course | str | PathLike[str] | Journal | None = None,
+    first: Sequence[dict[str, Any]] | History | str | PathLike[str] | Journal | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
     callbacks: Callback | Sequence[Callback] | None = None,
@@ -201,11 +200,20 @@ def _tuned(
     domains, sampler = function_space(space), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
     identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
-    with open_function_recorder(kept) as recorder:
+    with _opened(kept) as recorder:
         if identity is not None:
-            recorder.agree(identity, code_of(train, costs), options)
+            recorder.agree(identity, options, {"by": "ash.tune_function"}, code_of(train, costs))
         source = source_of(known, domains, options, sampler, recorder.params)
         return _run(train, source, domains, options, cost, executor, told, recorder)
+
+
+def _opened(journal: Journal | None) -> NullJournal:
+    """Return what records the run, which is nothing without a journal."""
+    if journal is None:
+        return NullJournal()
+    from ash.function.function_journal import FunctionJournal  # with sqlite3
+
+    return FunctionJournal(journal)
 
 
 def _run(
@@ -216,7 +224,7 @@ def _run(
     cost: Cost | None,
     executor: Any,
     callbacks: tuple[Any, ...],
-    recorder: FunctionRecorder,
+    recorder: NullJournal,
 ) -> FunctionResult:
     with _places(train, options, executor) as places, Reporter(callbacks) as reporter:
         run = FunctionRun(places, source, space, options, cost, recorder)
@@ -269,7 +277,7 @@ def _is_foreign(executor: Any) -> bool:
     return executor is not None and not isinstance(executor, str)
 
 
-def _places(train: Train, options: FunctionOptions, executor: Any) -> Places:
+def _places(train: Train, options: FunctionOptions, executor: Any) -> JobRunners:
     limit, count = options.job_limit, options.threads
     if _is_foreign(executor):
         from ash.function.futures import Submitted
@@ -279,4 +287,4 @@ def _places(train: Train, options: FunctionOptions, executor: Any) -> Places:
         from ash.function.processes import Processes
 
         return Processes(train, count, limit)
-    return Here(train) if count == 1 and limit is None else Threads(train, count, limit)
+    return CallingThread(train) if count == 1 and limit is None else RunnerThreads(train, count, limit)

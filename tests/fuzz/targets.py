@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import ash
-from ash.cli_show_journal import journal_lines
+from ash.cli.cli_show_journal import journal_lines
+from ash.data.files import read_table
 from ash.errors import AshError, DataError, JournalError, ModelFormatError, SettingError
-from ash.table_file import read_table
 
 CORPUS = Path(__file__).parent / "corpus"
 NAMES = ("hidden", "learning_rate", "batch_size", "optimizer", "dropout", "activation", "nonsense")

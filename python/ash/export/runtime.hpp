@@ -1,5 +1,5 @@
 // The code of every header that ash writes: types, then what stands for the data of a model, then functions. It is cut
-// at the line of the data by ash/export/cpp_header.py, which puts a namespace around the whole.
+// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole.
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kUnknown = -1.0;  // a level that was not there in training

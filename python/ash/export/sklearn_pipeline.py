@@ -26,7 +26,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.multiclass import type_of_target
 
 from ash.errors import SettingError
-from ash.export.steps import CLIP, Column, Description, Doubles, Member
+from ash.export.description import CLIP, Description, Doubles, ExportColumn, Member
 
 _ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "identity": "identity"}
 _TODO = "use to_onnx, or tune in a space with"
@@ -129,7 +129,7 @@ def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
     return _Part(Pipeline(steps), chosen, features, limit * np.eye(count), np.zeros(count), center, limit / inverse)
 
 
-def _levels(description: Description, place: int, column: Column) -> _Part:
+def _levels(description: Description, place: int, column: ExportColumn) -> _Part:
     """Return the row of the table of each level, and of what is missing, as ones and zeros."""
     table, levels = column.table.astype(np.float64), len(column.levels)
     missing: list[Any] = [np.nan] if column.is_number else [None, np.nan]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ash.export.steps import Description, Embedding, Floats, Layer, Member
+from ash.export.description import Description, Embedding, Floats, Layer, Member
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -30,7 +30,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class PeriodicEmbedding(nn.Module):
-    """Puts behind the features what is made of some of them: see `ash.export.steps.Embedding`.
+    """Puts behind the features what is made of some of them: see `ash.export.description.Embedding`.
 
     Phases are in turns: their learning rate should be smaller by 2 pi than it would be in radians.
     """
@@ -76,7 +76,7 @@ class ParametricActivation(nn.Module):
         return torch.lerp(inputs, self.function(inputs), self.shares)
 
 
-class Targets(nn.Module):
+class TargetUnits(nn.Module):
     """Targets in the units of y."""
 
     def __init__(self, member: Member) -> None:
@@ -144,7 +144,7 @@ def _network(member: Member, classifies: bool) -> nn.Module:
         if place + 1 < len(member.layers):
             layers[f"activation{place}"] = _activation(layer)
     if not classifies:
-        layers["targets"] = Targets(member)
+        layers["targets"] = TargetUnits(member)
     return nn.Sequential(layers)
 
 

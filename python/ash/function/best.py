@@ -3,9 +3,9 @@
 import warnings
 from typing import Any, NamedTuple
 
-from ash.function.again import Again
 from ash.function.answers import FINISHED
-from ash.function.states import LOST
+from ash.function.retraining import Again
+from ash.function.state_store import LOST
 
 FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 """Ends behind which nothing more is trained."""

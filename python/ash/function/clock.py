@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from ash import _core
 from ash.function.sources import Source
-from ash.function_options import FunctionOptions
-from ash.settings import Params
+from ash.options import FunctionOptions
+from ash.space.hyperparameters import Params
 
 
 def clock_of(options: FunctionOptions, source: Source, cost: Callable[[Params, int], float] | None) -> _core.Clock:

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ash._utils.checks import is_number
 from ash.errors import SettingError
-from ash.function.result import FunctionResult
-from ash.scalars import is_number
-from ash.settings import Params
+from ash.result.function_result import FunctionResult
+from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]
 """Of parameters and epochs."""

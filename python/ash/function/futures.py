@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Any
 
 from ash.errors import ExecutorFailed
-from ash.executor.argument import DASK, is_of
-from ash.executor.carrier import COUNT_SECONDS, Status
-from ash.executor.dask_client import ask, cancel_all, closed, is_closed
-from ash.executor.pool import border, cancel_each
+from ash.executors.dask_client import ask, cancel_all, closed, is_closed
+from ash.executors.dispatcher import COUNT_SECONDS, Status
+from ash.executors.executor_argument import DASK, is_of
+from ash.executors.job_pool import border, cancel_each
 from ash.function.answers import DIED, FAILED, Answer, Train, attempt
+from ash.function.job_runners import Answers, Beside, Key
 from ash.function.packing import do, pack_function, unpack
-from ash.function.places import Answers, Beside, Key
 
 
 class Submitted(Beside):

@@ -2,9 +2,9 @@
 
     place (a thread of this process) --params, epochs, state--> child.py --answer--> queue
 
-A child is forked from a new interpreter (nursery.py), not from this one: nothing is copied of threads and locks, and
-the user's script is not run again, as multiprocessing would. It has the module path of the parent, and the function as
-bytes.
+A child is forked from a new interpreter (fork_server.py), not from this one: nothing is copied of threads and locks,
+and the user's script is not run again, as multiprocessing would. It has the module path of the parent, and the
+function as bytes.
 Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
 outlives the run, nor the parent.
 Threads: a place is used by its own thread; `kill` may be called by another.
@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any
 
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train
-from ash.function.nursery import Nursery
+from ash.function.fork_server import Nursery
+from ash.function.job_runners import Beside, Key
 from ash.function.packing import pack_function, unpack
-from ash.function.places import Beside, Key
 
 START_SECONDS = 300.0
 """How long a child may take to import what the function needs."""

@@ -10,16 +10,14 @@ it is another ladder: what is left on record is then told as the clock comes to 
 from collections.abc import Callable
 
 from ash import _core
-from ash.function.places import Key
-from ash.function.recorder import FunctionRecorder
+from ash.function.job_runners import Key
+from ash.journal.null_journal import NullJournal
 
 Next = Callable[[], _core.Task | None]
 Start = Callable[[_core.Task], None]
 
 
-def catch_up(
-    recorder: FunctionRecorder, following: Next, start: Start, is_over: Callable[[], bool]
-) -> list[_core.Task]:
+def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
     """Go as far as known results reach, for a virtual clock; return the tasks that are to be done.
 
     Parameters
@@ -33,24 +31,24 @@ def catch_up(
     """
     unknown = []
     while not is_over() and (task := following()) is not None:
-        if recorder.knows(_key(task)):
+        if journal.knows(_key(task)):
             start(task)
         else:
             unknown.append(task)
-    recorder.retraced(exactly=True)
+    journal.retraced(exactly=True)
     return unknown
 
 
-def retrace(recorder: FunctionRecorder, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
+def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
     """Do the same for a greedy clock, by the steps on record, as far as the ladder agrees."""
     given: dict[Key, _core.Task] = {}
     exactly = True
-    for candidate, rung, has_ended in recorder.steps:
+    for candidate, rung, has_ended in journal.steps:
         key = candidate, rung
         if is_over():
             break
         if has_ended:
-            exactly = key in given and recorder.knows(key)
+            exactly = key in given and journal.knows(key)
             if exactly:
                 start(given.pop(key))
         else:
@@ -60,7 +58,7 @@ def retrace(recorder: FunctionRecorder, following: Next, start: Start, is_over: 
                 given[_key(task)] = task
         if not exactly:
             break
-    recorder.retraced(exactly)
+    journal.retraced(exactly)
     return list(given.values())
 
 

@@ -15,11 +15,10 @@ from itertools import chain, islice
 from typing import Any, Protocol
 
 from ash.errors import SettingError
-from ash.function.first import key_of
-from ash.function_options import FunctionOptions
-from ash.function_space import FunctionSpace
-from ash.options import LARGEST
-from ash.settings import Params
+from ash.function.initial_candidates import key_of
+from ash.options import LARGEST, FunctionOptions
+from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
 
 SOBOL = "sobol"
 CHUNK = 256
@@ -79,7 +78,7 @@ def source_of(
     endless = options.candidates is None
     asked = LARGEST if options.candidates is None else options.candidates
     if sampler is not None and sampler != SOBOL:
-        from ash.function.asked import Asked
+        from ash.function.optuna_source import Asked
 
         return Asked(first, space, asked, sampler, known)
     others = space.size - sum(space.read(params)[1] for params in first)

@@ -5,7 +5,7 @@
     data       shapes, names and classes; hashes of what the core trains on: scaled, split and encoded
     version    of ash, and whether its kernels have fused multiply-adds
 
-Runs of functions have settings, a space and a version: ash/function/identity.py.
+Runs of functions have settings, a space and a version: ash/function/function_identity.py.
 
 How many candidates there are, how long they may take, on how many threads and in how much memory: these may change, as
 none of them changes a result. All facts are what JSON holds.
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.domains import Domain
+from ash.encoding.data_split import Parts
 from ash.errors import JournalError
+from ash.history.json import space_story
 from ash.options import FUNCTION, Options
-from ash.parts import Parts
-from ash.result_json import space_story
-from ash.space import Space
+from ash.space.domains import Domain
+from ash.space.space import Space
 
 Facts = dict[str, Any]
 

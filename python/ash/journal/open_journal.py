@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from ash.errors import AshError, JournalCorrupt, JournalError
-from ash.journal.argument import Journal
 from ash.journal.database import Changes, Database, check_head, check_place, real_path
 from ash.journal.file_system import log_works
 from ash.journal.identity import Facts, check_same
+from ash.journal.journal import Journal
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
 
@@ -115,7 +115,7 @@ class OpenJournal:
                 "give as many or more, or another path for the journal"
             )
 
-    def start(self) -> tuple[datetime, float]:
+    def start(self, run: Any = None) -> tuple[datetime, float]:
         """Return when it was begun, and the seconds so far."""
         self._training_started = time.monotonic()
         with self._sound():

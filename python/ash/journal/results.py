@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.history.records import Columns
 from ash.journal.rows import Row
-from ash.records import Columns
 
 JOB = (
     *("candidate", "rung", "epochs", "thread", "team", "team_limit", "score", "loss", "training_loss", "weights_hash"),

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
+from ash._utils.checks import is_integer, is_number
 from ash.errors import AshError, JournalCorrupt, JournalError
-from ash.journal.argument import Journal
 from ash.journal.identity import Facts, space_of_facts
+from ash.journal.journal import Journal
 from ash.options import Options
-from ash.scalars import is_integer, is_number
-from ash.space import Space
+from ash.space.space import Space
 
 REPEATED = (
     *("algorithm", "promotion", "training", "schedule", "workers", "metric", "task", "missing"),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.parallel_lines import BELOW
-from ash.parameter_axes import ABSENT, ParameterAxis
-from ash.text_table import show
+from ash._utils.text_table import show
+from ash.history.parallel_lines import BELOW
+from ash.history.parameter_axes import ABSENT, ParameterAxis
 
 STRETCHES = 5
 """Of the scale of a number that has more values than that."""

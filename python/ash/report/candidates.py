@@ -2,11 +2,11 @@
 
 import math
 
-from ash.parameter_axes import ABSENT
+from ash._utils.text_table import show
+from ash.history.parameter_axes import ABSENT
 from ash.report.chart import folded
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag
-from ash.text_table import show
 
 COLUMNS = ("candidate", "place", "rung", "epochs", "score", "loss")
 
@@ -34,7 +34,7 @@ def candidates(facts: Facts) -> Section:
 
 
 def _row(facts: Facts, place: int, number: int) -> Markup:
-    row, standing = facts.course.candidates[number], facts.standing
+    row, standing = facts.history.candidates[number], facts.standing
     state = f"{standing.rung[number]}" + (" diverged" if standing.diverged[number] else "")
     cells = [str(place + 1), state, f"{row['epochs']}", _number(row["score"]), _number(row["loss"])]
     values = [float(place + 1), float(standing.rung[number]), float(row["epochs"]), row["score"], row["loss"]]

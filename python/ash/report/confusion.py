@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ash.held_out import Confusion
+from ash.history.validation import Confusion
 from ash.report.chart import figure, folded, shares, svg, table
 from ash.report.markup import Markup, num, short, tag
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from ash.ladder_points import score_limits
-from ash.records import Point
-from ash.records import curves as points_of
+from ash._utils.text_table import show
+from ash.history.ladder_points import score_limits
+from ash.history.records import Point
+from ash.history.records import curves as points_of
 from ash.report.chart import axes, counted, figure, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, polygon, shade, star
 from ash.report.markup import Markup, join, tag
 from ash.report.scale import Scale, padded, padded_log
-from ash.text_table import show
 
 Curves = dict[int, list[Point]]
 
@@ -20,8 +20,8 @@ MOST_TICKS = 10
 
 def curves(facts: Facts) -> Section:
     """Return the section."""
-    found = points_of(facts.course.jobs, facts.course.options.training)
-    low, high = score_limits(facts.course.columns, facts.course.options.eta)
+    found = points_of(facts.history.jobs, facts.history.options.training)
+    low, high = score_limits(facts.history.columns, facts.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
     edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
     caption = join(
@@ -44,7 +44,7 @@ def _picture(facts: Facts, found: Curves, low: float, high: float) -> Markup:
     def places(points: Sequence[Point]) -> list[tuple[float, float]]:
         return [(x.at(point.epochs), y.at(max(point.score, low))) for point in points]
 
-    number = facts.course.best_candidate
+    number = facts.history.best_candidate
     own = found[number]
     description = (
         f"{counted(len(found), 'candidate')}; the best, candidate {number}, goes "
@@ -60,7 +60,7 @@ def _lines(facts: Facts, places: dict[int, list[tuple[float, float]]]) -> list[M
     """Return a group of lines for each shade, the highest rung on top; who has one job has a dot."""
     groups: dict[str, list[Markup]] = {}
     for number, points in places.items():
-        if number != facts.course.best_candidate:
+        if number != facts.history.best_candidate:
             line = tag("polyline", points=polygon(points), data_c=number)
             mark = line if len(points) > 1 else circle(*points[0], 1.6, number)
             groups.setdefault(shade(int(facts.standing.rung[number]), facts.rungs), []).append(mark)

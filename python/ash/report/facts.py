@@ -1,4 +1,4 @@
-"""What the sections of a report look at: a course, what is read off it once, and which candidates are drawn.
+"""What the sections of a report look at: a history, what is read off it once, and which candidates are drawn.
 
     ranked: with a job   >=   known: can be selected, MOST_KNOWN   >=   drawn: has a line or a row, MOST_DRAWN
 
@@ -12,13 +12,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.course import Course
+from ash.history.history import RUNNING, History
+from ash.history.parameter_axes import ParameterAxis, parameter_axes
+from ash.history.ranking import Standing, standing_of
 from ash.options import FUNCTION
-from ash.parameter_axes import ParameterAxis, parameter_axes
 from ash.report.markup import Markup
-from ash.report.so_far import RUNNING
-from ash.result_outcome import Outcome
-from ash.standing import Standing, standing_of
 
 MOST_KNOWN = 4096
 MOST_DRAWN = 512
@@ -37,40 +35,35 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """A course as the sections see it."""
+    """A history as the sections see it."""
 
-    course: Course
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """Return the outcome of a run of networks; None while it goes on, and of a function."""
-        return self.course if isinstance(self.course, Outcome) else None
+    history: History
 
     @property
     def scored(self) -> str:
         """Return what a score is called on an axis."""
-        metric = self.course.metric
-        return metric if self.course.task == FUNCTION else f"validation {metric}"
+        metric = self.history.metric
+        return metric if self.history.task == FUNCTION else f"validation {metric}"
 
     @property
     def where(self) -> str:
         """Return on which rows scores are: " on the validation rows", or nothing where a function gives them."""
-        return "" if self.course.task == FUNCTION else " on the validation rows"
+        return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property
     def over(self) -> bool:
         """Return whether the run has ended."""
-        return self.course.ended != RUNNING
+        return self.history.ended != RUNNING
 
     @cached_property
     def standing(self) -> Standing:
         """Return how each candidate has done."""
-        return standing_of(self.course.columns, len(self.course.params))
+        return standing_of(self.history.columns, len(self.history.params))
 
     @cached_property
     def ranked(self) -> Rows:
         """Return the candidates with a job, the best first; equals by number; the winner leads."""
-        standing, best = self.standing, self.course.best_candidate
+        standing, best = self.standing, self.history.best_candidate
         rows = np.flatnonzero(standing.rung >= 0)
         order = rows[np.lexsort((rows, -standing.rank[rows], rows != best))]
         return np.asarray(order, np.int64)
@@ -88,12 +81,12 @@ class Facts:
     @cached_property
     def is_known(self) -> NDArray[np.bool_]:
         """Return for each job whether its candidate is known."""
-        return np.isin(self.course.columns["candidate"], self.known)
+        return np.isin(self.history.columns["candidate"], self.known)
 
     @cached_property
     def axes(self) -> list[ParameterAxis]:
         """Return all hyperparameters."""
-        return parameter_axes(self.course)
+        return parameter_axes(self.history)
 
     @cached_property
     def varying(self) -> list[ParameterAxis]:
@@ -103,7 +96,7 @@ class Facts:
     @property
     def rungs(self) -> int:
         """Return how many rungs the charts shade."""
-        return len(self.course.rungs)
+        return len(self.history.rungs)
 
     @property
     def drawn_remark(self) -> str:

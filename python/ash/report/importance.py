@@ -2,7 +2,7 @@
 
 import math
 
-from ash.importance import LEAST, importance_of
+from ash.history.importance import LEAST, importance_of
 from ash.report.chart import counted, figure, folded, shares, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, num, short, tag
@@ -14,7 +14,7 @@ def importance(facts: Facts) -> Section:
     """Return the section of importance."""
     if not facts.over:
         return Section("importance", "Importance", tag("p", "It is computed when the run has ended."))
-    found = importance_of(facts.course)
+    found = importance_of(facts.history)
     known = sorted(
         ((share, name) for name, share in found.shares.items() if not math.isnan(share)),
         key=lambda one: (-one[0], one[1]),

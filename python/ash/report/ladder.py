@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ash.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash._utils.text_table import show
+from ash.history.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.report.chart import axes, counted, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import arrow, circle, cross, polygon, star
 from ash.report.markup import Markup, join, num, tag
 from ash.report.scale import Scale
-from ash.text_table import show
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 880.0, 96.0, 150.0, 30.0, 48.0
 RUNG = 58.0
@@ -23,7 +23,7 @@ FEW = 600
 
 def ladder(facts: Facts) -> Section:
     """Return the section."""
-    points = ladder_points(facts.course)
+    points = ladder_points(facts.history)
     caption = join(
         "Each mark is a job: one candidate trained for one rung. Filled ones were promoted, hollow ones wait. A dashed "
         "line is where a barrier at the end of the rung would have cut: recall is the share of those to its right that "
@@ -36,28 +36,30 @@ def ladder(facts: Facts) -> Section:
 
 
 def _picture(facts: Facts, points: LadderPoints) -> Markup:
-    course = facts.course
-    rungs = len(course.rungs)
+    history = facts.history
+    rungs = len(history.rungs)
     height = TOP + RUNG * rungs + BOTTOM
     x = Scale(points.left, points.right, LEFT, WIDTH - RIGHT)
     y = Scale(-0.5, rungs - 0.5, height - BOTTOM, TOP)
-    names = [(float(row["rung"]), f"rung {row['rung']}") for row in course.rungs]
+    names = [(float(row["rung"]), f"rung {row['rung']}") for row in history.rungs]
     shown = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
     frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", shown, names)
-    epochs = [_beside(LEFT - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in course.rungs]
-    notes = [_beside(WIDTH - RIGHT + 12, y.at(row["rung"]), "start", *_done(row)) for row in course.rungs]
+    epochs = [
+        _beside(LEFT - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in history.rungs
+    ]
+    notes = [_beside(WIDTH - RIGHT + 12, y.at(row["rung"]), "start", *_done(row)) for row in history.rungs]
     cuts = [
         tag("line", x1=x.at(cut), x2=x.at(cut), y1=y.at(rung - 0.45), y2=y.at(rung + 0.45), class_="cut")
-        for rung, cut in barrier_cuts(course).items()
+        for rung, cut in barrier_cuts(history).items()
     ]
-    description = "; ".join(f"rung {row['rung']}: {', '.join(_done(row))}" for row in course.rungs)
+    description = "; ".join(f"rung {row['rung']}: {', '.join(_done(row))}" for row in history.rungs)
     marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(facts, points, x, y), _best(facts, points, x, y)]
     return svg("ladder-chart", WIDTH, height, "Scores by rung", description, frame, *marks)
 
 
 def _marks(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> list[Markup]:
     """Return a group of marks for each kind."""
-    candidates = facts.course.columns["candidate"]
+    candidates = facts.history.columns["candidate"]
     px, py = x(points.x), y(points.y)
     few = len(px) <= FEW
     radius = 3.6 if few else 2.2
@@ -71,10 +73,10 @@ def _marks(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> list[Marku
 
 
 def _best(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> Markup:
-    own = way_of_the_best(facts.course)
+    own = way_of_the_best(facts.history)
     way = list(zip(x(points.x[own]).tolist(), y(points.y[own]).tolist(), strict=True))
-    top = own[facts.course.columns["rung"][own] == facts.course.best_rung]
-    best = facts.course.best_candidate
+    top = own[facts.history.columns["rung"][own] == facts.history.best_rung]
+    best = facts.history.best_candidate
     stars = [star(x.at(points.x[row]), y.at(points.y[row]), 10, best) for row in top]
     dots = [circle(px, py, 4.0, best) for px, py in way]
     return tag("g", tag("polyline", points=polygon(way), data_c=best), *dots, *stars, class_="winner")
@@ -112,13 +114,13 @@ def _legend(facts: Facts, points: LadderPoints) -> Markup:
         if (points.kind == KINDS.index(name)).any()
     ]
     best = tag("g", star(0, 0, 8), class_="winner")
-    return legend([*entries, (best, f"the best, candidate {facts.course.best_candidate}")])
+    return legend([*entries, (best, f"the best, candidate {facts.history.best_candidate}")])
 
 
 def _table(facts: Facts) -> Markup:
     names = ["rung", "epochs", "places", "finished", "promoted", "diverged", "recall", "rank correlation", "best score"]
     rows = []
-    for row in facts.course.rungs:
+    for row in facts.history.rungs:
         places = "unlimited" if row["places"] is None else f"{row['places']:,}"
         counts = [f"{row[name]:,}" for name in ("finished", "promoted", "diverged")]
         rates = [_number(row[name], 2) for name in ("recall", "rank_correlation")]

@@ -1,10 +1,10 @@
 """The head of a report: what was asked and what was found, in sentences and in a few figures."""
 
+from ash._utils.text_table import show, show_seconds
+from ash.history.digest import SHORT_DIGEST
 from ash.report.chart import counted
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag
-from ash.result_text import SHORT_DIGEST
-from ash.text_table import show, show_seconds
 
 ALGORITHMS = {
     "ash": "asynchronous successive halving",
@@ -28,7 +28,7 @@ ENDED = {
 
 def headline(facts: Facts) -> str:
     """Return the outcome in a few words."""
-    return f"{facts.course.metric} {show(facts.course.best_score)}"
+    return f"{facts.history.metric} {show(facts.history.best_score)}"
 
 
 def overview(facts: Facts) -> Section:
@@ -38,24 +38,23 @@ def overview(facts: Facts) -> Section:
 
 
 def _found(facts: Facts) -> Markup:
-    course = facts.course
-    where = facts.where
-    if facts.outcome is not None and facts.outcome.kept is not None:
-        where = f" on {len(facts.outcome.kept.targets):,} validation rows"
+    history = facts.history
+    kept = history.validation_pool
+    where = facts.where if kept is None else f" on {len(kept.targets):,} validation rows"
     best = tag(
-        "button", f"candidate {course.best_candidate}", class_="link", type="button", data_c=course.best_candidate
+        "button", f"candidate {history.best_candidate}", class_="link", type="button", data_c=history.best_candidate
     )
     return join(
         "The best of ",
         f"{counted(len(facts.ranked), 'candidate')}, ",
         best,
-        f", has {course.metric} {show(course.best_score)}{where} after rung {course.best_rung}. ",
-        ENDED[course.ended],
+        f", has {history.metric} {show(history.best_score)}{where} after rung {history.best_rung}. ",
+        ENDED[history.ended],
     )
 
 
 def _asked(facts: Facts) -> str:
-    options = facts.course.options
+    options = facts.history.options
     count = _candidates(facts)
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
@@ -73,23 +72,23 @@ def _asked(facts: Facts) -> str:
 
 def _candidates(facts: Facts) -> str:
     """Return how many there were to be; of a run that goes on only those with a job are known."""
-    wanted, course = facts.course.options.candidates, facts.course
+    wanted, history = facts.history.options.candidates, facts.history
     if wanted is None:
         return "an endless stream of candidates"
-    return counted(len(course.params) if facts.over else min(wanted, course.space.size), "candidate")
+    return counted(len(history.params) if facts.over else min(wanted, history.space.size), "candidate")
 
 
 def _figures(facts: Facts) -> Markup:
-    course = facts.course
-    digest = facts.course.digest[:SHORT_DIGEST] if facts.over else None
+    history = facts.history
+    digest = facts.history.digest[:SHORT_DIGEST] if facts.over else None
     figures = [
-        (f"best {course.metric}", show(course.best_score)),
+        (f"best {history.metric}", show(history.best_score)),
         ("candidates", f"{len(facts.ranked):,}"),
-        ("jobs", f"{len(course.columns['rung']):,}"),
-        ("epochs", f"{course.epochs:,}"),
-        ("time", show_seconds(course.wall_seconds)),
-        (f"thread{'s' * (course.threads > 1)}", f"{course.threads}, {course.utilization:.0%} busy"),
-        ("seed", str(course.seed)),
+        ("jobs", f"{len(history.columns['rung']):,}"),
+        ("epochs", f"{history.epochs:,}"),
+        ("time", show_seconds(history.wall_seconds)),
+        (f"thread{'s' * (history.threads > 1)}", f"{history.threads}, {history.utilization:.0%} busy"),
+        ("seed", str(history.seed)),
         ("digest", tag("code", digest) if digest else "at the end"),
     ]
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in figures), class_="figures")

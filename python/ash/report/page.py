@@ -1,9 +1,9 @@
 """The page of a report: its sections in order, within a template, with style and script of this package inside.
 
-    Course -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
+    History -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
 
 Nothing of it is loaded from elsewhere: a Content-Security-Policy allows the one style and the one script by their
-hashes, and no other. Order: a function of the course and of this installation; no date, no random names.
+hashes, and no other. Order: a function of the history and of this installation; no date, no random names.
 """
 
 import base64
@@ -15,7 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from ash.course import Course
+from ash._utils.atomic_file import replace_file
+from ash.history.history import History
 from ash.report.candidates import candidates
 from ash.report.curves import curves
 from ash.report.facts import Facts, Section
@@ -30,7 +31,6 @@ from ash.report.selection import data_block, selection_data
 from ash.report.settings import settings
 from ash.report.timeline import timeline
 from ash.report.winner import winner
-from ash.whole_file import replace_file
 
 SECTIONS = (
     overview,
@@ -49,22 +49,29 @@ OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
 """The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
 
 
-def write_report(result: Course, path: str | os.PathLike[str]) -> Path:
+def write_report(result: History, path: str | os.PathLike[str]) -> Path:
     """Write the page of a run; see `Result.report`."""
     target = Path(path)
     replace_file(target, page(result).encode("utf-8"))
     return target
 
 
-def page(course: Course) -> str:
+def page(history: History) -> str:
     """Return the page of a run."""
-    facts = Facts(course)
+    facts = Facts(history)
     sections = [section(facts) for section in SECTIONS]
     titles = [(section.name, section.title) for section in sections]
     return fill(headline(facts), titles, join(*map(render, sections)), data_block(selection_data(facts)))
 
 
-def fill(head: str, titles: Sequence[tuple[str, str]], body: Markup, data: Markup, live: int | None = None) -> str:
+def fill(
+    head: str,
+    titles: Sequence[tuple[str, str]],
+    body: Markup,
+    data: Markup,
+    live: int | None = None,
+    live_script: str = "",
+) -> str:
     """Return the page of these sections.
 
     Parameters
@@ -75,8 +82,10 @@ def fill(head: str, titles: Sequence[tuple[str, str]], body: Markup, data: Marku
         Name and title of each section.
     live : int, optional
         The version of a page whose script is to ask for newer ones.
+    live_script : str
+        What asks for them.
     """
-    script = asset("script.js") + (asset("live.js") if live is not None else "")
+    script = asset("script.js") + live_script
     style = asset("style.css")
     policy = [
         "default-src 'none'",
@@ -107,9 +116,9 @@ def render(section: Section) -> Markup:
 
 
 @cache
-def asset(name: str) -> str:
-    """Return a file of this package."""
-    return files("ash.report").joinpath(name).read_text(encoding="utf-8")
+def asset(name: str, package: str = "ash.report") -> str:
+    """Return a file of a package."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:

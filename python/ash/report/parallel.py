@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.parallel_lines import BELOW, axis_labels, lines_of, score_labels
+from ash.history.parallel_lines import BELOW, axis_labels, lines_of, score_labels
 from ash.report.bins import Bins
 from ash.report.chart import figure, svg
 from ash.report.facts import Facts, Section
@@ -42,9 +42,9 @@ def parallel(facts: Facts) -> Section:
 
 
 def _picture(facts: Facts) -> Markup:
-    axes, places, standing = lines_of(facts.course)
-    names = [*(axis.name for axis in axes), f"best {facts.course.metric}"]
-    labels = [*map(axis_labels, axes), score_labels(facts.course, standing)]
+    axes, places, standing = lines_of(facts.history)
+    names = [*(axis.name for axis in axes), f"best {facts.history.metric}"]
+    labels = [*map(axis_labels, axes), score_labels(facts.history, standing)]
     step = min(max((WIDTH - LEFT - RIGHT) / len(axes), LEAST_STEP), MOST_STEP)
     bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
     rooms = [*[step] * len(axes), RIGHT]
@@ -53,7 +53,7 @@ def _picture(facts: Facts) -> Markup:
     ends = [f"{axis.name}: {axis.texts[0]} to {axis.texts[-1]}" for axis in axes]
     description = f"{len(facts.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
     lines = [tag("g", *group, class_=f"lines {name}") for name, group in _lines(facts, places, step).items()]
-    best = facts.course.best_candidate
+    best = facts.history.best_candidate
     winner = tag("g", tag("polyline", points=_line(places[best], step), data_c=best), class_="winner")
     width, marks = LEFT + step * len(axes) + RIGHT, [*lines, winner, *frame, *hits]
     return svg("parallel-chart", width, bottom + BOTTOM, "Parallel coordinates", description, *marks)
@@ -70,7 +70,7 @@ def _line(shares: NDArray[np.float64], step: float) -> str:
 def _lines(facts: Facts, places: NDArray[np.float64], step: float) -> dict[str, list[Markup]]:
     groups: dict[str, list[Markup]] = {}
     for number in facts.drawn.tolist()[::-1]:
-        if number != facts.course.best_candidate:
+        if number != facts.history.best_candidate:
             name = shade(int(facts.standing.rung[number]), facts.rungs)
             groups.setdefault(name, []).append(tag("polyline", points=_line(places[number], step), data_c=number))
     return dict(sorted(groups.items()))

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.ladder_points import GOLDEN, score_limits
-from ash.parameter_axes import ParameterAxis
+from ash.history.ladder_points import GOLDEN, score_limits
+from ash.history.parameter_axes import ParameterAxis
 from ash.report.chart import axes, legend, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, cross, shade, star
@@ -36,7 +36,7 @@ def parameters(facts: Facts) -> Section:
         )
         for rung in range(facts.rungs)
     ]
-    best = (tag("g", star(0, 0, 8), class_="winner"), f"the best, candidate {facts.course.best_candidate}")
+    best = (tag("g", star(0, 0, 8), class_="winner"), f"the best, candidate {facts.history.best_candidate}")
     lost = (tag("g", cross(0, 0, 4), class_="marks diverged"), "diverged")
     text = (
         "Best score of each candidate against the values of a hyperparameter. A point is larger and stronger, the "
@@ -52,7 +52,7 @@ def _radius(rung: int, rungs: int) -> float:
 
 
 def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
-    low, high = score_limits(facts.course.columns, facts.course.options.eta)
+    low, high = score_limits(facts.history.columns, facts.history.options.eta)
     y = Scale(*padded(low, high, 0.08), HEIGHT - BOTTOM, TOP)
     x, ticks = _across(axis)
     px = x(axis.of_candidates(axis.positions))
@@ -72,7 +72,7 @@ def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> list[Markup]:
     groups: dict[str, list[Markup]] = {}
-    standing, best = facts.standing, facts.course.best_candidate
+    standing, best = facts.standing, facts.history.best_candidate
     for number in facts.drawn.tolist()[::-1]:
         if axis.level[number] < 0 or number == best:
             continue

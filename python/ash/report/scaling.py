@@ -1,13 +1,13 @@
 """The section of scaling: what more threads would have brought, by simulation on the costs of the run."""
 
+from ash._utils.text_table import show
 from ash.report.chart import axes, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import polygon, square, star, triangle
 from ash.report.markup import Markup, join, num, tag
 from ash.report.scale import Scale, padded_log
-from ash.simulate import TEAM_EFFICIENCY, THREADS
-from ash.speedups import Speedups, speedups_of
-from ash.text_table import show
+from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS
+from ash.simulation.speedups import Speedups, speedups_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640.0, 420.0, 56.0, 16.0, 34.0, 50.0
 
@@ -16,12 +16,12 @@ def scaling(facts: Facts) -> Section:
     """Return the section."""
     if not facts.over:
         return Section("scaling", "Scaling", tag("p", "It is simulated when the run has ended."))
-    course = facts.course
-    counts = sorted({*THREADS, course.threads})
-    found = speedups_of(course, counts)
+    history = facts.history
+    counts = sorted({*THREADS, history.threads})
+    found = speedups_of(history, counts)
     best = found.alone if found.shared is None else found.shared
-    more = [(threads, gain) for threads, gain in zip(found.threads, best, strict=True) if threads > course.threads]
-    here = dict(zip(found.threads, best, strict=True))[course.threads]
+    more = [(threads, gain) for threads, gain in zip(found.threads, best, strict=True) if threads > history.threads]
+    here = dict(zip(found.threads, best, strict=True))[history.threads]
     told = [
         f"{threads} threads would have taken {here / gain:.2f} of the time"
         for threads, gain in more
@@ -29,12 +29,14 @@ def scaling(facts: Facts) -> Section:
     ]
     caption = (
         "Speed-up by the number of threads: this ladder and schedule on a clock, with what each job of the run took. "
-        f"This run came to {show(found.measured)} on {course.threads}"
+        f"This run came to {show(found.measured)} on {history.threads}"
         f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams beats the dash-dotted "
         "line: the jobs of a candidate follow each other. With barriers the jobs of a rung count as equal."
     )
     picture = _picture(facts, found)
-    body = join(figure(picture, caption, _legend(found, course.threads), kind="medium", label="Scaling"), _table(found))
+    body = join(
+        figure(picture, caption, _legend(found, history.threads), kind="medium", label="Scaling"), _table(found)
+    )
     return Section("scaling", "Scaling", body)
 
 
@@ -61,7 +63,7 @@ def _picture(facts: Facts, found: Speedups) -> Markup:
         points = [(x.at(count), y.at(value)) for count, value in zip(found.threads, values, strict=True)]
         marks = [_mark(name, *point) for point in points]
         drawn.append(tag("g", tag("polyline", points=polygon(points)), *marks, class_=f"scaling {name}"))
-    here = tag("g", star(x.at(facts.course.threads), y.at(found.measured), 10), class_="winner")
+    here = tag("g", star(x.at(facts.history.threads), y.at(found.measured), 10), class_="winner")
     pairs = zip(found.threads, found.alone, strict=True)
     description = "without teams: " + ", ".join(f"{gain:.2f} on {count}" for count, gain in pairs)
     return svg("scaling-chart", WIDTH, HEIGHT, "Speed-up by threads", description, frame, *drawn, here)

@@ -8,21 +8,21 @@ import json
 import math
 from typing import Any
 
-from ash.parallel_lines import lines_of
-from ash.parameter_axes import ABSENT
+from ash._utils.text_table import show
+from ash.history.parallel_lines import lines_of
+from ash.history.parameter_axes import ABSENT
 from ash.report.bins import Bins, parameter_bins, score_bins
 from ash.report.facts import Facts
 from ash.report.markup import Markup
-from ash.text_table import show
 
 Job = tuple[int, int, str, str, str]
 
 
 def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
     """Return the name and the parts of each axis of the parallel coordinates, that of the score last."""
-    axes, places, standing = lines_of(facts.course)
+    axes, places, standing = lines_of(facts.history)
     named = [(axis.name, parameter_bins(axis)) for axis in axes]
-    return [*named, (facts.course.metric, score_bins(standing.best_score, places[:, -1]))]
+    return [*named, (facts.history.metric, score_bins(standing.best_score, places[:, -1]))]
 
 
 def selection_data(facts: Facts) -> dict[str, Any]:
@@ -31,8 +31,8 @@ def selection_data(facts: Facts) -> dict[str, Any]:
     jobs = _jobs(facts)
     parts = parts_of(facts)
     return {
-        "best": facts.course.best_candidate,
-        "metric": facts.course.metric,
+        "best": facts.history.best_candidate,
+        "metric": facts.history.metric,
         "names": [axis.name for axis in facts.axes],
         "texts": [[*axis.texts, ABSENT] for axis in facts.axes],
         "axes": [name for name, _ in parts],
@@ -68,7 +68,7 @@ def data_block(data: dict[str, Any]) -> Markup:
 def _jobs(facts: Facts) -> dict[int, list[Job]]:
     """Return rung, epochs, score, loss and training loss of each job by candidate."""
     jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
-    for job in facts.course.jobs:
+    for job in facts.history.jobs:
         if job.candidate in jobs:
             score = "diverged" if job.diverged else show(job.score)
             jobs[job.candidate].append((job.rung, job.epochs, score, show(job.loss), show(job.training_loss)))

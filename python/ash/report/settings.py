@@ -1,17 +1,17 @@
 """The section of settings: the arguments of the run, what its states took, versions and machine, the digest."""
 
+from ash._utils.versions import versions
 from ash.report.chart import folded, table
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag
-from ash.versions import versions
 
 
 def settings(facts: Facts) -> Section:
     """Return the section."""
-    rows = [[name, _shown(value)] for name, value in facts.course.settings.items()]
+    rows = [[name, _shown(value)] for name, value in facts.history.settings.items()]
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
-    started = tag("p", f"Started {facts.course.started:%Y-%m-%d %H:%M:%S %Z}.")
+    started = tag("p", f"Started {facts.history.started:%Y-%m-%d %H:%M:%S %Z}.")
     parts = [_digest(facts), started, given, folded("Versions and machine", machine), _memory(facts)]
     return Section("settings", "Settings", join(*parts))
 
@@ -28,16 +28,16 @@ def _digest(facts: Facts) -> Markup:
     return tag(
         "p",
         "Digest of hyperparameters, jobs, decisions and weights: ",
-        tag("code", facts.course.digest),
+        tag("code", facts.history.digest),
         ". It is equal for the same data, space, settings and seed on any number of threads, unless time or an "
         "interruption ended the run, or it was greedy on several threads.",
     )
 
 
 def _memory(facts: Facts) -> Markup | None:
-    if facts.outcome is None:
+    memory = facts.history.own_story().get("memory")
+    if memory is None:
         return None
-    memory = facts.outcome.memory
     text = (
         f"States of waiting candidates took at most {memory['peak_bytes'] / 1e6:,.3g} MB; {memory['dropped']:,} were "
         f"dropped, which cost {memory['retrained_epochs']:,} epochs."

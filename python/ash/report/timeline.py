@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.records import Columns
+from ash._utils.text_table import show_seconds
+from ash.history.records import Columns
 from ash.report.chart import axes, counted, figure, legend, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import shade
 from ash.report.markup import Markup, join, num, tag
 from ash.report.scale import Scale
-from ash.text_table import show_seconds
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 880.0, 56.0, 16.0, 26.0, 46.0
 ROW, LEAST_ROW, MOST_HEIGHT = 26.0, 6.0, 640.0
@@ -33,10 +33,10 @@ HATCH = join(
 
 def timeline(facts: Facts) -> Section:
     """Return the section."""
-    course = facts.course
-    jobs, assists = (_longest(_of(table, facts.known)) for table in (course.columns, course.assists))
-    left_out = len(course.columns["rung"]) - len(jobs["rung"]) + len(course.assists["rung"]) - len(assists["rung"])
-    threads = f"{counted(course.threads, 'thread')} {'was' if course.threads == 1 else 'were'}"
+    history = facts.history
+    jobs, assists = (_longest(_of(table, facts.known)) for table in (history.columns, history.assists))
+    left_out = len(history.columns["rung"]) - len(jobs["rung"]) + len(history.assists["rung"]) - len(assists["rung"])
+    threads = f"{counted(history.threads, 'thread')} {'was' if history.threads == 1 else 'were'}"
     teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
     shorter = (
         f" {left_out:,} bars, the shortest and those of candidates that are not shown, are left out."
@@ -45,14 +45,14 @@ def timeline(facts: Facts) -> Section:
     )
     caption = (
         f"A bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
-        f"{course.utilization:.0%} of {show_seconds(course.wall_seconds)}.{shorter}"
+        f"{history.utilization:.0%} of {show_seconds(history.wall_seconds)}.{shorter}"
     )
     entries = [
         (
             tag("rect", x="-8", y="-5", width="16", height="10", class_=f"bar-{shade(row['rung'], facts.rungs)}"),
             f"rung {row['rung']}",
         )
-        for row in course.rungs
+        for row in history.rungs
     ]
     drawn = figure(
         _picture(facts, jobs, assists), caption, legend(entries), kind="wide", label="Timeline of the threads"
@@ -61,21 +61,21 @@ def timeline(facts: Facts) -> Section:
 
 
 def _picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
-    course = facts.course
-    row = float(np.clip(MOST_HEIGHT / course.threads, LEAST_ROW, ROW))
-    height = TOP + row * course.threads + BOTTOM
-    x = Scale(0.0, max(course.wall_seconds, float(course.columns["end"].max())), LEFT, WIDTH - RIGHT)
-    y = Scale(-0.5, course.threads - 0.5, TOP, TOP + row * course.threads)
-    every = 1 + (course.threads - 1) // MOST_TICKS
-    ticks = [(float(thread), str(thread)) for thread in range(0, course.threads, every)]
+    history = facts.history
+    row = float(np.clip(MOST_HEIGHT / history.threads, LEAST_ROW, ROW))
+    height = TOP + row * history.threads + BOTTOM
+    x = Scale(0.0, max(history.wall_seconds, float(history.columns["end"].max())), LEFT, WIDTH - RIGHT)
+    y = Scale(-0.5, history.threads - 0.5, TOP, TOP + row * history.threads)
+    every = 1 + (history.threads - 1) // MOST_TICKS
+    ticks = [(float(thread), str(thread)) for thread in range(0, history.threads, every)]
     frame = axes(x, Scale(y.high, y.low, y.stop, y.start), "seconds", "thread", None, ticks)
     groups = [
         *_bars(facts, jobs, x, y, row * 0.8, "bars"),
         *_bars(facts, assists, x, y, row * 0.8, "bars team"),
     ]
     description = (
-        f"{len(course.columns['rung']):,} jobs and {len(course.assists['rung']):,} times of help on {course.threads} "
-        f"threads, {course.utilization:.0%} busy"
+        f"{len(history.columns['rung']):,} jobs and {len(history.assists['rung']):,} times of help on "
+        f"{history.threads} threads, {history.utilization:.0%} busy"
     )
     return svg("timeline-chart", WIDTH, height, "Jobs by thread and time", description, HATCH, frame, *groups)
 

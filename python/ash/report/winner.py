@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ash.held_out import Calibration, Residuals, calibration_of, confusion_of, residuals_of
+from ash._utils.text_table import show, show_param
+from ash.history.validation import Calibration, Residuals, calibration_of, confusion_of, residuals_of
+from ash.models.pool import Kept
 from ash.options import FUNCTION
 from ash.report.chart import axes, figure, folded, svg, table
 from ash.report.confusion import confusion
@@ -10,8 +12,6 @@ from ash.report.facts import Facts, Section
 from ash.report.marks import polygon
 from ash.report.markup import Markup, join, num, short, tag
 from ash.report.scale import Scale, padded
-from ash.result_outcome import Outcome
-from ash.text_table import show, show_param
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
@@ -21,36 +21,36 @@ SIDE, LEFT, RIGHT, TOP, BOTTOM = 420.0, 66.0, 16.0, 34.0, 50.0
 
 def winner(facts: Facts) -> Section:
     """Return the section."""
-    course = facts.course
-    pairs = [tag("div", tag("dt", name), tag("dd", show_param(value))) for name, value in course.best_params.items()]
+    history = facts.history
+    pairs = [tag("div", tag("dt", name), tag("dd", show_param(value))) for name, value in history.best_params.items()]
     body = join(
-        tag("h3", f"Hyperparameters of candidate {course.best_candidate}"),
+        tag("h3", f"Hyperparameters of candidate {history.best_candidate}"),
         tag("dl", *pairs, class_="pairs"),
-        None if course.task == FUNCTION else tag("h3", "On the validation rows"),
-        None if course.task == FUNCTION else _held_out(facts),
+        None if history.task == FUNCTION else tag("h3", "On the validation rows"),
+        None if history.task == FUNCTION else _held_out(facts),
     )
     return Section("winner", "Winner", body)
 
 
 def _held_out(facts: Facts) -> Markup:
-    outcome = facts.outcome
-    if outcome is None:
+    if not facts.over:
         return tag("p", "Its predictions are shown when the run has ended.")
-    if outcome.kept is None:
+    kept = facts.history.validation_pool
+    if kept is None:
         return tag(
             "p", "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
         )
     note = tag("p", "These rows chose the winner, so it looks better here than on new ones.", class_="note")
-    if outcome.model.task == "regression":
-        outputs = range(min(outcome.kept.targets.shape[1], MOST_OUTPUTS))
-        charts = [_residuals(residuals_of(outcome, output), output) for output in outputs]
+    if facts.history.task == "regression":
+        outputs = range(min(kept.targets.shape[1], MOST_OUTPUTS))
+        charts = [_residuals(residuals_of(facts.history, output), output) for output in outputs]
     else:
-        charts = [confusion(confusion_of(outcome)), _calibration(calibration_of(outcome))]
-    return join(note, tag("div", *charts, class_="pair"), _of_more_outputs(outcome))
+        charts = [confusion(confusion_of(facts.history)), _calibration(calibration_of(facts.history))]
+    return join(note, tag("div", *charts, class_="pair"), _of_more_outputs(kept))
 
 
-def _of_more_outputs(outcome: Outcome) -> Markup | None:
-    more = 0 if outcome.kept is None else outcome.kept.targets.shape[1] - MOST_OUTPUTS
+def _of_more_outputs(kept: Kept) -> Markup | None:
+    more = kept.targets.shape[1] - MOST_OUTPUTS
     return tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
 
 

@@ -1,0 +1,71 @@
+"""Checks of single arguments; what counts as an integer and as a number: NumPy's too, booleans not."""
+
+import math
+from numbers import Integral, Real
+from typing import Any, TypeGuard, TypeVar
+
+from ash.errors import SettingError
+
+Word = TypeVar("Word", bound=str)
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Whether the value is an integer of Python or NumPy, and no bool."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether the value is a finite real number of Python or NumPy, and no bool."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def check_seed(seed: Any) -> int:
+    """Return the seed as an int, or raise SettingError unless it is an integer of at least 0."""
+    if not is_integer(seed) or seed < 0:
+        raise SettingError(f"seed={seed!r} is not allowed: give an integer of at least 0.")
+    return int(seed)
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an int, or raise SettingError unless it is an integer in low..high (bool is none)."""
+    if not is_integer(value) or not low <= value <= high:
+        raise SettingError(f"{name}={value!r} is not allowed; give an integer from {low} to {high}")
+    return int(value)
+
+
+def optional_whole(name: str, value: Any, high: int) -> int | None:
+    """Return None for None, else `value` as `whole` does, from 1 to `high`."""
+    return None if value is None else whole(name, value, 1, high)
+
+
+def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
+    """Return `value`, or raise SettingError unless it is one of `allowed`."""
+    found = next((word for word in allowed if isinstance(value, str) and word == value), None)
+    if found is None:
+        raise SettingError(f"{name}={value!r} is not allowed; it must be one of {', '.join(map(repr, allowed))}")
+    return found
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    """Return a switch, or refuse what is none."""
+    if not isinstance(value, bool):
+        raise SettingError(f"{name}={value!r} is not allowed; it must be True or False")
+    return value
+
+
+def read_seconds(name: str, value: Any) -> float | None:
+    """Return a limit in seconds, None where there is none."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (OverflowError, TypeError, ValueError):
+        seconds = math.nan
+    if isinstance(value, bool | str) or not seconds >= 0:
+        raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
+    return None if math.isinf(seconds) else seconds

@@ -1,0 +1,52 @@
+"""What this installation is: for bug reports, and beside every figure that is published."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import TextIO
+
+import numpy as np
+
+from ash import _core
+from ash._utils.cpus import allowed_cpus, default_threads
+
+
+def versions() -> dict[str, str]:
+    """Return, in the order to print: ash and how it was built, CPUs allowed and why, Python, packages, platform.
+
+    scikit-learn and rich are looked up, not imported.
+    """
+    build = _core.build_info()
+    allowed = allowed_cpus()
+    threads = default_threads(allowed)
+    return {
+        "ash": build["version"],
+        "commit": build["commit"],
+        "compiler": build["compiler"],
+        "flags": build["flags"],
+        "build type": build["build_type"],
+        "OpenMP": build["openmp"],
+        "instruction set": f"{build['instruction_set']} (available: {', '.join(_core.instruction_sets())})",
+        "CPUs allowed": f"{allowed.count} ({allowed.reason})",
+        "threads": f"{threads.count} ({threads.reason})",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": _installed("scikit-learn"),
+        "rich": _installed("rich"),
+        "platform": platform.platform(),
+    }
+
+
+def show_versions(file: TextIO | None = None) -> None:
+    """Print what ``versions`` returns, a line each, to ``file`` (standard output if None)."""
+    lines = versions()
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print(f"{name:<{width}}  {value}", file=sys.stdout if file is None else file)
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,12 @@
+"""Callbacks for `ash.tune` and the estimators that log a run to other tools, each by an extra of its name.
+
+    result = ash.tune(X, y, callbacks=[ash.callbacks.TensorBoard("runs/wine"), ash.callbacks.MLflow()])
+
+`ash.Callback` is the base of your own.
+"""
+
+from ash.callbacks.mlflow import MLflow
+from ash.callbacks.tensorboard import TensorBoard
+from ash.callbacks.wandb import WandB
+
+__all__ = ["MLflow", "TensorBoard", "WandB"]

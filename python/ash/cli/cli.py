@@ -1,0 +1,258 @@
+"""The command `ash-tune`: a table in, the best network out; and the commands that use, show or export one.
+
+    read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
+
+    --dask, mpiexec      cli_executor.py
+    ash-tune predict     cli_predict.py
+    ash-tune show        cli_show.py
+    ash-tune export      cli_export.py
+
+Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
+report of what had finished by then. A reader that closes the pipe early is no error: the files are written first.
+"""
+
+import argparse
+import contextlib
+import re
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
+from ash.cli.cli_export import export, export_parser
+from ash.cli.cli_predict import predict, predict_parser
+from ash.cli.cli_report import Report, print_report, write_files
+from ash.cli.cli_show import show_model, show_parser
+from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
+from ash.dashboard.dashboard import Dashboard
+from ash.data.files import BUILT_IN, read_table
+from ash.data.frames import Frame
+from ash.data.number_checks import check_numbers
+from ash.data.table import read_training, split
+from ash.errors import AshError, DataError, SettingError
+from ash.ladder import ALGORITHMS
+from ash.metrics import TASKS
+from ash.options import AUTO, SCHEDULES
+from ash.tune import tune
+
+TEST_SHARE = 0.2
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser, act = _COMMANDS.get(words[0] if words else "", (None, None))
+    wishes = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a label may be beyond the locale's encoding
+    interruption = _Interruption()
+    with interruption, short_warnings():
+        try:
+            if act is None:
+                return _run(wishes, interruption)
+            act(wishes)
+            return 0
+        except KeyboardInterrupt:
+            complain("stopped before there was anything to write")
+            return interruption.status
+        except (AshError, OSError, MemoryError) as error:
+            complain(in_words(error))
+            return FAILED
+
+
+def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
+    if wishes.candidates is None and (wishes.time, wishes.epochs, wishes.stop_at) == (None, None, None):
+        raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
+    threads = threads_of(wishes)
+    data = read_table(wishes.data, wishes.target)
+    check_numbers(data.X, name=wishes.data)  # those of the test part too, before it takes time
+    task = wishes.task or data.task
+    whole = read_training(data.X, data.y, task)
+    rest, test = split(whole, TEST_SHARE, wishes.seed)
+    X = _with_values(data.X, rest)
+    with open_executor(wishes) as executor, _shown(wishes) as callbacks:
+        result = tune(
+            X.take(rest),
+            _Target(data.y[rest], data.target),
+            candidates=wishes.candidates,
+            algorithm=wishes.algorithm,
+            schedule=wishes.schedule,
+            workers=wishes.workers,
+            teams=not wishes.no_teams,
+            threads=threads,
+            memory_limit=wishes.memory_limit,
+            keep=1,  # one network is saved
+            task=whole.task,
+            time_limit=wishes.time,
+            epoch_limit=wishes.epochs,
+            target=wishes.stop_at,
+            seed=wishes.seed,
+            progress=not wishes.quiet,
+            callbacks=callbacks,
+            journal=wishes.journal,
+            executor=executor,
+            worker_timeout=wishes.worker_timeout,
+        )
+        test_score = result.model.score(X.take(test), data.y[test], result.metric)
+        report = Report(wishes.data, data, result, len(rest), len(test), test_score, wishes.journal)
+        files = write_files(report, Path(wishes.out), wishes.json)
+        if not wishes.quiet:
+            print_whole(lambda stream: print_report(report, files))
+    return interruption.status if result.interrupted else 0
+
+
+@contextlib.contextmanager
+def _shown(wishes: argparse.Namespace) -> Iterator[list[Dashboard]]:
+    """Show the run in the browser while the block lasts, if that is wanted: yield what has to be told of it."""
+    if wishes.dashboard is None:
+        yield []
+        return
+    with Dashboard(wishes.dashboard) as dashboard:
+        if not wishes.quiet:
+            say(f"dashboard at {dashboard.address}")
+        yield [dashboard]
+
+
+class _Target:
+    """A target and its name, as `ash.tune` reads a column of a frame."""
+
+    def __init__(self, values: NDArray[Any], name: str) -> None:
+        self.values, self.name = values, name
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.values if dtype is None else self.values.astype(dtype)
+
+
+def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
+    """Return the table without columns of text that the rows to tune on leave empty: these would be of no kind."""
+    kinds = [column.natural for column in X.take(rest).columns]
+    kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
+    if len(kept) == len(X.columns):
+        return X
+    left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
+    if not kept:
+        raise DataError(f"{left_out[0]} is empty but for a few rows, and there is no other column: pass more rows")
+    warnings.warn(f"left out: {', '.join(left_out)}; empty but for rows of the test part", UserWarning, stacklevel=2)
+    names = None if X.names is None else tuple(X.names[place] for place in kept)
+    return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
+
+
+class _Interruption:
+    """Turns SIGTERM into the KeyboardInterrupt that ends a run gracefully, and remembers which of the two it was.
+
+    Only while the command runs, and only in the main thread: no other one may set handlers.
+    """
+
+    def __init__(self) -> None:
+        self.status = INTERRUPTED
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._terminate)
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _terminate(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.status = TERMINATED
+        raise KeyboardInterrupt
+
+
+_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
+    "export": (export_parser, export),
+    "predict": (predict_parser, predict),
+    "show": (show_parser, show_model),
+}
+"""A file of such a name is meant by ./name."""
+
+
+def _candidates(text: str) -> int | str | None:
+    if text in ("all", AUTO):
+        return None if text == "all" else AUTO
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'all'") from None
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of a size such as 500M; the letters are powers of 1024."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give bytes, or a number followed by K, M, G or T")
+    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="ash-tune",
+        description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
+        epilog="See also: ash-tune predict --help, ash-tune show --help, ash-tune export --help. "
+        "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
+    )
+    parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
+    parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
+    parser.add_argument("--task", choices=TASKS, help="default: told from the target")
+    parser.add_argument(
+        "--candidates",
+        type=_candidates,
+        default=AUTO,
+        metavar="N",
+        help="how many to try (default: 128, or as many as --time holds); 'all': an endless stream, until --time, "
+        "--epochs or --stop-at",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default: 0)")
+    parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")
+    parser.add_argument("--epochs", type=int, metavar="N", help="stop before all jobs together take more")
+    parser.add_argument("--stop-at", type=float, metavar="SCORE", help="stop when a validation score reaches it")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ash", help="default: ash")
+    parser.add_argument("--schedule", choices=SCHEDULES, default="reproducible", help="default: reproducible")
+    parser.add_argument("--workers", type=int, default=32, metavar="W", help="of that schedule (default: 32)")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
+    add_executor_options(parser)
+    parser.add_argument("--no-teams", action="store_true", help="threads without a job stay idle")
+    parser.add_argument(
+        "--memory-limit",
+        type=_bytes,
+        metavar="SIZE",
+        help="for waiting candidates, as 500M or 2G (default: half of what is left)",
+    )
+    parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
+    parser.add_argument(
+        "--dashboard",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="show the run in the browser, to this machine only, while it goes on (default: a free port)",
+    )
+    parser.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="keep every result there at once; the same command again goes on from it, whatever has ended the first",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    version = _core.build_info()["version"]
+    parser.add_argument("--version", action="version", version=f"ash-tune {version}")
+    return parser

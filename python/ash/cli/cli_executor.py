@@ -1,0 +1,123 @@
+"""Where the command has its jobs done: in threads of its own, on a cluster of Dask, or by the ranks of MPI.
+
+    ash-tune DATA --dask ADDRESS                            a client of that scheduler, closed in the end
+    mpiexec -n 4 python -m mpi4py.futures -m ash DATA       rank 0 is the command, ranks 1 to 3 are its workers,
+                                                            --threads-per-worker N: of N threads each
+
+mpi4py.futures runs the module in rank 0 alone, so one process reads, decides, prints and writes. A status other than 0
+ends all ranks by MPI_Abort; a rank that dies takes the whole job with it, and --journal keeps what had finished. Ctrl-C
+and SIGTERM reach all ranks: workers do not hear them, so that rank 0 can still write the files.
+"""
+
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any, cast
+
+from ash._utils.checks import read_seconds, whole
+from ash._utils.extras import require_extra
+from ash.errors import SettingError
+from ash.options import MOST_WORKERS
+
+MPI_POOL = "mpi4py.futures"
+WORKER_TIMEOUT = 60.0
+
+
+def add_executor_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where jobs are done."""
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="have the jobs done by the workers of this scheduler, as tcp://HOST:8786, --threads of them at a time; "
+        "for MPI: mpiexec -n 4 python -m mpi4py.futures -m ash DATA",
+    )
+    parser.add_argument(
+        "--worker-timeout",
+        type=float,
+        default=WORKER_TIMEOUT,
+        metavar="SECONDS",
+        help="end when there is no scheduler or no worker of Dask for so long (default: 60)",
+    )
+    parser.add_argument(
+        "--threads-per-worker",
+        type=int,
+        metavar="N",
+        help="under MPI, how many jobs each rank that trains does at a time (default: 1)",
+    )
+
+
+def threads_of(wishes: argparse.Namespace) -> int | None:
+    """Return how many jobs are done at a time, None where that is not said.
+
+    Raises
+    ------
+    SettingError
+        Threads of a worker are asked for without MPI, or with another number of all threads.
+    """
+    if wishes.threads_per_worker is None:
+        return cast(int | None, wishes.threads)
+    count = whole("--threads-per-worker", wishes.threads_per_worker, 1, MOST_WORKERS)
+    ranks = _ranks()
+    if ranks == 0:
+        raise SettingError(f"--threads-per-worker {count} is for ranks of MPI: start it by mpiexec, or give --threads")
+    if wishes.threads is not None:
+        raise SettingError(f"--threads-per-worker {count} and --threads {wishes.threads}: give one of them")
+    return count * max(1, ranks - 1)  # alone it is its own worker
+
+
+@contextlib.contextmanager
+def open_executor(wishes: argparse.Namespace) -> Iterator[Any]:
+    """Yield the executor of a run, None for threads of this process.
+
+    Raises
+    ------
+    SettingError
+        No scheduler is at the address, or it is given to ranks of MPI.
+    MissingExtra
+        Dask is not installed.
+    """
+    timeout = read_seconds("worker_timeout", wishes.worker_timeout)
+    ranks = _ranks()
+    if wishes.dask is not None and ranks > 1:
+        raise SettingError(f"--dask {wishes.dask} and {ranks} ranks of MPI: give one of them")
+    if wishes.dask is not None:
+        with _dask_client(wishes.dask, timeout) as client:
+            yield client
+    elif ranks > 1:
+        from mpi4py.futures import MPIPoolExecutor
+
+        with MPIPoolExecutor(main=False, initializer=_hear_no_signals) as executor:
+            yield executor
+    else:
+        yield None
+
+
+def _ranks() -> int:
+    """Return how many ranks mpi4py.futures has started, this process being their first; 0 where it has not."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not any(word.removeprefix("-m") == MPI_POOL for word in sys.orig_argv):
+        return 0
+    return int(mpi.COMM_WORLD.Get_size())
+
+
+def _hear_no_signals() -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+
+
+def _dask_client(address: str, timeout: float | None) -> Any:
+    require_extra("--dask", "distributed", "dask")
+    from distributed import Client
+
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # ash says in one line what is wrong
+    try:
+        return Client(address, timeout=timeout)
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"--dask {address}: no scheduler answers there ({str(error).partition(chr(10))[0]}); give its address, "
+            "as tcp://HOST:8786"
+        ) from error

@@ -1,0 +1,169 @@
+"""`ash-tune predict`: a model and a table in, a prediction for each row out, as CSV.
+
+Columns are found by their names where the model has names, in any order and among others; else by their places. If the
+target is among the others, the score goes to stderr.
+"""
+
+import argparse
+import csv
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.text_table import show
+from ash.cli.cli_streams import Parser, print_whole, say
+from ash.data.columns import blocks
+from ash.data.files import FileTable, read_file
+from ash.data.frames import Frame
+from ash.errors import DataError, SettingError
+from ash.metrics import METRICS
+from ash.models.ensemble import Ensemble
+from ash.models.load import load
+from ash.models.model import Model, normalized
+from ash.models.network import Network
+
+LISTED = 10  # of the columns that are missing
+
+
+def predict_parser() -> argparse.ArgumentParser:
+    """Return the parser of `ash-tune predict`."""
+    parser = Parser(prog="ash-tune predict", description="Predict the rows of a table with a model of ash-tune.")
+    parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
+    parser.add_argument("data", metavar="DATA", help="a CSV (also .gz) or Parquet file with the columns of the model")
+    parser.add_argument("--out", metavar="FILE", help="where to write the CSV (default: stdout)")
+    parser.add_argument("--proba", action="store_true", help="a column more for the probability of each class")
+    return parser
+
+
+def predict(wishes: argparse.Namespace) -> None:
+    """Write a prediction for each row, and the score if the table holds the target."""
+    model = load_model(wishes.model)
+    if wishes.proba and model.classes_ is None:
+        raise SettingError("--proba needs classes, but this is a model of regression: leave it out")
+    table = _read_table(model, wishes.data)
+    frame = _features(model, table)
+    outputs = model.predict_frame(frame)
+    if wishes.out is None:
+        print_whole(lambda stream: _write_to_stdout(stream, model, outputs, wishes.proba))
+    else:
+        with Path(wishes.out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            _write(file, model, outputs, wishes.proba)
+    _say_score(model, table, frame)
+
+
+def load_model(path: str) -> Network | Ensemble:
+    """Return a model, or say that there is none."""
+    try:
+        return load(path)
+    except FileNotFoundError as error:
+        raise SettingError(f"{path}: no such file; MODEL is one that ash-tune or `save` of a model wrote") from error
+
+
+def _read_table(model: Model, name: str) -> FileTable:
+    """Read what the model needs and, where it is there, the target."""
+    schema = model.encoding.schema
+    is_text = [column.kind == "category" for column in schema.columns]
+
+    def choose(names: Sequence[str]) -> dict[str, bool]:
+        if schema.names is None:
+            rest = [False] * max(0, len(names) - len(is_text))  # the network says that they are too many
+            return dict(zip(names, is_text + rest, strict=False))
+        _check_columns(schema.names, names, name)
+        wanted = dict(zip(_target_names(model), [_has_text_labels(model)] * model.n_outputs_, strict=False))
+        wanted |= dict(zip(schema.names, is_text, strict=True))
+        return {column: wanted[column] for column in names if column in wanted}
+
+    return read_file(name, choose)
+
+
+def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
+    lacking = [repr(column) for column in wanted if column not in set(names)]
+    if lacking:
+        listed = ", ".join(lacking[:LISTED]) + (", ..." if len(lacking) > LISTED else "")
+        raise DataError(f"{where} lacks {len(lacking)} of the {len(wanted)} columns of the model ({listed}): add them")
+
+
+def _features(model: Model, table: FileTable) -> Frame:
+    names = model.feature_names
+    return replace(table.frame(table.names), names=None) if names is None else table.frame(names)
+
+
+def _target_names(model: Model) -> tuple[str, ...]:
+    """Return the names of the target that are not names of features as well."""
+    return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
+
+
+def _has_text_labels(model: Model) -> bool:
+    return model.classes_ is not None and model.classes_.dtype.kind in "UO"
+
+
+def _write_to_stdout(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
+    _write(stream, model, outputs, proba)
+
+
+def _write(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_header(model, proba))
+    for first, stop in blocks(len(outputs)):
+        writer.writerows(_rows(model, outputs[first:stop], proba))
+
+
+def _header(model: Model, proba: bool) -> list[str]:
+    names = model.target_names
+    if names is None:
+        several = model.n_outputs_ > 1
+        names = tuple(f"prediction_{place}" for place in range(model.n_outputs_)) if several else ("prediction",)
+    classes = model.classes_ if proba and model.classes_ is not None else ()
+    return [*names, *(f"probability_{label}" for label in classes)]
+
+
+def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[list[Any]]:
+    decided = model.decide(outputs).reshape(len(outputs), -1).tolist()
+    if not proba:
+        return iter(decided)
+    return (label + shares for label, shares in zip(decided, normalized(outputs).tolist(), strict=True))
+
+
+def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
+    """Say the score on the rows whose target is known; what is no target is a warning, the predictions are written."""
+    targets = _target_names(model)
+    if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
+        return
+    try:
+        rows, y = _known(model, table, targets)
+        if not len(rows):
+            return
+        metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
+        score = model.score(frame.take(rows), y, metric)
+    except DataError as error:
+        warnings.warn(f"no score: {error}", UserWarning, stacklevel=2)
+        return
+    say(f"{metric} {show(score)} on {len(rows)} rows")
+
+
+def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return the rows where no target is missing, and the targets there."""
+    labels = [table.labels(name) for name in targets]
+    rows = labels[0].rows
+    for more in labels[1:]:
+        rows = np.intersect1d(rows, more.rows)
+    values = [one.values[np.searchsorted(one.rows, rows)] for one in labels]
+    if model.classes_ is not None:
+        return rows, _like(values[0], model.classes_)
+    return rows, np.column_stack(values)
+
+
+def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as the model has them: as text, or text as booleans."""
+    if classes.dtype.kind in "UO":
+        return labels.astype(str)
+    if classes.dtype.kind == "b" and labels.dtype.kind == "U":
+        return np.array([label.lower() == "true" for label in labels.tolist()])
+    return labels

@@ -1,0 +1,120 @@
+"""What `ash-tune` leaves behind: a report on the terminal and one in HTML, the model, tables in CSV, JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ash._utils.text_table import show
+from ash._utils.versions import versions
+from ash.data.files import DataTable
+from ash.history.records import finite
+from ash.result.result import Result
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run of the command, and its journal: `rows` were tuned on, `test_rows` held out for `test_score`."""
+
+    name: str
+    data: DataTable
+    result: Result
+    rows: int
+    test_rows: int
+    test_score: float
+    journal: str | None = None
+
+
+def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
+    """Write model, tables and report into a folder, and the summary if asked for; return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = folder / "model.safetensors"
+    report.result.model.save(model)
+    files = [str(model)]
+    for table in ("candidates", "jobs"):
+        path = folder / f"{table}.csv"
+        write_csv(path, report.result.rows(table))
+        files.append(str(path))
+    files.append(str(report.result.report(folder / "report.html")))
+    if summary is not None:
+        text = json.dumps(summarize(report), indent=2, allow_nan=False)
+        Path(summary).write_text(text + "\n", encoding="utf-8")
+        files.append(summary)
+    return files
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as CSV; a column for every key that occurs, empty where a row lacks it or holds NaN."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(map(cell, names))
+        writer.writerows([cell(row.get(name)) for name in names] for row in rows)
+
+
+def cell(value: Any) -> str:
+    """Return the text of a CSV cell: numbers so that they read back exactly, widths as JSON, text made harmless."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return repr(value)
+
+
+def summarize(report: Report) -> dict[str, Any]:
+    """Return the run as JSON knows it; NaN and infinity become null."""
+    result = report.result
+    classes = result.model.classes_
+    summary = {
+        "data": report.name,
+        "target": report.data.target,
+        "task": result.model.task,
+        "rows": report.rows,
+        "test_rows": report.test_rows,
+        "features": result.model.n_features_in_,
+        "classes": None if classes is None else classes.tolist(),
+        "metric": result.metric,
+        "validation_score": result.best_score,
+        "test_score": report.test_score,
+        "best_candidate": result.best_candidate,
+        "best_rung": result.best_rung,
+        "best_params": result.best_params,
+        "settings": result.settings,
+        "rungs": result.rungs,
+        "candidates": len(result.params),
+        "jobs": len(result.columns["rung"]),
+        "epochs": result.epochs,
+        "wall_seconds": result.wall_seconds,
+        "core_seconds": result.core_seconds,
+        "utilization": result.utilization,
+        "memory": result.memory,
+        "ended": result.ended,
+        "digest": result.digest,
+        "versions": versions(),
+    }
+    return {key: finite(value) for key, value in summary.items()}
+
+
+def print_report(report: Report, files: Sequence[str]) -> None:
+    """Print the data, the outcome, the ladder and where the files are."""
+    result = report.result
+    classes = result.model.classes_
+    kind = "regression" if classes is None else f"{len(classes)} classes"
+    print(
+        f"{report.name}: {report.rows} rows to tune on, {report.test_rows} held out as the test part; "
+        f"{result.model.n_features_in_} features, {kind} of {report.data.target!r}"
+    )
+    print(result)
+    print()
+    print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
+    print(f"wrote {', '.join(files)}")
+    if report.journal is not None:
+        print(f"journal {report.journal}: the same command goes on from it; ash-tune show {report.journal}")

@@ -1,0 +1,170 @@
+"""The page of a run that goes on: what the run tells it, drawn when somebody asks, and what has changed since.
+
+    calling thread: start, job, job, ..., end | fail   ->   facts   <-   page(), updates(since): threads of a server
+                    (an entry in a list, no more)                        (draw, compare, number what is new)
+
+Threads: two locks. That of the facts is held for an append or a copy; that of the drawing never by the calling thread.
+A drawing is followed by a rest of ten times as long and at least a second, so that it takes at most a tenth of one
+core, and only while somebody looks. What takes long to compute (importance, scaling) waits for the end.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ash.callbacks.base import Run
+from ash.dashboard.so_far import history_so_far
+from ash.history.history import History
+from ash.history.records import JobRecord
+from ash.report.facts import Facts, Section
+from ash.report.markup import Markup, tag
+from ash.report.overview import headline
+from ash.report.page import SECTIONS, asset, fill, render
+from ash.report.selection import data_block, nothing_known, selection_data
+from ash.space.hyperparameters import Params
+
+REST, LEAST_REST = 10.0, 1.0
+"""Times what a drawing took, and seconds at least: until the next one."""
+
+
+@dataclass(eq=False)
+class _Told:
+    """What is known of a run: the calling thread writes it."""
+
+    run: Run | None = None
+    jobs: list[JobRecord] = field(default_factory=list)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    result: History | None = None
+    error: str | None = None
+
+    @property
+    def running(self) -> bool:
+        """Return whether more may be told."""
+        return self.result is None and self.error is None
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The page at one time; `told`, `jobs` and `running` say of what. Numbers are of versions: since when it is so."""
+
+    told: _Told
+    jobs: int
+    running: bool
+    version: int
+    head: str
+    titles: list[tuple[str, str]]
+    sections: dict[str, tuple[int, str]]
+    data: tuple[int, dict[str, Any]]
+
+
+class LivePage:
+    """The page of one run after the other."""
+
+    def __init__(self) -> None:
+        self._facts, self._drawing = threading.Lock(), threading.Lock()
+        self._told = _Told()
+        self._params: list[Params] = []
+        self._stream: Iterator[Params] = iter(())
+        self._last: _Drawing | None = None
+        self._next_drawing = 0.0
+
+    def start(self, run: Run) -> None:
+        """Begin to tell of a run."""
+        with self._facts:
+            self._told = _Told(run)
+
+    def job(self, job: JobRecord) -> None:
+        """Tell of a finished job."""
+        with self._facts:
+            self._told.jobs.append(job)
+
+    def end(self, result: History) -> None:
+        """Tell of the end."""
+        with self._facts:
+            self._told.result = result
+
+    def fail(self, error: BaseException) -> None:
+        """Tell that there is no result."""
+        with self._facts:
+            self._told.error = f"{type(error).__name__}: {error}"
+
+    @property
+    def running(self) -> bool:
+        """Return whether more is to come."""
+        return self._told.running
+
+    def page(self) -> str:
+        """Return the page as it is now; once the run has ended with a result that is its report."""
+        with self._drawing:
+            now = self._draw()
+        body = Markup("".join(html for _, html in now.sections.values()))
+        live = now.version if now.told.result is None else None
+        script = "" if live is None else asset("live.js", "ash.dashboard")
+        return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
+
+    def updates(self, since: int) -> dict[str, Any]:
+        """Return what is new since a version: sections as HTML, data of the candidates, and all that is short."""
+        with self._drawing:
+            now = self._draw()
+        version, data = now.data
+        return {
+            "version": now.version,
+            "running": now.running,
+            "head": now.head,
+            "titles": now.titles,
+            "sections": {name: html for name, (own, html) in now.sections.items() if own > since},
+            "data": data if version > since else None,
+        }
+
+    def _draw(self) -> _Drawing:
+        """Return the newest drawing: a new one if there is anything new and it is time for it."""
+        with self._facts:
+            told, jobs, running = self._told, list(self._told.jobs), self._told.running
+        before, began = self._last, time.monotonic()
+        if before is not None:
+            same = (told, len(jobs), running) == (before.told, before.jobs, before.running)
+            if same or (told is before.told and running and began < self._next_drawing):
+                return before
+        head, sections, data = self._parts(told, jobs)
+        version = 1 if before is None else before.version + 1
+        drawn: dict[str, tuple[int, str]] = {}
+        for section in sections:
+            html = str(render(section))
+            since, old = (0, "") if before is None else before.sections.get(section.name, (0, ""))
+            drawn[section.name] = (since if html == old else version, html)
+        kept = None if before is None or before.data[1] != data else before.data
+        titles = [(section.name, section.title) for section in sections]
+        self._last = _Drawing(told, len(jobs), running, version, head, titles, drawn, kept or (version, data))
+        ended = time.monotonic()
+        self._next_drawing = ended + max(LEAST_REST, REST * (ended - began))
+        return self._last
+
+    def _parts(self, told: _Told, jobs: list[JobRecord]) -> tuple[str, list[Section], dict[str, Any]]:
+        history = self._history(told, jobs)
+        if history is None or told.error is not None:
+            return "No score yet" if told.running else "No result", [_waiting(told, jobs)], nothing_known()
+        facts = Facts(history)
+        return headline(facts), [section(facts) for section in SECTIONS], selection_data(facts)
+
+    def _history(self, told: _Told, jobs: list[JobRecord]) -> History | None:
+        if told.result is not None or told.run is None:
+            return told.result
+        if self._last is None or self._last.told is not told:
+            self._params, self._stream = [], told.run.space.stream(told.run.seed)
+        needed = 1 + max((job.candidate for job in jobs), default=-1)
+        self._params += itertools.islice(self._stream, max(0, needed - len(self._params)))
+        return history_so_far(told.run, jobs, self._params, told.started)
+
+
+def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
+    if told.error is not None:
+        text = f"The run has ended without a result. {told.error}"
+    elif told.run is None:
+        text = "No run has begun yet."
+    else:
+        text = f"All {len(jobs):,} jobs so far have diverged." if jobs else "No job has finished yet."
+    return Section("overview", "Overview", tag("p", text, class_="lead"))

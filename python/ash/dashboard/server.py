@@ -1,0 +1,125 @@
+"""The server of a live page: this machine alone, two addresses, nothing but reading.
+
+    GET /                     the page
+    GET /updates?since=3      what is new since version 3, as JSON
+
+It listens on 127.0.0.1. A request that names another host is refused, so that no page of a foreign name that is made
+to point here (DNS rebinding) can read it; without CORS headers and with Cross-Origin-Resource-Policy no other page can
+either. Threads: daemons, one a request; none of them is the run's.
+"""
+
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ash.dashboard.live_page import LivePage
+
+HOST = "127.0.0.1"
+SECONDS = 10
+"""That a request may take to come in."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class LiveServer:
+    """A live page at an address of this machine.
+
+    Parameters
+    ----------
+    page : LivePage
+    port : int
+        0: a free one.
+
+    Raises
+    ------
+    OSError
+        The port cannot be had.
+    """
+
+    def __init__(self, page: LivePage, port: int) -> None:
+        self.seen = False
+        self.asked = -float("inf")
+        self._page = page
+        self._server = _Server((HOST, port), _handler(self))
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, name="ash dashboard", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Return where the page is."""
+        return f"http://{HOST}:{self.port}/"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, target: str, host: str | None) -> tuple[HTTPStatus, str, str]:
+        """Return status, content type and content for a request."""
+        if host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
+            return HTTPStatus.FORBIDDEN, "text/plain", "This page is shown to this machine only, by its own address.\n"
+        parts = urlsplit(target)
+        if parts.path == "/":
+            self.asked = time.monotonic()
+            self.seen = self.seen or not self._page.running
+            return HTTPStatus.OK, "text/html", self._page.page()
+        if parts.path != "/updates":
+            return HTTPStatus.NOT_FOUND, "text/plain", "There is nothing here.\n"
+        since = parse_qs(parts.query).get("since", ["0"])[0]
+        update = self._page.updates(int(since) if since.isascii() and since.isdigit() else 0)
+        self.asked = time.monotonic()
+        self.seen = not update["running"]
+        return HTTPStatus.OK, "application/json", json.dumps(update, allow_nan=False)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what this machine is called, as HTTPServer would."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a reader that leaves early is no error of the run."""
+
+
+def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = SECONDS
+        server_version = "ash"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            """Answer; whatever goes wrong is told to the reader and not to the run."""
+            try:
+                status, kind, text = live.answer(self.path, self.headers.get("Host"))
+            except Exception as error:
+                status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain"
+                text = f"It cannot be drawn: {type(error).__name__}: {error}\n"
+            content = text.encode("utf-8", "replace")
+            self.send_response(status)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            for name, value in HEADERS.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Write no log: stderr is the run's."""
+
+    return Handler

@@ -1,0 +1,199 @@
+"""What tables, targets and weights have in common: array-likes as arrays, or one sentence on why not.
+
+NumPy arrays of any dtype, order and stride, lists of lists and whatever has ``__array__`` are read; frames are told by
+duck typing, so no library is imported. What cannot be used is refused in scikit-learn's words, with the column and what
+to do. The input is never changed.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils import memory
+from ash.errors import DataError
+
+Matrix: TypeAlias = NDArray[np.float64]
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+_EXACT = 2**53  # integers beyond it have no exact float64
+_LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
+
+
+def refuse_type(data: Any, name: str) -> None:
+    """Raise DataError for what is no dense array at all: None, a path, a generator, a sparse matrix, ..."""
+    if data is None:
+        raise DataError(f"{name} is None: pass an array of numbers.")
+    if isinstance(data, (str, bytes, PathLike)):
+        raise DataError(f"{name} is text or a path ({data!r}): read the file first, for example by pandas.read_csv.")
+    if hasattr(data, "toarray") and hasattr(data, "nnz"):
+        raise DataError(
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert it."
+        )
+    if isinstance(data, (Iterator, dict, set, frozenset)):
+        raise DataError(f"{name} is a {type(data).__name__}, which has no rows and columns: pass a list or an array.")
+    if isinstance(data, np.ma.MaskedArray):
+        raise DataError(f"{name} is a masked array: fill the masked cells first, for example by {name}.filled(0).")
+
+
+def column_names(X: Any, name: str) -> tuple[str, ...] | None:
+    """Return the column names of a frame; None for what has none, or none that are text.
+
+    Raises
+    ------
+    DataError
+        Some names are text and some are not, or a name occurs twice.
+    """
+    if not is_frame(X):
+        return None
+    columns = list(X.column_names if hasattr(type(X), "column_names") else X.columns)  # pyarrow's columns are arrays
+    text = [isinstance(column, str) for column in columns]
+    if any(text) and not all(text):
+        odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]
+        raise DataError(f"{name} has column names that are no text ({odd[:5]}): rename them, X.columns.astype(str).")
+    twice = sorted({column for column in columns if columns.count(column) > 1}) if all(text) else []
+    if twice:
+        raise DataError(f"{name} has more than one column named {', '.join(map(repr, twice[:5]))}: rename them.")
+    return tuple(columns) if columns and all(text) else None
+
+
+def is_frame(data: Any) -> bool:
+    """Whether this is a data frame: two-dimensional with columns, of pandas or polars or alike."""
+    return hasattr(data, "columns") and hasattr(data, "__getitem__") and len(getattr(data, "shape", ())) == 2
+
+
+def as_array(data: Any, name: str) -> NDArray[Any]:
+    """Return the data as NumPy sees it, uncopied where it can be; refuses ragged lists."""
+    try:
+        array = np.asarray(data)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths.") from None
+    if array.dtype.kind == "c":
+        raise DataError(f"Complex data not supported: {name} has dtype {array.dtype}; pass real numbers.")
+    if array.dtype.kind == "O" and array.ndim == 2 and any(isinstance(cell, complex) for cell in array[:1].flat):
+        raise DataError(f"Complex data not supported: {name} holds complex numbers; pass real numbers.")
+    return array
+
+
+def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Matrix:
+    """Return a new C-ordered float64 array [rows, columns]; numeric text is read, other text refused.
+
+    Raises
+    ------
+    DataError
+        A column that holds no numbers, named with its first bad cell.
+    """
+    if array.dtype.kind in "mMV":
+        raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days.")
+    if array.dtype.kind in "iu" and array.itemsize == 8 and array.size and _beyond_exact(array):
+        text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
+        warnings.warn(text, UserWarning, stacklevel=4)
+    matrix = np.empty(array.shape, np.float64, order="C")
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix[...] = array
+    except (ValueError, TypeError, OverflowError):
+        for column in range(array.shape[1]):
+            matrix[:, column] = _column_to_float(array[:, column], f"{name} in {column_label(column, names)}")
+    return matrix
+
+
+def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None:
+    """Raise DataError where a value is NaN, infinite or beyond float32, naming the first such column."""
+    worst = np.abs(matrix).max(axis=0, initial=0.0)  # NaN where a column has one
+    if np.all(worst <= FLOAT32_MAX):
+        return
+    column = int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])
+    refuse_values(matrix[:, column], column_label(column, names), name)
+
+
+def refuse_values(
+    values: NDArray[np.float64], where: str, name: str, numbers: NDArray[np.int64] | None = None
+) -> NoReturn:
+    """Raise the DataError for a column that holds a value which is NaN, infinite or beyond float32.
+
+    Parameters
+    ----------
+    numbers : array, optional
+        The numbers of its rows in the user's table, where it holds some of them.
+    """
+    if np.isnan(values).any():
+        bad = np.isnan(values)
+        fact, todo = "NaN", "fill or drop the missing values first, for example by sklearn.impute.SimpleImputer"
+    elif np.isinf(values).any():
+        bad = np.isinf(values)
+        fact, todo = "infinity or a value too large for dtype('float64')", "replace or drop it"
+    else:
+        bad = np.abs(values) > FLOAT32_MAX
+        fact, todo = "a value too large for dtype('float32')", "rescale the column, for example by its logarithm"
+    row = int(np.flatnonzero(bad)[0])
+    first = row if numbers is None else int(numbers[row])
+    rows = f"{int(bad.sum())} of {len(values)} rows, first row {first}"
+    raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}.")
+
+
+def check_memory(rows: int, columns: int, name: str) -> None:
+    """Raise DataError, with the estimate, where our copies of a table would not fit into what memory is left."""
+    needed = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
+    left = memory.available_bytes()
+    if left is not None and needed > left:
+        raise DataError(
+            f"{name} of shape ({rows}, {columns}) needs about {needed / 2**30:.3g} GiB for training, but only "
+            f"{left / 2**30:.3g} GiB are left: pass fewer rows or columns."
+        )
+
+
+def check_shape(shape: tuple[int, ...], name: str) -> None:
+    """Raise DataError unless it is the shape of a table with rows and columns."""
+    if len(shape) < 2:
+        given = "1D array" if shape else "scalar array"
+        raise DataError(
+            f"Expected 2D array, got {given} instead. Reshape your data: {name}.reshape(-1, 1) if it has a single "
+            f"feature, {name}.reshape(1, -1) if it is a single sample."
+        )
+    if len(shape) > 2:
+        raise DataError(f"Found array with dim {len(shape)}, while dim <= 2 is required: reshape {name}.")
+    for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
+        if count == 0:
+            raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}.")
+
+
+def _beyond_exact(array: NDArray[Any]) -> bool:
+    return int(array.max()) > _EXACT or int(array.min()) < -_EXACT
+
+
+def column_label(place: int, names: Sequence[str] | None) -> str:
+    """Return how messages call a column: "column 3" or "column 3 ('age')"."""
+    return f"column {place}" if names is None else f"column {place} ({names[place]!r})"
+
+
+def _column_to_float(values: NDArray[Any], where: str) -> Matrix:
+    try:
+        return values.astype(np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return np.array([_cell_to_float(cell, row, where) for row, cell in enumerate(values)], np.float64)
+
+
+def _cell_to_float(cell: Any, row: int, where: str) -> float:
+    if is_missing(cell):
+        return float("nan")
+    if isinstance(cell, complex):
+        raise DataError(f"Complex data not supported: {where} holds {cell!r} in row {row}; pass real numbers.")
+    try:
+        return float(cell)
+    except OverflowError:
+        return float("inf")
+    except ValueError:
+        reason = f"could not convert string to float: {cell!r}"
+    except TypeError:
+        reason = f"argument must be a string or a real number, not {type(cell).__name__!r}"
+    todo = "encode text as numbers first, for example by sklearn.preprocessing.OneHotEncoder"
+    raise DataError(f"{where}, row {row}: {reason}; {todo}.")
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether a cell of an object array is missing: None, NaN, or the missing values of pandas."""
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)

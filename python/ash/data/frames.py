@@ -1,0 +1,250 @@
+"""Any table-like object as a ``Frame``: columns of numbers or text that are read block by block, uncopied.
+
+    NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
+    pandas                                      columns by position, so the index and odd names do not matter
+    polars, pyarrow and whatever narwhals reads columns of narwhals
+    other frames                                as an array
+
+What cannot be trained on is refused in scikit-learn's words, with the column and what to do. Missing is whatever a
+library calls so (None, NaN, null, pd.NA, NaT); it is NaN in numbers and None in cells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.data.arrays import (
+    as_array,
+    check_memory,
+    check_shape,
+    column_label,
+    column_names,
+    is_frame,
+    refuse_type,
+)
+from ash.data.columns import ArrayColumn, CellColumn, Column, Order, SeriesColumn
+from ash.errors import DataError
+
+if TYPE_CHECKING:
+    import narwhals as nw
+
+_NUMBERS_TODO = "turn it into numbers first, for example seconds or days since a date"
+_SPLIT_TODO = "split it into columns of its own"
+_TEXT_TODO = "decode it to text first"
+
+
+class _MatrixColumns(Sequence[Column]):
+    """The columns of a matrix, made as they are asked for: who predicts for a row asks for none."""
+
+    def __init__(self, matrix: NDArray[Any], names: tuple[str, ...] | None) -> None:
+        self._matrix, self._names = matrix, names
+
+    def __len__(self) -> int:
+        return int(self._matrix.shape[1])
+
+    @overload
+    def __getitem__(self, place: int) -> Column: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Column, ...]: ...
+    def __getitem__(self, place: int | slice) -> Column | tuple[Column, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(len(self))[place])
+        one = range(len(self))[place]
+        return ArrayColumn(column_label(one, self._names), str(self._matrix.dtype), self._matrix[:, one])
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A table of at least one row and one column; it looks at the user's data and owns nothing.
+
+    Attributes
+    ----------
+    rows : int
+    names : tuple of str or None
+        Column names, where the input had any.
+    columns : sequence of Column
+    matrix : array [rows, columns] or None
+        The user's table where it is one array of real numbers or booleans, of any dtype, byte order and stride.
+    order : int64 array [rows] or None
+        The rows of the user's table that are those of the frame; None for all.
+    """
+
+    rows: int
+    names: tuple[str, ...] | None
+    columns: Sequence[Column]
+    matrix: NDArray[Any] | None
+    order: Order | None = None
+
+    def take(self, rows: Order) -> "Frame":
+        """Return the frame of these rows, in this order, without a copy of the table."""
+        order = self.numbers_of(rows)
+        columns = tuple(column.with_order(order) for column in self.columns)
+        return Frame(len(order), self.names, columns, self.matrix, order)
+
+    def numbers_of(self, rows: Order) -> Order:
+        """Return where these rows of the frame are in the user's table: int64 array."""
+        return rows if self.order is None else self.order[rows]
+
+    def matrix_rows(self, rows: slice) -> NDArray[Any]:
+        """Return some rows of a frame that is a matrix; a view if they have no order of their own."""
+        assert self.matrix is not None
+        return self.matrix[rows if self.order is None else self.order[rows]]
+
+    def all_numbers(self) -> NDArray[np.float64]:
+        """Return a table of numbers as an array [rows, columns], new, NaN where missing."""
+        if self.matrix is None:
+            return np.stack([column.numbers(slice(None)) for column in self.columns], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.array(self.matrix_rows(slice(None)), np.float64)
+
+
+def read_frame(X: Any, name: str = "X") -> Frame:
+    """Return a table as a frame.
+
+    Parameters
+    ----------
+    X : array-like [rows, columns]
+        Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists of lists, frames of pandas
+        or polars, pyarrow tables; a Frame, which is returned as it is.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    DataError
+        Not a dense two-dimensional table, empty, too large for memory, or a column that holds neither numbers nor text.
+    """
+    if isinstance(X, Frame):
+        return X
+    refuse_type(X, name)
+    for method in ("collect", "compute"):
+        if hasattr(type(X), method) and (method == "collect" or is_frame(X)):
+            raise DataError(f"{name} is lazy ({type(X).__name__}): collect it first, by {name}.{method}().")
+    names = column_names(X, name)
+    if is_frame(X):
+        check_shape(X.shape, name)
+        check_memory(X.shape[0], X.shape[1], name)
+        columns = _frame_columns(X, names, name)
+        if columns is not None:
+            return Frame(X.shape[0], names, columns, _one_block(X, columns))
+    return _read_array(X, names, name)
+
+
+def _read_array(X: Any, names: tuple[str, ...] | None, name: str) -> Frame:
+    array = as_array(X, name)
+    if array.dtype.kind == "U" and isinstance(X, (list, tuple)):
+        array = np.asarray(X, dtype=object)  # NumPy made text of every number and None beside a text
+    check_shape(array.shape, name)
+    check_memory(array.shape[0], array.shape[1], name)
+    _refuse_dtype(array.dtype, name)
+    if array.dtype.kind in "fiub":
+        return Frame(array.shape[0], names, _MatrixColumns(array, names), array)
+    dtype = str(array.dtype)
+    columns = tuple(
+        _array_column(array[:, place], column_label(place, names), dtype, name) for place in range(array.shape[1])
+    )
+    return Frame(array.shape[0], names, columns, None)
+
+
+def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Column:
+    """Return a one-dimensional array as a column."""
+    _refuse_dtype(values.dtype, f"{name} in {label}")
+    if values.dtype.kind in "fiub":
+        return ArrayColumn(label, dtype, values)
+    column = CellColumn(label, dtype, len(values), lambda rows: values[rows].tolist())
+    if values.dtype.kind == "O":
+        column.check_cells(name)
+    return column
+
+
+def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
+    if dtype.kind == "c":
+        raise DataError(f"Complex data not supported: {where} has dtype {dtype}; pass real numbers.")
+    if dtype.kind in "mMVS":
+        todo = {"V": _SPLIT_TODO, "S": _TEXT_TODO}.get(dtype.kind, _NUMBERS_TODO)
+        raise DataError(f"{where} has dtype {dtype}: {todo}.")
+
+
+def _frame_columns(X: Any, names: tuple[str, ...] | None, name: str) -> tuple[Column, ...] | None:
+    """Return the columns of a frame, None if narwhals does not know its library."""
+    if hasattr(type(X), "iloc"):
+        return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in range(X.shape[1]))
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(X, eager_only=True)
+    except TypeError:
+        return None
+    return tuple(
+        _series_column(series, column_label(place, names), name) for place, series in enumerate(frame.iter_columns())
+    )
+
+
+def _pandas_column(series: Any, label: str, name: str) -> Column:
+    if isinstance(series.dtype, np.dtype):
+        return _array_column(series.to_numpy(), label, str(series.dtype), name)
+    import narwhals as nw
+
+    return _series_column(nw.from_native(series, series_only=True), label, name)
+
+
+def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
+    """Return a series as a column, by the type that narwhals sees in it."""
+    import narwhals as nw
+
+    native = series.to_native()
+    word = str(getattr(native, "dtype", None) or native.type)
+    if series.dtype.is_numeric() or series.dtype == nw.Boolean:
+        return SeriesColumn(label, word, series)
+    if series.dtype == nw.String or series.dtype in (nw.Categorical, nw.Enum):
+        is_text = series.dtype == nw.String
+        return CellColumn(label, word, len(series), lambda rows: _to_list(series[rows]), is_text)
+    if series.dtype == nw.Object:
+        return _array_column(np.asarray(series.to_numpy(), object), label, word, name)
+    if series.dtype == nw.Unknown:
+        return _unknown_column(series, label, word, name)
+    raise DataError(f"{name} in {label} has dtype {word}: {_todo(series.dtype)}.")
+
+
+def _to_list(series: "nw.Series[Any]") -> list[Any]:
+    """Return the cells of a series of text or categories; Arrow's at once, which takes a tenth of the time."""
+    native = series.to_native()
+    arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
+    if not hasattr(arrow, "type"):
+        return series.to_list()
+    levels = getattr(arrow.type, "value_type", None)
+    cells: list[Any] = (arrow if levels is None else arrow.cast(levels)).to_pylist()
+    return cells
+
+
+def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) -> Column:
+    """Return a series of a type that narwhals has no word for, if its cells are scalars: sparse numbers, only nulls."""
+    try:
+        return _array_column(series.to_numpy(), label, word, name)
+    except DataError as error:
+        raise DataError(f"{name} in {label} has dtype {word}: {_NUMBERS_TODO}.") from error
+
+
+def _todo(dtype: "nw.dtypes.DType") -> str:
+    """Return what to do about a column of neither numbers nor text."""
+    import narwhals as nw
+
+    if dtype == nw.Binary:
+        return _TEXT_TODO
+    return _SPLIT_TODO if dtype.is_nested() else _NUMBERS_TODO
+
+
+def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
+    """Return the array behind a frame of pandas whose columns lie in one block, None if there is no such array."""
+    arrays = [column.values for column in columns if isinstance(column, ArrayColumn)]
+    if not hasattr(type(X), "iloc") or len(arrays) < len(columns) or len({array.dtype for array in arrays}) > 1:
+        return None
+    places = [array.__array_interface__["data"][0] for array in arrays]
+    if len({after - before for before, after in pairwise(places)}) > 1:
+        return None  # to_numpy would copy the whole table
+    matrix: NDArray[Any] = X.to_numpy()
+    return matrix if np.may_share_memory(matrix, arrays[0]) else None

@@ -1,0 +1,242 @@
+"""The target y: which task it asks for, and its classes or numbers.
+
+The task, where the caller does not name it:
+    two or more columns                                            regression of each
+    text, booleans, categories                                     classification
+    numbers of which one is not whole                              regression
+    whole numbers with few distinct values, each seen twice on average, or only two distinct values
+                                                                   classification
+    other whole numbers                                            regression
+Few are at most 20, and more in long tables: one in 200 rows, up to 50 (26 letters in 20,000 rows are classes; 90 years
+in 500,000 are not).
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
+from ash.errors import DataError, SettingError
+from ash.metrics import TASKS, Task
+
+_FEW_CLASSES, _ROWS_A_CLASS, _MANY_CLASSES = 20, 200, 50
+
+
+class Target(NamedTuple):
+    """The target as the core wants it: class numbers in one column, or numbers in one column or more."""
+
+    y: Matrix  # [rows, outputs]
+    classes: NDArray[Any] | None  # sorted labels; None for regression
+    task: Task
+    names: tuple[str, ...] | None
+
+
+def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | None = None) -> Target:
+    """Return the target of a table of so many rows, of those that are kept.
+
+    Raises
+    ------
+    DataError
+        Another number of rows, missing or infinite values, one class only, or values that do not suit the task.
+    SettingError
+        ``task`` is no task.
+
+    Warns
+    -----
+    sklearn.exceptions.DataConversionWarning
+        ``y`` has one column in two dimensions; it is flattened.
+    """
+    if task is not None and task not in TASKS:
+        raise SettingError(f"task={task!r} is not allowed: one of {', '.join(TASKS)}, or None to decide by y.")
+    if y is None:
+        raise DataError("ash.tune requires y to be passed, but the target y is None.")
+    refuse_type(y, "y")
+    array = as_array(y, "y")
+    if array.dtype.kind == "U" and isinstance(y, (list, tuple)):
+        array = np.asarray(y, dtype=object)  # NumPy made text of every number and None beside a text
+    values, names = _flat(array, rows), _target_names(y)
+    values = _plain(values if kept is None else values[kept])
+    chosen = _chosen_task(task) or infer_task(values)
+    if chosen == "classification":
+        return Target(*_read_classes(values), chosen, names)
+    return Target(_read_numbers(values, names), None, chosen, names)
+
+
+def infer_task(y: NDArray[Any]) -> Task:
+    """Return the task that a target asks for, by the rule of this module."""
+    if y.ndim == 2:
+        _warn_one_hot(y)
+        return "regression"
+    if y.dtype.kind not in "fiu":
+        return "classification"
+    known = y[np.isfinite(y)] if y.dtype.kind == "f" else y
+    if y.dtype.kind == "f" and np.any(known != np.floor(known)):
+        return "regression"
+    distinct = len(np.unique(known))
+    few = max(_FEW_CLASSES, min(_MANY_CLASSES, len(y) // _ROWS_A_CLASS))
+    return "classification" if distinct <= 2 or (distinct <= few and 2 * distinct <= len(y)) else "regression"
+
+
+def _chosen_task(task: str | None) -> Task | None:
+    return next((one for one in TASKS if one == task), None)
+
+
+def _plain(y: NDArray[Any]) -> NDArray[Any]:
+    """Objects as text, booleans or numbers where they are all alike; missing cells are refused."""
+    if y.dtype.kind in "mMV":
+        raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first.")
+    if y.dtype.kind == "S":
+        raise DataError("y holds bytes: decode the labels to text first, for example by y.astype(str).")
+    if y.dtype.kind != "O":
+        return y
+    cells = list(y.flat)
+    for row, cell in enumerate(cells):
+        if is_missing(cell):
+            raise DataError(f"Label contains NaN: y is missing in row {row}; drop the rows without a target.")
+    if all(isinstance(cell, str) for cell in cells):
+        return y.astype(str)
+    alike = _alike(cells)
+    if alike is None or alike.dtype.kind not in "biuf":
+        kinds = sorted({type(cell).__name__ for cell in cells})
+        raise DataError(
+            f"Unknown label type: y holds objects of type {', '.join(kinds)}; pass all text or all numbers."
+        )
+    return alike.reshape(y.shape)
+
+
+def _alike(cells: list[Any]) -> NDArray[Any] | None:
+    """Numbers or booleans as an array of their own dtype; None for a mixture with text or containers."""
+    if len({isinstance(cell, (bool, np.bool_)) for cell in cells}) > 1 or any(isinstance(cell, str) for cell in cells):
+        return None
+    try:
+        return np.array(cells)
+    except (ValueError, TypeError):
+        return None
+
+
+def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Check the shape; one column becomes one dimension, with scikit-learn's warning."""
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
+        raise DataError(f"y should be a 1d array, got an array of shape {y.shape} instead: pass one value a row.")
+    if len(y) != rows:
+        raise DataError(
+            f"Found input variables with inconsistent numbers of samples: [{rows}, {len(y)}]; pass a y for each row."
+        )
+    if y.ndim == 2 and y.shape[1] == 1:
+        from sklearn.exceptions import DataConversionWarning
+
+        text = (
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
+            "for example using ravel()."
+        )
+        warnings.warn(text, DataConversionWarning, stacklevel=4)
+        return y[:, 0]
+    return y
+
+
+def _target_names(y: Any) -> tuple[str, ...] | None:
+    name = getattr(y, "name", None)
+    return (name,) if isinstance(name, str) else column_names(y, "y")
+
+
+def _warn_one_hot(y: NDArray[Any]) -> None:
+    if y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
+        text = (
+            f"y looks like {y.shape[1]} classes as one-hot rows, and is read as {y.shape[1]} numbers: for "
+            "classification pass class labels, for example y.argmax(axis=1)."
+        )
+        warnings.warn(text, UserWarning, stacklevel=5)
+
+
+def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:
+    """Class numbers [rows, 1] and the sorted labels."""
+    if y.ndim == 2:
+        raise DataError(f"Unknown label type: y has {y.shape[1]} columns; classification takes one label a row.")
+    if y.dtype.kind == "f":
+        _check_labels(y)
+    labels, numbers = np.unique(y, return_inverse=True)
+    if len(labels) < 2:
+        raise DataError(
+            f"y has only one class ({labels[0]}, n_samples={len(y)}); classification needs rows of at least 2 classes."
+        )
+    return numbers.astype(np.float64).reshape(-1, 1), labels
+
+
+def _check_labels(y: NDArray[Any]) -> None:
+    for bad, fact in ((np.isnan(y), "NaN"), (np.isinf(y), "infinity")):
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise DataError(f"Label contains {fact}: y is {y[row]} in row {row}; drop the rows without a target.")
+    if np.any(y != np.floor(y)):
+        odd = y[np.flatnonzero(y != np.floor(y))[0]]
+        raise DataError(
+            f"Unknown label type: continuous. y holds {odd:g}, no class: pass whole labels, or task='regression'."
+        )
+
+
+def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
+    if y.dtype.kind == "U":
+        try:
+            y = y.astype(np.float64)
+        except ValueError as error:
+            raise DataError(
+                f"y holds text that is no number ({error}): pass task='classification' or numbers."
+            ) from None
+    numbers = to_float(y.reshape(len(y), -1), "y", names)
+    check_finite(numbers, "y", names)
+    return numbers
+
+
+def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> Matrix:
+    """Return y as the core scores it.
+
+    Parameters
+    ----------
+    y : array-like of shape (rows,) or (rows, outputs)
+        Labels out of `classes`, or finite targets.
+    rows : int
+        How many there must be.
+    classes : ndarray of shape (classes,) or None
+        The sorted labels; None for regression.
+    outputs : int
+        Columns that there must be.
+
+    Returns
+    -------
+    ndarray of shape (rows, outputs), float64, C-contiguous
+        Class numbers in one column, or targets.
+
+    Raises
+    ------
+    DataError
+        Wrong shape, a label that is not in `classes`, a target that is not a finite number.
+    """
+    if classes is not None:
+        labels = read_labels(y, rows)
+        known = np.isin(labels, classes)
+        if not known.all():
+            unknown = [str(label) for label in np.unique(labels[~known])[:5]]
+            raise DataError(f"y holds labels that were not trained: {', '.join(unknown)}")
+        return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
+    targets = _known_array(y)
+    if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
+        raise DataError(f"y has shape {targets.shape}, but ({rows}, {outputs}) is expected: a target for each row of X")
+    numbers = to_float(targets.reshape(rows, outputs), "y", None)
+    check_finite(numbers, "y", None)
+    return numbers
+
+
+def _known_array(y: Any) -> NDArray[Any]:
+    refuse_type(y, "y")
+    values = as_array(y, "y")
+    return np.array(values.tolist()) if values.dtype.kind == "O" else values
+
+
+def read_labels(y: Any, rows: int) -> NDArray[Any]:
+    """Return a label a row, of whatever dtype; raise DataError for another shape."""
+    labels = _known_array(y)
+    if labels.shape not in ((rows,), (rows, 1)):
+        raise DataError(f"y has shape {labels.shape}, but ({rows},) is expected: one label for each row of X")
+    return labels.reshape(rows)

@@ -1,0 +1,57 @@
+"""A table without an order: rows sorted by a hash of what they hold, a row of weight 3 there three times.
+
+    rows, weights        hash of x and y        sorted, repeated
+    a 2                  a 71                   b
+    b 1                  b 13                   a
+    a 1                  a 71                   a
+                                                a
+
+So a fit depends neither on the order of the rows nor on whether a row comes three times or once with the weight 3, to
+the last bit; but weights do not make rows recur, see neighbors.py. Weights that are not whole, or too large to be rows,
+stay weights of the loss. Two different rows of one 64-bit hash keep the order that they came in: in a million rows, one
+time in 3e7.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.data.columns import blocks
+from ash.data.table import Table
+from ash.encoding.encoding import Encoding
+from ash.encoding.schema import Schema
+
+MOST_COPIES = 10
+"""Rows that weights may become, for each row of the table; beyond it they stay weights."""
+_CELLS = 2**20  # at a time
+
+
+def sort_rows(table: Table, schema: Schema) -> Table:
+    """Return the rows of a table in the order of their hashes, repeated by their weights where these are counts."""
+    hashes = _row_hashes(table, schema)
+    if table.weights is None:
+        return _taken(table, np.argsort(hashes, kind="stable"), None)
+    order = np.lexsort((table.weights, hashes))
+    weights = table.weights[order]
+    if np.all(weights == np.floor(weights)) and weights.sum() <= MOST_COPIES * table.rows:
+        return _taken(table, np.repeat(order, weights.astype(np.int64)), None)
+    return _taken(table, order, weights)
+
+
+def _taken(table: Table, rows: NDArray[np.int64], weights: NDArray[np.float64] | None) -> Table:
+    return replace(table, frame=table.frame.take(rows), y=table.y[rows], weights=weights)
+
+
+def _row_hashes(table: Table, schema: Schema) -> NDArray[np.uint64]:
+    """Return a hash of each row's numbers, levels and target."""
+    encoding = Encoding(schema, (None,) * len(schema.columns), ())
+    width = len(schema.columns) + table.y.shape[1]
+    hashes = np.empty(table.rows, np.uint64)
+    for first, stop in blocks(table.rows, max(1, _CELLS // width)):
+        values = np.empty((stop - first, width))
+        encoding.put_values(table.frame, slice(first, stop), values)
+        values[:, len(schema.columns) :] = table.y[first:stop]
+        hashes[first:stop] = _core.row_digests(values)
+    return hashes

@@ -1,0 +1,215 @@
+"""Columns of a table become the features of the network: numbers, zeros and ones, statistics.
+
+    number                             its value, NaN where missing; then 1 where missing, if cells were in training;
+                                       then target statistics and log count, if its values are levels
+                                       too (spiked_numbers.py)
+    category of at most 32 levels      a 1 for its level, a 0 for the others; then 1 where missing, if cells were
+    category of more levels            its target statistics; log(1 + weight of its training rows)
+    all numbers, where rows recur      what the targets of the rows most like it are, how close these are (neighbors.py)
+
+Features come column by column in the order of the table, those of neighbors last. An unknown level has zeros only, or
+the priors of the target and log(1) = 0. With many levels, missing is a level of its own.
+
+Training rows have other statistics and neighbors in training, which only a ``TrainingEncoding`` knows
+(training_encoding.py).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.data.columns import Column, blocks
+from ash.data.frames import Frame
+from ash.encoding.category_codes import Codes, LevelCodes, ValueCodes, codes_of, put_ones
+from ash.encoding.neighbors import Neighbors
+from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
+from ash.options import Unknown
+
+Block: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """How the columns of a table become features.
+
+    Attributes
+    ----------
+    schema : Schema
+    statistics : tuple of (array [levels + 2, k + 1] or None)
+        One a column: if it has many levels k target statistics and a log count of each level, of missing and of unknown
+        levels; else None.
+    targets : tuple of int
+        Which outputs, or which classes, the k statistics are of.
+    neighbors : Neighbors or None
+    """
+
+    schema: Schema
+    statistics: tuple[NDArray[np.float64] | None, ...]
+    targets: tuple[int, ...]
+    neighbors: Neighbors | None = None
+
+    @cached_property
+    def features(self) -> int:
+        """Number of features."""
+        return len(self.names)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, such as "age", "age is missing", "color=red", "city: target mean"."""
+        names = [name for place in range(len(self.schema.columns)) for name in self._names_of(place)]
+        if self.neighbors is not None:
+            names += [*(f"neighbors: target mean{which}" for which in self._which), "neighbors: closeness"]
+        return tuple(names)
+
+    @cached_property
+    def scaled(self) -> NDArray[np.bool_]:
+        """Which features are to be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
+        scaled = np.zeros(self.features, np.bool_)
+        for place, column in enumerate(self.schema.columns):
+            scaled[self.statistics_of(place)] = True
+            if column.kind == "number":
+                scaled[self.starts[place]] = True
+        scaled[self.columns_end :] = True
+        return scaled
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The first feature of each column."""
+        widths = [len(self._names_of(place)) for place in range(len(self.schema.columns))]
+        return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
+
+    @property
+    def columns_end(self) -> int:
+        """Number of features of columns: those of neighbors follow."""
+        return self.features - (0 if self.neighbors is None else self.neighbors.features)
+
+    def statistics_of(self, place: int) -> slice:
+        """Return the features that are statistics of a column; an empty slice if it has none."""
+        column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
+        first = start + 1 + column.missing if column.kind == "number" else start
+        return slice(first, first if table is None else first + table.shape[1])
+
+    def block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
+        """Return the features of a block of rows of a table that the schema has checked.
+
+        Parameters
+        ----------
+        frame : Frame
+        rows : slice
+            Without a step.
+        unknown : "bucket" or "error"
+            Whether a level that was not seen in training is encoded as unknown or refused.
+
+        Returns
+        -------
+        array [rows, features]
+            New and C-ordered; NaN for a missing number.
+
+        Raises
+        ------
+        DataError
+            A level that was not seen in training, if it is refused.
+        """
+        block = self.columns_block(frame, rows, unknown)
+        if self.neighbors is not None:
+            block[:, self.columns_end :] = self.neighbors.of(block[:, self.starts])
+        return block
+
+    def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
+        """Return `block` with the features of neighbors left open."""
+        if frame.matrix is not None and self.schema.is_numeric:
+            return self._matrix_block(frame.matrix_rows(rows))
+        block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
+        for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
+            if column.kind == "number":
+                block[:, self.starts[place]] = numbers = given.numbers(rows)
+                self._put_beside(block, place, numbers)
+                continue
+            codes, table = self._level_codes(place, given, rows, unknown), self.statistics[place]
+            if table is None:
+                put_ones(block[:, self.starts[place] :], codes, len(column.levels) + column.missing)
+            else:
+                block[:, self.statistics_of(place)] = table[codes]
+        return block
+
+    def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
+        """Fill what a column of numbers has beside its values: an indicator, statistics, both or nothing."""
+        codes, table = self._codes[place], self.statistics[place]
+        if self.schema.columns[place].missing:
+            block[:, self.starts[place] + 1] = np.isnan(numbers)
+        if table is not None and isinstance(codes, ValueCodes):
+            block[:, self.statistics_of(place)] = table[codes.of(numbers)]
+
+    def takes_rows_as_they_are(self, frame: Frame) -> bool:
+        """Whether the rows of a table are the features, in a form that the core reads: it then checks them as well."""
+        if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
+            return False
+        if self._wider or self.neighbors is not None:
+            return False
+        is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
+        return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
+
+    def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
+        """Put some rows of each column into one of `values` [rows, at least columns]: numbers, or numbers of levels."""
+        for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
+            is_number = column.kind == "number"
+            values[:, place] = given.numbers(rows) if is_number else self._level_codes(place, given, rows)
+
+    def level_codes(self, frame: Frame, place: int) -> Codes:
+        """Return the number of the level in each row of a column: int32 [rows]."""
+        column = frame.columns[place]
+        return np.concatenate([self._level_codes(place, column, slice(*each)) for each in blocks(column.rows)])
+
+    def _level_codes(self, place: int, given: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
+        return self._codes[place].read(given, rows, unknown)
+
+    @cached_property
+    def _codes(self) -> tuple[LevelCodes | ValueCodes, ...]:
+        return tuple(codes_of(column) for column in self.schema.columns)
+
+    @cached_property
+    def _wider(self) -> list[int]:
+        """Which columns have more than one feature, in order."""
+        ends = [*self.starts[1:], self.columns_end]
+        return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
+
+    def _matrix_block(self, rows: NDArray[Any]) -> Block:
+        """Return a block of a table of numbers only, without a step for each column."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.array(rows, np.float64, order="C")
+        if not self._wider and self.neighbors is None:
+            return values
+        block = np.empty((len(rows), self.features))
+        ends = [place + 1 for place in self._wider] + [values.shape[1]]
+        for begin, end in zip([0, *ends], ends, strict=False):  # columns whose values lie side by side
+            if begin < end:
+                start = self.starts[begin]
+                block[:, start : start + end - begin] = values[:, begin:end]
+        for place in self._wider:
+            self._put_beside(block, place, values[:, place])
+        return block
+
+    @property
+    def _which(self) -> list[str]:
+        """How the names of statistics say which target they are of."""
+        return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
+
+    def _names_of(self, place: int) -> list[str]:
+        column, name = self.schema.columns[place], f"x{place}"
+        if self.schema.names is not None:
+            name = self.schema.names[place]
+        statistics = [*(f"{name}: target mean{which}" for which in self._which), f"{name}: log count"]
+        if self.statistics[place] is None:
+            statistics = []
+        elif column.kind == "category":
+            return statistics
+        names = [name] if column.kind == "number" else [f"{name}={level}" for level in column.levels]
+        return names + [f"{name} is missing"] * column.missing + statistics
+
+
+def is_many_level(column: ColumnSchema) -> bool:
+    """Whether a column becomes statistics instead of zeros and ones."""
+    return len(column.levels) > ONE_HOT_LEVELS

@@ -1,0 +1,272 @@
+"""Neighbors: what the targets are in the training rows most like a row, in tables of which some rows recur.
+
+    numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
+
+A network has to learn a smooth function by heart to know again what it has seen; these two features per row tell it.
+With the distances d of the NEAREST rows, the largest of them r, and the weights c and targets t of the training rows
+that are equal to each, less the prior p, which is the mean of all training rows:
+
+    mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
+    closeness = 1 / (1 + sqrt(d))                          d: of the nearest; 1 for a row that is known
+
+So a row that is known counts some thousand times as much as one that is merely near, the last of the nearest counts for
+nothing, whichever of equally far ones that is, and both features are continuous. A training row is not its own
+neighbor: in training, its sums are without itself (one left out).
+
+Only regressions on tables of numbers without weights have them, and only where rows recur: see `with_neighbors`.
+Elsewhere they cost accuracy, in trials outside of `bench`.
+
+Bits:   but for the choice of the nearest, all is sums in a fixed order, quotients and roots.
+Cost:   a search in a k-d tree for each row, which MOST_CELLS bounds: the rows are compared with all others at worst.
+Memory: the distinct training rows, 8 bytes a cell, in the model and its file too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.encoding.schema import Schema, check_schema
+from ash.encoding.target_statistics import MOST_STATISTICS, Targets
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KDTree
+
+Doubles = NDArray[np.float64]
+
+NEAREST = 20
+"""Distinct training rows that tell of a row."""
+SOFT = 0.01
+"""Below that distance rows are as good as equal; numbers are scaled by their quartiles."""
+LIMIT = 3.0
+"""What a scaled number stays below, as in the network."""
+FAR = 2.0**30
+"""Multiples of the scale from which on a number is as good as infinite."""
+MOST_CELLS = 2**17
+"""Of a table that has neighbors: on one core of 2026 all searches before training take some seconds at worst."""
+FEWEST_ROWS = 256
+LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
+"""Shares of the rows that are equal to others."""
+AGREEING = 0.5
+"""Of the variance of all targets: what that of equal rows is at most."""
+_BLOCK = 4096  # rows
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """The distinct training rows, and what the targets are there.
+
+    Attributes
+    ----------
+    center, inverse : float64 array [columns]
+        z = (x - center) * inverse; then z / sqrt(1 + (z / LIMIT)^2), 0 for a missing x.
+    rows : float64 array [n, columns]
+        Places of the distinct rows, sorted; at least NEAREST.
+    weights : float64 array [n]
+        Of the training rows there.
+    deviations : float64 array [n, k]
+        Sums of weight times (target - prior).
+    priors : float64 array [k]
+    """
+
+    center: Doubles
+    inverse: Doubles
+    rows: Doubles
+    weights: Doubles
+    deviations: Doubles
+    priors: Doubles
+
+    @property
+    def features(self) -> int:
+        """Number of features: k means and the closeness."""
+        return len(self.priors) + 1
+
+    @cached_property
+    def _tree(self) -> "KDTree":
+        from sklearn.neighbors import KDTree  # here, so that `import ash` stays light
+
+        return KDTree(self.rows)
+
+    def of(self, numbers: Doubles, own: "Own | None" = None) -> Doubles:
+        """Return the features of rows: array [rows, k + 1].
+
+        Parameters
+        ----------
+        numbers : array [rows, columns]
+            Finite or NaN.
+        own : Own, optional
+            What each of these rows has added to the sums, and is now to be without.
+        """
+        found = np.empty((len(numbers), self.features))
+        for first in range(0, len(numbers), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            found[rows] = self._of_block(placed(numbers[rows], self.center, self.inverse), own and own.part(rows))
+        return found
+
+    def _of_block(self, places: Doubles, own: "Own | None") -> Doubles:
+        nearest = self._tree.query(places, NEAREST, return_distance=False)
+        squares = np.zeros(nearest.shape)
+        for column, values in enumerate(self.rows.T):
+            squares += (values[nearest] - places[:, column, None]) ** 2
+        weights, deviations = self.weights[nearest], self.deviations[nearest]
+        if own is not None:
+            is_own = nearest == own.places[:, None]
+            weights -= is_own * own.weights[:, None]  # exactly 0 where no other row is equal
+            deviations -= is_own[:, :, None] * own.deviations[:, None]
+        shares = (squares.max(axis=1, keepdims=True) + SOFT**2) / (squares + SOFT**2) - 1.0
+        total, sums = np.ones(len(places)), np.zeros((len(places), len(self.priors)))
+        for place in range(NEAREST):  # one after the other, an order that sum() does not promise
+            total += shares[:, place] * weights[:, place]
+            sums += shares[:, place, None] * deviations[:, place]
+        nearest_square = np.where(weights > 0, squares, np.inf).min(axis=1, keepdims=True)
+        closeness = 1.0 / (1.0 + np.sqrt(np.sqrt(nearest_square)))
+        return np.hstack([self.priors + sums / total[:, None], closeness])
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """What training rows have added to the sums of their distinct row.
+
+    Attributes
+    ----------
+    places : int64 array [rows]
+        The distinct row of each.
+    weights : float64 array [rows]
+    deviations : float64 array [rows, k]
+    """
+
+    places: NDArray[np.int64]
+    weights: Doubles
+    deviations: Doubles
+
+    def part(self, rows: slice) -> "Own":
+        """Return those of some rows."""
+        return Own(self.places[rows], self.weights[rows], self.deviations[rows])
+
+
+def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
+    """Return the schema of a regression on numbers with neighbors, if rows recur and then have like targets.
+
+    From LEAST_RECURRING to MOST_RECURRING of the rows have to be equal to another one, and the variance of targets
+    among equal rows has to be AGREEING of that among all of these at most. Where more recur, a table has few settings,
+    each of which a network sees often, or is a sample with replacement, of which nothing recurs in use.
+
+    Parameters
+    ----------
+    numbers : array [rows, columns]
+        Finite or NaN.
+    targets : array [rows, outputs]
+    """
+    distinct, group, counts = _distinct(numbers)
+    if len(distinct) < FEWEST_ROWS:
+        return schema
+    recurs = counts[group] > 1
+    if not LEAST_RECURRING <= recurs.mean() <= MOST_RECURRING:
+        return schema
+    group, values = group[recurs], targets[recurs]
+    means = np.stack([np.bincount(group, y, len(counts))[group] / counts[group] for y in values.T], axis=1)
+    within = ((values - means) ** 2).sum(axis=0) / (len(values) - len(np.unique(group)))
+    agree = within <= AGREEING * values.var(axis=0)
+    return replace(schema, neighbors=True) if agree.all() else schema
+
+
+def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
+    """Whether it is worth a look: a regression on numbers, and not too many of them."""
+    return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
+
+
+def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doubles]:
+    """Return the neighbors in a table, and the features of all its rows in training: array [rows, k + 1].
+
+    Parameters
+    ----------
+    numbers : array [rows, columns]
+        Finite or NaN.
+    targets : Targets
+        Of the training rows, which are not their own neighbors.
+    """
+    training = numbers[targets.rows]
+    found, own = _neighbors(training, targets, *_scaling(training))
+    features = np.empty((len(numbers), found.features))
+    features[targets.rows] = found.of(training, own)
+    others = np.setdiff1d(np.arange(len(numbers)), targets.rows)
+    features[others] = found.of(numbers[others])
+    return found, features
+
+
+def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighbors:
+    """Return the neighbors in more rows of the same table, at the same scale."""
+    return _neighbors(numbers[targets.rows], targets, neighbors.center, neighbors.inverse)[0]
+
+
+def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Doubles) -> tuple[Neighbors, Own]:
+    """Return the neighbors in rows that are in the order of their targets, and what each row has added."""
+    rows, group, _ = _distinct(placed(numbers, center, inverse))
+    weights = _sums(group, targets.weights, len(rows))
+    deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
+    found = Neighbors(center, inverse, rows, weights, deviations, targets.priors)
+    return found, Own(group, targets.weights, targets.deviations)
+
+
+def _sums(group: NDArray[np.int64], values: Doubles, groups: int) -> Doubles:
+    return np.bincount(group, values, groups).astype(np.float64)
+
+
+def placed(numbers: Doubles, center: Doubles, inverse: Doubles) -> Doubles:
+    """Return the places of rows of numbers: scaled and clipped, 0 where missing."""
+    z = np.clip((numbers - center) * inverse, -FAR, FAR)
+    z = z / np.sqrt(1.0 + (z / LIMIT) ** 2)
+    return np.where(np.isnan(z), 0.0, z) + 0.0  # of the two zeros the usual one
+
+
+def neighbors_parts(neighbors: Neighbors | None) -> dict[str, Doubles]:
+    """Return the arrays of a model file."""
+    names = ("center", "inverse", "rows", "weights", "deviations", "priors")
+    return {} if neighbors is None else {f"neighbors.{name}": getattr(neighbors, name) for name in names}
+
+
+def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targets: int) -> Neighbors:
+    """Return the neighbors out of a model file, which may come from anybody; ValueError says what is wrong."""
+    rows = len(arrays["neighbors.weights"]) if "neighbors.weights" in arrays else 0
+    check_schema(rows >= NEAREST, f"there are {rows} distinct rows for neighbors")
+    check_schema(0 < targets <= MOST_STATISTICS, "neighbors have no targets")
+    shapes = {
+        "center": (columns,),
+        "inverse": (columns,),
+        "rows": (rows, columns),
+        "weights": (rows,),
+        "deviations": (rows, targets),
+        "priors": (targets,),
+    }
+    for name, shape in shapes.items():
+        given = arrays.get(f"neighbors.{name}", np.zeros(()))
+        fits = given.dtype == np.float64 and given.shape == shape and bool(np.isfinite(given).all())
+        check_schema(fits, f"neighbors.{name} is not finite float64 of shape {shape}")
+    found = Neighbors(**{name: arrays[f"neighbors.{name}"] for name in shapes})
+    check_schema(
+        bool((found.weights >= 0).all() and (found.inverse >= 0).all()), "neighbors have negative weights or scales"
+    )
+    check_schema(bool((np.abs(found.rows) <= LIMIT).all()), "neighbors lie further out than numbers are clipped")
+    return found
+
+
+def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sorted distinct rows, which of them each row is, and how many rows each of them is."""
+    filled = np.where(np.isnan(rows), np.inf, rows)  # so that missing cells are equal
+    distinct, group, counts = np.unique(filled, axis=0, return_inverse=True, return_counts=True)
+    return distinct, group.reshape(-1), counts
+
+
+def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
+    """Return median and inverse distance of the quartiles of each column, or of half the range where that is 0."""
+    center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
+    for place, column in enumerate(numbers.T):
+        there = column[~np.isnan(column)]
+        if len(there):
+            low, center[place], high = np.quantile(there, [0.25, 0.5, 0.75])
+            scale = high - low or np.ptp(there) / 2
+            inverse[place] = 1.0 / scale if scale >= np.finfo(np.float32).tiny else 0.0
+    return center, inverse

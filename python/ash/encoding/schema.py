@@ -1,0 +1,273 @@
+"""What the columns of a table were in training, and whether another table has the same columns.
+
+A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the frequent ones
+(ties in order of text); what else it holds, then or later, is an unknown level. Some numbers have levels too
+(spiked_numbers.py).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ash.data.arrays import refuse_values
+from ash.data.columns import Column, Kind, blocks
+from ash.data.frames import Frame
+from ash.data.number_checks import check_numbers
+from ash.errors import DataError
+from ash.options import MISSING, UNKNOWN, Missing, Unknown
+
+Word = TypeVar("Word", bound=str)
+
+MOST_LEVELS = 2**16
+ONE_HOT_LEVELS = 32
+"""A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
+_LISTED = 5  # of what differs
+
+
+@dataclass(frozen=True)
+class ColumnSchema:
+    """What a column was in training.
+
+    Attributes
+    ----------
+    kind : "number" or "category"
+    dtype : str
+        The user's word for its type.
+    levels : tuple of str, or of float
+        Sorted; empty for most numbers.
+    missing : bool
+        Whether cells were missing.
+    """
+
+    kind: Kind
+    dtype: str
+    levels: tuple[str, ...] | tuple[float, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a table was in training, and what to do with cells that it did not know.
+
+    Attributes
+    ----------
+    columns : tuple of ColumnSchema
+    names : tuple of str or None
+    missing : "indicator" or "error"
+        Whether missing cells are learned from and predicted from, or refused.
+    unknown : "bucket" or "error"
+        Whether levels that were not there in training are predicted from, as all alike, or refused.
+    neighbors : bool
+        Whether rows have features of their neighbors (neighbors.py); all columns are numbers then.
+    """
+
+    columns: tuple[ColumnSchema, ...]
+    names: tuple[str, ...] | None = None
+    missing: Missing = "indicator"
+    unknown: Unknown = "bucket"
+    neighbors: bool = False
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """What each column is read as."""
+        return [column.kind for column in self.columns]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all columns are numbers."""
+        return all(column.kind == "number" for column in self.columns)
+
+    def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
+        """Raise DataError unless a table has these columns, and in them what the core can take.
+
+        Parameters
+        ----------
+        expecting : str
+            Who wants these columns, for the message about their number.
+        """
+        self.check_columns(frame, expecting, name)
+        self.check_cells(frame, name)
+
+    def check_columns(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
+        """Raise DataError unless a table has these columns, by number, name and kind."""
+        if frame.names is not None and self.names is not None and frame.names != self.names:
+            raise DataError(_names_differ(frame.names, self.names))
+        if len(frame.columns) != len(self.columns):
+            given, wanted = len(frame.columns), len(self.columns)
+            raise DataError(f"{name} has {given} features, but {expecting} is expecting {wanted} features as input.")
+        differ = [] if frame.matrix is not None and self.is_numeric else self._differing(frame)
+        if differ:
+            todo = "data type doesn't match; pass the columns with the types that they had in training"
+            raise DataError(f"{name} in {'; '.join(_at_most(differ))}: {todo}.")
+
+    def check_cells(self, frame: Frame, name: str = "X") -> None:
+        """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""
+        gaps = check_numbers(frame, self.kinds, name)
+        if self.missing == "indicator":
+            return
+        for column, kind, gap in zip(frame.columns, self.kinds, gaps.tolist(), strict=True):
+            if gap or (kind == "category" and any(cell is None for cell in column.cells(slice(None)))):
+                _refuse_missing(frame, column, kind, name)
+
+    def _differing(self, frame: Frame) -> list[str]:
+        pairs = zip(frame.columns, self.columns, strict=True)
+        return [_kinds_differ(given, column) for given, column in pairs if not given.can_be(column.kind)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `schema_from_json` reads."""
+        columns = [asdict(column) | {"levels": list(column.levels)} for column in self.columns]
+        names = None if self.names is None else list(self.names)
+        told = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
+        return told | {"neighbors": True} if self.neighbors else told
+
+
+def learn_schema(
+    frame: Frame,
+    *,
+    missing: Missing,
+    unknown: Unknown = "bucket",
+    most_levels: int = MOST_LEVELS,
+    name: str = "X",
+) -> Schema:
+    """Return the schema of the table to train on.
+
+    Parameters
+    ----------
+    missing, unknown
+        As of `Schema`.
+    most_levels : int
+        So many levels a column at most; the frequent ones are kept.
+
+    Raises
+    ------
+    DataError
+        Infinite numbers or beyond float32, or missing cells if they are refused; names the column.
+    """
+    kinds: list[Kind] = [column.natural for column in frame.columns]
+    gaps = check_numbers(frame, kinds, name)
+    columns = []
+    for column, kind, gap in zip(frame.columns, kinds, gaps.tolist(), strict=True):
+        levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
+        if has_gap and missing == "error":
+            _refuse_missing(frame, column, kind, name)
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap))
+    return Schema(tuple(columns), frame.names, missing, unknown)
+
+
+def schema_from_json(data: Any) -> Schema:
+    """Return a schema out of a model file, which may come from anybody.
+
+    Raises
+    ------
+    ValueError
+        It is not what `Schema.to_json` writes; says why.
+    """
+    entries = {"columns", "names", "missing", "unknown"}
+    check_schema(_has_keys(data, entries) or _has_keys(data, entries | {"neighbors"}), "the schema has other entries")
+    missing = read_word(data["missing"], MISSING, "missing cells")
+    unknown = read_word(data["unknown"], UNKNOWN, "unknown levels")
+    saved, names = data["columns"], data["names"]
+    check_schema(isinstance(saved, list) and len(saved) > 0, "the schema has no list of columns")
+    columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
+    neighbors = data.get("neighbors", False)
+    check_schema(type(neighbors) is bool, "the schema does not say whether rows have neighbors")
+    check_schema(not neighbors or all(column.kind == "number" for column in columns), "rows of text have neighbors")
+    if names is None:
+        return Schema(columns, None, missing, unknown, neighbors)
+    check_schema(_is_texts(names) and len(names) == len(columns), "the schema has no name for each column")
+    check_schema(len(set(names)) == len(names), "the schema has a name twice")
+    return Schema(columns, tuple(names), missing, unknown, neighbors)
+
+
+def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
+    """Return a word out of a few, or raise ValueError."""
+    found = next((each for each in allowed if type(word) is str and each == word), None)
+    if found is None:
+        raise ValueError(f"what to do with {what} is not said")
+    return found
+
+
+def check_schema(condition: bool, wrong: str) -> None:
+    """Raise ValueError, saying what is wrong, unless the condition holds."""
+    if not condition:
+        raise ValueError(wrong)
+
+
+def _column_from_json(data: Any, place: int) -> ColumnSchema:
+    where = f"column {place} of the schema"
+    check_schema(_has_keys(data, {"kind", "dtype", "levels", "missing"}), f"{where} has other entries")
+    kind, levels = data["kind"], data["levels"]
+    check_schema(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
+    check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
+    check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
+    is_level, what = (_is_number, "numbers") if kind == "number" else (_is_text, "texts")
+    known = isinstance(levels, list) and all(map(is_level, levels)) and len(levels) <= MOST_LEVELS
+    check_schema(known, f"{where} has levels that are no {what}, or too many")
+    allowed = len(levels) > 0 if kind == "category" else len(levels) == 0 or len(levels) > ONE_HOT_LEVELS
+    check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
+    check_schema(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
+    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"])
+
+
+def _has_keys(data: Any, keys: set[str]) -> bool:
+    return isinstance(data, dict) and data.keys() == keys
+
+
+def _is_texts(data: Any) -> bool:
+    return isinstance(data, list) and all(map(_is_text, data))
+
+
+def _is_text(data: Any) -> bool:
+    return type(data) is str
+
+
+def _is_number(data: Any) -> bool:
+    return type(data) is float and math.isfinite(data)
+
+
+def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
+    """Return the sorted levels of a column that are kept, and whether cells are missing."""
+    counts: Counter[str | None] = Counter()
+    for first, stop in blocks(column.rows):
+        counts.update(column.cells(slice(first, stop)))
+    missing = counts.pop(None, 0) > 0
+    return tuple(sorted(_frequent(counts, most))), missing
+
+
+def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
+    if len(counts) <= most:
+        return list(counts)
+    return sorted(counts, key=lambda text: (-counts[text], text))[:most]
+
+
+def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None:
+    if kind == "number":
+        values = column.numbers(slice(None))
+    else:
+        values = np.array([np.nan if cell is None else 0.0 for cell in column.cells(slice(None))])
+    refuse_values(values, column.label, name, frame.order)
+
+
+def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
+    was = f"was {trained.kind} of dtype {trained.dtype} in training"
+    return f"{given.label} has dtype {given.dtype} ({given.natural}), but {was}"
+
+
+def _names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
+    """Return scikit-learn's message about other names, word by word."""
+    text = "The feature names should match those that were passed during fit.\n"
+    unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))
+    for heading, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", gone)):
+        if names:
+            text += f"Feature names {heading}:\n" + "".join(f"- {name}\n" for name in _at_most(names))
+    if not unseen and not gone:
+        text += "Feature names must be in the same order as they were in fit.\n"
+    return text
+
+
+def _at_most(facts: list[str]) -> list[str]:
+    return facts if len(facts) <= _LISTED else [*facts[:_LISTED], "..."]

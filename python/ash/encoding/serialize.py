@@ -1,0 +1,56 @@
+"""An encoding as a model file holds it: a table for JSON, and arrays by names that begin with a word of ARRAYS."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.encoding.encoding import Encoding, is_many_level
+from ash.encoding.neighbors import Neighbors, neighbors_from_parts, neighbors_parts
+from ash.encoding.schema import Schema, check_schema, schema_from_json
+from ash.encoding.target_statistics import MOST_STATISTICS
+
+ARRAYS = ("statistics.", "neighbors.")
+
+
+def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """Return what `encoding_from_parts` reads: a table for JSON, and arrays by name."""
+    tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
+    tables |= neighbors_parts(encoding.neighbors)
+    return {"schema": encoding.schema.to_json(), "targets": list(encoding.targets)}, tables
+
+
+def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
+    """Return an encoding out of a model file, which may come from anybody.
+
+    Raises
+    ------
+    ValueError
+        It is not what `encoding_parts` writes; says why.
+    """
+    check_schema(isinstance(data, dict) and data.keys() == {"schema", "targets"}, "the encoding has other entries")
+    schema, targets = schema_from_json(data["schema"]), data["targets"]
+    check_schema(isinstance(targets, list) and len(targets) <= MOST_STATISTICS, "the encoding has no list of targets")
+    check_schema(all(type(target) is int and 0 <= target < 2**31 for target in targets), "a target is no number of one")
+    check_schema(targets == sorted(set(targets)), "targets are not sorted and unique")
+    many = {f"statistics.{place}" for place, column in enumerate(schema.columns) if is_many_level(column)}
+    check_schema(bool(targets) == (bool(many) or schema.neighbors), "targets do not fit the columns")
+    neighbors = _neighbors(schema, arrays, len(targets))
+    others = arrays.keys() - neighbors_parts(neighbors).keys()
+    check_schema(others == many, f"arrays {sorted(others)} are not those of the columns with many levels")
+    tables = [arrays.get(f"statistics.{place}") for place in range(len(schema.columns))]
+    for place, (column, table) in enumerate(zip(schema.columns, tables, strict=True)):
+        if table is not None:
+            _check_table(table, (len(column.levels) + 2, len(targets) + 1), f"statistics.{place}")
+    return Encoding(schema, tuple(tables), tuple(targets), neighbors)
+
+
+def _check_table(table: NDArray[Any], shape: tuple[int, int], name: str) -> None:
+    check_schema(table.dtype == np.float64 and table.shape == shape, f"{name} is {table.dtype} of shape {table.shape}")
+    check_schema(bool(np.isfinite(table).all()), f"{name} holds NaN or infinity")
+    check_schema(bool((table[:, -1] >= 0).all()), f"{name} holds a negative count")
+
+
+def _neighbors(schema: Schema, arrays: Mapping[str, NDArray[Any]], targets: int) -> Neighbors | None:
+    return neighbors_from_parts(arrays, len(schema.columns), targets) if schema.neighbors else None

@@ -1,0 +1,93 @@
+"""Numbers that are read as levels too: where one value is so frequent that the quartiles tell nothing of the others.
+
+    capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
+
+Scaled by its range, such a column has all its values close together, and what each of them means is more than a smooth
+function of the number shows. So its values have target statistics (target_statistics.py) beside the number, as the
+levels of a category have: all that occur twice, if these are more than a category has ones and zeros for, and leave
+most of the steps between the least and the greatest out, as amounts do. Grey levels and counts, which do not, are
+better as numbers alone. Tables of which many columns are like that stay as they are: they are sparse and would grow a
+lot, and whether they would be better has not been measured.
+
+Which columns these are is seen on some thousand rows, at even steps; a row counts once, whatever its weight.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.data.columns import blocks
+from ash.data.frames import Frame
+from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, Schema
+
+SEEN_ROWS = 4096
+"""On which it is seen whether a column is one of these."""
+_SEEN_CELLS = 2**20  # at a time
+MOST_COLUMNS = 32
+"""With more of them, none has levels."""
+FILLED = 1 / 8
+"""Of the steps between the least and the greatest level, as long as the shortest of all: so many are levels at most."""
+_OFTEN = 2  # times that a value occurs to be a level: once tells nothing of another row
+
+
+def with_recurring(schema: Schema, frame: Frame) -> Schema:
+    """Return the schema with the levels of those numbers that have any.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the table, without levels of numbers.
+    frame : Frame
+        The table to train on.
+    """
+    places = _with_equal_quartiles(schema, frame)
+    if len(places) > MOST_COLUMNS:
+        return schema
+    columns = list(schema.columns)
+    for place in places:
+        levels = _recurring(frame.columns[place].numbers(slice(None)))
+        if len(levels) > ONE_HOT_LEVELS and _is_sparse(levels):
+            columns[place] = replace(columns[place], levels=tuple(levels.tolist()))
+    return replace(schema, columns=tuple(columns))
+
+
+def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
+    """Return which numbers have equal quartiles and more values than a category has ones and zeros for."""
+    numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
+    rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
+    found: list[int] = []
+    for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
+        places = numbers[first:stop]
+        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing ones last
+        there = len(rows) - np.isnan(seen).sum(axis=1)
+        column = np.arange(len(places))
+        equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # no NaN is
+        distinct = 1 + (np.diff(seen, axis=1) > 0).sum(axis=1)
+        found += np.array(places)[equal & (distinct > ONE_HOT_LEVELS)].tolist()
+    return found
+
+
+def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterator[NDArray[np.float64]]:
+    order = frame.numbers_of(rows)
+    if frame.matrix is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield from frame.matrix[order[:, None], np.array(places)].T.astype(np.float64)
+        return
+    for place in places:
+        yield frame.columns[place].with_order(order).numbers(slice(None))
+
+
+def _is_sparse(levels: NDArray[np.float64]) -> bool:
+    """Return whether sorted levels leave most of the steps between them out."""
+    smaller = levels / levels.size  # so that no difference overflows
+    return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
+
+
+def _recurring(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sorted values that occur often enough, the most frequent MOST_LEVELS of them."""
+    found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    often = np.flatnonzero(counts >= _OFTEN)
+    kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]
+    return found[np.sort(kept)] + 0.0  # of the two zeros the usual one

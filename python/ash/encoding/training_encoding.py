@@ -1,0 +1,119 @@
+"""What training rows are encoded as, and how an encoding is learned from them.
+
+A row must not see its own target. In training it has the statistics of the training rows before it, and neighbors among
+the others; each other row has what `Encoding.block` gives it. After training, neighbors are of all rows of the table,
+those to validate on included: the more are known, the better.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.data.frames import Frame
+from ash.encoding.encoding import Block, Encoding, is_many_level
+from ash.encoding.neighbors import Neighbors, extended, learn_neighbors
+from ash.encoding.schema import Schema
+from ash.encoding.target_statistics import (
+    Targets,
+    choose_targets,
+    ordered_statistics,
+    prepare_targets,
+    total_statistics,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingEncoding:
+    """An encoding, and the table that it was learned from with the statistics to train with.
+
+    Attributes
+    ----------
+    encoding : Encoding
+    frame : Frame
+    ordered : tuple of (array [rows, k] or None)
+        One a column: if it has many levels the statistics of each row in training.
+    near : array [rows, k + 1] or None
+        The features of each row's neighbors in training.
+    known : Neighbors or None
+        Those to predict with: of the rows to validate on as well.
+    """
+
+    encoding: Encoding
+    frame: Frame
+    ordered: tuple[NDArray[np.float64] | None, ...]
+    near: NDArray[np.float64] | None = None
+    known: Neighbors | None = None
+
+    @cached_property
+    def predicting(self) -> Encoding:
+        """The encoding to predict with after training, one for all networks."""
+        return self.encoding if self.known is None else replace(self.encoding, neighbors=self.known)
+
+    def fitting_block(self, rows: slice) -> Block:
+        """Return the features of a block of rows to fit with: array [rows, features], new and C-ordered.
+
+        A training row has the statistics of the training rows before it, and is not its own neighbor; every other row
+        has those of `Encoding.block`.
+        """
+        block = self.encoding.columns_block(self.frame, rows)
+        if self.near is not None:
+            block[:, self.encoding.columns_end :] = self.near[rows]
+        for place, statistics in enumerate(self.ordered):
+            if statistics is not None:
+                first = self.encoding.statistics_of(place).start
+                block[:, first : first + statistics.shape[1]] = statistics[rows]
+        return block
+
+
+def learn_encoding(
+    schema: Schema,
+    frame: Frame,
+    *,
+    targets: NDArray[np.float64],
+    classes: int,
+    training: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
+    validation: NDArray[np.int64] | None = None,
+) -> TrainingEncoding:
+    """Return the encoding of a table that the schema was learned from.
+
+    Parameters
+    ----------
+    targets : array [rows, outputs]
+        Class numbers in the first column for classification.
+    classes : int
+        0 for regression.
+    training : int64 array
+        Row numbers without repetition, in the order of the statistics, which should be random.
+    weights : array [rows], optional
+        At least 0; 1 each if not given.
+    validation : int64 array, optional
+        Rows of this table whose targets are told by neighbors after training.
+    """
+    many = [is_many_level(column) for column in schema.columns]
+    if not any(many) and not schema.neighbors:
+        nothing = (None,) * len(many)
+        return TrainingEncoding(Encoding(schema, nothing, ()), frame, nothing)
+    chosen = choose_targets(targets, classes, training, weights)
+    prepared = prepare_targets(targets, classes, chosen, training, weights)
+    bare = Encoding(schema, (None,) * len(many), chosen)
+    tables: list[NDArray[np.float64] | None] = [None] * len(many)
+    ordered = tables.copy()
+    for place in np.flatnonzero(many).tolist():
+        codes = bare.level_codes(frame, place)
+        table = total_statistics(prepared, codes, len(schema.columns[place].levels))
+        tables[place], ordered[place] = table, ordered_statistics(prepared, codes, table)
+    learned = TrainingEncoding(Encoding(schema, tuple(tables), chosen), frame, tuple(ordered))
+    if not schema.neighbors:
+        return learned
+    rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
+    return _with_neighbors(learned, prepared, prepare_targets(targets, classes, chosen, rows, weights))
+
+
+def _with_neighbors(learned: TrainingEncoding, training: Targets, known: Targets) -> TrainingEncoding:
+    numbers = learned.frame.all_numbers()
+    neighbors, near = learn_neighbors(numbers, training)
+    encoding = replace(learned.encoding, neighbors=neighbors)
+    return replace(learned, encoding=encoding, near=near, known=extended(neighbors, numbers, known))

@@ -1,0 +1,300 @@
+"""How to spend a given time on a table: the ladder that `time_limit` gets where the user leaves it open.
+
+    multiply-adds of a candidate's epoch (cpp/ash/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
+        -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
+
+All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, F candidates come to its end in
+time: four or, with more than two threads, two for each of them; enough for an ensemble. The more rungs, the more
+candidates are tried, and the shorter each is trained; so there are as many as leave the first rung with enough updates
+that its scores mean something.
+
+Where an epoch would take too much of the time, it takes fewer rows (cpp/ash/epoch_cut.hpp), and the first rung is one
+epoch: scores that are compared a little early are better than none. What scoring takes, after each job, counts too;
+an epoch takes no less than that, since to train still less would save little.
+
+Ranks after a few hundred updates say little about the final ranks: at commit 9abf357, `python -m bench ablation
+--variants rungs` compares first rungs and reduction factors at equal epochs on two tables, and no factor is better than
+2 on both. The number of rungs and finishers and the share of the time that an epoch may take are choices, not findings.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ash import _core
+from ash._utils.checks import is_number, whole
+from ash.encoding.data_split import Parts
+from ash.errors import SettingError
+from ash.models.pool import networks_to_keep
+from ash.options import LARGEST, Options
+from ash.space.hyperparameters import Params, to_settings
+from ash.space.space import Space
+
+MOST_WHOLE = 100_000
+"""Rows of a table whose epochs take all of them, unless the user says otherwise."""
+PART = 65_536
+"""Rows of an epoch of larger tables, at most: some hundreds of updates, after which scores can be compared."""
+LEAST_UPDATES = 512
+"""Of the first rung."""
+MOST_EPOCHS = 256
+"""Of the highest rung; time beyond it goes into more candidates."""
+MOST_RUNGS = 7
+FINISHERS, FINISHERS_A_THREAD = 4, 2
+"""Candidates that come to the end of the highest rung in time: so many at least, and for each thread, which would
+otherwise have nothing to do beside the few longest jobs."""
+FIRST_SHARE = 1 / 64
+"""Of the time of all threads: what a job of one epoch takes at most, so that there are some to compare."""
+FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
+"""Of an epoch that is cut for that: no fewer, however short the time."""
+PREDICTING = 0.04
+"""Of the time of a planned run: what the predictions of the kept networks take at most, which come after it."""
+SCORING = 1 / 3
+"""What a row costs that is only predicted: one of the three products of training."""
+TYPICAL = 64
+"""Candidates whose mean cost is that of an average one."""
+_ROWS = 2048  # of the table on which a step is timed, and no more than so many
+_CELLS = 2**22
+_SECONDS = 0.01  # of each of the runs that are timed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A ladder for a given time.
+
+    Attributes
+    ----------
+    min_epochs, max_rungs, eta : int
+        As for `ash.tune`.
+    epoch_rows : int
+        Of an epoch at most, as for `ash.tune`; all rows if it is as many.
+    epoch_seconds : float
+        Of an average candidate on one thread.
+    scoring_seconds : float
+        Of the validation rows, for such a candidate on one thread.
+    epochs : float
+        That the time holds, but for scoring.
+    """
+
+    min_epochs: int
+    max_rungs: int
+    eta: int
+    epoch_rows: int
+    epoch_seconds: float
+    scoring_seconds: float
+    epochs: float
+
+
+def plan(
+    rows: int,
+    features: int,
+    candidates: Sequence[Params],
+    *,
+    time_limit: float,
+    threads: int,
+    outputs: int = 1,
+    classes: int = 0,
+    numbers: int | None = None,
+    eta: int = 2,
+    epoch_rows: int | None = None,
+    validation: int = 0,
+) -> Plan:
+    """Return the ladder for a table and a time, from the speed of this machine.
+
+    Parameters
+    ----------
+    rows, features : int
+        To train on; encoded columns.
+    candidates : sequence of dict
+        Some of those that will be trained, the default first, as `Space.sample` gives them.
+    time_limit : float
+        Seconds of training.
+    threads : int
+    outputs : int
+        Columns of y.
+    classes : int
+        0: regression.
+    numbers : int, optional
+        Those of the features that are numbers; all by default.
+    eta : int
+        The reduction factor.
+    epoch_rows : int, optional
+        As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
+        epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
+    validation : int
+        Rows that score a candidate after each job.
+
+    Raises
+    ------
+    SettingError
+        A number is not allowed.
+    """
+    rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
+    threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
+    classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
+    validation = whole("validation", validation, 0, LARGEST)
+    most = default_epoch_rows(rows) if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
+    numbers = features if numbers is None else whole("numbers", numbers, 0, features)
+    if not is_number(time_limit):
+        raise SettingError(f"time_limit={time_limit!r} is not allowed; give seconds")
+    if not candidates:
+        raise SettingError(f"candidates={candidates!r} is not allowed; give one at least, as Space.sample returns them")
+    shape = (features, classes or outputs, numbers)
+    settings = [to_settings(params) for params in candidates[:TYPICAL]]
+    costs = [_core.training_cost(each, *shape) for each in settings]
+    cost_seconds = _seconds_a_cost(settings[0], costs[0], shape, classes)
+    row_seconds = float(np.mean(costs)) * cost_seconds
+    scoring_seconds = SCORING * validation * row_seconds
+    seconds = max(0.0, time_limit) * threads
+    held = (FIRST_SHARE * seconds - scoring_seconds) / row_seconds
+    usual = parts_of_pass(rows, most)
+    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * validation)))
+    parts = usual if epoch_rows is not None else _parts(rows, usual, held, fewest)
+    cut = parts > usual
+    taken = [rows // parts if each.batch_size else rows for each in settings]
+    epoch_seconds = float(np.mean(np.multiply(costs, taken))) * cost_seconds
+    first, rungs = ladder(
+        seconds / epoch_seconds,
+        float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)])),
+        eta,
+        finishers=max(FINISHERS, FINISHERS_A_THREAD * threads),
+        least=1 if cut else LEAST_UPDATES,
+        most=MOST_EPOCHS * parts,
+        scoring=scoring_seconds / epoch_seconds,
+    )
+    return Plan(
+        min_epochs=1 if cut else first,
+        max_rungs=rungs,
+        eta=eta,
+        epoch_rows=-(-rows // parts),
+        epoch_seconds=epoch_seconds,
+        scoring_seconds=scoring_seconds,
+        epochs=seconds / epoch_seconds,
+    )
+
+
+def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
+    """Return the rows of the shortest epoch that these candidates may have."""
+    batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
+    return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
+
+
+def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
+    """Return how many epochs a pass has so that one has `held` rows at most, or `fewest` if that is more."""
+    return max(usual, min(-(-rows // max(1, int(held))), rows // fewest))
+
+
+def ladder(
+    epochs: float,
+    updates: float,
+    eta: int,
+    *,
+    finishers: int = FINISHERS,
+    least: int = LEAST_UPDATES,
+    most: int = MOST_EPOCHS,
+    scoring: float = 0.0,
+) -> tuple[int, int]:
+    """Return the epochs of the first rung, and how many rungs, for so many epochs in all.
+
+    Parameters
+    ----------
+    epochs : float
+        That the time holds.
+    updates : float
+        Of an average candidate's epoch.
+    eta : int
+    finishers : int
+        Candidates that come to the end of the highest rung.
+    least : int
+        Updates of the first rung.
+    most : int
+        Epochs of the highest rung.
+    scoring : float
+        What follows a job, in epochs.
+    """
+    shortest = max(1, -(-least // int(max(1, updates))))
+    for rungs in range(MOST_RUNGS, 1, -1):
+        jobs = (eta**rungs - 1) / (eta - 1)  # for each that comes to the end
+        highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
+        first = int(highest / eta ** (rungs - 1))
+        if first >= shortest:
+            return first, rungs
+    return max(1, min(shortest, int(epochs / finishers))), 1
+
+
+def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:
+    """Return the seconds of one multiply-add in a step of these settings, on a random table of this shape."""
+    count = int(np.clip(_CELLS // shape[0], 1, _ROWS))
+    data = _random_table(count, shape, classes)
+    first = _core.time_steps(data, settings, 1, 1)[0]
+    steps = max(1, int(_SECONDS / max(first, 1e-6)))
+    timed = _core.time_steps(data, settings, steps, 3)
+    return float(np.median(timed)) / (min(settings.batch_size or count, count) * cost)
+
+
+def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
+    """Return so many rows of (features, outputs, numbers); features beyond the numbers are taken as they are."""
+    features, outputs, numbers = shape
+    random = np.random.default_rng(0)
+    x = random.standard_normal((count, features))
+    y = random.integers(0, classes, (count, 1)).astype(float) if classes else random.standard_normal((count, outputs))
+    rows = np.arange(count, dtype=np.int64)
+    builder = _core.DataBuilder([column < numbers for column in range(features)], y, classes, rows, rows[:1])
+    builder.observe(x)
+    builder.fill(x)
+    return builder.finish()
+
+
+def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
+    """Return the options with a ladder for so many seconds of training and the rows of an epoch, where left open.
+
+    Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
+    virtual clock of many workers no candidate would come to the end of the ladder in time.
+    """
+    table, encoding = folds[0].table, folds[0].encoding.encoding
+    rows = len(folds[0].training)
+    if not options.planned:
+        return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
+    found = plan(
+        rows,
+        encoding.features,
+        space.sample(min(TYPICAL, space.size), options.seed),
+        time_limit=seconds / len(folds),  # the folds are alike, and a job trains each
+        threads=options.threads,
+        outputs=table.y.shape[1],
+        classes=table.classes,
+        numbers=int(encoding.scaled.sum()),
+        eta=options.eta,
+        epoch_rows=options.epoch_rows,
+        validation=len(folds[0].validation),
+    )
+    return replace(
+        options,
+        min_epochs=found.min_epochs,
+        max_rungs=found.max_rungs,
+        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
+        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, folds[0]),
+        schedule="greedy",
+    )
+
+
+def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
+    """Return how many networks a run keeps whose predictions may take so many seconds of threads."""
+    usual = networks_to_keep(None, len(parts.validation), parts.table.classes or parts.y.shape[1])
+    return max(1, int(min(usual, held / scoring_seconds)))
+
+
+def default_epoch_rows(rows: int) -> int | None:
+    """Return the rows of an epoch, at most, of a table of so many to train on; None: all."""
+    return None if rows <= MOST_WHOLE else PART
+
+
+def parts_of_pass(rows: int, most: int | None) -> int:
+    """Return how many epochs a pass over so many rows has, if they have `most` rows at most; None: all."""
+    return 1 if most is None else -(-rows // min(most, rows))
+
+
+def rows_of_epoch(rows: int, most: int | None) -> int:
+    """Return the rows of an epoch, as the core cuts a pass over so many."""
+    return rows // parts_of_pass(rows, most)

@@ -1,0 +1,278 @@
+"""The engine under `ash.tune` and the estimators: read, draw, let the core train, collect the result.
+
+    read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
+                                                            |  ^
+                     events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
+                                                       calling thread <-> journal, if there is one
+
+Threads: the calling thread's; what it does while the core trains is in event_loop.py.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ash import _core
+from ash.callbacks.base import Run, RungPlan
+from ash.callbacks.dispatch import Reporter
+from ash.encoding.data_split import FOLDS, Parts, has_folds, read_folds, read_parts, read_table
+from ash.engine.build_result import Ending, no_model, read_result
+from ash.engine.candidates import draw, space_of
+from ash.engine.core_data import prepare_all
+from ash.engine.deadline import Deadline
+from ash.engine.event_loop import EventLoop
+from ash.engine.planning import planned
+from ash.engine.refit import Final, finish, refit_seconds, refits
+from ash.errors import SettingError
+from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
+from ash.journal.identity import identity_of
+from ash.journal.journal import Journal
+from ash.journal.null_journal import NullJournal
+from ash.metrics import METRICS
+from ash.models.model import Model
+from ash.models.pool import KEPT_OF_FOLDS, networks_to_keep, read_kept
+from ash.options import Options
+from ash.result.result import Result
+from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
+from ash.space.space import Space
+
+VALIDATION = 0.2
+"""The share of the rows that score the candidates where nobody says."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The data of a run as the user gives them: arguments of `ash.tune`; validation None: as suits the table."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    validation: Any = VALIDATION
+    cv: Any = None
+    groups: Any = None
+
+
+class TuningRun:
+    """One run of `ash.tune` or of an estimator, from the table to what predicts. `run` may be called once.
+
+    Parameters
+    ----------
+    given, space, options
+        Arguments of `ash.tune`; the options are checked.
+    asked : dict
+        Who calls, and with which arguments: for the journal.
+    sort : bool
+        As of `read_table`.
+    scoring : Scoring, optional
+        The user's function that scores the candidates.
+    final : Final, optional
+        What becomes of the best networks; by default the best one predicts as it is.
+    callbacks, journal, elsewhere
+        Checked.
+    """
+
+    def __init__(
+        self,
+        given: Given,
+        space: Space | None,
+        options: Options,
+        *,
+        asked: dict[str, Any],
+        sort: bool = False,
+        scoring: Scoring | None = None,
+        final: Final | None = None,
+        callbacks: tuple[Any, ...] = (),
+        journal: Journal | None = None,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._started = time.monotonic()
+        self._given, self._asked_space, self._sort = given, space, sort
+        self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
+        self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
+        self._asked, self._scoring, self._final = asked, scoring, final
+        self._callbacks, self._path, self._elsewhere = callbacks, journal, elsewhere
+        self._check()
+
+    def run(self) -> tuple[Result, Model]:
+        """Return the result and what predicts: the model of the result, or what `final` makes of the best networks.
+
+        Raises
+        ------
+        Exception
+            As `ash.tune`.
+        """
+        with _opened(self._path) as self._journal:
+            self._read()
+            self._plan()
+            data = prepare_all(self._folds, self._options)
+            self._agree(data)
+            carrier = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
+            with Reporter(self._callbacks) as reporter, carrier:
+                tuner = self._tuner(data, carrier.mailbox)
+                self._restore(tuner)
+                reporter.start(self._description(tuner), self._journal.restored)
+                loop = EventLoop(
+                    tuner, self._candidates, self._options, self._journal, reporter, carrier, self._scorers
+                )
+                ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, carrier)))
+                result, model = self._collected(tuner, ending)
+                reporter.end(result, model)
+        return result, model
+
+    def _check(self) -> None:
+        """Raise SettingError where arguments do not go together."""
+        space, given, scoring = self._asked_space, self._given, self._scoring
+        if space is not None and not isinstance(space, Space):
+            raise SettingError(
+                f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
+            )
+        if given.cv is None and given.groups is not None:
+            raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+        if self._elsewhere is not None and scoring is not None:
+            raise SettingError(
+                f"scoring={scoring.name!r} cannot be sent to the workers of an executor; give a metric of ash"
+            )
+
+    def _read(self) -> None:
+        """Read the table and split it; `_whole` has all rows if there are folds."""
+        given, options = self._given, self._options
+        table, schema = read_table(given.X, given.y, options, given.sample_weight, self._sort)
+        cv = given.cv
+        if cv is None and given.validation is None and options.planned and has_folds(table):
+            cv = FOLDS
+        self._whole: Parts | None = None
+        if cv is None:
+            validation = VALIDATION if given.validation is None else given.validation
+            self._folds = [read_parts(table, schema, validation, options)]
+        else:
+            self._folds, self._whole = read_folds(table, schema, given.X, given.y, cv, given.groups, options)
+        self._options = replace(options, metric=self._metric(), task=table.task)
+        self._scorers = fold_scorers(self._scoring, given.X, given.validation, self._folds, self._options)
+
+    def _metric(self) -> str:
+        if self._scoring is not None:
+            return self._scoring.name
+        found = {usable_metric(fold, self._options) for fold in self._folds}
+        return found.pop() if len(found) == 1 else "rmse"  # a default that gave way in some of the folds
+
+    def _plan(self) -> None:
+        """Resolve the ladder and the deadline, and draw the candidates."""
+        given = self._asked_space
+        self._space = space_of(self._folds[0], self._options) if given is None else given
+        refit = refits(self._final, self._folds, self._whole)
+        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit)
+        self._options = self._journal.planned(self._options) or planned(
+            self._options, self._space, self._folds, self._deadline.left()
+        )
+        known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
+        self._candidates = draw(self._space, self._options, known)
+
+    def _agree(self, data: Sequence[_core.Data]) -> None:
+        """Write down what the run is, or raise JournalError where the journal holds another one."""
+        if self._path is None:
+            return
+        scoring = None if self._scoring is None else self._scoring.identity
+        identity = identity_of(self._options, self._space, self._folds, data, scoring)
+        self._journal.agree(identity, self._options, self._asked)
+
+    def _tuner(self, data: Sequence[_core.Data], mailbox: _core.Mailbox | None) -> _core.Tuner:
+        options = self._options
+        return _core.Tuner(
+            data,
+            self._candidates.first(),
+            count=self._candidates.count,
+            eta=options.eta,
+            min_epochs=options.min_epochs,
+            max_rungs=options.max_rungs or 0,
+            algorithm=options.algorithm,
+            promotion=options.promotion,
+            training=options.training,
+            metric=METRICS[str(options.task)][0] if self._scorers else str(options.metric),
+            threads=self._threads,
+            seed=options.seed,
+            schedule=options.schedule,
+            workers=options.workers,
+            teams=options.teams,
+            memory_limit=options.memory_limit or 0,
+            epoch_limit=options.epoch_limit or 0,
+            target=math.nan if options.target is None else options.target,
+            scorers=self._scorers,
+            keep=self._keep(),
+            mailbox=mailbox,
+        )
+
+    def _keep(self) -> int:
+        """Return how many networks are kept; of folds only those that an ensemble is drawn from."""
+        parts, rows = self._folds[0], sum(len(fold.validation) for fold in self._folds)
+        most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
+        if len(self._folds) == 1:
+            return most
+        return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
+
+    def _restore(self, tuner: _core.Tuner) -> None:
+        params, folds = self._candidates.params, len(self._folds)
+        self._journal.restore(
+            tuner, params, self._options, folds, lambda: any(each.error is not None for each in self._scorers)
+        )
+
+    def _description(self, tuner: _core.Tuner) -> Run:
+        """Return what callbacks are told in the beginning."""
+        parts, endless = self._folds[0], self._options.candidates is None
+        classes = parts.table.classes_
+        return Run(
+            options=self._options,
+            space=self._space,
+            candidates=None if endless else self._candidates.count,
+            rungs=tuple(
+                RungPlan(number, rung["epochs"], None if endless else rung["places"])
+                for number, rung in enumerate(tuner.rungs)
+            ),
+            feature_names=parts.table.frame.names,
+            classes=None if classes is None else classes.tolist(),
+            training_rows=len(parts.training),
+            validation_rows=len(parts.validation),
+            folds=len(self._folds),
+            resumed=len(self._journal.restored),
+        )
+
+    @property
+    def _here(self) -> Options:
+        """Return the options for what this process computes itself."""
+        return replace(self._options, threads=self._threads)
+
+    def _refit_seconds(self, tuner: _core.Tuner, carrier: NoDispatcher) -> float:
+        """Return how long the refit would take if the run ended now."""
+        carrier.fetch(tuner)
+        size = 1 if self._final is None else self._final.ensemble
+        return refit_seconds(tuner, self._folds, self._whole, self._candidates.params, self._here, size)
+
+    def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
+        """Return the result and what predicts, or raise what says why there is none."""
+        check_scorers(self._scorers, self._options, ending.ended, bool(self._journal.restored))
+        kept = read_kept(tuner, self._folds, self._candidates.params, self._options)
+        if kept is None:
+            raise no_model(tuner, self._candidates.params, ending)
+        kept, model = finish(
+            tuner,
+            kept,
+            self._folds,
+            self._whole,
+            self._here,
+            self._final or Final(1, refit=False),
+            interrupted=ending.ended == "interrupted",
+            deadline=self._deadline.end,
+        )
+        cross_validated = self._whole is not None
+        result = read_result(tuner, kept, cross_validated, self._candidates, self._options, self._space, ending)
+        return result, model
+
+
+def _opened(journal: Journal | None) -> NullJournal:
+    """Return what records the run, which is nothing without a journal."""
+    if journal is None:
+        return NullJournal()
+    from ash.journal.network_journal import NetworkJournal  # with sqlite3 and safetensors
+
+    return NetworkJournal(journal)

@@ -1,0 +1,186 @@
+"""Dask: a `distributed.Client`. States stay with the workers that made them.
+
+    scatter, once a worker            data
+    job       train(data, before) --> trained: answer and states       stays on its worker
+              tell(trained)       --> answer                           comes back
+    next job  train(data, trained) -> ...                              on the worker that has it, if that is free
+
+Dask's scheduler sends a job to where its state lies, moves that when it must, does a job again whose worker was lost,
+and computes again what was lost with it. Data that were lost with all workers are sent again, and candidates whose
+state is gone are trained from scratch, to the same bits.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ash.errors import ExecutorFailed
+from ash.executors.dask_client import LOOK_SECONDS, ask, cancel_all
+from ash.executors.job_pool import Pool, border, no_worker
+from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
+
+Key = tuple[int, int]
+FINISHED = "finished"
+
+
+class DaskPool(Pool):
+    """A client of Dask.
+
+    Parameters
+    ----------
+    executor : distributed.Client
+    workers : int
+        Jobs that it does at a time.
+    timeout : float
+        Seconds to wait for a worker that takes the data.
+    """
+
+    def __init__(self, executor: Any, workers: int, timeout: float) -> None:
+        super().__init__(executor, workers)
+        self._timeout = timeout
+        self._data: Any = None
+        self._trained: dict[str, Any] = {}  # by the key of what tells of it
+        self._latest: dict[int, tuple[int, Any]] = {}  # of each candidate, its rung and trained
+        self._kept: dict[Key, Any] = {}
+        self._submitted = 0
+        self._seen: set[str] = set()  # addresses of workers
+
+    def bring(self, shared: Shared) -> str | None:
+        """Look who is there, and scatter the data; ExecutorFailed where nobody takes them in time."""
+        with border("the workers cannot be asked"):
+            told = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
+        for each in told:
+            if isinstance(each, str):
+                raise ExecutorFailed(each)
+            if isinstance(each, Exception) and not isinstance(each, OSError):  # which is that it was lost meanwhile
+                raise ExecutorFailed(f"the workers do not run ash: {type(each).__name__}: {each}") from each
+        until = time.monotonic() + self._timeout
+        while not self.count():
+            if time.monotonic() >= until:
+                raise ExecutorFailed(no_worker(self.executor, self._timeout))
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def submit(self, order: Order, *, again: bool = False, attach: bool = False) -> Any:
+        """Submit a job, and return the future of what tells of it."""
+        before = self._before(order, again)
+        name = f"ash-{self._where.token}-{order.candidate}-{order.rung}-{self._submitted}"
+        self._submitted += 1
+        trained = self.executor.submit(_train, self._where.versions, self._data, before, order, key=name, pure=False)
+        told = self.executor.submit(_tell, trained, key=f"{name}-told", pure=False)
+        self._trained[told.key] = trained
+        return told
+
+    def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
+        """Return what has come of futures that are done; of those that went well all at once."""
+        sound = [future for future in futures if future.status == FINISHED]
+        try:
+            found = dict(
+                zip([each.key for each in sound], ask(self.executor, self.executor.gather, sound), strict=True)
+            )
+        except ExecutorFailed:
+            raise
+        except Exception:  # one was lost in between
+            found = {}
+        answers = [found.get(future.key) or self._answer_of(future) for future in futures]
+        for future, answer in zip(futures, answers, strict=True):
+            if isinstance(answer, BaseException):
+                self._trained.pop(future.key, None)
+        return answers
+
+    def count(self) -> int | None:
+        """Return how many workers there are now, after sending the data where they are lost with all that had them.
+
+        ExecutorFailed where the client is closed.
+        """
+        client = self.executor
+        try:
+            present = set(ask(client, client.nthreads))
+            if present and not self._has_data():
+                self._data = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
+        except ExecutorFailed:
+            raise
+        except Exception:  # no scheduler, or nobody who takes the data
+            return 0
+        self._seen |= present
+        self.lost = len(self._seen) - len(present)
+        return len(present)
+
+    def done(self, order: Order, future: Any) -> None:
+        """Keep what the job has left until the next one is done."""
+        self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
+
+    def keep(self, candidate: int) -> None:
+        """Keep the state after the last job."""
+        if candidate in self._latest:
+            rung, trained = self._latest[candidate]
+            self._kept[candidate, rung] = trained
+
+    def drop(self, candidate: int) -> None:
+        """Let go of its state, unless that is kept."""
+        self._latest.pop(candidate, None)
+
+    def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
+        """Return states, and let go of those that are no longer wanted."""
+        kept = {key: self._kept[key] for key in wanted if key in self._kept}
+        found = {}
+        with contextlib.suppress(Exception):  # the scheduler is lost: all will be trained again
+            parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in kept.items()}
+            for key, future in parts.items():
+                with contextlib.suppress(Exception):  # lost for good: it will be trained again
+                    found[key] = ask(self.executor, future.result)
+        return found
+
+    def cancel(self, futures: Sequence[Any]) -> None:
+        """Cancel jobs whose results are no longer wanted."""
+        cancel_all(self.executor, futures)
+
+    def close(self) -> None:
+        """Let go of data and states."""
+        self._latest.clear()
+        self._kept.clear()
+        self._trained.clear()
+        self._data = None
+        super().close()
+
+    def _has_data(self) -> bool:
+        """Return whether a worker has them: the scheduler knows of losses that the client is not told of."""
+        if self._data is None or self._data.status != FINISHED:
+            return False
+        return any(ask(self.executor, self.executor.who_has, [self._data]).values())
+
+    def _answer_of(self, future: Any) -> JobAnswer | BaseException:
+        try:
+            answer: JobAnswer = ask(self.executor, future.result)
+            return answer
+        except ExecutorFailed:
+            raise
+        except Exception as error:
+            return error
+
+    def _before(self, order: Order, again: bool) -> Any:
+        """Return what the last job of the candidate has left, None where it is lost, or of no use."""
+        if self._shared is not None and self._shared.rules["training"] == "restart":
+            return None
+        _, trained = self._latest.get(order.candidate, (0, None))
+        if again and trained is not None and trained.status != FINISHED:
+            return None
+        return trained
+
+
+def _train(expected: Versions, shared: Shared, before: Any, order: Order) -> JobAnswer:
+    if (difference := differs(expected)) is not None:
+        return JobAnswer(REFUSED, text=difference)
+    if before is not None and not order.states:
+        order = order._replace(states=before.states)
+    return train(shared, order)
+
+
+def _tell(trained: JobAnswer) -> JobAnswer:
+    """Return the answer without the states."""
+    return trained._replace(states=())
+
+
+def _states(trained: JobAnswer) -> Any:
+    return list(trained.states)

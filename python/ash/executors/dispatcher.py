@@ -1,0 +1,290 @@
+"""One thread that carries jobs from the core's mailbox to an executor, and answers back.
+
+    mailbox --letters--> submit ----------------> future --done--> queue --> answer --> mailbox
+              notes ---> keep or drop a state        | has failed: submit again, at most MOST_ATTEMPTS times
+                                                     | the worker lacks the data: submit again with them
+
+Invariants: (1) a job whose worker is lost is done by another: nothing else is; (2) an answer counts once: what comes of
+a future that was replaced is of no account; (3) nothing is raised here: `error` is for the calling thread, which ends
+the run as any other error does, with all that had finished in the journal.
+Threads: start, close, fetch, status: the calling thread; futures are done in any thread, and go through the queue; all
+else is in the carrier's, which alone writes what `status` reads.
+"""
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from ash import _core
+from ash.errors import ExecutorFailed
+from ash.executors.job_pool import Pool, border, is_broken, no_worker
+from ash.executors.jobs import DONE, LACKS, REFUSED, JobAnswer, Order, Shared
+from ash.options import Options
+from ash.space.hyperparameters import Params
+
+MOST_ATTEMPTS = 3
+"""To do a job, before the run is given up."""
+MOST_LOST = 20
+"""Attempts where what a job needs was lost with all workers, or it was cancelled: mostly no fault of its own."""
+AHEAD = 2
+"""Jobs on their way for each that is done at a time, so that no worker waits for the next."""
+LOOK_SECONDS = 0.05
+COUNT_SECONDS = 1.0
+"""How often it is asked how many workers there are, while jobs are on their way."""
+
+
+class Status(NamedTuple):
+    """How it stands with the workers.
+
+    Attributes
+    ----------
+    workers : int
+        That there are: processes of Dask, else jobs that are done at a time.
+    lost : int
+        Workers that there were before.
+    underway : int
+        Jobs on their way.
+    moved : int
+        Bytes of states that have gone out with jobs and come back with results.
+    """
+
+    workers: int
+    lost: int
+    underway: int
+    moved: int
+
+
+class NoDispatcher:
+    """Where no executor is given: jobs are done by the core's own threads."""
+
+    mailbox: _core.Mailbox | None = None
+    error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+
+    @property
+    def status(self) -> Status | None:
+        """Return how it stands with the workers of an executor, None where there is none."""
+        return None
+
+    def start(self) -> None:
+        """Begin."""
+
+    def fetch(self, tuner: _core.Tuner) -> None:
+        """Give the core the states of kept candidates that are elsewhere."""
+
+    def finish(self, tuner: _core.Tuner) -> None:
+        """Raise what has ended the run from here, else fetch what is kept."""
+
+
+class Elsewhere(NamedTuple):
+    """Where the jobs of a run are done, and for how many seconds it waits where there is no worker."""
+
+    pool: Pool
+    worker_timeout: float
+
+
+def dispatcher_of(
+    elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
+) -> NoDispatcher:
+    """Return the carrier of a run, which has these data and options."""
+    if elsewhere is None:
+        return NoDispatcher()
+    names = ("min_epochs", "eta", "training", "metric", "seed")
+    rules = {name: getattr(options, name) for name in names}
+    places = AHEAD * elsewhere.pool.workers
+    if options.schedule == "reproducible":
+        places = min(places, options.workers)  # no more jobs are given out
+    return Dispatcher(elsewhere, data, rules, params, places)
+
+
+class Flight(NamedTuple):
+    """A job on its way."""
+
+    number: int
+    order: Order
+    attempt: int
+    attached: bool
+    future: Any
+
+
+class Dispatcher(NoDispatcher):
+    """A carrier: a context manager that brings the data to the workers, and drops them.
+
+    Parameters
+    ----------
+    elsewhere : Elsewhere
+    data : sequence
+        Of each fold.
+    rules : dict
+        Keywords of `_core.train_job`.
+    params : list of dict
+        Of the candidates by number; may grow.
+    places : int
+        Jobs that may be on their way.
+    """
+
+    def __init__(
+        self, elsewhere: Elsewhere, data: Sequence[_core.Data], rules: dict[str, Any], params: list[Params], places: int
+    ) -> None:
+        self._pool, self._timeout = elsewhere
+        self._params = params
+        self._shared = Shared(secrets.token_hex(8), data, rules)
+        self._mailbox = self.mailbox = _core.Mailbox(places)
+        self._flights: dict[int, Flight] = {}
+        self._failed: list[Flight] = []  # to be submitted again, once there is a worker
+        self._next = 0
+        self._landed: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._threads: dict[str, int] = {}  # of workers, numbered as they come
+        self._over = False
+        self._looked = time.monotonic()
+        self._workers, self._moved = self._pool.workers, 0
+        self._alone: float | None = None  # since when there is no worker
+        self._thread = threading.Thread(target=self._run, name="ash-carrier", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._pool.open(self._shared)
+        self._count()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        self._pool.close()
+
+    @property
+    def status(self) -> Status:
+        """Return how it stands with the workers."""
+        return Status(self._workers, self._pool.lost, len(self._flights), self._moved)
+
+    def start(self) -> None:
+        """Begin to carry."""
+        self._thread.start()
+
+    def fetch(self, tuner: _core.Tuner) -> None:
+        """Give the core the states of kept candidates that lie with the workers."""
+        wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
+        for (candidate, rung), states in self._pool.states(wanted).items():
+            tuner.fill_state(candidate, rung, states)
+
+    def finish(self, tuner: _core.Tuner) -> None:
+        """Raise what has ended the run from here, else fetch what is kept. The tuner's threads have ended."""
+        self._end()
+        if self.error is not None:
+            raise self.error
+        self._note(self._mailbox.take(0)[0])
+        self.fetch(tuner)
+
+    def _end(self) -> None:
+        self._over = True
+        self._mailbox.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._pool.cancel([flight.future for flight in self._flights.values()])
+        self._flights.clear()
+
+    def _run(self) -> None:
+        try:
+            while not self._over:
+                notes, letters = self._mailbox.take(LOOK_SECONDS)
+                self._note(notes)
+                for number, candidate, rung, epochs, states in letters:
+                    self._submit(number, Order(candidate, rung, epochs, self._params[candidate], states))
+                self._land()
+                if self._has_worker():
+                    self._submit_failed()
+        except BaseException as error:
+            self.error = error
+
+    def _note(self, notes: Sequence[tuple[str, int]]) -> None:
+        for kind, candidate in notes:
+            (self._pool.keep if kind == "kept" else self._pool.drop)(candidate)
+
+    def _submit(self, number: int, order: Order, attempt: int = 1, attach: bool = False) -> None:
+        own = self._next
+        self._next += 1
+        with border("the executor takes no more jobs"):
+            future = self._pool.submit(order, again=attempt > 1, attach=attach)
+            self._flights[own] = Flight(number, order, attempt, attach, future)
+            future.add_done_callback(lambda _: self._tell(own))
+        self._moved += _bytes(order.states)
+
+    def _tell(self, own: int) -> None:
+        self._landed.put(own)
+        self._mailbox.wake()
+
+    def _land(self) -> None:
+        landed = []
+        while not self._landed.empty():
+            landed.append(self._flights.pop(self._landed.get()))
+        if landed:
+            with border("the executor does not give back what its jobs have come to"):
+                answers = self._pool.answers([flight.future for flight in landed])
+            for flight, answer in zip(landed, answers, strict=True):
+                self._take(flight, answer)
+
+    def _take(self, flight: Flight, answer: JobAnswer | BaseException) -> None:
+        if isinstance(answer, BaseException):
+            self._fail(flight, answer)
+        elif answer.kind == REFUSED:
+            raise ExecutorFailed(answer.text)
+        elif answer.kind == LACKS:
+            self._submit(flight.number, flight.order, flight.attempt, attach=True)
+        elif answer.kind == DONE:
+            self._pool.done(flight.order, flight.future)
+            self._moved += _bytes(answer.states)
+            thread = self._threads.setdefault(answer.worker, len(self._threads))
+            self._mailbox.answer(flight.number, answer.result, answer.states, thread, answer.seconds)
+
+    def _fail(self, flight: Flight, error: BaseException) -> None:
+        cause = f"{type(error).__name__}: {error}"
+        if is_broken(error):
+            raise ExecutorFailed(f"the executor is broken, and takes no more jobs: {cause}") from error
+        if flight.attempt >= (MOST_LOST if isinstance(error, CancelledError) else MOST_ATTEMPTS):
+            order = flight.order
+            raise ExecutorFailed(
+                f"candidate {order.candidate} has failed in rung {order.rung} on {flight.attempt} workers: {cause}"
+            ) from error
+        self._failed.append(flight)
+
+    def _submit_failed(self) -> None:
+        failed, self._failed = self._failed, []
+        for flight in failed:
+            self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
+
+    def _has_worker(self) -> bool:
+        """Return whether there is a worker now: asked now and then, and where one may be missing, else False."""
+        waited = time.monotonic() - self._looked
+        if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
+            return False
+        if self._count() != 0:
+            self._alone = None
+            return True
+        self._alone = self._looked if self._alone is None else self._alone
+        if self._looked - self._alone >= self._timeout:
+            raise ExecutorFailed(no_worker(self._pool.executor, self._timeout))
+        return False
+
+    def _count(self) -> int:
+        """Ask how many workers there are."""
+        found = self._pool.count()
+        self._looked = time.monotonic()
+        self._workers = self._pool.workers if found is None else found
+        return self._workers
+
+
+def _bytes(states: Sequence[Any]) -> int:
+    """Return how many bytes the weights and moments of states take."""
+    return sum(part.nbytes for state in states for part in state[:3])

@@ -1,0 +1,158 @@
+"""Any executor with `submit`: threads, processes, loky.
+
+It cannot be told where a job is to run, so a state comes back with the answer and goes out with the next job. The data
+lie in a file that each process of this machine reads once; a worker that cannot read it says so, and gets its job again
+with the data.
+"""
+
+import contextlib
+import pickle
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ash.errors import ExecutorFailed
+from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know, versions
+
+
+class Pool:
+    """An executor.
+
+    Parameters
+    ----------
+    executor : object
+    workers : int
+        Jobs that it does at a time.
+
+    Attributes
+    ----------
+    lost : int
+        Workers that there were when they were counted, and are no more.
+    """
+
+    lost = 0
+
+    def __init__(self, executor: Any, workers: int) -> None:
+        self.executor, self.workers = executor, workers
+        self._shared: Shared | None = None
+        self._where = Where("", versions(), None)
+        self._packed: bytes | None = None
+        self._folder: str | None = None
+
+    def open(self, shared: Shared) -> None:
+        """Bring the data to where the workers find them."""
+        self._shared = shared
+        path = None
+        if isinstance(self.executor, ThreadPoolExecutor):
+            know(shared, told=True)
+        else:
+            path = self.bring(shared)
+        self._where = Where(shared.token, versions(), path)
+
+    def bring(self, shared: Shared) -> str | None:
+        """Write the data into a file that only this user can read, and return its path."""
+        self._folder = tempfile.mkdtemp(prefix="ash-")
+        path = Path(self._folder, "data.pickle")
+        path.touch(0o600)
+        with path.open("wb") as file:
+            pickle.dump(shared, file, protocol=5)
+        return str(path)
+
+    def close(self) -> None:
+        """Drop the data."""
+        if self._shared is not None:
+            forget(self._shared.token)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def submit(self, order: Order, *, again: bool = False, attach: bool = False) -> Any:
+        """Submit a job, and return its future.
+
+        Parameters
+        ----------
+        again : bool
+            It has failed before.
+        attach : bool
+            The worker lacks the data.
+        """
+        return self.executor.submit(*self._call(order, attach))
+
+    def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
+        """Return what has come of futures that are done."""
+        return [answer_of(future) for future in futures]
+
+    def cancel(self, futures: Sequence[Any]) -> None:
+        """Cancel jobs whose results are no longer wanted."""
+        cancel_each(futures)
+
+    def count(self) -> int | None:
+        """Return how many workers there are now, None where the executor does not say."""
+        return None
+
+    def done(self, order: Order, future: Any) -> None:
+        """Learn that the answer of this job has counted."""
+
+    def keep(self, candidate: int) -> None:
+        """Learn that the state after the candidate's last job is wanted in the end."""
+
+    def drop(self, candidate: int) -> None:
+        """Learn that the candidate will have no further job."""
+
+    def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
+        """Return those of the states after these jobs, by candidate and rung, that lie with the workers."""
+        return {}
+
+    def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
+        """Return what a worker calls for a job, with the arguments."""
+        if attach and self._packed is None:
+            self._packed = pickle.dumps(self._shared, protocol=5)
+        return do, self._where, self._packed if attach else None, order
+
+
+def answer_of(future: Any) -> JobAnswer | BaseException:
+    """Return the answer of a future that is done, or why there is none."""
+    try:
+        answer: JobAnswer = future.result()
+        return answer
+    except Exception as error:
+        return error
+
+
+@contextlib.contextmanager
+def border(failure: str) -> Iterator[None]:
+    """Raise ExecutorFailed in place of any error of an executor's library; every call that may raise one is made here.
+
+    Parameters
+    ----------
+    failure : str
+        What is told before the error itself: "the executor takes no more jobs".
+    """
+    try:
+        yield
+    except ExecutorFailed:
+        raise
+    except Exception as error:
+        raise ExecutorFailed(f"{failure}: {type(error).__name__}: {error}") from error
+
+
+def cancel_each(futures: Iterable[Any]) -> None:
+    """Cancel futures whose results are no longer wanted."""
+    for future in futures:
+        with contextlib.suppress(Exception):  # an executor that cannot be told will not do the job either
+            future.cancel()
+
+
+def is_broken(error: BaseException) -> bool:
+    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it."""
+    return any(each.__name__ == "BrokenExecutor" for each in type(error).__mro__)
+
+
+def no_worker(executor: Any, timeout: float) -> str:
+    """Return what is told where no worker has come."""
+    return (
+        f"executor={executor!r} has had no worker for worker_timeout={timeout:g} seconds; start some, and make the "
+        "same call again: a journal goes on from here"
+    )

@@ -1,0 +1,268 @@
+"""A model as a C++ header: its numbers as constant arrays, around code that is the same for every model (runtime.hpp).
+
+    what it is, #include ...
+    namespace {
+        types of runtime.hpp
+        sizes, names, labels; columns with levels and tables; members with layers
+        functions of runtime.hpp
+    }
+
+Levels are sorted by their UTF-8, which is the order that std::string_view has. No name, level or label of the user's
+gets into the header but as a literal, so nothing in them can be taken for code.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.encoding.neighbors import NEAREST, SOFT
+from ash.errors import SettingError
+from ash.export.description import Description, Embedding, ExportColumn, Layer, Member
+
+_INCLUDES = ("algorithm", "array", "cmath", "cstddef", "cstdint", "limits", "string_view", "utility")
+_MARK = "// == data ==\n"
+_FLAGS = {False: "false", True: "true"}
+_NULL = "nullptr"
+
+
+def header(description: Description, namespace: str) -> str:
+    """Return the content of a header, in ASCII.
+
+    Parameters
+    ----------
+    description : Description
+    namespace : str
+        What all of its names are in.
+
+    Raises
+    ------
+    SettingError
+        `namespace` is no name of C++.
+    """
+    check_namespace(namespace)
+    runtime = resources.files("ash.export").joinpath("runtime.hpp").read_text(encoding="ascii")
+    types, functions = runtime.partition("\n\n")[2].split(_MARK)
+    parts = [
+        *_preamble(description),
+        f"namespace {namespace} {{\n",
+        types.rstrip() + "\n",
+        *_face(description),
+        "namespace detail {\n",
+        *_details(description),
+        "}  // namespace detail\n",
+        functions.strip() + "\n",
+        f"}}  // namespace {namespace}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _preamble(description: Description) -> Iterator[str]:
+    task = "regression" if description.classes is None else "classification"
+    networks, columns = len(description.members), len(description.columns)
+    version = _core.build_info()["version"]
+    yield (
+        f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {networks} "
+        "network(s).\n"
+        "// C++17, the standard library alone, no allocation; any number of threads may predict. Do not edit.\n"
+        "#pragma once\n"
+    )
+    yield "".join(f"#include <{name}>\n" for name in _INCLUDES)
+    yield ('#ifdef __FAST_MATH__\n#error "NaN stands for a missing cell here: compile without -ffast-math"\n#endif\n')
+
+
+def _face(description: Description) -> Iterator[str]:
+    """Yield what users see of the data: sizes, names of columns and targets, labels."""
+    columns = description.columns
+    yield f"inline constexpr std::size_t kColumns = {len(columns)};"
+    yield f"inline constexpr std::size_t kOutputs = {description.outputs};\n"
+    yield _constants("std::string_view", "kColumnNames", [text(c.name) for c in columns if c.name is not None])
+    if description.classes is not None:
+        kind, labels = _labels(description.classes)
+        yield _constants(kind, "kClasses", labels)
+    elif description.target_names is not None:
+        yield _constants("std::string_view", "kTargetNames", list(map(text, description.target_names)))
+
+
+def _labels(classes: Any) -> tuple[str, list[str]]:
+    values = classes.tolist()
+    kind = classes.dtype.kind
+    if kind == "b":
+        return "bool", [_FLAGS[value] for value in values]
+    if kind in "iu":
+        return ("std::int64_t" if kind == "i" else "std::uint64_t"), list(map(whole, values))
+    return ("double", list(map(floating, values))) if kind == "f" else ("std::string_view", list(map(text, values)))
+
+
+def _constants(kind: str, name: str, items: list[str]) -> str:
+    braces = f"{{{{\n{wrapped(items)}\n}}}}" if items else "{}"
+    return f"inline constexpr std::array<{kind}, {len(items)}> {name}{braces};\n"
+
+
+def _details(description: Description) -> Iterator[str]:
+    widths = [len(layer.biases) for member in description.members for layer in member.layers]
+    widest = max(len(member.layers[0].weights) for member in description.members)
+    yield f"inline constexpr std::size_t kFeatures = {description.features};"
+    yield f"inline constexpr std::size_t kWidest = {max(widest, *widths)};"
+    yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
+    yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
+    yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};\n"
+    columns, members = [], []
+    for place, column in enumerate(description.columns):
+        yield from _column_arrays(place, column)
+        columns.append(_column(place, column, description))
+    yield array("Column", "kTable", columns)
+    yield from _neighbors(description)
+    for place, member in enumerate(description.members):
+        yield from _member_arrays(f"{place}", member)
+        members.append(_member(f"{place}", member))
+    yield array("Member", "kMembers", members)
+
+
+def _column_arrays(place: int, column: ExportColumn) -> Iterator[str]:
+    if column.table.size:
+        yield floats(f"kTable{place}", column.table)
+    if column.is_number and column.levels:
+        yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
+    elif column.levels:
+        yield array("std::string_view", f"kLevels{place}", map(text, map(str, column.levels)))
+
+
+def _column(place: int, column: ExportColumn, description: Description) -> str:
+    """Return the items of a struct Column, in braces."""
+    scaling, first = description.scaling, column.first
+    number = _FLAGS[False], "0.0", "0.0"
+    if column.is_number:
+        number = _FLAGS[bool(scaling.clips[first])], floating(scaling.center[first]), floating(scaling.inverse[first])
+    levels = f"kLevels{place}" if column.levels else _NULL
+    texts, values = (_NULL, levels) if column.is_number else (levels, _NULL)
+    table = f"kTable{place}" if column.table.size else _NULL
+    items = [_FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
+    return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
+
+
+def _neighbors(description: Description) -> Iterator[str]:
+    yield f"inline constexpr std::size_t kNearest = {NEAREST};"
+    yield f"inline constexpr double kSoft = {floating(SOFT**2)};"
+    near, names = description.neighbors, ("center", "inverse", "rows", "weights", "deviations", "priors")
+    if near is None:
+        yield f"inline constexpr Neighbors kNeighbors{{0{f', {_NULL}' * len(names)}, 0, {_NULL}}};\n"
+        return
+    for name in names:
+        yield doubles(f"kNeighbor{name.title()}", getattr(near, name))
+    empty = np.zeros((2, 0), np.float32)
+    columns = [ExportColumn("", None, "number", (), first, empty) for first in description.neighbor_features]
+    yield array("Column", "kNeighborFeatures", (_column(0, column, description) for column in columns))
+    items = [len(near.weights), *(f"kNeighbor{name.title()}" for name in names), len(near.priors), "kNeighborFeatures"]
+    yield f"inline constexpr Neighbors kNeighbors{{{', '.join(map(str, items))}}};\n"
+
+
+def _member_arrays(name: str, member: Member) -> Iterator[str]:
+    if member.embedding is not None:
+        yield from _embedding_arrays(name, member.embedding)
+    for place, layer in enumerate(member.layers):
+        yield floats(f"kWeights{name}_{place}", layer.weights)
+        yield floats(f"kBiases{name}_{place}", layer.biases)
+        if layer.shares is not None:
+            yield floats(f"kShares{name}_{place}", layer.shares)
+    yield array("Layer", f"kLayers{name}", (_layer(f"{name}_{i}", layer) for i, layer in enumerate(member.layers)))
+    yield doubles(f"kMean{name}", member.target_mean)
+    yield doubles(f"kScale{name}", member.target_scale)
+
+
+def _embedding_arrays(name: str, embedding: Embedding) -> Iterator[str]:
+    yield array("std::size_t", f"kNumbers{name}", map(str, embedding.numbers.tolist()))
+    for part in ("frequency", "phase", "mix", "bias"):
+        yield floats(f"k{part.title()}{name}", getattr(embedding, part))
+
+
+def _layer(name: str, layer: Layer) -> str:
+    shares = _NULL if layer.shares is None else f"kShares{name}"
+    inputs, outputs = layer.weights.shape
+    return f"{{Activation::{layer.activation}, {inputs}, {outputs}, kWeights{name}, kBiases{name}, {shares}}}"
+
+
+def _member(name: str, member: Member) -> str:
+    embedding = f"{{0{f', {_NULL}' * 5}}}"
+    if member.embedding is not None:
+        arrays = [f"k{part}{name}" for part in ("Numbers", "Frequency", "Phase", "Mix", "Bias")]
+        embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
+    layers = f"{len(member.layers)}, kLayers{name}"
+    return f"{{{floating(member.weight)}, {embedding}, {layers}, kMean{name}, kScale{name}}}"
+
+
+_WIDTH = 112
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-.,:;+*/()[]{}<>=!&|~^#@$%")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(::[A-Za-z][A-Za-z0-9_]*)*", re.ASCII)
+_RESERVED = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
+    concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete
+    do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
+    namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+    requires return short signed sizeof static static_assert static_cast std struct switch template this thread_local
+    throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
+"""
+
+
+def check_namespace(name: Any) -> None:
+    """Raise SettingError unless it is the name of a namespace, nested ones joined by ::."""
+    allowed = "pass a name of C++ such as 'model' or 'shop::price'"
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
+        raise SettingError(f"namespace={name!r}: {allowed}")
+    reserved = sorted(set(name.split("::")) & set(_RESERVED.split()))
+    if reserved:
+        raise SettingError(f"namespace={name!r}: {reserved[0]!r} is taken in C++; {allowed}")
+
+
+def floating(value: float, suffix: str = "") -> str:
+    """Return a finite number as a literal that has exactly its value."""
+    if value in (0.0, 1.0):
+        return f"{value + 0.0}{suffix}"
+    mantissa, exponent = value.hex().split("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}p{int(exponent)}{suffix}"
+
+
+def text(value: str) -> str:
+    """Return text as the two arguments of a std::string_view in braces: UTF-8, and how many bytes."""
+    content = value.encode("utf-8", "surrogatepass")
+    escaped = "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in content)
+    return f'{{"{escaped}", {len(content)}}}'
+
+
+def whole(value: int) -> str:
+    """Return a whole number of 64 bits as a literal; the least one has none."""
+    if value == -(2**63):
+        return "-9223372036854775807LL - 1"
+    return f"{value}ULL" if value >= 2**63 else f"{value}LL"
+
+
+def array(kind: str, name: str, items: Iterable[str]) -> str:
+    """Return the definition of a constant array of at least one item."""
+    return f"inline constexpr {kind} {name}[] = {{\n{wrapped(items)}\n}};\n"
+
+
+def wrapped(items: Iterable[str]) -> str:
+    """Return items with commas between them, in lines that are not too long."""
+    lines: list[list[str]] = [[]]
+    length = 0
+    for item in items:
+        if lines[-1] and length + len(item) > _WIDTH:
+            lines.append([])
+            length = 0
+        lines[-1].append(item)
+        length += len(item) + 2
+    return ",\n".join("    " + ", ".join(line) for line in lines)
+
+
+def floats(name: str, values: NDArray[np.float32]) -> str:
+    """Return the definition of an array of float."""
+    return array("float", name, (floating(value, "F") for value in values.ravel().tolist()))
+
+
+def doubles(name: str, values: NDArray[np.float64]) -> str:
+    """Return the definition of an array of double."""
+    return array("double", name, map(floating, values.ravel().tolist()))

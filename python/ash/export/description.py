@@ -1,0 +1,307 @@
+"""A model as plain steps from the cells of a row to its outputs: what every format is made from.
+
+    cell of a number   --> scaled value, 0 where missing --+
+                       and number of its level --> table --+--> features --> members --> mean --> outputs
+    text of a category --> number of its level --> table --+
+    all numbers, where rows recur --> neighbors -----------+
+
+A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
+features that such a cell has, scaled as the network takes them: ones and zeros, target statistics, or a mark for what
+is missing. So all that a category or a gap means is one look-up. A member is an embedding, if it has one, and layers;
+the outputs of a member are the softmax of its last layer or its last layer in units of y.
+
+Arrays are read-only views or copies of the model's; a Description does not change.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.data.arrays import column_label
+from ash.data.columns import Kind
+from ash.encoding.encoding import Encoding
+from ash.encoding.neighbors import Neighbors
+from ash.errors import SettingError
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+CLIP = 3.0
+"""What a clipped feature stays below, however far out its number is."""
+FAR = 2.0**30
+"""Multiples of CLIP from which on a number is as good as infinite; its square is a float."""
+FREQUENCIES, DIMENSIONS = 16, 3
+"""Of an embedding: cosines of a number, and values that are made of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """How features become what a network takes.
+
+    Attributes
+    ----------
+    center, inverse : float64 array [features]
+        z = (x - center) * inverse, in double.
+    clips : bool array [features]
+        Where z becomes z / sqrt(1 + (z / CLIP)^2).
+    """
+
+    center: Doubles
+    inverse: Doubles
+    clips: NDArray[np.bool_]
+
+    def apply(self, features: Doubles) -> Floats:
+        """Return scaled features [rows, features], 0 for NaN: to the bit what the core makes of them."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = ((features - self.center) * self.inverse).astype(np.float32)
+            y = np.clip(z * np.float32(1 / CLIP), -np.float32(FAR), np.float32(FAR))
+            clipped = np.float32(CLIP) * (y / np.sqrt(np.float32(1) + y * y))
+        return np.where(np.isnan(features), np.float32(0), np.where(self.clips, clipped, z))
+
+    def part(self, features: slice) -> "Scaling":
+        """Return the scaling of some features."""
+        return Scaling(self.center[features], self.inverse[features], self.clips[features])
+
+
+@dataclass(frozen=True, eq=False)
+class ExportColumn:
+    """A column of the table.
+
+    Attributes
+    ----------
+    label : str
+        What messages call it.
+    name : str or None
+    kind : "number" or "category"
+    levels : tuple of str, or of float
+        Sorted; of most numbers none.
+    first : int
+        Its first feature: the scaled value of a number, and then the row of `table`.
+    table : float32 array [levels + 2, features beside a number]
+    """
+
+    label: str
+    name: str | None
+    kind: Kind
+    levels: tuple[str, ...] | tuple[float, ...]
+    first: int
+    table: Floats
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its cells are numbers; else they are text."""
+        return self.kind == "number"
+
+    @property
+    def table_first(self) -> int:
+        """Its first feature out of the table."""
+        return self.first + self.is_number
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """What is made of n numbers, and put behind all features in order of d, then of numbers.
+
+    bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k]))
+
+    Attributes
+    ----------
+    numbers : int64 array [n]
+        Which features.
+    frequency, phase : float32 array [FREQUENCIES, n]
+    mix : float32 array [FREQUENCIES, DIMENSIONS, n]
+    bias : float32 array [DIMENSIONS, n]
+    """
+
+    numbers: NDArray[np.int64]
+    frequency: Floats
+    phase: Floats
+    mix: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """f(x weights + biases), or with shares a of its activation: (1 - a) y + a f(y).
+
+    Attributes
+    ----------
+    weights : float32 array [inputs, outputs]
+    biases : float32 array [outputs]
+    activation : str
+        "identity" for the last layer.
+    shares : float32 array [outputs] or None
+    """
+
+    weights: Floats
+    biases: Floats
+    activation: str
+    shares: Floats | None
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A network of an ensemble, or the only one.
+
+    Attributes
+    ----------
+    weight : float
+        Of its outputs in the mean.
+    embedding : Embedding or None
+    layers : tuple of Layer
+    learns_factors : bool
+        Whether it has learned a factor of each input of the first layer; they are in its weights.
+    target_mean, target_scale : float64 array [outputs]
+        Targets are the last layer times scale plus mean; nothing of the kind for classes.
+    """
+
+    weight: float
+    embedding: Embedding | None
+    layers: tuple[Layer, ...]
+    learns_factors: bool
+    target_mean: Doubles
+    target_scale: Doubles
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """A model; see the head of this file.
+
+    Attributes
+    ----------
+    columns : tuple of ExportColumn
+    scaling : Scaling
+        Of all features.
+    neighbors : Neighbors or None
+        Their features, scaled as the others, are the last.
+    members : tuple of Member
+    classes : array [outputs] or None
+        The labels; None for regression.
+    target_names : tuple of str or None
+    refuses_missing, refuses_unknown : bool
+        Whether `predict` raises an error for missing cells, or for unknown levels of categories.
+    """
+
+    columns: tuple[ExportColumn, ...]
+    scaling: Scaling
+    neighbors: Neighbors | None
+    members: tuple[Member, ...]
+    classes: NDArray[Any] | None
+    target_names: tuple[str, ...] | None
+    refuses_missing: bool
+    refuses_unknown: bool
+
+    @cached_property
+    def features(self) -> int:
+        """Number of features."""
+        return len(self.scaling.center)
+
+    @cached_property
+    def outputs(self) -> int:
+        """Number of classes or targets."""
+        return len(self.members[0].layers[-1].biases)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all columns are numbers."""
+        return all(column.is_number for column in self.columns)
+
+    @property
+    def neighbor_features(self) -> range:
+        """Which features are those of neighbors."""
+        return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
+
+
+class TrainedNetwork(Protocol):
+    """What is read of a network: `ash.Network`."""
+
+    core: _core.Network
+    params: dict[str, Any]
+
+
+class TrainedModel(Protocol):
+    """What is read of a model: `ash.Network` or `ash.Ensemble`."""
+
+    classes_: NDArray[Any] | None
+    encoding: Encoding
+    target_names: tuple[str, ...] | None
+
+    def weighted_networks(self) -> Sequence[tuple[TrainedNetwork, float]]:
+        """Return the networks, each with its share of the outputs."""
+
+
+def describe(model: TrainedModel) -> Description:
+    """Return a network or an ensemble as plain steps.
+
+    Raises
+    ------
+    SettingError
+        The networks of an ensemble scale their inputs differently, which no run makes.
+    """
+    schema = model.encoding.schema
+    scaling = scaling_of(model)
+    return Description(
+        tuple(_columns(model.encoding, scaling)),
+        scaling,
+        model.encoding.neighbors,
+        tuple(_member(network, weight) for network, weight in model.weighted_networks()),
+        model.classes_,
+        model.target_names,
+        schema.missing == "error",
+        schema.unknown == "error",
+    )
+
+
+def scaling_of(model: TrainedModel) -> Scaling:
+    """Return how a model scales its features; raises SettingError as `describe` does."""
+    cores = [network.core for network, _ in model.weighted_networks()]
+    for name in ("input_center", "input_scale", "input_limit"):
+        if any((getattr(core, name) != getattr(cores[0], name)).any() for core in cores[1:]):
+            raise SettingError("the networks of this ensemble scale their inputs differently: export them one by one")
+    first = cores[0]
+    return Scaling(first.input_center, 1.0 / first.input_scale, first.input_limit > 0)
+
+
+def _columns(encoding: Encoding, scaling: Scaling) -> Iterator[ExportColumn]:
+    names = encoding.schema.names
+    for place, column in enumerate(encoding.schema.columns):
+        table, first = _table(encoding, place), encoding.starts[place]
+        beside = first + (column.kind == "number")
+        scaled = scaling.part(slice(beside, beside + table.shape[1])).apply(table)
+        name = None if names is None else names[place]
+        yield ExportColumn(column_label(place, names), name, column.kind, column.levels, first, scaled)
+
+
+def _table(encoding: Encoding, place: int) -> Doubles:
+    """Return what the cells of a column become, before it is scaled: float64 array [levels + 2, features]."""
+    column, statistics = encoding.schema.columns[place], encoding.statistics[place]
+    levels = len(column.levels)
+    table = np.zeros((levels + 2, 0)) if statistics is None else statistics
+    if column.kind == "number":
+        is_missing = np.arange(levels + 2)[:, None] == levels
+        return np.hstack([is_missing, table]) if column.missing else table
+    return np.eye(levels + 2, levels + column.missing) if statistics is None else table
+
+
+def _member(network: TrainedNetwork, weight: float) -> Member:
+    core = network.core
+    hidden = len(core.activations)
+    shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
+    layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
+    factors = bool(network.params.get("input_scaling"))
+    return Member(weight, _embedding(core), layers, factors, core.target_mean, core.target_scale)
+
+
+def _embedding(core: Any) -> Embedding | None:
+    if not core.numbers:
+        return None
+    mixes = 2 * FREQUENCIES
+    parts = np.split(core.embedding, [FREQUENCIES, mixes, mixes + FREQUENCIES * DIMENSIONS])
+    frequency, phase, mix, bias = parts
+    numbers = np.array(core.numbers, np.int64)
+    return Embedding(numbers, frequency, phase, mix.reshape(FREQUENCIES, DIMENSIONS, -1), bias)

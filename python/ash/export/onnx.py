@@ -1,0 +1,435 @@
+"""A model as a graph of ONNX: standard operators, and LabelEncoder of ai.onnx.ml for levels.
+
+    numbers [rows, n] double -- z in double -- clip in float -------------+
+             each with a table: number of its level -- row of the table --+-- features [rows, features] float
+    text [rows, 1] string: number of its level -- row of the table -------+      |
+    numbers, where rows recur: neighbors (see `ash.encoding.neighbors`) --+      |
+                                                                          members, weighted mean
+    rows that `predict` refuses --------------------------------------- NaN ----- | --> probabilities, target; label
+
+Angles are computed in double and rounded once, as the core's fused multiply-add does. Imports onnx.
+
+Memory: while a model runs, neighbors take 16 bytes per row and distinct training row. Predict some thousand rows at a
+time.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ash import _core
+from ash.data.arrays import FLOAT32_MAX
+from ash.encoding.neighbors import FAR as FAR_AWAY
+from ash.encoding.neighbors import LIMIT, NEAREST, SOFT, Neighbors
+from ash.errors import SettingError
+from ash.export.description import CLIP, DIMENSIONS, FAR, Description, Embedding, ExportColumn, Layer, Member
+
+MATRIX = "X"
+"""The input, where all columns are numbers."""
+LABEL, PROBABILITIES, TARGET = OUTPUTS = ("label", "probabilities", "target")
+
+
+def onnx_bytes(description: Description, missing: str) -> bytes:
+    """Return the content of a file of ONNX.
+
+    Parameters
+    ----------
+    description : Description
+    missing : str
+        The text of a missing cell of a category.
+
+    Raises
+    ------
+    SettingError
+        `missing` is no text or a level of a column, text is no Unicode, or the model is too large for the format.
+    """
+    _check_text(description, missing)
+    writer = _Writer(description, missing)
+    content: bytes = writer.model().SerializeToString()
+    return content
+
+
+def _check_text(description: Description, missing: str) -> None:
+    if not isinstance(missing, str):
+        raise SettingError(f"missing={missing!r} is no text: pass what stands for a missing cell of a category")
+    for column in description.columns:
+        if missing in column.levels:
+            raise SettingError(f"missing={missing!r} is a level of {column.label}: choose a text that is none")
+        _check_unicode(f"{column.label} has a name or level", [column.name or "", *map(str, column.levels)])
+    labels = [] if description.classes is None else list(map(str, description.classes.tolist()))
+    _check_unicode("y has a label", labels)
+    _check_unicode("missing is a text", [missing])
+
+
+def _check_unicode(what: str, texts: list[str]) -> None:
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise SettingError(
+                f"{what} that is no Unicode ({text[:50]!r}), which ONNX cannot hold: rename it"
+            ) from None
+
+
+def input_names(description: Description) -> list[str]:
+    """Return the name of the input of each column: its own, made different from outputs and from each other."""
+    wished = [f"x{place}" if column.name is None else column.name for place, column in enumerate(description.columns)]
+    taken = {"", *OUTPUTS, *wished}
+    names = []
+    for name in wished:
+        free = name
+        while free in taken - {name} or free in ("", *OUTPUTS):
+            free += "_"
+        taken.add(free)
+        names.append(free)
+    return names
+
+
+class _Writer:
+    """Writes one model; `self.refused` collects which rows `predict` refuses, each a bool [rows, 1]."""
+
+    def __init__(self, description: Description, missing: str) -> None:
+        self.description, self.missing = description, missing
+        self.inputs = [MATRIX] * len(description.columns) if description.is_numeric else input_names(description)
+        self.graph = Graph([*self.inputs, *OUTPUTS])
+        self.refused: list[str] = []
+
+    def model(self) -> onnx.ModelProto:
+        outputs = self._outputs(self._features())
+        if self.graph.bytes > MOST_BYTES:
+            size = self.graph.bytes / 2**30
+            raise SettingError(
+                f"the model has {size:.3g} GiB, but a file of ONNX holds less than 2: export a smaller one"
+            )
+        columns = [
+            {"input": name, "name": column.name, "kind": column.kind}
+            for name, column in zip(self.inputs, self.description.columns, strict=True)
+        ]
+        properties = {
+            "ash_version": _core.build_info()["version"],
+            "columns": json.dumps(columns),
+            "missing": self.missing,
+        }
+        return self.graph.model(self._input_infos(), outputs, properties)
+
+    def _input_infos(self) -> list[Any]:
+        if self.description.is_numeric:
+            shape = ["rows", len(self.description.columns)]
+            return [helper.make_tensor_value_info(MATRIX, TensorProto.DOUBLE, shape)]
+        kinds = [TensorProto.DOUBLE if column.is_number else TensorProto.STRING for column in self.description.columns]
+        return [
+            helper.make_tensor_value_info(name, kind, ["rows", 1])
+            for name, kind in zip(self.inputs, kinds, strict=True)
+        ]
+
+    def _features(self) -> str:
+        """Return the features [rows, features] of all columns, in the order that the network has them."""
+        numbers = [place for place, column in enumerate(self.description.columns) if column.is_number]
+        parts, order = [], [self.description.columns[place].first for place in numbers]
+        if numbers:
+            parts.append(self._scaled(self._numbers(numbers), np.array(order)))
+        for place, column in enumerate(self.description.columns):
+            if column.table.shape[1]:
+                code = self._code_of_number(place, column) if column.is_number else self._code_of_text(place, column)
+                parts.append(self.graph.add("Gather", column.table, code, axis=0))
+                order += range(column.table_first, column.table_first + column.table.shape[1])
+        if self.description.neighbors is not None:  # all columns are numbers then
+            order += (last := self.description.neighbor_features)
+            near = neighbor_features(self.graph, self.description.neighbors, MATRIX)
+            parts.append(self._scaled(near, np.array(last)))
+        features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
+        if order == sorted(order):
+            return features
+        return self.graph.add("Gather", features, np.argsort(order), axis=1)
+
+    def _numbers(self, places: list[int]) -> str:
+        """Return all numbers [rows, n], double; notes which rows have one that is refused."""
+        names = [self.inputs[place] for place in places]
+        alone = self.description.is_numeric or len(names) == 1
+        numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
+        is_bad = self.graph.add("Greater", self.graph.add("Abs", numbers), np.array(FLOAT32_MAX))
+        if self.description.refuses_missing:
+            is_bad = self.graph.add("Or", is_bad, self.graph.add("IsNaN", numbers))
+        worst = self.graph.add("ReduceMax", self._cast(is_bad, TensorProto.FLOAT), axes=[1], keepdims=1)
+        self.refused.append(self._cast(worst, TensorProto.BOOL))
+        return numbers
+
+    def _scaled(self, numbers: str, features: NDArray[np.int64]) -> str:
+        """Return numbers scaled and clipped, 0 where missing, float [rows, n]."""
+        graph, scaling = self.graph, self.description.scaling
+        centered = graph.add("Sub", numbers, scaling.center[features])
+        z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)
+        far = np.array(FAR, np.float32)
+        y = graph.add("Clip", graph.add("Mul", z, np.array(1 / CLIP, np.float32)), -far, far)
+        root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", y, y), np.array(1, np.float32)))
+        clipped = graph.add("Mul", graph.add("Div", y, root), np.array(CLIP, np.float32))
+        value = graph.add("Where", scaling.clips[features], clipped, z)
+        return graph.add("Where", graph.add("IsNaN", numbers), np.array(0, np.float32), value)
+
+    def _code_of_number(self, place: int, column: ExportColumn) -> str:
+        """Return the row of the table for each number, int64 [rows]."""
+        cells = self._cells(place)
+        levels = len(column.levels)
+        code: str | NDArray[np.int64] = np.array(levels + 1)
+        if levels:
+            code = self._encoded(cells, np.array(column.levels), levels + 1)
+        return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
+
+    def _code_of_text(self, place: int, column: ExportColumn) -> str:
+        """Return the row of the table for each text, int64 [rows]; notes which rows have one that is refused."""
+        levels = len(column.levels)
+        code = self._encoded(self._cells(place), np.array([*column.levels, self.missing], object), levels + 1)
+        refuses = {levels: self.description.refuses_missing, levels + 1: self.description.refuses_unknown}
+        for number in (number for number, is_refused in refuses.items() if is_refused):
+            is_it = self.graph.add("Equal", code, np.array(number))
+            self.refused.append(self.graph.add("Unsqueeze", is_it, np.array([1])))
+        return code
+
+    def _cells(self, place: int) -> str:
+        """Return one column of an input: [rows]."""
+        column = place if self.description.is_numeric else 0
+        return self.graph.add("Gather", self.inputs[place], np.array(column), axis=1)
+
+    def _encoded(self, cells: str, keys: NDArray[Any], default: int) -> str:
+        return self.graph.add(
+            "LabelEncoder",
+            cells,
+            keys_tensor=tensor(keys),
+            values_tensor=tensor(np.arange(len(keys))),
+            default_tensor=tensor(np.array([default])),
+        )
+
+    def _outputs(self, features: str) -> list[Any]:
+        """Add the members, their mean and the outputs, and return what these are."""
+        graph, classes, count = self.graph, self.description.classes, self.description.outputs
+        members = self.description.members
+        total = ""
+        for member in members:
+            outputs = self._cast(member_outputs(graph, member, features, classes is not None), TensorProto.DOUBLE)
+            shared = outputs if len(members) == 1 else graph.add("Mul", outputs, np.array(member.weight))
+            total = graph.add("Add", total, shared) if total else shared
+        if classes is None:
+            self._refuse(total, np.array(math.nan), TARGET)
+            return [helper.make_tensor_value_info(TARGET, TensorProto.DOUBLE, ["rows", count])]
+        shares = self._cast(total, TensorProto.FLOAT)
+        self._refuse(shares, np.array(math.nan, np.float32), PROBABILITIES)
+        labels = classes.astype(_LABEL_TYPES.get(classes.dtype.kind, classes.dtype))
+        graph.add("Gather", labels, graph.add("ArgMax", shares, axis=1, keepdims=0), axis=0, output=LABEL)
+        return [
+            helper.make_tensor_value_info(LABEL, tensor(labels).data_type, ["rows"]),
+            helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["rows", count]),
+        ]
+
+    def _refuse(self, values: str, nothing: NDArray[Any], output: str) -> None:
+        """Add an output that has `nothing` in rows that are refused."""
+        if not self.refused:
+            self.graph.add("Identity", values, output=output)
+            return
+        mask = self.refused[0]
+        for more in self.refused[1:]:
+            mask = self.graph.add("Or", mask, more)
+        self.graph.add("Where", mask, nothing, values, output=output)
+
+    def _cast(self, value: str, to: int) -> str:
+        return self.graph.add("Cast", value, to=to)
+
+
+_LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
+"""In which numpy's kinds of labels come out; others as they are."""
+
+
+OPSET, ML_OPSET = 17, 4
+"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from 4 on."""
+ML = "ai.onnx.ml"
+_IR_VERSION = 9  # the first one with ai.onnx.ml 4
+MOST_BYTES = 2**31 - 2**20
+"""Of the arrays of a graph: more than a file of protobuf holds."""
+
+
+class Graph:
+    """Nodes and constants in order, under names that are none of the inputs and outputs.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of inputs and outputs.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._prefix = "_"
+        while any(name.startswith(self._prefix) for name in names):
+            self._prefix += "_"
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self.bytes = 0
+        """Of all constants so far."""
+
+    def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
+        """Add a node of one output and return the output's name.
+
+        Parameters
+        ----------
+        inputs : str or ndarray
+            Names of values, or constants.
+        output : str
+            Its name, where it is an output of the graph.
+        """
+        name = output or f"{self._prefix}{operator}{len(self._nodes)}"
+        self._add(operator, inputs, [name], attributes)
+        return name
+
+    def add_two(self, operator: str, *inputs: str | NDArray[Any], **attributes: Any) -> tuple[str, str]:
+        """Add a node of two outputs and return their names."""
+        first, second = (f"{self._prefix}{operator}{len(self._nodes)}_{place}" for place in range(2))
+        self._add(operator, inputs, [first, second], attributes)
+        return first, second
+
+    def _add(
+        self, operator: str, inputs: Sequence[str | NDArray[Any]], outputs: list[str], attributes: dict[str, Any]
+    ) -> None:
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        domain = ML if operator == "LabelEncoder" else ""
+        self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
+
+    def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
+        """Return the whole as a model.
+
+        Parameters
+        ----------
+        inputs, outputs : list of onnx.ValueInfoProto
+        properties : dict of str
+            The metadata.
+        """
+        graph = helper.make_graph(self._nodes, "ash", inputs, outputs, self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="ash")
+        helper.set_model_props(model, properties)
+        return model
+
+    def _constant(self, values: NDArray[Any]) -> str:
+        name = f"{self._prefix}constant{len(self._constants)}"
+        self._constants.append(tensor(values, name))
+        self.bytes += values.nbytes
+        return name
+
+
+def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
+    """Return an array of numbers or of text as a tensor."""
+    if values.dtype.kind in "UO":
+        text = [value.encode("utf-8") for value in values.ravel().tolist()]
+        return helper.make_tensor(name, onnx.TensorProto.STRING, values.shape, text)
+    return numpy_helper.from_array(np.asarray(values, order="C"), name)
+
+
+def member_outputs(graph: Graph, member: Member, features: str, classifies: bool) -> str:
+    """Add a member and return its outputs: probabilities, float [rows, classes], or targets, double [rows, targets].
+
+    Parameters
+    ----------
+    features : str
+        float [rows, features].
+    classifies : bool
+        Whether its outputs are probabilities.
+    """
+    x = features if member.embedding is None else _embed(graph, member.embedding, features)
+    for layer in member.layers:
+        x = _activate(graph, layer, graph.add("Gemm", x, layer.weights, layer.biases))
+    if classifies:
+        return graph.add("Softmax", x, axis=1)
+    wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
+    return graph.add("Add", graph.add("Mul", wide, member.target_scale), member.target_mean)
+
+
+def _embed(graph: Graph, embedding: Embedding, features: str) -> str:
+    """Return features and what is made of their numbers, float [rows, features + DIMENSIONS * n]."""
+    count = len(embedding.numbers)
+    numbers = graph.add("Cast", graph.add("Gather", features, embedding.numbers, axis=1), to=TensorProto.DOUBLE)
+    column = graph.add("Unsqueeze", numbers, np.array([1]))  # [rows, 1, n]
+    turns = graph.add("Mul", column, embedding.frequency.astype(np.float64))
+    turns = graph.add("Add", turns, embedding.phase.astype(np.float64))  # [rows, FREQUENCIES, n]
+    turns = graph.add("Cast", turns, to=TensorProto.FLOAT)
+    turns = graph.add("Sub", turns, graph.add("Round", turns))
+    cosines = graph.add("Cos", graph.add("Mul", turns, _float(2 * math.pi)))
+    by_number = graph.add("Transpose", cosines, perm=[2, 0, 1])  # [n, rows, FREQUENCIES]
+    mixed = graph.add("MatMul", by_number, embedding.mix.transpose(2, 0, 1))  # [n, rows, DIMENSIONS]
+    values = graph.add("Add", graph.add("Transpose", mixed, perm=[1, 2, 0]), embedding.bias)
+    flat = graph.add("Reshape", values, np.array([0, DIMENSIONS * count]))
+    return graph.add("Concat", features, flat, axis=1)
+
+
+def _activate(graph: Graph, layer: Layer, x: str) -> str:
+    value = _function(graph, layer.activation, x)
+    if layer.shares is None:
+        return value
+    rest = graph.add("Mul", x, np.float32(1) - layer.shares)
+    return graph.add("Add", rest, graph.add("Mul", value, layer.shares))
+
+
+def _function(graph: Graph, name: str, x: str) -> str:
+    """Return an activation of x, of operators that every version of ONNX has."""
+    if name == "silu":
+        return graph.add("Mul", x, graph.add("Sigmoid", x))
+    if name == "mish":
+        return graph.add("Mul", x, graph.add("Tanh", graph.add("Softplus", x)))
+    if name == "gelu":
+        cubic = graph.add("Mul", graph.add("Mul", graph.add("Mul", x, x), x), _float(0.044715))
+        inner = graph.add("Tanh", graph.add("Mul", graph.add("Add", x, cubic), _float(math.sqrt(2 / math.pi))))
+        return graph.add("Mul", graph.add("Mul", x, _float(0.5)), graph.add("Add", inner, _float(1.0)))
+    return x if name == "identity" else graph.add(_OPERATORS[name], x)
+
+
+_OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Selu"}
+
+
+def _float(value: float) -> NDArray[np.float32]:
+    return np.array(value, np.float32)
+
+
+def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
+    """Add the features [rows, k + 1] of numbers [rows, columns], and return their name."""
+    squares = _squares(graph, neighbors, _places(graph, neighbors, numbers))
+    nearest, which = graph.add_two("TopK", squares, np.array([NEAREST]), largest=0)
+    weights = graph.add("Gather", neighbors.weights, which)
+    soft = np.array(SOFT**2)
+    furthest = graph.add("Add", graph.add("ReduceMax", nearest, axes=[1], keepdims=1), soft)
+    shares = graph.add("Sub", graph.add("Div", furthest, graph.add("Add", nearest, soft)), np.array(1.0))
+    total = graph.add("ReduceSum", graph.add("Mul", shares, weights), np.array([1]), keepdims=1)
+    deviations = graph.add("Gather", neighbors.deviations, which, axis=0)
+    sums = graph.add("ReduceSum", graph.add("Mul", _unsqueezed(graph, shares), deviations), np.array([1]), keepdims=0)
+    mean = graph.add("Div", sums, graph.add("Add", total, np.array(1.0)))
+    return graph.add("Concat", graph.add("Add", mean, neighbors.priors), _closeness(graph, weights, nearest), axis=1)
+
+
+def _places(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
+    scaled = graph.add("Mul", graph.add("Sub", numbers, neighbors.center), neighbors.inverse)
+    z = graph.add("Clip", scaled, np.array(-FAR_AWAY), np.array(FAR_AWAY))
+    share = graph.add("Div", z, np.array(LIMIT))
+    root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", share, share), np.array(1.0)))
+    return graph.add("Where", graph.add("IsNaN", numbers), np.array(0.0), graph.add("Div", z, root))
+
+
+def _squares(graph: Graph, neighbors: Neighbors, places: str) -> str:
+    """Return the squared distances [rows, distinct rows], summed column by column."""
+    total = ""
+    for column, values in enumerate(neighbors.rows.T):
+        own = graph.add("Gather", places, np.array([column]), axis=1)
+        difference = graph.add("Sub", own, values[None])
+        square = graph.add("Mul", difference, difference)
+        total = graph.add("Add", total, square) if total else square
+    return total
+
+
+def _closeness(graph: Graph, weights: str, squares: str) -> str:
+    there = graph.add("Where", graph.add("Greater", weights, np.array(0.0)), squares, np.array(np.inf))
+    distance = graph.add("Sqrt", graph.add("ReduceMin", there, axes=[1], keepdims=1))
+    return graph.add("Reciprocal", graph.add("Add", graph.add("Sqrt", distance), np.array(1.0)))
+
+
+def _unsqueezed(graph: Graph, values: str) -> str:
+    return graph.add("Unsqueeze", values, np.array([2]))

@@ -1,0 +1,91 @@
+"""What makes a run of a function the one it is: whoever goes on from its journal must agree, or is told where not.
+
+    settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
+               what comes first, and an earlier result as costs, as hashes; what a function that is an object tells of
+               itself by a method `journal_identity`, such as which rows it has
+    space      domains, levels and conditions
+    version    of ash
+
+Another source of the function under the same name is a warning and no error. People mend a function and go on, and
+what it calls could not be compared anyway; what is on record stays what it was then, failures too.
+"""
+
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ash.function.initial_candidates import key_of
+from ash.history.json import space_story
+from ash.journal.identity import DECISIONS, Facts, version_facts
+from ash.options import FunctionOptions
+from ash.result.function_result import FunctionResult
+from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
+
+RESULTS = ("eta", "min_epochs", "training", "task", "seed")
+"""Settings that each result depends on."""
+
+
+def identity_of(
+    train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
+) -> Facts:
+    """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
+    settings = {name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}
+    told = train.journal_identity() if hasattr(train, "journal_identity") else {}
+    own = {
+        **told,
+        "function": name_of(train),
+        "costs": _costs(costs),
+        "sampler": _sampler(sampler),
+        "first": _first(first),
+    }
+    version = version_facts()["version of ash"]  # kernels have no part in it
+    return {"settings": {**settings, **own}, "space": space_story(space), "version": {"version of ash": version}}
+
+
+def code_of(train: Any, costs: Any) -> Facts:
+    """Return hashes of the source of the function and of its costs, None of what has none that can be found."""
+    return {"function": _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
+
+
+def name_of(function: Any) -> str:
+    """Return what a function is called where it was defined, an object by its class."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _source(function: Any) -> str | None:
+    while isinstance(function, partial):
+        function = function.func
+    if function is None:
+        return None
+    shown = function if hasattr(function, "__code__") or hasattr(function, "__wrapped__") else type(function)
+    try:
+        text = inspect.getsource(inspect.unwrap(shown))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    return _hash(textwrap.dedent(text))
+
+
+def _costs(costs: Any) -> str | None:
+    if isinstance(costs, FunctionResult):
+        names = ("candidate", "epochs", "start", "end")
+        return f"result {_hash(b''.join(costs.columns[name].tobytes() for name in names))}"
+    return None if costs is None else name_of(costs)
+
+
+def _sampler(sampler: Any) -> str | None:
+    return sampler if sampler is None or isinstance(sampler, str) else type(sampler).__qualname__
+
+
+def _first(first: Sequence[Params]) -> str | None:
+    return f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None
+
+
+def _hash(content: str | bytes) -> str:
+    whole = content.encode(errors="surrogatepass") if isinstance(content, str) else content
+    return hashlib.blake2b(whole, digest_size=8).hexdigest()

@@ -1,0 +1,267 @@
+"""A run of a function and its journal: every answer in the file before anybody is told of it.
+
+    agree       what the run is, the first time written, later compared
+    recall      a job that is on record is not done again: its answer is told at once
+    log         jobs that were handed out, and what came of them, in order -> rows -> one commit a look
+
+An answer is on record as soon as its job has ended, whether it is decided or held back by the virtual clock. Of a
+greedy run the order of it all is recorded too, since the decisions follow from that. What a function gave back as a
+state is not: a pickle runs code when it is loaded, and no file of an earlier process is worth that.
+Invariant: the log is one list, and what is behind the last commit begins anew by one assignment, so Ctrl-C between any
+two steps leaves rows that fit together.
+Threads: the calling thread alone.
+"""
+
+import json
+import math
+import re
+import shutil
+import time
+import warnings
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from ash import _core
+from ash.errors import JournalCorrupt
+from ash.function.answers import FINISHED, KINDS, Answer
+from ash.function.job_runners import Key
+from ash.function.state_store import LOST, WAITING
+from ash.journal.database import Changes, Database
+from ash.journal.identity import Facts
+from ash.journal.journal import Journal
+from ash.journal.null_journal import NullJournal
+from ash.journal.open_journal import OpenJournal
+from ash.journal.rows import Row
+from ash.options import RunOptions
+from ash.space.hyperparameters import Params
+
+NO_HASH = "0" * 16
+"""Of weights, which a function has none of."""
+ALONE = (1, 1)
+"""The team of a job."""
+
+
+class Log:
+    """What has come since the last commit: tasks handed out and ended, and the numbers of the next rows."""
+
+    def __init__(self, jobs: int, steps: int) -> None:
+        self.jobs, self.steps = jobs, steps
+        self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None where it was recalled
+
+
+class RecordedRun(Protocol):
+    """A run, as far as its journal has to know it."""
+
+    @property
+    def started(self) -> float:
+        """Return when its second 0 was, on the clock of the machine."""
+
+    @property
+    def decided(self) -> int:
+        """Return how many jobs were decided so far."""
+
+    @property
+    def held(self) -> list[Key]:
+        """Return the jobs that have ended and are not decided."""
+
+
+class FunctionJournal(OpenJournal, NullJournal):
+    """The journal of one run: a context manager that closes it.
+
+    Parameters
+    ----------
+    journal : Journal
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._run: RecordedRun | None = None
+        self._written = 0
+        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs, and what came of it
+        self._greedy = self._anew = False  # anew: the steps of the journal are to be replaced
+        self._retraces = False  # its steps are on record already: nothing is written meanwhile
+        self._held: list[list[int]] = []
+        super().__init__(journal)
+        self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
+        self.folder = self._states = self._path.with_name(f"{self._path.name}-states")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._closing(error):
+            if error is not None and self._run is not None and self._database is not None:
+                self._write(self._database, self._run)
+
+    @property
+    def written(self) -> int | None:
+        """Return how many of the jobs that are decided are in the file."""
+        return None if self._database is None else self._written
+
+    def agree(self, identity: Facts, options: RunOptions, asked: Facts, code: Facts | None = None) -> None:
+        """Write down what the run is, or compare; then read what there is."""
+        before, code = self._facts.get("code"), code or {}
+        self._agree(identity, options, asked, {"code": code})
+        self._greedy = options.schedule == "greedy"
+        with self._sound():
+            names = code.keys() - set(self._journal.allow_change)
+            changed = [] if before is None else [name for name in sorted(names) if _differ(before[name], code[name])]
+            self._read()
+        self._retraces = self._greedy and bool(self.params)
+        if changed:
+            what = " and of ".join("train" if name == "function" else name for name in changed)
+            text = f"{self._path}: the source of {what} is another than it was; what is on record stays as it is"
+            warnings.warn(text, UserWarning, stacklevel=4)
+        tidy(self._states)
+
+    def _read(self) -> None:
+        """Take up the rows, or raise ValueError where they are those of no run."""
+        others = {(candidate, rung): rest for candidate, rung, *rest in self._rows["answers"]}
+        for row in self._rows["jobs"]:
+            key, epochs = (row[1], row[2]), row[3]
+            self._known[key] = epochs, _answer(row, *others.get(key, (FINISHED, "", 1)))
+        self.params = {candidate: plain(json.loads(text)) for candidate, text in self._rows["candidates"]}
+        self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
+        held = self._held = self._facts.get("held", [])
+        self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}
+        self._rows = {}
+
+    def start(self, run: RecordedRun | None = None) -> tuple[datetime, float]:
+        """Return when it was begun, and the seconds so far."""
+        self._run = run
+        return super().start()
+
+    def knows(self, key: Key) -> bool:
+        """Return whether it is on record, and was not recalled yet."""
+        return key in self._known
+
+    def recall(self, task: _core.Task) -> Answer | None:
+        """Return what is on record."""
+        found = self._known.pop((task.candidate, task.rung), None)
+        if found is None:
+            return None
+        epochs, answer = found
+        if epochs != task.epochs:
+            raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other epochs in {task.rung}")
+        return answer
+
+    def retraced(self, exactly: bool) -> None:
+        """Let the steps of the journal stand, or replace them by those of this call."""
+        self._retraces = False
+        if self._greedy and exactly:
+            self._log = Log(self._log.jobs, self._log.steps)
+        elif self._greedy:
+            self._anew, self._log.steps = True, 0
+
+    def handed_out(self, task: _core.Task, params: Params) -> None:
+        """Log it, or raise JournalCorrupt where its candidate is another one on record."""
+        if task.rung == 0 and self.params.get(task.candidate, params) != params:
+            raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
+        if self._database is not None:
+            self._log.entries.append((task, params))
+
+    def ended(self, task: _core.Task, answer: Answer | None) -> None:
+        """Log it, without the state."""
+        if self._database is not None:
+            what = answer if answer is None else answer._replace(state=answer.state is not None)
+            self._log.entries.append((task, what))
+
+    def look(self) -> None:
+        """Write down what is new, unless the last commit was just now."""
+        if self._may_commit():
+            self._try_to_write()
+
+    def finish(self, ended: str) -> None:
+        """Write down all."""
+        self._try_to_write(ended)
+
+    def _try_to_write(self, ended: str | None = None) -> None:
+        if self._database is not None and self._run is not None:
+            with self._failing():
+                self._write(self._database, self._run, ended)
+
+    def _write(self, database: Database, run: RecordedRun, ended: str | None = None) -> None:
+        if self._retraces:
+            return
+        changes, now = Changes(), time.monotonic()
+        decided, held = run.decided, self._held_of(run)
+        after = self._take(changes, run.started)
+        if held != self._held:
+            changes.facts["held"] = held
+        if ended is not None:
+            changes.facts["ended"] = ended
+        if changes or self._is_time(now):
+            self._commit(database, changes, now)
+            self._log, self._anew, self._held = after, False, held
+        self._written = decided
+
+    def _held_of(self, run: RecordedRun) -> list[list[int]]:
+        """Return the jobs on record that no callback was told of: they are not decided, or were not come to yet."""
+        new = [list(key) for key in run.held if key not in self.restored]
+        return new + [key for key in self._held if (key[0], key[1]) in self._known]
+
+    def _take(self, changes: Changes, started: float) -> Log:
+        """Add the rows of the log, and return the log that follows it."""
+        jobs: list[Row] = []
+        answers: list[Row] = []
+        candidates: list[Row] = []
+        steps: list[tuple[int, int, int]] = []
+        for task, what in self._log.entries:
+            is_answer = isinstance(what, Answer)
+            steps.append((task.candidate, task.rung, int(is_answer or what is None)))
+            if is_answer:
+                jobs.append(_job(self._log.jobs + len(jobs), task, what, started))
+                if what.kind != FINISHED or not what.state or what.info is not None:
+                    answers.append((task.candidate, task.rung, what.kind, _text(what), int(what.state)))
+            elif what is not None and task.rung == 0 and task.candidate not in self.params:
+                candidates.append((task.candidate, json.dumps(what)))
+        if self._anew:
+            changes.delete("steps")
+        if self._greedy:
+            changes.add("steps", [(number, *step) for number, step in enumerate(steps, self._log.steps)])
+        changes.add("jobs", jobs)
+        changes.add("answers", answers)
+        changes.add("candidates", candidates)
+        return Log(self._log.jobs + len(jobs), self._log.steps + len(steps))
+
+
+def tidy(folder: Path) -> None:
+    """Delete what states a process has left that was killed: nobody loads them."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for each in folder.iterdir():
+        if re.fullmatch(f"{WAITING}.*", each.name) and not each.is_symlink():
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def plain(value: Any) -> Any:
+    """Return hyperparameters of what JSON has made of them: its lists were tuples."""
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return tuple(map(plain, value)) if isinstance(value, list) else value
+
+
+def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
+    what = (task.candidate, task.rung, task.epochs, answer.place, *ALONE)
+    scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
+    return number, *what, *scores, answer.start - started, answer.end - started, "[]"
+
+
+def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
+    score, rank = float(row[7]), -float(row[8])
+    if kind not in KINDS or (kind == FINISHED) != math.isfinite(score) or math.isfinite(score) != math.isfinite(rank):
+        raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
+    told: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    told["forecast"] = None if kind != FINISHED or rank == score else rank
+    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], place=row[4], **told)
+
+
+def _text(answer: Answer) -> str:
+    """Return what else there is to tell, as a text that SQLite takes: a traceback may hold halves of characters."""
+    if answer.kind == FINISHED:
+        return "" if answer.info is None else json.dumps(answer.info)
+    return answer.text.encode("utf-8", "backslashreplace").decode()
+
+
+def _differ(there: str | None, here: str | None) -> bool:
+    return there is not None and here is not None and there != here

@@ -1,0 +1,293 @@
+"""A run of `ash.tune_function`: the thread that calls asks the clock, hands out jobs, and tells it what they gave.
+
+    source -> Clock.next -> places.start -> train(params, epochs, state) -> places.wait -> Clock.finish -> records
+
+The ladder and both clocks are the core's; here is no rule of theirs. A state is kept (state_store.py) from the end of a
+job until its candidate is trained further, or is retired; the best one until a better one comes. With a journal what is
+on record is told first (replay.py);
+candidates whose states are of an earlier process are trained again (retraining.py).
+Invariants: (1) a job is on record once, in the order in which it was decided; (2) what the function did wrong is on
+record too, and nothing else of it is kept; (3) reproducible: places, their number and their speed have no part in it.
+Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
+"""
+
+import copy
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from ash import _core
+from ash.callbacks.dispatch import Reporter
+from ash.function.answer_rows import END, Row, columns_of, row_of
+from ash.function.answers import FINISHED, Answer, failure
+from ash.function.best import Best, state_of
+from ash.function.clock import clock_of
+from ash.function.job_runners import JobRunners, Key
+from ash.function.replay import catch_up, retrace
+from ash.function.retraining import Again
+from ash.function.sources import Source
+from ash.function.state_store import LOST, States
+from ash.history.records import Columns
+from ash.journal.null_journal import NullJournal
+from ash.options import FunctionOptions
+from ash.progress.board import Event, View
+from ash.progress.views import open_view
+from ash.result.function_result import FailureRecord, FunctionResult, causes, no_score
+from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
+
+WAKE_SECONDS = 0.05
+
+
+class FunctionRun:
+    """One run.
+
+    Parameters
+    ----------
+    places : JobRunners
+        Where its jobs are done.
+    source : Source
+        Where its candidates come from.
+    cost : callable or None
+        Of parameters and epochs: the virtual duration of a job.
+    journal : NullJournal
+        The journal.
+    """
+
+    def __init__(
+        self,
+        places: JobRunners,
+        source: Source,
+        space: FunctionSpace,
+        options: FunctionOptions,
+        cost: Callable[[Params, int], float] | None,
+        journal: NullJournal,
+    ) -> None:
+        self._places, self._space, self._options = places, space, options
+        self._source, self._journal = source, journal
+        self._clock = clock_of(options, source, cost)
+        self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
+        self._running: dict[Key, _core.Task] = {}
+        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
+        self._states = States(options.memory_limit, journal.folder, packed=places.packed)
+        self._again = Again(places, self._states, source.params, [rung["epochs"] for rung in self.rungs])
+        self._rows: list[Row] = []
+        self._failures: list[FailureRecord] = []
+        self._infos: list[Any] = []  # of each row
+        self._in_a_row = 0
+        self._best: Best | None = None
+        self._events: list[Event] = []
+        self._ended: str | None = None
+        self.started = 0.0
+
+    @property
+    def rungs(self) -> list[dict[str, int]]:
+        """Return the ladder as the core counts it."""
+        return self._clock.rungs
+
+    @property
+    def count(self) -> int:
+        """Return how many candidates there are at most."""
+        return self._source.count
+
+    @property
+    def decided(self) -> int:
+        """Return how many jobs were decided so far."""
+        return len(self._rows)
+
+    @property
+    def held(self) -> list[Key]:
+        """Return the jobs that have ended and are not decided."""
+        return list(self._answers)
+
+    def jobs(self, first: int = 0) -> Columns:
+        """Return the records from the `first` on, in order of decision, as `_core.Tuner.jobs` does."""
+        return columns_of(self._rows[first:])
+
+    def run(self, reporter: Reporter) -> FunctionResult:
+        """Do all jobs, and return what has come of them.
+
+        Raises
+        ------
+        AllFailed, NothingFinished, KeyboardInterrupt
+            There is no score.
+        """
+        began, before = self._journal.start(self)
+        self.started = time.monotonic() - before
+        with self._states:
+            with open_view(self._options, self.rungs, lambda: self._places.status) as view:
+                try:
+                    self._go(view, reporter)
+                except KeyboardInterrupt:
+                    self._end("interrupted")
+                self._decide(self._clock.release())
+                view.update(self._events)
+            seconds = time.monotonic() - self.started
+            ended = self._ended or self._clock.ending or "finished"
+            self._journal.finish(ended)
+            reporter.finish(self, self._source.params)
+            return self._result(ended, began, seconds)
+
+    def _go(self, view: View, reporter: Reporter) -> None:
+        looked = time.monotonic()
+        if reporter.stopped:
+            self._end("stopped")
+        replay = catch_up if self._options.schedule == "reproducible" else retrace
+        if self._journal.params:
+            self._pending.extend(replay(self._journal, self._next, self._start, lambda: self._ended is not None))
+        while True:
+            self._hand_out()
+            if self._ended is not None or not self._running:
+                return self._check_places()
+            for key, answer in self._places.wait(self._seconds_left()):
+                if (found := self._again.step(key, answer)) is not None:
+                    self._finish(*found)
+            now = time.monotonic()
+            if now - looked >= WAKE_SECONDS:
+                looked = now
+                self._look(view, reporter)
+
+    def _check_places(self) -> None:
+        if self._ended is None and not self._clock.finished:
+            warnings.warn("all threads hang: the run ends with what there is", UserWarning, stacklevel=5)
+            self._end("failures")
+
+    def _look(self, view: View, reporter: Reporter) -> None:
+        events, self._events = self._events, []
+        view.update(events)
+        self._journal.look()
+        reporter.look(self, self._source.params, events, self._journal.written)
+        if reporter.stopped:
+            self._end("stopped")
+
+    def _end(self, why: str) -> None:
+        """Hand out no more jobs; what has ended the run first is what is told."""
+        self._ended = self._ended or why
+
+    def _seconds_left(self) -> float:
+        limit = self._options.time_limit
+        if limit is None:
+            return WAKE_SECONDS
+        return min(WAKE_SECONDS, max(0.0, self.started + limit - time.monotonic()))
+
+    def _hand_out(self) -> None:
+        limit = self._options.time_limit
+        if limit is not None and time.monotonic() - self.started >= limit:
+            self._end("time_limit")
+        while self._places.free > 0 and self._ended is None:
+            task = self._pending.popleft() if self._pending else self._next()
+            if task is None:
+                return
+            self._start(task)
+
+    def _next(self) -> _core.Task | None:
+        """Return what the clock hands out; None where it has nothing now."""
+        while (task := self._clock.next()) is None:
+            if not self._draw():
+                return None
+        self._journal.handed_out(task, self._source.params[task.candidate])
+        return task
+
+    def _draw(self) -> bool:
+        """Draw more candidates where the clock stands still for want of them, and return whether there were some."""
+        if not self._clock.starved or not self._source.more():
+            return False
+        self._decide(self._clock.provide(len(self._source.params)))
+        return True
+
+    def _start(self, task: _core.Task) -> None:
+        key = task.candidate, task.rung
+        self._running[key] = task
+        now = time.monotonic() - self.started
+        if task.rung:
+            self._events.append(("promoted", task.candidate, task.rung - 1, now, 0.0))
+        self._events.append(("started", task.candidate, task.rung, now, 0.0))
+        if (known := self._journal.recall(task)) is not None:
+            return self._finish(key, known, is_known=True)
+        try:
+            state = self._state(task.candidate)
+        except Exception as error:
+            self._finish(key, failure(error)._replace(start=time.monotonic(), end=time.monotonic()))
+            return
+        if state is LOST:
+            self._again.begin(task)
+        else:
+            self._places.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
+
+    def _state(self, candidate: int) -> Any:
+        """Return the state that the last job has left; a copy of the best so far, which may be changed in place."""
+        if self._options.training == "restart":
+            return None
+        state = self._states.take(candidate)
+        best = self._best
+        return copy.deepcopy(state) if best is not None and best.state is state and state is not None else state
+
+    def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
+        task = self._running.pop(key)
+        self._journal.ended(task, None if is_known else answer)
+        good = answer.kind == FINISHED
+        if good and self._options.training == "resume" and answer.state is not None:
+            self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
+        self._answers[key] = task, answer, 0.0 if is_known else self.started
+        self._decide(self._clock.finish(task, answer.rank_for(self._options.target), -answer.rank))
+        for candidate in self._clock.take_retired():
+            self._states.drop(candidate)
+
+    def _decide(self, decisions: Iterable[_core.Decision]) -> None:
+        """Write down what the ladder has taken."""
+        for decision in decisions:
+            task, answer, started = self._answers.pop((decision.candidate, decision.rung))
+            good = answer.kind == FINISHED
+            row = row_of(task, answer, started)
+            self._rows.append(row)
+            self._infos.append(answer.info)
+            self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
+            if task.rung == 0:
+                self._source.tell(task.candidate, answer.rank if good else None)
+            if good:
+                self._in_a_row = 0
+                best = answer.score, task.candidate, task.rung
+                if self._best is None or self._best.is_behind(*best):
+                    self._best = Best(*best, answer.state)
+            else:
+                self._fail(task, answer)
+
+    def _fail(self, task: _core.Task, answer: Answer) -> None:
+        self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+        self._in_a_row += 1
+        most = self._options.most_failures
+        if most is not None and self._in_a_row >= most:
+            self._end("failures")
+
+    def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
+        best = self._best
+        if best is None:
+            raise no_score(ended, self._failures, seconds)
+        if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told
+            text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
+            warnings.warn(text, UserWarning, stacklevel=4)
+        ladder, params = self.rungs, self._source.params
+        if self._options.candidates is None:
+            params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        return FunctionResult(
+            best_candidate=best.candidate,
+            best_rung=best.rung,
+            best_state=self._places.open(state_of(best, self._again, ended, self._options.training)),
+            failures=tuple(self._failures),
+            memory=self._states.memory,
+            infos=tuple(self._infos),
+            params=tuple(params),
+            columns=self.jobs(),
+            assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
+            ladder=ladder,
+            options=self._options,
+            space=self._space,
+            ended=ended,
+            started=began,
+            wall_seconds=seconds,
+        )

@@ -1,0 +1,76 @@
+"""Candidates whose states are no more are trained again, rung by rung, to where they stood.
+
+    target (c, 3), its state LOST:    (c, 0) -> (c, 1) -> (c, 2) -> (c, 3), which alone counts
+
+What comes of the rungs below was decided before and is of no account now, unless it fails: then the target fails. Two
+cases: the state was of an earlier process, whose pickles nobody loads; or it had no room in memory nor on the disk.
+"""
+
+from collections.abc import Sequence
+
+from ash import _core
+from ash.function.answers import FINISHED, Answer
+from ash.function.job_runners import JobRunners, Key
+from ash.function.state_store import States
+from ash.space.hyperparameters import Params
+
+WAKE_SECONDS = 1.0
+
+
+class Again:
+    """The candidates of a run that are trained again.
+
+    Parameters
+    ----------
+    params : sequence
+        Of the candidates so far, by number; it may grow.
+    epochs : sequence of int
+        Of a job in each rung.
+    """
+
+    def __init__(self, places: JobRunners, states: States, params: Sequence[Params], epochs: Sequence[int]) -> None:
+        self._places, self._states, self._params, self._epochs = places, states, params, epochs
+        self._targets: dict[int, Key] = {}
+
+    def begin(self, task: _core.Task) -> None:
+        """Begin with the lowest rung: somebody is free."""
+        self._targets[task.candidate] = task.candidate, task.rung
+        self._start((task.candidate, 0), None)
+
+    def step(self, key: Key, answer: Answer) -> tuple[Key, Answer] | None:
+        """Return whose answer this is, and the answer; None where the candidate has gone on to its next rung."""
+        target = self._targets.get(key[0])
+        if target is None:
+            return key, answer
+        if key != target and answer.kind == FINISHED:
+            self._start((key[0], key[1] + 1), answer.state)
+            return None
+        del self._targets[key[0]]
+        if key != target:
+            answer = answer._replace(text=f"trained again, in rung {key[1]}: {answer.text}")
+        return target, answer
+
+    def complete(self, key: Key, training: str) -> Answer | None:
+        """Train a candidate again up to a rung, and return what comes of it; None where nobody is free to do it."""
+        rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
+        answer = None
+        for rung in rungs:
+            if self._places.free <= 0:
+                return None
+            self._start((key[0], rung), None if answer is None else answer.state)
+            answer = self._answer((key[0], rung))
+            if answer.kind != FINISHED:
+                break
+        return answer
+
+    def _start(self, key: Key, state: object) -> None:
+        candidate, rung = key
+        if key != self._targets.get(candidate):
+            self._states.retrained_epochs += self._epochs[rung]
+        self._places.start(key, dict(self._params[candidate]), self._epochs[rung], state)
+
+    def _answer(self, key: Key) -> Answer:
+        while True:
+            for each, answer in self._places.wait(WAKE_SECONDS):
+                if each == key:
+                    return answer

@@ -1,0 +1,76 @@
+"""One number for a whole run: what was trained, how it came out, what was decided, in the order of the decisions.
+
+    TAG, 13 bytes
+    number of candidates with a job;   each, by number:      candidate, bytes of the JSON, JSON of its hyperparameters
+    number of jobs;                    each, as decided:     candidate, rung, epochs, score, loss, training_loss,
+                                                             diverged, weights_hash
+    best candidate, its rung
+
+The digest is SHA-256 of these bytes, in hexadecimal. Integers are signed, of 8 bytes (weights_hash unsigned, diverged
+one byte), scores and losses IEEE 754 doubles, all little endian without padding; every NaN is 0x7ff8000000000000. The
+JSON has sorted keys, no blanks, only ASCII, and floats as the shortest decimals that read back the same.
+Times, threads, teams and memory do not enter. A change of this layout changes the tag.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.history.records import Columns
+
+TAG = b"ash digest 1\n"
+
+SHORT_DIGEST = 16
+"""Digits that are shown: two runs that differ agree in all of them once in 2^64."""
+
+JOB = np.dtype(
+    [
+        ("candidate", "<i8"),
+        ("rung", "<i8"),
+        ("epochs", "<i8"),
+        ("score", "<f8"),
+        ("loss", "<f8"),
+        ("training_loss", "<f8"),
+        ("diverged", "u1"),
+        ("weights_hash", "<u8"),
+    ]
+)
+"""The bytes of a job."""
+
+
+def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[int, int]) -> str:
+    """Return the digest of a run: 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    params : sequence of dict
+        The hyperparameters of every candidate, at its number.
+    columns : dict of str to ndarray
+        The jobs in order of decision.
+    best : (int, int)
+        The best candidate and its rung.
+    """
+    jobs = _job_bytes(columns)
+    ran = np.unique(jobs["candidate"]).tolist()
+    hasher = hashlib.sha256(TAG + struct.pack("<q", len(ran)))
+    for candidate in ran:
+        text = json.dumps(params[candidate], sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        hasher.update(struct.pack("<qq", candidate, len(text)) + text)
+    hasher.update(struct.pack("<q", len(jobs)))
+    hasher.update(jobs.tobytes())
+    hasher.update(struct.pack("<qq", *best))
+    return hasher.hexdigest()
+
+
+def _job_bytes(columns: Columns) -> NDArray[Any]:
+    jobs = np.empty(len(columns["candidate"]), JOB)
+    for name in JOB.names or ():
+        jobs[name] = columns[name]
+        if JOB[name].kind == "f":
+            jobs[name][np.isnan(columns[name])] = np.nan  # one NaN of the many
+    return jobs

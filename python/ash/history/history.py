@@ -1,0 +1,196 @@
+"""The history of a run: which jobs were done when, with what outcome, and the tables that are read off it.
+
+A run that still goes on has a history too. `ash.result` adds what is known at the end.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ash._utils.checks import one_of
+from ash.history.digest import digest_run
+from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, to_frame, to_polars
+from ash.history.rung_stats import rung_rows
+from ash.options import RunOptions
+from ash.space.space import Space
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+    from ash.models.pool import Kept
+
+RUNNING = "running"
+"""How a run has ended that has not."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class History:
+    """Fields of a `Result` that every run has from its first finished job on; see there."""
+
+    TABLES: ClassVar[tuple[str, ...]] = ("candidates", "jobs", "rungs")
+
+    best_candidate: int
+    best_rung: int
+    params: tuple[dict[str, Any], ...]
+    columns: Columns
+    assists: Columns
+    ladder: list[dict[str, int]]
+    options: RunOptions
+    space: Space
+    ended: str
+    started: datetime
+    wall_seconds: float
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """Return the hyperparameters of the best candidate."""
+        return dict(self.params[self.best_candidate])
+
+    @property
+    def best_score(self) -> float:
+        """Return the score of the best job; higher is better, errors are negated."""
+        columns = self.columns
+        own = (columns["candidate"] == self.best_candidate) & (columns["rung"] == self.best_rung)
+        return float(columns["score"][own][0])
+
+    @property
+    def ranking(self) -> Columns:
+        """Return `columns` with the scores by which the ladder has ranked, which of a function may be forecasts."""
+        return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
+
+    @property
+    def task(self) -> str:
+        """Return "classification" or "regression", or "function" where one of the user's was tuned."""
+        return str(self.options.task)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric that the candidates were scored by."""
+        return str(self.options.metric)
+
+    @cached_property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
+
+        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` are what it finished.
+        """
+        return candidate_rows(self.columns, self.params)
+
+    @cached_property
+    def jobs(self) -> list[JobRecord]:
+        """Return a record for each finished job, in order of decision (greedy: of finishing)."""
+        return job_rows(self.columns)
+
+    @cached_property
+    def rungs(self) -> list[dict[str, Any]]:
+        """Return a row for each rung, lowest first.
+
+        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
+        finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished jobs.
+        `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that went on; NaN for
+        fewer than three. `recall` is the quality of the promotions: of those that a barrier at the end of the rung
+        would have promoted, the best finished // eta without the diverged, the share that went up, NaN for the last
+        rung or if there are none.
+        """
+        endless = self.options.candidates is None
+        return rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
+
+    @property
+    def epochs(self) -> int:
+        """Return the epochs of all finished jobs together."""
+        return int(self.columns["epochs"].sum())
+
+    @property
+    def core_seconds(self) -> float:
+        """Return the seconds that threads spent in finished jobs, helpers included, added up."""
+        return float(self.columns["core_seconds"].sum())
+
+    @property
+    def utilization(self) -> float:
+        """Return the share of the threads' time that went into finished jobs, 0 to 1."""
+        return self.core_seconds / (self.threads * self.wall_seconds) if self.wall_seconds > 0 else 0.0
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads there were."""
+        return self.options.threads
+
+    @property
+    def seed(self) -> int:
+        """Return the seed, the one drawn if None was given."""
+        return self.options.seed
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether Ctrl-C ended the run."""
+        return self.ended == "interrupted"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the checked arguments of the run by name."""
+        return asdict(self.options)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/history/digest.py for the exact bytes.
+
+        Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
+        no times, threads, teams or memory; of a function no states. Equal for two runs of the same data, space,
+        settings and seed on any number of threads and any machine with fused multiply-add, if the schedule was
+        "reproducible", or "greedy" on one thread, and neither a time limit nor Ctrl-C ended them; of a function as far
+        as it gives equal scores. Other runs differ by chance, and so do their digests.
+        """
+        return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
+
+    def to_pandas(self, table: str = "candidates") -> "pandas.DataFrame":
+        """Return a table as a DataFrame.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        SettingError
+            There is no such table.
+        """
+        return to_frame(self.rows(one_of("table", table, self.TABLES)))
+
+    def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
+        """Return a table as a DataFrame of polars; widths are lists, and what a candidate has not is null.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            In "candidates" every hyperparameter is a column of its own.
+
+        Raises
+        ------
+        MissingExtra
+            polars is not installed.
+        SettingError
+            There is no such table.
+        """
+        jobs = one_of("table", table, self.TABLES) == "jobs"
+        columns = {name: self.columns[name] for name in JobRecord._fields} if jobs else columns_of(self.rows(table))
+        return to_polars(columns)
+
+    @property
+    def validation_pool(self) -> "Kept | None":
+        """Return the best networks with their predictions of the validation rows; None where there are none."""
+        return None
+
+    def own_story(self) -> dict[str, Any]:
+        """Return what only runs of this kind tell in JSON."""
+        return {}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
+        if table == "candidates":
+            return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
+        return [job._asdict() for job in self.jobs] if table == "jobs" else self.rungs

@@ -1,0 +1,110 @@
+"""How much each hyperparameter told of how well a candidate does: permutation importance of a random forest.
+
+    candidates -> fifths -> a forest of the other four predicts the ranks of one -> the same with one hyperparameter
+                            shuffled among the candidates of that fifth: by how much is the squared error larger?
+
+The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) is asked about candidates that it has not
+seen: an importance of splits, or a shuffle of those that it was grown on, credits noise to hyperparameters of many
+values (Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014)
+averages over the whole space, most of which is bad; here it is the candidates of the run that count. Candidates are an
+independent draw of each hyperparameter, but for conditions, so a shuffle makes configurations that could have been
+drawn. Where a condition holds back a hyperparameter it is shuffled among those that have it: what its presence is worth
+belongs to what decides on it.
+
+Order: seeded, one thread, no times: equal jobs on record, equal shares.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.history.parameter_axes import ParameterAxis, varying_axes
+from ash.history.ranking import standing_of
+
+if TYPE_CHECKING:
+    from ash.history.history import History
+
+LEAST = 20
+"""Candidates with a job: with fewer, a fifth is a handful."""
+
+MOST = 1024
+"""Candidates that a forest is grown on; of more, every so manyth."""
+
+FOLDS, TREES, SHUFFLES = 5, 100, 5
+SEED = 0
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """What a forest could tell.
+
+    Attributes
+    ----------
+    shares : dict of str to float
+        For each hyperparameter, in the order of the space: they add up to 1, or are NaN where nothing can be told.
+    explained : float
+        The share of the variance of the ranks that the forest predicts for candidates that it has not seen (R2); NaN
+        where there was none.
+    candidates : int
+        How many it has learned from.
+    """
+
+    shares: dict[str, float]
+    explained: float
+    candidates: int
+
+
+def importance_of(result: "History") -> Importance:
+    """Return the importance of the hyperparameters of a run; see `Result.importance`."""
+    names = list(dict.fromkeys(name for one in result.params for name in one))
+    ranks = standing_of(result.columns, len(result.params)).rank
+    rows = np.flatnonzero(~np.isnan(ranks))
+    rows = rows[:: max(1, math.ceil(len(rows) / MOST))]
+    axes = varying_axes(result, rows.tolist())
+    unknown = dict.fromkeys(names, math.nan)
+    if len(rows) < LEAST or not axes or np.ptp(ranks[rows]) == 0:
+        return Importance(unknown, math.nan, len(rows))
+    errors, alone = _errors(_table(axes), ranks[rows], [axis.level >= 0 for axis in axes])
+    explained = 1.0 - alone / float(ranks[rows].var())
+    gains = np.maximum(errors - alone, 0.0)
+    if explained <= 0 or gains.sum() == 0:
+        return Importance(unknown, explained, len(rows))
+    found = {axis.name: float(share) for axis, share in zip(axes, gains / gains.sum(), strict=True)}
+    return Importance(unknown | found, explained, len(rows))
+
+
+def _table(axes: list[ParameterAxis]) -> Numbers:
+    """Return a column for each hyperparameter, from 0 to 1; the middle where a candidate does not have it."""
+    columns = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
+    return np.where(np.isnan(columns), 0.5, columns)
+
+
+def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:
+    """Return the mean squared error [columns] with each column shuffled, and without, of rows that were held out."""
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.model_selection import KFold
+
+    generator = np.random.default_rng(SEED)
+    shuffled, alone = np.zeros(X.shape[1]), 0.0
+    for known, new in KFold(FOLDS, shuffle=True, random_state=SEED).split(X):
+        forest = RandomForestRegressor(TREES, max_features=1 / 3, min_samples_leaf=2, n_jobs=1, random_state=SEED)
+        forest.fit(X[known], y[known])
+        tables = [X[new]]
+        for column, own in enumerate(has):
+            tables += [_shuffle(X[new], column, own[new], generator) for _ in range(SHUFFLES)]
+        losses = ((forest.predict(np.concatenate(tables)).reshape(len(tables), -1) - y[new]) ** 2).sum(axis=1)
+        alone += float(losses[0])
+        shuffled += losses[1:].reshape(-1, SHUFFLES).mean(axis=1)
+    return shuffled / len(y), alone / len(y)
+
+
+def _shuffle(rows: Numbers, column: int, own: NDArray[np.bool_], generator: Any) -> Numbers:
+    """Return the rows with a column shuffled among those that have it."""
+    changed = rows.copy()
+    changed[own, column] = generator.permutation(rows[own, column])
+    return changed

@@ -1,0 +1,158 @@
+"""A run as a study of Optuna: `Result.to_optuna`.
+
+    candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
+
+    COMPLETE   the best candidate, and those that have come as far up as anybody
+    PRUNED     those that have not; its value is that of its best job
+    FAIL       those that have diverged, but for the best one, which may have after its best job
+
+Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one, and a choice is
+categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of one level
+is no parameter, as nothing was searched: the study has it in its user attribute "fixed". A tuple becomes its text,
+"(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads it. Ties: of trials of one value Optuna's best
+is the first, ours the one of the lowest loss; the study's "best_candidate" says which.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ash._utils.checks import is_integer, is_number
+from ash._utils.extras import require_extra
+from ash.errors import SettingError
+from ash.history.records import JobRecord, Point, curves, finite
+from ash.space.domains import Domain, distinct
+
+if TYPE_CHECKING:
+    import optuna
+
+    from ash.history.history import History
+
+
+def to_study(result: "History", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
+    """Return the study of a run; see `Result.to_optuna`."""
+    require_extra("to_optuna", "optuna", "optuna")
+    import optuna
+
+    is_url = isinstance(storage, str) and "://" in storage
+    if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
+        raise SettingError(
+            f"storage={storage!r} is not allowed; give a URL such as 'sqlite:///study.db', a storage of Optuna, or None"
+        )
+    trials = _trials(result, pruned)
+    try:
+        study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize")
+    except optuna.exceptions.DuplicatedStudyError:
+        raise SettingError(
+            f"study_name={study_name!r} is in the storage already; take another name, or call optuna.delete_study"
+        ) from None
+    try:
+        for name, value in _about(result).items():
+            study.set_user_attr(name, value)
+        study.add_trials(trials)
+    except BaseException:
+        if storage is not None:
+            optuna.delete_study(study_name=study.study_name, storage=storage)
+        raise
+    return study
+
+
+def _about(result: "History") -> dict[str, Any]:
+    """Return what is said of the whole run, as JSON knows it."""
+    names = ("metric", "best_candidate", "best_rung", "ended", "digest", "seed", "epochs", "wall_seconds")
+    fixed = {name: _choice(levels[0]) for name, levels in _levels(result).items() if len(levels) == 1}
+    about = {name: getattr(result, name) for name in names}
+    return about | {"settings": finite(result.settings), "fixed": fixed}
+
+
+def _levels(result: "History") -> dict[str, tuple[Any, ...]]:
+    """Return all levels of each name, those of several domains joined."""
+    return {
+        name: distinct(level for domain in domains for level in domain.levels)
+        for name, domains in result.space.domains.items()
+    }
+
+
+def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
+    distributions = {
+        name: _distribution(result.space.domains[name], levels)
+        for name, levels in _levels(result).items()
+        if len(levels) > 1
+    }
+    jobs: dict[int, list[JobRecord]] = {}
+    for job in result.jobs:
+        jobs.setdefault(job.candidate, []).append(job)
+    top = max(job.rung for job in result.jobs if not job.diverged)
+    points = curves(result.jobs, result.options.training)
+    return [
+        _trial(result, own, points.get(candidate, []), distributions, _state(result, own, top, pruned))
+        for candidate, own in sorted(jobs.items())
+    ]
+
+
+def _state(result: "History", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
+    """Return the state of the candidate whose jobs these are; `top` is the highest rung that anybody has finished."""
+    from optuna.trial import TrialState
+
+    if jobs[0].candidate == result.best_candidate:
+        return TrialState.COMPLETE
+    if jobs[-1].diverged:
+        return TrialState.FAIL
+    return TrialState.PRUNED if pruned and jobs[-1].rung < top else TrialState.COMPLETE
+
+
+def _trial(
+    result: "History",
+    jobs: Sequence[JobRecord],
+    points: Sequence[Point],
+    distributions: dict[str, Any],
+    state: "optuna.trial.TrialState",
+) -> "optuna.trial.FrozenTrial":
+    from optuna.trial import TrialState, create_trial
+
+    candidate, last = jobs[0].candidate, jobs[-1]
+    params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
+    best = max(points, key=lambda point: (point.score, -point.loss), default=None)
+    trial = create_trial(
+        state=state,
+        value=None if best is None or state is TrialState.FAIL else best.score,
+        params=params,
+        distributions={name: distributions[name] for name in params},
+        user_attrs={
+            "candidate": candidate,
+            "rung": last.rung,
+            "loss": None if best is None else finite(best.loss),
+            "digest": f"{last.weights_hash:016x}",
+        },
+        intermediate_values={point.epochs: point.score for point in points},
+    )
+    first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
+    trial.datetime_start = first + timedelta(seconds=min(job.start for job in jobs))
+    trial.datetime_complete = first + timedelta(seconds=max(job.end for job in jobs))
+    return trial
+
+
+def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna.distributions.BaseDistribution":
+    """Return the distribution that spans the levels of all domains of a name."""
+    from optuna import distributions
+
+    kinds = {domain.kind for domain in domains if domain.kind != "choice"}
+    choices = [domain for domain in domains if domain.kind == "choice"]
+    if not kinds or any(len(domain.levels) > 1 or not is_number(domain.levels[0]) for domain in choices):
+        return distributions.CategoricalDistribution([_choice(level) for level in levels])
+    low, high = min(levels), max(levels)
+    if kinds == {"integers"} and all(is_integer(level) for level in levels):
+        return distributions.IntDistribution(low, high, step=_step(sorted(levels)))
+    return distributions.FloatDistribution(float(low), float(high), log="log" in kinds and low > 0)
+
+
+def _step(levels: Sequence[int]) -> int:
+    """Return the step that all levels lie on: their common one, or 1."""
+    steps = {upper - lower for lower, upper in pairwise(levels)}
+    return steps.pop() if len(steps) == 1 else 1
+
+
+def _choice(value: Any) -> Any:
+    """Return a value as every storage of Optuna keeps it."""
+    return str(value) if isinstance(value, tuple) else value

@@ -1,0 +1,161 @@
+"""The winner on the validation rows that scored it: which classes it takes for which, how sure it is, its errors.
+
+    probabilities of classes -> confusion (true class x predicted class), calibration (how sure x how often right)
+    targets                  -> true and predicted values of an output
+
+These rows chose the winner, so all of it flatters. Rows count by their weights.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.checks import is_integer
+from ash.errors import SettingError
+
+if TYPE_CHECKING:
+    from ash.history.history import History
+    from ash.models.pool import Kept
+
+BINS = 10
+"""Of equal width, from no to full confidence."""
+
+MOST_CLASSES = 26
+"""That a confusion matrix shows; of more, those with most rows, and the others together."""
+
+OTHERS = "others"
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """How often rows of a class were taken for a class.
+
+    Attributes
+    ----------
+    labels : list of str
+        Of the classes; the last is `OTHERS` where there are more than are shown.
+    counts : float64 array [true, predicted]
+        Weights of the rows.
+    """
+
+    labels: list[str]
+    counts: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How often a class was right by how probable it was to the network (reliability of the predicted class).
+
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 2.
+
+    Attributes
+    ----------
+    confidence, right, weight : float64 arrays [bins]
+        Of the bins that hold rows: the mean probability of the predicted class, the share of rows of that class, and
+        how many rows there are.
+    error : float
+        The expected calibration error: the mean distance of the two, weighted by rows.
+    """
+
+    confidence: Numbers
+    right: Numbers
+    weight: Numbers
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """True and predicted values of one output, in the units of y, and how often each row counts: float64 [rows]."""
+
+    name: str
+    true: Numbers
+    predicted: Numbers
+    weights: Numbers | None
+
+    @property
+    def rmse(self) -> float:
+        """Return the root of the mean squared error."""
+        return float(np.sqrt(np.average((self.true - self.predicted) ** 2, weights=self.weights)))
+
+    @property
+    def bias(self) -> float:
+        """Return the mean of predicted less true values."""
+        return float(np.average(self.predicted - self.true, weights=self.weights))
+
+
+def winner_on_held_out(result: "History", what: str) -> "Kept":
+    """Return what the run has kept, the winner first.
+
+    Raises
+    ------
+    SettingError
+        The run was cross-validated; `what` says what needs more.
+    """
+    if result.validation_pool is None:
+        raise SettingError(
+            f"{what} shows what the winner predicts for validation rows, which a run with cv= does not keep: pass "
+            "validation= instead of cv= to ash.tune"
+        )
+    return result.validation_pool
+
+
+def _labels(kept: "Kept", what: str) -> list[str]:
+    """Return the classes, or raise SettingError where there are none."""
+    classes = kept.networks[0].classes_
+    if classes is None:
+        raise SettingError(f"{what} needs probabilities of classes, but this is a run of regression")
+    return [str(label) for label in classes.tolist()]
+
+
+def confusion_of(result: "History") -> Confusion:
+    """Return the confusion matrix of the winner; errors as of `Result.plot_held_out`."""
+    kept = winner_on_held_out(result, "plot_held_out")
+    labels = _labels(kept, "plot_held_out")
+    true, predicted = kept.targets[:, 0].astype(np.int64), kept.predictions[0].argmax(axis=1)
+    counts = np.zeros((len(labels), len(labels)))
+    np.add.at(counts, (true, predicted), 1.0 if kept.weights is None else kept.weights)
+    if len(labels) <= MOST_CLASSES:
+        return Confusion(labels, counts)
+    shown = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[: MOST_CLASSES - 1])
+    group = np.full(len(labels), len(shown))
+    group[shown] = np.arange(len(shown))
+    lumped = np.zeros((len(shown) + 1,) * 2)
+    np.add.at(lumped, (group[:, None], group[None, :]), counts)
+    return Confusion([*(labels[place] for place in shown), OTHERS], lumped)
+
+
+def calibration_of(result: "History") -> Calibration:
+    """Return the calibration of the winner; errors as of `Result.plot_calibration`."""
+    kept = winner_on_held_out(result, "plot_calibration")
+    _labels(kept, "plot_calibration")
+    probabilities = kept.predictions[0].astype(np.float64)
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == kept.targets[:, 0]
+    weights = np.ones(len(sure)) if kept.weights is None else kept.weights
+    place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+    weight, confidence, hits = (np.bincount(place, own, BINS) for own in (weights, weights * sure, weights * right))
+    held = weight > 0
+    mean, share = confidence[held] / weight[held], hits[held] / weight[held]
+    error = float(np.average(np.abs(mean - share), weights=weight[held]))
+    return Calibration(mean, share, weight[held].astype(np.float64), error)
+
+
+def residuals_of(result: "History", output: int = 0) -> Residuals:
+    """Return true and predicted values of an output; errors as of `Result.plot_held_out`."""
+    kept = winner_on_held_out(result, "plot_held_out")
+    check_output(kept, output)
+    names = kept.networks[0].target_names
+    name = "target" if names is None else names[output]
+    predicted = kept.predictions[0][:, output].astype(np.float64)
+    return Residuals(name, kept.targets[:, output], predicted, kept.weights)
+
+
+def check_output(kept: "Kept", output: int) -> None:
+    """Raise SettingError unless there is such an output; classes are one."""
+    outputs = kept.targets.shape[1]
+    if not is_integer(output) or not 0 <= output < outputs:
+        raise SettingError(f"output={output!r} is not allowed; there are outputs 0..{outputs - 1}")

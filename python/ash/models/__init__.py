@@ -1,0 +1,4 @@
+"""What predicts: a network, an ensemble of several, and their file.
+
+Start with model.py. file.py has the layout of a model file, load.py reads it. It imports encodings and exports.
+"""

@@ -1,0 +1,152 @@
+"""Models on disk: one safetensors file, numbers as tensors and all else as one JSON text in its metadata.
+
+    tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
+               embedding [parameters, numbers] float32, where numbers are embedded
+               share.0 [outputs] float32, ... of each hidden layer, where activations are parametric
+               input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
+               target_mean, target_scale [outputs] float64
+               statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
+               neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
+    metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
+               "sha256": of that text and of the tensors
+
+    ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;
+               statistics, neighbors once; format "ash-ensemble", in which "members" have what a network has of its own
+
+Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
+against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
+names the path; a missing or unreadable file stays the OSError that it is; (3) saving writes a temporary file beside the
+target, flushes it to the disk and then renames it: a crash leaves the old file, whole.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash._utils.atomic_file import replace_file
+from ash.encoding.encoding import Encoding
+from ash.encoding.serialize import encoding_parts
+from ash.errors import ModelFormatError
+from ash.models.file_checks import ENSEMBLE_FORMAT, FORMAT, LABEL_KINDS, VECTORS, VERSION, WEIGHTS, digest, is_list_of
+
+KEY = "ash"
+"""Of our text in the metadata."""
+DIGEST = "sha256"
+"""Of the checksum there."""
+
+FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+"""Entries of the metadata, and tensors by name."""
+
+
+class SavedModel(Protocol):
+    """What is read of a model: `ash.Network` or `ash.Ensemble`."""
+
+    classes_: NDArray[Any] | None
+    encoding: Encoding
+    target_names: tuple[str, ...] | None
+
+    def file_parts(self) -> FileParts:
+        """Return what it has of its own."""
+
+
+def save(model: SavedModel, path: str | os.PathLike[str]) -> None:
+    """Write a network or an ensemble to `path`, replacing what is there.
+
+    Parameters
+    ----------
+    model : Network or Ensemble
+        What to save.
+    path : path-like
+        The file; by custom it ends in `.safetensors`. It is readable by its owner only.
+
+    Raises
+    ------
+    ModelFormatError
+        The labels are of a dtype that the format does not hold (dates, mixed objects).
+    OSError
+        The file cannot be written; what was there is left as it was.
+    """
+    from safetensors.numpy import save as serialize
+
+    about, tensors = model.file_parts()
+    encoding, tables = encoding_parts(model.encoding)
+    about |= {
+        "version": VERSION,
+        "ash_version": _core.build_info()["version"],
+        "classes": _write_labels(model.classes_, path),
+        "encoding": encoding,
+        "target_names": model.target_names,
+    }
+    tensors |= tables
+    text = json.dumps(about, allow_nan=False, default=_plain)
+    replace_file(Path(path), serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)}))
+
+
+def core_parts(core: _core.Network) -> dict[str, Any]:
+    """Return the arguments from which the core makes an equal network."""
+    names = (
+        "weights",
+        "biases",
+        "activations",
+        "classes",
+        "input_center",
+        "input_scale",
+        "input_limit",
+        "target_mean",
+        "target_scale",
+        "numbers",
+        "embedding",
+        "shares",
+    )
+    return {name: getattr(core, name) for name in names}
+
+
+def network_parts(core: _core.Network, params: Mapping[str, Any], metric: str, score: float) -> FileParts:
+    """Return what a network has of its own: entries for the metadata, and tensors."""
+    parts = core_parts(core)
+    tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
+    for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
+        tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
+        tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    tensors |= {f"share.{layer}": np.ascontiguousarray(share) for layer, share in enumerate(parts["shares"])}
+    if parts["numbers"]:
+        tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
+    own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": dict(params)}
+    return {"format": FORMAT, **own, **_score_entries(metric, score)}, tensors
+
+
+def ensemble_parts(networks: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
+    """Return the entries and tensors of an ensemble, those of its networks by their places."""
+    members, tensors = [], {WEIGHTS: np.array(weights)}
+    for place, (entries, own) in enumerate(networks):
+        members.append({key: value for key, value in entries.items() if key != "format"})
+        tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}
+    return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
+
+
+def _score_entries(metric: str, score: float) -> dict[str, Any]:
+    return {"metric": metric, "validation_score": float(score) if math.isfinite(score) else None}
+
+
+def _write_labels(classes: NDArray[Any] | None, path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    if classes is None:
+        return None
+    values = classes.tolist()
+    kind = LABEL_KINDS.get(classes.dtype.kind)
+    if kind is None or not is_list_of(values, kind):
+        raise ModelFormatError(f"{os.fspath(path)}: labels of dtype {classes.dtype} cannot be saved; use str or int")
+    return {"dtype": "object" if classes.dtype.kind == "O" else classes.dtype.str, "values": values}
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's scalars into what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be saved")

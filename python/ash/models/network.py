@@ -1,0 +1,103 @@
+"""A trained network as its user sees it: labels in, labels out.
+
+The core's network holds weights and standardization and knows only numbers; this one adds the classes, the names and
+where it came from. Immutable; any number of threads may predict with one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.encoding.encoding import Encoding
+from ash.models.file import FileParts, core_parts, network_parts
+from ash.models.model import Model
+
+
+class Network(Model):
+    """A trained multilayer perceptron with the scaling of its inputs and targets.
+
+    Comes from `Result.model` or `ash.load`; it is not made by hand.
+
+    Attributes
+    ----------
+    task : str
+        "classification" or "regression".
+    classes_ : ndarray of shape (classes,) or None
+        The sorted labels in their own dtype; None for regression.
+    encoding : ash.encoding.encoding.Encoding
+        What the columns of X were in training, and how they become the features of the network.
+    feature_names : tuple of str or None
+        Of the DataFrame it was trained on.
+    target_names : tuple of str or None
+        Of the columns of y.
+    n_features_in_ : int
+        Columns of X.
+    n_outputs_ : int
+        Columns of y.
+    params : dict
+        The hyperparameters it was trained with.
+    metric : str
+        The metric of the run that it comes from.
+    validation_score : float
+        Its score there, higher is better.
+    core : ash._core.Network
+        Weights, biases and scaling.
+    """
+
+    def __init__(
+        self,
+        core: _core.Network,
+        *,
+        encoding: Encoding,
+        classes: NDArray[Any] | None,
+        target_names: tuple[str, ...] | None,
+        params: Mapping[str, Any],
+        metric: str,
+        validation_score: float,
+    ) -> None:
+        self.core = core
+        self.encoding = encoding
+        self.classes_ = classes
+        self.target_names = target_names
+        self.params = dict(params)
+        self.metric = metric
+        self.validation_score = validation_score
+
+    @property
+    def n_outputs_(self) -> int:
+        """Return the number of columns of y."""
+        return len(self.core.target_mean) if self.classes_ is None else 1
+
+    def weighted_networks(self) -> "list[tuple[Network, float]]":
+        """Return this network alone."""
+        return [(self, 1.0)]
+
+    def file_parts(self) -> FileParts:
+        """Return the entries and tensors of the network in a file."""
+        return network_parts(self.core, self.params, self.metric, self.validation_score)
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+        return self.core.predict(rows, threads)
+
+    def __repr__(self) -> str:
+        """Return one line: widths, activations, task and validation score."""
+        widths = [self.n_features_in_, *(len(bias) for bias in self.core.biases)]
+        activations = ", ".join(dict.fromkeys(self.core.activations)) or "linear"
+        kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
+        return (
+            f"Network({'-'.join(map(str, widths))}, {activations}, {kind}, "
+            f"validation {self.metric} {self.validation_score:.4g})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle and copy need: the core's network travels as arrays."""
+        return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
+
+
+def _rebuild(parts: dict[str, Any], attributes: dict[str, Any]) -> Network:
+    network = Network.__new__(Network)
+    vars(network).update(attributes, core=_core.Network(**parts))
+    return network

@@ -1,0 +1,162 @@
+"""What a run keeps of its best candidates, each at its best rung: networks and their validation predictions.
+
+An ensemble is selected out of them (selection.py) whenever it is asked for, without the data of the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.encoding.data_split import Parts
+from ash.metrics import METRICS
+from ash.models.calibration import LABEL_METRICS, sharpen, sharpened, sharpness
+from ash.models.ensemble import Ensemble, average
+from ash.models.model import Model
+from ash.models.network import Network
+from ash.models.selection import (
+    Numbers,
+    class_errors,
+    label_probabilities,
+    select,
+    target_errors,
+)
+from ash.options import Options
+from ash.space.hyperparameters import Params
+
+KEEP = 32
+"""Networks that a run keeps unless told otherwise."""
+KEPT_OF_FOLDS = 12
+"""Candidates of which a cross-validated run keeps the networks of all folds: more are seldom drawn."""
+MOST_DRAWS = 1024
+"""Of an ensemble: each takes a pass over the predictions of all networks kept."""
+PREDICTION_BYTES = 2**28
+"""For the predictions of the networks kept by default; beyond it they are fewer."""
+
+_LOSSES = {"classification": "log_loss", "regression": "rmse"}
+"""By task: the metric of an ensemble whose run a function of the user's has scored."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The best candidates of a run, the best first (ties: lower loss, candidate, rung), each at its best rung.
+
+    Attributes
+    ----------
+    networks : tuple of Network
+        At least one; their `validation_score` is that of the job.
+    candidates, rungs : tuple of int
+        Whose they are, and after which rung.
+    factors : tuple of float
+        Of their logits, by which they are calibrated.
+    predictions : float32 array [networks, rows, outputs]
+        Of the validation rows: probabilities of classes, or targets in the units of y.
+    targets : float64 array [rows, 1] or [rows, outputs]
+        What is true there: class numbers, or targets.
+    weights : float64 array [rows] or None
+        How often each row counts.
+    """
+
+    networks: tuple[Network, ...]
+    candidates: tuple[int, ...]
+    rungs: tuple[int, ...]
+    factors: tuple[float, ...]
+    predictions: NDArray[np.float32]
+    targets: Numbers
+    weights: Numbers | None
+
+    def ensemble(self, size: int) -> Ensemble:
+        """Return the ensemble of at most `size` draws."""
+        return self._average(self.best_counts(size))
+
+    def best_counts(self, size: int) -> NDArray[np.int64]:
+        """Return how often each network is drawn; with a size of 1 the best one alone."""
+        return select(self._parts(), self.weights, size)
+
+    def model_of(self, counts: NDArray[np.int64]) -> Model:
+        """Return the ensemble of networks drawn so often, or the first if it is alone."""
+        return self.networks[0] if counts[0] == counts.sum() else self._average(counts)
+
+    def _parts(self) -> Numbers:
+        """Return what `select` reads; not kept, since a pickled result would carry it."""
+        best = self.networks[0]
+        if best.classes_ is None:
+            return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
+        labels = self.targets[:, 0].astype(np.int64)
+        of = label_probabilities if best.metric == "log_loss" else class_errors
+        return of(self.predictions, labels)
+
+    def _average(self, counts: NDArray[np.int64]) -> Ensemble:
+        drawn = np.flatnonzero(counts)
+        shares = counts[drawn] / counts.sum()
+        best = self.networks[0]
+        metric = best.metric if best.metric in METRICS[best.task] else _LOSSES[best.task]
+        outputs = average(self.predictions[drawn], shares)
+        classes = 0 if best.classes_ is None else len(best.classes_)
+        weights = [] if self.weights is None else self.weights.tolist()
+        score = _core.score(metric, self.targets, outputs, classes, weights)
+        members = [self.networks[place] for place in drawn.tolist()]
+        return Ensemble(members, shares, metric=metric, validation_score=score)
+
+
+def networks_to_keep(wish: int | None, rows: int, outputs: int) -> int:
+    """Return how many networks a run keeps, whose predictions are [rows, outputs]; by default as PREDICTION_BYTES says.
+
+    Parameters
+    ----------
+    wish : int or None
+        The argument `keep`.
+    """
+    if wish is not None:
+        return wish
+    return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
+
+
+def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Params], options: Options) -> Kept | None:
+    """Return what the core has kept so far, None for nothing.
+
+    The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
+    other; both calibrated where labels alone were scored (calibration.py).
+    """
+    found, predictions = tuner.kept()
+    if not found:
+        return None
+    candidates, rungs, scores, cores = zip(*found, strict=True)
+    targets, weights = np.concatenate([parts.y[parts.validation] for parts in folds]), _weights(folds)
+    factors = (1.0,) * len(cores)
+    if options.metric in LABEL_METRICS:
+        labels = targets[:, 0].astype(np.int64)
+        factors = tuple(sharpness(each, labels, weights) for each in predictions)
+        predictions = np.stack([sharpened(each, factor) for each, factor in zip(predictions, factors, strict=True)])
+    return Kept(
+        networks=tuple(
+            network_of(sharpen(core, factor), folds[0], params[candidate], options, score)
+            for candidate, score, core, factor in zip(candidates, scores, cores, factors, strict=True)
+        ),
+        candidates=candidates,
+        rungs=rungs,
+        factors=factors,
+        predictions=predictions,
+        targets=targets,
+        weights=weights,
+    )
+
+
+def _weights(folds: Sequence[Parts]) -> NDArray[np.float64] | None:
+    given = [parts.weights[parts.validation] for parts in folds if parts.weights is not None]
+    return np.concatenate(given) if given else None
+
+
+def network_of(core: _core.Network, parts: Parts, params: Params, options: Options, score: float) -> Network:
+    """Return a network of the core as its user sees it."""
+    return Network(
+        core,
+        encoding=parts.encoding.predicting,
+        classes=parts.table.classes_,
+        target_names=parts.table.target_names,
+        params=params,
+        metric=str(options.metric),
+        validation_score=score,
+    )

@@ -1,0 +1,66 @@
+"""The picture of the threads: who trained which rung when, and who helped whom."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.text_table import show_seconds
+from ash.history.records import Columns
+from ash.plots.axes import axes_for, legend_beside, rung_colors
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ash.history.history import History
+
+HEIGHT = 0.8
+"""Of a bar; threads are 1 apart."""
+
+HATCH = "/////"
+
+MOST_TICKS = 16
+"""Of threads, and of rungs in a column of the legend."""
+
+FEW = 60
+"""With more jobs a thread than that there is no room for a white line between them."""
+
+
+def plot_threads(result: "History", ax: "Axes | None" = None) -> "Axes":
+    """Draw the threads and return the axes; see `Result.plot_timeline`.
+
+    One collection holds all jobs and one all help, so 10,000 jobs are drawn in a second.
+    """
+    ax = axes_for("plot_timeline", ax, (8.0, 1.5 + 0.35 * min(max(result.threads, 2), 24)))
+    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import Patch
+
+    jobs, assists = result.columns, result.assists
+    rungs = sorted(set(jobs["rung"].tolist()) | set(assists["rung"].tolist()))
+    colors = np.array(rung_colors(rungs[-1] + 1))
+    line = 0.5 if len(jobs["rung"]) < FEW * result.threads else 0.0
+    bars = PolyCollection(_bars(jobs), facecolors=colors[jobs["rung"]], edgecolors="white", linewidths=line)
+    ax.add_collection(bars)
+    handles = [Patch(facecolor=colors[rung], label=f"rung {rung}") for rung in rungs]
+    if len(assists["rung"]):
+        pale = (colors + 1.0) / 2
+        of_rung = pale[assists["rung"]]
+        bars = PolyCollection(_bars(assists), facecolors=of_rung, edgecolors="white", linewidths=line, hatch=HATCH)
+        ax.add_collection(bars)
+        handles.append(Patch(facecolor=pale[-1], edgecolor="white", hatch=HATCH, label="in a team"))
+    ax.set_xlim(0.0, max(result.wall_seconds, float(jobs["end"].max())))
+    ax.set_ylim(result.threads - 0.5, -0.5)
+    ax.set_yticks(range(0, result.threads, 1 + (result.threads - 1) // MOST_TICKS))
+    ax.set_xlabel("seconds")
+    ax.set_ylabel("thread")
+    threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
+    ax.set_title(f"{threads}, {result.utilization:.0%} busy for {show_seconds(result.wall_seconds)}", fontsize="medium")
+    legend_beside(ax, handles, columns=1 + (len(handles) - 1) // MOST_TICKS)
+    return ax
+
+
+def _bars(table: Columns) -> list[NDArray[np.float64]]:
+    """Return a rectangle for each row: [4 corners, (seconds, thread)]."""
+    low, high = table["thread"] - HEIGHT / 2, table["thread"] + HEIGHT / 2
+    x = np.stack([table["start"], table["start"], table["end"], table["end"]], axis=1)
+    return [*np.stack([x, np.stack([low, high, high, low], axis=1)], axis=2)]

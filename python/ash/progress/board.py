@@ -1,0 +1,221 @@
+"""What is seen of a run while it goes on: a live table on a terminal, plain lines elsewhere, or nothing.
+
+    core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
+                                                                     (notebook: table in HTML) -> output of the cell
+
+Threads: all of it runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
+A view that cannot write any more (closed terminal, broken pipe) falls silent: a run is not lost for its display.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from ash._utils.text_table import show, show_seconds
+from ash.options import RunOptions
+
+if TYPE_CHECKING:
+    from ash.executors.dispatcher import Status
+
+Event = tuple[str, int, int, float, float]
+"""(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""
+
+LINE_SECONDS = 5.0
+"""Between two plain lines."""
+
+
+@dataclass
+class RungCounts:
+    """What has become of the jobs of one rung so far; `finished` counts diverged ones too."""
+
+    epochs: int
+    running: int = 0
+    finished: int = 0
+    promoted: int = 0
+    diverged: int = 0
+    best_score: float = -math.inf
+
+    @property
+    def waiting(self) -> int:
+        """Return how many are scored and not promoted."""
+        return self.finished - self.promoted - self.diverged
+
+    @property
+    def reached(self) -> bool:
+        """Return whether anybody has come so far."""
+        return self.running + self.finished > 0
+
+
+class Board:
+    """The counts of all rungs, kept up to date by events. Cost: O(1) an event.
+
+    `total_epochs` is what the whole ladder takes, or the epoch limit if that is less; an endless ladder without such a
+    limit has no total. `status` says how it stands with the workers of an executor, None where there is none.
+    """
+
+    def __init__(
+        self,
+        ladder: Sequence[dict[str, int]],
+        options: RunOptions,
+        status: "Callable[[], Status | None]" = lambda: None,
+    ) -> None:
+        self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
+        self.metric = str(options.metric)
+        self.time_limit = options.time_limit
+        self.endless = options.candidates is None
+        totals = [] if self.endless else [sum(rung["epochs"] * rung["places"] for rung in ladder)]
+        totals += [] if options.epoch_limit is None else [options.epoch_limit]
+        self.total_epochs = min(totals, default=None)
+        self.done_epochs = 0
+        self.status = status
+        self.started = time.monotonic()
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Count a batch of events."""
+        for kind, _, number, _, score in events:
+            rung = self.rungs[number]
+            if kind == "started":
+                rung.running += 1
+            elif kind == "promoted":
+                rung.promoted += 1
+            else:
+                self._finish(rung, kind, score)
+
+    def _finish(self, rung: RungCounts, kind: str, score: float) -> None:
+        rung.running -= 1
+        rung.finished += 1
+        self.done_epochs += rung.epochs
+        if kind == "diverged":
+            rung.diverged += 1
+        else:
+            rung.best_score = max(rung.best_score, score)
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return an estimate by the epochs still to do, never beyond the time limit; None where neither is known."""
+        left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
+        if self.done_epochs and self.total_epochs is not None:
+            left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
+        return min(left, default=None)
+
+    @property
+    def share(self) -> float | None:
+        """Return how much is done, 0 to 1: of the epochs, else of the time limit; None where neither is known."""
+        if self.total_epochs is not None:
+            return min(1.0, self.done_epochs / self.total_epochs)
+        return min(1.0, self.elapsed / self.time_limit) if self.time_limit else None
+
+    @property
+    def shown_rungs(self) -> list[tuple[int, RungCounts]]:
+        """Return the rungs with their numbers; of an endless ladder the lowest and those that somebody has reached."""
+        return [
+            (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
+        ]
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Return the names of the columns of a table of rungs."""
+        return "rung", "epochs", "running", "waiting", "promoted", f"best {self.metric}"
+
+    def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
+        """Return the row of a rung in that table."""
+        best = show(rung.best_score) if rung.finished > rung.diverged else ""
+        counts = (number, rung.epochs, rung.running, rung.waiting, rung.promoted)
+        return *map(str, counts), best
+
+    def headline(self) -> str:
+        """Return epochs done, the time gone and the best score."""
+        score = max(rung.best_score for rung in self.rungs)
+        best = f"best {self.metric} {show(score)}" if score > -math.inf else "no score"
+        total = "" if self.total_epochs is None else f" of {self.total_epochs}"
+        return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}"
+
+    def workers(self) -> str:
+        """Return how it stands with the workers of an executor, empty where there is none."""
+        status = self.status()
+        if status is None:
+            return ""
+        lost = f" ({status.lost} lost)" if status.lost else ""
+        moved = f", states moved: {status.moved / 1e6:.3g} MB" if status.moved else ""
+        return f"workers: {status.workers}{lost}, jobs on their way: {status.underway}{moved}"
+
+    def line(self) -> str:
+        """Return the headline, the time left, the workers and what goes on in each rung that somebody has reached."""
+        left = self.seconds_left
+        rungs = [
+            f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
+            for number, rung in enumerate(self.rungs)
+            if rung.reached
+        ]
+        parts = [self.headline(), "" if left is None else f"about {show_seconds(left)} left", self.workers(), *rungs]
+        return "; ".join(filter(None, parts))
+
+
+class View:
+    """The silent view, and the interface of all: a context manager that is fed batches of events."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop showing, whatever has happened."""
+
+    def update(self, events: Sequence[Event]) -> None:
+        """Take a batch of events."""
+
+
+class BoardView(View):
+    """A view that draws the board every `period` seconds and a last time at the end."""
+
+    period = LINE_SECONDS
+
+    def __init__(self, board: Board, stream: TextIO) -> None:
+        self.board = board
+        self.stream = stream
+        self._drawn = time.monotonic()
+        self._writable = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Draw the end."""
+        self.guard(self.finish)
+
+    def update(self, events: Sequence[Event]) -> None:
+        """Take a batch of events; draw when it is time."""
+        self.board.apply(events)
+        if time.monotonic() - self._drawn >= self.period:
+            self._drawn = time.monotonic()
+            self.guard(self.draw)
+
+    def guard(self, write: Callable[[], None]) -> None:
+        """Write, and never again after the stream has failed: OSError when it broke, ValueError when it is closed."""
+        if not self._writable:
+            return
+        try:
+            write()
+        except (OSError, ValueError):
+            self._writable = False
+
+    def draw(self) -> None:
+        """Write a line."""
+        self._write(self.board.line())
+
+    def finish(self) -> None:
+        """Write the last line."""
+        self._write(self.board.headline())
+
+    def _write(self, line: str) -> None:
+        self.stream.write(f"ash: {line}\n")
+        self.stream.flush()

@@ -1,0 +1,74 @@
+"""The live view of a run on a terminal, by rich: a row a rung, a bar of epochs or time, time left, workers."""
+
+from types import TracebackType
+from typing import NoReturn, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ash._utils.text_table import show_seconds
+from ash.progress.board import Board, BoardView
+
+BAR = 40
+"""Characters of the bar. rich's own shows the part to do by colour alone, and writes no end of line."""
+
+
+class _Console(Console):
+    """rich's console, but a broken pipe stays an error that a view can catch; rich would end the process."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise the BrokenPipeError that is being handled."""
+        raise
+
+
+class LiveView(BoardView):
+    """Drawn in place ten times a second and wiped at the end, when one line stays.
+
+    No thread of its own: rich's refresh thread is off, and stdout and stderr are left as they are.
+    """
+
+    period = 0.1
+
+    def __init__(self, board: Board, stream: TextIO) -> None:
+        super().__init__(board, stream)
+        self._live = Live(
+            console=_Console(file=stream),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        """Hide the cursor and draw the empty ladder."""
+        self.guard(self._live.start)
+        self.guard(self.draw)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wipe the table, show the cursor again and write the last line."""
+        self.guard(self._live.stop)
+        super().__exit__(kind, error, trace)
+
+    def draw(self) -> None:
+        """Draw the board anew."""
+        self._live.update(render(self.board), refresh=True)
+
+
+def render(board: Board) -> RenderableType:
+    """Return the table of rungs, the highest first, above the bar of what is done."""
+    table = Table(box=None, pad_edge=False)
+    for name in board.header:
+        table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
+    for number, rung in reversed(board.shown_rungs):
+        table.add_row(*board.cells(number, rung), style="" if rung.reached else "dim")
+    share, left = board.share, board.seconds_left
+    done = 0 if share is None else int(BAR * share)
+    bar = Text("#" * done + "." * (BAR - done) if share is not None else "", no_wrap=True, overflow="crop")
+    ending = "" if left is None else f", about {show_seconds(left)} left"
+    workers = board.workers()
+    return Group(table, bar, Text(board.headline() + ending), *([Text(workers)] if workers else []))

@@ -1,0 +1,114 @@
+"""What scores the candidates of a run: a metric that is defined on the validation rows, or the user's function.
+
+Of a function there is one scorer a fold; no two of them run at once.
+"""
+
+import hashlib
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ash import _core
+from ash.encoding.data_split import Parts
+from ash.errors import AllDiverged, SettingError
+from ash.metrics import metric_of
+from ash.models.pool import network_of
+from ash.options import Options
+
+if TYPE_CHECKING:
+    from ash.scoring.scorers import ValidationScorer
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A function of the user's that scores in place of a metric of the core, and what it is called."""
+
+    name: str
+    scorer: Callable[..., Any]
+
+    @property
+    def identity(self) -> str:
+        """Return what tells this function from others, as far as can be seen: its code, or how it shows itself."""
+        code = getattr(self.scorer, "__code__", None)
+        if code is None:
+            return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
+        seen = repr((code.co_code, code.co_names, [each for each in code.co_consts if not hasattr(each, "co_code")]))
+        where = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
+        return f"{where} {hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()}"
+
+
+def fold_scorers(
+    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Parts], options: Options
+) -> "list[ValidationScorer]":
+    """Return what scores each fold by the user's function; nothing without one.
+
+    Parameters
+    ----------
+    X, validation
+        As the user gave them to `ash.tune`: rows of them are what the function sees.
+    """
+    if scoring is None:
+        return []
+    lock = Lock()
+    return [_fold_scorer(scoring, X, validation, fold, options, lock) for fold in folds]
+
+
+def _fold_scorer(
+    scoring: Scoring, X: Any, validation: Any, parts: Parts, options: Options, lock: Lock
+) -> "ValidationScorer":
+    from sklearn.utils import _safe_indexing
+
+    from ash.scoring.scorers import ValidationScorer
+
+    own = parts.held_out is not None
+    frame = parts.table.frame if parts.held_out is None else parts.held_out
+    rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
+    targets = parts.y[parts.validation]
+    classes = parts.table.classes_
+    known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
+    y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
+    weights = None if parts.weights is None else parts.weights[parts.validation]
+    seen = _safe_indexing(validation[0] if own else X, rows)
+    return ValidationScorer(
+        scoring.scorer, seen, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
+    )
+
+
+def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended: str, restored: bool) -> None:
+    """Raise what the user's function has raised, and say so where it never gave a number.
+
+    Parameters
+    ----------
+    ended : str
+        `Result.ended`.
+    restored : bool
+        Whether there are scores of earlier runs.
+    """
+    for scorer in scorers:
+        if scorer.error is not None:
+            raise scorer.error
+        if scorer.has_scored is False and not restored and ended != "interrupted":
+            raise AllDiverged(f"scoring={options.metric!r} has returned no finite number for any of the candidates")
+
+
+def usable_metric(parts: Parts, options: Options) -> str:
+    """Return the metric; a default that is undefined on these validation rows gives way, a wish is refused."""
+    table = parts.table
+    metric = metric_of(table.task, options.metric)
+    classes = table.classes
+    targets = parts.y[parts.validation]
+    guess = np.full((len(targets), classes), 1 / classes) if classes else targets
+    constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
+    if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):
+        return metric
+    why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
+    if options.metric is not None or options.target is not None:  # a target is meant for this metric
+        raise SettingError(f"{why}; choose another metric or a larger validation part")
+    warnings.warn(f"{why}; candidates are ranked by 'rmse' instead", UserWarning, stacklevel=3)
+    return "rmse"

@@ -1,0 +1,185 @@
+"""`scoring=` of the estimators: a metric that the core has, or any scorer of scikit-learn called for each job.
+
+    name of a native metric -> the core scores, without Python
+    other name, callable    -> core thread -> GIL -> scorer(trained, X, y) -> score
+                                                            |
+                                     predict(X), predict_proba(X): of the validation rows, already there
+
+Errors: a scorer that fails is not called again; the run is stopped and fails with its error, SystemExit included.
+Threads: a scorer runs in the threads of the core, one at a time, so it may keep a state of its own.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context, get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer
+
+from ash import _core
+from ash.errors import SettingError
+from ash.metrics import METRICS
+from ash.models.model import normalized
+from ash.models.network import Network
+
+Scorer = Callable[..., Any]
+
+NATIVE = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "neg_log_loss": "log_loss",
+    "roc_auc": "auc",
+    "roc_auc_ovr": "auc",
+    "r2": "r2",
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_absolute_error": "mae",
+}
+"""Scorers of scikit-learn by their metric of the core: the same number."""
+
+
+def read_scoring(scoring: Any, task: str) -> tuple[str | None, Scorer | None]:
+    """Return the native metric, None for the default, or a scorer of scikit-learn.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+        The name of a scorer of scikit-learn or of a metric of `ash.tune`, or `scorer(estimator, X, y)`.
+    task : str
+
+    Raises
+    ------
+    SettingError
+        It is none of these, or a metric of the other task.
+    """
+    if scoring is None:
+        return None, None
+    if callable(scoring):
+        return None, scoring
+    metric = NATIVE.get(scoring, scoring) if isinstance(scoring, str) else None
+    if metric in METRICS[task]:
+        return metric, None
+    try:
+        return None, get_scorer(scoring)
+    except (ValueError, TypeError) as error:
+        raise SettingError(f"scoring={scoring!r} is not allowed: {error}") from None
+
+
+def scorer_name(scoring: Any) -> str:
+    """Return what to call a scorer that is no metric of the core."""
+    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", type(scoring).__name__)
+
+
+class ValidationScorer:
+    """Scores a network by its outputs on the validation rows.
+
+    Parameters
+    ----------
+    scorer : callable
+        `scorer(estimator, X, y)`.
+    X, y
+        The validation rows in the user's own terms.
+    weights : array [rows] or None
+        Passed as `sample_weight` to scorers of scikit-learn whose metric takes it.
+    network : callable
+        Makes a Network of one of the core, for scorers that predict from other rows.
+    lock : Lock
+        Held while it scores: one for all folds of a run.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What a call has raised.
+    has_scored : bool or None
+        Whether any score was a finite number; None before the first.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        X: Any,
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        network: Callable[[_core.Network], Network],
+        lock: AbstractContextManager[Any],
+    ) -> None:
+        self._scorer, self._x, self._y, self._network = scorer, X, y, network
+        self._keywords = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
+        self._lock = lock
+        self._config = get_config()  # of the calling thread; those of the core have another one
+        self.error: BaseException | None = None
+        self.has_scored: bool | None = None
+
+    def __call__(self, core: _core.Network, outputs: NDArray[np.float32]) -> float:
+        """Return the score, NaN once a call has failed."""
+        with self._lock:  # the GIL alone would let the others in whenever this one waits
+            if self.error is not None or not np.isfinite(outputs).all():
+                return math.nan  # the metrics of scikit-learn refuse what a diverged network predicts
+            try:
+                score = self._score(self._network(core), outputs)
+            except BaseException as error:  # whatever a user's function raises; the run is stopped and raises it
+                self.error = error
+                return math.nan
+            self.has_scored = bool(self.has_scored) or math.isfinite(score)
+            return score
+
+    def _score(self, network: Network, outputs: NDArray[np.float32]) -> float:
+        kind = TrainedRegressor if network.classes_ is None else TrainedClassifier
+        with config_context(**self._config):
+            score = self._scorer(kind(network, self._x, outputs), self._x, self._y, **self._keywords)
+        if hasattr(score, "item"):
+            score = score.item()
+        if not isinstance(score, Real):
+            raise SettingError(f"scoring must return a number, got {score!r} ({type(score).__name__}) instead.")
+        return float(score)
+
+
+def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
+    """Return whether it is a scorer of scikit-learn whose metric, or the estimator's `score`, knows sample_weight."""
+    is_own = estimator is not None and type(scorer).__name__ == "_PassthroughScorer"
+    metric = getattr(estimator, "score", None) if is_own else getattr(scorer, "_score_func", None)
+    return callable(metric) and "sample_weight" in inspect.signature(metric).parameters
+
+
+class _Trained(BaseEstimator):  # type: ignore[misc]
+    """A fitted estimator for a scorer; of the validation rows it knows the outputs."""
+
+    def __init__(self, network: Network, rows: Any = None, outputs: Any = None) -> None:
+        self.network = network
+        self.rows = rows
+        self.outputs = outputs
+        self.n_features_in_ = network.n_features_in_
+
+    def _outputs(self, X: Any) -> NDArray[np.float32]:
+        return self.outputs if X is self.rows else self.network.predict_frame(_frame(X), threads=1)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return labels or targets."""
+        return self.network.decide(self._outputs(X))
+
+
+class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
+    """With classes and probabilities."""
+
+    def __init__(self, network: Network, rows: Any = None, outputs: Any = None) -> None:
+        super().__init__(network, rows, outputs)
+        self.classes_ = network.classes_
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return probabilities [rows, classes]."""
+        return normalized(self._outputs(X))
+
+
+class TrainedRegressor(RegressorMixin, _Trained):  # type: ignore[misc]
+    """With targets."""
+
+
+def _frame(X: Any) -> Any:
+    from ash.data.frames import read_frame
+
+    return read_frame(X)

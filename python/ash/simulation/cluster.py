@@ -1,0 +1,103 @@
+"""`ash.Cluster`: what lies between the decisions of a run and the threads of many processes, for `ash.simulate`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ash import _core
+from ash._utils.checks import is_number, one_of, whole
+from ash.errors import SettingError
+
+STATES = ("stay", "travel")
+MOST_IN_FLIGHT = 1024
+"""Jobs for each thread: more would hide no latency that there is."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cluster:
+    """Processes at the end of lines, and one coordinator that decides, for `ash.simulate`. Immutable.
+
+    The coordinator takes a result and gives out the next job in `decision_seconds`, one after the other. A line passes
+    bytes one message after the other, each way apart; a message is there when the coordinator's line and that of the
+    process have passed it, and `latency` after that. A job goes to where its state is if that process has a place for
+    it, else to the process with the most. By default nothing costs anything.
+
+    Parameters
+    ----------
+    threads_per_process : int, default 1
+        Of each process; the last one has those that are left. The number of threads is that of `ash.simulate`.
+    in_flight : int, default 1
+        Jobs that are given out for each thread of a process before their results are known, the one that it runs
+        included, 1 to 1024: with 2 the next job is there when this one ends.
+    latency : float, default 0.0
+        Seconds from when a message has left until it is there, each way.
+    bandwidth : float, optional
+        Bytes a second of the coordinator's line, each way. By default without limit.
+    process_bandwidth : float, optional
+        Bytes a second of the line of each process, each way. By default without limit.
+    data_bytes : float, default 0.0
+        Bytes that each process needs before its first job. They are sent to it once, by whoever has them already.
+    state_bytes : number, array, distribution or callable, default 0.0
+        Bytes of a candidate's state after a job. Shape (candidates,): of each candidate. Shape (candidates, rungs):
+        after each rung. Distributions and callables are those of ``costs``.
+    states : {"stay", "travel"}, default "stay"
+        "stay": a state stays on the process of its last job, and moves straight to another one if the next job runs
+        there. "travel": it goes to the coordinator with each result, and out again with the next job.
+    decision_seconds : float, default 0.0
+        Seconds of the coordinator for each job.
+
+    Raises
+    ------
+    SettingError
+        An argument that is not allowed; the message names it, its value and what is allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> cluster = ash.Cluster(latency=0.005, decision_seconds=0.001)
+    >>> found = ash.simulate(1024, costs=0.01, max_rungs=5, threads=[4, 64], workers=64, cluster=cluster)
+    >>> [(row["threads"], row["bounded_by"]) for row in found.rows]
+    [(4, 'work'), (64, 'coordinator')]
+    """
+
+    threads_per_process: int = 1
+    in_flight: int = 1
+    latency: float = 0.0
+    bandwidth: float | None = None
+    process_bandwidth: float | None = None
+    data_bytes: float = 0.0
+    state_bytes: Any = 0.0
+    states: str = "stay"
+    decision_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check everything but `state_bytes`, whose shape is that of a run."""
+        whole("threads_per_process", self.threads_per_process, 1, 2**16)
+        whole("in_flight", self.in_flight, 1, MOST_IN_FLIGHT)
+        one_of("states", self.states, STATES)
+        for name in ("latency", "data_bytes", "decision_seconds"):
+            value = getattr(self, name)
+            if not is_number(value) or value < 0:
+                raise SettingError(f"{name}={value!r} is not allowed; give a number, 0 or more")
+        for name in ("bandwidth", "process_bandwidth"):
+            value = getattr(self, name)
+            if value is not None and (not is_number(value) or value <= 0):
+                raise SettingError(f"{name}={value!r} is not allowed; give bytes a second, more than 0, or None")
+
+
+def core_settings(cluster: Cluster) -> _core.Cluster:
+    """Return it as the core takes it, without `state_bytes`."""
+
+    def width(value: float | None) -> float:
+        return math.inf if value is None else float(value)
+
+    return _core.Cluster(
+        threads_per_process=int(cluster.threads_per_process),
+        in_flight=int(cluster.in_flight),
+        states_stay=cluster.states == "stay",
+        latency=float(cluster.latency),
+        bandwidth=width(cluster.bandwidth),
+        process_bandwidth=width(cluster.process_bandwidth),
+        data_bytes=float(cluster.data_bytes),
+        decision_seconds=float(cluster.decision_seconds),
+    )

@@ -1,0 +1,276 @@
+"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
+from ash.errors import SettingError
+from ash.ladder import LadderSettings, ladder_settings
+from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES
+from ash.simulation.cluster import Cluster, core_settings
+from ash.simulation.replay_tables import recorded_jobs
+from ash.simulation.simulation import SimulatedRun, Simulation, simulation_of
+
+if TYPE_CHECKING:
+    from ash.history.history import History
+
+__all__ = ["Simulation", "simulate", "simulate_result"]
+
+THREADS = (1, 2, 4, 8, 16, 32, 64)
+ORDERS = ("finish", "start", "rung")
+MOST_THREADS = 2**16
+MOST_NOISE = 10.0
+TEAM_EFFICIENCY = 0.57
+"""What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
+
+_FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
+
+
+def simulate(
+    candidates: int = 128,
+    *,
+    eta: int = 2,
+    min_epochs: int = 1,
+    max_rungs: int | None = None,
+    algorithm: str = "ash",
+    promotion: str = "capped",
+    threads: int | Sequence[int] = THREADS,
+    costs: Any = None,
+    scores: Any = None,
+    workers: int = 32,
+    schedule: str = "reproducible",
+    order: str = "finish",
+    teams: bool | None = None,
+    team_efficiency: float = TEAM_EFFICIENCY,
+    noise: float = 0.0,
+    cluster: Cluster | None = None,
+    seed: int = 0,
+) -> Simulation:
+    """Tell how long a run would take on any number of threads: same ladder, same schedule, no training.
+
+    Parameters
+    ----------
+    candidates, eta, min_epochs, max_rungs, algorithm, promotion
+        As in `ash.tune`.
+    threads : int or sequence of int, default (1, 2, 4, 8, 16, 32, 64)
+        Numbers of threads, 1 to 65536 each; a row of the result for each.
+    costs : None, number, array, distribution or callable, default None
+        What jobs take on one thread, in seconds, positive. None: 1 an epoch. A number: of an epoch. Shape
+        (candidates,): of an epoch of each candidate. Shape (candidates, rungs): of the whole job in each rung. An
+        object with ``rvs(size=, random_state=)``, as scipy's frozen distributions: drawn for each candidate, of an
+        epoch. A callable: ``costs(generator, candidates)`` with a NumPy generator returns one of the two arrays.
+    scores : None or array, default None
+        Shape (candidates,) or (candidates, rungs); higher is better, NaN for diverged. None: by `seed`, a quality of
+        the candidate, uniform in 0..1, plus noise, uniform in -1/2..1/2, that is divided by the square root of `eta`
+        with each rung, as if it came from as many samples as there are epochs.
+    workers : int, default 32
+        Virtual workers of ``schedule="reproducible"``.
+    schedule : {"reproducible", "greedy"}, default "reproducible"
+        As in `ash.tune`. The virtual clock goes by `costs` without noise.
+    order : {"finish", "start", "rung"}, default "finish"
+        Which outstanding job of the virtual clock a thread takes: of the lowest virtual finish (as `ash.tune` does), of
+        the lowest virtual start, or of the highest rung. It changes no decision.
+    teams : bool, optional
+        Whether a thread without a job helps in the job that has most left for each of its threads: by default where
+        there is no cluster. Threads of a cluster form no teams.
+    team_efficiency : float, default 0.57
+        What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
+    noise : float, default 0.0
+        Of the real seconds: they are the costs times a lognormal factor of mean 1, whose logarithm has this standard
+        deviation, 0 to 10; drawn by `seed` for each job. 0.1 is about 10 %.
+    cluster : Cluster, optional
+        What lies between the decisions and the threads, if they are those of many processes: latency, lines, bytes, and
+        the time that decisions take. By default nothing does.
+    seed : int, default 0
+        Of all that is drawn here.
+
+    Returns
+    -------
+    Simulation
+        Makespan, utilization and speed-up for each number of threads, and what bounds them; of a cluster also bytes and
+        what its coordinator and its lines were busy for.
+
+    Raises
+    ------
+    SettingError
+        An argument that is not allowed; the message names it, its value and what is allowed.
+
+    Notes
+    -----
+    The ladder and the clock are those of the tuner, not a copy of their rules. A million candidates take a few seconds
+    for each number of threads. W is the work of all jobs, D the longest chain of jobs of one candidate, p the threads:
+    no schedule takes less than ``W / p``, and none without teams less than D.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.simulate(128, threads=[1, 8], teams=False)
+    128 candidates, eta 2, ash, reproducible with 32 workers, no teams
+    work W 896, longest chain D 127
+    <BLANKLINE>
+    threads  makespan  speed-up    busy       W/p  max(W/p, D)  SH, barriers
+          1  896.0000    1.0000  1.0000  896.0000     896.0000      896.0000
+          8  180.0000    4.9778  0.6222  112.0000     127.0000      176.0000
+    """
+    ladder = ladder_settings(
+        candidates, eta=eta, min_epochs=min_epochs, max_rungs=max_rungs, algorithm=algorithm, promotion=promotion
+    )
+    settings = _settings(
+        workers=workers,
+        schedule=schedule,
+        order=order,
+        teams=_teams(teams, cluster),
+        team_efficiency=team_efficiency,
+        noise=noise,
+        seed=seed,
+    )
+    counts = _threads(threads)
+    rungs = len(_epochs(ladder))
+    tables = {
+        "costs": _costs(costs, ladder["candidates"], rungs, settings["seed"]),
+        "scores": None if scores is None else _table("scores", scores, ladder["candidates"], rungs),
+    }
+    return _simulation(ladder, settings, tables, counts, cluster)
+
+
+def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
+    """Simulate a run on its own costs and scores; see `Result.simulate` and, for jobs not on record, `recorded_jobs`.
+
+    Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their
+    efficiency is 1, and `TEAM_EFFICIENCY` where the run had none. No job has more helpers than its steps are worth
+    (`team_limit` of the record). Where neither rule nor schedule is changed, a reproducible run that went to its end is
+    decided as it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that
+    it had.
+
+    Raises
+    ------
+    SettingError
+        An argument that `simulate` does not have, or that cannot differ from the run.
+    """
+    options = result.options
+    rule = {name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "target")}
+    other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
+    shared = bool((result.columns["team"] > 1).any())
+    other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
+    other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}
+    for name, value in changes.items():
+        if name not in rule and name not in other:
+            reason = "is that of the run" if name in _FROM_THE_RUN else "is not known"
+            raise SettingError(f"{name}={value!r} {reason}; what may change is {', '.join([*rule, *other])}")
+    rule |= {name: changes[name] for name in rule if name in changes}
+    other |= {name: changes[name] for name in other if name in changes}
+    cluster = other.pop("cluster")
+    other["teams"] = _teams(other["teams"], cluster, shared)
+    ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
+    settings, counts = _settings(**other), _threads(threads)
+    tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
+    return _simulation(ladder, settings, dict(tables), counts, cluster)
+
+
+def _simulation(
+    ladder: LadderSettings,
+    settings: dict[str, Any],
+    tables: dict[str, Any],
+    threads: Sequence[int],
+    cluster: Cluster | None,
+) -> Simulation:
+    elsewhere: dict[str, Any] = {}
+    if cluster is not None:
+        elsewhere = {"cluster": core_settings(cluster), "state_bytes": _state_bytes(cluster, ladder, settings["seed"])}
+
+    def run(count: int, **elsewhere: Any) -> SimulatedRun:
+        totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, **elsewhere, threads=count)
+        return SimulatedRun(totals, rungs)
+
+    shown = {"max_rungs": ladder["max_rungs"] or None, "epoch_limit": ladder["epoch_limit"] or None}
+    own = {**ladder, **shown, **settings, "cluster": cluster}
+    return simulation_of(partial(run, **elsewhere), partial(run, 1), threads, own)
+
+
+def _state_bytes(cluster: Cluster, ladder: LadderSettings, seed: int) -> NDArray[np.float64]:
+    """Return bytes that are finite and not negative, shaped as `_numbers` says."""
+    table = _numbers("state_bytes", cluster.state_bytes, ladder["candidates"], len(_epochs(ladder)), seed)
+    wrong = ~(np.isfinite(table) & (table >= 0))
+    if wrong.any():
+        raise SettingError(f"state_bytes holds {float(table[wrong][0])!r}; give bytes that are finite and not negative")
+    return table
+
+
+def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
+    """Return whether there are teams, still to be checked, and check that a cluster is one."""
+    if cluster is None:
+        return otherwise if value is None else value
+    if not isinstance(cluster, Cluster):
+        raise SettingError(f"cluster={cluster!r} is not allowed; give an ash.Cluster, or None")
+    if value is not None and value is not False:
+        raise SettingError(f"teams={value!r} is not allowed with a cluster: its threads form none; leave it out")
+    return False
+
+
+def _epochs(ladder: LadderSettings) -> list[int]:
+    """Return the epochs of a job of each rung."""
+    return [rung["epochs"] for rung in _core.Ladder(**ladder).rungs]
+
+
+def _settings(**given: Any) -> dict[str, Any]:
+    """Return the arguments that have nothing to do with the ladder, checked, as the core takes them."""
+    return {
+        "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
+        "schedule": one_of("schedule", given["schedule"], SCHEDULES),
+        "order": one_of("order", given["order"], ORDERS),
+        "teams": yes_or_no("teams", given["teams"]),
+        "team_efficiency": _number("team_efficiency", given["team_efficiency"], 1.0),
+        "noise": _number("noise", given["noise"], MOST_NOISE),
+        "seed": whole("seed", given["seed"], 0, LARGEST_SEED),
+    }
+
+
+def _number(name: str, value: Any, high: float) -> float:
+    if not is_number(value) or not 0 <= value <= high:
+        raise SettingError(f"{name}={value!r} is not allowed; only numbers from 0 to {high:g} are")
+    return float(value)
+
+
+def _threads(value: Any) -> list[int]:
+    if is_integer(value):
+        return [whole("threads", value, 1, MOST_THREADS)]
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or len(value) == 0:
+        raise SettingError(f"threads={value!r} is not allowed; give an integer in 1..{MOST_THREADS}, or some of them")
+    return [whole("threads", count, 1, MOST_THREADS) for count in value]
+
+
+def _costs(value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
+    """Return positive seconds: [1] or [candidates] of an epoch, or [candidates, rungs] of a job."""
+    table = _numbers("costs", 1.0 if value is None else value, candidates, rungs, seed)
+    wrong = ~(np.isfinite(table) & (table > 0))
+    if wrong.any():
+        raise SettingError(f"costs holds {float(table[wrong][0])!r}; give seconds that are positive and finite")
+    return table
+
+
+def _numbers(name: str, value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
+    """Return what a number, an array, a distribution or a callable stands for: [1] or as `_table` does."""
+    if is_number(value):
+        return np.array([float(value)])
+    if hasattr(value, "rvs"):
+        value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
+    elif callable(value):
+        value = value(np.random.default_rng(seed), candidates)
+    return _table(name, value, candidates, rungs)
+
+
+def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.float64]:
+    """Return a C-ordered float64 array of shape (candidates,) or (candidates, rungs)."""
+    allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
+    try:
+        table = np.ascontiguousarray(value, dtype=np.float64)
+    except (OverflowError, TypeError, ValueError):
+        raise SettingError(f"{name}={value!r} is not allowed; {allowed}") from None
+    if np.shape(value) not in ((candidates,), (candidates, rungs)):
+        raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")
+    return table

@@ -1,0 +1,68 @@
+"""Parameters of the estimators in scikit-learn's words, in those of `ash.tune`."""
+
+import sys
+import threading
+from typing import Any
+
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.utils import check_random_state
+
+from ash._utils.checks import is_integer, whole
+from ash._utils.cpus import resolve_threads
+from ash.errors import SettingError
+from ash.options import LARGEST_SEED
+
+
+def threads_of(n_jobs: Any) -> int:
+    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS.
+
+    A number that counts from all, such as -1, counts from the share of this thread where others of joblib or Dask work
+    beside it.
+    """
+    if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
+        raise SettingError(f"n_jobs={n_jobs!r} is not allowed: a number of threads, -1 for all of them, or None.")
+    most = resolve_threads(None)
+    wanted = min(int(effective_n_jobs(n_jobs)), most)
+    return wanted if n_jobs is None or n_jobs > 0 else min(wanted, _share(most))
+
+
+def jobs_of(n_jobs: Any) -> int | None:
+    """Return how many jobs an executor is to do at a time, None for as many as it has workers."""
+    return n_jobs if is_integer(n_jobs) and n_jobs > 0 else None
+
+
+def _share(threads: int) -> int:
+    """Return how many of the threads are left for one of those that work side by side in this process.
+
+    joblib does not say how many there are; it starts one for each CPU unless told otherwise.
+    """
+    backend, _ = get_active_backend()
+    in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
+    return 1 if in_pool else max(1, threads // _dask_threads())
+
+
+def _dask_threads() -> int:
+    """Return how many threads the worker of Dask has that this is one of, else 1."""
+    distributed = sys.modules.get("distributed.worker")
+    if distributed is None:
+        return 1
+    try:
+        return int(distributed.get_worker().state.nthreads)
+    except ValueError:  # no task of Dask
+        return 1
+
+
+def seed_of(random_state: Any) -> int:
+    """Return the seed that random_state stands for; drawn from it unless it is a number."""
+    if is_integer(random_state):
+        return whole("random_state", random_state, 0, LARGEST_SEED)
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise SettingError(f"random_state={random_state!r} is not allowed: {error}") from None
+
+
+def progress_of(verbose: Any) -> bool | None:
+    """Return what `progress` of `ash.tune` is for it: a live view if above 0."""
+    return None if verbose else False

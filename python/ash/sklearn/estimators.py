@@ -1,0 +1,292 @@
+"""Estimators by the conventions of scikit-learn: `ASHClassifier` and `ASHRegressor`.
+
+    fit -> the run of `ash.tune` -> result_ -> model_, its best network or an ensemble, predicts
+
+They differ from `ash.tune` in one thing: rows are sorted by what they hold (ash/encoding/canonical_order.py), so a fit
+depends neither on the order of the rows nor on whether a row is repeated or weighted.
+"""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ash._utils.checks import whole, yes_or_no
+from ash.callbacks.dispatch import read_callbacks
+from ash.data.frames import Frame, read_frame
+from ash.engine.refit import Final
+from ash.engine.run import Given, TuningRun
+from ash.executors.executor_argument import read_elsewhere
+from ash.journal.journal import Journal, read_journal
+from ash.metrics import Task
+from ash.models.model import Model, normalized
+from ash.models.pool import MOST_DRAWS
+from ash.options import Options, read_options
+from ash.result.result import Result
+from ash.scoring.fold_scoring import Scoring
+from ash.scoring.scorers import read_scoring, scorer_name
+from ash.sklearn.cv_results import tuning_results
+from ash.sklearn.estimator_docs import documented
+from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.space.space import Space
+
+
+class _Estimator(BaseEstimator):  # type: ignore[misc]
+    """What both have in common."""
+
+    _task: ClassVar[Task]
+
+    def __init__(
+        self,
+        space: Space | None = None,
+        *,
+        candidates: int | str | None = "auto",
+        eta: int = 2,
+        min_epochs: int | None = None,
+        max_rungs: int | None = None,
+        epoch_rows: int | None = None,
+        algorithm: str = "ash",
+        promotion: str | None = None,
+        training: str = "resume",
+        schedule: str = "reproducible",
+        workers: int = 32,
+        validation: float | int | tuple[Any, Any] | None = None,
+        cv: Any = None,
+        ensemble: int = 16,
+        refit: bool = True,
+        scoring: Any = None,
+        time_limit: float | None = None,
+        epoch_limit: int | None = None,
+        target: float | None = None,
+        missing: str = "indicator",
+        unknown: str = "bucket",
+        memory_limit: int | None = None,
+        n_jobs: int | None = -1,
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        worker_timeout: float | None = 60.0,
+    ) -> None:
+        self.space = space
+        self.candidates = candidates
+        self.eta = eta
+        self.min_epochs = min_epochs
+        self.max_rungs = max_rungs
+        self.epoch_rows = epoch_rows
+        self.algorithm = algorithm
+        self.promotion = promotion
+        self.training = training
+        self.schedule = schedule
+        self.workers = workers
+        self.validation = validation
+        self.cv = cv
+        self.ensemble = ensemble
+        self.refit = refit
+        self.scoring = scoring
+        self.time_limit = time_limit
+        self.epoch_limit = epoch_limit
+        self.target = target
+        self.missing, self.unknown = missing, unknown
+        self.memory_limit = memory_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self.journal = journal
+        self.executor, self.worker_timeout = executor, worker_timeout
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a clone with the same executor: a connection cannot be copied."""
+        alone = copy.copy(self)
+        alone.executor = None
+        twin: Self = super(_Estimator, alone).__sklearn_clone__()
+        twin.executor = self.executor
+        return twin
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Tune networks on a table and keep the best one, or an ensemble of the best.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Numbers, booleans, text and categories, cells may be missing: arrays, lists, frames of pandas or polars,
+            pyarrow tables.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels of any dtype, or targets; several columns for regression only.
+        sample_weight : array-like of shape (n_samples,), optional
+            A whole weight counts as so many equal rows, 0 as none, in training and in the score.
+        groups : array-like of shape (n_samples,), optional
+            Passed to the splitter `cv`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, SettingError
+            X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained then.
+        AllDiverged, NothingFinished
+            There is no network; as for `ash.tune`.
+        JournalError
+            As for `ash.tune`.
+        """
+        metric, scorer = read_scoring(self.scoring, self._task)
+        size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
+        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), self.worker_timeout)
+        options = self._options(metric, keep=1 if size == 1 else None)
+        scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
+        given = Given(X, y, sample_weight, self.validation, self.cv, groups)
+        final = Final(size, yes_or_no("refit", self.refit))
+        run = TuningRun(
+            given,
+            self.space,
+            options,
+            asked={"by": type(self).__name__},
+            sort=True,
+            scoring=scoring,
+            final=final,
+            callbacks=read_callbacks(self.callbacks),
+            journal=read_journal(self.journal),
+            elsewhere=elsewhere,
+        )
+        self._keep(*run.run())
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return labels, or targets in the units of y.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Columns of the same names, order and kinds as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+        Raises
+        ------
+        DataError
+            The columns do not fit; lists the differences.
+        NotFittedError
+            `fit` was not called.
+        """
+        outputs = self._outputs(X)
+        return self.model_.decide(outputs)
+
+    def _outputs(self, X: Any) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        frame = read_frame(X)
+        self._warn_names(frame)
+        return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
+
+    def _options(self, metric: str | None, keep: int | None) -> Options:
+        names = (
+            *("candidates", "eta", "min_epochs", "max_rungs", "algorithm", "promotion", "training", "schedule"),
+            *("epoch_rows", "workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
+        )
+        return read_options(
+            **{name: getattr(self, name) for name in names},
+            teams=True,
+            keep=keep,
+            threads=threads_of(self.n_jobs),
+            metric=metric,
+            task=self._task,
+            seed=seed_of(self.random_state),
+            progress=progress_of(self.verbose),
+        )
+
+    def _keep(self, result: Result, model: Model) -> None:
+        self.result_ = result
+        self.model_ = model
+        self.n_features_in_ = result.model.n_features_in_
+        names = result.model.feature_names
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.best_params_ = result.best_params
+        self.best_score_ = result.best_score
+        self.cv_results_ = tuning_results(result)
+        self.n_iter_ = _epochs_of_best(result)
+
+    def _warn_names(self, frame: Frame) -> None:
+        given, fitted = frame.names is not None, hasattr(self, "feature_names_in_")
+        name = type(self).__name__
+        if given and not fitted:
+            warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+        elif fitted and not given:
+            text = f"X does not have valid feature names, but {name} was fitted with feature names"
+            warnings.warn(text, stacklevel=4)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.target_tags.required = True
+        return tags
+
+
+@documented("classifier", score="accuracy")
+class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+    """A tuned neural network for classification."""
+
+    _task: ClassVar[Task] = "classification"
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1.
+
+        Raises
+        ------
+        DataError, NotFittedError
+            As for `predict`.
+        """
+        return normalized(self._outputs(X))
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithm of `predict_proba`, of the same shape; -inf for a probability of 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _keep(self, result: Result, model: Model) -> None:
+        super()._keep(result, model)
+        self.classes_ = result.model.classes_
+
+
+@documented("regressor", score="r2")
+class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
+    """A tuned neural network for regression, of one target or several."""
+
+    _task: ClassVar[Task] = "regression"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _epochs_of_best(result: Result) -> int:
+    columns = result.columns
+    jobs = (columns["candidate"] == result.best_candidate) & (columns["rung"] <= result.best_rung)
+    epochs = columns["epochs"][jobs]
+    return int(epochs.sum() if result.options.training == "resume" else epochs.max())

@@ -1,0 +1,175 @@
+"""Which resource an estimator has, and by which way it is trained on: found by its class, nothing is imported."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from ash._utils.checks import is_integer
+from ash.errors import SettingError
+from ash.sklearn.resumable.boosting import CatBoost, LightGBM, XGBoost
+from ash.sklearn.resumable.nets import Nets
+from ash.sklearn.resumable.partial_fit import FurtherRows, Passes, can_pass
+from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued
+from ash.sklearn.resumable.retrained import Retrained
+from ash.sklearn.resumable.steps import Steps
+from ash.sklearn.resumable.trees import Trees, is_forest
+
+AUTO = "auto"
+USUAL_PASSES = 64
+LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
+    ("lightgbm", "LGBMModel"): (LightGBM, "n_estimators", 100),
+    ("xgboost", "XGBModel"): (XGBoost, "n_estimators", 100),
+    ("catboost", "CatBoost"): (CatBoost, "iterations", 1000),
+    ("skorch", "NeuralNet"): (Nets, "max_epochs", 10),
+}
+"""By package and class: the way, the parameter that counts, and its value where the user has set none."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an estimator is trained on.
+
+    Attributes
+    ----------
+    resource : str
+        What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples".
+    parameter : str or None
+        The parameter of the estimator, or of the last step, that counts epochs.
+    usual : int or None
+        The epochs that the estimator would take in one fit; None: all rows.
+    kind : type or None
+        The way; None: it is retrained.
+    inner : Way or None
+        Of a pipeline, that of its last step.
+    """
+
+    resource: str
+    parameter: str | None
+    usual: int | None
+    kind: type[Continued] | None
+    inner: "Way | None" = None
+
+    def wants_process(self, estimator: Any) -> bool:
+        """Return whether jobs at a time are better done in processes than in threads of one."""
+        if self.inner is not None:
+            return self.inner.wants_process(estimator.steps[-1][1])
+        return self.kind is not None and self.kind.wants_process(estimator)
+
+    def law_of(self, estimator: Any) -> str:
+        """Return which law its score follows with the epochs, as `Continued.law`."""
+        if self.inner is not None:
+            return self.inner.law_of(estimator.steps[-1][1])
+        return "" if self.kind is None else self.kind.law_of(estimator)
+
+    def begin(self, estimator: Any, seed: int = 0) -> Continued:
+        """Return the estimator, under training from now on."""
+        if self.inner is not None and self.inner.kind is not None:
+            return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
+        if self.kind is None:
+            return Retrained(estimator, self.resource, _reason(estimator, self.resource))
+        why = self.kind.refuses(estimator)
+        if why and self.parameter is None and self.resource != N_SAMPLES:
+            raise SettingError(f"resource={self.resource!r}: {why}")
+        if why:
+            return Retrained(estimator, self.resource.rpartition("__")[2], why)
+        return Nets(estimator, self.parameter, seed) if self.kind is Nets else self.kind(estimator, self.parameter)
+
+
+def way_of(estimator: Any, resource: Any = AUTO) -> Way:
+    """Return how an estimator is trained on, or raise SettingError unless it can be by that resource.
+
+    Parameters
+    ----------
+    estimator : estimator
+    resource : str
+        "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts something.
+    """
+    if not isinstance(resource, str):
+        raise SettingError(f"resource={resource!r} is not allowed; give {AUTO!r}, {N_SAMPLES!r} or a parameter's name")
+    natural = _natural(estimator)
+    if resource in (AUTO, natural.resource):
+        return natural
+    if resource == N_SAMPLES:
+        return Way(N_SAMPLES, None, None, FurtherRows if can_pass(estimator) and _is_shallow(estimator) else None)
+    if resource == EPOCHS:
+        if not can_pass(estimator):
+            raise SettingError(f"resource={EPOCHS!r} needs an estimator with partial_fit; {_name(estimator)} has none")
+        return Way(EPOCHS, None, USUAL_PASSES, Passes)
+    return _by_parameter(estimator, resource)
+
+
+def own_threads(estimator: Any) -> str | None:
+    """Return the parameter for the threads that a library starts itself, None if there is none."""
+    if is_forest(estimator):
+        return "n_jobs"
+    return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if _is_a(estimator, *found)), None)
+
+
+def _by_parameter(estimator: Any, resource: str) -> Way:
+    params = estimator.get_params(deep=True)
+    if resource not in params:
+        known = [name for name, value in params.items() if is_integer(value)]
+        text = ", ".join(map(repr, [AUTO, N_SAMPLES, *known]))
+        raise SettingError(f"resource={resource!r} is no parameter of {_name(estimator)}; give one of {text}")
+    value = params[resource]
+    if value is not None and (not is_integer(value) or value < 1):
+        raise SettingError(f"resource={resource!r} counts nothing: it is {value!r} in {_name(estimator)}")
+    return Way(resource, resource, None if value is None else int(value), None)
+
+
+def _natural(estimator: Any) -> Way:
+    """Return the way of `resource="auto"`."""
+    if _is_pipeline(estimator):
+        return _of_pipeline(estimator)
+    for (package, name), (kind, parameter, usual) in LIBRARIES.items():
+        if _is_a(estimator, package, name):
+            return _counted(estimator, kind, parameter, usual)
+    params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
+    if "warm_start" in params and "n_estimators" in params:
+        return _counted(estimator, Trees, "n_estimators", 100)
+    if _is_a(estimator, "sklearn", "BaseHistGradientBoosting"):
+        return _counted(estimator, Trees, "max_iter", 100)
+    if can_pass(estimator):
+        counts = _is_a(estimator, "sklearn", "_BaseNB")
+        return Way(N_SAMPLES, None, None, FurtherRows) if counts else Way(EPOCHS, None, USUAL_PASSES, Passes)
+    return Way(N_SAMPLES, None, None, None)
+
+
+def _counted(estimator: Any, kind: type[Continued], parameter: str, usual: int) -> Way:
+    value = estimator.get_params(deep=False).get(parameter)
+    return Way(parameter, parameter, int(value) if is_integer(value) and value > 0 else usual, kind)
+
+
+def _of_pipeline(pipeline: Any) -> Way:
+    name, last = pipeline.steps[-1]
+    inner = Way(N_SAMPLES, None, None, None) if isinstance(last, str) or last is None else _natural(last)
+    if inner.resource == N_SAMPLES:
+        return Way(N_SAMPLES, None, None, None)
+    resource = inner.resource if inner.parameter is None else f"{name}__{inner.resource}"
+    return Way(resource, inner.parameter, inner.usual, inner.kind, inner)
+
+
+def _is_pipeline(estimator: Any) -> bool:
+    """Return whether it is scikit-learn's own: others may change the number of rows on the way."""
+    kind = type(estimator)
+    return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
+
+
+def _is_shallow(estimator: Any) -> bool:
+    return not _is_pipeline(estimator)
+
+
+def _is_a(estimator: Any, package: str, name: str) -> bool:
+    return any(
+        each.__name__ == name and each.__module__.partition(".")[0] == package
+        for each in inspect.getmro(type(estimator))
+    )
+
+
+def _reason(estimator: Any, resource: str) -> str:
+    what = "rows" if resource == N_SAMPLES else resource
+    return f"{_name(estimator)} cannot be trained on by more {what}"
+
+
+def _name(estimator: Any) -> str:
+    return type(estimator).__name__

@@ -1,0 +1,117 @@
+"""A Pipeline: its transformers are fitted with the first job of a candidate, its last step is trained on.
+
+    rows -> transformers, fitted once -> rows of the last step -> its own way of being trained on
+
+Their parameters do not change between the jobs of a candidate, nor do the rows, so they are kept; and other candidates
+with the same ones take them over, with the rows that they gave (fitted_transformers.py), where there is a place for
+these. A transformer of which `fit_transform` is not `fit` and `transform`, as TargetEncoder's, which keeps a row's own
+target out of it, is found out in the first job, and fitted in each. All rows are compared, to the bit: which job has
+the ones and which the other may depend on time.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.utils.metadata_routing import process_routing
+
+from ash.sklearn.resumable.fitted_transformers import Heads, key_of_head
+from ash.sklearn.resumable.protocol import Continued, Rows
+
+
+class Steps(Continued):
+    """A pipeline around an estimator under training.
+
+    Parameters
+    ----------
+    pipeline : Pipeline of scikit-learn
+    last : Continued
+        Its last step.
+    """
+
+    def __init__(self, pipeline: Any, last: Continued) -> None:
+        self.parameter, self.done, self.law = last.parameter, 0, last.law
+        self._pipeline, self._last = pipeline, last
+        self._head: Any = None  # the transformers, once they are fitted
+        self._key: str | None = None  # of them in what candidates have in common
+        self._is_plain = True  # what they give to the rows that they were fitted to is what `transform` gives
+        self.why = last.why
+
+    def more(self, rows: Rows, epochs: int) -> None:
+        """Train the last step on."""
+        first, last = split_params(self._pipeline, rows.params)
+        made = Rows(self._transformed(rows, first), rows.y, last, rows.classes)
+        self._last.more(made, epochs)
+        self.done, self.why = self._last.done, self._last.why
+
+    def rest(self) -> None:
+        """Let go of what the last step does not need."""
+        self._last.rest()
+
+    def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
+        if len(self._pipeline.steps) == 1:
+            return rows.X
+        heads = Heads() if rows.heads is None else rows.heads
+        if self._head is None:
+            self._key = key_of_head(self._pipeline[:-1])
+        found = heads.find(self._key)
+        if self._head is None and found is not None:
+            self._head = found.transformers
+        if self._head is None or not self._is_plain:
+            return self._fitted(rows, params, heads)
+        return self._head.transform(rows.X) if found is None else found.transformed(rows.X)
+
+    def _fitted(self, rows: Rows, params: dict[str, Any], heads: Heads) -> Any:
+        """Fit the transformers, and return the rows that they give."""
+        begun = self._head is None
+        self._head = clone(self._pipeline[:-1])
+        made = self._head.fit_transform(rows.X, rows.y, **params)
+        if begun:
+            self._is_plain = _are_equal(made, self._head.transform(rows.X))
+        if self._is_plain:
+            heads.keep(self._key, self._head, made)
+        return made
+
+    @property
+    def estimator(self) -> Any:
+        """Return the pipeline of the fitted transformers and the last step as it is now."""
+        return self._with(self._last.estimator)
+
+    def at(self, epochs: int) -> Any:
+        """Return the pipeline that ends in the last step as it was after its first epochs."""
+        last = self._last.at(epochs)
+        return None if last is None else self._with(last)
+
+    def _with(self, last: Any) -> Any:
+        made = copy.copy(self._pipeline)
+        head = [] if self._head is None else self._head.steps
+        made.steps = [*head, (self._pipeline.steps[-1][0], last)]
+        return made
+
+
+def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return which parameters of `fit` are for the transformers, in their pipeline's words, and for the last step."""
+    if not params:
+        return {}, {}
+    name = pipeline.steps[-1][0]
+    if not get_config()["enable_metadata_routing"]:
+        prefix = f"{name}__"
+        last = {key.removeprefix(prefix): value for key, value in params.items() if key.startswith(prefix)}
+        return {key: value for key, value in params.items() if not key.startswith(prefix)}, last
+    routed = process_routing(pipeline, "fit", **params)
+    asked = {key for step, _ in pipeline.steps[:-1] for asks in routed[step].values() for key in asks}
+    return {key: value for key, value in params.items() if key in asked}, dict(routed[name].fit)
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Return whether two tables hold the same; what cannot be compared does not."""
+    try:
+        if hasattr(one, "tocsr"):  # a sparse matrix of SciPy, which may be far too large to be a dense one
+            return bool(one.shape == other.shape and (one != other).nnz == 0)
+        first, second = np.asarray(one), np.asarray(other)
+        same = first.shape == second.shape and (first == second) | ((first != first) & (second != second))
+        return bool(np.all(same))
+    except Exception:  # cells that nobody compares
+        return False

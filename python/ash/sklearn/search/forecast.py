@@ -1,0 +1,79 @@
+"""What a score will be after the next rung, by the law that the learning curve of an ensemble follows.
+
+A ladder ranks candidates by scores after a few trees or rounds, and what is best then need not be best in the end: deep
+trees pay only when many are averaged, low learning rates only after many rounds. How the score has come about tells:
+
+    law       epochs                 the score after T of them
+    average   t, u (u > t)           s(u) + (s(u) - s(t)) (1/u - 1/T) / (1/t - 1/u)
+    rounds    0, t, u                s(u) + (s(u) - s(t)) (r^u - r^T) / (r^t - r^u),
+                                     where (s(u) - s(t)) / (s(t) - s(0)) = (r^t - r^u) / (1 - r^t)
+    rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
+
+average: beyond what t trees have in common, the variance of their mean is 1/t of a single one's (Breiman, Random
+Forests, 2001). rounds: each takes a share of what is left, so the first ones are geometric, from the score of a
+constant on; that share falls, and later a score grows by as much whenever epochs grow by the same factor.
+In the first rung the score after half of its epochs is measured too, in one fold; in the others the last rung's is
+known. A forecast only ranks: no score is changed by it.
+"""
+
+import math
+from collections.abc import Sequence
+
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
+
+HALVINGS = 60
+"""Of the interval in which the rate is: to the last bit of it."""
+
+Point = tuple[int, float]
+"""Epochs of a candidate so far, and its score."""
+
+
+def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
+    """Return the score that is expected after so many epochs.
+
+    Parameters
+    ----------
+    law : str
+        "average" or "rounds"; another has none.
+    points : sequence of (epochs, score)
+        What is known, upwards; of "rounds" the score of a constant may be one after 0 epochs.
+
+    Returns
+    -------
+    float
+        The last score where there are no two points above 0, or the law does not hold for them.
+    """
+    known = [point for point in points if point[0] > 0]
+    score = points[-1][1]
+    if len(known) < 2 or law not in (AVERAGE, ROUNDS):
+        return score
+    (t, before), (u, _) = known[-2:]
+    gain = score - before
+    if law == AVERAGE:
+        return score + gain * (1 / u - 1 / epochs) / (1 / t - 1 / u)
+    if len(known) < len(points):
+        return score + _geometric(t, u, before - points[0][1], gain, epochs)
+    return score + gain * math.log(epochs / u) / math.log(u / t)
+
+
+def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
+    """Return what comes after u, of gains up to t and from t to u; 0 where they do not shrink, as the law has it.
+
+    So it is as long as all rows are given the label of most: to accuracy nothing happens until enough has added up.
+    """
+    if first <= 0 or second <= 0 or second / first >= (u - t) / t:
+        return 0.0
+    low, high = 0.0, 1.0  # a rate of 1 is a straight line
+    for _ in range(HALVINGS):
+        rate = (low + high) / 2
+        low, high = (rate, high) if _ratio(rate, t, u) < second / first else (low, rate)
+    return second * _sum(high, u, epochs) / _sum(high, t, u)
+
+
+def _ratio(rate: float, t: int, u: int) -> float:
+    return _sum(rate, t, u) / _sum(rate, 0, t)
+
+
+def _sum(rate: float, first: int, last: int) -> float:
+    """Return rate^first + ... + rate^(last - 1)."""
+    return float(last - first) if rate == 1 else (rate**first - rate**last) / (1 - rate)

@@ -1,0 +1,139 @@
+"""How many epochs the rungs of a search have: the top one ends at what one fit would take.
+
+With training="resume" rung k trains min_epochs * eta^k epochs more, so that after R rungs a candidate has
+
+    min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
+
+of them. Where nothing is said there are so many rungs that the first has a 21st of that or more: scores after a single
+tree or round say little of those after a hundred. `min_epochs` is rounded down, so the job of the top rung is longer
+than the ladder says: it trains what is missing to the whole. 100 epochs, eta 4: 4, 20, 100.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ash._utils.checks import whole
+from ash.errors import SettingError
+from ash.options import LARGEST
+from ash.sklearn.resumable.choose import Way
+from ash.sklearn.resumable.protocol import N_SAMPLES
+
+MOST_RATIO = 21
+LEAST_ROWS = 20
+ROWS_OF_A_CLASS = 5
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The epochs of the first rung, and how many rungs there are at most, None for as many as the candidates fill.
+
+    `top_epochs` is what a job of the top rung has on the ladder, `max_epochs` what a candidate has in all that has done
+    it; both are None where the ladder is the user's.
+    """
+
+    min_epochs: int
+    max_rungs: int | None
+    top_epochs: int | None = None
+    max_epochs: int | None = None
+
+    def is_top(self, epochs: int, eta: int) -> bool:
+        """Return whether a job of so many epochs on the ladder is one of the top rung."""
+        return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
+
+    def missing(self, epochs: int, done: int) -> int:
+        """Return how many epochs a job trains that has so many on the ladder, and begins with `done`."""
+        return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
+
+
+def rungs_of(
+    way: Way,
+    eta: int,
+    min_epochs: Any,
+    max_epochs: Any,
+    max_rungs: Any,
+    *,
+    candidates: int | None,
+    restart: bool,
+    rows: int,
+    classes: int,
+) -> Rungs:
+    """Return the ladder of the arguments.
+
+    Parameters
+    ----------
+    way : Way
+        How the estimator is trained on.
+    eta : int
+    min_epochs, max_epochs, max_rungs : int or None
+        As the user gave them.
+    candidates : int or None
+        How many there are, None for any number.
+    restart : bool
+        Whether each rung trains from scratch: a candidate has the epochs of its last rung then.
+    rows, classes : int
+        Of the smallest fold; 1 class for regression.
+
+    Raises
+    ------
+    SettingError
+        One of them is not allowed, or all three are given, or nothing says how many epochs there are.
+    """
+    if min_epochs is not None:
+        min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
+    if max_rungs is not None:
+        max_rungs = whole("max_rungs", max_rungs, 1, 63)
+    if min_epochs is not None and max_rungs is not None:
+        if max_epochs is not None:
+            raise SettingError(
+                f"max_epochs={max_epochs!r} is not allowed beside min_epochs and max_rungs; leave one out"
+            )
+        return Rungs(min_epochs, max_rungs)
+    most = _most(way, max_epochs, rows)
+    filled = 63 if candidates is None else _filled(candidates, eta)
+    least = _least_rows(rows, classes) if way.resource == N_SAMPLES else 1
+    if min_epochs is not None:
+        count = _count(most // min_epochs, eta, restart)
+        return Rungs(min_epochs, max(1, count))
+    ratio = most if max_rungs else min(MOST_RATIO, max(1, most // least))
+    count = min(filled, max_rungs or filled, _count(ratio, eta, restart))
+    while count > 1 and most // _ratio(count, eta, restart) < least and max_rungs is None:
+        count -= 1
+    first = max(1, most // _ratio(count, eta, restart))
+    return Rungs(first, count, first * eta ** (count - 1), most)
+
+
+def _most(way: Way, max_epochs: Any, rows: int) -> int:
+    if way.resource == N_SAMPLES:
+        return rows if max_epochs is None else min(rows, whole("max_epochs", max_epochs, 1, LARGEST))
+    if max_epochs is not None:
+        return whole("max_epochs", max_epochs, 1, LARGEST)
+    if way.usual is None:
+        raise SettingError(
+            f"resource={way.resource!r} has no value in the estimator that says how far to go; give max_epochs="
+        )
+    return way.usual
+
+
+def _least_rows(rows: int, classes: int) -> int:
+    return min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes))
+
+
+def _ratio(count: int, eta: int, restart: bool) -> int:
+    """Return the epochs after so many rungs, by those of the first."""
+    return eta ** (count - 1) if restart else sum(eta**rung for rung in range(count))
+
+
+def _filled(candidates: int, eta: int) -> int:
+    """Return how many rungs so many candidates fill: the last has at least eta places."""
+    count = 1
+    while candidates // eta**count >= eta:
+        count += 1
+    return count
+
+
+def _count(most: int, eta: int, restart: bool) -> int:
+    """Return how many rungs have a ratio of no more than this, at least 1."""
+    count = 1
+    while _ratio(count + 1, eta, restart) <= most:
+        count += 1
+    return count

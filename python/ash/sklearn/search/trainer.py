@@ -1,0 +1,252 @@
+"""The function that a search tunes: a job trains all folds of one candidate on, and scores each.
+
+    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], what the folds have told
+
+Rows belong to the trainer: they go to another process once, with it, and never with a job.
+Threads: jobs of different candidates at the same time; nothing here is changed by a job.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
+
+from ash.errors import SettingError
+from ash.function.answers import Scored
+from ash.function.initial_candidates import key_of
+from ash.sklearn.resumable.choose import Way
+from ash.sklearn.resumable.fitted_transformers import Heads
+from ash.sklearn.resumable.protocol import Continued, Rows, params_at
+from ash.sklearn.search.forecast import Point, forecast
+from ash.sklearn.search.idle_threads import Spare
+from ash.sklearn.search.inner import capped, process_limited, thread_limited
+from ash.sklearn.search.search_ladder import Rungs
+from ash.sklearn.search.search_scorers import Scorers
+from ash.space.hyperparameters import Params
+
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+SEEDS = 2**31 - 1
+
+
+class FoldInfo(NamedTuple):
+    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
+
+    `curve` has epochs and scores that led to this one, as far as a forecast needs them.
+    """
+
+    test: dict[str, float]
+    train: dict[str, float]
+    fit_seconds: float
+    score_seconds: float
+    curve: tuple[Point, ...] = ()
+
+
+class JobInfo(NamedTuple):
+    """What a job tells: epochs of the candidate so far, those that were trained now, why not on, and its folds."""
+
+    done: int
+    trained: int
+    why: str
+    folds: tuple[FoldInfo, ...]
+
+
+class FitError(BaseException):
+    """An error of a job with ``error_score="raise"``: it ends the run."""
+
+
+@dataclass(frozen=True)
+class SearchTable:
+    """All rows of a search, and what goes to `fit` and scorer with them."""
+
+    X: Any
+    y: Any
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    classes: Any
+
+
+@dataclass(repr=False)
+class Trainer:
+    """Trains and scores candidates; called by `ash.tune_function`.
+
+    Attributes
+    ----------
+    inner : int
+        Threads that a job may start in libraries.
+    restart : bool
+        Whether each rung trains from scratch.
+    executor : None, "processes" or an executor
+        Where jobs are done.
+    spare : Spare
+        The threads of all jobs in this process.
+    heads : list of Heads
+        Of each fold, the fitted transformers that candidates have in common.
+    forecasts : bool
+        Whether candidates are ranked by what their score is expected to be after the next rung.
+    constant : float or None
+        The score of a constant in the first fold, None where none is known.
+    here : bool
+        Whether jobs are done in this process; a copy in another one knows better.
+    """
+
+    estimator: Any
+    way: Way
+    rungs: Rungs
+    table: SearchTable
+    splits: Sequence[Split]
+    scorers: Scorers
+    inner: int
+    seed: int
+    restart: bool
+    with_train: bool
+    ends_at_errors: bool
+    config: dict[str, Any]
+    executor: Any
+    spare: Spare
+    heads: Sequence[Heads]
+    eta: int
+    forecasts: bool
+    constant: float | None
+    here: bool = field(default=True)
+
+    def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
+        """Do a job."""
+        try:
+            with nullcontext() if self.here else process_limited(self.inner), self.spare.job():
+                return self._job(params, epochs, state)
+        except Exception as error:
+            if self.ends_at_errors and self.here:
+                raise FitError(error) from error
+            raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "here": False, "executor": None}
+
+    def __repr__(self) -> str:
+        return repr(self.estimator)
+
+    def journal_identity(self) -> dict[str, Any]:
+        """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
+        table, scorers = self.table, self.scorers
+        return {
+            "estimator": f"{type(self.estimator).__name__}, {hash_of('estimator', self.estimator)}",
+            "data": hash_of("X, y and parameters of fit", [table.X, table.y, table.fit, table.score]),
+            "cv": f"{len(self.splits)} folds, {hash_of('cv', list(self.splits))}",
+            "resource": self.way.resource,
+            "max_epochs": self.rungs.max_epochs,
+            "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
+            "forecast": self.forecasts,
+        }
+
+    def candidate(self, params: Params) -> Any:
+        """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
+        made = prepared(self.estimator, params, self.seed)
+        return made.set_params(**capped(made, self.inner))
+
+    def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
+        before = state[0].done if state else 0
+        if state is None:
+            seed = seed_of_candidate(self.seed, params)
+            state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
+        now = self.rungs.missing(epochs, before)
+        folds = tuple(self.spare.each(self._fold, [(place, under, now) for place, under in enumerate(state)]))
+        score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
+        why = next((under.why for under in state if under.why), "")
+        done = state[0].done
+        info = JobInfo(done, done if why else done - before, why, folds)
+        gains = [self._gain(under, fold, epochs) for under, fold in zip(state, folds, strict=True) if fold.curve]
+        for under, fold in zip(state, folds, strict=True):
+            under.score = self.scorers.ranking(fold.test)
+            under.rest()
+        expected = score + float(np.mean(gains)) if gains and not self.rungs.is_top(epochs, self.eta) else None
+        return Scored(score, None if self.restart else state, info, expected)
+
+    def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
+        """Return what the next rung is expected to bring to a fold, behind a job of so many epochs on the ladder."""
+        now, following = self.scorers.ranking(fold.test), epochs * self.eta
+        after = following if self.restart else under.done + self.rungs.missing(following, under.done)
+        return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
+
+    def _fold(self, fold: tuple[int, Continued, int]) -> FoldInfo:
+        with config_context(**self.config), thread_limited(self.inner):
+            return self._trained_and_scored(*fold)
+
+    def _trained_and_scored(self, place: int, under: Continued, epochs: int) -> FoldInfo:
+        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[place]
+        began, before = time.perf_counter(), (under.done, under.score)
+        X, y = _safe_split(self.estimator, table.X, table.y, train)
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.heads[place])
+        under.more(rows, epochs)
+        fitted = time.perf_counter()
+        X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
+        held = X_test, y_test, params_at(table.score, test, count)
+        scores = self.scorers.measure(under.estimator, *held)
+        scored = time.perf_counter()
+        curve = self._curve(place, under, before, held)
+        of_train = {}
+        if self.with_train:
+            of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
+        return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
+
+    def _curve(
+        self, place: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
+    ) -> tuple[Point, ...]:
+        """Return what led to the score of a fold on these rows: that of the last rung.
+
+        In the first rung it is that of half the epochs, in the first fold alone, which spares the others a prediction.
+        """
+        done, score = before
+        if not self.forecasts or not under.law:
+            return ()
+        if score is not None:
+            return ((done, score),)
+        half = 0 if place else under.done // 2
+        early = under.at(half) if half else None
+        known = None if early is None else self.scorers.ranking_of_other(early, *rows)
+        if known is None:
+            return ()
+        return ((half, known),) if self.constant is None else ((0, self.constant), (half, known))
+
+
+def hash_of(what: str, value: Any) -> str:
+    """Return a hash of what a value holds, or raise SettingError where that cannot be pickled."""
+    try:
+        return str(joblib.hash(value))
+    except Exception as error:
+        raise SettingError(f"journal= needs to know {what} again, which cannot be pickled: {error}") from error
+
+
+def read_info(info: Any) -> "JobInfo | None":
+    """Return what a job has told, which a journal gives back as lists."""
+    if info is None:
+        return None
+    done, trained, why, folds = info
+    return JobInfo(done, trained, why, tuple(FoldInfo(*fold) for fold in folds))
+
+
+def prepared(estimator: Any, params: Params, seed: int) -> Any:
+    """Return a clone with these hyperparameters; a `random_state` of None becomes a number of them and of the seed."""
+    made = clone(estimator).set_params(**params)
+    number = seed_of_candidate(seed, params)
+    unset = {
+        name: number
+        for name, value in made.get_params(deep=True).items()
+        if value is None and name.rpartition("__")[2] == "random_state"
+    }
+    return made.set_params(**unset)
+
+
+def seed_of_candidate(seed: int, params: Params) -> int:
+    """Return a number that differs from candidate to candidate, of what it is and not of when it comes."""
+    text = f"{seed}:{key_of(params)}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS

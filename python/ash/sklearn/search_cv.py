@@ -1,0 +1,279 @@
+"""`ash.ASHSearchCV`: a search by scikit-learn's conventions over anything that can be trained further.
+
+fit -> the run of `ash.tune_function` over search/trainer.py -> result_ -> best_estimator_, on all rows, predicts
+"""
+
+import time
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import check_cv
+from sklearn.utils import indexable
+
+from ash._utils.checks import whole, yes_or_no
+from ash.errors import AllFailed, FitsFailed, SettingError
+from ash.executors.executor_argument import workers_of
+from ash.function.packing import can_pack
+from ash.journal.journal import Journal
+from ash.options import LARGEST
+from ash.result.function_result import FunctionResult, causes
+from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.sklearn.resumable.choose import Way, way_of
+from ash.sklearn.resumable.fitted_transformers import Heads
+from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows
+from ash.sklearn.resumable.trees import WARNING
+from ash.sklearn.search.constant import constant_score
+from ash.sklearn.search.delegates import Delegates
+from ash.sklearn.search.idle_threads import Spare
+from ash.sklearn.search.inner import capped, process_limited
+from ash.sklearn.search.routing import routed
+from ash.sklearn.search.search_checks import check_arguments, checked_space, labels_of
+from ash.sklearn.search.search_docs import documented
+from ash.sklearn.search.search_ladder import Rungs, rungs_of
+from ash.sklearn.search.search_results import search_results
+from ash.sklearn.search.search_scorers import SCORE, Scorers, read_scorers
+from ash.sklearn.search.trainer import FitError, SearchTable, Trainer, prepared, read_info, seed_of_candidate
+from ash.space.function_space import FunctionSpace
+from ash.tune_function import PROCESSES, tune_function
+
+
+@documented
+class ASHSearchCV(Delegates):
+    """Hyperparameters of any estimator of scikit-learn's kind, by asynchronous halving with cross-validation."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Any,
+        *,
+        resource: str = "auto",
+        min_epochs: int | None = None,
+        max_epochs: int | None = None,
+        max_rungs: int | None = None,
+        candidates: int | None = 64,
+        eta: int = 4,
+        algorithm: str = "ash",
+        promotion: str | None = None,
+        forecast: bool = True,
+        training: str = "resume",
+        schedule: str | None = None,
+        workers: int = 32,
+        costs: Any = None,
+        scoring: Any = None,
+        cv: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        sampler: Any = None,
+        first: Sequence[dict[str, Any]] | None = None,
+        executor: Any = None,
+        job_limit: float | None = None,
+        most_failures: int | None = 100,
+        time_limit: float | None = None,
+        epoch_limit: int | None = None,
+        target: float | None = None,
+        memory_limit: int | None = None,
+        n_jobs: int | None = -1,
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Sequence[Any] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
+    ) -> None:
+        self.estimator, self.space = estimator, space
+        self.resource = resource
+        self.min_epochs, self.max_epochs, self.max_rungs = min_epochs, max_epochs, max_rungs
+        self.candidates, self.eta = candidates, eta
+        self.algorithm, self.promotion, self.forecast, self.training = algorithm, promotion, forecast, training
+        self.schedule, self.workers, self.costs = schedule, workers, costs
+        self.scoring, self.cv, self.refit = scoring, cv, refit
+        self.error_score, self.return_train_score = error_score, return_train_score
+        self.sampler, self.first = sampler, first
+        self.executor, self.job_limit, self.most_failures = executor, job_limit, most_failures
+        self.time_limit, self.epoch_limit, self.target = time_limit, epoch_limit, target
+        self.memory_limit = memory_limit
+        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
+        self.callbacks, self.journal = callbacks, journal
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, and fit the best estimator to all rows.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As the estimator takes it.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        **params
+            For the `fit` of the estimator, such as `sample_weight`; values with an entry a row are split as rows are.
+            `groups` go to the splitter. With metadata routing each goes to whom has requested it.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        SettingError, DataError
+            A parameter, or a y, that cannot be used; nothing has been trained then.
+        FitsFailed
+            Every fit has failed; the message has a table of causes. With ``error_score="raise"`` the first error.
+        NothingFinished
+            A limit or a callback has ended the search before the first job did.
+        """
+        trainer, space = self._prepared(X, y, params)
+        result = self._run(trainer, space)
+        for heads in trainer.heads:
+            heads.clear()
+        scorer = trainer.scorers.scorer
+        self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
+        self._keep(result, trainer)
+        if self.refit:
+            self._fit_best(trainer)
+        return self
+
+    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, FunctionSpace]:
+        """Return what trains candidates on these rows, and their space; everything that can be wrong is found here."""
+        check_arguments(self.estimator, self.refit, self.error_score)
+        X, y = indexable(X, y)
+        scorers = read_scorers(self.estimator, self.scoring, self.refit)
+        given = routed(self, scorers.scorer, params)
+        way, space = way_of(self.estimator, self.resource), checked_space(self.space, self.estimator)
+        seed = seed_of(self.random_state)
+        if way.resource in space.domains:
+            raise SettingError(
+                f"space has {way.resource!r}, which the ladder sets; leave it out, or give another resource="
+            )
+        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = list(splitter.split(X, y, **given.split))
+        table = SearchTable(X, y, given.fit, given.score, labels_of(self.estimator, y))
+        return self._trainer(table, way, self._rungs(table, way, splits, space), splits, scorers, seed), space
+
+    def _trainer(
+        self, table: SearchTable, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int
+    ) -> Trainer:
+        executor = self._executor(way, scorers)
+        begins = self.forecast and way.law_of(self.estimator) == ROUNDS  # its curve, with a constant
+        return Trainer(
+            estimator=clone(self.estimator),
+            way=way,
+            rungs=rungs,
+            table=table,
+            splits=splits,
+            scorers=scorers,
+            inner=max(1, threads_of(-1) // self._jobs()),
+            seed=seed,
+            restart=self.training == "restart",
+            with_train=yes_or_no("return_train_score", self.return_train_score),
+            ends_at_errors=isinstance(self.error_score, str),
+            config=get_config(),
+            heads=[Heads() for _ in splits],
+            executor=executor,
+            spare=Spare(threads_of(self.n_jobs) if executor is None else 1),
+            eta=self.eta,
+            forecasts=yes_or_no("forecast", self.forecast),
+            constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
+        )
+
+    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
+        return rungs_of(
+            *(way, whole("eta", self.eta, 2, 1024), self.min_epochs, self.max_epochs, self.max_rungs),
+            candidates=self._count(space),
+            restart=self.training == "restart",
+            rows=min(len(train) for train, _ in splits),
+            classes=1 if table.classes is None else len(table.classes),
+        )
+
+    def _executor(self, way: Way, scorers: Scorers) -> Any:
+        """Return where jobs are done: what cannot go to processes stays in threads, unless the user has said so."""
+        if self.executor is not None or threads_of(self.n_jobs) == 1 or not way.wants_process(self.estimator):
+            return self.executor
+        return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
+
+    def _jobs(self) -> int:
+        """Return how many jobs are done at a time: of an executor, as many as it has workers."""
+        if self.executor is None or isinstance(self.executor, str):
+            return threads_of(self.n_jobs)
+        return workers_of(self.executor, jobs_of(self.n_jobs))
+
+    def _count(self, space: FunctionSpace) -> int | None:
+        """Return how many candidates there will be: no more than the space holds, but for a sampler's."""
+        if self.candidates is None:
+            return None
+        count = whole("candidates", self.candidates, 1, LARGEST)
+        return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
+
+    def _run(self, trainer: Trainer, space: FunctionSpace) -> FunctionResult:
+        names = (
+            *("candidates", "eta", "algorithm", "promotion", "training", "workers", "job_limit", "most_failures"),
+            *("time_limit", "epoch_limit", "target", "sampler", "first", "callbacks"),
+            *("memory_limit", "journal"),
+        )
+        settings = {name: getattr(self, name) for name in names}
+        if trainer.ends_at_errors:
+            settings["most_failures"] = 1
+        rungs = trainer.rungs
+        settings |= {"min_epochs": rungs.min_epochs, "max_rungs": rungs.max_rungs, "schedule": self.schedule}
+        settings["executor"] = trainer.executor
+        settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
+        costs = (lambda _, epochs: epochs) if self.costs is None and self.schedule != "greedy" else self.costs
+        try:
+            with process_limited(trainer.inner), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=WARNING)
+                if trainer.ends_at_errors:  # told by the error
+                    warnings.filterwarnings("ignore", message="the run has ended after")
+                return tune_function(trainer, space, costs=costs, **settings)
+        except FitError as error:
+            raise error.args[0] from None
+        except AllFailed as error:
+            raise FitsFailed(str(error)) from None
+
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
+        if result.failures:
+            text = f"{len(result.failures)} of {len(result.jobs)} jobs have failed:\n{causes(result.failures)}"
+            if trainer.ends_at_errors:
+                raise FitsFailed(text)
+            warnings.warn(text, FitFailedWarning, stacklevel=3)
+        way = trainer.way
+        self.result_, self.resource_ = result, way.resource
+        told = [read_info(info) for info in result.infos]
+        infos = [info for info in told if info is not None]
+        self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
+        self.continued_ = not self.retrained_ and not trainer.restart
+        self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
+        counts = way.resource if way.parameter is not None else None
+        missing = np.nan if trainer.ends_at_errors else float(self.error_score)
+        self.cv_results_ = search_results(result, told, counts, missing, len(trainer.splits))
+        self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
+        self.best_index_ = self.refit(self.cv_results_) if callable(self.refit) else result.best_candidate
+        self.best_params_ = self.cv_results_["params"][self.best_index_]
+        self.best_epochs_ = int(self.cv_results_["resource"][self.best_index_])
+        if not callable(self.refit):
+            name = trainer.scorers.ranks if self.multimetric_ else SCORE
+            self.best_score_ = float(self.cv_results_[f"mean_test_{name}"][self.best_index_])
+
+    def _fit_best(self, trainer: Trainer) -> None:
+        began, table, way = time.perf_counter(), trainer.table, trainer.way
+        params = self.result_.params[self.best_index_]
+        made = prepared(self.estimator, params, trainer.seed)
+        rows, threads = Rows(table.X, table.y, table.fit, table.classes), threads_of(self.n_jobs)
+        own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
+        before = {name: made.get_params(deep=True)[name] for name in own}
+        made.set_params(**own)
+        with process_limited(threads), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=WARNING)
+            if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
+                made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
+                rows.fit(made)
+            else:
+                under = way.begin(made, seed_of_candidate(trainer.seed, params))
+                under.more(rows, self.best_epochs_)
+                made = under.estimator
+        self.best_estimator_ = made.set_params(**before) if before else made
+        self.refit_time_ = time.perf_counter() - began
+        if hasattr(made, "feature_names_in_"):
+            self.feature_names_in_ = made.feature_names_in_

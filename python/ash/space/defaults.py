@@ -1,0 +1,92 @@
+"""The space that is searched where the user names none: a published recipe for tables, and what is near it.
+
+Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
+embedding, which depend on the rows here, its learning rate, the frequencies of the embedding for targets, and layers
+that are fitted to data before the first epoch, which with learned shares of the activations helps for targets and harms
+for classes: an ntk parametrization, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish
+for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
+`python -m bench ablation` measures what each part is worth.
+"""
+
+from typing import Any, NamedTuple
+
+from ash.space.space import Space, choice, log
+
+
+class _Size(NamedTuple):
+    """Of tables with fewer rows than `rows`: widths of layers and rows an update, the default in the middle."""
+
+    rows: float
+    widths: tuple[int, int, int]
+    batches: tuple[int, int, int]
+
+
+_SIZES = (
+    _Size(1_000, (32, 64, 128), (16, 32, 64)),
+    _Size(5_000, (128, 256, 512), (32, 64, 128)),
+    _Size(50_000, (128, 256, 512), (64, 128, 256)),
+    _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
+)
+_COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
+_FEW = 5_000  # rows: with fewer, classes are told apart without an embedding by default; bench ablation has both
+_MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide, would cost too much
+
+
+def default_space(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> Space:
+    """Return the space for a table.
+
+    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels
+    help accuracy and harm probabilities, so they are offered where accuracy is the metric.
+
+    Parameters
+    ----------
+    rows, features, outputs : int
+        Of what is trained on: encoded columns, and columns of the target.
+    classes : int
+        Number of classes; 0 for regression.
+    numbers : int
+        Those of the features that are no levels of a category.
+    metric : str
+        What the candidates are ranked by.
+
+    Returns
+    -------
+    Space
+        With the recipe as its default.
+    """
+    size = next(line for line in _SIZES if rows < line.rows)
+    needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
+    widths = next((line.widths for line in _SIZES if line.rows >= size.rows and needed <= line.widths[-1]), _WIDEST)
+    return Space(
+        hidden=choice(*_shapes(widths), default=(widths[1],) * 3),
+        activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
+        optimizer="adamw",
+        parametrization="ntk",
+        input_scaling=True,
+        parametric_activation=True,
+        learning_rate=log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16),
+        weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
+        dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
+        batch_size=choice(*size.batches, default=size.batches[1]),
+        **(_embedding(classes, rows) if 0 < numbers <= _MOST_EMBEDDED else {}),
+        **({"label_smoothing": choice(0.0, 0.03, 0.1, default=0.1)} if metric == "accuracy" else {}),
+    )
+
+
+_WIDEST = _SIZES[-1].widths
+
+
+def _embedding(classes: int, rows: int) -> dict[str, Any]:
+    by_default = classes == 0 or rows >= _FEW
+    frequency = log(0.05, 6.4, levels=15, default=0.1 if classes else 0.4).when(embedding="periodic")
+    return {
+        "embedding": choice("none", "periodic", default="periodic" if by_default else "none"),
+        "embedding_frequency": frequency,
+    }
+
+
+def _shapes(widths: tuple[int, int, int]) -> list[tuple[int, ...]]:
+    """Return two and three equal layers of each width, one wide one, five narrow ones, and no hidden layer."""
+    narrow, wide = widths[0], widths[-1]
+    equal = [(width,) * depth for depth in (2, 3) for width in widths]
+    return [(), (wide,), *equal, (narrow,) * 5]

@@ -1,0 +1,228 @@
+"""The space of hyperparameters that is searched: named domains, their conditions, and the draw of candidates.
+
+    space = ash.Space(
+        hidden=ash.choice((64,), (128, 64)),
+        optimizer=ash.choice("adam", "momentum"),
+        learning_rate=[ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+        momentum=ash.uniform(0.8, 0.99).when(optimizer="momentum"),
+        batch_size=64,
+    )
+
+Candidates are drawn from the grid (grid.py) without repetition: candidate 0 is the default configuration, the others
+come in the order of a shuffle of all configurations (Fisher and Yates, kept sparse), so each set of them is equally
+likely and the first k of n are the draw of k. The shuffle is drawn step by step, as far as somebody asks. Bits: PCG64
+seeded by SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change; candidate k takes the w
+words from (k-1)w on, w such that at least 64 bits more than the size of the grid needs are read, as one big-endian
+number r below 2^(64w); its place in the shuffle is k + floor(r (size - k) / 2^(64w)). No other function of numpy.random
+is used. The bias towards any configuration is below 2^-64.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ash._utils.checks import check_seed, is_integer
+from ash.errors import SettingError
+from ash.space.domains import Domain, choice, distinct, integers, log, uniform
+from ash.space.grid import Condition, Grid, Variant
+from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
+
+__all__ = ["Domain", "Space", "choice", "integers", "log", "uniform"]
+
+_STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
+_DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
+
+
+class Space:
+    """Named domains of hyperparameters, validated as a whole. Immutable.
+
+    Parameters
+    ----------
+    **hyperparameters
+        For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that shall not have its default: a domain
+        (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a plain value, or a list of domains of which
+        the first whose conditions hold applies. A hyperparameter without one that applies is absent from the candidate.
+
+    Raises
+    ------
+    SettingError
+        An unknown name (the nearest are named), a name that belongs to the run, a level that is not allowed, a
+        condition that cannot hold, conditions in a circle, or levels that exclude each other and may occur together.
+    """
+
+    def __init__(self, **hyperparameters: Any) -> None:
+        self._read(hyperparameters)
+
+    def _read(self, hyperparameters: Mapping[str, Any]) -> None:
+        self._domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
+        levels = {
+            name: distinct(level for one in several for level in one.levels) for name, several in self._domains.items()
+        }
+        self._grid = Grid(
+            {
+                name: [Variant(one.levels, one.default, self._read_conditions(name, one, levels)) for one in several]
+                for name, several in self._domains.items()
+            }
+        )
+        self._check_conflicts()
+
+    @property
+    def domains(self) -> Mapping[str, tuple[Domain, ...]]:
+        """The domains of each name, levels in plain form."""
+        return MappingProxyType(self._domains)
+
+    @property
+    def size(self) -> int:
+        """The exact number of distinct configurations, conditions counted."""
+        return self._grid.size
+
+    @property
+    def default(self) -> Params:
+        """The default configuration: candidate 0."""
+        return dict(self._grid.default)
+
+    def sample(self, n: int, seed: int = 0) -> list[Params]:
+        """Return n distinct configurations, the default one first; inactive hyperparameters are absent.
+
+        Parameters
+        ----------
+        n : int
+            How many, at least 1. The first k of n are the sample of k.
+        seed : int
+            At least 0, of any length. Same seed, same configurations, on any machine.
+
+        Raises
+        ------
+        SettingError
+            ``n`` or ``seed`` is not such an integer.
+
+        Warns
+        -----
+        UserWarning
+            ``n`` is more than the size of the space: all its configurations are returned.
+        """
+        if not is_integer(n) or n < 1:
+            raise SettingError(f"candidates={n!r} is not allowed: give an integer of at least 1.")
+        if n > self.size:
+            text = f"candidates={n} is more than the {self.size} configurations of the space; all of them are used."
+            warnings.warn(text, UserWarning, stacklevel=2)
+        return list(islice(self.stream(seed), min(int(n), self.size)))
+
+    def stream(self, seed: int = 0) -> Iterator[Params]:
+        """Return an iterator over all configurations, each once and each drawn only when it is asked for.
+
+        Parameters
+        ----------
+        seed : int
+            As for `sample`: the first n are ``sample(n, seed)``.
+
+        Returns
+        -------
+        iterator of dict
+            It ends after as many as the space holds. A configuration costs the same time however many were drawn;
+            the iterator keeps at most two integers for each.
+
+        Raises
+        ------
+        SettingError
+            ``seed`` is not such an integer.
+        """
+        return map(self._grid.configuration, self._shuffle(check_seed(seed)))
+
+    def _shuffle(self, seed: int) -> Iterator[int]:
+        """Yield the numbers of all configurations in random order, that of the default first."""
+        words = (self.size.bit_length() + 127) // 64
+        first = self._grid.number(self._grid.default)
+        yield first
+        moved = {first: 0}  # places still to come that no longer hold their own number
+        for place, random in zip(range(1, self.size), _random_numbers(seed, words), strict=False):
+            other = place + (random * (self.size - place) >> 64 * words)
+            here = moved.pop(place, place)
+            yield here if other == place else moved.get(other, other)
+            if other != place:
+                moved[other] = here
+
+    def __repr__(self) -> str:
+        """Names and numbers of levels."""
+        parts = (f"{name}: {sum(len(one.levels) for one in several)}" for name, several in self._domains.items())
+        return f"<ash.Space of {self.size:,} configurations ({', '.join(parts)})>"
+
+    def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
+        """Return the domains of one name with all levels checked and in plain form."""
+        self._check_name(name)
+        if isinstance(value, (list, tuple)) and any(isinstance(one, Domain) for one in value):
+            given = [one if isinstance(one, Domain) else Domain((one,), one) for one in value]
+        else:
+            given = [value if isinstance(value, Domain) else Domain((value,), value)]
+        return tuple(
+            replace(
+                one,
+                levels=distinct(self._check_value(name, level) for level in one.levels),
+                default=self._check_value(name, one.default),
+            )
+            for one in given
+        )
+
+    def _read_conditions(
+        self, name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]
+    ) -> frozenset[Condition]:
+        return frozenset(self._read_condition(name, other, values, levels) for other, values in domain.conditions)
+
+    def _read_condition(self, name: str, other: str, values: Any, levels: Mapping[str, tuple[Any, ...]]) -> Condition:
+        if other not in levels:
+            self._check_name(other)
+            raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=...")
+        whole = self._plain(other, values)
+        several = values if isinstance(values, tuple) and (whole is None or whole not in levels[other]) else (values,)
+        wanted = [self._check_value(other, value) for value in several]
+        for value in wanted:
+            if value not in levels[other]:
+                raise SettingError(
+                    f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
+                    f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}."
+                )
+        if not wanted:
+            raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value.")
+        return other, frozenset(wanted)
+
+    @staticmethod
+    def _check_name(name: str) -> None:
+        """Raise SettingError unless there is such a hyperparameter."""
+        check_name(name)
+
+    @staticmethod
+    def _check_value(name: str, value: Any) -> Any:
+        """Return a value in its plain form, or raise SettingError."""
+        return check_value(name, value)
+
+    @staticmethod
+    def _plain(name: str, value: Any) -> Any:
+        """Return a value in its plain form, None where it is not allowed."""
+        return HYPERPARAMETERS[name].read(value)
+
+    def _check_conflicts(self) -> None:
+        for first, second in CONFLICTING:
+            for one, other in self._grid.pairs(first, second):
+                together = {
+                    first: HYPERPARAMETERS[first].default if one is None else one,
+                    second: HYPERPARAMETERS[second].default if other is None else other,
+                }
+                reason = conflict(together)
+                if reason:
+                    raise SettingError(
+                        f"{reason}; the space allows both at once: keep them apart by a condition (when)."
+                    )
+
+
+def _random_numbers(seed: int, words: int) -> Iterator[int]:
+    """Yield random integers of so many words of 64 bits, without end."""
+    source = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
+    size = 8 * words
+    while True:
+        raw = source.random_raw(words * _DRAWS_AT_ONCE).astype(">u8").tobytes()
+        yield from (int.from_bytes(raw[at : at + size], "big") for at in range(0, len(raw), size))
