@@ -57,13 +57,13 @@ def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: 
 
 
 def oracle() -> ModuleType:
-    """Load tests/reference_network.py and its layers: the trainer in plain numpy, in double precision."""
+    """Load tests/oracles/reference_network.py and its layers: the trainer in plain numpy, in double precision."""
     return [_load(name) for name in ("reference_layers", "reference_network")][-1]
 
 
 def _load(name: str) -> ModuleType:
     """Load a module of the tests under its own name, by which the others import it."""
-    path = ROOT / "tests" / f"{name}.py"
+    path = ROOT / "tests" / "oracles" / f"{name}.py"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise FileNotFoundError(path)

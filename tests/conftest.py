@@ -44,7 +44,7 @@ LAST = [
     "test_bench",
 ]
 """Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""
-SAMPLES = Path(__file__).with_name("data")
+SAMPLES = Path(__file__).with_name("samples")
 """Samples of real tables; their README says of which."""
 
 PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy

@@ -56,7 +56,7 @@ class Steps:
 
 
 class Oracle(Steps):
-    """tests/reference_network.py: plain numpy, in double precision."""
+    """tests/oracles/reference_network.py: plain numpy, in double precision."""
 
     package = "numpy"
 

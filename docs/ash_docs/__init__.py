@@ -2,5 +2,5 @@
 
 page.md --blocks.py--> blocks, run in order --pages.py--> page with what they have shown --> Sphinx
                             |
-                            +--> tests/test_docs.py, without Sphinx
+                            +--> tests/docs/test_docs.py, without Sphinx
 """

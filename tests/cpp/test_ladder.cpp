@@ -1,4 +1,4 @@
-// Ladder and greedy clock against the written rules; tests/reference.py has the same rules in plain Python.
+// Ladder and greedy clock against the written rules; tests/oracles/reference.py has the same rules in plain Python.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Who retires from the ladder and when, what ends it early, and the heap with two ends that is behind it. That nobody
-// retires too late either is shown against all futures of small ladders, in tests/test_futures.py.
+// retires too late either is shown against all futures of small ladders, in tests/core/test_futures.py.
 #include <doctest/doctest.h>
 
 #include <algorithm>

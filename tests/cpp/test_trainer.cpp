@@ -1,6 +1,6 @@
 // Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, and an end
 // when it is told. What it computes is checked against an independent network in
-// tests/test_training.py.
+// tests/core/test_training.py.
 #include <doctest/doctest.h>
 
 #include <atomic>

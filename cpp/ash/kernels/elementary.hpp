@@ -1,7 +1,7 @@
 // elementary.hpp: exp, log, tanh, sigmoid on vectors, without libm, whose bits differ from one version to the next.
 //
 // Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials there, the
-// exponent put in by bits. Largest errors, measured by tests/test_elementary.py with fused multiply-add: see the table
+// exponent put in by bits. Largest errors, measured by tests/core/test_elementary.py with fused multiply-add: see the table
 // in cpp/DESIGN.md.
 // Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN; results below 2^-126 are
 // rounded as denormals.

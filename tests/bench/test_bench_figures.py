@@ -1,0 +1,171 @@
+"""What the benches make of their JSON: the student project's tables, the pages, the README, and how old figures are."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import SUBJECTS, machine, report
+from bench.figures import Picture, Section, Table
+from bench.ladder import expected_seconds
+from bench.record import RESULTS, Record
+from bench.tables import page, published
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "bench" / "pages"
+BENCHES = [bench for subject in SUBJECTS for bench in importlib.import_module(f"bench.{subject}").BENCHES]
+COMMITTED = [path for bench in BENCHES for path in sorted(RESULTS.glob(f"{bench.name}.json"))]
+
+
+def run(wall: float, over_sh: float, over_ash: float, job: float = 1.0) -> dict[str, Any]:
+    lines = {
+        name: {"min": 0.9 * value, "median": value, "max": 1.1 * value}
+        for name, value in (("wall", wall), ("over_sh", over_sh), ("over_ash", over_ash))
+    }
+    return {**lines, "job_ms": [job, 2 * job], "job_ratio": [job, job]}
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    """Return a case of 128 models on 1 and 2 threads, simulated on 4, and what stands beside it."""
+    runs = {"sh 1": run(10, 1, 0.8), "ash 1": run(8, 1.25, 1), "sh 2": run(5, 2, 1.6)}
+    runs |= {"ash 2": run(5, 2, 1.6, 1.1), "teams 2": run(4, 2.5, 2)}
+    simulated = {"ash": {"4": 3.2}, "teams": {"4": 2.0}, "bound": {"4": 2.5}, "sh": {"4": 4.0}}
+    case = {"rounds": 3, "epochs": [1, 2], "jobs": [128, 64], "test": 0.97, "runs": runs, "simulated": simulated}
+    memory = {"32": {"trainings": 62, "epochs": 160, "bytes": 8_000_000, "peak": 3_000_000, "further_epoch": 0}}
+    schedule = {"threads": 2, "seeds": 5, "wall": {"min": 0.7, "median": 0.9, "max": 1.0}}
+    schedule["used"] = {name: {"min": 0.8, "median": 0.89, "max": 0.9} for name in ("reproducible", "greedy")}
+    found = {"load_digits, full-batch, 128": {**case, **changes}, "load_digits, schedules": schedule}
+    return {**found, "load_digits, allocations": memory}
+
+
+def table(sections: list[Section], begins: str) -> Table:
+    return next(each for each in sections if isinstance(each, Table) and each.title.startswith(begins))
+
+
+def only_row(found: Table) -> dict[str, str]:
+    [row] = found.rows
+    return dict(zip(found.header, row, strict=True))
+
+
+def test_both_bases_stand_in_the_first_table() -> None:
+    first = next(each for each in page.sections(values()) if isinstance(each, Table))
+    row = only_row(first)
+    assert first.title == "Speed-up, measured" and row["ASH 1T over SH 1T"] == "1.25 (1.12 to 1.38)"
+    assert row["SH 2T over SH 1T"].startswith("2.00") and row["ASH 2T, teams over ASH 1T"].startswith("2.00")
+    assert row["ASH 2T over ASH 1T"].startswith("1.60") and not any("4T" in column for column in row)
+
+
+def test_what_is_simulated_has_a_table_of_its_own_without_verdicts() -> None:
+    found = table(page.sections(values()), "Speed-up, simulated")
+    assert found.header == ["setting, models", "4T"]
+    assert {row[0].split(": ")[1]: row[1] for row in found.rows} == {
+        **{"SH": "2.50", "ASH": "2.50", "ASH, teams": "4.00", "bound without teams": "3.20"}
+    }
+
+
+def test_the_tables_of_the_student_project() -> None:
+    sections = page.sections(values())
+    times = only_row(table(sections, "Table 2"))
+    assert times["SH 1T"] == "10 s (1.00x)" and times["ASH 2T, teams"] == "4 s (2.50x)" and times["rounds"] == "3"
+    first, _ = table(sections, "Table 1").rows
+    assert first[:6] == ["1", "128", "1", "1.1", "1.10", "<= 1.05 NO"] and first[6:] == ["0.35", "1.08", "3.09"]
+    assert only_row(table(sections, "Table 3"))["ASH 2T"] == f"{2 * 5 / 3600:.2e}"
+    memory = only_row(table(sections, "Bytes allocated"))
+    assert memory["by ours"] == "7,359 x" and memory["required"] == "<= 0 yes" and memory["published MB"] == "58,869"
+    [row] = [row for row in table(sections, "Published").rows if row[0] == "128, over SH 1T"]
+    assert row[1:] == ["1.00", "1.21", "1.60", "2.74", "3.02"]
+
+
+def test_what_the_program_without_python_writes_is_shown_too() -> None:
+    found = values(simulated={})
+    del found["load_digits, full-batch, 128"]["test"], found["load_digits, schedules"]
+    titles = [each.title for each in page.sections(found) if isinstance(each, Table)]
+    assert "Speed-up, measured" in titles and "Speed-up, simulated" not in titles
+
+
+def test_there_is_one_picture_of_wall_times_and_of_strong_scaling() -> None:
+    [picture] = [each for each in page.sections(values()) if isinstance(each, Picture)]
+    wall, scaling = picture.plots
+    lines = {line.label: dict(line.points) for line in scaling.lines}
+    assert lines["ASH, teams"] == {1: 1, 2: 2} and lines["ideal"] == {1: 1, 2: 2, 4: 4}
+    assert lines["published, over SH 1T"] == {4: published.speedup(128, 4)}
+    assert [dict(line.points) for line in wall.lines if line.kind == "simulated"] == [{2: 5, 4: 4.0}, {2: 5, 4: 3.2}]
+
+
+def test_the_published_tables_agree_with_each_other() -> None:
+    for models, seconds in published.ASH_SECONDS.items():
+        for threads, wall in seconds.items():
+            agree = threads * wall / 3600 == pytest.approx(published.CORE_HOURS_ASH[models][threads], rel=2e-3)
+            assert agree == ((models, threads) != (256, 16))
+    for models, wall in published.SH_SECONDS.items():
+        assert wall / 3600 == pytest.approx(published.CORE_HOURS_SH[models], rel=1e-3)
+    assert published.speedup(256, 32) == pytest.approx(3.57, abs=0.005) and published.speedup(512, 32) is None
+
+
+def test_the_growth_of_a_peer_predicts_its_next_run() -> None:
+    rows = [{"candidates": n, "seconds": n * (1e-4 + 1e-6 * n)} for n in (100, 1000)]
+    assert expected_seconds(rows, 10_000) == pytest.approx(10_000 * (1e-4 + 1e-2))
+    assert expected_seconds(rows[:1], 1000) == pytest.approx(0.2) and expected_seconds([], 100) == 0
+
+
+def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = {
+        ("rev-parse", "HEAD:cpp/ash"): "new",
+        ("rev-parse", "HEAD:python/ash"): "same",
+        ("log", "-1", "--format=%cI"): "2026-01-09T12:00:00+01:00",
+        ("rev-list", "--count", "abc..HEAD", "--", "cpp/ash"): "12",
+    }
+    monkeypatch.setattr(machine, "git", lambda *words: said.get(words))
+    stamp = {"commit": "abc", "date": "2026-01-06T12:00:00+00:00", "trees": {"cpp/ash": "old", "python/ash": "same"}}
+    assert machine.age(stamp) == (("cpp/ash",), 12, 2)
+    assert machine.age({**stamp, "trees": {"python/ash": "same"}}) is None
+    record = Record(tmp_path / "none.json")
+    record.stamps, record.lines = [stamp, {**stamp, "commit": None, "trees": {}}], {"a": {"of": 0}, "b": {"of": 1}}
+    [mark] = report.marks(record)
+    assert mark == (
+        f"{report.MARK} 1 cases are of an unknown commit. Changed since, in up to 12 commits and 2 days: cpp/ash."
+    )
+    assert report.unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_every_result_names_a_commit_of_this_history(path: Path) -> None:
+    for stamp in Record(path).stamps:
+        assert not any(str(tree).endswith("+") for tree in stamp["trees"].values())
+        if stamp["commit"] is None:
+            assert "of an unknown commit" in report.marks(Record(path))[0]
+            continue
+        if machine.git("rev-parse", "--is-shallow-repository") != "false":
+            pytest.skip("a shallow clone does not know the commits of the results: git fetch --unshallow")
+        assert machine.git("merge-base", "--is-ancestor", stamp["commit"], "HEAD") is not None, stamp["commit"]
+
+
+def test_the_results_are_small_and_all_of_a_bench() -> None:
+    assert sum(path.stat().st_size for path in RESULTS.glob("*.json")) <= 400_000
+    names = {bench.name for bench in BENCHES}
+    assert {path.stem.split("-")[0] for path in RESULTS.glob("*.json")} <= names
+    assert all(math.isfinite(line["seconds"]) and not line["told"].get("quick") for line in lines())
+
+
+def lines() -> list[dict[str, Any]]:
+    return [line for path in COMMITTED for line in Record(path).lines.values()]
+
+
+def test_the_pages_are_those_of_the_results() -> None:
+    names = set()
+    for name, text, pictures in report.pages(RESULTS, SUBJECTS):
+        page_text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        assert report.unmarked(page_text) == report.unmarked(text), "run: python -m bench report"
+        names |= {f"{name}.md", *(f"{picture.name}.png" for picture in pictures)}
+    assert names == {path.name for path in PAGES.iterdir()}
+
+
+def test_the_lines_of_code_stay_below_8000() -> None:
+    tracked = subprocess.run(["git", "ls-files", "bench"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    files = [ROOT / name for name in tracked.split() if name.endswith((".py", ".cpp", ".hpp"))]
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files if file.exists()) <= 8000

@@ -1,0 +1,259 @@
+"""`ash-tune predict` and `ash-tune show`: what a model says about a file, and about itself."""
+
+import csv
+import gzip
+import hashlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from conftest import SAMPLES
+
+import ash
+from ash.cli.cli import main
+from ash.data.files import read_table
+
+ADULT = SAMPLES / "adult.csv.gz"
+
+
+def make_rows(count, seed=0):
+    """Return rows of a table with text, gaps and codes; the target depends on three of them."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        age, color, code = int(rng.integers(20, 60)), rng.choice(["red", "blue", "a, b"]), rng.choice(["007", "7", "x"])
+        label = "no, never" if (age < 40) == (color == "red") else "yes"
+        cells = {"age": age, "color": color, "code": code, "target": label}
+        rows.append(cells | ({"age": "NA"} if rng.random() < 0.05 else {}) | ({"color": ""} if age == 30 else {}))
+    return rows
+
+
+def write(path, rows, columns=None):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns or list(rows[0]), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with data.csv and the model.safetensors that the command made of it."""
+    path = tmp_path_factory.mktemp("model")
+    data = write(path / "data.csv", make_rows(300))
+    assert main([data, "--candidates", "6", "--quiet", "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def model(folder):
+    return str(folder / "model.safetensors")
+
+
+def predicted(capsys, *arguments):
+    """Return header, rows and what stands on stderr."""
+    capsys.readouterr()
+    assert main(["predict", *arguments]) == 0
+    out, err = capsys.readouterr()
+    header, *rows = csv.reader(io.StringIO(out, newline=""))
+    return header, rows, err
+
+
+def refused(capsys, *arguments):
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return err
+
+
+def test_predictions_are_those_of_the_model(folder, model, capsys):
+    header, rows, err = predicted(capsys, model, str(folder / "data.csv"))
+    network, data = ash.load(model), read_table(str(folder / "data.csv"), None)
+    assert header == ["target"] == list(network.target_names)
+    assert [row[0] for row in rows] == network.predict(data.X).tolist()
+    assert {"no, never", "yes"} == {row[0] for row in rows}
+    assert err == f"accuracy {network.score(data.X, data.y):.4f} on 300 rows\n"
+
+
+def test_probabilities_are_exact_and_in_order(folder, model, capsys):
+    header, rows, _ = predicted(capsys, model, str(folder / "data.csv"), "--proba")
+    frame = read_table(str(folder / "data.csv"), None).X
+    assert header == ["target", "probability_no, never", "probability_yes"]
+    probabilities = np.array([row[1:] for row in rows], float)
+    assert (probabilities == ash.load(model).predict_proba(frame)).all()
+
+
+def test_columns_are_found_by_their_names(folder, model, tmp_path, capsys):
+    rows = [row | {"day": "2020-01-01", "n": 1} for row in make_rows(300)]
+    data = write(tmp_path / "b.csv", rows, ["n", "code", "day", "color", "age"])
+    _, expected, _ = predicted(capsys, model, str(folder / "data.csv"))
+    _, given, err = predicted(capsys, model, data)
+    assert given == expected and err == ""
+    frame = pandas.read_csv(folder / "data.csv", dtype={"code": str})[["code", "target", "age", "color"]]
+    frame.assign(day=pandas.Timestamp(0)).to_parquet(tmp_path / "c.parquet")
+    _, given, err = predicted(capsys, model, str(tmp_path / "c.parquet"))
+    assert given == expected and err.endswith("on 300 rows\n")
+
+
+def test_missing_columns_are_listed(model, tmp_path, capsys):
+    data = write(tmp_path / "a.csv", make_rows(3), ["color", "target"])
+    assert "a.csv lacks 2 of the 3 columns of the model ('age', 'code'): add them" in refused(
+        capsys, "predict", model, data
+    )
+
+
+def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys):
+    rows = [{"age": 25, "color": "5", "code": code} for code in ("007", "7", "8", "")]
+    _, given, _ = predicted(capsys, model, write(tmp_path / "a.csv", rows), "--proba")
+    lists = [[25.0, "5", code or None] for code in ("007", "7", "8", "")]
+    frame = pandas.DataFrame(lists, columns=["age", "color", "code"])
+    assert (np.array([row[1:] for row in given], float) == ash.load(model).predict_proba(frame)).all()
+    assert given[0] != given[1]
+
+
+def test_text_for_numbers_is_refused(model, tmp_path, capsys):
+    data = write(tmp_path / "a.csv", [{"age": "old", "color": "red", "code": "7"}])
+    assert re.search(r"column 0 \('age'\) has dtype text .*was number", refused(capsys, "predict", model, data))
+
+
+def test_rows_without_a_target_are_predicted_not_scored(model, tmp_path, capsys):
+    rows = make_rows(20)
+    rows[3]["target"] = "?"
+    _, given, err = predicted(capsys, model, write(tmp_path / "a.csv", rows))
+    assert len(given) == 20 and err.endswith("on 19 rows\n")
+    _, given, err = predicted(capsys, model, write(tmp_path / "b.csv", rows[3:4]))
+    assert len(given) == 1 and err == ""
+
+
+def test_a_file_to_write_to(folder, model, tmp_path, capsys):
+    expected = predicted(capsys, model, str(folder / "data.csv"))
+    assert main(["predict", model, str(folder / "data.csv"), "--out", str(tmp_path / "p.csv")]) == 0
+    assert capsys.readouterr() == ("", expected[2])
+    there = str(tmp_path / "none" / "p.csv")
+    assert "no such file or folder" in refused(capsys, "predict", model, str(folder / "data.csv"), "--out", there)
+    with open(tmp_path / "p.csv", encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [expected[0], *expected[1]]
+
+
+def test_columns_by_place_where_the_model_has_no_names(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.column_stack([X[:, 0], X[:, 1] + X[:, 2]])
+    network = ash.tune(X, y, candidates=2, progress=False).model
+    network.save(tmp_path / "m.safetensors")
+    np.savetxt(tmp_path / "a.csv", X, delimiter=",", fmt="%.17g")
+    header, rows, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "a.csv"))
+    assert header == ["prediction_0", "prediction_1"] and err == ""
+    assert (np.array(rows, float) == network.predict(X)).all()
+    np.savetxt(tmp_path / "b.csv", np.column_stack([X, y]), delimiter=",")
+    complaint = refused(capsys, "predict", str(tmp_path / "m.safetensors"), str(tmp_path / "b.csv"))
+    assert "5 features, but the network is expecting 3" in complaint
+    assert "leave it out" in refused(capsys, "predict", str(tmp_path / "m.safetensors"), "digits", "--proba")
+
+
+@pytest.mark.filterwarnings("always:no score")
+def test_several_named_targets_are_scored(tmp_path, capsys):
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(60, 4)), columns=list("abcd"))
+    frame["d"] = frame["a"] + frame["b"]
+    network = ash.tune(frame[["a", "b"]], frame[["d", "c"]], candidates=2, progress=False).model
+    network.save(tmp_path / "m.safetensors")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    header, rows, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "a.csv"))
+    assert header == ["d", "c"] and len(rows) == 60
+    assert err.startswith("r2 ") and err.endswith(" on 60 rows\n")
+    frame.assign(d="many").to_csv(tmp_path / "b.csv", index=False)
+    _, given, err = predicted(capsys, str(tmp_path / "m.safetensors"), str(tmp_path / "b.csv"))
+    assert given == rows and err.startswith("ash-tune: warning: no score: ") and err.count("\n") == 1
+
+
+def test_booleans_of_parquet_are_labels(tmp_path, capsys):
+    frame = pandas.DataFrame({"x": np.arange(40.0), "y": np.arange(40) % 2 == 1})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    assert main([str(tmp_path / "a.parquet"), "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    model = str(tmp_path / "model.safetensors")
+    assert ash.load(model).classes_.tolist() == [False, True]
+    of_parquet = predicted(capsys, model, str(tmp_path / "a.parquet"), "--proba")
+    assert of_parquet == predicted(capsys, model, str(tmp_path / "a.csv"), "--proba")
+    assert of_parquet[0] == ["y", "probability_False", "probability_True"]
+
+
+def test_streams_that_end_early_or_are_closed(folder, model):
+    for end, lines in (("| head -1", 1), (">&-", 0), ("2>&-", 301)):
+        script = f"'{sys.executable}' -m ash predict '{model}' '{folder / 'data.csv'}' {end}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0 and len(done.stdout.splitlines()) == lines
+        assert "Broken" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_files_that_are_no_models(folder, tmp_path, capsys):
+    for command in (["show"], ["predict"]):
+        data = [str(folder / "data.csv")] * (command == ["predict"])
+        assert "none: no such file; MODEL is" in refused(capsys, *command, str(tmp_path / "none"), *data)
+        assert "no safetensors file" in refused(capsys, *command, str(folder / "data.csv"), *data)
+    for arguments in (["predict", "model"], ["show"], ["show", "a", "b"], ["predict", "a", "b", "--target", "c"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(arguments)
+        err = capsys.readouterr().err
+        assert err.startswith(f"ash-tune {arguments[0]}: error: ") and err.count("\n") == 1
+
+
+def test_a_file_called_as_a_command_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "show", make_rows(40))
+    assert main(["./show", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    assert predicted(capsys, "model.safetensors", "./show")[0] == ["target"]
+
+
+def test_show(model, capsys):
+    assert main(["show", model]) == 0
+    out = capsys.readouterr().out
+    network = ash.load(model)
+    assert re.search(r"^task    classification of 'target', 2 classes: no, never, yes$", out, re.MULTILINE)
+    assert f"score   validation accuracy {network.validation_score:.4f}\n" in out
+    assert re.search(rf"^layers  9(-\d+)*-2, {network.params['activation']}$", out, re.MULTILINE)
+    assert hashlib.sha256(Path(model).read_bytes()).hexdigest() in out
+    assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)
+    table = [line.split() for line in out.splitlines()[-4:]]
+    assert table[0] == ["column", "kind", "dtype", "levels", "missing", "name"]
+    assert table[1] == ["0", "number", "float64", "-", "yes", "age"]
+    assert table[2] == ["1", "category", "text", "3", "yes", "color"]
+    assert table[3] == ["2", "category", "text", "3", "no", "code"]
+
+
+def test_show_steers_no_terminal(tmp_path, capsys):
+    frame = pandas.DataFrame({"\x1b[2J\n": np.arange(20.0), "ü\u202e": ["a", "b"] * 10})
+    ash.tune(frame, ["\x1b]0;x\x07", "b"] * 10, candidates=2, progress=False).model.save(tmp_path / "m")
+    assert main(["show", str(tmp_path / "m")]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "  \\x1b[2J\\n\n" in out and "  ü\\u202e\n" in out and "\\x1b]0;x\\x07" in out
+
+
+@pytest.mark.filterwarnings("always:left out")
+def test_a_column_that_only_the_test_part_fills_is_left_out(tmp_path, capsys):
+    rows = make_rows(40)
+    _, test = ash.data.table.split(
+        ash.data.table.read_training(np.zeros((40, 1)), [row["target"] for row in rows]), 0.2, 0
+    )
+    rows = [row | {"note": "rare" if place == test[0] else ""} for place, row in enumerate(rows)]
+    data = write(tmp_path / "a.csv", rows, ["note", "age", "color", "code", "target"])
+    assert main([data, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    assert "warning: left out: column 0 ('note')" in capsys.readouterr().err
+    assert ash.load(tmp_path / "model.safetensors").feature_names == ("age", "color", "code")
+
+
+def test_adult(tmp_path, capsys):
+    assert main([str(ADULT), "--candidates", "4", "--epochs", "12", "--out", str(tmp_path)]) == 0
+    found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)
+    assert float(found[2]) > 0.83
+    with gzip.open(ADULT, "rt") as file:
+        count = sum(1 for _ in file) - 1
+    _, rows, err = predicted(capsys, str(tmp_path / "model.safetensors"), str(ADULT))
+    assert len(rows) == count and err.endswith(f" on {count} rows\n") and float(err.split()[1]) > 0.83

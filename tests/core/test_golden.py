@@ -1,0 +1,550 @@
+"""Golden records: what runs have led to, which no change of the code may alter unless it is meant to.
+
+`golden/runs.json` has one record for each run of `RUNS`:
+
+    exact   digests, weights and decisions, which must be equal everywhere
+    near    predictions, within 1e-6 everywhere
+    bytes   hashes of predictions and exports, equal where `HERE` is what it was when they were written
+
+`golden/files` has models and journals that an earlier ash has written. After a change that is meant to alter results,
+`python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy
+import sklearn
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.datasets import load_diabetes, load_digits, load_linnerud
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import ash
+
+TESTS = Path(__file__).parents[1]
+GOLDEN = TESTS / "golden"
+SAMPLES = TESTS / "samples"
+FILES = GOLDEN / "files"
+SHOWN = 5
+"""Rows whose predictions a record shows."""
+HERE = {
+    "numpy": np.__version__,
+    "pandas": pd.__version__,
+    "scikit-learn": sklearn.__version__,
+    "scipy": scipy.__version__,
+    "instruction set": ash.versions()["instruction set"],
+}
+"""On what the last bit of a prediction may depend."""
+
+Record = dict[str, dict[str, Any]]
+SMALL = ash.Space(
+    hidden=ash.choice((16,), (), (24, 12)),
+    learning_rate=ash.log(1e-3, 1.0),
+    optimizer=ash.choice("adamw", "sgd", "momentum"),
+    batch_size=ash.choice(32, 16, "full"),
+    dropout=ash.choice(0.0, 0.2),
+)
+
+
+def sha256(content: bytes) -> str:
+    """Of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+# Tables
+
+
+@cache
+def digits() -> tuple[Any, Any]:
+    X, y = load_digits(return_X_y=True)
+    return X[:300], y[:300]
+
+
+@cache
+def diabetes() -> tuple[Any, Any]:
+    X, y = load_diabetes(return_X_y=True)
+    return X[:300], y[:300]
+
+
+@cache
+def linnerud() -> tuple[Any, Any]:
+    """Three targets."""
+    X, y = load_linnerud(return_X_y=True)
+    return np.repeat(X, 3, axis=0), np.repeat(y, 3, axis=0)
+
+
+@cache
+def sample(name: str, rows: int) -> tuple[Any, Any]:
+    """Rows of a sample of a real table."""
+    frame = pd.read_csv(SAMPLES / f"{name}.csv.gz").head(rows)
+    return frame.drop(columns="target"), frame["target"].to_numpy()
+
+
+@cache
+def holes() -> tuple[Any, Any]:
+    """The sample of Adult with every seventh cell missing."""
+    X, y = sample("adult", 400)
+    missing = (np.arange(X.shape[0])[:, None] * 31 + np.arange(X.shape[1]) * 17) % 7 == 0
+    return X.mask(missing), y
+
+
+# What is recorded
+
+
+def tensors(model: Any, folder: Path) -> str:
+    """Return the hash of everything numeric in the file of a model: weights, scales, tables of levels."""
+    model.save(folder / "model.ash")
+    hasher = hashlib.sha256()
+    for name, values in sorted(load_file(folder / "model.ash").items()):
+        hasher.update(f"{name} {values.dtype} {values.shape}".encode() + values.tobytes())
+    return hasher.hexdigest()
+
+
+def predicted(model: Any, X: Any) -> tuple[list[Any], str]:
+    """Return the predictions of a few rows and the hash of all predictions; for classes, probabilities."""
+    task = getattr(model, "task", None) or ("classification" if hasattr(model, "classes_") else "regression")
+    values = np.asarray(model.predict_proba(X) if task == "classification" else model.predict(X), np.float64)
+    shown = values[np.linspace(0, len(values) - 1, SHOWN).astype(int)]
+    return [float(f"{value:.8g}") for value in shown.ravel().tolist()], sha256(values.tobytes())
+
+
+def run_record(result: Any) -> dict[str, Any]:
+    """Return what must be equal of any run."""
+    return {
+        "digest": result.digest,
+        "ended": result.ended,
+        "jobs": len(result.jobs),
+        "best": [int(result.best_candidate), int(result.best_rung)],
+        "rungs": [[row["epochs"], row["finished"], row["promoted"], row["diverged"]] for row in result.rungs],
+    }
+
+
+def model_record(exact: dict[str, Any], model: Any, X: Any, folder: Path) -> Record:
+    """Return the record of a model and of the run that has led to it."""
+    near, bits = predicted(model, X)
+    return {
+        "exact": {**exact, "tensors": tensors(model, folder)},
+        "near": {"predictions": near},
+        "bytes": {"predictions": bits},
+    }
+
+
+def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Path], Record]:
+    """Return a run of `ash.tune`."""
+
+    def run(folder: Path) -> Record:
+        X, y = data()
+        settings = {"space": SMALL, "candidates": 24, "threads": 2, "progress": False, **arguments}
+        result = ash.tune(X, y, **settings)
+        return model_record({**run_record(result), "score": result.best_score}, result.model, X, folder)
+
+    return run
+
+
+def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> Callable[[Path], Record]:
+    """Return a fit of an estimator: the run, and the model after refit and ensemble."""
+
+    def run(folder: Path) -> Record:
+        X, y = data()
+        each = estimator.__class__(**{**estimator.get_params(), "n_jobs": 2, "random_state": 7}).fit(X, y, **fit)
+        exact = {**run_record(each.result_), "score": each.best_score_, "iterations": each.n_iter_}
+        return model_record(exact, each.model_, X, folder)
+
+    return run
+
+
+# Runs of ash.tune that need more than arguments
+
+
+def ensemble(folder: Path) -> Record:
+    """A run and the ensemble of its best networks."""
+    X, y = diabetes()
+    result = ash.tune(X, y, SMALL, candidates=24, progress=False)
+    model = result.ensemble(8)
+    exact = {"digest": result.digest, "members": len(model.members), "score": model.validation_score}
+    return model_record(exact, model, X, folder)
+
+
+def resumed(folder: Path) -> Record:
+    """A run that a limit ends, continued by `ash.resume`, and extended."""
+    X, y = digits()
+    journal = folder / "run.journal"
+    ash.tune(X, y, SMALL, candidates=24, epoch_limit=30, progress=False, journal=journal)
+    result = ash.resume(journal, X, y, epoch_limit=1000, progress=False)
+    more = ash.resume(journal, X, y, candidates=40, progress=False)
+    return model_record({**run_record(result), "extended": more.digest}, more.model, X, folder)
+
+
+def executed(folder: Path) -> Record:
+    """Jobs that an executor does."""
+    with ThreadPoolExecutor(2) as executor:
+        return tuned(digits, executor=executor, workers=4)(folder)
+
+
+def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
+    """Return the exports of a model; scikit-learn has no embedding of numbers."""
+
+    def run(folder: Path) -> Record:
+        X, y = data()
+        model = ash.tune(X, y, space, candidates=6, progress=False).model
+        record = model_record({}, model, X, folder)
+        record["bytes"]["features"] = sha256(model.encode(X).tobytes())
+        for name, export in (("model.onnx", model.to_onnx), ("model.hpp", model.to_cpp)):
+            export(folder / name)
+            record["bytes"][name] = sha256((folder / name).read_bytes())
+        if space is not None:
+            record["near"]["sklearn"], record["bytes"]["sklearn"] = predicted(model.to_sklearn(), X)
+        return record
+
+    return run
+
+
+# Functions and estimators of the user, of plain arithmetic
+
+
+def quadratic(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """A score that grows with the epochs, the more the nearer x is to 0.3; the state is the epochs so far."""
+    done = epochs + (state or 0)
+    return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
+
+
+def fails(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """As `quadratic`, but for some x."""
+    if round(params["x"] * 1000) % 5 == 0:
+        raise ValueError("a failure that is a result")
+    return quadratic(params, epochs, state)
+
+
+def cost(params: dict[str, Any], epochs: int) -> float:
+    """As long as the candidate is deep."""
+    return float(epochs * params["depth"])
+
+
+FUNCTION_SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", "b", None]}
+
+
+def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], Record]:
+    """Return a run of `ash.tune_function`."""
+
+    def run(folder: Path) -> Record:
+        settings = {"candidates": 24, "seed": 3, "costs": cost, "threads": 2, "progress": False, **arguments}
+        result = ash.tune_function(train, FUNCTION_SPACE, **settings)
+        failures = [[failure.candidate, failure.rung, failure.kind] for failure in result.failures]
+        exact = {**run_record(result), "score": result.best_score, "state": result.best_state, "failures": failures}
+        return {"exact": exact}
+
+    return run
+
+
+def function_resumed(folder: Path) -> Record:
+    """The run of a function that a limit ends, continued from its journal."""
+    journal = folder / "run.journal"
+    function_run(journal=journal, epoch_limit=30)(folder)
+    return function_run(journal=journal)(folder)
+
+
+class Slope(BaseEstimator):
+    """A line through the origin by gradient descent, one pass per call, of one feature; no BLAS has a part in it."""
+
+    def __init__(self, feature: int = 0, rate: float = 0.1) -> None:
+        self.feature, self.rate = feature, rate
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Slope:
+        if classes is not None and not hasattr(self, "classes_"):
+            self.classes_ = np.asarray(classes)
+        x, t = np.asarray(X, float)[:, self.feature].tolist(), np.asarray(y, float).tolist()
+        slope = getattr(self, "slope_", 0.0)
+        for value, target in zip(x, t, strict=True):
+            slope += self.rate * (target - slope * value) * value / len(x)
+        self.slope_ = slope
+        return self
+
+    def fit(self, X: Any, y: Any) -> Slope:
+        self.__dict__.pop("slope_", None)
+        for _ in range(8):
+            self.partial_fit(X, y, np.unique(y) if isinstance(self, ClassifierMixin) else None)
+        return self
+
+    def products(self, X: Any) -> NDArray[np.float64]:
+        return np.array([self.slope_ * value for value in np.asarray(X, float)[:, self.feature].tolist()])
+
+
+class SlopeRegressor(RegressorMixin, Slope):
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        return self.products(X)
+
+
+class SlopeClassifier(ClassifierMixin, Slope):
+    def predict(self, X: Any) -> Any:
+        return self.classes_[(self.products(X) > 0.5).astype(int)]
+
+
+class Fitted(RegressorMixin, BaseEstimator):
+    """The same without `partial_fit`."""
+
+    def __init__(self, feature: int = 0, rate: float = 0.1, passes: int = 8) -> None:
+        self.feature, self.rate, self.passes = feature, rate, passes
+
+    def fit(self, X: Any, y: Any) -> Fitted:
+        self.slope_ = SlopeRegressor(self.feature, self.rate)
+        for _ in range(self.passes):
+            self.slope_.partial_fit(X, y)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        return self.slope_.products(X)
+
+
+def half(X: Any) -> Any:
+    """What the pipeline does to the rows."""
+    return np.asarray(X) / 2
+
+
+@cache
+def line() -> tuple[Any, Any]:
+    """Three features, whole numbers and halves; the target follows the second."""
+    i = np.arange(90)
+    X = np.column_stack([(i * 37) % 11 - 5, (i * 53) % 13 - 6, (i * 29) % 7 - 3]) / 4
+    return X, 2 * X[:, 1] + (i % 3 - 1) / 8
+
+
+def searched(estimator: Any, prefix: str = "", **arguments: Any) -> Callable[[Path], Record]:
+    """Return a search over an estimator."""
+
+    def run(folder: Path) -> Record:
+        X, y = line()
+        if isinstance(estimator, ClassifierMixin):
+            y = (y > 0).astype(int)
+        space = {f"{prefix}feature": [0, 1, 2], f"{prefix}rate": ash.uniform(0.05, 0.8, levels=16)}
+        settings = {
+            "candidates": 10, "eta": 2, "max_epochs": 8, "cv": KFold(3), "schedule": "reproducible",
+            "random_state": 5, "n_jobs": 2, **arguments,
+        }  # fmt: skip
+        each = ash.ASHSearchCV(estimator, space, **settings).fit(X, y)
+        exact = {
+            **run_record(each.result_),
+            "params": each.best_params_,
+            "epochs": each.best_epochs_,
+            "score": each.best_score_,
+            "predictions": each.predict(X[:5]).tolist(),
+            "scores": [float(score) for score in each.cv_results_["mean_test_score"]],
+        }
+        return {"exact": exact}
+
+    return run
+
+
+def simulated(**arguments: Any) -> Callable[[Path], Record]:
+    """Return a simulation."""
+
+    def run(folder: Path) -> Record:
+        simulation = ash.simulate(**{"candidates": 64, "threads": [1, 3, 16], **arguments})
+        columns = {name: [row[name] for row in simulation.rows] for name in simulation.rows[0]}
+        text = {name for name, values in columns.items() if isinstance(values[0], str)}
+        return {
+            "exact": {name: columns[name] for name in text},
+            "near": {name: values for name, values in columns.items() if name not in text},
+        }
+
+    return run
+
+
+GREEDY: dict[str, Any] = {"schedule": "greedy", "threads": 1}
+RUNS: dict[str, Callable[[Path], Record]] = {
+    # tables and tasks
+    "classes": tuned(digits),
+    "regression": tuned(diabetes),
+    "three targets": tuned(linnerud),
+    "default space": tuned(diabetes, space=None, candidates=6),
+    "categories": tuned(lambda: sample("adult", 400), space=None, candidates=6),
+    "missing cells": tuned(holes, space=None, candidates=6),
+    "recurring rows": tuned(lambda: sample("winequality_white", 600), space=None, candidates=6),
+    "rows in other epochs": tuned(digits, epoch_rows=100),
+    # what scores
+    "validation rows": tuned(digits, validation=50),
+    "validation table": tuned(digits, validation=(digits()[0][200:], digits()[1][200:])),
+    "folds of classes": tuned(digits, cv=3, candidates=6),
+    "folds of a regression": tuned(diabetes, cv=3, candidates=6),
+    "folds of groups": tuned(diabetes, cv=GroupKFold(3), groups=np.arange(300) // 7, candidates=6),
+    "weights": tuned(digits, sample_weight=np.arange(300) % 4 / 2),
+    "log_loss": tuned(digits, metric="log_loss"),
+    "auc": tuned(digits, metric="auc"),
+    "balanced_accuracy": tuned(digits, metric="balanced_accuracy"),
+    "rmse": tuned(diabetes, metric="rmse"),
+    "mae": tuned(diabetes, metric="mae"),
+    # rules of promotion and ends
+    "paper": tuned(diabetes, promotion="paper"),
+    "improving": tuned(diabetes, promotion="improving"),
+    "capped by three": tuned(digits, eta=3, min_epochs=2, promotion="capped"),
+    "halving with barriers": tuned(digits, algorithm="sh"),
+    "random": tuned(digits, algorithm="random", max_rungs=3),
+    "restart": tuned(digits, training="restart"),
+    "three workers": tuned(digits, workers=3),
+    "greedy": tuned(digits, **GREEDY),
+    "epoch limit": tuned(digits, epoch_limit=29),
+    "target": tuned(digits, target=0.5),
+    "stream": tuned(digits, candidates=None, epoch_limit=60),
+    "improving stream": tuned(digits, candidates=None, epoch_limit=60, promotion="improving", workers=5),
+    "little memory": tuned(digits, memory_limit=1),
+    # ensembles, journals, executors, exports
+    "ensemble": ensemble,
+    "journal and resume": resumed,
+    "executor": executed,
+    "exports of numbers": exported(diabetes, SMALL),
+    "exports of categories": exported(holes, SMALL),
+    "exports of embedded numbers": exported(diabetes, None),
+    # estimators
+    "classifier": fitted(ash.ASHClassifier(SMALL, candidates=24), digits),
+    "classifier of categories": fitted(ash.ASHClassifier(candidates=6), holes),
+    "classifier without refit": fitted(ash.ASHClassifier(SMALL, candidates=24, refit=False), digits),
+    "classifier of one network": fitted(ash.ASHClassifier(SMALL, candidates=24, ensemble=1), digits),
+    "classifier by folds": fitted(ash.ASHClassifier(SMALL, candidates=6, cv=3), digits),
+    "classifier with weights": fitted(
+        ash.ASHClassifier(SMALL, candidates=24, scoring="neg_log_loss"), digits, sample_weight=np.arange(300) % 3
+    ),
+    "regressor": fitted(ash.ASHRegressor(SMALL, candidates=24), diabetes),
+    "regressor of recurring rows": fitted(ash.ASHRegressor(candidates=6), lambda: sample("winequality_white", 600)),
+    "regressor of numbers": fitted(ash.ASHRegressor(candidates=6), lambda: sample("california", 400)),
+    # functions
+    "function": function_run(),
+    "function from scratch": function_run(training="restart"),
+    "function that fails": function_run(fails),
+    "function by the paper": function_run(promotion="paper"),
+    "function with barriers": function_run(algorithm="sh"),
+    "function, greedy": function_run(costs=None, threads=1),
+    "function, sobol": function_run(sampler="sobol"),
+    "function in processes": function_run(executor="processes"),
+    "function resumed": function_resumed,
+    # searches
+    "search for a regressor": searched(SlopeRegressor()),
+    "search for a classifier": searched(SlopeClassifier()),
+    "search from scratch": searched(SlopeRegressor(), training="restart"),
+    "search of a pipeline": searched(
+        Pipeline([("halve", FunctionTransformer(half)), ("slope", SlopeRegressor())]), prefix="slope__"
+    ),
+    "search by a parameter": searched(Fitted(), resource="passes"),
+    "search by rows": searched(Fitted(), max_epochs=60),
+    "search without forecasts": searched(SlopeRegressor(), forecast=False, eta=3),
+    # simulations
+    "simulation": simulated(),
+    "simulation of barriers": simulated(algorithm="sh"),
+    "simulation with noise": simulated(noise=0.2, schedule="greedy", seed=4),
+    "simulation of a cluster": simulated(cluster=ash.Cluster(latency=0.01)),
+}
+
+
+def near(here: Any, there: Any) -> bool:
+    """Return whether all numbers are equal within 1e-6, relative or absolute."""
+    return bool(np.allclose(np.asarray(here, float), np.asarray(there, float), rtol=1e-6, atol=1e-6, equal_nan=True))
+
+
+@cache
+def golden() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((GOLDEN / "runs.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_leads_to_what_it_always_has(name: str, tmp_path: Path) -> None:
+    here, there = json.loads(json.dumps(RUNS[name](tmp_path))), golden()["runs"][name]
+    assert here["exact"] == there["exact"]
+    for what, values in there.get("near", {}).items():
+        assert near(here["near"][what], values), what
+    if golden()["versions"] == HERE:
+        assert here.get("bytes") == there.get("bytes")
+
+
+def test_every_record_has_a_run() -> None:
+    assert list(golden()["runs"]) == list(RUNS)
+    assert len(RUNS) >= 40
+
+
+# Files
+
+
+def write_files(folder: Path) -> None:
+    """Write models, and journals of runs that a limit has ended."""
+    folder.mkdir()
+    for name, (data, space) in MODELS.items():
+        result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False)
+        (result.ensemble(8) if name == "ensemble" else result.model).save(folder / f"{name}.safetensors")
+    ash.tune(*diabetes(), SMALL, candidates=24, epoch_limit=30, progress=False, journal=folder / "table.ash")
+    function_run(journal=folder / "function.ash", epoch_limit=30)(folder)
+    for lock in folder.glob("*-lock"):
+        lock.unlink()
+
+
+MODELS: dict[str, tuple[Callable[[], tuple[Any, Any]], ash.Space | None]] = {
+    "network": (diabetes, SMALL),
+    "ensemble": (diabetes, SMALL),
+    "categories": (holes, ash.Space(hidden=(8,), embedding="none")),
+    "embedding": (lambda: sample("california", 400), ash.Space(hidden=(8,))),
+    "neighbors": (lambda: sample("winequality_white", 600), ash.Space(hidden=(8,))),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> None:
+    shown, bits = predicted(ash.load(FILES / f"{name}.safetensors"), MODELS[name][0]()[0])
+    record = golden()["models"][name]
+    assert near(shown, record["near"])
+    if golden()["versions"] == HERE:
+        assert bits == record["bytes"]
+
+
+def test_a_journal_of_an_earlier_ash_goes_on(tmp_path: Path) -> None:
+    journal = shutil.copy(FILES / "table.ash", tmp_path)
+    ended = ash.resume(journal, *diabetes(), progress=False)
+    result = ash.resume(journal, *diabetes(), epoch_limit=1000, progress=False)
+    assert (ended.ended, result.ended) == ("epoch_limit", "finished")
+    assert len(ended.jobs) < len(result.jobs)
+    assert run_record(result).items() <= golden()["runs"]["regression"]["exact"].items()
+
+
+def test_a_journal_of_a_function_goes_on(tmp_path: Path) -> None:
+    journal = shutil.copy(FILES / "function.ash", tmp_path)
+    ended = function_run(journal=journal, epoch_limit=30)(tmp_path)
+    assert ended["exact"]["jobs"] < golden()["runs"]["function"]["exact"]["jobs"]
+    assert function_run(journal=journal)(tmp_path) == golden()["runs"]["function"]
+
+
+def write() -> None:
+    """Write records and files."""
+    shutil.rmtree(GOLDEN, ignore_errors=True)
+    GOLDEN.mkdir()
+    write_files(FILES)
+    runs = {}
+    for name, run in RUNS.items():
+        with TemporaryDirectory() as scratch:
+            runs[name] = run(Path(scratch))
+    models = {}
+    for name, (data, _) in MODELS.items():
+        shown, bits = predicted(ash.load(FILES / f"{name}.safetensors"), data()[0])
+        models[name] = {"near": shown, "bytes": bits}
+    sections = [f'"versions": {json.dumps(HERE)}']
+    for section, records in (("runs", runs), ("models", models)):
+        lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(record)}" for name, record in records.items())
+        sections.append(f'"{section}": {{\n{lines}\n}}')
+    (GOLDEN / "runs.json").write_text("{" + ",\n".join(sections) + "}\n")
+
+
+if __name__ == "__main__":
+    import test_golden
+
+    test_golden.write()  # not this module: journals know functions by their module

@@ -1,0 +1,188 @@
+"""The promise of `schedule="reproducible"`: one outcome, bit for bit, on any number of threads, however computed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import Data
+
+import ash
+from ash import _core
+from fault_help import python
+from training_help import FMA_SETS, parameters
+
+THREADS = (1, 2, 3, 4, 7)
+SEEDS = range(5)
+TIGHT, LOOSE = 1, 2**40  # bytes
+SMALL = ash.Space(
+    hidden=ash.choice((16,), (), (24, 12)),
+    learning_rate=ash.log(1e-3, 1.0),
+    optimizer=ash.choice("adamw", "sgd", "momentum"),
+    batch_size=ash.choice(32, 16, "full"),
+    dropout=ash.choice(0.0, 0.2),
+)
+LARGE = ash.Space(  # a step takes 5 to 30 million multiply-adds: worth a team
+    hidden=ash.choice((256, 256), (192, 128)),
+    learning_rate=ash.log(1e-4, 1e-2),
+    optimizer=ash.choice("adamw", "sgd"),
+    batch_size=128,
+    dropout=ash.choice(0.0, 0.1),
+)
+
+Run = Callable[..., ash.Result]
+
+
+@pytest.fixture
+def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`ash.tune` on any number of threads, more than there are CPUs too, and on one instruction set of several."""
+    core = _core.Tuner
+
+    def run(data: Data, *, threads: int = 1, instruction_set: str = "", **settings: Any) -> ash.Result:
+        def tuner(*given: Any, **named: Any) -> _core.Tuner:
+            return core(*given, **{**named, "threads": threads, "instruction_set": instruction_set})
+
+        monkeypatch.setattr(_core, "Tuner", tuner)
+        return ash.tune(*data, **{"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
+
+    return run
+
+
+def outcome(result: ash.Result) -> tuple[Any, ...]:
+    """All that must be equal: what the digest covers, the virtual clock, how it ended, the ladder, the model."""
+    clock = tuple(result.columns[name].tobytes() for name in ("worker", "virtual_start", "virtual_end"))
+    weights = parameters(result.model.core).tobytes()
+    return result.digest, clock, result.ended, repr(result.rungs), len(result.params), result.best_score, weights
+
+
+@pytest.fixture(params=["classification", "regression"])
+def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
+    X, y = digits if request.param == "classification" else diabetes
+    return X[:300], y[:300]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
+    settings = {"keep": 1, "seed": seed}  # whose state is kept is not dropped
+    expected = outcome(tune(data, teams=False, **settings))
+    for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
+        result = tune(data, threads=threads, teams=teams, memory_limit=limit, instruction_set=name, **settings)
+        assert outcome(result) == expected, (threads, teams, limit, name)
+        assert (result.memory["retrained_epochs"] > 0) == (limit == TIGHT)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
+    """Networks that teams are formed for, and few of them, so that threads have nothing else to do."""
+    settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
+    expected = outcome(tune(data, teams=False, **settings))
+    assert {outcome(tune(data, threads=threads, teams=False, **settings)) for threads in THREADS} == {expected}
+    largest = 1
+    for threads, limit, name in itertools.product(THREADS, (TIGHT, LOOSE), FMA_SETS):
+        result = tune(data, threads=threads, memory_limit=limit, instruction_set=name, **settings)
+        assert outcome(result) == expected, (threads, limit, name)
+        assert threads > 1 or not len(result.assists["thread"])
+        largest = max(largest, *(job.team for job in result.jobs))
+    assert largest > 1, "teams were formed"
+
+
+def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
+    """A helper that comes too late, as on a busy machine, computes nothing: again until some did."""
+    settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
+    expected = outcome(tune(data, teams=False, **settings))
+    helped = 0
+    for _ in range(100):
+        result = tune(data, threads=7, **settings)
+        assert outcome(result) == expected
+        helped += len(result.assists["thread"]) > 0
+        if helped == 3:
+            return
+    pytest.fail("hardly any of 100 runs has seen a helper at work")
+
+
+VARIANTS = {
+    "capped": {},
+    "paper": {"promotion": "paper"},
+    "improving": {"promotion": "improving"},
+    "restart": {"training": "restart"},
+    "sh": {"algorithm": "sh"},
+    "random": {"algorithm": "random", "max_rungs": 3},
+    "eta 3": {"eta": 3, "min_epochs": 2},
+    "few workers": {"workers": 3},
+    "one worker": {"workers": 1},
+    "epoch limit": {"epoch_limit": 29},
+    "target": {"target": 0.2},
+    "target, paper": {"target": 0.2, "promotion": "paper"},
+    "stream": {"candidates": None, "epoch_limit": 120},
+    "stream, capped": {"candidates": None, "epoch_limit": 120, "promotion": "capped", "workers": 5},
+    "stream, improving": {"candidates": None, "epoch_limit": 120, "promotion": "improving", "workers": 5},
+    "stream to a target": {"candidates": None, "target": 0.3},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
+def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, variant: str) -> None:
+    settings = {"space": space, "candidates": 12, "seed": 6, **VARIANTS[variant]}
+    first = tune(data, teams=False, **settings)
+    assert first.ended == next((limit for limit in ("target", "epoch_limit") if limit in settings), "finished")
+    for threads, teams, limit in (
+        (1, True, TIGHT),
+        (2, True, LOOSE),
+        (3, True, TIGHT),
+        (7, True, LOOSE),
+        (4, False, LOOSE),
+    ):
+        result = tune(data, threads=threads, teams=teams, memory_limit=limit, **settings)
+        assert outcome(result) == outcome(first), (threads, teams, limit)
+
+
+def test_what_determines_the_outcome_is_in_the_digest(tune: Run, data: Data) -> None:
+    """The other way round: the digest is not the same for everything."""
+    changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
+    assert len({tune(data, **change).digest for change in changes}) == len(changes)
+
+
+@pytest.fixture
+def busy_machine() -> Iterator[None]:
+    """Other processes that want every CPU, and more."""
+    spinning = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    processes = [subprocess.Popen(spinning, stdout=subprocess.PIPE) for _ in range(len(os.sched_getaffinity(0)) + 1)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()  # it runs
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
+def test_a_busy_machine_changes_no_bit(tune: Run, data: Data, space: ash.Space, busy_machine: None) -> None:
+    expected = outcome(tune(data, space=space, candidates=8, teams=False))
+    for threads, limit in itertools.product((2, 3, 7), (TIGHT, LOOSE)):
+        assert outcome(tune(data, space=space, candidates=8, threads=threads, memory_limit=limit)) == expected
+
+
+ELSEWHERE = """
+import sys
+from sklearn.datasets import load_diabetes
+import ash
+X, y = load_diabetes(return_X_y=True)
+print(ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest)
+"""
+
+
+@pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}, {"OMP_NUM_THREADS": ""}])
+def test_another_process_finds_the_same(diabetes: Data, environment: dict[str, str]) -> None:
+    X, y = diabetes
+    here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest
+    there = python(ELSEWHERE, **environment)
+    assert there.stdout.strip() == here, there.stderr

@@ -1,0 +1,132 @@
+"""The documentation is true: the blocks of its pages run, and the reference has every public name.
+
+`sphinx-build`, which .ci/run does with warnings as errors, runs the same blocks, and the examples of the gallery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+import ash
+import needs
+from ash_docs.blocks import LANGUAGES, Block, Session, blocks_of, missing
+from ash_docs.drawings import DRAWINGS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+def blocks(page: str) -> list[Block]:
+    return blocks_of((DOCS / page).read_text(encoding="utf-8"))
+
+
+def lacking(block: Block) -> list[str]:
+    """Return what a block needs, is not there and is more than the tests need anyway."""
+    return [name for name in missing(block) if name in needs.HOW]
+
+
+def runs() -> Iterator[tuple[str, str]]:
+    """Yield each page that has blocks to run, and beside it what is not there that some of them need."""
+    for page in PAGES:
+        to_run = [block for block in blocks(page) if block.runs]
+        if to_run:
+            yield page, ""
+        yield from ((page, name) for name in sorted({name for block in to_run for name in lacking(block)}))
+
+
+@pytest.mark.parametrize(("page", "absent"), list(runs()))
+def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> None:
+    if absent:
+        needs.lacks(absent)
+    matplotlib.use("Agg")
+    session = Session(page.removesuffix(".md"), tmp_path)
+    for block in blocks(page):
+        if block.runs and not lacking(block):
+            session.run(block)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_looks_like_output_is_output(page: str) -> None:
+    """A fence is code to run, code with a reason not to be run, or a directive."""
+    for block in blocks(page):
+        assert block.language in LANGUAGES or block.language.startswith("{"), f"{page}, line {block.first + 1}"
+        assert block.wishes.get("not run") != ""
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = "".join((DOCS / "reference" / page).read_text(encoding="utf-8") for page in ("index.md", "errors.md"))
+    listed = set(re.findall(r"^   (\w+)$", pages, re.MULTILINE))
+    listed |= set(re.findall(r"^\.\. (?:autoexception|py:data):: (\w+)$", pages, re.MULTILINE))
+    assert listed == set(ash.__all__) - {"callbacks"} | set(ash.callbacks.__all__)
+
+
+@pytest.mark.parametrize("name", list(DRAWINGS))
+def test_a_drawing_is_well_formed_and_inside_of_its_frame(name: str) -> None:
+    picture = ElementTree.fromstring(DRAWINGS[name]())[0]
+    width, height = map(float, picture.attrib["viewBox"].split()[2:])
+    boxes = [each.attrib for each in picture.iter() if each.tag.endswith("rect")]
+    edges = [(float(box["x"]) + float(box["width"]), float(box["y"]) + float(box["height"])) for box in boxes]
+    dots = [(float(each.attrib["cx"]), float(each.attrib["cy"])) for each in picture.iter() if "cx" in each.attrib]
+    assert edges or dots
+    assert all(0 < x <= width and 0 < y <= height for x, y in [*edges, *dots])
+
+
+def run(text: str, folder: Path) -> list[str]:
+    session = Session("page", folder)
+    return [session.run(block).text for block in blocks_of(text)]
+
+
+def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
+    first = "```python\nx = 2\nfrom pathlib import Path\nPath('file').touch()\n```"
+    second = "```python\nprint(x, [path.name for path in Path().iterdir()])\n```"
+    assert run(f"{first}\n{second}", tmp_path) == ["", "2 ['file']\n"]
+
+
+def test_a_figure_is_shown(tmp_path: Path) -> None:
+    matplotlib.use("Agg")
+    [block] = blocks_of("```python\nimport matplotlib.pyplot as plt\nplt.subplots();\n```")
+    [path] = Session("page", tmp_path).run(block).figures
+    assert "<svg" in path.read_text(encoding="utf-8")
+
+
+def test_a_page_that_a_block_has_written_is_shown(tmp_path: Path) -> None:
+    [block] = blocks_of("```python shows: run.html\n__import__('pathlib').Path('run.html').touch()\n```")
+    assert Session("page", tmp_path).run(block).page == tmp_path / "run.html"
+
+
+def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
+    assert run("```python raises: ValueError\nint('x')\n```", tmp_path)[0].startswith("ValueError: invalid literal")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("```python\n1 / 0\n```", ZeroDivisionError),
+        ("```python raises: ValueError\n1 / 0\n```", ZeroDivisionError),
+        ("```python raises: ValueError\n1\n```", AssertionError),
+        ("```python shows: run.html\n1\n```", AssertionError),
+        ("```python later\n1\n```", ValueError),
+        ("```console\n$ ash-tune no-such-table.csv\n```", AssertionError),
+        ("```console exits: 2\n$ ash-tune --version\n```", AssertionError),
+        ("```console\n$ rm file\n```", ValueError),
+        ("```console\nash-tune digits\n```", ValueError),
+    ],
+)
+def test_a_block_that_is_wrong_fails(text: str, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        run(text, tmp_path)
+
+
+def test_a_command_shows_what_it_prints(tmp_path: Path) -> None:
+    assert run("```console\n$ ash-tune --version\n```", tmp_path) == [f"ash-tune {ash.__version__}\n"]
+
+
+def test_what_is_not_there_is_named() -> None:
+    [block] = blocks_of("```python needs: numpy, no_such_package, sh\nx = 1\n```")
+    assert block.runs and missing(block) == ["no_such_package"]

@@ -1,0 +1,131 @@
+"""Exports of models that were tuned on real tables: all formats agree with the model on rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from conftest import SAMPLES
+from sklearn import datasets
+
+import ash
+import needs
+from export_help import MISSING, check_labels, check_outputs, compile_header, feeds, run_program
+
+PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
+
+
+def sample(name: str) -> tuple[Any, Any]:
+    """A sample of a real table, and its target."""
+    table = pandas.read_csv(SAMPLES / f"{name}.csv.gz")
+    return table.drop(columns="target"), table["target"]
+
+
+def adult() -> tuple[Any, Any]:
+    X, y = sample("adult")
+    X.loc[::5, "age"] = np.nan
+    return X.assign(is_old=X["age"] > 60, hr_per_week=X["hr_per_week"].astype("float32")), y
+
+
+def iris() -> tuple[Any, Any]:
+    bunch = datasets.load_iris(as_frame=True)
+    return bunch.data, bunch.target_names[bunch.target]
+
+
+def two_targets() -> tuple[Any, Any]:
+    X, y = sample("california")
+    return X.drop(columns="MedInc"), np.column_stack([y, 1e4 * X["MedInc"]])
+
+
+TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
+    "adult": (adult, {}),
+    "adult, plain": (adult, {"space": PLAIN}),
+    "california": (lambda: sample("california"), {}),
+    "california, two targets, plain": (two_targets, {"space": PLAIN}),
+    "winequality": (lambda: sample("winequality_white"), {"task": "regression"}),
+    "california, plain": (lambda: sample("california"), {"space": PLAIN}),
+    "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
+    "iris": (iris, {}),
+}
+
+
+@cache
+def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
+    """The best network and an ensemble of a short run on most rows of a table, and some other rows."""
+    read, settings = TABLES[name]
+    X, y = read()
+    new = np.arange(len(X)) % 7 == 3
+    run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
+    result = ash.tune(X[~new], y[~new], **run | settings)
+    return (result.model, result.ensemble(3)), X[new]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_onnx(table: str, tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    models, X = tuned(table)
+    for model in models:
+        model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+        onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"), full_check=True)
+        outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
+        check_outputs(model, outputs[-1], X)
+        if model.classes_ is not None:
+            check_labels(model, outputs[0], X)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_torch(table: str) -> None:
+    torch = needs.package("torch")
+    models, X = tuned(table)
+    for model in models:
+        with torch.no_grad():
+            outputs = model.to_torch()(torch.from_numpy(model.encode(X)))
+        check_outputs(model, outputs if model.classes_ is None else outputs.softmax(dim=1), X)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_cpp(table: str, tmp_path: Path) -> None:
+    models, X = tuned(table)
+    model = models[-1]
+    model.to_cpp(tmp_path / "model.hpp")
+    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
+    check_outputs(model, printed[:, :-1], X)
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if TABLES[table][1].get("space") is PLAIN])
+def test_sklearn(table: str) -> None:
+    models, X = tuned(table)
+    for model in models if models[0].n_outputs_ == 1 else models[:1]:
+        pipeline = model.to_sklearn()
+        is_regression = model.classes_ is None
+        outputs = pipeline.predict(X).reshape(len(X), -1) if is_regression else pipeline.predict_proba(X)
+        check_outputs(model, outputs, X)
+
+
+def test_sklearn_has_no_neighbors() -> None:
+    for model in tuned("winequality")[0]:
+        with pytest.raises(ash.SettingError, match=r"cannot express the targets of neighbors, .*: use to_onnx"):
+            model.to_sklearn()
+
+
+def test_the_tables_have_what_exports_must_hold() -> None:
+    """Without these columns the tests above would be of little worth."""
+    (model, _), X = tuned("adult")
+    columns = model.encoding.schema.columns
+    assert {(column.kind, bool(column.levels)) for column in columns} == {
+        ("number", False),
+        ("number", True),
+        ("category", True),
+    }
+    assert any(column.missing for column in columns)
+    assert any(table is not None for table in model.encoding.statistics)
+    assert X.isna().any(axis=None)
+    assert tuned("california")[0][0].core.numbers  # are embedded
+    assert tuned("winequality")[0][0].encoding.neighbors is not None

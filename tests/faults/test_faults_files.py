@@ -1,0 +1,275 @@
+"""The faults of files, and some more (F103 to F117): models of strangers, names that bite, packages not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from safetensors.numpy import save_file
+
+import ash
+import needs
+from ash.errors import MissingExtra, ModelFormatError
+from fault_help import command_line, python, quick, table
+from journal_help import with_states
+
+X, Y = table()
+HOSTILE = [
+    "a/../b",
+    "x\0y",
+    "line\nbreak",
+    "quote\"'",
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    "\x1b[31mred",
+]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    quick(X, Y).model.save(path)
+    return path
+
+
+class Canary:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.write_text, (self.mark, "sung")
+
+
+@pytest.mark.parametrize("ending", ["ash", "safetensors", "onnx", "json"], ids=lambda ending: f"F103-{ending}")
+def test_nothing_in_a_file_is_run(ending: str, tmp_path: Path) -> None:
+    path, mark = tmp_path / f"model.{ending}", tmp_path / "mark"
+    path.write_bytes(pickle.dumps(Canary(mark)))
+    with pytest.raises(ModelFormatError):
+        ash.load(path)
+    with pytest.raises(ash.JournalError):
+        quick(X, Y, journal=path)
+    assert not mark.exists()
+
+
+def with_header(header: bytes, body: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + body
+
+
+def of_tensor(**changes: Any) -> bytes:
+    tensor = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changes}
+    return json.dumps({"a": tensor}).encode()
+
+
+SAFETENSORS = {
+    "empty": b"",
+    "header beyond the file": (1 << 20).to_bytes(8, "little") + b"{}",
+    "header of 100 MB": (101 << 20).to_bytes(8, "little"),
+    "header of 2^63": (1 << 63).to_bytes(8, "little") + b"{}",
+    "not UTF-8": with_header(b'{"\xff": 1}'),
+    "not JSON": with_header(b"{nothing}"),
+    "deep": with_header(b"[" * 10_000 + b"]" * 10_000),
+    "hole": with_header(of_tensor(data_offsets=[8, 16]), bytes(16)),
+    "tail": with_header(of_tensor(), bytes(9)),
+    "missing bytes": with_header(of_tensor(), bytes(7)),
+    "shape overflow": with_header(of_tensor(shape=[1 << 62, 1 << 62]), bytes(8)),
+    "negative shape": with_header(of_tensor(shape=[-2]), bytes(8)),
+    "size": with_header(of_tensor(shape=[3]), bytes(8)),
+    "dtype": with_header(of_tensor(dtype="F7"), bytes(8)),
+    "key twice": with_header(b'{"a":1,"a":2}'),
+    "1e400": with_header(b'{"__metadata__": {"x": 1e400}}'),
+    "NaN": with_header(b'{"__metadata__": {"x": NaN}}'),
+}
+
+
+@pytest.mark.parametrize("fault", SAFETENSORS, ids=lambda fault: f"F104-{fault}")
+def test_files_that_are_no_safetensors(fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(SAFETENSORS[fault])
+    with pytest.raises(ModelFormatError):
+        ash.load(path)
+
+
+def test_f104_tensors_that_overlap(tmp_path: Path) -> None:
+    both = {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "ab"}
+    (tmp_path / "a").write_bytes(with_header(json.dumps(both).encode(), bytes(8)))
+    with pytest.raises(ModelFormatError):
+        ash.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 10_000, "{}", "null", '{"format": 1e400}', '{"layers": [-1]}', "NaN"],
+    ids=lambda value: f"F105-{value[:12]}",
+)
+def test_metadata_are_checked_before_anything_is_made(value: str, tmp_path: Path) -> None:
+    save_file({"weights": np.zeros(3, np.float32)}, tmp_path / "a", {"ash": value})
+    with pytest.raises(ModelFormatError):
+        ash.load(tmp_path / "a")
+
+
+def test_f107_truncations_and_flipped_bits(saved: Path, tmp_path: Path) -> None:
+    content = saved.read_bytes()
+    random = np.random.default_rng(0)
+    expected = ash.load(saved).predict_proba(X)
+    path = tmp_path / "model"
+    for length in random.integers(0, len(content), 300).tolist():
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelFormatError):
+            ash.load(path)
+    for _ in range(1000):
+        damaged = bytearray(content)
+        damaged[random.integers(len(content))] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        try:
+            assert (ash.load(path).predict_proba(X) == expected).all()
+        except ModelFormatError:
+            continue
+
+
+@pytest.mark.parametrize("member", ["../out", "/tmp/out", "a" * 10], ids=["F108-up", "F108-absolute", "F108-bomb"])
+def test_archives_are_refused(member: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, bytes(1 << 24))
+    with pytest.raises(ModelFormatError):
+        ash.load(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_f109_a_planted_link_is_not_followed(saved: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    target = tmp_path / "model.safetensors"
+    target.symlink_to(victim)
+    mask = os.umask(0)
+    try:
+        ash.load(saved).save(target)
+    finally:
+        os.umask(mask)
+    assert victim.read_text() == "mine" and not target.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_f110_names_that_bite_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_states(monkeypatch)
+    frame = pandas.DataFrame(np.tile(X, (1, 3))[:, : len(HOSTILE)], columns=HOSTILE)
+    labels = np.array(HOSTILE)[:2][Y]
+    path = tmp_path / "run.ash"
+    result = quick(frame, labels, journal=path)
+    html = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+    result.model.save(tmp_path / "model.safetensors")
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert names == ["model.safetensors", "run.ash", "run.ash-lock", "run.ash-states", "run.html"]
+    for file in ("model.safetensors", "run.ash"):
+        done = subprocess.run(command_line("show", str(tmp_path / file)), capture_output=True, text=True, check=True)
+        assert "\x1b" not in done.stdout and "\0" not in done.stdout
+    assert quick(frame, labels, journal=path).digest == result.digest
+
+
+def test_f111_a_report_asks_nobody(tmp_path: Path) -> None:
+    for candidates in (1, 4):
+        html = quick(X, Y, candidates=candidates).report(tmp_path / "run.html").read_text(encoding="utf-8")
+        assert "default-src 'none'" in html
+        assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", html)
+
+
+def test_f112_the_command_runs_no_code_of_a_file(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    table_file = tmp_path / "table.csv"
+    table_file.write_text(
+        f"a,target\n\"__import__('pathlib').Path('{mark}').write_text('x')\",1\n!!python/object,0\n" * 20
+    )
+    subprocess.run(command_line(str(table_file), "--candidates", "1"), cwd=tmp_path, capture_output=True, check=False)
+    assert not mark.exists()
+    # What a run sends to its own workers is unpickled.
+    workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool", "mpi_worker")}
+    workers |= {"function/packing.py"}
+    files = [
+        path for path in (ROOT / "python").rglob("*.py") if str(path.relative_to(ROOT / "python/ash")) not in workers
+    ]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert not re.search(r"(?<![\w.])(eval|exec)\(|yaml\.load|pickle\.load", source)
+
+
+def test_f114_servers_listen_on_this_machine_alone() -> None:
+    with ash.Dashboard() as dashboard:
+        assert dashboard.address.startswith("http://127.0.0.1:")
+        port = int(dashboard.address.rsplit(":", 1)[1].split("/")[0])
+        other = "127.0.0.2"  # a server on all addresses hears it on Linux
+        with pytest.raises(OSError), socket.create_connection((other, port), timeout=5):
+            raise AssertionError("it was let in")
+
+
+def test_f115_a_processor_without_avx() -> None:
+    from ash import _core
+
+    words = [
+        needs.program("qemu-x86_64"),
+        "-cpu",
+        "Nehalem",
+        sys.executable,
+        "-c",
+        "from ash import _core; print(_core.instruction_sets())",
+    ]
+    here = {
+        name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")
+    }  # may name a newer one
+    done = subprocess.run(words, env=here, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0 and "baseline" in done.stdout and "x86-64-v3" not in done.stdout, done.stderr
+    assert "baseline" in _core.instruction_sets()
+
+
+EXTRAS = {
+    "matplotlib": ("result.plot_ladder()", "plot"),
+    "pandas": ("result.to_pandas()", "tables"),
+    "polars": ("result.to_polars()", "polars"),
+    "optuna": ("result.to_optuna()", "optuna"),
+    "onnx": ("result.model.to_onnx('m.onnx')", "onnx"),
+    "torch": ("result.model.to_torch()", "torch"),
+    "mlflow": ("ash.callbacks.MLflow()", "mlflow"),
+}
+
+
+@pytest.mark.parametrize("package", EXTRAS, ids=lambda package: f"F117-{package}")
+def test_a_missing_package_names_its_extra(package: str) -> None:
+    call, extra = EXTRAS[package]
+    code = f"""
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] == {package!r} else real(name, package)
+sys.meta_path.insert(0, Missing())
+import ash
+from fault_help import quick, table
+result = quick(*table())
+try:
+    {call}
+except ash.MissingExtra as error:
+    print(error)
+"""
+    done = python(code, PYTHONPATH=":".join(sys.path))
+    assert done.returncode == 0, done.stderr
+    assert f"ash-tune[{extra}]" in done.stdout
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert issubclass(MissingExtra, ImportError)

@@ -1,0 +1,139 @@
+"""Clusters of Dask for tests of faults: a scheduler and workers as processes of their own, and a wire that can be cut.
+
+    this process ──┐
+    worker ────────┼── Wire ──> scheduler         held: nothing goes either way, and nobody is told
+    worker ────────┘
+
+Threads: one a direction of each connection; `hold` and `go_on` may be called from any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 16
+QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_LOGGING__DISTRIBUTED": "critical"}
+ONE_THREAD = ("--no-nanny", "--nthreads", "1", "--death-timeout", "60")
+"""A worker that jobs are done by one at a time."""
+
+
+class Wire:
+    """A port here whose connections go on to another."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = host, port
+        self._open = threading.Event()
+        self._open.set()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = [self._server]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        host, port = self._server.getsockname()
+        return f"tcp://{host}:{port}"
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for so many seconds."""
+        self._open.clear()
+        threading.Timer(seconds, self._open.set).start()
+
+    def close(self) -> None:
+        self._open.set()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                inner, _ = self._server.accept()
+                outer = socket.create_connection(self._to)
+                self._sockets += [inner, outer]
+                for source, sink in ((inner, outer), (outer, inner)):
+                    threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                self._open.wait()
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+def dask(program: str, *words: str) -> list[str]:
+    """Return the command that starts a scheduler or a worker."""
+    return [sys.executable, "-m", f"distributed.cli.dask_{program}", "--no-dashboard", *words]
+
+
+def environment() -> dict[str, str]:
+    """Return one in which the modules of the tests are found."""
+    path = os.pathsep.join(sys.path)
+    return {**os.environ, **QUIET, "PYTHONPATH": path}
+
+
+def _start(*command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _address_in(file: Path, scheduler: subprocess.Popen[bytes], seconds: float = 60) -> tuple[str, int]:
+    """Return host and port that a scheduler has written down."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and scheduler.poll() is None:
+        with contextlib.suppress(OSError, ValueError):
+            host, port = json.loads(file.read_text(encoding="utf-8"))["address"].removeprefix("tcp://").split(":")
+            return host, int(port)
+        time.sleep(0.05)
+    raise AssertionError("the scheduler has not begun")
+
+
+class Cluster:
+    """What runs: its scheduler as a process, the address of that, and the wire to it."""
+
+    def __init__(self, scheduler: subprocess.Popen[bytes], wire: Wire) -> None:
+        self.scheduler, self.wire = scheduler, wire
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def add_worker(self) -> None:
+        self.workers.append(_start(*dask("worker", self.wire.address, *ONE_THREAD)))
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
+    """Start one and end it; all of it talks through a wire."""
+    file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)
+    scheduler = _start(*dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)))
+    started = None
+    try:
+        started = Cluster(scheduler, Wire(*_address_in(file, scheduler)))
+        for _ in range(workers):
+            started.add_worker()
+        yield started
+    finally:
+        for process in [*(started.workers if started else []), scheduler]:
+            process.kill()
+            process.wait()
+        if started:
+            started.wire.close()
+
+
+def jobs_in(journal: Path) -> list[Any]:
+    """Return the jobs of a journal in order of decision: what must be the same wherever they were done."""
+    query = "SELECT candidate, rung, epochs, score, loss, training_loss, weights_hash FROM jobs ORDER BY number"
+    with contextlib.closing(sqlite3.connect(journal)) as connection:
+        return connection.execute(query).fetchall()

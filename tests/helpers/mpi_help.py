@@ -1,0 +1,43 @@
+"""Commands and scripts under mpiexec, as a user would run them, and programs that are installed beside this Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from fault_help import HANG_SECONDS
+
+
+def with_programs() -> dict[str, str]:
+    """Return an environment that finds the programs of this Python first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def mpiexec() -> str:
+    """Return its path."""
+    found = shutil.which("mpiexec", path=with_programs()["PATH"])
+    assert found is not None, "mpiexec is missing: pip install mpich"
+    return found
+
+
+def under_mpi(processes: int, *words: str) -> list[str]:
+    """Return the command that has mpi4py.futures run these words in so many processes."""
+    return [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py.futures", *words]
+
+
+def run_script(processes: int, script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Return what has come of a script that finds the modules of the tests: rank 0 decides, the others work."""
+    file = folder / "script.py"
+    file.write_text(script, encoding="utf-8")
+    path = os.pathsep.join(sys.path)
+    return subprocess.run(
+        under_mpi(processes, str(file), *words),
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )

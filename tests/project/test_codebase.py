@@ -1,0 +1,163 @@
+"""The rules of CONTRIBUTING.md that neither linter nor type checker knows, as ordinary tests.
+
+They look at the folder that these tests lie in and, where said, at the `ash` that is installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+from ash import _core
+
+ROOT = Path(__file__).resolve().parents[2]
+MAXIMUM_FUNCTION_LINES = 60
+FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
+# What a part of the core may include, besides what these include themselves: dependencies point one way.
+ALLOWED_INCLUDES = {
+    "rung": {"minmax_heap"},
+    "ladder": {"rung", "minmax_heap"},
+    "clock": {"ladder", "rung"},
+    "running_jobs": set(),
+    "simulator": {"clock", "ladder", "rung", "running_jobs", "random", "simulated_ladder"},
+    "simulated_ladder": {"clock", "ladder", "rung", "simulator"},
+    "processes": {"running_jobs"},
+    "cluster": {"simulator", "simulated_ladder", "processes"},
+}
+
+
+def sources(*patterns: str) -> list[Path]:
+    """Return the files of the repository that match, sorted; never an empty list."""
+    folders = ("cpp", "python", "tests", "bench", "docs")
+    found = sorted(path for pattern in patterns for folder in folders for path in (ROOT / folder).rglob(pattern))
+    assert found, f"no file matches {patterns} under {ROOT}"
+    return found
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def test_there_is_one_version() -> None:
+    version = project()["version"]
+    newest = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == version
+    assert _core.build_info()["version"] == version
+    assert importlib.metadata.version("ash-tune") == version
+    assert ash.__version__ == version
+
+
+def test_no_command_is_called_ash() -> None:
+    scripts = [entry.name for entry in importlib.metadata.distribution("ash-tune").entry_points]
+    assert scripts == ["ash-tune"]
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(ash.__file__).parent / "py.typed").is_file()
+
+
+def test_python_functions_are_short() -> None:
+    lengths = {
+        f"{name(path)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1 - docstring_lines(node)
+        for path in sources("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {function: lines for function, lines in lengths.items() if lines > MAXIMUM_FUNCTION_LINES} == {}
+
+
+def docstring_lines(node: ast.FunctionDef) -> int:
+    """Return how long the docstring is, which says shapes and errors and so may be longer than the function."""
+    return len((ast.get_docstring(node) or "").splitlines())
+
+
+def test_no_module_imports_what_ash_gives_to_users() -> None:
+    """The contracts of import-linter in pyproject.toml take `from ash import _core` for an import of all of ash."""
+    package = ROOT / "python" / "ash"
+    found = [
+        f"{name(path)}:{node.lineno}: {each.name}"
+        for path in package.rglob("*.py")
+        if path != package / "__init__.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for each in node.names
+        if (each.name == "ash" if isinstance(node, ast.Import) else node.module == "ash" and each.name != "_core")
+    ]
+    assert found == []
+
+
+def test_no_flag_breaks_bits_or_portability() -> None:
+    build_files = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
+    build_files += [*(ROOT / "cmake").iterdir(), *ROOT.glob("*/**/CMakeLists.txt")]
+    found = [
+        f"{name(path)}: {line.strip()}"
+        for path in build_files
+        for line in path.read_text().splitlines()
+        if FORBIDDEN_FLAGS.search(line.partition("#")[0])
+    ]
+    assert found == []
+    flags = _core.build_info()["flags"]
+    assert not FORBIDDEN_FLAGS.search(flags)
+    assert "-ffp-contract=off" in flags
+
+
+def includes(path: Path) -> Iterator[str]:
+    """Yield what a C++ file includes, as written between the quotes or brackets."""
+    for match in re.finditer(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE):
+        yield match.group(1)
+
+
+def test_every_source_of_the_core_is_built() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    missing = [
+        name(path)
+        for path in (ROOT / "cpp" / "ash").rglob("*.cpp")
+        if name(path) not in cmake and not path.name.startswith("unit_")
+    ]
+    assert missing == []
+
+
+def test_only_the_bindings_know_python() -> None:
+    guilty = [
+        f"{name(path)}: {header}"
+        for path in sources("*.cpp", "*.hpp")
+        for header in includes(path)
+        if header.startswith("pybind11") or header == "Python.h"
+    ]
+    assert [line for line in guilty if not line.startswith("cpp/bindings")] == []
+    assert guilty != []
+
+
+@pytest.mark.parametrize("part", ALLOWED_INCLUDES)
+def test_decisions_know_neither_threads_nor_training(part: str) -> None:
+    files = list((ROOT / "cpp" / "ash").glob(f"{part}.[ch]pp"))
+    assert files
+    for path in files:
+        own = {
+            header.removeprefix("ash/").removesuffix(".hpp") for header in includes(path) if header.startswith("ash/")
+        }
+        assert own <= ALLOWED_INCLUDES[part] | {part}
+        assert not {"omp.h", "thread", "mutex", "atomic", "chrono"} & set(includes(path))
+
+
+def test_the_trainer_knows_no_rungs() -> None:
+    training = {"trainer", "propagation", "team", "sharing", "network", "state", "data", "workspace", "cost", "digest"}
+    files = list((ROOT / "cpp" / "ash").rglob("*.[ch]pp"))
+    assert training <= {path.stem for path in files}
+    for path in files:
+        if path.stem in training or path.parent.name == "kernels":
+            assert not {"ash/rung.hpp", "ash/ladder.hpp", "ash/clock.hpp", "ash/tuner.hpp"} & set(includes(path)), path

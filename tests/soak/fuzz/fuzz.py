@@ -1,0 +1,33 @@
+"""Fuzzes what reads bytes of strangers, guided by the lines that they reach.
+
+    pip install atheris
+    python tests/soak/fuzz/fuzz.py model -runs=100000            # model, journal, csv or space; options of libFuzzer
+    python tests/soak/fuzz/fuzz.py journal -max_total_time=3600
+
+It begins with the files of tests/soak/fuzz/corpus/NAME and adds to build/fuzz/NAME. What it finds goes into the corpus,
+where tests/soak/fuzz/test_fuzz_corpus.py tries it from then on.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["ash", "targets"]):
+    from targets import CORPUS, TARGETS
+
+
+def main() -> None:
+    """Run one target."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        raise SystemExit(f"usage: fuzz.py {'|'.join(TARGETS)} [options of libFuzzer]")
+    name = sys.argv.pop(1)
+    found = Path("build") / "fuzz" / name
+    found.mkdir(parents=True, exist_ok=True)
+    words = [sys.argv[0], f"-artifact_prefix={found}/", *sys.argv[1:], str(found), str(CORPUS / name)]
+    atheris.Setup(words, TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The corpus of the fuzzers, and changed copies of it: a result or an error of ash comes out of each file."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from targets import CORPUS, TARGETS
+
+pytestmark = pytest.mark.core
+
+CHANGES = 40  # of each file
+FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
+
+
+def test_there_is_a_corpus_of_each_target() -> None:
+    assert {path.parent.name for path in FILES} == set(TARGETS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_each_file_and_changed_copies_of_it(path: Path) -> None:
+    target, content = TARGETS[path.parent.name], path.read_bytes()
+    target(content)
+    generator = random.Random(len(content))
+    for _ in range(CHANGES):
+        changed = bytearray(content)
+        for _ in range(generator.randrange(1, 4)):
+            place = generator.randrange(len(changed) + 1)
+            if generator.random() < 0.3:
+                del changed[place : place + generator.randrange(1, 9)]
+            elif generator.random() < 0.5:
+                changed[place:place] = generator.randbytes(generator.randrange(1, 9))
+            elif changed:
+                changed[place % len(changed)] ^= 1 << generator.randrange(8)
+        target(bytes(changed))

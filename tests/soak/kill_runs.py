@@ -1,0 +1,223 @@
+"""Kills runs with a journal at random, lets others go on, and counts what was lost: nothing.
+
+    python tests/soak/kill_runs.py --kills 200                    part of the tests
+    python tests/soak/kill_runs.py --kills 20 --what functions    of functions; else of networks
+    python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
+
+Each run is a process of its own, forked from this one, which has imported all and used nothing: forking takes a
+millisecond where a new interpreter would take a second. A run says on a pipe which results a callback was told of:
+those are acknowledged. There are three kinds of networks: of a number of candidates, of folds, and without an end but a
+limit of epochs; and four of functions: from states, from scratch, from states that have no room in memory, and without
+an end. One in four is greedy. A run is killed by SIGKILL after a random time, and so are those that go on from its
+journal, until one comes to its end.
+States and rows are written without regard to what that costs, so that most kills find folder and file in use.
+
+Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import ash
+import ash.function.function_journal
+import ash.function.function_run as function_run
+import ash.journal.open_journal as open_journal
+import ash.journal.state_cache as state_cache
+import ash.sklearn.estimators
+from ash.journal.state_files import StateFolder
+
+SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "finite": {"candidates": 48},
+    "folds": {"candidates": 16, "cv": 3},
+    "stream": {"candidates": None, "epoch_limit": 500, "promotion": "improving"},
+}
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "from states": {"candidates": 48},
+    "from scratch": {"candidates": 48, "training": "restart"},
+    "tight": {"candidates": 48, "memory_limit": 4000},
+    "stream of a function": {"candidates": None, "epoch_limit": 600},
+}
+FUNCTION_SPACE = ash.FunctionSpace(x=ash.uniform(0, 1, levels=1001), depth=[1, 2, 3])
+SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
+
+
+def table() -> tuple[Any, Any]:
+    """Three classes that overlap."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 300)
+    return generator.normal(size=(300, 8)) + np.eye(8)[y] * 1.5, y
+
+
+def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+    """A score that grows with the epochs, and fails now and then."""
+    time.sleep(0.0003 * params["depth"])
+    if round(params["x"] * 1000) % 7 == 0:
+        raise ValueError(params["x"])
+    done = epochs if state is None else epochs + int(state[0])
+    return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, np.full(30, done)
+
+
+class Tells(ash.Callback):
+    """Writes each job that it is told of to a pipe, and nothing else."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+
+    def on_job(self, job: Any, params: Any) -> None:
+        os.write(self.pipe, f"{job.candidate} {job.rung} {job.score!r} {job.weights_hash:016x}\n".encode())
+
+
+class Whole(NamedTuple):
+    """What is known of a run that nobody has killed."""
+
+    kind: str
+    seconds: float
+    end: list[str]
+
+
+def tuned(kind: str, **given: Any) -> Any:
+    """Return the result of a run of this kind."""
+    if kind in NETWORKS:
+        return ash.tune(*table(), SPACE, **SETTINGS, **NETWORKS[kind], **given)
+    costs = {"costs": lambda params, epochs: epochs * params["depth"]}
+    return ash.tune_function(train, FUNCTION_SPACE, most_failures=None, **SETTINGS, **costs, **FUNCTIONS[kind], **given)
+
+
+def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
+    """Run to the end, in a process that ends here."""
+    status = 1
+    try:
+        state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
+        open_journal.COMMIT_SHARE = 1e6
+        function_run.WAKE_SECONDS = 0.005
+        result = tuned(kind, journal=path, callbacks=[Tells(pipe)], **given)
+        os.write(pipe, f"end {result.digest}\n".encode())
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[list[str], int]:
+    """Return the lines of a run that is killed after so many seconds, and its exit status."""
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(reading)
+        child(path, writing, kind, **given)
+    os.close(writing)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+    with os.fdopen(reading) as pipe:
+        lines = pipe.read().splitlines()
+    return lines, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
+    """Return the results in a journal, by SQLite alone."""
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    connection = sqlite3.connect(path)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            return []
+        return connection.execute("SELECT candidate, rung, score, weights_hash FROM jobs").fetchall()
+    finally:
+        connection.close()
+
+
+def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Counter[str]) -> None:
+    """Count what is wrong with a journal whose run was killed, or has ended."""
+    there = jobs_in(path)
+    results = {(candidate, rung): (score, text) for candidate, rung, score, text in there}
+    found["twice"] += len(there) - len(results)
+    for key, value in told.items():
+        found["lost"] += key not in results
+        found["changed"] += key in results and results[key] != value
+
+
+def stray(path: Path) -> int:
+    """Return how many files lie beside a journal that has ended, and are not named by it."""
+    connection = sqlite3.connect(path)
+    named = {name for (name,) in connection.execute("SELECT DISTINCT file FROM states")}
+    connection.close()
+    folder = StateFolder(path.with_name(f"{path.name}-states")).path
+    there = {file.name for file in folder.iterdir()} if folder.exists() else set()
+    return len(there ^ named)
+
+
+def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
+    """Kill a run and those that go on, one in two or so, until one has ended."""
+    schedule = "greedy" if generator.random() < 0.25 else "reproducible"
+    told: dict[tuple[int, int], tuple[str, str]] = {}
+    while True:
+        limit = generator.random() * 1.1 * whole.seconds if generator.random() < 0.7 else None
+        lines, status = run(path, limit, whole.kind, threads=generator.choice((1, 2)), schedule=schedule)
+        for line in lines:
+            words = line.split()
+            if words[0] != "end" and len(words) == 4:
+                found["acknowledged"] += 1
+                found["twice"] += (int(words[0]), int(words[1])) in told
+                told[int(words[0]), int(words[1])] = (words[2], words[3])
+        check(path, told, found)
+        if status == 0:
+            found["unlike"] += schedule == "reproducible" and lines[-1].split() != whole.end
+            found["stray"] += stray(path)
+            found["runs"] += 1
+            return
+        if status != -signal.SIGKILL:
+            raise SystemExit(f"a run has ended with status {status}: {lines[-3:]}")
+        found["kills"] += 1
+
+
+def unkilled(folder: Path, kind: str) -> Whole:
+    """Return what becomes of a run that nobody kills; the first of two finds nothing in the caches of the system."""
+    for name in ("first", "second"):
+        began = time.monotonic()
+        lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)
+        seconds = time.monotonic() - began
+        if status != 0:
+            raise SystemExit(f"the run that nobody kills has ended with status {status}")
+    return Whole(kind, seconds, lines[-1].split())
+
+
+def main(words: list[str] | None = None) -> int:
+    """Kill runs, print what was found, and return 0 if nothing was lost."""
+    parser = argparse.ArgumentParser(description="Kills runs with a journal at random, and counts what is lost.")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--what", choices=("networks", "functions"), default="networks")
+    wishes = parser.parse_args(words)
+    generator = random.Random(wishes.seed)
+    found: Counter[str] = Counter(dict.fromkeys(("kills", "runs", "acknowledged", *WRONG), 0))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = [unkilled(Path(folder), kind) for kind in (NETWORKS if wishes.what == "networks" else FUNCTIONS)]
+        for number in itertools.count():
+            if found["kills"] >= wishes.kills:
+                break
+            one(Path(folder) / f"{number}.ash", generator, whole[number % len(whole)], found)
+    print(json.dumps(dict(found)))
+    return int(any(found[name] for name in WRONG))
+
+
+WRONG = ("lost", "changed", "twice", "unlike", "stray")
+
+if __name__ == "__main__":
+    sys.exit(main())
