@@ -38,7 +38,7 @@ def core_data(
 
 
 def training_cost(sizes: Sequence[int]) -> int:
-    """Return the multiply-adds of a row that is trained on, as cpp/ash/cost.hpp counts them."""
+    """Return the multiply-adds of a row that is trained on, as cpp/ash/model/cost.hpp counts them."""
 
     def padded(columns: int) -> int:
         return -(-columns // 16) * 16

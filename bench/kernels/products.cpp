@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "ash/data/shape.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/layout.hpp"
 
 #ifdef ASH_BENCH_LIBXSMM
 #include <libxsmm.h>
@@ -17,7 +17,7 @@
 namespace ash_bench {
 namespace {
 
-constexpr std::int64_t kBlockTerms = 256;  // as training does it (cpp/ash/propagation.cpp)
+constexpr std::int64_t kBlockTerms = 256;  // as training does it (cpp/ash/train/propagation.cpp)
 
 Multiply ours(const Problem& problem) {
     const bool transposed = problem.use == Use::weight_gradient;

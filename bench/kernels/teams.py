@@ -4,7 +4,8 @@ What a team brings depends on how far apart its cores are; so "round trip" is wh
 the other and back, just before. On a virtual machine that changes from one minute to the next. Helpers that wait look
 for work all the time here, so "quiet" is shown too: the same steps with no other thread in the process. The team is
 formed whatever it brings; "tuner" says whether the tuner, which counts multiply-adds per thread and step (kLeastShare
-in cpp/ash/seats.cpp), would form it. Before anything is timed the weights alone and shared must be equal, bit for bit.
+in cpp/ash/run/seats.cpp), would form it. Before anything is timed the weights alone and shared must be equal, bit for
+bit.
 """
 
 from __future__ import annotations

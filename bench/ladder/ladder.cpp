@@ -1,6 +1,6 @@
 // The ladder in C++, as bench/ladder calls it by ctypes: next(), report() and take_retired() of 32 jobs that are out at
 // any time and end in the order they began. Scores are a hash of the candidate and the rung.
-#include "ash/ladder.hpp"
+#include "ash/search/ladder.hpp"
 
 #include <cstdint>
 #include <deque>

@@ -36,7 +36,7 @@
 
 #include "ash/build_info.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/tuner.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "ash/clock.hpp"
+#include "ash/search/clock.hpp"
 
 #include <cmath>
 #include <limits>

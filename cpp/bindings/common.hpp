@@ -22,8 +22,9 @@
 #include <utility>
 #include <vector>
 
-#include "ash/ladder.hpp"
-#include "ash/records.hpp"
+#include "ash/data/require.hpp"
+#include "ash/search/ladder.hpp"
+#include "ash/search/records.hpp"
 
 namespace ash::bindings {
 
@@ -110,10 +111,6 @@ class Held {
   private:
     std::optional<py::gil_scoped_acquire> held_;
 };
-
-inline void require(bool holds, const char* what) {
-    if (!holds) throw py::value_error(what);
-}
 
 template <typename Enum>
 Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, Enum>> names) {

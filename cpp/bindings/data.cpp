@@ -1,4 +1,4 @@
-#include "ash/data.hpp"
+#include "ash/data/data.hpp"
 
 #include <memory>
 #include <optional>
@@ -6,8 +6,8 @@
 #include <tuple>
 #include <vector>
 
-#include "ash/digest.hpp"
-#include "ash/settings.hpp"
+#include "ash/model/settings.hpp"
+#include "ash/train/digest.hpp"
 #include "bindings/common.hpp"
 #include "bindings/state_parts.hpp"
 

@@ -3,12 +3,12 @@
 #include <numeric>
 
 #include "ash/build_info.hpp"
-#include "ash/cost.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/measure.hpp"
-#include "ash/metrics.hpp"
-#include "ash/network.hpp"
-#include "ash/trainer.hpp"
+#include "ash/measure/measure.hpp"
+#include "ash/model/cost.hpp"
+#include "ash/train/metrics.hpp"
+#include "ash/train/network.hpp"
+#include "ash/train/trainer.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {

@@ -1,5 +1,3 @@
-#include "ash/history.hpp"
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/records.hpp"
+#include "ash/search/records.hpp"
+#include "ash/search/replay.hpp"
 #include "bindings/common.hpp"
 #include "bindings/owning_tuner.hpp"
 #include "bindings/state_parts.hpp"

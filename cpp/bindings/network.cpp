@@ -1,6 +1,6 @@
-#include "ash/network.hpp"
+#include "ash/train/network.hpp"
 
-#include "ash/embedding.hpp"
+#include "ash/kernels/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "bindings/common.hpp"
 

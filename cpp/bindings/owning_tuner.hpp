@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "ash/data.hpp"
-#include "ash/folds.hpp"
-#include "ash/remote.hpp"
-#include "ash/tuner.hpp"
+#include "ash/data/data.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/run/remote.hpp"
+#include "ash/run/tuner.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {

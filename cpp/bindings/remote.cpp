@@ -1,4 +1,4 @@
-#include "ash/remote.hpp"
+#include "ash/run/remote.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "ash/folds.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/training_job.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/train/training_job.hpp"
 #include "bindings/common.hpp"
 #include "bindings/state_parts.hpp"
 

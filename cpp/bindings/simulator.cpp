@@ -1,9 +1,9 @@
-#include "ash/simulator.hpp"
+#include "ash/simulate/simulator.hpp"
 
 #include <limits>
 #include <optional>
 
-#include "ash/cluster.hpp"
+#include "ash/simulate/cluster.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <vector>
 
-#include "ash/state.hpp"
+#include "ash/model/state.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {

@@ -1,4 +1,4 @@
-#include "ash/tuner.hpp"
+#include "ash/run/tuner.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "ash/folds.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/network.hpp"
-#include "ash/refit.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/run/refit.hpp"
+#include "ash/train/network.hpp"
 #include "bindings/common.hpp"
 #include "bindings/owning_tuner.hpp"
 

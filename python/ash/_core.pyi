@@ -31,7 +31,7 @@ class Job:
     def epochs(self) -> int: ...
 
 class Ladder:
-    """Rungs, promotions and the next job, by ask and tell (cpp/ash/ladder.hpp). Not for two threads at once."""
+    """Rungs, promotions and the next job, by ask and tell (cpp/ash/search/ladder.hpp). Not for two threads at once."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Decision:
     def rung(self) -> int: ...
 
 class Clock:
-    """A ladder and its clock (cpp/ash/clock.hpp), for jobs that Python does. One thread at a time."""
+    """A ladder and its clock (cpp/ash/search/clock.hpp), for jobs that Python does. One thread at a time."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Settings:
     def __init__(self) -> None: ...
 
 class Data:
-    """Training and validation rows, scaled by the training rows, float32 (cpp/ash/data.hpp). Immutable; shared."""
+    """Training and validation rows, scaled by the training rows, float32 (cpp/ash/data/data.hpp). Immutable; shared."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class Network:
     def target_scale(self) -> NDArray[np.float64]: ...
 
 class Mailbox:
-    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/remote.hpp). Any thread."""
+    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/run/remote.hpp). Any thread."""
 
     def __init__(self, places: int) -> None: ...
     @property
@@ -261,7 +261,7 @@ def train_job(
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
-    """Threads that train candidates up a ladder (cpp/ash/tuner.hpp)."""
+    """Threads that train candidates up a ladder (cpp/ash/run/tuner.hpp)."""
 
     def __init__(
         self,
@@ -361,7 +361,7 @@ def build_info() -> dict[str, str]:
     """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
 
 class Cluster:
-    """What a simulated run has beside threads (cpp/ash/cluster.hpp); `ash.Cluster` says what each is."""
+    """What a simulated run has beside threads (cpp/ash/simulate/cluster.hpp); `ash.Cluster` says what each is."""
 
     def __init__(
         self,
@@ -403,7 +403,7 @@ def simulate(
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
-    """A run without training (cpp/ash/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
+    """A run without training (cpp/ash/simulate/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
 
     Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs; of a cluster also processes, bytes, moves,
     coordinator, line. Columns, empty without keep_jobs, have a row a job in order of decision: candidate, rung, epochs,

@@ -9,8 +9,8 @@
 #include <random>
 #include <vector>
 
-#include "ash/candidates.hpp"
-#include "ash/trainer.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/train/trainer.hpp"
 
 namespace ash::testing {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "allocations.hpp"
-#include "ash/evaluation.hpp"
-#include "ash/trainer.hpp"
+#include "ash/train/evaluation.hpp"
+#include "ash/train/trainer.hpp"
 #include "recipe_help.hpp"
 #include "training_data.hpp"
 

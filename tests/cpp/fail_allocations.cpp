@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "allocations.hpp"
-#include "ash/digest.hpp"
-#include "ash/folds.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/run/tuner.hpp"
+#include "ash/train/digest.hpp"
 #include "candidates_help.hpp"
 
 using namespace ash;

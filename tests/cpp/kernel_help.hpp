@@ -8,10 +8,10 @@
 #include <numeric>
 #include <vector>
 
-#include "ash/aligned.hpp"
+#include "ash/data/aligned.hpp"
+#include "ash/data/random.hpp"
 #include "ash/kernels/kernels.hpp"
-#include "ash/layout.hpp"
-#include "ash/random.hpp"
+#include "ash/model/layout.hpp"
 
 namespace ash {
 #if defined(__x86_64__)

@@ -2,7 +2,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include "ash/parallel.hpp"
+#include "ash/train/parallel.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "ash/ladder.hpp"
+#include "ash/search/ladder.hpp"
 
 namespace {
 

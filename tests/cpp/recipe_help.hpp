@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "ash/evaluation.hpp"
-#include "ash/trainer.hpp"
+#include "ash/train/evaluation.hpp"
+#include "ash/train/trainer.hpp"
 #include "training_data.hpp"
 
 namespace ash::testing {

@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "ash/team.hpp"
-#include "ash/workspace.hpp"
+#include "ash/train/team.hpp"
+#include "ash/train/workspace.hpp"
 
 namespace ash::testing {
 

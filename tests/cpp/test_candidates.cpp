@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "ash/candidates.hpp"
-#include "ash/digest.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/train/digest.hpp"
 #include "candidates_help.hpp"
 
 using namespace ash;

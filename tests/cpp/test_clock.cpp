@@ -14,7 +14,7 @@
 #include <tuple>
 #include <vector>
 
-#include "ash/clock.hpp"
+#include "ash/search/clock.hpp"
 
 namespace {
 

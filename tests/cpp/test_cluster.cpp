@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/cluster.hpp"
+#include "ash/simulate/cluster.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ash/cost.hpp"
+#include "ash/model/cost.hpp"
 
 using namespace ash;
 

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "ash/data.hpp"
-#include "ash/evaluation.hpp"
-#include "ash/moments.hpp"
-#include "ash/trainer.hpp"
+#include "ash/data/data.hpp"
+#include "ash/data/moments.hpp"
+#include "ash/train/evaluation.hpp"
+#include "ash/train/trainer.hpp"
 #include "training_data.hpp"
 
 namespace {

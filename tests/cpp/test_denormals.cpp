@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "ash/denormals.hpp"
-#include "ash/network.hpp"
+#include "ash/train/denormals.hpp"
+#include "ash/train/network.hpp"
 #include "recipe_help.hpp"
 #include "team_help.hpp"
 

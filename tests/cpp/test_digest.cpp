@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/digest.hpp"
-#include "ash/trainer.hpp"
+#include "ash/train/digest.hpp"
+#include "ash/train/trainer.hpp"
 #include "training_data.hpp"
 
 using namespace ash;

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ash/embedding.hpp"
+#include "ash/kernels/embedding.hpp"
 #include "kernel_help.hpp"
 
 using namespace ash;

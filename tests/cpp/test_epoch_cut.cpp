@@ -8,10 +8,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/candidates.hpp"
-#include "ash/cost.hpp"
-#include "ash/epoch_cut.hpp"
-#include "ash/refit.hpp"
+#include "ash/data/epoch_cut.hpp"
+#include "ash/model/cost.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/run/refit.hpp"
 #include "recipe_help.hpp"
 #include "team_help.hpp"
 

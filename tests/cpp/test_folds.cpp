@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/folds.hpp"
+#include "ash/run/folds.hpp"
 #include "candidates_help.hpp"
 
 namespace {

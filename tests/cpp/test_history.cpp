@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "ash/digest.hpp"
-#include "ash/folds.hpp"
-#include "ash/history.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/run/tuner.hpp"
+#include "ash/search/replay.hpp"
+#include "ash/train/digest.hpp"
 #include "candidates_help.hpp"
 
 using namespace ash;

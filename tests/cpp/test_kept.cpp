@@ -14,11 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "ash/digest.hpp"
-#include "ash/folds.hpp"
-#include "ash/kept.hpp"
-#include "ash/records.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/folds.hpp"
+#include "ash/run/tuner.hpp"
+#include "ash/search/kept.hpp"
+#include "ash/search/records.hpp"
+#include "ash/train/digest.hpp"
 #include "candidates_help.hpp"
 
 using namespace ash;

@@ -9,9 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/clock.hpp"
-#include "ash/ladder.hpp"
-#include "ash/rung.hpp"
+#include "ash/search/clock.hpp"
+#include "ash/search/ladder.hpp"
+#include "ash/search/rung.hpp"
 
 namespace {
 

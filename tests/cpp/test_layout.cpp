@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "ash/embedding.hpp"
-#include "ash/random.hpp"
-#include "ash/state.hpp"
+#include "ash/data/random.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/model/state.hpp"
 #include "recipe_help.hpp"
 
 using namespace ash;

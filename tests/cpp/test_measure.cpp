@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ash/measure.hpp"
+#include "ash/measure/measure.hpp"
 #include "candidates_help.hpp"
 
 using namespace ash;

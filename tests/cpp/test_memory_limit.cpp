@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "ash/candidates.hpp"
-#include "ash/evaluation.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/run/tuner.hpp"
+#include "ash/train/evaluation.hpp"
 #include "candidates_help.hpp"
 #include "training_data.hpp"
 

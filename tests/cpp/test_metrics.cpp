@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/metrics.hpp"
+#include "ash/train/metrics.hpp"
 
 namespace {
 

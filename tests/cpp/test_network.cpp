@@ -6,9 +6,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/embedding.hpp"
-#include "ash/network.hpp"
-#include "ash/random.hpp"
+#include "ash/data/random.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/train/network.hpp"
 
 using namespace ash;
 

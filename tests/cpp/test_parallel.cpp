@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "ash/parallel.hpp"
+#include "ash/train/parallel.hpp"
 
 #if !defined(_WIN32)
 #include <sys/wait.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ash/network.hpp"
+#include "ash/train/network.hpp"
 #include "kernel_help.hpp"
 #include "recipe_help.hpp"
 

@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "ash/quartiles.hpp"
+#include "ash/data/quartiles.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "ash/random.hpp"
+#include "ash/data/random.hpp"
 
 using namespace ash;
 

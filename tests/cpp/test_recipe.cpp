@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "ash/embedding.hpp"
-#include "ash/network.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/train/network.hpp"
 #include "recipe_help.hpp"
 
 using namespace ash;

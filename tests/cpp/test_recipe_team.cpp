@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/embedding.hpp"
-#include "ash/sharing.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/train/sharing.hpp"
 #include "recipe_help.hpp"
 #include "team_help.hpp"
 

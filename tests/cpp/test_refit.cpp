@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/refit.hpp"
-#include "ash/trainer.hpp"
-#include "ash/workspace.hpp"
+#include "ash/run/refit.hpp"
+#include "ash/train/trainer.hpp"
+#include "ash/train/workspace.hpp"
 #include "recipe_help.hpp"
 
 using namespace ash;

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/remote.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/remote.hpp"
+#include "ash/run/tuner.hpp"
 #include "candidates_help.hpp"
 
 namespace {

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/candidates.hpp"
-#include "ash/tuner.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/run/tuner.hpp"
 #include "training_data.hpp"
 
 namespace {

@@ -12,8 +12,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/ladder.hpp"
-#include "ash/minmax_heap.hpp"
+#include "ash/search/ladder.hpp"
+#include "ash/search/minmax_heap.hpp"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "ash/rung.hpp"
+#include "ash/search/rung.hpp"
 
 namespace {
 

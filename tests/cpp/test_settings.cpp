@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/settings.hpp"
+#include "ash/model/settings.hpp"
 
 using namespace ash;
 

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "ash/running_jobs.hpp"
-#include "ash/simulator.hpp"
+#include "ash/search/running_jobs.hpp"
+#include "ash/simulate/simulator.hpp"
 
 namespace {
 

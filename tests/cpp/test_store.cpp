@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/store.hpp"
+#include "ash/run/store.hpp"
 
 using namespace ash;
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "ash/sharing.hpp"
-#include "ash/team.hpp"
-#include "ash/trainer.hpp"
-#include "ash/workspace.hpp"
+#include "ash/train/sharing.hpp"
+#include "ash/train/team.hpp"
+#include "ash/train/trainer.hpp"
+#include "ash/train/workspace.hpp"
 #include "team_help.hpp"
 #include "training_data.hpp"
 

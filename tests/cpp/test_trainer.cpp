@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "ash/evaluation.hpp"
-#include "ash/learning_rate.hpp"
-#include "ash/random.hpp"
-#include "ash/trainer.hpp"
+#include "ash/data/random.hpp"
+#include "ash/train/evaluation.hpp"
+#include "ash/train/learning_rate.hpp"
+#include "ash/train/trainer.hpp"
 #include "recipe_help.hpp"
 #include "training_data.hpp"
 

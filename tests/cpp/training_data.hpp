@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "ash/data.hpp"
-#include "ash/random.hpp"
-#include "ash/settings.hpp"
+#include "ash/data/data.hpp"
+#include "ash/data/random.hpp"
+#include "ash/model/settings.hpp"
 
 namespace ash::testing {
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ash/kernels/kernels.hpp"
-#include "ash/trainer.hpp"
+#include "ash/train/trainer.hpp"
 
 namespace {
 

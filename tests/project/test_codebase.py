@@ -21,6 +21,8 @@ from ash import _core
 ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
+LAYERS = ("kernels", "data", "model", "search", "train", "run", "simulate", "measure")
+"""Folders of the core: each includes only those before it."""
 # What a part of the core may include, besides what these include themselves: dependencies point one way.
 ALLOWED_INCLUDES = {
     "rung": {"minmax_heap"},
@@ -30,7 +32,7 @@ ALLOWED_INCLUDES = {
     "simulator": {"clock", "ladder", "rung", "running_jobs", "random", "simulated_ladder"},
     "simulated_ladder": {"clock", "ladder", "rung", "simulator"},
     "processes": {"running_jobs"},
-    "cluster": {"simulator", "simulated_ladder", "processes"},
+    "cluster": {"simulator", "simulated_ladder", "processes", "require"},
 }
 
 
@@ -142,14 +144,25 @@ def test_only_the_bindings_know_python() -> None:
     assert guilty != []
 
 
+def test_the_core_includes_one_way() -> None:
+    core = ROOT / "cpp" / "ash"
+    found = [
+        f"{name(path)}: {header}"
+        for path in core.rglob("*.[ch]pp")
+        for header in includes(path)
+        if header.startswith("ash/")
+        and LAYERS.index(header.split("/")[1]) > LAYERS.index(path.relative_to(core).parts[0])
+    ]
+    assert found == []
+    assert {path.name for path in core.iterdir()} == set(LAYERS)
+
+
 @pytest.mark.parametrize("part", ALLOWED_INCLUDES)
 def test_decisions_know_neither_threads_nor_training(part: str) -> None:
-    files = list((ROOT / "cpp" / "ash").glob(f"{part}.[ch]pp"))
+    files = list((ROOT / "cpp" / "ash").rglob(f"{part}.[ch]pp"))
     assert files
     for path in files:
-        own = {
-            header.removeprefix("ash/").removesuffix(".hpp") for header in includes(path) if header.startswith("ash/")
-        }
+        own = {header.rpartition("/")[2].removesuffix(".hpp") for header in includes(path) if header.startswith("ash/")}
         assert own <= ALLOWED_INCLUDES[part] | {part}
         assert not {"omp.h", "thread", "mutex", "atomic", "chrono"} & set(includes(path))
 
@@ -160,4 +173,5 @@ def test_the_trainer_knows_no_rungs() -> None:
     assert training <= {path.stem for path in files}
     for path in files:
         if path.stem in training or path.parent.name == "kernels":
-            assert not {"ash/rung.hpp", "ash/ladder.hpp", "ash/clock.hpp", "ash/tuner.hpp"} & set(includes(path)), path
+            names = {header.rpartition("/")[2] for header in includes(path) if header.startswith("ash/")}
+            assert not {"rung.hpp", "ladder.hpp", "clock.hpp", "tuner.hpp"} & names, path

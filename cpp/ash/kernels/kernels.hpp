@@ -18,7 +18,7 @@
 #include <span>
 #include <string_view>
 
-#include "ash/settings.hpp"
+#include "ash/kernels/functions.hpp"
 
 namespace ash {
 

@@ -7,8 +7,8 @@
 // Only for unit_*.cpp.
 #pragma once
 
-#include "ash/embedding.hpp"
 #include "ash/kernels/elementary.hpp"
+#include "ash/kernels/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/kernels/losses.hpp"
 #include "ash/kernels/simd.hpp"

@@ -11,7 +11,7 @@
 #include <limits>
 #include <numbers>
 
-#include "ash/embedding.hpp"
+#include "ash/kernels/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
 
 namespace ash {

@@ -1,6 +1,6 @@
 """How to spend a given time on a table: the ladder that `time_limit` gets where the user leaves it open.
 
-    multiply-adds of a candidate's epoch (cpp/ash/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
+    multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
         -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
 
 All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, F candidates come to its end in
@@ -8,8 +8,8 @@ time: four or, with more than two threads, two for each of them; enough for an e
 candidates are tried, and the shorter each is trained; so there are as many as leave the first rung with enough updates
 that its scores mean something.
 
-Where an epoch would take too much of the time, it takes fewer rows (cpp/ash/epoch_cut.hpp), and the first rung is one
-epoch: scores that are compared a little early are better than none. What scoring takes, after each job, counts too;
+Where an epoch would take too much of the time, it takes fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung is
+one epoch: scores that are compared a little early are better than none. What scoring takes, after each job, counts too;
 an epoch takes no less than that, since to train still less would save little.
 
 Ranks after a few hundred updates say little about the final ranks: at commit 9abf357, `python -m bench ablation

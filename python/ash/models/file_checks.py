@@ -29,7 +29,7 @@ CLIP = 3.0
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
 PARAMETERS = 83
-"""Of an embedding, for each number (cpp/ash/embedding.hpp)."""
+"""Of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 LARGEST_LABELS = 2**28

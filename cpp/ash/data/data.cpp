@@ -1,0 +1,209 @@
+#include "ash/data/data.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+#include "ash/data/moments.hpp"
+#include "ash/data/require.hpp"
+#include "ash/data/shape.hpp"
+
+namespace ash {
+namespace {
+
+void check_part(const Part& part, std::int64_t rows, const char* what) {
+    require(!part.rows.empty(), what);
+    require(part.rows.size() < std::numeric_limits<std::uint32_t>::max(), "more than 2^32 rows");
+    for (const std::int64_t r : part.rows) require(r >= 0 && r < rows, "a row number is out of range");
+    require(part.weights.empty() || part.weights.size() == part.rows.size(), "weights: one a row of the part");
+    for (const double weight : part.weights) {
+        require(weight > 0.0 && std::isfinite(weight), "weights: above zero and finite");
+    }
+}
+
+std::vector<std::int32_t> labels_of(const TargetTable& table, std::span<const std::int64_t> rows) {
+    std::vector<std::int32_t> labels;
+    labels.reserve(rows.size());
+    for (const std::int64_t r : rows) {
+        const double label = table.y[r];
+        require(label >= 0.0 && label < table.classes && label == std::floor(label), "y: a class number out of range");
+        labels.push_back(static_cast<std::int32_t>(label));
+    }
+    return labels;
+}
+
+double weight_of(std::span<const double> weights, std::size_t position) {
+    return weights.empty() ? 1.0 : weights[position];
+}
+
+Scaling scaling_of(const TargetTable& table, const Part& training) {
+    Moments moments(table.columns);
+    for (std::size_t i = 0; i < training.rows.size(); ++i) {
+        moments.add(table.y + training.rows[i] * table.columns, weight_of(training.weights, i));
+    }
+    return moments.scaling();
+}
+
+// Of mean 1; none where all are alike.
+std::vector<float> normalized(std::span<const double> weights) {
+    std::vector<float> result;
+    if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
+    const double mean = std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
+    result.reserve(weights.size());
+    for (const double weight : weights) result.push_back(static_cast<float>(weight / mean));
+    return result;
+}
+
+Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling) {
+    Rows rows;
+    rows.count = std::ssize(part.rows);
+    rows.stride = padded(features);
+    rows.target_stride = padded(table.classes > 0 ? table.classes : table.columns);
+    rows.x = AlignedFloats(rows.count * rows.stride);
+    rows.weights = normalized(part.weights);
+    if (table.classes > 0) {
+        rows.labels = labels_of(table, part.rows);
+        return rows;
+    }
+    rows.targets = AlignedFloats(rows.count * rows.target_stride);
+    const std::vector<double> inverses = inverse(scaling);
+    const Standardization columns = standardization(scaling, inverses);
+    float* to = rows.targets.data();
+    for (const std::int64_t r : part.rows) {
+        kernels("").standardize(table.y + r * table.columns, columns, to);
+        to += rows.target_stride;
+    }
+    return rows;
+}
+
+void check_rows(const Rows& rows, int features, int classes, int outputs) {
+    require(rows.count >= 1 && rows.count < std::numeric_limits<std::uint32_t>::max(), "data: rows");
+    require(rows.stride == padded(features) && rows.target_stride == padded(outputs), "data: strides");
+    require(rows.x.size() == rows.count * rows.stride, "data: inputs");
+    require(std::ssize(rows.labels) == (classes > 0 ? rows.count : 0), "data: labels");
+    require(rows.targets.size() == (classes > 0 ? 0 : rows.count * rows.target_stride), "data: targets");
+    require(rows.weights.empty() || std::ssize(rows.weights) == rows.count, "data: weights");
+    for (const std::int32_t label : rows.labels) require(label >= 0 && label < classes, "data: a class number");
+}
+
+}  // namespace
+
+Data::Data(int features, const TargetTable& targets)
+    : features_(features),
+      classes_(targets.classes),
+      targets_(targets.columns),
+      inputs_(no_scaling(static_cast<std::size_t>(features))),
+      target_scaling_(no_scaling(static_cast<std::size_t>(outputs()))) {}
+
+Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
+           bool standardize)
+    : Data([&] {
+          require(table.features >= 1, "x needs a column");
+          DataBuilder builder(table.features, {table.y, table.rows, table.columns, table.classes}, {training},
+                              {validation}, std::vector<bool>(static_cast<std::size_t>(table.features), standardize));
+          builder.observe(table.x, table.rows);
+          builder.fill(table.x, table.rows);
+          return builder.finish();
+      }()) {}
+
+Data::Data(Members members)
+    : features_(members.features),
+      classes_(members.classes),
+      targets_(members.classes > 0 ? 1 : static_cast<int>(members.targets.center.size())),
+      inputs_(std::move(members.inputs)),
+      target_scaling_(std::move(members.targets)),
+      constant_features_(std::move(members.constant_features)),
+      numbers_(std::move(members.numbers)),
+      training_(std::move(members.training)),
+      validation_(std::move(members.validation)),
+      epochs_(training_.count, members.epoch_rows) {
+    require(features_ >= 1 && (classes_ == 0 || classes_ >= 2) && targets_ >= 1, "data: shape");
+    check_scaling(inputs_, features_);
+    check_scaling(target_scaling_, outputs());
+    for (const int column : constant_features_) require(column >= 0 && column < features_, "data: constant features");
+    for (const int column : numbers_) require(column >= 0 && column < features_, "data: numbers");
+    check_rows(training_, features_, classes_, outputs());
+    check_rows(validation_, features_, classes_, outputs());
+}
+
+DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
+                         const std::vector<bool>& standardized, std::int64_t epoch_rows)
+    : kernels_(kernels("")),
+      rows_(targets.rows),
+      weights_(training.weights.begin(), training.weights.end()),
+      data_(features, targets) {
+    require(features >= 1 && targets.columns >= 1, "x and y need a column each");
+    require(std::ssize(standardized) == features, "standardized: one a feature");
+    require(targets.classes == 0 || (targets.classes >= 2 && targets.columns == 1),
+            "y: classes are numbers in one column");
+    check_part(training, rows_, "no row to train on");
+    check_part(validation, rows_, "no row to validate on");
+    require(epoch_rows >= 0, "epoch_rows: 0 or more");
+    quartiles_.emplace(standardized, std::ssize(training.rows));
+    training_ = places(training.rows);
+    validation_ = places(validation.rows);
+    if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
+    data_.training_ = empty_rows(features, targets, training, data_.target_scaling_);
+    data_.validation_ = empty_rows(features, targets, validation, data_.target_scaling_);
+    data_.epochs_ = EpochCut(data_.training_.count, epoch_rows);
+}
+
+std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t> rows) {
+    std::vector<Place> result;
+    result.reserve(rows.size());
+    for (const std::int64_t row : rows) result.push_back({row, std::ssize(result)});
+    const auto before = [](const Place& a, const Place& b) { return a.row < b.row; };
+    if (!std::ranges::is_sorted(result, before)) std::ranges::stable_sort(result, before);
+    return result;
+}
+
+void DataBuilder::observe(const double* x, std::int64_t count) {
+    if (!quartiles_ || observed_ + count > rows_) throw std::invalid_argument("more rows than the table has");
+    for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
+        const Place& place = training_[next_training_];
+        quartiles_->add(x + (place.row - observed_) * data_.features_,
+                        weight_of(weights_, static_cast<std::size_t>(place.position)));
+    }
+    observed_ += count;
+    if (observed_ < rows_) return;
+    settle(*quartiles_);
+    quartiles_.reset();
+    next_training_ = 0;
+}
+
+void DataBuilder::settle(const Quartiles& quartiles) {
+    data_.inputs_ = quartiles.scaling();
+    inverse_ = inverse(data_.inputs_);
+    for (int column = 0; column < data_.features_; ++column) {
+        const auto place = static_cast<std::size_t>(column);
+        if (data_.inputs_.limit[place] == 0.0) continue;
+        (quartiles.constant(place) ? data_.constant_features_ : data_.numbers_).push_back(column);
+    }
+}
+
+void DataBuilder::fill(const double* x, std::int64_t count) {
+    require(observed_ == rows_ && filled_ + count <= rows_, "all rows must be observed, and then come again");
+    fill_part(x, filled_, count, training_, next_training_, data_.training_);
+    fill_part(x, filled_, count, validation_, next_validation_, data_.validation_);
+    filled_ += count;
+}
+
+void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+                            std::size_t& next, Rows& rows) const {
+    const Standardization columns = standardization(data_.inputs_, inverse_);
+    for (; next < places.size() && places[next].row < first + count; ++next) {
+        float* to = rows.x.data() + places[next].position * rows.stride;
+        kernels_.standardize(x + (places[next].row - first) * data_.features_, columns, to);
+        for (const int column : data_.constant_features_) to[column] = 0.0F;
+    }
+}
+
+Data DataBuilder::finish() {
+    require(filled_ == rows_, "not all rows have come by");
+    return std::move(data_);
+}
+
+}  // namespace ash

@@ -1,0 +1,155 @@
+// data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
+//
+//     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
+//     (anything that gives doubles)      median, quartiles     float32         Data
+//
+// The builder sees the table twice, a block at a time, and keeps nothing of it: a table needs no copy but this one.
+//
+// Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
+//             (2) centers and scales come from the training rows alone: features are standardized by median and
+//                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp);
+//             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
+//             (4) NaN is a missing value, and stands at the center: it is 0;
+//             (5) the weights of a part have the mean 1; rows that all count alike have none.
+// Threads:    a builder belongs to one; Data is const and read by all.
+// Memory:     rows * padded(features) floats, and no second copy; until all rows are observed, the sample of
+//             quartiles.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ash/data/aligned.hpp"
+#include "ash/data/epoch_cut.hpp"
+#include "ash/data/quartiles.hpp"
+#include "ash/data/scaling.hpp"
+#include "ash/data/shape.hpp"
+#include "ash/kernels/kernels.hpp"
+
+namespace ash {
+
+struct Rows {
+    std::int64_t count = 0;
+    std::int64_t stride = 0;           // floats a row of x
+    std::int64_t target_stride = 0;    // floats a row of targets
+    AlignedFloats x;                   // [count][stride]
+    std::vector<std::int32_t> labels;  // [count], classification
+    AlignedFloats targets;             // [count][target_stride], regression, standardized
+    std::vector<float> weights;        // [count], of mean 1; empty: all alike
+};
+
+struct TargetTable {  // row-major; nothing of it is kept
+    const double* y;  // [rows][columns]: class numbers in one column, or regression targets
+    std::int64_t rows;
+    int columns;
+    int classes;  // 0: regression
+};
+
+// Rows by their numbers, in the order in which they are kept, and what each counts for.
+struct Part {
+    std::span<const std::int64_t> rows;
+    std::span<const double> weights = {};  // [rows], above zero; empty: all alike
+};
+
+struct Table {        // a whole table at once, row-major
+    const double* x;  // [rows][features]
+    const double* y;  // as in TargetTable
+    std::int64_t rows;
+    int features;
+    int columns;
+    int classes;
+};
+
+class Data {
+  public:
+    // In one go; as DataBuilder. standardize: all features, or none.
+    Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
+         bool standardize);
+
+    // Of another's members, as they are read here. Throws std::invalid_argument where they do not fit each other, so that
+    // nothing is read beyond its end.
+    struct Members {
+        int features;
+        int classes;
+        Scaling inputs;
+        Scaling targets;
+        std::vector<int> constant_features;
+        std::vector<int> numbers;
+        Rows training;
+        Rows validation;
+        std::int64_t epoch_rows;
+    };
+    explicit Data(Members members);
+
+    const Rows& training() const { return training_; }
+    const Rows& validation() const { return validation_; }
+    const EpochCut& epochs() const { return epochs_; }  // of the training rows
+    int features() const { return features_; }
+    int classes() const { return classes_; }                            // 0: regression
+    int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
+    Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
+    const Scaling& inputs() const { return inputs_; }
+    const Scaling& targets() const { return target_scaling_; }  // zeros and ones for classification
+    std::span<const int> constant_features() const { return constant_features_; }
+    std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
+
+  private:
+    friend class DataBuilder;
+    Data(int features, const TargetTable& targets);
+
+    int features_;
+    int classes_;
+    int targets_;
+    Scaling inputs_;
+    Scaling target_scaling_;
+    std::vector<int> constant_features_;
+    std::vector<int> numbers_;
+    Rows training_;
+    Rows validation_;
+    EpochCut epochs_;
+};
+
+class DataBuilder {
+  public:
+    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. Throws std::invalid_argument for
+    // shapes, row numbers, weights and class numbers that do not fit, and for epoch_rows below 0.
+    DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
+                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0);
+
+    int features() const { return data_.features_; }
+
+    // The next `count` rows x [count][features]; first all rows to observe(), then all again to fill(). Throws
+    // std::invalid_argument for rows beyond the table.
+    void observe(const double* x, std::int64_t count);
+    void fill(const double* x, std::int64_t count);
+
+    // Throws std::invalid_argument unless all rows have come by, twice.
+    Data finish();
+
+  private:
+    struct Place {
+        std::int64_t row;       // of the table
+        std::int64_t position;  // in the part
+    };
+    static std::vector<Place> places(std::span<const std::int64_t> rows);
+    void settle(const Quartiles& quartiles);
+    void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+                   std::size_t& next, Rows& rows) const;
+
+    const Kernels& kernels_;
+    const std::int64_t rows_;
+    std::vector<Place> training_;  // in order of the table
+    std::vector<Place> validation_;
+    std::vector<double> weights_;         // of the training part, as given
+    std::optional<Quartiles> quartiles_;  // until all rows are observed
+    std::int64_t observed_ = 0;
+    std::int64_t filled_ = 0;
+    std::vector<double> inverse_;  // 1 / scale, of the features
+    std::size_t next_training_ = 0;
+    std::size_t next_validation_ = 0;
+    Data data_;
+};
+
+}  // namespace ash

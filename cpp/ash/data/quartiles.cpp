@@ -1,0 +1,143 @@
+#include "ash/data/quartiles.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "ash/data/random.hpp"
+
+namespace ash {
+namespace {
+
+struct Weighed {
+    double value;
+    double weight;
+    auto operator<=>(const Weighed&) const = default;
+};
+
+// The value at a place that may lie between two. Leaves both where sorting would put them, with the smaller values before
+// and the larger ones behind.
+double select(std::span<double> values, double place) {
+    const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
+    std::nth_element(values.begin(), below, values.end());
+    const auto above = below + 1;
+    if (above == values.end()) return *below;
+    std::iter_swap(above, std::min_element(above, values.end()));
+    return *below + (place - std::floor(place)) * (*above - *below);
+}
+
+// Of values that count once each; puts them into another order.
+std::array<double, 3> quartiles_of(std::span<double> values) {
+    const auto last = static_cast<double>(values.size() - 1);
+    const auto middle = static_cast<std::size_t>(0.5 * last);
+    const double median = select(values, 0.5 * last);
+    const double lower = select(values.first(std::min(middle + 2, values.size())), 0.25 * last);
+    return {lower, median, select(values.subspan(middle), 0.75 * last - static_cast<double>(middle))};
+}
+
+// q(p) of sorted values; total: of their weights.
+double quantile(std::span<const Weighed> sorted, double total, double p) {
+    const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
+    const double from = p * (total - unit);
+    double first = sorted.back().value;
+    double sum = 0.0;  // of what the values are above the first, so that equal ones leave exactly that
+    double end = 0.0;
+    bool within = false;
+    for (const auto& [value, weight] : sorted) {
+        const double begin = end;
+        end += weight;
+        if (end <= from) continue;
+        if (begin >= from + unit) break;
+        if (!within) first = value;
+        within = true;
+        sum += (std::min(end, from + unit) - std::max(begin, from)) * (value - first);
+    }
+    return first + sum / unit;
+}
+
+double scale_of(double distance, double range) {
+    const double scale = distance > 0.0 ? distance : range / 2.0;
+    return scale > 0.0 && std::isfinite(scale) && std::isfinite(1.0 / scale) ? scale : 1.0;
+}
+
+}  // namespace
+
+Quartiles::Quartiles(const std::vector<bool>& wanted, std::int64_t rows)
+    : least_(wanted.size(), std::numeric_limits<double>::infinity()),
+      most_(wanted.size(), -std::numeric_limits<double>::infinity()),
+      rows_(rows) {
+    for (std::size_t column = 0; column < wanted.size(); ++column) {
+        if (wanted[column]) columns_.push_back(column);
+    }
+    const std::int64_t columns = std::max<std::int64_t>(1, std::ssize(columns_));
+    size_ = std::min(rows, std::clamp(kMostCells / columns, kFewestRows, kMostRows));
+    next_ = sampled_row(0, size_, rows_);
+    sample_.reserve(static_cast<std::size_t>(size_) * columns_.size());
+    weights_.reserve(static_cast<std::size_t>(size_));
+}
+
+std::int64_t Quartiles::sampled_row(std::int64_t stratum, std::int64_t size, std::int64_t rows) {
+    const std::int64_t first = stratum * rows / size;
+    const auto width = static_cast<std::uint64_t>((stratum + 1) * rows / size - first);
+    const std::uint64_t word = draw(0, {0, Purpose::sample, 0, 0}, static_cast<std::uint32_t>(stratum))[0];
+    return first + static_cast<std::int64_t>((word * width) >> 32U);
+}
+
+void Quartiles::add(const double* row, double weight) {
+    double* least = least_.data();
+    double* most = most_.data();
+    for (std::size_t c = 0; c < least_.size(); ++c) {
+        least[c] = row[c] < least[c] ? row[c] : least[c];  // false for NaN
+        most[c] = row[c] > most[c] ? row[c] : most[c];
+    }
+    if (seen_++ != next_) return;
+    for (const std::size_t column : columns_) sample_.push_back(row[column]);
+    weights_.push_back(weight);
+    weighted_ = weighted_ || weight != 1.0;
+    next_ = sampled_row(std::ssize(weights_), size_, rows_);
+}
+
+Quartiles::Three Quartiles::quartiles(std::size_t place, double otherwise) const {
+    std::vector<double> known;
+    known.reserve(weights_.size());
+    for (std::size_t cell = place; cell < sample_.size(); cell += columns_.size()) {
+        if (!std::isnan(sample_[cell])) known.push_back(sample_[cell]);
+    }
+    if (known.empty()) return {otherwise, otherwise, otherwise};
+    return quartiles_of(known);
+}
+
+Quartiles::Three Quartiles::weighted_quartiles(std::size_t place, double otherwise) const {
+    std::vector<Weighed> known;
+    known.reserve(weights_.size());
+    double total = 0.0;
+    for (std::size_t row = 0; row < weights_.size(); ++row) {
+        const double value = sample_[row * columns_.size() + place];
+        if (std::isnan(value)) continue;
+        known.push_back({value, weights_[row]});
+        total += weights_[row];
+    }
+    if (known.empty()) return {otherwise, otherwise, otherwise};
+    std::ranges::sort(known);
+    return {quantile(known, total, 0.25), quantile(known, total, 0.5), quantile(known, total, 0.75)};
+}
+
+Scaling Quartiles::scaling() const {
+    Scaling scaling = no_scaling(least_.size());
+    for (std::size_t place = 0; place < columns_.size(); ++place) {
+        const std::size_t column = columns_[place];
+        const double least = least_[column];
+        const double most = most_[column];
+        scaling.limit[column] = kClip;
+        if (least > most) continue;
+        const double middle = std::midpoint(least, most);
+        const Three found = weighted_ ? weighted_quartiles(place, middle) : quartiles(place, middle);
+        scaling.center[column] = found[1];
+        scaling.scale[column] = scale_of(found[2] - found[0], most - least);
+    }
+    return scaling;
+}
+
+}  // namespace ash

@@ -1,0 +1,11 @@
+// functions.hpp: the functions that kernels compute: activations of a layer, and updates of the weights.
+#pragma once
+
+#include <cstdint>
+
+namespace ash {
+
+enum class Activation : std::uint8_t { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };  // gelu: its tanh form
+enum class Optimizer : std::uint8_t { sgd, momentum, nesterov, adam, adamw };                    // the forms of PyTorch
+
+}  // namespace ash

@@ -1,0 +1,30 @@
+// cost.hpp: the work of a job as a count of multiply-adds, the same on every machine: virtual time is made of it.
+//
+//     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
+//     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
+//     an embedding         16 * 12 for each number, 16 * 24 more for its gradient, numbers in whole lines of 16
+//     a job                epochs * rows of an epoch * trained   +   validation rows * forward
+//                                                                           d = outputs * [inputs]; d0 too with an embedding
+//
+// The multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets, count in
+// whole lines of 16. Biases, activations and updates are not counted.
+//
+// Exact: all are sums and products of integers in double, so exact below 2^53, and beyond that rounded alike
+//        everywhere. Cost: a few additions a layer.
+
+#pragma once
+
+#include <cstdint>
+
+#include "ash/model/layout.hpp"
+
+namespace ash {
+
+// Of one row.
+double prediction_cost(const Layout& layout);
+double training_cost(const Layout& layout);
+
+// epochs: of this job, whatever was trained before.
+double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs);
+
+}  // namespace ash

@@ -1,0 +1,64 @@
+#include "ash/model/layout.hpp"
+
+#include <cmath>
+
+#include "ash/kernels/embedding.hpp"
+
+namespace ash {
+namespace {
+
+// Of the learning rate, under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
+constexpr float kBiasRate = 0.1F;
+constexpr float kShareRate = 0.1F;
+constexpr float kEmbeddingRate = 0.1F;
+constexpr float kScalingRate = 6.0F;
+
+}  // namespace
+
+Layout::Layout(const Shape& shape, const Settings& settings) : features_(shape.features) {
+    const bool ntk = settings.parametrization == Parametrization::ntk;
+    const int numbers = settings.embedding == Embedding::none ? 0 : shape.numbers;
+    int inputs = shape.features + numbers * embedding::kDimensions;
+    const auto add = [&](int width, Activation activation, bool parametric) {
+        const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
+        const Layer layer{inputs,
+                          width,
+                          activation,
+                          padded(width),
+                          size_,
+                          copies_size_,
+                          row_floats_,
+                          rate,
+                          ntk ? kBiasRate : 1.0F,
+                          parametric,
+                          ntk ? kShareRate : 1.0F};
+        if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
+        size_ += layer.size();
+        row_floats_ += layer.stride;
+        layers_.push_back(layer);
+        inputs = width;
+    };
+    for (std::size_t i = 0; i < settings.hidden.size(); ++i)
+        add(settings.hidden[i], settings.activations[i], settings.parametric_activation);
+    add(shape.outputs, Activation::identity, false);
+    if (numbers > 0) {
+        embedding_ = {numbers, padded(numbers), size_, ntk ? kEmbeddingRate : 1.0F};
+        size_ += embedding::kRows * embedding_.stride;
+    }
+    if (settings.input_scaling) {
+        scaling_ = {true, size_, copies_size_, ntk ? kScalingRate : 1.0F};
+        size_ += padded(layers_.front().inputs);
+        copies_size_ += layers_.front().inputs * layers_.front().stride;
+    }
+}
+
+Layout Layout::without_scaling() const {
+    Layout plain = *this;
+    if (!scaling_.learned) return plain;
+    plain.size_ = scaling_.offset;
+    plain.copies_size_ = scaling_.copy;
+    plain.scaling_ = {};
+    return plain;
+}
+
+}  // namespace ash

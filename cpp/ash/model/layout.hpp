@@ -1,0 +1,86 @@
+// layout.hpp: where the parameters of a network lie in one flat arena.
+//
+//     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
+//              and one row of shares, where its activation is parametric
+//     layer 1: ...
+//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); where there is one
+//     factors of the inputs of layer 0: one row [inputs], padded; where they are learned
+//
+// The same layout serves weights and both moments of the optimizer. What the passes read beside the weights, since it is
+// computed from them, are the copies: W^T of all layers but the first (of that too, where an embedding learns through
+// it), and the weights of layer 0 times the factors of its inputs.
+//
+// A layout depends on shapes alone, never on the instruction set, so states can be compared and moved.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ash/data/shape.hpp"
+#include "ash/model/settings.hpp"
+
+namespace ash {
+
+struct Layer {
+    int inputs;
+    int outputs;
+    Activation activation;    // identity for the last layer; its softmax belongs to the loss
+    std::int64_t stride;      // floats a row of weights
+    std::int64_t offset;      // of the first row in the arena
+    std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]
+    std::int64_t row_offset;  // floats that the layers before it need for a row of outputs
+    float rate;               // of the learning rate: 1, or 1 / sqrt(inputs) (ntk)
+    float bias_rate;          // 1, or 0.1 (ntk)
+    bool parametric = false;  // a hidden layer whose shares of f(x) in its outputs, the rest being x, are learned
+    float share_rate = 1.0F;  // 1, or 0.1 (ntk)
+
+    std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
+    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, where there is one
+    std::int64_t transposed_stride() const { return padded(inputs); }
+};
+
+// Parameters of an embedding [embedding::kRows][stride], a column a number.
+struct EmbeddingPlace {
+    int numbers = 0;  // 0: there is none
+    std::int64_t stride = 0;
+    std::int64_t offset = 0;
+    float rate = 1.0F;  // of the learning rate
+};
+
+// Factors of the inputs of layer 0.
+struct ScalingPlace {
+    bool learned = false;
+    std::int64_t offset = 0;
+    std::int64_t copy = 0;  // offset of the copy of layer 0 times them
+    float rate = 1.0F;      // of the learning rate
+};
+
+class Layout {
+  public:
+    Layout() = default;
+    Layout(const Shape& shape, const Settings& settings);
+
+    // The same without factors of inputs, which are the end of the arena.
+    Layout without_scaling() const;
+
+    std::span<const Layer> layers() const { return layers_; }
+    const EmbeddingPlace& embedding() const { return embedding_; }
+    const ScalingPlace& scaling() const { return scaling_; }
+    int features() const { return features_; }
+    std::int64_t size() const { return size_; }                // floats
+    std::int64_t copies_size() const { return copies_size_; }  // floats
+    std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
+    bool embeds() const { return embedding_.numbers > 0; }
+
+  private:
+    int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding
+    std::vector<Layer> layers_;
+    EmbeddingPlace embedding_;
+    ScalingPlace scaling_;
+    std::int64_t size_ = 0;
+    std::int64_t copies_size_ = 0;
+    std::int64_t row_floats_ = 0;
+};
+
+}  // namespace ash

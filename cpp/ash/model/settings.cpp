@@ -1,0 +1,93 @@
+#include "ash/model/settings.hpp"
+
+#include <array>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "ash/data/require.hpp"
+
+namespace ash {
+namespace {
+
+// Names in the order of the enumerators.
+template <typename Enum>
+struct Names;
+template <>
+struct Names<Activation> {
+    static constexpr std::array<std::string_view, 8> list{"identity", "relu", "sigmoid", "tanh",
+                                                          "gelu",     "silu", "selu",    "mish"};
+};
+template <>
+struct Names<Optimizer> {
+    static constexpr std::array<std::string_view, 5> list{"sgd", "momentum", "nesterov", "adam", "adamw"};
+};
+template <>
+struct Names<LearningRateSchedule> {
+    static constexpr std::array<std::string_view, 2> list{"cycle", "constant"};
+};
+template <>
+struct Names<Initialization> {
+    static constexpr std::array<std::string_view, 3> list{"auto", "he", "xavier"};
+};
+template <>
+struct Names<Parametrization> {
+    static constexpr std::array<std::string_view, 2> list{"standard", "ntk"};
+};
+template <>
+struct Names<Embedding> {
+    static constexpr std::array<std::string_view, 2> list{"none", "periodic"};
+};
+
+template <typename Enum>
+std::string_view name_of(Enum value) {
+    return Names<Enum>::list.at(static_cast<std::size_t>(value));
+}
+
+bool within(double value, double low, double high) { return std::isfinite(value) && value >= low && value <= high; }
+
+}  // namespace
+
+std::string_view name(Activation value) { return name_of(value); }
+std::string_view name(Optimizer value) { return name_of(value); }
+std::string_view name(LearningRateSchedule value) { return name_of(value); }
+std::string_view name(Initialization value) { return name_of(value); }
+std::string_view name(Parametrization value) { return name_of(value); }
+std::string_view name(Embedding value) { return name_of(value); }
+
+template <typename Enum>
+Enum parse(std::string_view text) {
+    std::string known;
+    for (std::size_t i = 0; i < Names<Enum>::list.size(); ++i) {
+        if (Names<Enum>::list[i] == text) return static_cast<Enum>(i);
+        known += (i == 0 ? "" : ", ") + std::string(Names<Enum>::list[i]);
+    }
+    throw std::invalid_argument("'" + std::string(text) + "' is none of " + known);
+}
+
+template Activation parse<Activation>(std::string_view text);
+template Optimizer parse<Optimizer>(std::string_view text);
+template LearningRateSchedule parse<LearningRateSchedule>(std::string_view text);
+template Initialization parse<Initialization>(std::string_view text);
+template Parametrization parse<Parametrization>(std::string_view text);
+template Embedding parse<Embedding>(std::string_view text);
+
+void check(const Settings& settings) {
+    constexpr int kWidest = 1 << 20;
+    require(settings.activations.size() == settings.hidden.size(), "activations: one a hidden layer is needed");
+    for (const int width : settings.hidden) require(width >= 1 && width <= kWidest, "hidden: widths are 1 to 2^20");
+    require(within(settings.embedding_frequency, 0.0, 1e6), "embedding_frequency: not in [0, 1e6]");
+    require(within(settings.learning_rate, 0.0, 1e30), "learning_rate: not a finite number >= 0");
+    require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");
+    require(within(settings.beta1, 0.0, 1.0) && settings.beta1 < 1.0, "beta1: not in [0, 1)");
+    require(within(settings.beta2, 0.0, 1.0) && settings.beta2 < 1.0, "beta2: not in [0, 1)");
+    // Padding has zero gradients: without epsilon adam would divide zero by zero there.
+    require(within(settings.epsilon, 1e-30, 1.0), "epsilon: not in [1e-30, 1]");
+    require(within(settings.l2, 0.0, 1e30), "l2: not a finite number >= 0");
+    require(within(settings.weight_decay, 0.0, 1e30), "weight_decay: not a finite number >= 0");
+    require(within(settings.dropout, 0.0, 1.0) && settings.dropout < 1.0, "dropout: not in [0, 1)");
+    require(within(settings.label_smoothing, 0.0, 1.0), "label_smoothing: not in [0, 1]");
+    require(settings.batch_size >= 0, "batch_size: negative");
+}
+
+}  // namespace ash

@@ -1,0 +1,56 @@
+// settings.hpp: the hyperparameters of one candidate, and the names they have on every side of the border.
+//
+// Plain data, checked in Python before it comes here; check() refuses what would make the core misbehave.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "ash/kernels/functions.hpp"
+
+namespace ash {
+
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine a job
+enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: by the activation
+enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
+enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
+
+struct Settings {
+    std::vector<int> hidden{64};                            // widths; empty: a linear model
+    std::vector<Activation> activations{Activation::relu};  // one a hidden layer
+    Optimizer optimizer = Optimizer::adam;
+    LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
+    Initialization initialization = Initialization::automatic;
+    Parametrization parametrization = Parametrization::standard;
+    Embedding embedding = Embedding::none;
+    double embedding_frequency = 0.1;    // standard deviation of the first frequencies, in turns a unit of x
+    bool input_scaling = false;          // a factor for each input of the first layer is learned
+    bool parametric_activation = false;  // of f(x) and x each hidden neuron gives a mix that it learns
+    double learning_rate = 3e-3;
+    double momentum = 0.9;         // momentum, nesterov
+    double beta1 = 0.9;            // adam, adamw
+    double beta2 = 0.999;          // adam, adamw
+    double epsilon = 1e-8;         // adam, adamw
+    double l2 = 0.0;               // adds l2 * W to the gradient of the weights, not of the biases
+    double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
+    double dropout = 0.0;          // share of hidden outputs set to zero in training
+    double label_smoothing = 0.0;  // classification only
+    std::int64_t batch_size = 32;  // rows an update; 0: the whole training part, one update an epoch
+};
+
+// Throws std::invalid_argument that names the first field out of range.
+void check(const Settings& settings);
+
+std::string_view name(Activation value);
+std::string_view name(Optimizer value);
+std::string_view name(LearningRateSchedule value);
+std::string_view name(Initialization value);
+std::string_view name(Parametrization value);
+std::string_view name(Embedding value);
+
+// Throws std::invalid_argument that lists the names there are.
+template <typename Enum>
+Enum parse(std::string_view text);
+
+}  // namespace ash

@@ -1,0 +1,88 @@
+#include "ash/run/remote.hpp"
+
+namespace ash {
+
+std::optional<Answer> Mailbox::send(const Job& job, States states, const std::atomic<bool>& stop) {
+    std::unique_lock lock(mutex_);
+    stop_ = &stop;
+    if (closed_ || stop) return {};
+    const std::int64_t number = next_++;
+    Waiting& own = waiting_[number];
+    mail_.letters.push_back({number, job, std::move(states)});
+    news_.notify_one();
+    own.answered.wait(lock, [&] { return own.answer || closed_; });
+    std::optional<Answer> answer = std::move(own.answer);
+    waiting_.erase(number);
+    return answer;
+}
+
+void Mailbox::note(Note::Kind kind, std::int32_t candidate) {
+    const std::lock_guard lock(mutex_);
+    mail_.notes.push_back({kind, candidate});
+}
+
+Mail Mailbox::take(double seconds) {
+    std::unique_lock lock(mutex_);
+    news_.wait_for(lock, std::chrono::duration<double>(seconds),
+                   [&] { return woken_ || closed_ || !mail_.letters.empty(); });
+    woken_ = false;
+    if (stop_ != nullptr && *stop_) close_locked();
+    return std::exchange(mail_, {});
+}
+
+void Mailbox::wake() {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    news_.notify_one();
+}
+
+bool Mailbox::answer(std::int64_t number, Answer answer) {
+    const std::lock_guard lock(mutex_);
+    const auto found = waiting_.find(number);
+    if (found == waiting_.end() || found->second.answer) return false;
+    found->second.answer = std::move(answer);
+    found->second.answered.notify_one();
+    return true;
+}
+
+void Mailbox::close() {
+    const std::lock_guard lock(mutex_);
+    close_locked();
+}
+
+void Mailbox::close_locked() {
+    closed_ = true;
+    stop_ = nullptr;
+    for (auto& [number, each] : waiting_) each.answered.notify_one();
+    news_.notify_one();
+}
+
+Result RemoteCandidates::train(const Job& job, int /*thread*/, Team& /*team*/, const std::atomic<bool>& stop) {
+    std::optional<Answer> answer = mailbox_->send(job, here_->take(job.candidate), stop);
+    if (!answer) return {.stopped = true};
+    if (answer->states.empty()) {
+        here_->retire(job.candidate);  // one of a lower rung
+    } else {
+        here_->receive(job, std::move(answer->states));
+    }
+    if (!answer->fold_scores.empty()) here_->note(job, std::move(answer->fold_scores));
+    return answer->result;
+}
+
+States RemoteCandidates::publish(std::int32_t candidate) {
+    States states = here_->publish(candidate);
+    if (states.empty()) mailbox_->note(Note::Kind::kept, candidate);
+    return states;
+}
+
+void RemoteCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
+    if (is_diverged(score, loss)) mailbox_->note(Note::Kind::dropped, candidate);
+    here_->wait(candidate, rung, score, loss);
+}
+
+void RemoteCandidates::retire(std::int32_t candidate) {
+    mailbox_->note(Note::Kind::dropped, candidate);
+    here_->retire(candidate);
+}
+
+}  // namespace ash

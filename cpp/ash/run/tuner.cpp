@@ -1,0 +1,293 @@
+#include "ash/run/tuner.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "ash/run/rebuild.hpp"
+#include "ash/train/parallel.hpp"
+
+namespace ash {
+
+namespace {
+
+constexpr double kLongestWait = 1e6;   // seconds; what a clock can surely count
+constexpr std::int64_t kAhead = 1024;  // candidates known that have not entered: below it more are wanted
+
+TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
+    if (settings.threads < 1) {
+        throw std::invalid_argument("threads must be at least 1, not " + std::to_string(settings.threads));
+    }
+    if (settings.keep < 1) throw std::invalid_argument("keep must be at least 1, not " + std::to_string(settings.keep));
+    if (settings.cores < 1) settings.cores = settings.threads;
+    settings.ladder.candidates = candidates.count();
+    return settings;
+}
+
+}  // namespace
+
+Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings)
+    : settings_(checked(settings, *candidates)),
+      candidates_(std::move(candidates)),
+      ladder_(settings_.ladder),
+      clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
+                        [this](const Job& job) { return candidates_->cost(job); })),
+      records_(settings_.keep),
+      seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
+      owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },
+             .recall = [this](const Task& task, const KnownJob& known) { recall(task, known); },
+             .is_over = [this] { return stop_.load(); }} {
+    records_.count(ladder_.rungs());
+    look_for_wants();
+}
+
+Tuner::~Tuner() {
+    stop();
+    join();
+}
+
+void Tuner::join() noexcept {
+    if (launcher_.joinable()) launcher_.join();
+}
+
+void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
+                    double seconds) {
+    if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
+    before_ = seconds;
+    for (const Assist& each : assists) records_.assisted(each);
+    in_critical_section([&] {
+        history_.add(std::move(jobs));
+        if (settings_.schedule == Schedule::greedy) {
+            history_.retrace(steps, *clock_, owner_);
+        } else {
+            history_.catch_up(*clock_, owner_);
+        }
+    });
+}
+
+void Tuner::start() {
+    if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
+    start_ = std::chrono::steady_clock::now();
+    launcher_ = std::thread([this] { run(); });
+}
+
+bool Tuner::wait(double seconds) {
+    if (start_ == std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was not started");
+    const std::chrono::duration<double> longest(std::clamp(seconds, 0.0, kLongestWait));
+    {
+        std::unique_lock lock(mutex_);
+        end_.wait_for(lock, longest, [this] { return ended_ || (wanted_ > 0 && !stop_); });
+        if (!ended_) return false;
+    }
+    join();
+    if (failure_) std::rethrow_exception(failure_);
+    return true;
+}
+
+void Tuner::stop() noexcept {
+    stop_ = true;
+    ring();
+}
+
+void Tuner::provide(const std::function<void(Candidates&)>& append) {
+    change([&] {
+        append(*candidates_);
+        clock_->provide(candidates_->known());
+    });
+}
+
+MemoryUse Tuner::memory() const {
+    MemoryUse memory;
+    in_critical_section([&] { memory = candidates_->memory(); });
+    return memory;
+}
+
+States Tuner::states(std::int32_t candidate, std::int32_t rung) {
+    States found;
+    in_critical_section([&] { found = candidates_->share(candidate, rung); });
+    if (!found.empty()) return found;
+    for (const Kept& each : records_.kept()) {
+        if (each.candidate == candidate && each.rung == rung) return each.states;
+    }
+    return {};
+}
+
+void Tuner::complete(int most, const std::function<bool()>& stop) {
+    std::vector<Kept> missing = records_.missing();
+    missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
+    rebuild(*candidates_, missing, ladder_.rungs(), std::min(settings_.threads, settings_.cores), stop,
+            [this](const Kept& kept, States states) { records_.fill(kept, std::move(states)); });
+}
+
+Ending Tuner::ending() const {
+    Ending ending = Ending::none;
+    in_critical_section([&] { ending = ladder_.ending(); });
+    return ending;
+}
+
+void Tuner::run() noexcept {
+    try {
+        parallel(settings_.threads, [this](int thread) { work(thread); }, [this] { stop(); });
+        if (ending() == Ending::none) change([this] { clock_->release(); });
+    } catch (...) {
+        failure_ = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    end_.notify_all();
+}
+
+void Tuner::work(int thread) {
+    Done done;
+    for (;;) {
+        const Decision decision = decide(thread, done);
+        if (decision.finished || stop_) return;
+        done = {};
+        if (decision.task) {
+            done = train(thread, *decision.task);
+        } else if (decision.help) {
+            done = help(thread, *decision.help);
+        } else {
+            bell_.wait(decision.bell);
+        }
+    }
+}
+
+Tuner::Decision Tuner::decide(int thread, const Done& done) {
+    Decision decision;
+    bool news = false;  // for those who found nothing to do
+    in_critical_section([&] {
+        take(thread, done);
+        if (done.report) {
+            clock_->finish(*done.report);
+            settle();
+        }
+        decision.task = history_.next(*clock_, owner_);
+        if (decision.task) assign(thread, *decision.task);
+        decision.bell = bell_;
+        if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
+        decision.finished = clock_->finished();
+        news = history_.has_task(*clock_) || decision.finished || seats_.is_open(thread);
+    });
+    if (news) ring();
+    return decision;
+}
+
+// A thread has come back from its job or from another's.
+void Tuner::take(int thread, const Done& done) {
+    if (done.record) {
+        JobRecord record = *done.record;
+        record.team_limit = seats_.team_limit(thread);
+        held_.emplace(record.task.job.candidate, record);
+    }
+    seats_.rise(thread);
+    if (done.helped) seats_.helped(*done.helped);
+    if (done.assist) records_.assisted(*done.assist);
+}
+
+void Tuner::assign(int thread, const Task& task) {
+    seats_.sit(
+        thread, task, candidates_->cost(task.job), candidates_->step_cost(task.job.candidate),
+        [](void* self) { static_cast<Tuner*>(self)->ring(); }, this);
+    look_for_wants();
+}
+
+void Tuner::recall(const Task& task, const KnownJob& known) {
+    JobRecord record = known.record;
+    record.task = task;
+    candidates_->recall(task.job, known.fold_scores);
+    held_.emplace(task.job.candidate, record);
+    clock_->finish({task, record.score, record.loss});
+    settle();
+    look_for_wants();
+}
+
+// A change to the clock by somebody who is not one of the threads.
+void Tuner::change(const std::function<void()>& change) {
+    in_critical_section([&] {
+        change();
+        settle();
+        look_for_wants();
+    });
+    ring();
+}
+
+// Whatever the clock has decided is recorded, in that order; then states that nobody needs any more are freed, and the
+// others wait. REQUIRES: the clock has just been told something.
+void Tuner::settle() {
+    for (const Report& report : clock_->decided()) record(report);
+    std::vector<std::int32_t> retired = ladder_.take_retired();
+    for (const std::int32_t candidate : retired) candidates_->retire(candidate);
+    if (!retired.empty()) records_.retired(retired);
+    std::sort(retired.begin(), retired.end());
+    for (const auto& [task, score, loss] : clock_->decided()) {
+        const std::int32_t candidate = task.job.candidate;
+        if (std::binary_search(retired.begin(), retired.end(), candidate)) continue;
+        candidates_->wait(candidate, task.job.rung, score, loss);
+    }
+    records_.count(ladder_.rungs());
+    if (ladder_.ending() == Ending::target) stop_ = true;
+}
+
+void Tuner::record(const Report& report) {
+    const auto held = held_.find(report.task.job.candidate);
+    const JobRecord record = held->second;
+    held_.erase(held);
+    records_.finished(record, seconds());
+    if (records_.would_keep(record)) records_.keep(record, candidates_->publish(report.task.job.candidate));
+}
+
+void Tuner::look_for_wants() {
+    const std::int64_t known = candidates_->known();
+    const std::int64_t room = candidates_->count() - known;
+    const bool short_of = ladder_.entered() + kAhead > known;
+    const std::int64_t wanted = short_of ? std::min(kAhead, room) : 0;
+    if (wanted == wanted_) return;
+    const std::lock_guard lock(mutex_);
+    wanted_ = wanted;
+    if (wanted > 0) end_.notify_all();
+}
+
+Tuner::Done Tuner::train(int thread, const Task& task) {
+    Team& team = seats_.team(thread);
+    const double start = seconds();
+    const Result result = candidates_->train(task.job, thread, team, stop_);
+    team.close();
+    if (result.stopped) return {};
+    const double end = seconds();
+    const JobRecord record{.task = task,
+                           .thread = result.thread < 0 ? thread : result.thread,
+                           .score = result.score,
+                           .loss = result.loss,
+                           .training_loss = result.training_loss,
+                           .weights_hash = result.weights_hash,
+                           .start = result.seconds < 0.0 ? start : std::max(start, end - result.seconds),
+                           .end = end,
+                           .team = team.largest(),
+                           .diverged = is_diverged(result.score, result.loss)};
+    return {.report = Report{task, result.score, result.loss}, .record = record};
+}
+
+Tuner::Done Tuner::help(int thread, const Invited& invited) {
+    const double start = seconds();
+    Team& team = seats_.team(invited.owner);
+    const Team::Help help = candidates_->help(invited.job.candidate, thread, team, invited.invitation);
+    Done done{.helped = invited.owner};
+    if (help.blocks > 0) done.assist = Assist{invited.job, thread, start, seconds(), help.seconds};
+    return done;
+}
+
+// Everybody who has nothing of his own to do looks again.
+void Tuner::ring() noexcept {
+    ++bell_;
+    bell_.notify_all();
+    seats_.recall();
+}
+
+double Tuner::seconds() const {
+    if (start_ == std::chrono::steady_clock::time_point()) return before_;
+    return before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+}  // namespace ash

@@ -1,0 +1,57 @@
+// kept.hpp: the best candidates so far, each at its best rung, with the states that these jobs left.
+//
+//     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
+//     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower candidate)
+//
+// Order:       best first: higher score, then lower loss, then lower candidate; of one candidate then the lower rung.
+//              Who diverged is never kept.
+// Invariants:  (1) at most `most`, one a candidate;
+//              (2) they are the first `most` of all candidates that have been offered, each by its best job, in whatever
+//                  order jobs came: an entry only ever makes way for better ones, and these for none that is worse;
+//              (3) so the first is the best job of all.
+// Threads:     none; Records guards it.
+// Cost:        O(most) moves of 48 bytes for who is kept, O(1) for who is worse than all of them. The states are shared
+//              and counted by their store (store.hpp): up to `most` a fold beyond those that run and wait.
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ash/model/state.hpp"
+
+namespace ash {
+
+struct Kept {
+    std::int32_t candidate;
+    std::int32_t rung;
+    double score;
+    double loss;
+    States states;                   // none: the result is known from an earlier run, which has left none
+    std::uint64_t weights_hash = 0;  // of the job: candidates.hpp
+};
+
+class BestCandidates {
+  public:
+    // REQUIRES: most >= 1.
+    explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
+
+    // Whether this job would be among them; it may be without states. REQUIRES: it has not diverged.
+    bool would_keep(const Kept& job) const;
+
+    // Takes it in and returns the states that have made way for it, if any, to be freed by the caller.
+    // REQUIRES: would_keep(job).
+    States keep(Kept job);
+
+    // The states of an entry without any, if it is still here.
+    void fill(const Kept& job, States states);
+
+    std::span<const Kept> all() const { return kept_; }  // best first
+
+  private:
+    const std::size_t most_;
+    std::vector<Kept> kept_;
+};
+
+}  // namespace ash

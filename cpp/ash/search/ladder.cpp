@@ -1,0 +1,196 @@
+#include "ash/search/ladder.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace ash {
+
+namespace {
+
+constexpr std::int8_t kNotRunning = -1;
+constexpr std::int64_t kUnknown = -1;
+
+void require_at_least(std::int64_t lowest, std::int64_t value, const std::string& name) {
+    if (value >= lowest) return;
+    throw std::invalid_argument(name + " must be at least " + std::to_string(lowest) + ", not " +
+                                std::to_string(value));
+}
+
+void check(const LadderSettings& settings) {
+    if (settings.candidates < 1 || settings.candidates > std::numeric_limits<std::int32_t>::max()) {
+        throw std::invalid_argument("candidates must be from 1 to 2147483647, not " +
+                                    std::to_string(settings.candidates));
+    }
+    require_at_least(2, settings.eta, "eta");
+    require_at_least(1, settings.min_epochs, "min_epochs");
+    require_at_least(0, settings.max_rungs, "max_rungs");
+    require_at_least(0, settings.epoch_limit, "epoch_limit");
+}
+
+bool ranks_all(const LadderSettings& settings) {
+    return settings.algorithm == Algorithm::ash && settings.promotion != Promotion::capped;
+}
+
+bool is_improving(const LadderSettings& settings) {
+    return settings.algorithm == Algorithm::ash && settings.promotion == Promotion::improving;
+}
+
+std::int64_t times_eta(std::int64_t epochs, std::int64_t eta) {
+    if (epochs > std::numeric_limits<std::int64_t>::max() / eta) {
+        throw std::invalid_argument("min_epochs is too large: the epochs of the last rung exceed 2^63 - 1");
+    }
+    return epochs * eta;
+}
+
+// Repeated integer division gives floor(n / eta^k) exactly.
+std::vector<Rung> make_rungs(const LadderSettings& settings) {
+    const bool keep_best = ranks_all(settings);
+    const bool everyone = settings.algorithm == Algorithm::random;
+    std::vector<Rung> rungs;
+    std::int64_t places = settings.candidates;
+    std::int64_t epochs = settings.min_epochs;
+    rungs.emplace_back(places, epochs, keep_best);
+    while (places / settings.eta >= settings.eta && std::ssize(rungs) != settings.max_rungs) {
+        places /= settings.eta;
+        epochs = times_eta(epochs, settings.eta);
+        rungs.emplace_back(everyone ? settings.candidates : places, epochs, keep_best);
+    }
+    return rungs;
+}
+
+}  // namespace
+
+Ladder::Ladder(const LadderSettings& settings) : settings_(settings), epochs_left_(settings.epoch_limit) {
+    check(settings);
+    rungs_ = make_rungs(settings);
+    population_.assign(rungs_.size(), kUnknown);
+    population_[0] = settings.candidates;
+    most_finished_.push_back(settings.candidates);
+    for (std::size_t rung = 0; rung + 1 < rungs_.size(); ++rung) most_finished_.push_back(most_promoted(rung));
+}
+
+std::optional<Job> Ladder::next() {
+    const std::optional<std::size_t> rung = next_rung();
+    if (!rung || !affordable(*rung)) return std::nullopt;
+    if (*rung > 0) return start(rungs_[*rung - 1].promote().candidate, *rung);
+    running_rung_.push_back(kNotRunning);
+    if (is_improving(settings_)) last_.emplace_back();
+    return start(static_cast<std::int32_t>(entered() - 1), 0);
+}
+
+void Ladder::report(const Job& job, double score, double loss) {
+    const bool known = job.candidate >= 0 && job.candidate < entered();
+    const auto candidate = static_cast<std::size_t>(job.candidate);
+    if (!known || job.rung < 0 || running_rung_[candidate] != job.rung) {
+        throw std::invalid_argument("candidate " + std::to_string(job.candidate) + " is not running in rung " +
+                                    std::to_string(job.rung));
+    }
+    const auto place = static_cast<std::size_t>(job.rung);
+    Rung& rung = rungs_[place];
+    const Entry entry{score, loss, job.candidate};
+    const bool is_ranked = !is_improving(settings_) || improved(place, entry);
+    // Below the last rung, where nobody goes up, the limit is no smaller than any f / eta.
+    rung.finish(entry, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)), is_ranked);
+    if (is_improving(settings_)) last_[candidate] = entry;
+    running_rung_[candidate] = kNotRunning;
+    --running_;
+    const bool diverged = is_diverged(score, loss);
+    if (diverged || !is_ranked) retired_.push_back(job.candidate);
+    retire_from(place);
+    if (rung.finished() == population_[place]) lift_barrier(place);
+    if (!diverged && score >= settings_.target) target_reached_ = true;
+}
+
+// Whether it is better than its candidate was in the rung below. REQUIRES: last_ is kept.
+bool Ladder::improved(std::size_t rung, const Entry& entry) const {
+    return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
+}
+
+bool Ladder::has_job() const {
+    const std::optional<std::size_t> rung = next_rung();
+    return rung && affordable(*rung);
+}
+
+Ending Ladder::ending() const {
+    if (target_reached_) return Ending::target;
+    if (running_ > 0) return Ending::none;
+    const std::optional<std::size_t> rung = next_rung();
+    if (!rung) return Ending::finished;
+    return affordable(*rung) ? Ending::none : Ending::epoch_limit;
+}
+
+// Of the job that comes next, affordable or not. While none is given out, reports never lower it: so once a job is
+// not affordable, none will be.
+std::optional<std::size_t> Ladder::next_rung() const {
+    if (target_reached_) return std::nullopt;
+    for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
+        if (promotable(rung - 1)) return rung;
+    }
+    return entered() < settings_.candidates ? std::optional<std::size_t>(0) : std::nullopt;
+}
+
+bool Ladder::affordable(std::size_t rung) const {
+    return settings_.epoch_limit == 0 || rungs_[rung].epochs() <= epochs_left_;
+}
+
+// REQUIRES: there is a rung above.
+bool Ladder::promotable(std::size_t index) const {
+    const Rung& rung = rungs_[index];
+    if (rung.waiting() == 0) return false;
+    switch (settings_.algorithm) {
+        case Algorithm::random:
+            return true;
+        case Algorithm::sh:
+            return rung.promoted() < population_[index + 1];
+        case Algorithm::ash:
+            break;
+    }
+    if (ranks_all(settings_)) return rung.promotable() > 0;
+    return rung.promoted() < rung.finished() / settings_.eta;
+}
+
+// After a report in this rung. Rungs above are the same as before when as many as before can still come there.
+void Ladder::retire_from(std::size_t rung) {
+    for (;; ++rung) {
+        const std::int64_t unranked = ranks_all(settings_) ? 0 : rungs_[rung].promoted();
+        rungs_[rung].keep(rank_limit(rung) - unranked, retired_);
+        if (rung + 1 == rungs_.size()) return;
+        const std::int64_t most = most_promoted(rung);
+        if (most == most_finished_[rung + 1]) return;
+        most_finished_[rung + 1] = most;
+    }
+}
+
+// L(k) of the header.
+std::int64_t Ladder::rank_limit(std::size_t rung) const {
+    if (rung + 1 == rungs_.size()) return 0;
+    if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
+    return most_finished_[rung] / settings_.eta;
+}
+
+// F(k + 1) of the header. REQUIRES: there is a rung above.
+std::int64_t Ladder::most_promoted(std::size_t index) const {
+    const Rung& rung = rungs_[index];
+    const std::int64_t to_come = most_finished_[index] - rung.finished();
+    if (!ranks_all(settings_)) return std::min(rank_limit(index), rung.promoted() + rung.waiting() + to_come);
+    return rung.promoted() + rung.promotable() + to_come;
+}
+
+Job Ladder::start(std::int32_t candidate, std::size_t rung) {
+    rungs_[rung].start();
+    ++running_;
+    if (settings_.epoch_limit > 0) epochs_left_ -= rungs_[rung].epochs();
+    running_rung_[static_cast<std::size_t>(candidate)] = static_cast<std::int8_t>(rung);
+    return {candidate, static_cast<std::int32_t>(rung), rungs_[rung].epochs()};
+}
+
+// All of this rung have finished, which settles how many the rung above will have.
+void Ladder::lift_barrier(std::size_t rung) {
+    if (rung + 1 == rungs_.size()) return;
+    const std::int64_t survivors = rungs_[rung].finished() - rungs_[rung].diverged();
+    population_[rung + 1] = std::min(rungs_[rung + 1].places(), survivors);
+}
+
+}  // namespace ash

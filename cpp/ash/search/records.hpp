@@ -1,0 +1,122 @@
+// records.hpp: what a run has done so far: events, finished jobs, who helped, the best candidates and the counts of the rungs.
+//
+// Written by the threads of the tuner, read by its caller at any time. Seconds are since the start of the run.
+//
+// Order:       events and jobs in order of decision. The best candidates: kept.hpp.
+// Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
+//              that holds the critical section may take it, never the other way round.
+// Cost:        174 bytes a job, 40 an assist; events and the retired are gone once they are taken.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ash/model/state.hpp"
+#include "ash/search/clock.hpp"
+#include "ash/search/kept.hpp"
+#include "ash/search/ladder.hpp"
+
+namespace ash {
+
+enum class EventKind : std::uint8_t { started, finished, diverged, promoted };
+
+struct Event {
+    EventKind kind;
+    std::int32_t candidate;
+    std::int32_t rung;  // promoted: the one left
+    double seconds;
+    double score;  // NaN but for finished
+};
+
+struct JobRecord {
+    Task task;
+    int thread;
+    double score;
+    double loss;
+    double training_loss;
+    std::uint64_t weights_hash;
+    double start;
+    double end;
+    int team;                   // the most threads that shared it at once
+    int team_limit = 1;         // the most that would, with teams and threads enough; 1: its steps are too small
+    double core_seconds = 0.0;  // of all threads; known when it is read
+    bool diverged = false;      // score or loss is not finite
+};
+
+// In order of decisions: a job was given out, or its result was decided on.
+struct Step {
+    std::int32_t candidate;
+    std::int32_t rung;
+    bool finished;
+};
+
+// A thread was in the team of another's job.
+struct Assist {
+    Job job;
+    int thread;
+    double start;
+    double end;
+    double busy;  // seconds at work in it
+};
+
+struct RungCounts {
+    std::int64_t places;
+    std::int64_t epochs;
+    std::int64_t running;
+    std::int64_t finished;
+    std::int64_t promoted;
+    std::int64_t diverged;
+};
+
+std::vector<RungCounts> counts(std::span<const Rung> rungs);
+
+class Records {
+  public:
+    // keep: how many candidates' states. REQUIRES: keep >= 1.
+    explicit Records(int keep) : kept_(keep) {}
+
+    // The job is a promotion as well if its rung is not the first.
+    void started(const Job& job, double seconds);
+    void finished(const JobRecord& record, double seconds);
+    void assisted(const Assist& assist);
+    void count(std::span<const Rung> rungs);
+    void retired(std::span<const std::int32_t> candidates);
+
+    // Whether this job would be kept. REQUIRES: one lock of the caller spans this and keep().
+    bool would_keep(const JobRecord& record) const;
+    void keep(const JobRecord& record, States states);
+    void fill(const Kept& kept, States states);  // kept.hpp
+
+    std::vector<Event> take_events();
+    std::vector<std::int32_t> take_retired();                  // since it was asked last
+    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // from this one on
+    std::vector<Step> steps(std::size_t first = 0) const;      // likewise
+    std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
+    std::vector<Kept> kept() const;                            // best first, those whose states are there
+    std::vector<Kept> missing() const;                         // the others
+    std::vector<Kept> kept_and_missing() const;
+    std::optional<Kept> best() const;  // the first of kept()
+    std::vector<RungCounts> rungs() const;
+
+  private:
+    std::vector<Kept> entries(bool with_states) const;
+
+    mutable std::mutex mutex_;  // guards all below
+    std::vector<Event> events_;
+    std::vector<std::int32_t> retired_;
+    std::vector<JobRecord> jobs_;
+    std::vector<Step> steps_;
+    std::vector<Assist> assists_;
+    std::map<std::pair<std::int32_t, std::int32_t>, double> helped_;  // seconds, by candidate and rung
+    BestCandidates kept_;
+    std::vector<RungCounts> rungs_;
+};
+
+}  // namespace ash

@@ -1,0 +1,77 @@
+// history.hpp: the results that earlier runs of the same candidates have left, from which a tuner goes on.
+//
+//     the clock gives a job:   known    ->  its result is reported at once, as if it had just been trained
+//                              unknown  ->  a thread trains it
+//
+//     virtual clock   asks for the same jobs whenever results come, so it needs no more than a table of them
+//     greedy clock    decides in the order in which jobs really ended: its steps are retraced one by one
+//
+// Jobs that were running when the earlier run ended are the first to be given out again.
+//
+// So a run that goes on decides what one that was never interrupted would have; with more candidates or time, what that
+// would have done with them from the beginning.
+//
+// Invariants:  (1) a known result is reported once, at the job that it is of, and by nobody else;
+//              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. Where the
+//                  ladder gives another job than the step says, it is another ladder: what is left is then reported as
+//                  the clock comes to it.
+// Threads:     none here; the tuner holds its critical section around every call.
+// Cost:        O(log n) a result.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ash/search/clock.hpp"
+#include "ash/search/records.hpp"
+
+namespace ash {
+
+struct KnownJob {
+    JobRecord record;  // its task counts for the job alone: virtual times follow again from the decisions
+    std::vector<double> fold_scores = {};  // [folds]; none if it has diverged
+};
+
+class History {
+  public:
+    // Who is told: of each task that the clock gives, once; of a known result, which is to be reported to the clock; and
+    // who is asked whether the run is over, which a result may make it.
+    struct Owner {
+        std::function<void(const Task& task)> given;
+        std::function<void(const Task& task, const KnownJob& known)> recall;
+        std::function<bool()> is_over;
+    };
+
+    // Results that count from now on, one a job.
+    void add(std::vector<KnownJob> jobs);
+
+    // Goes as far as known results reach, before anything is trained. For a virtual clock.
+    void catch_up(Clock& clock, const Owner& owner);
+
+    // Goes through the steps as far as the clock agrees. For a greedy clock.
+    void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
+
+    // The next task that somebody has to train, after all known results that come before it have been reported.
+    std::optional<Task> next(Clock& clock, const Owner& owner);
+
+    // Whether next() would do anything.
+    bool has_task(const Clock& clock) const { return !again_.empty() || clock.has_task(); }
+
+  private:
+    using Key = std::pair<std::int32_t, std::int32_t>;  // candidate, rung
+
+    static Key key(const Job& job) { return {job.candidate, job.rung}; }
+
+    static std::optional<Task> take(Clock& clock, const Owner& owner);
+
+    std::map<Key, KnownJob> known_;  // not yet reported
+    std::vector<Task> again_;        // given out by the clock so far, and nobody has a result of them
+};
+
+}  // namespace ash

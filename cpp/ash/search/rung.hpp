@@ -1,0 +1,108 @@
+// rung.hpp: one rung of the ladder: who finished in it, who waits to go up, who is among the best, who is out.
+//
+//     finish(entry)             promote()
+//     ------------> waiting ------------> the next rung              keep_best false: only who waits is ranked,
+//                      |                                             so who is promoted is forgotten
+//                      +----> retired     keep(count)
+//
+//     keep_best true: all that finished and did not diverge are ranked together, promoted ones included:
+//
+//     rank    0              m                       count
+//             |     best     |        others         |  forgotten       m follows the number finished, count only falls
+//     waiting | may go up    |  may rise to the best |  retired
+//    promoted | hold a place |  may rise to the best |
+//
+// Order:       higher score, then lower loss, then lower candidate: total, so no tie is left to chance. An entry whose
+//              score or loss is not finite has diverged: it ranks last, counts as finished and never waits. Nor does
+//              an entry that is not to be ranked, which counts as retired.
+// Invariants:  (1) waiting + promoted + diverged + retired = finished;
+//              (2) best and others hold every ranked entry but those that keep() has let go, which are the worst;
+//              (3) keep_best: best holds m entries, where m is the target last set, or all there are when these are
+//                  fewer, and none of others is better than any of them; otherwise best is empty;
+//              (4) each entry lies in one heap, so keep_best: the waiting ones among the best m are those of best.
+// Threads:     none here; who owns the ladder locks.
+// Cost:        finish and promote O(log n), keep O(log n) an entry let go, all else O(1). 24 bytes an entry kept.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ash/search/minmax_heap.hpp"
+
+namespace ash {
+
+// How one candidate ended in one rung.
+struct Entry {
+    double score;
+    double loss;
+    std::int32_t candidate;
+};
+
+// Whether a ranks before b. REQUIRES: neither has diverged.
+bool better(const Entry& a, const Entry& b);
+
+bool is_diverged(double score, double loss);
+
+class Rung {
+  public:
+    // keep_best: whether promoted entries are ranked as well and promotable() will be asked.
+    Rung(std::int64_t places, std::int64_t epochs, bool keep_best);
+
+    void start() { ++running_; }
+
+    // REQUIRES: running() > 0. best_target: how many entries the best shall hold from now on, never fewer than before.
+    // ranked: whether it may go up, if it has not diverged.
+    void finish(const Entry& entry, std::int64_t best_target, bool ranked);
+
+    // Takes the best waiting entry off. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
+    Entry promote();
+
+    // Lets the worst go until no more than `count` are ranked, and appends the waiting ones of them to `retired`: they
+    // never go up. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
+    void keep(std::int64_t count, std::vector<std::int32_t>& retired);
+
+    // How many wait and are among the best. REQUIRES: keep_best.
+    std::int64_t promotable() const { return std::ssize(best_.waiting); }
+
+    std::int64_t places() const { return places_; }
+    std::int64_t epochs() const { return epochs_; }  // of one job
+    std::int64_t running() const { return running_; }
+    std::int64_t finished() const { return finished_; }  // diverged ones included
+    std::int64_t promoted() const { return promoted_; }
+    std::int64_t diverged() const { return diverged_; }
+    std::int64_t waiting() const { return std::ssize(best_.waiting) + std::ssize(others_.waiting); }
+    std::int64_t retired() const { return finished_ - diverged_ - promoted_ - waiting(); }
+
+  private:
+    struct Better {
+        bool operator()(const Entry& a, const Entry& b) const { return better(a, b); }
+    };
+    using Heap = MinMaxHeap<Entry, Better>;
+
+    // The entries of some consecutive ranks.
+    struct Group {
+        Heap waiting;
+        Heap promoted;
+
+        std::int64_t size() const { return std::ssize(waiting) + std::ssize(promoted); }
+        // REQUIRES, both: not empty. Which heap holds the best or the worst of the group.
+        Heap Group::* with_best() const;
+        Heap Group::* with_worst() const;
+    };
+
+    void fill_best(std::int64_t best_target);
+    void raise_best_other();
+
+    std::int64_t places_;
+    std::int64_t epochs_;
+    bool keeps_best_;
+    std::int64_t running_ = 0;
+    std::int64_t finished_ = 0;
+    std::int64_t promoted_ = 0;
+    std::int64_t diverged_ = 0;
+    Group best_;
+    Group others_;
+};
+
+}  // namespace ash

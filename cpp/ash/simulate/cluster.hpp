@@ -1,0 +1,67 @@
+// cluster.hpp: a run on many processes without any training: the tuner's own ladder and clock at one end of the lines.
+//
+//     coordinator   in flight: at most in_flight jobs for each thread             process
+//
+//     [decides][decides]...  -- its line --  latency  -- line of the process -->  thread 0 [ job  ][ job   ]
+//        ^                                                                        thread 1 [ job     ][ job
+//        |                                                                          |
+//        +------ known <---- its line ------ latency  -- line of the process -------+
+//
+//     a state   stays on the process of its last job, and moves straight to another one when the next job must run there;
+//               or travels: with each result to the coordinator, and back with the next job of its candidate
+//     the data  are sent to each process once, by whoever has them: 1, 3, 7, ... processes have them after 1, 2, 3 sends
+//
+// The coordinator is serial: decision_seconds for a job, in which it takes the result and gives out the next one. A line
+// passes bytes one message after the other, each way apart; a message of no bytes waits for none. A message is there when
+// both of its lines have passed it, and latency after that. There are no teams: threads of a cluster help nobody.
+//
+// Order:       of events: time; then results that become known, the coordinator that is free again, jobs that arrive, jobs
+//              that end; then the thread, of arrived ones the order in which they were given out. A job goes to where its
+//              state stays if that process has a vacancy, else to the process with the most (ties: the lowest).
+// Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it when they are known;
+//              (2) a process has as many vacancies as in_flight times its threads, less its jobs in flight: from when
+//                  they are given out until they are known;
+//              (3) a thread is idle only while no job has arrived at its process that no other thread took;
+//              (4) hence the makespan is no less than work / threads, than the longest chain, than the seconds of the
+//                  coordinator, than those of any line, and than two latencies for each job of a chain, or of the jobs
+//                  that share a place in flight;
+//              (5) without latency, bytes and decision_seconds, and in_flight 1, it is a run on threads without teams, to
+//                  the bit where no job is drawn to the place of its state.
+// Threads:     none; any number of runs at once.
+// Cost:        O(log) an event and three or four events a job; memory 12 bytes a candidate beside the ladder's.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+
+#include "ash/simulate/simulator.hpp"
+
+namespace ash {
+
+struct Cluster {
+    int threads_per_process = 1;  // the last process has those that are left
+    int in_flight = 1;            // jobs for each thread, the one that it runs included
+    bool states_stay = true;
+    double latency = 0.0;                                                // seconds, each way
+    double bandwidth = std::numeric_limits<double>::infinity();          // bytes a second of the coordinator's line
+    double process_bandwidth = std::numeric_limits<double>::infinity();  // and of the line of each process
+    double data_bytes = 0.0;
+    double decision_seconds = 0.0;
+};
+
+struct ClusterSimulation {
+    Simulation run;
+    int processes = 0;
+    double bytes = 0.0;        // of data and states, each time they were sent
+    std::int64_t moves = 0;    // of states, from one process to another
+    double coordinator = 0.0;  // seconds of decisions
+    double line = 0.0;         // seconds of that line, of those one way, that passed bytes for longest
+};
+
+// Throws std::invalid_argument: what simulate() refuses, teams, or a number of the cluster that is out of its range.
+ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
+                                   const std::function<void(const SimulatedJob&)>& observer = {});
+
+}  // namespace ash

@@ -1,0 +1,87 @@
+// processes.hpp: for simulated clusters: lines that pass bytes, and processes with threads and places for jobs in flight.
+//
+// Invariants:  (1) a process is in vacant_ once, under its present number of vacancies.
+// Threads:     none. Cost: O(log) of the processes for each change of vacancies; a line O(1) a message.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ash/search/running_jobs.hpp"
+
+namespace ash {
+
+// One way of it. Bytes pass one message after the other; a message of none waits for nobody.
+class Line {
+  public:
+    explicit Line(double bandwidth) : bandwidth_(bandwidth) {}
+
+    // Returns when they have all passed, if they come now: behind those of earlier calls.
+    double pass(double now, double bytes) {
+        if (bytes == 0.0) return now;
+        free_ = std::max(free_, now) + bytes / bandwidth_;
+        busy_ += bytes / bandwidth_;
+        return free_;
+    }
+
+    // Seconds until now.
+    double busy(double now) const { return busy_ - std::min(busy_, std::max(free_ - now, 0.0)); }
+
+  private:
+    double bandwidth_;
+    double free_ = 0.0;
+    double busy_ = 0.0;
+};
+
+struct Process {
+    Process(int threads, double bandwidth, int places)
+        : in(bandwidth), out(bandwidth), vacancies(places), idle(threads) {
+        for (int thread = 0; thread < threads; ++thread) idle.insert(thread);
+    }
+
+    Line in;
+    Line out;
+    double data = 0.0;  // when it has them
+    int vacancies;
+    ThreadSet idle;             // by number in the process
+    std::deque<int> waiting{};  // flights of jobs that have arrived
+};
+
+class Processes {
+  public:
+    // The last one has the threads that are left; each has in_flight places for each of its threads.
+    Processes(int threads, int threads_each, int in_flight, double bandwidth) {
+        for (int first = 0; first < threads; first += threads_each) {
+            const int own = std::min(threads_each, threads - first);
+            vacant_.emplace(-own * in_flight, static_cast<int>(all_.size()));
+            all_.emplace_back(own, bandwidth, own * in_flight);
+        }
+    }
+
+    std::size_t size() const { return all_.size(); }
+    Process& at(int number) { return all_[static_cast<std::size_t>(number)]; }
+    const std::vector<Process>& all() const { return all_; }
+
+    bool has_vacancy() const { return vacant_.begin()->first < 0; }
+
+    // The one with the most vacancies, of equals the lowest.
+    int most_vacant() const { return vacant_.begin()->second; }
+
+    void change_vacancies(int number, int by) {
+        int& vacancies = at(number).vacancies;
+        vacant_.erase({-vacancies, number});
+        vacancies += by;
+        vacant_.emplace(-vacancies, number);
+    }
+
+  private:
+    std::vector<Process> all_;
+    std::set<std::pair<int, int>> vacant_;  // (-vacancies, number)
+};
+
+}  // namespace ash

@@ -1,0 +1,81 @@
+// simulated_ladder.hpp: for the simulator: the ladder and the clock of a run, and the account of what was decided.
+//
+// Invariants:  (1) a job is counted when its result is decided, in that order, and only then told to the observer.
+// Threads:     none. Cost: O(1) a job beside the clock's; memory 8 bytes a candidate beside the ladder's.
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "ash/search/clock.hpp"
+#include "ash/search/ladder.hpp"
+#include "ash/simulate/simulator.hpp"
+
+namespace ash {
+
+class SimulatedLadder {
+  public:
+    // REQUIRES: workload and observer outlive it.
+    SimulatedLadder(const SimulationSettings& settings, const Workload& workload,
+                    const std::function<void(const SimulatedJob&)>& observer)
+        : workload_(workload),
+          observer_(observer),
+          ladder_(settings.ladder),
+          clock_(make_clock(settings.schedule, ladder_, ladder_.candidates(), settings.workers, workload.cost,
+                            settings.order)) {
+        result_.rungs.resize(ladder_.rungs().size());
+    }
+
+    Clock& clock() { return *clock_; }
+
+    // The job of the task has ended, and whoever decides knows its result.
+    void finish(const Task& task, const SimulatedJob& job) {
+        held_back_.emplace(task.job.candidate, job);
+        const SimulatedOutcome outcome = workload_.outcome(task.job);
+        clock_->finish({.task = task, .score = outcome.score, .loss = outcome.loss});
+        for (const Report& report : clock_->decided()) count(report.task.job);
+        ladder_.take_retired();  // nobody here has a state to free
+    }
+
+    // The account, once. Throws std::logic_error where the clock wants more.
+    Simulation close(double makespan, double busy) {
+        if (!clock_->finished()) throw std::logic_error("the clock stands still while no thread has a job");
+        result_.makespan = makespan;
+        result_.busy = busy;
+        result_.chain = chains_.empty() ? 0.0 : *std::ranges::max_element(chains_);
+        return std::move(result_);
+    }
+
+  private:
+    void count(const Job& job) {
+        const double seconds = workload_.seconds(job);
+        ++result_.jobs;
+        result_.epochs += job.epochs;
+        result_.work += seconds;
+        ++result_.rungs[static_cast<std::size_t>(job.rung)].jobs;
+        result_.rungs[static_cast<std::size_t>(job.rung)].seconds += seconds;
+        const auto candidate = static_cast<std::size_t>(job.candidate);
+        if (candidate >= chains_.size()) chains_.resize(candidate + 1, 0.0);
+        chains_[candidate] += seconds;
+        const auto told = held_back_.extract(job.candidate);
+        if (observer_) observer_(told.mapped());
+    }
+
+    const Workload& workload_;
+    const std::function<void(const SimulatedJob&)>& observer_;
+    Ladder ladder_;
+    std::unique_ptr<Clock> clock_;
+    std::map<std::int32_t, SimulatedJob> held_back_;  // ended, not decided yet: at most one a candidate
+    std::vector<double> chains_;                      // a candidate each: seconds of its jobs
+    Simulation result_;
+};
+
+}  // namespace ash

@@ -1,0 +1,33 @@
+// evaluation.hpp: scores a state on the validation rows.
+//
+// The score is that of metrics.hpp, on probabilities or on standardized outputs; the loss breaks its ties. Both are sums
+// in order of rows, each row as often as it counts, so they depend on nothing but data and weights.
+//
+// Threads: a workspace belongs to one; data and state are read.
+// Cost:    one forward pass, a block of rows at a time; nothing is allocated.
+#pragma once
+
+#include <atomic>
+
+#include "ash/data/data.hpp"
+#include "ash/kernels/kernels.hpp"
+#include "ash/model/state.hpp"
+#include "ash/train/metrics.hpp"
+#include "ash/train/workspace.hpp"
+
+namespace ash {
+
+struct Evaluation {
+    double score = 0.0;  // higher is better
+    double loss = 0.0;   // mean cross-entropy, or squared error of the standardized target
+    bool stopped = false;
+};
+
+// stop, if set: returns within a block of rows. REQUIRES: workspace.prepare()d for the settings of this state.
+Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
+                    const std::atomic<bool>* stop, Workspace& workspace);
+
+// What evaluate() has left in the workspace: probabilities, or standardized outputs, of the validation rows.
+Predictions predictions_of(const Data& data, const Workspace& workspace);
+
+}  // namespace ash

@@ -1,0 +1,200 @@
+#include "ash/train/network.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+#include "ash/data/require.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/train/denormals.hpp"
+#include "ash/train/parallel.hpp"
+#include "ash/train/propagation.hpp"
+#include "ash/train/workspace.hpp"
+
+namespace ash {
+namespace {
+
+Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations, int features,
+                 const EmbeddingWeights& embedding) {
+    const auto numbers = static_cast<int>(embedding.numbers.size());
+    require(!layers.empty(), "a network has at least one layer");
+    require(activations.size() == layers.size() - 1, "activations: one a hidden layer is needed");
+    Settings settings;
+    settings.hidden.clear();
+    settings.parametric_activation = !layers.front().shares.empty();
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const LayerWeights& layer = layers[l];
+        require(layer.inputs >= 1 && layer.outputs >= 1, "a layer has at least one input and one output");
+        require(
+            layer.weights.size() == static_cast<std::size_t>(layer.inputs) * static_cast<std::size_t>(layer.outputs) &&
+                layer.biases.size() == static_cast<std::size_t>(layer.outputs),
+            "weights: wrong shape");
+        require(l == 0 || layer.inputs == layers[l - 1].outputs, "weights: layers do not follow on each other");
+        const bool hidden = l + 1 < layers.size();
+        const int shares = hidden && settings.parametric_activation ? layer.outputs : 0;
+        require(std::ssize(layer.shares) == shares, "shares: one an output of each hidden layer, or none");
+        if (hidden) settings.hidden.push_back(layer.outputs);
+    }
+    settings.activations = std::move(activations);
+    if (numbers > 0) settings.embedding = Embedding::periodic;
+    const int made = numbers * embedding::kDimensions;
+    require(layers.front().inputs == features + made, "weights: the first layer does not fit the features");
+    require(std::ssize(embedding.parameters) == std::ptrdiff_t{embedding::kRows} * numbers, "embedding: wrong shape");
+    for (std::size_t i = 0; i < embedding.numbers.size(); ++i) {
+        const int least = i == 0 ? 0 : embedding.numbers[i - 1] + 1;
+        require(embedding.numbers[i] >= least && embedding.numbers[i] < features, "embedding: features not in order");
+    }
+    return {{features, layers.back().outputs, numbers}, settings};
+}
+
+// The first floats of an arena.
+AlignedFloats beginning(const AlignedFloats& floats, std::int64_t size) {
+    AlignedFloats result(size);
+    std::copy_n(floats.data(), size, result.data());
+    return result;
+}
+
+}  // namespace
+
+Network::Network(const State& state, const Data& data)
+    : layout_(state.layout.without_scaling()),
+      weights_(beginning(state.weights, layout_.size())),
+      classes_(data.classes()),
+      inputs_(data.inputs()),
+      targets_(data.targets()),
+      inverse_(inverse(inputs_)) {
+    const Layer& first = layout_.layers().front();
+    if (layout_.embeds()) numbers_.assign(data.numbers().begin(), data.numbers().end());
+    if (const ScalingPlace& scaling = state.layout.scaling(); scaling.learned) {
+        available_kernels().front()->scale_rows(state.weights.data() + first.offset,
+                                                state.weights.data() + scaling.offset, weights_.data() + first.offset,
+                                                {first.inputs, first.outputs, first.stride});
+    }
+    // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
+    for (const int feature : data.constant_features()) {
+        std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
+    }
+}
+
+Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
+                 Scaling targets, EmbeddingWeights embedding)
+    : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.center.size()), embedding)),
+      weights_(layout_.size()),
+      numbers_(std::move(embedding.numbers)),
+      classes_(classes),
+      inputs_(std::move(inputs)),
+      targets_(std::move(targets)) {
+    require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
+    check_scaling(inputs_, features());
+    check_scaling(targets_, outputs());
+    inverse_ = inverse(inputs_);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layout_.layers()[l];
+        float* row = weights_.data() + layer.offset;
+        const float* from = layers[l].weights.data();
+        for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
+            std::copy_n(from + std::ptrdiff_t{i} * layer.outputs, layer.outputs, row);
+        std::copy_n(layers[l].biases.data(), layer.outputs, row);
+        std::ranges::copy(layers[l].shares, row + layer.stride);
+    }
+    const EmbeddingPlace& place = layout_.embedding();
+    for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
+        const auto* from = embedding.parameters.data() + std::ptrdiff_t{row} * place.numbers;
+        std::copy_n(from, place.numbers, weights_.data() + place.offset + row * place.stride);
+    }
+    require(available_kernels().front()->finite(weights_.data(), weights_.size()), "weights: not finite");
+}
+
+EmbeddingWeights Network::embedding() const {
+    EmbeddingWeights result{numbers_, {}};
+    const EmbeddingPlace& place = layout_.embedding();
+    for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
+        const float* from = weights_.data() + place.offset + row * place.stride;
+        result.parameters.insert(result.parameters.end(), from, from + place.numbers);
+    }
+    return result;
+}
+
+LayerWeights Network::layer(std::size_t number) const {
+    const Layer& layer = layout_.layers()[number];
+    LayerWeights result{layer.inputs, layer.outputs, {}, {}};
+    const float* row = weights_.data() + layer.offset;
+    for (int i = 0; i < layer.inputs; ++i, row += layer.stride)
+        result.weights.insert(result.weights.end(), row, row + layer.outputs);
+    result.biases.assign(row, row + layer.outputs);
+    if (layer.parametric) result.shares.assign(row + layer.stride, row + layer.stride + layer.outputs);
+    return result;
+}
+
+// Buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results [kBlockRows][stride].
+struct Network::Scratch {
+    explicit Scratch(const Layout& layout)
+        : inputs(kBlockRows * padded(layout.features())),
+          numbers(kBlockRows * layout.embedding().stride),
+          embedded(layout.embeds() ? kBlockRows * padded(layout.layers().front().inputs) : 0),
+          outputs(kBlockRows * layout.row_floats()),
+          results(kBlockRows * layout.layers().back().stride) {}
+    AlignedFloats inputs;
+    AlignedFloats numbers;
+    AlignedFloats embedded;
+    AlignedFloats outputs;
+    AlignedFloats results;
+};
+
+template <typename Value>
+bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
+                            float* results) const {
+    const std::int64_t input_stride = padded(features());
+    const Standardization columns = standardization(inputs_, inverse_);
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const Value* from = x + row * features();
+        float* to = scratch.inputs.data() + row * input_stride;
+        if constexpr (std::is_same_v<Value, float>) {
+            if (!kernels.standardize_floats(from, columns, to)) return false;
+        } else {
+            if (!kernels.standardize(from, columns, to)) return false;
+        }
+    }
+    const FlushDenormals flush;  // as the rows that training has seen were flushed
+    ash::predict(kernels, layout_, weights_.data(), numbers_, scratch.inputs.data(), input_stride, rows,
+                 {scratch.outputs.data(), scratch.numbers.data(), scratch.embedded.data(), nullptr},
+                 scratch.results.data());
+    const std::int64_t stride = layout_.layers().back().stride;
+    if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (int o = 0; o < outputs(); ++o) {
+            const auto column = static_cast<std::size_t>(o);
+            const double value = scratch.results.data()[row * stride + o];
+            results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.center[column]);
+        }
+    }
+    return true;
+}
+
+template <typename Value>
+bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const {
+    const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+    const auto team = static_cast<int>(std::clamp<std::int64_t>(blocks, 1, threads));
+    std::atomic<bool> within = true;
+    parallel(team, [&](int thread) {
+        Scratch scratch(layout_);
+        // Every thread takes each team-th block; a block's results depend on its rows alone.
+        for (std::int64_t block = thread; block < blocks; block += team) {
+            const std::int64_t first = block * kBlockRows;
+            if (!within) return;
+            const std::int64_t count = std::min(kBlockRows, rows - first);
+            if (!predict_block(x + first * features(), count, kernels, scratch, results + first * outputs()))
+                within = false;
+        }
+    });
+    return within;
+}
+
+template bool Network::predict(const double*, std::int64_t, int, const Kernels&, float*) const;
+template bool Network::predict(const float*, std::int64_t, int, const Kernels&, float*) const;
+
+}  // namespace ash

@@ -1,0 +1,276 @@
+#include "ash/train/propagation.hpp"
+
+#include <algorithm>
+
+#include "ash/data/random.hpp"
+#include "ash/kernels/embedding.hpp"
+#include "ash/train/workspace.hpp"
+
+namespace ash {
+namespace {
+
+// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes a row, stay in the
+// first cache. The chain of additions goes on where it was, so the split changes no bit.
+constexpr std::int64_t kBlockTerms = 256;
+
+// The weights of a layer as the passes read them: layer 0 times the factors of its inputs, where they are learned.
+const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
+    return l == 0 && layout.scaling().learned ? copies + layout.scaling().copy : weights + layout.layers()[l].offset;
+}
+
+// c [rows.count][stride] := x W + b
+void affine(const Kernels& kernels, const Layout& layout, std::size_t l, const float* weights, const float* copies,
+            const float* x, std::int64_t x_stride, std::int64_t rows, float* c) {
+    const Layer& layer = layout.layers()[l];
+    kernels.product({.a = x,
+                     .a_row = x_stride,
+                     .a_column = 1,
+                     .b = weights_of(layout, l, weights, copies),
+                     .b_stride = layer.stride,
+                     .c = c,
+                     .c_stride = layer.stride,
+                     .rows = rows,
+                     .columns = layer.outputs,
+                     .terms = layer.inputs,
+                     .start = Start::bias,
+                     .bias = weights + layer.offset + layer.inputs * layer.stride});
+}
+
+Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
+    const Place place{mask.candidate, Purpose::dropout, static_cast<std::uint32_t>(layer), mask.update};
+    return {.key = draw(mask.seed, place, 0)[0],
+            .first = static_cast<std::uint32_t>(first),
+            .threshold = static_cast<std::uint32_t>(static_cast<double>(mask.share) * 0x1.0p32),
+            .scale = 1.0F / (1.0F - mask.share)};
+}
+
+// y [rows][stride] := the activation of y; the others as the kernels say.
+void activate(const Kernels& kernels, const Layer& layer, const float* weights, float* y, float* slopes,
+              float* excesses, std::int64_t rows) {
+    const Block block{rows, layer.outputs, layer.stride};
+    if (layer.parametric)
+        return kernels.activate_parametric(layer.activation, weights + layer.shares(), y, slopes, excesses, block);
+    kernels.activate(layer.activation, y, slopes, block);
+}
+
+// gradient [count][stride] := A^T D over all rows of the batch, A given by its strides.
+void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std::int64_t a_row, std::int64_t a_column,
+                 std::int64_t count, const float* deltas, std::int64_t rows, float* gradient) {
+    for (std::int64_t first = 0; first < rows; first += kBlockTerms) {
+        kernels.product({.a = a + first * a_column,
+                         .a_row = a_row,
+                         .a_column = a_column,
+                         .b = deltas + first * layer.stride,
+                         .b_stride = layer.stride,
+                         .c = gradient,
+                         .c_stride = layer.stride,
+                         .rows = count,
+                         .columns = layer.outputs,
+                         .terms = std::min(kBlockTerms, rows - first),
+                         .start = first == 0 ? Start::bias : Start::accumulate});
+    }
+}
+
+float* at(AlignedFloats& floats, std::int64_t offset) { return floats.size() == 0 ? nullptr : floats.data() + offset; }
+
+Parameters parameters_at(State& state, std::int64_t offset, Block block, const float* gradient) {
+    return {.weights = state.weights.data() + offset,
+            .gradient = gradient,
+            .first_moment = at(state.first_moment, offset),
+            .second_moment = at(state.second_moment, offset),
+            .block = block};
+}
+
+Parameters parameters_of(State& state, const Layer& layer, Span rows, const float* gradient) {
+    return parameters_at(state, layer.offset + rows.first * layer.stride, {rows.count, layer.outputs, layer.stride},
+                         gradient);
+}
+
+// c [rows.count][c_stride] := D W^T of a layer, into the deltas below, which hold slopes, or into those of the inputs.
+void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
+                 std::int64_t c_stride) {
+    kernels.product({.a = batch.deltas_of(layer, rows.first),
+                     .a_row = layer.stride,
+                     .a_column = 1,
+                     .b = batch.copies + layer.transposed,
+                     .b_stride = layer.transposed_stride(),
+                     .c = c,
+                     .c_stride = c_stride,
+                     .rows = rows.count,
+                     .columns = layer.inputs,
+                     .terms = layer.outputs,
+                     .start = start});
+}
+
+// The same update with a layer's share of the learning rate, and without what shrinks weights.
+Update plain(Update update, float rate) {
+    update.learning_rate *= rate;
+    update.l2 = 0.0F;
+    update.decay = 1.0F;
+    return update;
+}
+
+// From the gradient of the product to those of weights and factors; the factors are updated.
+void update_factors(const Kernels& kernels, const Update& update, Span rows, const float* weights, Block block,
+                    State& state, float* gradient) {
+    alignas(kAlignment) float dots[kBlockWeights] = {};
+    const ScalingPlace& scaling = state.layout.scaling();
+    const std::int64_t offset = scaling.offset + rows.first;
+    kernels.scale_gradient(weights, state.weights.data() + offset, gradient, dots, block);
+    kernels.update(plain(update, scaling.rate), parameters_at(state, offset, {1, rows.count, kBlockWeights}, dots));
+}
+
+}  // namespace
+
+const float* Batch::inputs_of(const Layout& layout, std::size_t layer, std::int64_t row) const {
+    return layer == 0 ? inputs + row * input_stride : outputs_of(layout.layers()[layer - 1], row);
+}
+
+std::int64_t Batch::input_stride_of(const Layout& layout, std::size_t layer) const {
+    return layer == 0 ? input_stride : layout.layers()[layer - 1].stride;
+}
+
+void forward(const Kernels& kernels, const Layout& layout, const float* weights, const Mask& mask, const Batch& batch,
+             Span rows) {
+    const std::size_t last = layout.layers().size() - 1;
+    for (std::size_t l = 0; l <= last; ++l) {
+        const Layer& layer = layout.layers()[l];
+        const float* x = batch.inputs_of(layout, l, rows.first);
+        float* y = l == last ? batch.deltas_of(layer, rows.first) : batch.outputs_of(layer, rows.first);
+        affine(kernels, layout, l, weights, batch.copies, x, batch.input_stride_of(layout, l), rows.count, y);
+        if (l == last) return;
+        float* slopes = batch.slopes_of(layer, rows.first);
+        float* excesses = batch.excesses_of(layer, rows.first);
+        activate(kernels, layer, weights, y, slopes, excesses, rows.count);
+        if (mask.share > 0.0F) {
+            kernels.drop(y, slopes, excesses, {rows.count, layer.outputs, layer.stride},
+                         dropout_of(mask, l, rows.first * layer.stride));
+        }
+    }
+}
+
+void predict(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+             const float* x, std::int64_t x_stride, std::int64_t rows, const PredictionScratch& scratch,
+             float* results) {
+    const auto layers = layout.layers();
+    if (layout.embeds()) {
+        embed(kernels, layout, weights, columns, x, x_stride, rows, scratch.numbers, scratch.embedded);
+        x = scratch.embedded;
+        x_stride = padded(layers.front().inputs);
+    }
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        const bool last = l + 1 == layers.size();
+        // Only one block is under way, so all layers start at row 0 of the buffers.
+        float* y = last ? results : scratch.outputs + kBlockRows * layer.row_offset;
+        affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y);
+        if (!last) activate(kernels, layer, weights, y, nullptr, nullptr, rows);
+        x = y;
+        x_stride = layer.stride;
+    }
+}
+
+void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows) {
+    const auto layers = layout.layers();
+    for (std::size_t l = layers.size() - 1; l > 0; --l) {
+        const Layer& below = layers[l - 1];
+        float* deltas = batch.deltas_of(below, rows.first);
+        delta_below(kernels, layers[l], batch, rows, below.parametric ? Start::bias : Start::scale, deltas,
+                    below.stride);
+        if (below.parametric) {
+            kernels.delta_parametric(deltas, batch.slopes_of(below, rows.first), batch.excesses_of(below, rows.first),
+                                     {rows.count, below.outputs, below.stride});
+        }
+    }
+    if (!layout.embeds()) return;
+    float* deltas = batch.input_deltas + rows.first * batch.input_stride;
+    delta_below(kernels, layers[0], batch, rows, Start::bias, deltas, batch.input_stride);
+}
+
+void update_weights(const Kernels& kernels, const Update& update, std::size_t l, Span rows, const Batch& batch,
+                    State& state, float* gradient) {
+    const Layout& layout = state.layout;
+    const Layer& layer = layout.layers()[l];
+    const bool scaled = l == 0 && layout.scaling().learned;
+    const float* x = batch.inputs_of(layout, l, 0) + rows.first;
+    gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch.deltas_of(layer, 0),
+                batch.rows, gradient);
+    const Parameters own = parameters_of(state, layer, rows, gradient);
+    if (scaled) update_factors(kernels, update, rows, own.weights, own.block, state, gradient);
+    Update numbers = update;
+    numbers.learning_rate *= layer.rate;
+    kernels.update(numbers, own);
+    const float* read = own.weights;
+    if (scaled) {
+        float* copy = batch.copies + layout.scaling().copy + rows.first * layer.stride;
+        kernels.scale_rows(own.weights, state.weights.data() + layout.scaling().offset + rows.first, copy, own.block);
+        read = copy;
+    }
+    if (l > 0 || layout.embeds())
+        kernels.transpose(read, own.block, batch.copies + layer.transposed + rows.first, layer.transposed_stride());
+}
+
+void update_biases(const Kernels& kernels, const Update& update, std::size_t l, const Batch& batch, State& state,
+                   float* gradient) {
+    constexpr float kOne = 1.0F;  // a bias is the weight of an input that is always 1
+    const Layer& layer = state.layout.layers()[l];
+    const auto change = [&](int row, float rate, const float* deltas) {
+        gradient_of(kernels, layer, &kOne, 0, 0, 1, deltas, batch.rows, gradient);
+        kernels.update(plain(update, rate), parameters_of(state, layer, {row, 1}, gradient));
+    };
+    change(layer.inputs, layer.bias_rate, batch.deltas_of(layer, 0));
+    if (layer.parametric) change(layer.inputs + 1, layer.share_rate, batch.excesses_of(layer, 0));
+}
+
+void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
+           const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs) {
+    const EmbeddingPlace& place = layout.embedding();
+    const std::int64_t stride = padded(layout.layers().front().inputs);
+    for (std::int64_t row = 0; row < rows; ++row) {
+        const float* from = x + row * x_stride;
+        std::copy_n(from, layout.features(), inputs + row * stride);
+        float* to = numbers + row * place.stride;
+        for (const int column : columns) *to++ = from[column];
+    }
+    kernels.embed({weights + place.offset, place.stride, place.numbers}, numbers, rows, inputs + layout.features(),
+                  stride);
+}
+
+void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
+                      float* gradient) {
+    using namespace embedding;
+    constexpr float kTurn = 0.159154943F;  // 1 / (2 pi)
+    const EmbeddingPlace& place = state.layout.embedding();
+    kernels.embed_gradient({state.weights.data() + place.offset, place.stride, place.numbers}, numbers.first,
+                           batch.numbers, batch.input_deltas + state.layout.features(), batch.input_stride, batch.rows,
+                           gradient);
+    const auto change = [&](int first, int rows, float rate) {
+        for (int row = first; row < first + rows; ++row) {
+            const std::int64_t offset = place.offset + row * place.stride + numbers.first;
+            kernels.update(plain(update, rate * place.rate),
+                           parameters_at(state, offset, {1, kColumns, kColumns}, gradient + row * kColumns));
+        }
+    };
+    change(0, kPhases, 1.0F);
+    change(kPhases, kFrequencies, kTurn);
+    change(kMixes, kRows - kMixes, 1.0F);
+}
+
+void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
+    if (!layout.scaling().learned) return;
+    const Layer& first = layout.layers().front();
+    kernels.scale_rows(weights + first.offset, weights + layout.scaling().offset, copies + layout.scaling().copy,
+                       {first.inputs, first.outputs, first.stride});
+}
+
+void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
+    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding held weights of a network of another shape
+    copy_scaled(kernels, layout, weights, copies);
+    for (std::size_t l = layout.embeds() ? 0 : 1; l < layout.layers().size(); ++l) {
+        const Layer& layer = layout.layers()[l];
+        kernels.transpose(weights_of(layout, l, weights, copies), {layer.inputs, layer.outputs, layer.stride},
+                          copies + layer.transposed, layer.transposed_stride());
+    }
+}
+
+}  // namespace ash

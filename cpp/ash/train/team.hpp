@@ -1,0 +1,161 @@
+// team.hpp: threads that share one running job: loops over blocks which others may join and leave at any time.
+//
+//     owner, who runs the job                     members, invited while they have no job of their own
+//     share(blocks, body):                        help(invitation, scratch):
+//       publish  ticket = {job, blocks, 0}          claim   ticket.next + 1, by compare and exchange
+//       claim and run blocks, as everybody          run     body(block, scratch); done + 1
+//       wait until done = blocks                    nothing to claim: spin, then sleep
+//                                                   leave   when the bell has rung or the team is not open
+//
+// The owner alone goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
+// barriers. A member brings nothing but its time and a scratch, so who runs a block makes no difference to any bit.
+//
+// Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() nobody but the owner
+//                  touches the job;
+//              (2) a claim succeeds only in the job that the member was invited to: the ticket holds its number, which
+//                  comes again only after 2^31 jobs of that owner;
+//              (3) the owner waits only for blocks that others have claimed, never for a thread that claimed nothing;
+//              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and
+//                  whoever changes one of them looks at sleepers_ afterwards, all sequentially consistent: no wake-up
+//                  is lost.
+// Pay:         a team must not cost more than it brings, and none of this can change a result:
+//              - too little work a thread and step: most_members says so, from the multiply-adds of a step;
+//              - beside other processes a member may be put aside in the middle of a block, which holds the owner up
+//                for milliseconds, or share the owner's core; and on some machines two cores lie far apart. So the
+//                owner takes the time of its steps, begins every job with two steps alone, and closes the team for a
+//                while after a long wait, or where shared steps take more than 95 % of the shortest one alone
+//                (pauses.hpp).
+// Members:     ticket_, done_, signal_, sleepers_, members_: atomic, written by all.
+//              open_, most_members_, left_: atomic, written by the owner.
+//              function_, context_: written by the owner before the ticket that tells of them, read after a claim.
+//              all others: the owner alone.
+// Threads:     open() to close() and share() belong to the owner, a thread at a time; help() and recall() to any.
+// Cost:        alone, one relaxed load a step, and a look at the clock where a team could pay. With a member, a few
+//              microseconds a step to wait for each other, and what goes from one core's caches to the other's: up to a
+//              fifth of the work (bench/kernels/teams.py).
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+#include "ash/train/pauses.hpp"
+
+namespace ash {
+
+struct Workspace;
+
+class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads write in turn has lines of its own
+  public:
+    struct Invitation {
+        std::uint32_t job = 0;   // of the owner, by number
+        std::uint32_t bell = 0;  // its value when the member had nothing else to do
+    };
+
+    struct Help {
+        std::int64_t blocks = 0;
+        double seconds = 0.0;  // at work, not waiting
+    };
+
+    // bell: rung whenever there may be something better to do than to help; ring must change its value and then
+    // recall() all teams.
+    explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
+
+    // --- The owner.
+
+    // A job begins that most_members others may share at once. ring(ringer): called by the owner when the team opens
+    // later on, so that idle threads come and look.
+    void open(int most_members, void (*ring)(void*), void* ringer);
+    void close();
+
+    // Whether to share the next step, since somebody is here and it pays. Call it once a step, which is timed until the
+    // next call; whole: it is as large as others of this job.
+    bool joined(bool whole) { return most_members() > 0 && look(whole); }
+
+    // How much of the job is still to do, 0 to 1; for those who choose whom to help.
+    void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
+    // How many threads are here, the owner included.
+    int size() const { return 1 + members_.load(std::memory_order_relaxed); }
+
+    static constexpr int kMostBlocks = (1 << 16) - 1;  // of a loop
+
+    // body(block, scratch) for all blocks, in any order, by anybody; it must not throw. own: the owner's scratch.
+    // REQUIRES: 0 <= blocks <= kMostBlocks.
+    template <typename Body>
+    void share(int blocks, Workspace& own, Body&& body) {
+        context_ = std::addressof(body);
+        function_ = [](void* context, int block, Workspace& scratch) noexcept {
+            (*static_cast<std::remove_reference_t<Body>*>(context))(block, scratch);
+        };
+        run(blocks, own);
+    }
+
+    // The most threads that have shared a loop of this job at once.
+    int largest() const { return largest_; }
+
+    // --- Others.
+
+    // For whoever read the bell before it found nothing to do. REQUIRES: is_open().
+    Invitation invitation(std::uint32_t bell) const { return {job_of(ticket_.load()), bell}; }
+    bool is_open() const { return open_.load(); }
+    int most_members() const { return most_members_.load(std::memory_order_relaxed); }
+    double left() const { return left_.load(std::memory_order_relaxed); }
+
+    // Works on the job that the invitation is for, until that ends, the team closes or the bell rings.
+    Help help(const Invitation& invitation, Workspace& scratch);
+
+    // Makes sleeping members look at the bell.
+    void recall();
+
+  private:
+    using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
+
+    static constexpr int kCountBits = 16;
+
+    static std::uint64_t pack(std::uint32_t job, int blocks) {
+        return (std::uint64_t{job} << (2 * kCountBits)) | (static_cast<std::uint64_t>(blocks) << kCountBits);
+    }
+    static std::uint32_t job_of(std::uint64_t ticket) { return static_cast<std::uint32_t>(ticket >> (2 * kCountBits)); }
+    static int blocks_of(std::uint64_t ticket) { return static_cast<int>((ticket >> kCountBits) & kMostBlocks); }
+    static int next_of(std::uint64_t ticket) { return static_cast<int>(ticket & kMostBlocks); }
+    static bool has_block(std::uint64_t ticket) { return next_of(ticket) < blocks_of(ticket); }
+
+    void run(int blocks, Workspace& own);
+    std::int64_t work(std::uint32_t job, Workspace& scratch);
+    void await(int blocks);
+    bool look(bool whole);
+    void note_step(double seconds);
+    void begin_trial();
+    void pause();
+    void look_after_pause();
+    bool is_over(const Invitation& invitation) const;
+    void rest(const Invitation& invitation);
+
+    alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
+    alignas(64) std::atomic<int> done_{0};              // blocks of this loop
+    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers shall look
+    std::atomic<int> sleepers_{0};
+    std::atomic<int> members_{0};  // in help()
+    std::atomic<bool> open_{false};
+    Function function_ = nullptr;
+    void* context_ = nullptr;
+
+    alignas(64) const std::atomic<std::uint32_t>& bell_;
+    std::atomic<int> most_members_{0};
+    std::atomic<double> left_{1.0};
+    std::uint32_t job_ = 0;
+    int largest_ = 1;
+    Pauses pauses_;
+    bool sharing_ = false;     // the step under way
+    double step_start_ = 0.0;  // of the step under way; 0: it is not timed
+    double alone_ = 0.0;       // seconds of the shortest step alone
+    int alone_steps_ = 0;
+    double shared_ = 0.0;  // seconds of the steps shared in this trial
+    int shared_steps_ = 0;
+    void (*ring_)(void*) = nullptr;
+    void* ringer_ = nullptr;
+};
+
+}  // namespace ash

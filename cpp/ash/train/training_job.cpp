@@ -1,0 +1,80 @@
+#include "ash/train/training_job.hpp"
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "ash/train/digest.hpp"
+#include "ash/train/evaluation.hpp"
+
+namespace ash {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+}  // namespace
+
+std::uint64_t digest_of(const State& state) {
+    return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
+}
+
+std::int64_t JobRules::epochs_after(std::int32_t rung) const {
+    std::int64_t sum = 0;
+    std::int64_t epochs = min_epochs;
+    for (std::int32_t below = 0; below <= rung; ++below, epochs *= eta) sum += epochs;
+    return sum;
+}
+
+std::int64_t JobRules::epochs_of_state(std::int32_t rung) const {
+    if (continuation == Continuation::resume || rung == 0) return epochs_after(rung);
+    return epochs_after(rung) - epochs_after(rung - 1);
+}
+
+State JobRun::initial() const {
+    return initial_state(data.shape(), settings, rules.seed, static_cast<std::uint32_t>(job.candidate));
+}
+
+Outcome JobRun::train(State& state) {
+    Training training{.epochs = rules.min_epochs,
+                      .seed = rules.seed,
+                      .candidate = static_cast<std::uint32_t>(job.candidate),
+                      .stop = stop,
+                      .team = team};
+    const bool resumes = rules.continuation == Continuation::resume;
+    for (std::int32_t rung = 0; resumes && rung < job.rung; ++rung, training.epochs *= rules.eta) {
+        if (state.epochs >= rules.epochs_after(rung)) continue;
+        const Outcome below = ash::train(data, settings, training, rules.kernels, state, scratch);
+        if (below.stopped) return below;
+        retrained += training.epochs;
+    }
+    training.epochs = job.epochs;
+    return ash::train(data, settings, training, rules.kernels, state, scratch);
+}
+
+Result JobRun::train_and_score(State& state) {
+    const Outcome outcome = train(state);
+    if (outcome.stopped) return {.stopped = true};
+    if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
+    Evaluation evaluation = evaluate(data, state, rules.metric, rules.kernels, stop, scratch);
+    if (rules.scorer && !evaluation.stopped) evaluation.score = rules.scorer(state, predictions_of(data, scratch));
+    return {.score = evaluation.score,
+            .loss = evaluation.loss,
+            .training_loss = outcome.loss,
+            .weights_hash = digest_of(state),
+            .stopped = evaluation.stopped};
+}
+
+void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job) {
+    const std::int64_t size = state.layout.size();
+    const Optimizer optimizer = settings.optimizer;
+    if (state.weights.size() == size && state.first_moment.size() == (optimizer == Optimizer::sgd ? 0 : size) &&
+        state.second_moment.size() == (optimizer >= Optimizer::adam ? size : 0) &&
+        state.epochs == rules.epochs_of_state(job.rung)) {
+        return;
+    }
+    throw std::invalid_argument("candidate " + std::to_string(job.candidate) + " has states of other sizes or epochs");
+}
+
+}  // namespace ash
