@@ -18,9 +18,9 @@ from ash_docs.blocks import Block, Session
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 SHORTER = {
-    "time_limit=60": "time_limit=60, epoch_limit=4000",
-    "time_limit=10": "time_limit=60, epoch_limit=1000",
-    "--time 60": "--time 60 --epochs 1000",
+    "time_limit=60": "time_limit=60, epoch_limit=600",
+    "time_limit=10": "time_limit=60, epoch_limit=300",
+    "--time 60": "--time 60 --epochs 300",
 }
 """The time limit stays far off, since a busy machine may be slow to begin."""
 ELSEWHERE = ("pip install", "mpiexec ")

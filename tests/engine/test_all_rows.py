@@ -16,7 +16,6 @@ import ash
 from ash import _core
 from ash.encoding.data_split import FEW_ROWS
 from ash.models.calibration import sharpen
-from ash.models.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
@@ -90,16 +89,14 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
     kept, whole, options = (ends[0][name] for name in ("kept", "whole", "options"))
-    if y.ndim == 1:
-        parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
-    else:
-        parts = target_errors(kept.predictions, kept.targets, np.asarray(kept.networks[0].core.target_scale))
-    counts = select(parts, kept.weights, 16)
-    assert isinstance(model, ash.Ensemble) and len(model.members) == np.count_nonzero(counts) > 1
-    assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
+    places = [[network.params for network in kept.networks].index(member.params) for member in model.members]
+    assert isinstance(model, ash.Ensemble) and len(places) > 1 and places == sorted(places)
     data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
-    for member, place in zip(model.members, np.flatnonzero(counts).tolist(), strict=True):
-        core = ALL_ROWS.train_through(data, member.params, kept.candidates[place], kept.rungs[place], options)
+    for member, place in zip(model.members, places, strict=True):
+        settings, rungs = ash.space.hyperparameters.to_settings(member.params), kept.rungs[place] + 1
+        core, _ = _core.train(
+            data, settings, options.min_epochs, options.seed, kept.candidates[place], rungs, options.eta
+        )
         core = sharpen(core, kept.factors[place])
         assert (
             member.core.predict(np.zeros((1, 6), np.float32), 1).tobytes()

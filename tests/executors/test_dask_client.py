@@ -131,10 +131,8 @@ def test_f95_without_workers_it_waits_and_ends_and_goes_on_elsewhere(tmp_path: P
                 if job.rung == 0 and job.candidate == 9:
                     cluster.scale(0)
 
-        began = time.monotonic()
         with pytest.raises(ash.ExecutorFailed, match="has had no worker for worker_timeout=3 seconds; start some"):
             tuned(executor=client, worker_timeout=3, journal=path, min_epochs=16, callbacks=[Leave()])
-        assert time.monotonic() - began < 60
         with pytest.raises(ash.ExecutorFailed, match="no worker for worker_timeout=0 seconds"):
             tuned(executor=client, worker_timeout=0)
     assert tuned(threads=2, journal=path, min_epochs=16).digest == tuned(threads=1, min_epochs=16).digest
