@@ -11,9 +11,10 @@ import importlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench import SUBJECTS
 from bench.arguments import Parser
@@ -100,6 +101,16 @@ def marks(record: Record) -> list[str]:
     return [f"{MARK} {'. '.join(parts)}."] if parts else []
 
 
+def _needs_old_cases(record: Record, maker: Callable[[Mapping[str, Any]], Sequence[str]], lines: Sequence[str]) -> bool:
+    """Return whether these lines, made by the maker, would differ without the cases that `marks` is about."""
+    old = [stamp["commit"] is None or age(stamp) is not None for stamp in record.stamps]
+    fresh = {key: value for key, value in record.values().items() if not old[record.lines[key]["of"]]}
+    try:
+        return maker(fresh) != lines
+    except KeyError:  # a case that it needs
+        return True
+
+
 def _origin(record: Record) -> str:
     """Return commits, machines, build and versions in small print, a line per commit and machine."""
     groups: dict[str, list[int]] = {}
@@ -130,8 +141,9 @@ def filled(readme: str, results: Path) -> str:
     def block(found: re.Match[str]) -> str:
         record, maker = Record(results / f"{found[2]}.json"), makers[found[2]].readme
         assert maker is not None
-        marked = [f"{line}\n" for line in marks(record)]
-        return found[1] + "\n".join([*marked, *maker(record.values()), ""]) + found[3]
+        lines = maker(record.values())
+        marked = [f"{line}\n" for line in marks(record)] if _needs_old_cases(record, maker, lines) else []
+        return found[1] + "\n".join([*marked, *lines, ""]) + found[3]
 
     return BLOCK.sub(block, readme)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,24 @@ def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.Monkey
         f"{report.MARK} 1 cases are of an unknown commit. Changed since, in up to 12 commits and 2 days: cpp/ash."
     )
     assert report.unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
+
+
+def test_the_readme_is_marked_only_where_it_shows_old_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = {("rev-parse", "HEAD:python/ash"): "new", ("log", "-1", "--format=%cI"): "2026-01-09T12:00:00Z"}
+    monkeypatch.setattr(machine, "git", lambda *words: said.get(words))
+    stamps = [
+        {"commit": "abc", "date": "2026-01-06T12:00:00Z", "trees": {"python/ash": tree}} for tree in ("new", "old")
+    ]
+    record = Record(tmp_path / "none.json")
+    record.stamps, record.lines = stamps, {"a": {"of": 0, "value": 1}, "b": {"of": 1, "value": 2}}
+
+    def needs_old(maker: Callable[[Mapping[str, int]], list[str]]) -> bool:
+        return report._needs_old_cases(record, maker, maker(record.values()))
+
+    assert report.marks(record)
+    assert not needs_old(lambda values: [f"a: {values['a']}"])
+    assert needs_old(lambda values: [f"b: {values['b']}"])
+    assert needs_old(lambda values: [f"all: {sum(values.values())}"])
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
