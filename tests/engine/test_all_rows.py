@@ -16,6 +16,7 @@ import ash
 from ash import _core
 from ash.encoding.data_split import FEW_ROWS
 from ash.models.calibration import sharpen
+from ash.models.selection import class_errors, select, target_errors
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
@@ -89,8 +90,15 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
     kept, whole, options = (ends[0][name] for name in ("kept", "whole", "options"))
-    places = [[network.params for network in kept.networks].index(member.params) for member in model.members]
-    assert isinstance(model, ash.Ensemble) and len(places) > 1 and places == sorted(places)
+    if y.ndim == 1:
+        parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
+    else:
+        parts = target_errors(kept.predictions, kept.targets, np.asarray(kept.networks[0].core.target_scale))
+    counts = select(parts, kept.weights, 16)
+    places = np.flatnonzero(counts).tolist()
+    assert isinstance(model, ash.Ensemble) and len(model.members) == len(places) > 1
+    assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
+    assert [member.params for member in model.members] == [kept.networks[place].params for place in places]
     data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
     for member, place in zip(model.members, places, strict=True):
         settings, rungs = ash.space.hyperparameters.to_settings(member.params), kept.rungs[place] + 1
