@@ -32,7 +32,7 @@ def test_data_are_the_same_when_they_arrive(classes: int) -> None:
 def test_data_that_do_not_fit_are_refused() -> None:
     parts = digits_data().__getstate__()  # type: ignore[attr-defined]
     for place, wrong in ((0, 65), (1, 5), (4, [99]), (6, (*parts[6][:3], parts[6][3][:-1], *parts[6][4:]))):
-        with pytest.raises(ValueError, match="data: |standardization: "):
+        with pytest.raises(ValueError, match=r"data: |standardization: "):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
 
 
