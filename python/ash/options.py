@@ -1,10 +1,18 @@
-"""The arguments of `ash.tune` and `ash.tune_function` that do not depend on the data, checked before anything runs."""
+"""The options of a run: the one table of them, and their checks before anything runs.
 
+An option is a field of `Options` or `FunctionOptions`, annotated with an `Option`: its default, its check, the entry
+points that take it, and what it decides. Whatever else needs a list of options calls `option_names`. A test compares
+signatures, docstrings and the command line with the table (tests/engine/test_options.py). Data, callbacks, journals and
+executors have no plain value, so they are no options.
+"""
+
+import json
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
-from ash._utils.checks import is_number, one_of, optional_whole, read_seconds, whole, yes_or_no
+from ash._utils.checks import is_number, one_of, read_seconds, whole, yes_or_no
 from ash._utils.cpus import resolve_threads
 from ash._utils.memory import default_limit
 from ash.errors import SettingError
@@ -40,116 +48,237 @@ LARGEST_COUNT = 2**63 - 1
 
 LARGEST_SEED = 2**64 - 1
 
+Caller: TypeAlias = Literal["tune", "estimators", "tune_function", "command"]
+TABLES: tuple[Caller, ...] = ("tune", "estimators")
+ANY: tuple[Caller, ...] = ("tune", "estimators", "tune_function")
+COMMAND: tuple[Caller, ...] = ("command",)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What values an argument may have: `type` in the words of docstrings, and ``read(name, value)``.
+
+    `read` returns the value as it is used, or raises SettingError.
+    """
+
+    type: str
+    read: Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of one option.
+
+    Attributes
+    ----------
+    default : object
+    check : Check
+    callers : tuple of str
+        The entry points that take it under this name. The estimators take some others by scikit-learn's names (n_jobs,
+        random_state, verbose, scoring).
+    decides : "results", "order", "end" or None
+        What depends on it: each result; only which jobs there are, and when; how far the run goes; or nothing but time
+        and memory. Runs of one journal agree in the first two; `ash.resume` repeats all but the last.
+    planned : bool
+        Whether a plan for `time_limit` may fix it; the journal keeps what was planned.
+    """
+
+    default: Any
+    check: Check
+    callers: tuple[Caller, ...]
+    decides: Literal["results", "order", "end"] | None = None
+    planned: bool = False
+
+
+def _whole(low: int, high: int) -> Check:
+    return Check("int", lambda name, value: whole(name, value, low, high))
+
+
+def _word(*allowed: str) -> Check:
+    return Check(f"{{{', '.join(map(json.dumps, allowed))}}}", lambda name, value: one_of(name, value, allowed))
+
+
+def _optional(check: Check) -> Check:
+    return Check(f"{check.type} or None", lambda name, value: None if value is None else check.read(name, value))
+
+
+def _candidates(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        if value == AUTO:
+            return value
+        raise SettingError(f"{name}={value!r} is not allowed; give a number, {AUTO!r}, or None for a stream")
+    return None if value is None else whole(name, value, 1, LARGEST)
+
+
+def _metric(name: str, value: Any) -> Any:
+    check_metric(value)
+    return value
+
+
+def _target(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if not is_number(value):
+        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no target")
+    return float(value)
+
+
+def _seed(name: str, value: Any) -> int:
+    return secrets.randbits(32) if value is None else whole(name, value, 0, LARGEST_SEED)
+
+
+def _progress(name: str, value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise SettingError(f"{name}={value!r} is not allowed; it must be True, False or None")
+    return value
+
+
+def _bytes(name: str, value: Any) -> int | None:
+    return default_limit() if value is None else whole(name, value, 1, LARGEST_COUNT)
+
+
+def _job_limit(name: str, value: Any) -> float | None:
+    limit = read_seconds(name, value)
+    if limit == 0:
+        raise SettingError(f"{name}={value!r} is not allowed; give more than 0 seconds, or None for no limit")
+    return limit
+
+
+_SWITCH = Check("bool", yes_or_no)
+_SECONDS = Check("float or None", read_seconds)
+_THREADS = Check("int or None", lambda name, value: resolve_threads(value))
+_MEMORY = Check("int or None", _bytes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Checked arguments of one run, of whatever is trained.
+    """Checked options of one run, of whatever is trained.
 
     `threads` and `promotion` are resolved and `seed` is drawn, so equal options ask for the same run. `candidates` is
     None for an endless stream.
     """
 
-    candidates: int | None
-    eta: int
-    min_epochs: int
-    max_rungs: int | None
-    algorithm: str
-    promotion: str
-    training: str
-    schedule: str
-    workers: int
-    teams: bool
-    threads: int
-    metric: str | None
-    task: str | None
-    time_limit: float | None
-    epoch_limit: int | None
-    target: float | None
-    seed: int
-    progress: bool | None
+    candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
+    eta: Annotated[int, Option(2, _whole(2, LARGEST), ANY, "results")]
+    min_epochs: Annotated[int, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
+    max_rungs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), ANY, "end", planned=True)]
+    algorithm: Annotated[str, Option("ash", _word(*ALGORITHMS), ANY + COMMAND, "order")]
+    promotion: Annotated[str, Option(None, _optional(_word(*PROMOTIONS)), ANY, "order")]
+    training: Annotated[str, Option("resume", _word(*TRAININGS), ANY, "results")]
+    schedule: Annotated[str, Option("reproducible", _word(*SCHEDULES), TABLES + COMMAND, "order")]
+    workers: Annotated[int, Option(32, _whole(1, MOST_WORKERS), ANY + COMMAND, "order")]
+    teams: Annotated[bool, Option(True, _SWITCH, ("tune",))]
+    threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
+    metric: Annotated[str | None, Option(None, Check("str or None", _metric), ("tune",), "results")]
+    task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
+    time_limit: Annotated[float | None, Option(None, _SECONDS, ANY, "end")]
+    epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY, "end")]
+    target: Annotated[float | None, Option(None, Check("float or None", _target), ANY, "end")]
+    seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
+    progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions):
-    """Checked arguments of one run of `ash.tune`.
+    """Checked options of one run of `ash.tune`.
 
-    `memory_limit` is resolved, and None where the system does not say what there is, `keep` where it follows from the
-    data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows, and until
-    the data are known.
+    `memory_limit` is resolved, and None where the system does not say what there is; `keep` is None where it follows
+    from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows,
+    and until the data are known.
     """
 
     planned: bool
-    epoch_rows: int | None
-    memory_limit: int | None
-    keep: int | None
-    missing: Missing
-    unknown: Unknown
+    epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
+    memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
+    keep: Annotated[int | None, Option(None, _optional(_whole(1, MOST_KEPT)), ("tune",), planned=True)]
+    missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
+    unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
 
 
-def read_options(**given: Any) -> Options:
+@dataclass(frozen=True, kw_only=True)
+class FunctionOptions(RunOptions):
+    """Checked options of one run of `ash.tune_function`.
+
+    `job_limit`: seconds; `most_failures` in a row, None for any number; `memory_limit`: bytes, None where the system
+    does not say what there is.
+    """
+
+    candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), ("tune_function",), "end")]
+    min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), ("tune_function",), "results")]
+    schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ("tune_function",), "order")]
+    metric: Annotated[str, Option("score", _word("score"), ())]
+    task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
+    job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), ("tune_function",))]
+    most_failures: Annotated[int | None, Option(100, _optional(_whole(1, LARGEST)), ("tune_function",))]
+    memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
+
+
+def option_table(kind: type[RunOptions] = Options) -> dict[str, Option]:
+    """Return the options of a run of a table, or of a function, by name."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
+    """Return the names of the options that decide on something, or that an entry point takes."""
+    return tuple(
+        name
+        for name, option in option_table(kind).items()
+        if (not decides or option.decides == decides) and (not caller or caller in option.callers)
+    )
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
     """Return checked options.
 
     Parameters
     ----------
-    **given
-        The keyword arguments of `ash.tune` that are fields of `Options`, as the user gave them.
+    given : dict
+        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
 
     Raises
     ------
     SettingError
         Naming the argument, its value and what is allowed.
     """
-    check_metric(given["metric"])
-    candidates, planned = _candidates(given, read_seconds("time_limit", given["time_limit"]))
-    memory_limit = optional_whole("memory_limit", given["memory_limit"], LARGEST_COUNT)
-    options = Options(
-        **read_common(given, candidates, planned=planned),
-        planned=planned,
-        epoch_rows=optional_whole("epoch_rows", given["epoch_rows"], LARGEST),
-        teams=yes_or_no("teams", given["teams"]),
-        memory_limit=default_limit() if memory_limit is None else memory_limit,
-        keep=optional_whole("keep", given["keep"], MOST_KEPT),
-        metric=given["metric"],
-        task=None if given["task"] is None else one_of("task", given["task"], TASKS),
-        missing=one_of("missing", given["missing"], MISSING),
-        unknown=one_of("unknown", given["unknown"], UNKNOWN),
-    )
+    checked = _checked(Options, given)
+    planned = False
+    if checked["candidates"] == AUTO:
+        fills = checked["time_limit"] is not None and checked["algorithm"] == "ash"
+        planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
+        checked["candidates"] = None if planned else CANDIDATES
+    checked["min_epochs"] = checked["min_epochs"] or 1
+    checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
+    options = Options(**checked, planned=planned)
     check_budget(options)
     return options
 
 
-def read_common(given: dict[str, Any], candidates: int | None, *, planned: bool = False) -> dict[str, Any]:
-    """Return the fields of `RunOptions` that are read alike whatever is trained: all but metric and task."""
-    return {
-        "candidates": candidates,
-        "eta": whole("eta", given["eta"], 2, LARGEST),
-        "min_epochs": 1 if given["min_epochs"] is None else whole("min_epochs", given["min_epochs"], 1, LARGEST),
-        "max_rungs": optional_whole("max_rungs", given["max_rungs"], LARGEST),
-        "algorithm": one_of("algorithm", given["algorithm"], ALGORITHMS),
-        "promotion": _promotion(given["promotion"], candidates, planned),
-        "training": one_of("training", given["training"], TRAININGS),
-        "schedule": one_of("schedule", given["schedule"], SCHEDULES),
-        "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
-        "threads": resolve_threads(given["threads"]),
-        "time_limit": read_seconds("time_limit", given["time_limit"]),
-        "epoch_limit": optional_whole("epoch_limit", given["epoch_limit"], LARGEST_COUNT),
-        "target": _target(given["target"]),
-        "seed": _seed(given["seed"]),
-        "progress": _progress(given["progress"]),
-    }
+def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
+    """Return checked options.
 
+    Parameters
+    ----------
+    given : dict
+        The arguments of `ash.tune_function` as the user gave them, by name, `costs` too; others are left alone.
 
-def _candidates(given: dict[str, Any], time_limit: float | None) -> tuple[int | None, bool]:
-    """Return how many candidates, and whether the ladder is to be planned: for "auto" with a time to fill."""
-    value = given["candidates"]
-    if not isinstance(value, str) or value != AUTO:
-        if isinstance(value, str):
-            raise SettingError(f"candidates={value!r} is not allowed; give a number, {AUTO!r}, or None for a stream")
-        return (None if value is None else whole("candidates", value, 1, LARGEST)), False
-    asked = [name for name in ("min_epochs", "max_rungs") if given[name] is not None]
-    if time_limit is None or asked or given["algorithm"] != "ash":
-        return CANDIDATES, False
-    return None, True
+    Raises
+    ------
+    SettingError
+        Naming the argument, its value and what is allowed.
+    """
+    checked = _checked(FunctionOptions, {**given, "teams": False, "metric": "score", "task": FUNCTION})
+    checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
+    if checked["schedule"] is None:
+        checked["schedule"] = "greedy" if given["costs"] is None else "reproducible"
+    elif checked["schedule"] == "reproducible" and given["costs"] is None:
+        raise SettingError(
+            "schedule='reproducible' needs costs=, how long a job lasts on the virtual clock: a function of parameters "
+            "and epochs, or an earlier result"
+        )
+    options = FunctionOptions(**checked)
+    check_budget(options)
+    return options
 
 
 def check_budget(options: RunOptions) -> None:
@@ -171,89 +300,9 @@ def check_budget(options: RunOptions) -> None:
         )
 
 
-def _promotion(value: Any, candidates: int | None, planned: bool) -> str:
-    if value is None:
-        return "improving" if planned else "paper" if candidates is None else "capped"
-    return one_of("promotion", value, PROMOTIONS)
+def _checked(kind: type[RunOptions], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: option.check.read(name, given[name]) for name, option in option_table(kind).items()}
 
 
-def _target(value: Any) -> float | None:
-    if value is None:
-        return None
-    if not is_number(value):
-        raise SettingError(f"target={value!r} is not allowed; give a finite score, or None for no target")
-    return float(value)
-
-
-def _seed(value: Any) -> int:
-    if value is None:
-        return secrets.randbits(32)
-    return whole("seed", value, 0, LARGEST_SEED)
-
-
-def _progress(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise SettingError(f"progress={value!r} is not allowed; it must be True, False or None")
-    return value
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionOptions(RunOptions):
-    """Checked arguments of one run.
-
-    `job_limit`: seconds; `most_failures` in a row, None for any number; `memory_limit`: bytes, None where the system
-    does not say what there is.
-    """
-
-    job_limit: float | None
-    most_failures: int | None
-    memory_limit: int | None
-
-
-def read_function_options(**given: Any) -> FunctionOptions:
-    """Return checked options.
-
-    Parameters
-    ----------
-    **given
-        The keyword arguments of `ash.tune_function` that are fields of `FunctionOptions`, as the user gave them, and
-        `costs`.
-
-    Raises
-    ------
-    SettingError
-        Naming the argument, its value and what is allowed.
-    """
-    candidates = given["candidates"]
-    if candidates is not None:
-        candidates = whole("candidates", candidates, 1, LARGEST)
-    most, memory = given["most_failures"], given.get("memory_limit")
-    options = FunctionOptions(
-        **read_common({**given, "schedule": _schedule(given["schedule"], given["costs"])}, candidates),
-        teams=False,
-        metric="score",
-        task=FUNCTION,
-        job_limit=_job_limit(given["job_limit"]),
-        most_failures=None if most is None else whole("most_failures", most, 1, LARGEST),
-        memory_limit=default_limit() if memory is None else whole("memory_limit", memory, 1, LARGEST_COUNT),
-    )
-    check_budget(options)
-    return options
-
-
-def _schedule(value: Any, costs: Any) -> Any:
-    if value is None:
-        return "greedy" if costs is None else "reproducible"
-    if value == "reproducible" and costs is None:
-        raise SettingError(
-            "schedule='reproducible' needs costs=, how long a job lasts on the virtual clock: a function of parameters "
-            "and epochs, or an earlier result"
-        )
-    return value
-
-
-def _job_limit(value: Any) -> float | None:
-    limit = read_seconds("job_limit", value)
-    if limit == 0:
-        raise SettingError(f"job_limit={value!r} is not allowed; give more than 0 seconds, or None for no limit")
-    return limit
+def _promotion(candidates: int | None) -> str:
+    return "paper" if candidates is None else "capped"

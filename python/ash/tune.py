@@ -203,24 +203,19 @@ def tune(
     >>> result = ash.tune(*load_wine(return_X_y=True), candidates=32, seed=0)
     >>> labels = result.model.predict(load_wine().data)
     """
+    given = dict(locals())
     kept = read_journal(journal)
     elsewhere = read_elsewhere(executor, threads, worker_timeout)
-    ladder = {"eta": eta, "min_epochs": min_epochs, "max_rungs": max_rungs, "epoch_rows": epoch_rows}
-    budget = {"time_limit": time_limit, "epoch_limit": epoch_limit, "target": target, "memory_limit": memory_limit}
-    task_and_cells = {"metric": metric, "task": task, "missing": missing, "unknown": unknown}
-    way = {"algorithm": algorithm, "promotion": promotion, "training": training, "schedule": schedule}
-    others = {"candidates": candidates, "workers": workers, "teams": teams, "keep": keep, "progress": progress}
-    options = read_options(
-        **task_and_cells,
-        **way,
-        **others,
-        **ladder,
-        **budget,
-        threads=threads if elsewhere is None else None,
-        seed=seed_of(kept) if seed is None else seed,
+    if seed is None:
+        given["seed"] = seed_of(kept)
+    options = read_options(given if elsewhere is None else {**given, "threads": None})
+    run = TuningRun(
+        Given(X, y, sample_weight, validation, cv, groups),
+        space,
+        options,
+        asked=asked_of("ash.tune", given, options),
+        callbacks=read_callbacks(callbacks),
+        journal=kept,
+        elsewhere=elsewhere,
     )
-    asked = asked_of("ash.tune", {"candidates": candidates, **ladder, "validation": validation, "cv": cv}, options)
-    given = Given(X, y, sample_weight, validation, cv, groups)
-    told = read_callbacks(callbacks)
-    run = TuningRun(given, space, options, asked=asked, callbacks=told, journal=kept, elsewhere=elsewhere)
     return run.run()[0]

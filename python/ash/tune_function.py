@@ -154,31 +154,13 @@ def tune_function(
     >>> result.schedule
     'reproducible'
     """
+    given = dict(locals())
     _check_train(train)
     _check_executor(executor)
     kept = read_journal(journal)
-    given: dict[str, Any] = {
-        "candidates": candidates,
-        "eta": eta,
-        "min_epochs": min_epochs,
-        "max_rungs": max_rungs,
-        "algorithm": algorithm,
-        "promotion": promotion,
-        "training": training,
-        "schedule": schedule,
-        "workers": workers,
-        "costs": costs,
-        "threads": None if _is_foreign(executor) else threads,
-        "job_limit": job_limit,
-        "most_failures": most_failures,
-        "memory_limit": memory_limit,
-        "time_limit": time_limit,
-        "epoch_limit": epoch_limit,
-        "target": target,
-        "seed": seed_of(kept) if seed is None else seed,
-        "progress": progress,
-    }
-    options = read_function_options(**given)
+    if seed is None:
+        given["seed"] = seed_of(kept)
+    options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
     return _tuned(train, space, options, costs, sampler, first, executor, callbacks, kept)

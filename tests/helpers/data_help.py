@@ -36,7 +36,7 @@ def options(**changes: Any) -> Options:
     arguments = inspect.signature(ash.tune).parameters
     names = (field.name for field in dataclasses.fields(Options) if field.name in arguments)
     defaults = {name: arguments[name].default for name in names}
-    return read_options(**defaults | changes)
+    return read_options(defaults | changes)
 
 
 def numbers(features: int) -> Encoding:

@@ -38,11 +38,6 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def optional_whole(name: str, value: Any, high: int) -> int | None:
-    """Return None for None, else `value` as `whole` does, from 1 to `high`."""
-    return None if value is None else whole(name, value, 1, high)
-
-
 def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     """Return `value`, or raise SettingError unless it is one of `allowed`."""
     found = next((word for word in allowed if isinstance(value, str) and word == value), None)

@@ -19,21 +19,17 @@ from typing import Any
 
 from ash.function.initial_candidates import key_of
 from ash.history.json import space_story
-from ash.journal.identity import DECISIONS, Facts, version_facts
+from ash.journal.identity import Facts, deciding, version_facts
 from ash.options import FunctionOptions
 from ash.result.function_result import FunctionResult
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-
-RESULTS = ("eta", "min_epochs", "training", "task", "seed")
-"""Settings that each result depends on."""
 
 
 def identity_of(
     train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
 ) -> Facts:
     """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
-    settings = {name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}
     told = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
         **told,
@@ -43,7 +39,11 @@ def identity_of(
         "first": _first(first),
     }
     version = version_facts()["version of ash"]  # kernels have no part in it
-    return {"settings": {**settings, **own}, "space": space_story(space), "version": {"version of ash": version}}
+    return {
+        "settings": {**deciding(options), **own},
+        "space": space_story(space),
+        "version": {"version of ash": version},
+    }
 
 
 def code_of(train: Any, costs: Any) -> Facts:

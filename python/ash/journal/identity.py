@@ -23,18 +23,14 @@ from ash import _core
 from ash.encoding.data_split import Parts
 from ash.errors import JournalError
 from ash.history.json import space_story
-from ash.options import FUNCTION, Options
+from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
 from ash.space.domains import Domain
 from ash.space.space import Space
 
 Facts = dict[str, Any]
 
-RESULTS = ("eta", "min_epochs", "epoch_rows", "training", "metric", "task", "missing", "unknown", "seed")
-"""Settings that each result depends on."""
-DECISIONS = ("algorithm", "promotion", "schedule", "workers")
-"""Settings that decide who is trained when, but change no result."""
-PLANNED = ("min_epochs", "max_rungs", "epoch_rows", "keep")
-"""Settings that follow from the time limit of a planned run: the journal's are taken; it is greedy."""
+PLANNED = tuple(name for name, option in option_table().items() if option.planned)
+"""Options that follow from the time limit of a planned run: those of the journal are taken."""
 PARTS = ("training", "validation")
 SHOWN = 60
 """Letters of a value in a message, at most."""
@@ -55,11 +51,18 @@ def identity_of(
         What the user's function that scores is, as far as that can be told.
     """
     return {
-        "settings": {**{name: getattr(options, name) for name in (*RESULTS, *DECISIONS)}, "scoring": scoring},
+        "settings": {**deciding(options), "scoring": scoring},
         "space": space_story(space),
         "data": _data_facts(folds, data),
         "version": version_facts(),
     }
+
+
+def deciding(options: RunOptions) -> Facts:
+    """Return the options that decide on results, or on which jobs there are and when."""
+    kind = type(options)
+    names = option_names(kind, decides="results") + option_names(kind, decides="order")
+    return {name: getattr(options, name) for name in names}
 
 
 def version_facts() -> Facts:
@@ -70,7 +73,7 @@ def version_facts() -> Facts:
 
 
 def plan_of(options: Options) -> Facts:
-    """Return what was planned."""
+    """Return what was planned, which a planned run takes from its journal."""
     return {name: getattr(options, name) for name in PLANNED}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from ash._utils.checks import one_of
 from ash.errors import SettingError
+from ash.options import option_names
 
 ON_ERROR = ("raise", "continue")
-CHANGEABLE = ("algorithm", "costs", "function", "promotion", "schedule", "version", "workers")
+CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
 """What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
 
 

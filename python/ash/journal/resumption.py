@@ -8,16 +8,14 @@ from ash._utils.checks import is_integer, is_number
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.identity import Facts, space_of_facts
 from ash.journal.journal import Journal
-from ash.options import Options
+from ash.options import Options, option_table
 from ash.space.space import Space
 
-REPEATED = (
-    *("algorithm", "promotion", "training", "schedule", "workers", "metric", "task", "missing"),
-    *("unknown", "seed", "time_limit", "epoch_limit", "target"),
-)
-"""Arguments of `ash.tune` that are told again as they were read."""
-OPEN = ("candidates", "eta", "min_epochs", "max_rungs", "epoch_rows", "validation", "cv")
-"""Arguments that are told again as they were given."""
+_TOLD = {name: option for name, option in option_table().items() if option.decides}
+OPEN = ("candidates", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
+"""Arguments of `ash.tune` that are repeated as they were given, since what they become depends on the plan."""
+REPEATED = tuple(name for name in _TOLD if name not in OPEN)
+"""Arguments that are repeated as they were read."""
 GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 
@@ -30,12 +28,13 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     by : str
         The name of what was called.
     given : dict
-        Arguments that `options` no longer tells: candidates, the ladder, validation, cv.
+        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
     options : Options
+        As they were checked.
     """
     arguments = {name: getattr(options, name) for name in REPEATED}
-    kept = {name: _plain(value) for name, value in given.items() if value is None or isinstance(value, Real | str)}
-    lost = sorted(given.keys() - kept.keys())
+    kept = {name: _plain(given[name]) for name in OPEN if given[name] is None or isinstance(given[name], Real | str)}
+    lost = sorted(set(OPEN) - kept.keys())
     return {"by": by, "arguments": {**arguments, **kept}, "given again": lost}
 
 

@@ -27,7 +27,7 @@ from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.model import Model, normalized
 from ash.models.pool import MOST_DRAWS
-from ash.options import Options, read_options
+from ash.options import Options, option_names, read_options
 from ash.result.result import Result
 from ash.scoring.fold_scoring import Scoring
 from ash.scoring.scorers import read_scoring, scorer_name
@@ -190,20 +190,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _options(self, metric: str | None, keep: int | None) -> Options:
-        names = (
-            *("candidates", "eta", "min_epochs", "max_rungs", "algorithm", "promotion", "training", "schedule"),
-            *("epoch_rows", "workers", "time_limit", "epoch_limit", "target", "missing", "unknown", "memory_limit"),
-        )
-        return read_options(
-            **{name: getattr(self, name) for name in names},
-            teams=True,
-            keep=keep,
-            threads=threads_of(self.n_jobs),
-            metric=metric,
-            task=self._task,
-            seed=seed_of(self.random_state),
-            progress=progress_of(self.verbose),
-        )
+        given = {name: getattr(self, name) for name in option_names(caller="estimators")}
+        given |= {"teams": True, "keep": keep, "threads": threads_of(self.n_jobs), "metric": metric, "task": self._task}
+        given |= {"seed": seed_of(self.random_state), "progress": progress_of(self.verbose)}
+        return read_options(given)
 
     def _keep(self, result: Result, model: Model) -> None:
         self.result_ = result
