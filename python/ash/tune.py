@@ -5,7 +5,7 @@ from os import PathLike
 from typing import Any
 
 from ash.callbacks.dispatch import read_callbacks
-from ash.engine.run import Given, TuningRun
+from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.journal import Journal, read_journal
 from ash.journal.resumption import asked_of, seed_of
@@ -210,9 +210,14 @@ def tune(
         given["seed"] = seed_of(kept)
     options = read_options(given if elsewhere is None else {**given, "threads": None})
     run = TuningRun(
-        Given(X, y, sample_weight, validation, cv, groups),
+        X,
+        y,
         space,
         options,
+        sample_weight=sample_weight,
+        validation=validation,
+        cv=cv,
+        groups=groups,
         asked=asked_of("ash.tune", given, options),
         callbacks=read_callbacks(callbacks),
         journal=kept,

@@ -96,7 +96,7 @@ def test_frames_of_polars() -> None:
 def test_missing_cells_are_learned_from_or_refused() -> None:
     for given in (with_cell(NAN), with_cell(None, object), with_cell("nan", "U9"), pandas.DataFrame(with_cell(NAN))):
         parts = parts_from(given, Y, validation=(X, Y))
-        assert parts.encoding.encoding.names == ("x0", "x1", "x1 is missing", "x2")
+        assert parts.encoding.names == ("x0", "x1", "x1 is missing", "x2")
         known = [np.median(X[:, 0]), np.median(X[[0, 1, 2, 4, 5], 1]), 0, np.median(X[:, 2])]
         assert start(parts).input_center.tolist() == known
         assert start(parts).input_limit.tolist() == [3, 3, 0, 3]
@@ -115,7 +115,7 @@ def test_missing_cells_are_learned_from_or_refused() -> None:
 )
 def test_text_becomes_categories(given: Any, names: set[str]) -> None:
     parts = parts_from(given, Y)
-    assert {name for name in parts.encoding.encoding.names if "=" in name or "missing" in name} == names
+    assert {name for name in parts.encoding.names if "=" in name or "missing" in name} == names
     assert bits(parts)
 
 
@@ -161,10 +161,10 @@ def test_a_change_during_training_changes_nothing(kind: str, monkeypatch: pytest
 def test_constant_missing_and_duplicate_columns_do_no_harm() -> None:
     x = np.column_stack([X[:, 0], np.full(6, 5.0), X[:, 0], np.array([0.0, -0.0] * 3), np.full(6, NAN)])
     parts = parts_from(x, Y)
-    assert parts.encoding.encoding.names == ("x0", "x1", "x2", "x3", "x4", "x4 is missing")
+    assert parts.encoding.names == ("x0", "x1", "x2", "x3", "x4", "x4 is missing")
     assert list(prepare(parts).constant_features) == [1, 3, 4]
     assert bits(parts)
-    assert np.isfinite(start(parts).predict(parts.encoding.encoding.block(parts.table.frame, slice(0, 6)))).all()
+    assert np.isfinite(start(parts).predict(parts.encoding.block(parts.table.frame, slice(0, 6)))).all()
 
 
 def test_large_and_small_numbers_within_float32_are_fine() -> None:

@@ -22,7 +22,7 @@ NAN = float("nan")
 
 def test_features_come_column_by_column() -> None:
     frame = mixed([[1.5, "red", 1, "u"], [NAN, "blue", 2, None], [2.0, "red", 3, "v"]])
-    encoding = learned(frame).encoding
+    encoding = learned(frame)
     names = ("x0", "x0 is missing", "x1=blue", "x1=red", "x2", "x3=u", "x3=v", "x3 is missing")
     assert (encoding.names, encoding.features) == (names, 8)
     assert encoding.scaled.tolist() == [True, False, False, False, True, False, False, False]
@@ -36,11 +36,11 @@ def test_features_come_column_by_column() -> None:
 
 def test_names_of_columns_are_in_names_of_features() -> None:
     frame = read_frame(pandas.DataFrame({"age": [1.0, None], "color": ["red", "blue"]}))
-    assert learned(frame).encoding.names == ("age", "age is missing", "color=blue", "color=red")
+    assert learned(frame).names == ("age", "age is missing", "color=blue", "color=red")
 
 
 def test_unknown_levels_and_new_gaps_are_zeros() -> None:
-    encoding = learned(mixed([["u", "p", 1.0], ["v", None, 2.0]])).encoding
+    encoding = learned(mixed([["u", "p", 1.0], ["v", None, 2.0]]))
     assert encoding.names == ("x0=u", "x0=v", "x1=p", "x1 is missing", "x2")
     later = mixed([["w", "q", 3.0], [None, None, None], ["v", "p", "4"]])
     expected = [[0, 0, 0, 0, 3], [0, 0, 0, 1, NAN], [0, 1, 1, 0, 4]]
@@ -59,7 +59,7 @@ def test_a_matrix_is_encoded_as_its_columns_are(dtype: str, layout: Any) -> None
     if x.dtype.kind == "f":
         x[3, 0] = x[4, 3] = x[5, 4] = x[:, 5] = NAN
     frame = read_frame(x)
-    encoding = learned(frame).encoding
+    encoding = learned(frame)
     columns = Frame(frame.rows, None, frame.columns, None)
     block = encoding.block(frame, slice(2, 40))
     assert block.flags.c_contiguous
@@ -72,15 +72,15 @@ def test_a_matrix_is_encoded_as_its_columns_are(dtype: str, layout: Any) -> None
 def test_up_to_32_levels_have_features_of_their_own() -> None:
     levels = [f"{number:02d}a" for number in range(ONE_HOT_LEVELS + 1)]
     few, many = learned(mixed([[level] for level in levels[:-1]])), learned(mixed([[level] for level in levels]))
-    assert few.encoding.names == tuple(f"x0={level}" for level in levels[:-1])
+    assert few.names == tuple(f"x0={level}" for level in levels[:-1])
     assert np.array_equal(few.fitting_block(slice(0, ONE_HOT_LEVELS)), np.eye(ONE_HOT_LEVELS))
-    assert many.encoding.names == ("x0: target mean", "x0: log count")
-    assert many.encoding.scaled.all()
+    assert many.names == ("x0: target mean", "x0: log count")
+    assert many.scaled.all()
 
 
 def test_values_are_numbers_and_numbers_of_levels() -> None:
     frame = mixed([[1.5, "red", 1], [NAN, "blue", 2], [2.0, None, 3]])
-    encoding, values = learned(frame).encoding, np.full((2, 5), 7.0)
+    encoding, values = learned(frame), np.full((2, 5), 7.0)
     encoding.put_values(frame, slice(1, 3), values)
     assert np.array_equal(values, [[NAN, 0, 2, 7, 7], [2, 2, 3, 7, 7]], equal_nan=True)
     encoding.put_values(mixed([["3", "green", None]]), slice(0, 1), values[:1])
@@ -97,7 +97,7 @@ def test_rows_that_were_taken_are_encoded_as_the_table_of_them() -> None:
         lambda x: np.column_stack([x.astype(object), list("abcabcabc")]),
     ):
         frame = read_frame(make(x))
-        taken, encoding = frame.take(rows), learned(frame).encoding
+        taken, encoding = frame.take(rows), learned(frame)
         assert np.array_equal(
             encoding.block(taken, slice(0, 4)), encoding.block(frame, slice(0, 9))[rows], equal_nan=True
         )
@@ -141,14 +141,14 @@ def test_all_libraries_give_the_same_features() -> None:
     encodings = [learned(frame, y, training=training) for frame in frames]
     fitting, predicting = (
         encodings[0].fitting_block(slice(5, ROWS)),
-        encodings[0].encoding.block(frames[0], slice(5, ROWS)),
+        encodings[0].block(frames[0], slice(5, ROWS)),
     )
     assert fitting.shape == (ROWS - 5, 9)
     for fitted in encodings[1:]:
         assert np.array_equal(fitted.fitting_block(slice(5, ROWS)), fitting, equal_nan=True)
         for frame in frames:
-            fitted.encoding.schema.check(frame)
-            assert np.array_equal(fitted.encoding.block(frame, slice(5, ROWS)), predicting, equal_nan=True)
+            fitted.schema.check(frame)
+            assert np.array_equal(fitted.block(frame, slice(5, ROWS)), predicting, equal_nan=True)
 
 
 # In a file
@@ -156,7 +156,7 @@ def test_all_libraries_give_the_same_features() -> None:
 
 def saved() -> tuple[Encoding, Frame, dict[str, Any], dict[str, NDArray[np.float64]]]:
     frame = mixed([[1.0, cell, "few"] for cell in cities()])
-    encoding = learned(frame, np.random.default_rng(11).normal(size=(ROWS, 2))).encoding
+    encoding = learned(frame, np.random.default_rng(11).normal(size=(ROWS, 2)))
     data, arrays = encoding_parts(encoding)
     return encoding, frame, json.loads(json.dumps(data)), arrays
 
@@ -168,7 +168,7 @@ def test_an_encoding_comes_back_from_its_parts() -> None:
     assert (read.names, read.schema, read.targets) == (encoding.names, encoding.schema, encoding.targets)
     assert np.array_equal(read.scaled, encoding.scaled)
     assert np.array_equal(read.block(frame, slice(0, ROWS)), encoding.block(frame, slice(0, ROWS)))
-    numbers = learned(read_frame(np.eye(3))).encoding
+    numbers = learned(read_frame(np.eye(3)))
     assert encoding_from_parts(*encoding_parts(numbers)).names == ("x0", "x1", "x2")
 
 

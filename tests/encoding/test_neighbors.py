@@ -131,8 +131,8 @@ def test_as_in_plain_python(outputs: int, weighted: bool, holes: bool) -> None:
     training, validation = order[:320], order[320:]
     found = learned(x, y, training, validation=validation, weights=weights if weighted else None)
     names = ["neighbors: target mean"] if outputs == 1 else [f"neighbors: target mean {k}" for k in range(2)]
-    assert found.encoding.names[-outputs - 1 :] == (*names, "neighbors: closeness")
-    assert found.encoding.scaled[-outputs - 1 :].all()
+    assert found.names[-outputs - 1 :] == (*names, "neighbors: closeness")
+    assert found.scaled[-outputs - 1 :].all()
     fitting = found.fitting_block(slice(0, 400))[:, -outputs - 1 :]
     where = places(np.concatenate([x, x + 0.01]), x[training])
     for row in [*training[:30], *validation[:15]]:
@@ -147,12 +147,12 @@ def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
     x, y = recurring()
     matrix = learned(x, y)
     frame = learned(pandas.DataFrame(x, columns=["a", "b", "c"]).astype({"a": "float32"}).astype({"a": float}), y)
-    assert matrix.encoding.names[3:] == frame.encoding.names[3:]
+    assert matrix.names[3:] == frame.names[3:]
     whole = matrix.predicting.block(matrix.frame, slice(0, ROWS))
     for part in (slice(0, 0), slice(7, 8), slice(100, ROWS)):
         assert np.array_equal(matrix.predicting.block(matrix.frame, part), whole[part])
         assert np.array_equal(matrix.fitting_block(part), matrix.fitting_block(slice(0, ROWS))[part])
-    assert not matrix.encoding.takes_rows_as_they_are(matrix.frame)
+    assert not matrix.takes_rows_as_they_are(matrix.frame)
 
 
 def test_rows_that_differ_by_less_than_a_square_can_tell() -> None:

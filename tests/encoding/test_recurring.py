@@ -103,9 +103,9 @@ def test_features_are_the_number_and_the_statistics_of_its_category() -> None:
     other = np.arange(ROWS, dtype=float)
     numbers = encoded(read_frame(np.column_stack([values, other])), targets)
     names = ("x0", "x0 is missing", "x0: target mean 0", "x0: target mean 1", "x0: log count", "x1")
-    assert numbers.encoding.names == names
-    assert numbers.encoding.scaled.tolist() == [True, False, True, True, True, True]
-    levels = set(numbers.encoding.schema.columns[0].levels)
+    assert numbers.names == names
+    assert numbers.scaled.tolist() == [True, False, True, True, True, True]
+    levels = set(numbers.schema.columns[0].levels)
     cells = [None if value != value else f"v{value}" for value in values.tolist()]
     twin = read_frame(np.array([cells, [0.0] * ROWS], object).T)
     kept = learn_schema(twin, missing="indicator", most_levels=len(levels))
@@ -114,7 +114,7 @@ def test_features_are_the_number_and_the_statistics_of_its_category() -> None:
     category = encoded(twin, targets, kept)
     for block, expected in (
         (numbers.fitting_block(slice(3, ROWS)), category.fitting_block(slice(3, ROWS))),
-        (numbers.encoding.block(numbers.frame, slice(3, ROWS)), category.encoding.block(twin, slice(3, ROWS))),
+        (numbers.block(numbers.frame, slice(3, ROWS)), category.block(twin, slice(3, ROWS))),
     ):
         assert block[:, 2:5] == pytest.approx(expected[:, :3], rel=1e-12, abs=1e-14)  # sums go over levels in order
         assert np.array_equal(block[:, 0], values[3:], equal_nan=True)
@@ -126,12 +126,12 @@ def test_new_numbers_are_no_error_and_have_the_priors() -> None:
     fitted = encoded(
         read_frame(np.column_stack([gains(), np.arange(ROWS)])), np.random.default_rng(6).normal(size=(ROWS, 1))
     )
-    table = fitted.encoding.statistics[0]
+    table = fitted.statistics[0]
     assert table is not None
     later = read_frame(np.array([[-1.0, 0], [0.0, 0], [1e9, 0], [0.3, 0], [NAN, 0]]))
-    block = fitted.encoding.block(later, slice(0, 5), "error")
+    block = fitted.block(later, slice(0, 5), "error")
     assert block[:, :1].tolist()[:4] == [[-1.0], [0.0], [1e9], [0.3]]
-    place = fitted.encoding.schema.columns[0].levels.index(0.0)
+    place = fitted.schema.columns[0].levels.index(0.0)
     unknown, missing = table[-1], table[-2]
     assert np.array_equal(block[:, 1:3], [unknown, table[place], unknown, unknown, missing])
 
@@ -148,10 +148,10 @@ def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
         schema = learned_schema(read_frame(matrix))
         whole, single = (encoded(read_frame(x), targets, schema) for x in (matrix, matrix.astype(object)))
         assert whole.frame.matrix is not None and single.frame.matrix is None
-        assert sum(table is not None for table in whole.encoding.statistics) >= 1
+        assert sum(table is not None for table in whole.statistics) >= 1
         for part in (slice(0, ROWS), slice(5, 6), slice(7, 7)):
             assert np.array_equal(
-                whole.encoding.block(whole.frame, part), single.encoding.block(single.frame, part), equal_nan=True
+                whole.block(whole.frame, part), single.block(single.frame, part), equal_nan=True
             )
 
 
@@ -162,7 +162,7 @@ def test_levels_of_tiny_and_of_huge_numbers() -> None:
 
 def test_an_encoding_comes_back_from_its_parts() -> None:
     frame = read_frame(np.column_stack([np.arange(ROWS), gains()]))
-    encoding = encoded(frame, np.random.default_rng(7).normal(size=(ROWS, 1))).encoding
+    encoding = encoded(frame, np.random.default_rng(7).normal(size=(ROWS, 1)))
     data, arrays = encoding_parts(encoding)
     assert set(arrays) == {"statistics.1"}
     read = encoding_from_parts(data, arrays)

@@ -52,10 +52,10 @@ def test_statistics_of_a_regression(weighted: bool, outputs: int) -> None:
     assert np.allclose(block[:, outputs], [math.log1p(counts[cell]) for cell in cells], rtol=1e-14)
     assert np.array_equal(fitted.fitting_block(slice(7, 90)), block[7:90])
     rest = sorted(set(range(ROWS)) - set(training.tolist()))
-    assert np.array_equal(block[rest], fitted.encoding.block(frame, slice(0, ROWS))[rest])
+    assert np.array_equal(block[rest], fitted.block(frame, slice(0, ROWS))[rest])
     numbers = "" if outputs == 1 else " 0"
-    assert fitted.encoding.names[0] == f"x0: target mean{numbers}"
-    assert fitted.encoding.features == outputs + 2
+    assert fitted.names[0] == f"x0: target mean{numbers}"
+    assert fitted.features == outputs + 2
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -69,12 +69,12 @@ def test_statistics_of_a_classification(classes: int) -> None:
     shares = (labels[:, None] == np.arange(1, classes)).astype(float)
     expected = ordered_by_loops(cells, shares, training.tolist(), [1.0] * ROWS)
     assert np.allclose(fitted.fitting_block(slice(0, ROWS))[:, :-1], expected, rtol=1e-12)
-    assert fitted.encoding.targets == tuple(range(1, classes))
+    assert fitted.targets == tuple(range(1, classes))
 
 
 def test_predictions_use_all_training_rows_and_the_prior_for_unknown_levels() -> None:
     cells, y = cities(), np.random.default_rng(3).normal(size=(ROWS, 1))
-    encoding = learned(mixed([[cell] for cell in cells]), y).encoding
+    encoding = learned(mixed([[cell] for cell in cells]), y)
     later = mixed([["nowhere"], [None], ["city 1"]])
     prior = y.mean()
     expected = [[prior, 0.0]]
@@ -88,7 +88,7 @@ def test_predictions_use_all_training_rows_and_the_prior_for_unknown_levels() ->
 
 def test_a_missing_level_that_training_had_not_has_the_prior() -> None:
     cells, y = [cell or "city 3" for cell in cities()], np.random.default_rng(3).normal(size=(ROWS, 1))
-    encoding = learned(mixed([[cell] for cell in cells]), y).encoding
+    encoding = learned(mixed([[cell] for cell in cells]), y)
     assert np.allclose(encoding.block(mixed([[None]]), slice(0, 1)), [[y.mean(), 0.0]], rtol=1e-12)
 
 
@@ -124,9 +124,9 @@ def test_levels_that_are_not_kept_are_unknown_in_training_too() -> None:
 def test_at_most_16_outputs_or_frequent_classes_have_statistics() -> None:
     frame = mixed([[cell] for cell in cities()])
     y = np.random.default_rng(7).normal(size=(ROWS, 20))
-    assert learned(frame, y).encoding.targets == tuple(range(MOST_STATISTICS))
+    assert learned(frame, y).targets == tuple(range(MOST_STATISTICS))
     labels = np.arange(ROWS) % 40 % 21
-    encoding = learned(frame, labels[:, None].astype(float), classes=21).encoding
+    encoding = learned(frame, labels[:, None].astype(float), classes=21)
     frequent = sorted(range(1, 21), key=lambda label: (-np.count_nonzero(labels == label), label))[:MOST_STATISTICS]
     assert encoding.targets == tuple(sorted(frequent))
     assert encoding.features == MOST_STATISTICS + 1

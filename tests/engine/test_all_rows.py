@@ -39,9 +39,19 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 
-    def told(tuner: Any, kept: Any, folds: Any, whole: Any, options: Any, final: Any, **last: Any) -> Any:
-        seen.append({"tuner": tuner, "kept": kept, "folds": folds, "whole": whole, "options": options, **last})
-        return finish(tuner, kept, folds, whole, options, final, **last)
+    def told(tuner: Any, kept: Any, split: Any, options: Any, final: Any, **last: Any) -> Any:
+        seen.append(
+            {
+                "tuner": tuner,
+                "kept": kept,
+                "split": split,
+                "folds": split.folds,
+                "whole": split.whole,
+                "options": options,
+                **last,
+            }
+        )
+        return finish(tuner, kept, split, options, final, **last)
 
     monkeypatch.setattr(RUN, "finish", told)
     return seen
@@ -163,7 +173,7 @@ def test_where_time_is_short_the_best_is_trained_and_the_others_as_far_as_they_g
     everybody = fitted()
     end = ends[0]
     kept, counts = end["kept"], ALL_ROWS.drawn_of(end["kept"], 16)
-    data = ALL_ROWS.Folds(end["folds"], end["whole"])
+    data = end["split"]
     jobs = end["tuner"].jobs()
     needed = ALL_ROWS.wall_seconds(kept, counts, jobs, data, end["options"])
     assert 0 < needed < math.inf
@@ -183,7 +193,7 @@ def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.Monke
     monkeypatch.setattr(ALL_ROWS, "_seconds", lambda kept, drawn, *_: np.ones(len(drawn)))
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
     counts = np.array([1, 2, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0])
-    data = ALL_ROWS.Folds(end["folds"], end["whole"])
+    data = end["split"]
     _, found = ALL_ROWS.on_all_rows(end["kept"], counts, end["tuner"].jobs(), data, end["options"], 3 / ALL_ROWS.HASTE)
     assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
 

@@ -50,7 +50,7 @@ def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: 
     parts = parts_from(NUMBERS, TARGETS, sample_weight=weights, validation=held_out if own else 0.3)
     rows, counts = parts.training, np.ones(90) if weights is None else weights
     network = start(parts)
-    encoding = parts.encoding.encoding
+    encoding = parts.encoding
     assert encoding.names == ("x0", "x0 is missing", "x1", "x2", "x3", "x3 is missing", "x4")
     center, scale = quartiles(NUMBERS[rows], counts[rows] / counts.mean())
     assert network.input_center[encoding.scaled] == pytest.approx(center, rel=1e-9, abs=1e-15)
@@ -68,7 +68,7 @@ def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: 
 def test_statistics_of_the_target_are_scaled_as_they_are_trained_on() -> None:
     columns = mixed_columns()
     parts = parts_from(sheet(columns), mixed_target(columns), validation=0.25)
-    encoding = parts.encoding.encoding
+    encoding = parts.encoding
     trained = parts.encoding.fitting_block(slice(0, ROWS))[parts.training]
     predicted = encoding.block(parts.table.frame, slice(0, ROWS))[parts.training]
     place = encoding.names.index("x4: target mean")
@@ -84,7 +84,7 @@ def test_the_core_trains_on_the_encoded_rows() -> None:
     parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
     rows = parts.training
     block = parts.encoding.fitting_block(slice(0, 120))[rows]
-    x = np.where(parts.encoding.encoding.scaled, robust(block), block)
+    x = np.where(parts.encoding.scaled, robust(block), block)
     y = (parts.y[rows] - parts.y[rows].mean()) / parts.y[rows].std()
     chosen = settings(hidden=(5,), activations=("tanh",))
     network, losses = _core.train(prepare(parts), chosen, 20)

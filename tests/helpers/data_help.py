@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import ash
 from ash import _core
 from ash.data.frames import Frame
-from ash.encoding.data_split import Parts, read_parts, read_table
+from ash.encoding.data_split import Fold, read_table, split_table
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
 from ash.engine.core_data import prepare
@@ -51,17 +51,17 @@ def values(frame: Frame) -> NDArray[np.float64]:
 
 def parts_from(
     X: Any, y: Any, *, validation: Any = 2, sample_weight: Any = None, sort: bool = False, **changes: Any
-) -> Parts:
+) -> Fold:
     given = options(**changes)
-    return read_parts(*read_table(X, y, given, sample_weight, sort), validation, given)
+    return split_table(*read_table(X, y, given, sample_weight, sort), given, validation).folds[0]
 
 
-def start(parts: Parts) -> _core.Network:
+def start(parts: Fold) -> _core.Network:
     """A network without hidden layers that has seen nothing but centers and scales."""
     return _core.train(prepare(parts), settings(), 0)[0]
 
 
-def bits(parts: Parts) -> bytes:
+def bits(parts: Fold) -> bytes:
     """All that two epochs on these parts have left: weights, centers and scales."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()

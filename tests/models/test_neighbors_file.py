@@ -23,7 +23,7 @@ NAN = float("nan")
 
 
 def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
-    encoding = learned(*recurring()).encoding
+    encoding = learned(*recurring())
     data, arrays = encoding_parts(encoding)
     return encoding, json.loads(json.dumps(data)), arrays
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ash._utils.checks import is_integer
 from ash.data.arrays import Matrix, check_memory
+from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.splits import Rows, split_state
 from ash.data.table import Table, read_training, split
@@ -35,6 +36,8 @@ from ash.options import Options
 
 Pair = tuple[Rows, Rows]
 
+VALIDATION = 0.2
+"""The share of the rows that score the candidates by default."""
 FOLDS = 5
 FEW_ROWS = 1_000
 """Of a table below it, a fifth is too few rows to choose among the many candidates that a minute holds."""
@@ -42,8 +45,8 @@ _STREAM = 3  # spawn key of the order of target statistics; the draw of candidat
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """The table with its rows for training and those for validation.
+class Fold:
+    """A table with the rows to train on and those to validate on, and the encoding that the training rows give.
 
     Attributes
     ----------
@@ -67,12 +70,36 @@ class Parts:
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
 
+    def blocks(self, cells: int) -> Iterator[NDArray[np.float64]]:
+        """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most so many cells."""
+        encoding = self.encoding
+        size = max(1, cells // encoding.features)
+        for first, stop in blocks(self.table.rows, size):
+            yield encoding.fitting_block(slice(first, stop))
+        if self.held_out is not None:
+            for first, stop in blocks(self.held_out.rows, size):
+                yield encoding.block(self.held_out, slice(first, stop), encoding.schema.unknown)
 
-def read_parts(table: Table, schema: Schema, validation: Any, options: Options) -> Parts:
-    """Split and encode a table; the rows of a validation table of its own follow those to train on."""
-    if isinstance(validation, tuple):
-        return _beside(table, schema, validation, options)
-    return parts_of(table, schema, *split(table, validation, options.seed), options.seed)
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How a run uses the rows of its table.
+
+    Attributes
+    ----------
+    folds : tuple of Fold
+        What the candidates train on and are scored on: one, or as many as cross-validation has.
+    whole : Fold or None
+        All rows to train on, for what predicts after cross-validation.
+    """
+
+    folds: tuple[Fold, ...]
+    whole: Fold | None = None
+
+    @property
+    def table(self) -> Table:
+        """The table that is split."""
+        return self.folds[0].table
 
 
 def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
@@ -94,15 +121,49 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     return replace(table, weights=None if table.weights is None else of_mean_one(table.weights)), schema
 
 
-def parts_of(
-    table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int
-) -> Parts:
-    """Return the parts of a table by row numbers, encoded by what the training rows tell."""
+def split_table(table: Table, schema: Schema, options: Options, validation: Any, cv: Any = None, **given: Any) -> Split:
+    """Decide which rows train and which validate, and learn the encoding of each fold.
+
+    Parameters
+    ----------
+    table, schema
+        As `read_table` returns them.
+    validation : float, int, (X, y) or None
+        None: as suits the table, which is five folds of a small one where a time is to be filled.
+    cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
+    **given
+        X, y and groups, as the user gave them: what a splitter is called with.
+
+    Raises
+    ------
+    DataError, SettingError
+        `validation` or `cv` is not allowed, or a fold has an empty part.
+    """
+    if cv is None and validation is None and options.planned and has_folds(table):
+        cv = FOLDS
+    if cv is None:
+        return Split((_held_out(table, schema, VALIDATION if validation is None else validation, options),))
+    pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, cv, **given))
+    check_memory((len(pairs) + 1) * table.rows, len(schema.columns), "X")
+    folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
+    everything = np.arange(table.rows, dtype=np.int64)
+    return Split(folds, _fold(table, schema, everything, everything[:1], options.seed))
+
+
+def _held_out(table: Table, schema: Schema, validation: Any, options: Options) -> Fold:
+    """Return the one fold of a run without cross-validation."""
+    if isinstance(validation, tuple):
+        return _beside(table, schema, validation, options)
+    return _fold(table, schema, *split(table, validation, options.seed), options.seed)
+
+
+def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
+    """Return a fold of a table by row numbers, encoded by what the training rows tell."""
     encoding = _learn_encoding(table, schema, training, seed, validation)
-    return Parts(table, None, encoding, table.y, table.weights, training, validation)
+    return Fold(table, None, encoding, table.y, table.weights, training, validation)
 
 
-def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Parts:
+def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Fold:
     if len(validation) != 2:
         raise SettingError(f"validation holds {len(validation)} parts; a tuple must be (X, y)")
     held_out = read_frame(validation[0], "validation X")
@@ -112,7 +173,7 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     encoding = _learn_encoding(table, schema, training, options.seed)
     rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
     weights = None if table.weights is None else np.concatenate([table.weights, np.ones(held_out.rows)])
-    return Parts(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
+    return Fold(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
 
 
 def _learn_encoding(
@@ -129,31 +190,6 @@ def _learn_encoding(
         weights=table.weights,
         validation=validation,
     )
-
-
-def read_folds(
-    table: Table, schema: Schema, X: Any, y: Any, cv: Any, groups: Any, options: Options
-) -> tuple[list[Parts], Parts]:
-    """Return the parts of each fold, and all rows to train on.
-
-    Parameters
-    ----------
-    table, schema
-        Of X and y: `read_table`.
-    cv : int, splitter of scikit-learn or iterable of (training rows, validation rows)
-    groups : array-like [rows] or None
-        Passed to the splitter.
-
-    Raises
-    ------
-    DataError, SettingError
-        `cv` is none, or a fold has an empty part.
-    """
-    pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, X, y, cv, groups))
-    check_memory((len(pairs) + 1) * table.rows, len(schema.columns), "X")
-    folds = [parts_of(table, schema, training, validation, options.seed) for training, validation in pairs]
-    everything = np.arange(table.rows, dtype=np.int64)
-    return folds, parts_of(table, schema, everything, everything[:1], options.seed)
 
 
 def has_folds(table: Table) -> bool:
@@ -178,7 +214,7 @@ def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
         raise SettingError(f"cv={cv} is not allowed: {error}") from None
 
 
-def _given(table: Table, X: Any, y: Any, cv: Any, groups: Any) -> Iterator[Pair]:
+def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]:
     """Yield the folds of a splitter, as rows of the table."""
     from sklearn.model_selection import check_cv
 

@@ -1,4 +1,4 @@
-"""What training rows are encoded as, and how an encoding is learned from them.
+"""The encoding of a table that is trained on: how it is learned, and the features of its training rows.
 
 A row must not see its own target. In training it has the statistics of the training rows before it, and neighbors among
 the others; each other row has what `Encoding.block` gives it. After training, neighbors are of all rows of the table,
@@ -24,13 +24,12 @@ from ash.encoding.target_statistics import (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingEncoding:
-    """An encoding, and the table that it was learned from with the statistics to train with.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingEncoding(Encoding):
+    """An encoding that also knows the table it was learned from, and the features of its training rows.
 
     Attributes
     ----------
-    encoding : Encoding
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
         One a column: if it has many levels the statistics of each row in training.
@@ -40,7 +39,6 @@ class TrainingEncoding:
         Those to predict with: of the rows to validate on as well.
     """
 
-    encoding: Encoding
     frame: Frame
     ordered: tuple[NDArray[np.float64] | None, ...]
     near: NDArray[np.float64] | None = None
@@ -48,8 +46,10 @@ class TrainingEncoding:
 
     @cached_property
     def predicting(self) -> Encoding:
-        """The encoding to predict with after training, one for all networks."""
-        return self.encoding if self.known is None else replace(self.encoding, neighbors=self.known)
+        """The encoding to predict with after training, one for all networks; it holds no table."""
+        return Encoding(
+            self.schema, self.statistics, self.targets, self.neighbors if self.known is None else self.known
+        )
 
     def fitting_block(self, rows: slice) -> Block:
         """Return the features of a block of rows to fit with: array [rows, features], new and C-ordered.
@@ -57,12 +57,12 @@ class TrainingEncoding:
         A training row has the statistics of the training rows before it, and is not its own neighbor; every other row
         has those of `Encoding.block`.
         """
-        block = self.encoding.columns_block(self.frame, rows)
+        block = self.columns_block(self.frame, rows)
         if self.near is not None:
-            block[:, self.encoding.columns_end :] = self.near[rows]
+            block[:, self.columns_end :] = self.near[rows]
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:
-                first = self.encoding.statistics_of(place).start
+                first = self.statistics_of(place).start
                 block[:, first : first + statistics.shape[1]] = statistics[rows]
         return block
 
@@ -95,7 +95,7 @@ def learn_encoding(
     many = [is_many_level(column) for column in schema.columns]
     if not any(many) and not schema.neighbors:
         nothing = (None,) * len(many)
-        return TrainingEncoding(Encoding(schema, nothing, ()), frame, nothing)
+        return TrainingEncoding(schema, nothing, (), frame=frame, ordered=nothing)
     chosen = choose_targets(targets, classes, training, weights)
     prepared = prepare_targets(targets, classes, chosen, training, weights)
     bare = Encoding(schema, (None,) * len(many), chosen)
@@ -105,7 +105,7 @@ def learn_encoding(
         codes = bare.level_codes(frame, place)
         table = total_statistics(prepared, codes, len(schema.columns[place].levels))
         tables[place], ordered[place] = table, ordered_statistics(prepared, codes, table)
-    learned = TrainingEncoding(Encoding(schema, tuple(tables), chosen), frame, tuple(ordered))
+    learned = TrainingEncoding(schema, tuple(tables), chosen, frame=frame, ordered=tuple(ordered))
     if not schema.neighbors:
         return learned
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
@@ -115,5 +115,4 @@ def learn_encoding(
 def _with_neighbors(learned: TrainingEncoding, training: Targets, known: Targets) -> TrainingEncoding:
     numbers = learned.frame.all_numbers()
     neighbors, near = learn_neighbors(numbers, training)
-    encoding = replace(learned.encoding, neighbors=neighbors)
-    return replace(learned, encoding=encoding, near=near, known=extended(neighbors, numbers, known))
+    return replace(learned, neighbors=neighbors, near=near, known=extended(neighbors, numbers, known))

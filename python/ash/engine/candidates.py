@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ash import _core
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold
 from ash.options import LARGEST, Options, RunOptions
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, to_settings
@@ -37,11 +37,11 @@ class Candidates:
         return [to_settings(params) for params in drawn]
 
 
-def space_of(parts: Parts, options: Options) -> Space:
+def space_of(fold: Fold, options: Options) -> Space:
     """Return the default space of a table."""
-    table, encoding = parts.table, parts.encoding.encoding
+    table, encoding = fold.table, fold.encoding
     return default_space(
-        len(parts.training),
+        len(fold.training),
         encoding.features,
         table.y.shape[1],
         table.classes,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.data.arrays import check_memory
 from ash.data.columns import blocks
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold
 from ash.options import Options
 from ash.progress.preparation_bar import PreparationBar
 
@@ -22,7 +22,7 @@ BLOCK_CELLS = 2**20
 """Float64, so 8 MiB."""
 
 
-def prepare_all(folds: Sequence[Parts], options: Options) -> list[_core.Data]:
+def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
     """Return the data of each fold, with a bar where the progress of the run is shown."""
     with PreparationBar(options, len(folds) * len(folds[0].y)) as bar:
         return [
@@ -36,13 +36,13 @@ def prepare_all(folds: Sequence[Parts], options: Options) -> list[_core.Data]:
 
 
 def prepare(
-    parts: Parts, report: Callable[[float], None] = lambda share: None, *, epoch_rows: int | None = None
+    fold: Fold, report: Callable[[float], None] = lambda share: None, *, epoch_rows: int | None = None
 ) -> _core.Data:
     """Return the rows of both parts, scaled by what the training rows tell: features by median and quartiles.
 
     Parameters
     ----------
-    parts : Parts
+    fold : Fold
     report : callable
         Called with the share that is done, 0 to 1.
     epoch_rows : int, optional
@@ -53,32 +53,22 @@ def prepare(
     DataError
         The encoded table would not fit into what memory is left.
     """
-    encoding = parts.encoding.encoding
-    check_memory(len(parts.y), encoding.features, "X")
+    encoding = fold.encoding
+    check_memory(len(fold.y), encoding.features, "X")
     builder = _core.DataBuilder(
         encoding.scaled.tolist(),
-        parts.y,
-        parts.table.classes,
-        parts.training,
-        parts.validation,
-        None if parts.weights is None else parts.weights[parts.training],
-        None if parts.weights is None else parts.weights[parts.validation],
+        fold.y,
+        fold.table.classes,
+        fold.training,
+        fold.validation,
+        None if fold.weights is None else fold.weights[fold.training],
+        None if fold.weights is None else fold.weights[fold.validation],
         epoch_rows or 0,
     )
     done = 0
     for take in (builder.observe, builder.fill):
-        for block in _blocks(parts):
+        for block in fold.blocks(BLOCK_CELLS):
             take(block)
             done += len(block)
-            report(done / (2 * len(parts.y)))
+            report(done / (2 * len(fold.y)))
     return builder.finish()
-
-
-def _blocks(parts: Parts) -> Iterator[NDArray[np.float64]]:
-    encoding = parts.encoding.encoding
-    size = max(1, BLOCK_CELLS // encoding.features)
-    for first, stop in blocks(parts.table.rows, size):
-        yield parts.encoding.fitting_block(slice(first, stop))
-    if parts.held_out is not None:
-        for first, stop in blocks(parts.held_out.rows, size):
-            yield encoding.block(parts.held_out, slice(first, stop), encoding.schema.unknown)

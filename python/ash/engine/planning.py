@@ -25,7 +25,7 @@ import numpy as np
 
 from ash import _core
 from ash._utils.checks import is_number, whole
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
 from ash.models.pool import networks_to_keep
 from ash.options import LARGEST, Options
@@ -246,42 +246,42 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
     return builder.finish()
 
 
-def planned(options: Options, space: Space, folds: Sequence[Parts], seconds: float) -> Options:
+def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
     """Return the options with a ladder for so many seconds of training and the rows of an epoch, where left open.
 
     Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
     virtual clock of many workers no candidate would come to the end of the ladder in time.
     """
-    table, encoding = folds[0].table, folds[0].encoding.encoding
-    rows = len(folds[0].training)
+    fold, table = split.folds[0], split.table
+    rows = len(fold.training)
     if not options.planned:
         return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
     found = plan(
         rows,
-        encoding.features,
+        fold.encoding.features,
         space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds / len(folds),  # the folds are alike, and a job trains each
+        time_limit=seconds / len(split.folds),  # the folds are alike, and a job trains each
         threads=options.threads,
         outputs=table.y.shape[1],
         classes=table.classes,
-        numbers=int(encoding.scaled.sum()),
+        numbers=int(fold.encoding.scaled.sum()),
         eta=options.eta,
         epoch_rows=options.epoch_rows,
-        validation=len(folds[0].validation),
+        validation=len(fold.validation),
     )
     return replace(
         options,
         min_epochs=found.min_epochs,
         max_rungs=found.max_rungs,
         epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
-        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, folds[0]),
+        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
         schedule="greedy",
     )
 
 
-def _keep(scoring_seconds: float, held: float, parts: Parts) -> int:
+def _keep(scoring_seconds: float, held: float, fold: Fold) -> int:
     """Return how many networks a run keeps whose predictions may take so many seconds of threads."""
-    usual = networks_to_keep(None, len(parts.validation), parts.table.classes or parts.y.shape[1])
+    usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
     return max(1, int(min(usual, held / scoring_seconds)))
 
 

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding.data_split import FEW_ROWS, Parts
+from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.core_data import prepare
 from ash.engine.planning import rows_of_epoch
 from ash.errors import DataError
@@ -50,16 +50,8 @@ BEST_OF_FEW = 5
 """Networks that predict together where the rows are few."""
 
 
-@dataclass(frozen=True)
-class Folds:
-    """The parts of each fold, and all rows to train on."""
-
-    folds: Sequence[Parts]
-    whole: Parts
-
-
 def on_all_rows(
-    kept: Kept, counts: NDArray[np.int64], columns: Columns, data: Folds, options: Options, deadline: float
+    kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
 ) -> tuple[Kept, NDArray[np.int64]]:
     """Return the same with the drawn networks trained on all rows, the best of them in any case, and the draws left.
 
@@ -79,8 +71,10 @@ def on_all_rows(
     UserWarning
         The best has diverged, which it did in none of the folds.
     """
-    drawn = _in_time(kept, counts, columns, data, options, deadline)
-    cores = _train(kept, drawn, data.whole, options)
+    whole = split.whole
+    assert whole is not None
+    drawn = _in_time(kept, counts, columns, split, options, deadline)
+    cores = _train(kept, drawn, whole, options)
     left = np.zeros_like(counts)
     trained = [place for place, core in zip(drawn, cores, strict=True) if core is not None]
     left[trained] = counts[trained]
@@ -89,7 +83,7 @@ def on_all_rows(
         warnings.warn(text, UserWarning, stacklevel=4)
         left[:] = 0
     left[0] = max(1, left[0])
-    return _with_cores(kept, drawn, cores, data.whole, options), left
+    return _with_cores(kept, drawn, cores, whole, options), left
 
 
 def drawn_of(kept: Kept, size: int) -> NDArray[np.int64]:
@@ -101,9 +95,9 @@ def drawn_of(kept: Kept, size: int) -> NDArray[np.int64]:
     return counts
 
 
-def wall_seconds(kept: Kept, counts: NDArray[np.int64], columns: Columns, data: Folds, options: Options) -> float:
+def wall_seconds(kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options) -> float:
     """Return how long the training of the drawn networks would take."""
-    return shared_out(_seconds(kept, np.flatnonzero(counts), columns, data, options), options.threads)
+    return shared_out(_seconds(kept, np.flatnonzero(counts), columns, split, options), options.threads)
 
 
 def shared_out(seconds: NDArray[np.float64], threads: int) -> float:
@@ -123,18 +117,18 @@ def train_through(
 
 
 def _in_time(
-    kept: Kept, counts: NDArray[np.int64], columns: Columns, data: Folds, options: Options, deadline: float
+    kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
 ) -> list[int]:
     """Return the places of those that there is time for: the best, then those that were drawn most often."""
     drawn = np.flatnonzero(counts)
     drawn = drawn[np.lexsort((drawn, -counts[drawn], drawn != 0))]
-    seconds = _seconds(kept, drawn, columns, data, options)
+    seconds = _seconds(kept, drawn, columns, split, options)
     left = deadline - time.monotonic()
     fitting = [n for n in range(1, len(drawn) + 1) if shared_out(seconds[:n], options.threads) <= left]
     return [int(place) for place in drawn[: max(fitting, default=1)]]
 
 
-def _train(kept: Kept, drawn: Sequence[int], whole: Parts, options: Options) -> list[_core.Network | None]:
+def _train(kept: Kept, drawn: Sequence[int], whole: Fold, options: Options) -> list[_core.Network | None]:
     data = prepare(whole, epoch_rows=options.epoch_rows)
 
     def train(place: int) -> _core.Network | None:
@@ -148,11 +142,12 @@ def _train(kept: Kept, drawn: Sequence[int], whole: Parts, options: Options) -> 
 
 
 def _seconds(
-    kept: Kept, drawn: NDArray[np.int64], columns: Columns, data: Folds, options: Options
+    kept: Kept, drawn: NDArray[np.int64], columns: Columns, split: Split, options: Options
 ) -> NDArray[np.float64]:
     """Return the seconds of one thread that each takes: those of its jobs, for the rows of all folds together."""
-    rows = [rows_of_epoch(len(part.training), options.epoch_rows) for part in data.folds]
-    growth = rows_of_epoch(len(data.whole.training), options.epoch_rows) / sum(rows)
+    rows = [rows_of_epoch(len(fold.training), options.epoch_rows) for fold in split.folds]
+    assert split.whole is not None
+    growth = rows_of_epoch(len(split.whole.training), options.epoch_rows) / sum(rows)
     found = []
     for place in drawn.tolist():
         rung = kept.rungs[place]
@@ -186,18 +181,17 @@ class Final:
     refit: bool
 
 
-def refits(final: Final | None, folds: Sequence[Parts], whole: Parts | None) -> bool:
+def refits(final: Final | None, split: Split) -> bool:
     """Return whether networks will be trained in the end: with cv always, never with a validation table of its own."""
-    if whole is not None:
+    if split.whole is not None:
         return True
-    return final is not None and final.refit and folds[0].held_out is None
+    return final is not None and final.refit and split.folds[0].held_out is None
 
 
 def finish(
     tuner: _core.Tuner,
     kept: Kept,
-    folds: Sequence[Parts],
-    whole: Parts | None,
+    split: Split,
     options: Options,
     final: Final,
     *,
@@ -210,28 +204,25 @@ def finish(
     ----------
     tuner : Tuner
         Whose threads have ended.
-    whole : Parts or None
-        All rows of a cross-validated run, on which the networks that predict are trained.
     interrupted : bool
         Whether somebody waits: then nothing is trained that need not be.
     deadline : float
         On the monotonic clock, infinite for none: by then it is done, with fewer networks, or shorter cycles or none.
     """
-    if whole is not None:
+    if split.whole is not None:
         counts = drawn_of(kept, 1 if interrupted else final.ensemble)
-        kept, counts = on_all_rows(kept, counts, tuner.jobs(), Folds(folds, whole), options, deadline)
+        kept, counts = on_all_rows(kept, counts, tuner.jobs(), split, options, deadline)
         return kept, kept.model_of(counts)
     counts = kept.best_counts(final.ensemble)
-    if interrupted or not refits(final, folds, whole):
+    if interrupted or not refits(final, split):
         return kept, kept.model_of(counts)
-    trained = _refit(tuner, kept, np.flatnonzero(counts), folds[0], options, deadline)
+    trained = _refit(tuner, kept, np.flatnonzero(counts), split.folds[0], options, deadline)
     return kept, trained.model_of(counts)
 
 
 def refit_seconds(
     tuner: _core.Tuner,
-    folds: Sequence[Parts],
-    whole: Parts | None,
+    split: Split,
     params: Sequence[Params],
     options: Options,
     ensemble: int,
@@ -247,12 +238,12 @@ def refit_seconds(
     ensemble : int
         Most draws.
     """
-    kept = read_kept(tuner, folds, params, options)
+    kept = read_kept(tuner, split.folds, params, options)
     if kept is None:
         return 0.0
-    if whole is not None:
-        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), Folds(folds, whole), options)
-    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), folds[0], options)
+    if split.whole is not None:
+        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), split, options)
+    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), split.folds[0], options)
     return shared_out(seconds, options.threads)
 
 
@@ -260,18 +251,18 @@ def _refit(
     tuner: _core.Tuner,
     kept: Kept,
     drawn: NDArray[np.int64],
-    parts: Parts,
+    fold: Fold,
     options: Options,
     deadline: float,
 ) -> Kept:
     """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
-    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, parts, options)
+    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, fold, options)
     order = np.argsort(-seconds, kind="stable")
     if _share(seconds, options, deadline) == 0:
         return kept
-    rows = np.concatenate([parts.training, parts.validation])
+    rows = np.concatenate([fold.training, fold.validation])
     try:
-        data = prepare(replace(parts, training=rows, validation=parts.validation[:1]), epoch_rows=options.epoch_rows)
+        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
     except DataError as error:
         warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
         return kept
@@ -286,7 +277,7 @@ def _refit(
         cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
     except KeyboardInterrupt:  # the networks are there; who wants to wait no longer has them
         return kept
-    return _with_cores(kept, places, cores, parts, options)
+    return _with_cores(kept, places, cores, fold, options)
 
 
 def _last_settings(params: Params) -> _core.Settings:
@@ -301,15 +292,15 @@ def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> f
     return share if share * SHARE >= LEAST_SHARE else 0.0
 
 
-def _growth(parts: Parts, options: Options, params: Params) -> float:
+def _growth(fold: Fold, options: Options, params: Params) -> float:
     """Return how many times as many rows an epoch takes of all rows as of those that were trained on."""
     most = None if params.get("batch_size") == "full" else options.epoch_rows
-    training = len(parts.training)
-    return rows_of_epoch(training + len(parts.validation), most) / rows_of_epoch(training, most)
+    training = len(fold.training)
+    return rows_of_epoch(training + len(fold.validation), most) / rows_of_epoch(training, most)
 
 
 def _cycles(
-    columns: Columns, kept: Kept, drawn: NDArray[np.int64], parts: Parts, options: Options
+    columns: Columns, kept: Kept, drawn: NDArray[np.int64], fold: Fold, options: Options
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return seconds of one thread, and epochs, of the last cycles of the drawn networks, from the jobs they are of."""
     found = []
@@ -317,12 +308,12 @@ def _cycles(
         of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
         found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
     seconds, epochs = zip(*found, strict=True)
-    growth = [_growth(parts, options, kept.networks[place].params) for place in drawn.tolist()]
+    growth = [_growth(fold, options, kept.networks[place].params) for place in drawn.tolist()]
     return SHARE * np.array(growth) * np.array(seconds), SHARE * np.array(epochs, np.float64)
 
 
 def _with_cores(
-    kept: Kept, places: Sequence[int], cores: Sequence[_core.Network | None], parts: Parts, options: Options
+    kept: Kept, places: Sequence[int], cores: Sequence[_core.Network | None], fold: Fold, options: Options
 ) -> Kept:
     """Return the same with other networks at these places, calibrated as those before; None: as it was."""
     networks = list(kept.networks)
@@ -330,5 +321,5 @@ def _with_cores(
         if core is not None:
             old = networks[place]
             sharp = sharpen(core, kept.factors[place])
-            networks[place] = network_of(sharp, parts, old.params, options, old.validation_score)
+            networks[place] = network_of(sharp, fold, old.params, options, old.validation_score)
     return replace(kept, networks=tuple(networks))

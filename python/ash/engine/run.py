@@ -17,7 +17,7 @@ from typing import Any
 from ash import _core
 from ash.callbacks.base import Run, RungPlan
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import FOLDS, Parts, has_folds, read_folds, read_parts, read_table
+from ash.encoding.data_split import Split, read_table, split_table
 from ash.engine.build_result import Ending, no_model, read_result
 from ash.engine.candidates import draw, space_of
 from ash.engine.core_data import prepare_all
@@ -38,29 +38,14 @@ from ash.result.result import Result
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.space import Space
 
-VALIDATION = 0.2
-"""The share of the rows that score the candidates where nobody says."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """The data of a run as the user gives them: arguments of `ash.tune`; validation None: as suits the table."""
-
-    X: Any
-    y: Any
-    sample_weight: Any = None
-    validation: Any = VALIDATION
-    cv: Any = None
-    groups: Any = None
-
 
 class TuningRun:
     """One run of `ash.tune` or of an estimator, from the table to what predicts. `run` may be called once.
 
     Parameters
     ----------
-    given, space, options
-        Arguments of `ash.tune`; the options are checked.
+    X, y, space, options, sample_weight, validation, cv, groups
+        As for `ash.tune`; the options are checked, and validation None is as suits the table.
     asked : dict
         Who calls, and with which arguments: for the journal.
     sort : bool
@@ -75,10 +60,15 @@ class TuningRun:
 
     def __init__(
         self,
-        given: Given,
+        X: Any,
+        y: Any,
         space: Space | None,
         options: Options,
         *,
+        sample_weight: Any = None,
+        validation: Any = None,
+        cv: Any = None,
+        groups: Any = None,
         asked: dict[str, Any],
         sort: bool = False,
         scoring: Scoring | None = None,
@@ -88,7 +78,9 @@ class TuningRun:
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._started = time.monotonic()
-        self._given, self._asked_space, self._sort = given, space, sort
+        self._X, self._y, self._weight = X, y, sample_weight
+        self._validation, self._cv, self._groups = validation, cv, groups
+        self._asked_space, self._sort = space, sort
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
@@ -106,7 +98,7 @@ class TuningRun:
         with _opened(self._path) as self._journal:
             self._read()
             self._plan()
-            data = prepare_all(self._folds, self._options)
+            data = prepare_all(self._split.folds, self._options)
             self._agree(data)
             carrier = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
             with Reporter(self._callbacks) as reporter, carrier:
@@ -123,12 +115,12 @@ class TuningRun:
 
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
-        space, given, scoring = self._asked_space, self._given, self._scoring
+        space, scoring = self._asked_space, self._scoring
         if space is not None and not isinstance(space, Space):
             raise SettingError(
                 f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
             )
-        if given.cv is None and given.groups is not None:
+        if self._cv is None and self._groups is not None:
             raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
@@ -136,35 +128,26 @@ class TuningRun:
             )
 
     def _read(self) -> None:
-        """Read the table and split it; `_whole` has all rows if there are folds."""
-        given, options = self._given, self._options
-        table, schema = read_table(given.X, given.y, options, given.sample_weight, self._sort)
-        cv = given.cv
-        if cv is None and given.validation is None and options.planned and has_folds(table):
-            cv = FOLDS
-        self._whole: Parts | None = None
-        if cv is None:
-            validation = VALIDATION if given.validation is None else given.validation
-            self._folds = [read_parts(table, schema, validation, options)]
-        else:
-            self._folds, self._whole = read_folds(table, schema, given.X, given.y, cv, given.groups, options)
-        self._options = replace(options, metric=self._metric(), task=table.task)
-        self._scorers = fold_scorers(self._scoring, given.X, given.validation, self._folds, self._options)
+        """Read the table and split it."""
+        table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
+        given = {"X": self._X, "y": self._y, "groups": self._groups}
+        self._split = split_table(table, schema, self._options, self._validation, self._cv, **given)
+        self._options = replace(self._options, metric=self._metric(), task=table.task)
+        self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
 
     def _metric(self) -> str:
         if self._scoring is not None:
             return self._scoring.name
-        found = {usable_metric(fold, self._options) for fold in self._folds}
+        found = {usable_metric(fold, self._options) for fold in self._split.folds}
         return found.pop() if len(found) == 1 else "rmse"  # a default that gave way in some of the folds
 
     def _plan(self) -> None:
         """Resolve the ladder and the deadline, and draw the candidates."""
-        given = self._asked_space
-        self._space = space_of(self._folds[0], self._options) if given is None else given
-        refit = refits(self._final, self._folds, self._whole)
+        self._space = self._asked_space or space_of(self._split.folds[0], self._options)
+        refit = refits(self._final, self._split)
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit)
         self._options = self._journal.planned(self._options) or planned(
-            self._options, self._space, self._folds, self._deadline.left()
+            self._options, self._space, self._split, self._deadline.left()
         )
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         self._candidates = draw(self._space, self._options, known)
@@ -174,7 +157,7 @@ class TuningRun:
         if self._path is None:
             return
         scoring = None if self._scoring is None else self._scoring.identity
-        identity = identity_of(self._options, self._space, self._folds, data, scoring)
+        identity = identity_of(self._options, self._space, self._split.folds, data, scoring)
         self._journal.agree(identity, self._options, self._asked)
 
     def _tuner(self, data: Sequence[_core.Data], mailbox: _core.Mailbox | None) -> _core.Tuner:
@@ -205,21 +188,21 @@ class TuningRun:
 
     def _keep(self) -> int:
         """Return how many networks are kept; of folds only those that an ensemble is drawn from."""
-        parts, rows = self._folds[0], sum(len(fold.validation) for fold in self._folds)
+        parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
-        if len(self._folds) == 1:
+        if len(self._split.folds) == 1:
             return most
         return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
 
     def _restore(self, tuner: _core.Tuner) -> None:
-        params, folds = self._candidates.params, len(self._folds)
+        params, folds = self._candidates.params, len(self._split.folds)
         self._journal.restore(
             tuner, params, self._options, folds, lambda: any(each.error is not None for each in self._scorers)
         )
 
     def _description(self, tuner: _core.Tuner) -> Run:
         """Return what callbacks are told in the beginning."""
-        parts, endless = self._folds[0], self._options.candidates is None
+        parts, endless = self._split.folds[0], self._options.candidates is None
         classes = parts.table.classes_
         return Run(
             options=self._options,
@@ -233,7 +216,7 @@ class TuningRun:
             classes=None if classes is None else classes.tolist(),
             training_rows=len(parts.training),
             validation_rows=len(parts.validation),
-            folds=len(self._folds),
+            folds=len(self._split.folds),
             resumed=len(self._journal.restored),
         )
 
@@ -246,25 +229,24 @@ class TuningRun:
         """Return how long the refit would take if the run ended now."""
         carrier.fetch(tuner)
         size = 1 if self._final is None else self._final.ensemble
-        return refit_seconds(tuner, self._folds, self._whole, self._candidates.params, self._here, size)
+        return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scorers, self._options, ending.ended, bool(self._journal.restored))
-        kept = read_kept(tuner, self._folds, self._candidates.params, self._options)
+        kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)
         kept, model = finish(
             tuner,
             kept,
-            self._folds,
-            self._whole,
+            self._split,
             self._here,
             self._final or Final(1, refit=False),
             interrupted=ending.ended == "interrupted",
             deadline=self._deadline.end,
         )
-        cross_validated = self._whole is not None
+        cross_validated = self._split.whole is not None
         result = read_result(tuner, kept, cross_validated, self._candidates, self._options, self._space, ending)
         return result, model
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold
 from ash.errors import JournalError
 from ash.history.json import space_story
 from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
@@ -37,7 +37,7 @@ SHOWN = 60
 
 
 def identity_of(
-    options: Options, space: Space, folds: Sequence[Parts], data: Sequence[_core.Data], scoring: str | None
+    options: Options, space: Space, folds: Sequence[Fold], data: Sequence[_core.Data], scoring: str | None
 ) -> Facts:
     """Return the facts of a run.
 
@@ -122,8 +122,8 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         )
 
 
-def _data_facts(folds: Sequence[Parts], data: Sequence[_core.Data]) -> Facts:
-    table, encoding = folds[0].table, folds[0].encoding.encoding
+def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
+    table, encoding = folds[0].table, folds[0].encoding
     classes = [] if table.classes_ is None else [repr(label) for label in table.classes_.tolist()]
     return {
         "columns of X": len(table.frame.columns),

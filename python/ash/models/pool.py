@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold
 from ash.metrics import METRICS
 from ash.models.calibration import LABEL_METRICS, sharpen, sharpened, sharpness
 from ash.models.ensemble import Ensemble, average
@@ -114,7 +114,7 @@ def networks_to_keep(wish: int | None, rows: int, outputs: int) -> int:
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
 
 
-def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Params], options: Options) -> Kept | None:
+def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params], options: Options) -> Kept | None:
     """Return what the core has kept so far, None for nothing.
 
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
@@ -124,7 +124,7 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Param
     if not found:
         return None
     candidates, rungs, scores, cores = zip(*found, strict=True)
-    targets, weights = np.concatenate([parts.y[parts.validation] for parts in folds]), _weights(folds)
+    targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = (1.0,) * len(cores)
     if options.metric in LABEL_METRICS:
         labels = targets[:, 0].astype(np.int64)
@@ -144,18 +144,18 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Param
     )
 
 
-def _weights(folds: Sequence[Parts]) -> NDArray[np.float64] | None:
-    given = [parts.weights[parts.validation] for parts in folds if parts.weights is not None]
+def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
+    given = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
     return np.concatenate(given) if given else None
 
 
-def network_of(core: _core.Network, parts: Parts, params: Params, options: Options, score: float) -> Network:
+def network_of(core: _core.Network, fold: Fold, params: Params, options: Options, score: float) -> Network:
     """Return a network of the core as its user sees it."""
     return Network(
         core,
-        encoding=parts.encoding.predicting,
-        classes=parts.table.classes_,
-        target_names=parts.table.target_names,
+        encoding=fold.encoding.predicting,
+        classes=fold.table.classes_,
+        target_names=fold.table.target_names,
         params=params,
         metric=str(options.metric),
         validation_score=score,

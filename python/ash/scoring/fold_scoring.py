@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash import _core
-from ash.encoding.data_split import Parts
+from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import metric_of
 from ash.models.pool import network_of
@@ -44,7 +44,7 @@ class Scoring:
 
 
 def fold_scorers(
-    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Parts], options: Options
+    scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
     """Return what scores each fold by the user's function; nothing without one.
 
@@ -60,23 +60,23 @@ def fold_scorers(
 
 
 def _fold_scorer(
-    scoring: Scoring, X: Any, validation: Any, parts: Parts, options: Options, lock: Lock
+    scoring: Scoring, X: Any, validation: Any, fold: Fold, options: Options, lock: Lock
 ) -> "ValidationScorer":
     from sklearn.utils import _safe_indexing
 
     from ash.scoring.scorers import ValidationScorer
 
-    own = parts.held_out is not None
-    frame = parts.table.frame if parts.held_out is None else parts.held_out
-    rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
-    targets = parts.y[parts.validation]
-    classes = parts.table.classes_
+    own = fold.held_out is not None
+    frame = fold.table.frame if fold.held_out is None else fold.held_out
+    rows = frame.numbers_of(fold.validation - (fold.table.rows if own else 0))
+    targets = fold.y[fold.validation]
+    classes = fold.table.classes_
     known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
     y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
-    weights = None if parts.weights is None else parts.weights[parts.validation]
+    weights = None if fold.weights is None else fold.weights[fold.validation]
     seen = _safe_indexing(validation[0] if own else X, rows)
     return ValidationScorer(
-        scoring.scorer, seen, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
+        scoring.scorer, seen, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
     )
 
 
@@ -97,12 +97,12 @@ def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended
             raise AllDiverged(f"scoring={options.metric!r} has returned no finite number for any of the candidates")
 
 
-def usable_metric(parts: Parts, options: Options) -> str:
+def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric; a default that is undefined on these validation rows gives way, a wish is refused."""
-    table = parts.table
+    table = fold.table
     metric = metric_of(table.task, options.metric)
     classes = table.classes
-    targets = parts.y[parts.validation]
+    targets = fold.y[fold.validation]
     guess = np.full((len(targets), classes), 1 / classes) if classes else targets
     constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
     if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):

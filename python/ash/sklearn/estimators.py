@@ -21,7 +21,7 @@ from ash._utils.checks import whole, yes_or_no
 from ash.callbacks.dispatch import read_callbacks
 from ash.data.frames import Frame, read_frame
 from ash.engine.refit import Final
-from ash.engine.run import Given, TuningRun
+from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
@@ -144,12 +144,16 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), self.worker_timeout)
         options = self._options(metric, keep=1 if size == 1 else None)
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
-        given = Given(X, y, sample_weight, self.validation, self.cv, groups)
         final = Final(size, yes_or_no("refit", self.refit))
         run = TuningRun(
-            given,
+            X,
+            y,
             self.space,
             options,
+            sample_weight=sample_weight,
+            validation=self.validation,
+            cv=self.cv,
+            groups=groups,
             asked={"by": type(self).__name__},
             sort=True,
             scoring=scoring,
