@@ -12,8 +12,7 @@ import polars
 import pyarrow
 import pytest
 
-from ash.data.frames import Frame, read_frame
-from ash.data.number_checks import check_numbers
+from ash.data.frames import Frame, check_numbers, read_frame
 from data_help import LAYOUTS
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])

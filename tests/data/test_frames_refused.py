@@ -11,8 +11,7 @@ import pyarrow
 import pytest
 
 from ash._utils import memory
-from ash.data.frames import read_frame
-from ash.data.number_checks import check_numbers
+from ash.data.frames import check_numbers, read_frame
 from ash.errors import DataError
 
 X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0], [2.0, 2.0, 2.0], [5.0, 0.0, 1.0]])

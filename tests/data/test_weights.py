@@ -9,8 +9,7 @@ import pytest
 from sklearn import metrics
 
 import ash
-from ash.data.table import read_training, split
-from ash.data.weights import read_weights
+from ash.data.table import read_training, read_weights, split
 from ash.errors import DataError
 from data_help import mixed_columns, mixed_target, parts_from
 from fault_help import quick, small_space, table, targets

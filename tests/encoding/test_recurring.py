@@ -150,9 +150,7 @@ def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
         assert whole.frame.matrix is not None and single.frame.matrix is None
         assert sum(table is not None for table in whole.statistics) >= 1
         for part in (slice(0, ROWS), slice(5, 6), slice(7, 7)):
-            assert np.array_equal(
-                whole.block(whole.frame, part), single.block(single.frame, part), equal_nan=True
-            )
+            assert np.array_equal(whole.block(whole.frame, part), single.block(single.frame, part), equal_nan=True)
 
 
 def test_levels_of_tiny_and_of_huge_numbers() -> None:

@@ -35,8 +35,7 @@ from ash.cli.cli_show import show_model, show_parser
 from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, read_table
-from ash.data.frames import Frame
-from ash.data.number_checks import check_numbers
+from ash.data.frames import Frame, check_numbers
 from ash.data.table import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.ladder import ALGORITHMS

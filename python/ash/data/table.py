@@ -1,24 +1,32 @@
-"""The border of the data: what the user passes becomes a ``Table``, or a ``DataError`` before anything runs.
+"""The table that a run trains on: columns, targets and weights; and its split by a seeded shuffle.
 
     X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
 
-Tables are read by frames.py, targets by targets.py, weights by weights.py; rows are split by splits.py. A table looks
-at the user's X, which is never changed, and owns its y and weights; what the core trains on is its own.
+What cannot be used is a ``DataError`` before anything runs. A table looks at the user's X, which is never changed, and
+owns its y and weights; what the core trains on is its own.
+
+scikit-learn draws the split (StratifiedShuffleSplit, ShuffleSplit), by class for classification. Every class keeps a
+row to train on: a class of one row goes to training, and where a part is too small to hold all classes, one row of each
+class is set aside for training and the rest is shuffled as it comes. A class without a validation row is fine.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.arrays import Matrix
+from ash._utils.checks import check_seed, is_integer, is_number
+from ash.data.arrays import Matrix, as_array, refuse_type
 from ash.data.frames import Frame, read_frame
-from ash.data.splits import Rows, split_rows
 from ash.data.targets import read_target
-from ash.data.weights import read_weights
-from ash.errors import DataError
+from ash.errors import DataError, SettingError
 from ash.metrics import Task
+
+Rows = NDArray[np.int64]
+
+_STREAM = 2  # spawn key of the split; the draw of candidates has 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +106,56 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     return Table(frame, target.y, target.classes, target.task, target.names, weights)
 
 
+def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
+    """Return a weight for each row; None where all rows count alike.
+
+    Parameters
+    ----------
+    sample_weight : array-like [rows], a number or None
+        At least 0, and finite; a row of weight 0 counts as if it were not there.
+
+    Raises
+    ------
+    DataError
+        Another shape, text, negative weights, NaN or infinity, or nothing but zeros.
+    """
+    if sample_weight is None:
+        return None
+    refuse_type(sample_weight, "sample_weight")
+    array = as_array(sample_weight, "sample_weight")
+    if array.ndim > 1:
+        raise DataError(f"Sample weights must be 1D array or scalar, not of shape {array.shape}: pass one a row of X.")
+    if array.ndim == 1 and len(array) != rows:
+        raise DataError(f"sample_weight.shape == {array.shape}, expected {(rows,)}: pass one weight a row of X.")
+    try:
+        if array.dtype.kind in "mM":
+            raise TypeError(f"its dtype is {array.dtype}")
+        weights = np.broadcast_to(array.astype(np.float64), (rows,)).copy()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"sample_weight holds what is no number ({error}): pass numbers of at least 0.") from None
+    return _checked(weights)
+
+
+def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    for bad, fact in (
+        (np.isnan(weights), "Input sample_weight contains NaN"),
+        (np.isinf(weights), "Input sample_weight contains infinity"),
+        (weights < 0, "Negative values in data passed to `sample_weight`"),
+    ):
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise DataError(f"{fact}: {weights[row]} in row {row}; pass finite numbers of at least 0.")
+    if not weights.any():
+        raise DataError("Sample weights must contain at least one non-zero number: there is no row to learn from.")
+    return None if (weights == weights[0]).all() else weights
+
+
+def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights above 0 in the same proportions with a mean of 1, however large they are."""
+    shares: NDArray[np.float64] = np.maximum(weights / weights.max(), np.finfo(np.float64).tiny)
+    return shares / float(shares.mean())
+
+
 def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     """Return the sorted row numbers (int64) to train and to validate on; by class for classification.
 
@@ -120,3 +178,84 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     """
     labels = table.y[:, 0] if table.task == "classification" else None
     return split_rows(labels, table.rows, validation, seed)
+
+
+def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
+    """Return the sorted numbers of the training and of the validation rows.
+
+    Parameters
+    ----------
+    labels : array [rows], optional
+        Class numbers to keep the shares of; None for a plain shuffle.
+    rows : int
+        Rows of the table.
+    validation : float or int
+        A share between 0 and 1 (rounded up to whole rows), or a number of rows.
+    seed : int
+        Same seed, same split.
+    """
+    count = _validation_rows(validation, rows)
+    state = split_state(seed)
+    everything = np.arange(rows, dtype=np.int64)
+    validating = _shuffled(everything, count, None, state) if labels is None else _by_class(labels, count, state)
+    return np.setdiff1d(everything, validating, assume_unique=True), np.sort(validating)
+
+
+def split_state(seed: int) -> int:
+    """Return the random state of splits that belongs to the seed of a run."""
+    return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
+
+
+def _validation_rows(validation: float, rows: int) -> int:
+    if rows < 2:
+        raise DataError(f"n_samples={rows}: at least 2 rows are needed, one to train and one to validate.")
+    if is_integer(validation):
+        if not 1 <= validation < rows:
+            raise SettingError(f"validation={validation} is not allowed: from 1 to {rows - 1} of the {rows} rows.")
+        return int(validation)
+    if not is_number(validation) or not 0 < validation < 1:
+        raise SettingError(f"validation={validation!r} is not allowed: a share between 0 and 1, or a number of rows.")
+    return min(rows - 1, int(np.ceil(validation * rows)))
+
+
+def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state: int) -> Rows:
+    """Return a draw of ``count`` of these rows, with the shares of the labels if there are any."""
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+
+    kind = ShuffleSplit if labels is None else StratifiedShuffleSplit
+    splitter = kind(n_splits=1, test_size=count, random_state=state)
+    _, drawn = next(splitter.split(rows.reshape(-1, 1), labels))
+    return np.asarray(rows[drawn], np.int64)
+
+
+def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
+    members = np.bincount(labels.astype(np.int64))
+    single = members[labels.astype(np.int64)] == 1
+    if single.any():
+        text = f"{int(single.sum())} classes have one row only; these rows train, and are not validated on."
+        warnings.warn(text, UserWarning, stacklevel=4)
+    rows = np.flatnonzero(~single)
+    classes, training = int((members > 1).sum()), len(labels) - count
+    if training < int((members > 0).sum()):
+        raise SettingError(
+            f"validation leaves {training} rows to train, fewer than the {int((members > 0).sum())} classes: "
+            "validate on fewer rows."
+        )
+    if classes <= count and classes <= len(rows) - count:
+        drawn = _shuffled(rows, count, labels[rows], state)
+        if len(np.unique(labels[np.setdiff1d(rows, drawn)])) == classes:
+            return drawn
+    return _beside_one_of_each(rows, labels[rows], count, state)
+
+
+def _beside_one_of_each(rows: Rows, labels: NDArray[np.float64], count: int, state: int) -> Rows:
+    """Return a plain draw from the rows, once a random one of each class is set aside for training."""
+    order = _order(rows, state)
+    kept = np.unique(labels[order], return_index=True)[1]
+    return rows[np.delete(order, kept)[:count]]
+
+
+def _order(rows: Rows, state: int) -> NDArray[np.int64]:
+    from sklearn.utils import check_random_state
+
+    return np.asarray(check_random_state(state).permutation(len(rows)), np.int64)

@@ -1,6 +1,6 @@
 """Which rows of a table train and which validate: a part of them, a table of their own, or folds; and their encoding.
 
-    validation = 0.2    -> a split of the rows (ash/data/splits.py)
+    validation = 0.2    -> a split of the rows (ash/data/table.py)
     validation = (X, y) -> rows that follow those to train on
     cv = 5              -> shuffled folds of the rows, by class for classification
     cv = splitter, ...  -> its row numbers in the user's table ---> rows of the table to train on (sorted, repeated)
@@ -22,10 +22,8 @@ from ash._utils.checks import is_integer
 from ash.data.arrays import Matrix, check_memory
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.splits import Rows, split_state
-from ash.data.table import Table, read_training, split
+from ash.data.table import Rows, Table, of_mean_one, read_training, split, split_state
 from ash.data.targets import read_targets
-from ash.data.weights import of_mean_one
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
 from ash.encoding.schema import Schema, learn_schema

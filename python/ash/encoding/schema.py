@@ -15,8 +15,7 @@ import numpy as np
 
 from ash.data.arrays import refuse_values
 from ash.data.columns import Column, Kind, blocks
-from ash.data.frames import Frame
-from ash.data.number_checks import check_numbers
+from ash.data.frames import Frame, check_numbers
 from ash.errors import DataError
 from ash.options import MISSING, UNKNOWN, Missing, Unknown
 

@@ -6,14 +6,10 @@ Memory: the float32 matrix of the core, 4 bytes a cell of the encoded table (row
 most BLOCK_CELLS cells; the table itself is never copied.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Sequence
 
 from ash import _core
 from ash.data.arrays import check_memory
-from ash.data.columns import blocks
 from ash.encoding.data_split import Fold
 from ash.options import Options
 from ash.progress.preparation_bar import PreparationBar

@@ -9,12 +9,13 @@ thread.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ash import _core
 from ash.callbacks.dispatch import Reporter
-from ash.engine.build_result import Ending
-from ash.engine.candidates import Candidates
+from ash.engine.planning import Candidates
 from ash.executors.dispatcher import NoDispatcher
 from ash.journal.null_journal import NullJournal
 from ash.options import Options
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended (see `Result.ended`), when it was started, and the seconds that it took."""
+
+    ended: str
+    started: datetime
+    wall_seconds: float
 
 
 class EventLoop:

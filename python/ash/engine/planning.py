@@ -1,4 +1,6 @@
-"""How to spend a given time on a table: the ladder that `time_limit` gets where the user leaves it open.
+"""What a run is to do: the ladder that a given time gets, and the draw of the candidates.
+
+Where the user leaves the ladder open, it follows from `time_limit`:
 
     multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
         -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
@@ -18,8 +20,9 @@ Ranks after a few hundred updates say little about the final ranks: at commit 9a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -28,34 +31,51 @@ from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
 from ash.models.pool import networks_to_keep
-from ash.options import LARGEST, Options
+from ash.options import LARGEST, Options, RunOptions
+from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, to_settings
 from ash.space.space import Space
 
+CHUNK = 1024
+"""Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
+
 MOST_WHOLE = 100_000
 """Rows of a table whose epochs take all of them, unless the user says otherwise."""
+
 PART = 65_536
 """Rows of an epoch of larger tables, at most: some hundreds of updates, after which scores can be compared."""
+
 LEAST_UPDATES = 512
 """Of the first rung."""
+
 MOST_EPOCHS = 256
 """Of the highest rung; time beyond it goes into more candidates."""
+
 MOST_RUNGS = 7
+
 FINISHERS, FINISHERS_A_THREAD = 4, 2
 """Candidates that come to the end of the highest rung in time: so many at least, and for each thread, which would
 otherwise have nothing to do beside the few longest jobs."""
+
 FIRST_SHARE = 1 / 64
 """Of the time of all threads: what a job of one epoch takes at most, so that there are some to compare."""
+
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
 """Of an epoch that is cut for that: no fewer, however short the time."""
+
 PREDICTING = 0.04
 """Of the time of a planned run: what the predictions of the kept networks take at most, which come after it."""
+
 SCORING = 1 / 3
 """What a row costs that is only predicted: one of the three products of training."""
+
 TYPICAL = 64
 """Candidates whose mean cost is that of an average one."""
+
 _ROWS = 2048  # of the table on which a step is timed, and no more than so many
+
 _CELLS = 2**22
+
 _SECONDS = 0.01  # of each of the runs that are timed
 
 
@@ -298,3 +318,54 @@ def parts_of_pass(rows: int, most: int | None) -> int:
 def rows_of_epoch(rows: int, most: int | None) -> int:
     """Return the rows of an epoch, as the core cuts a pass over so many."""
     return rows // parts_of_pass(rows, most)
+
+
+@dataclass
+class Candidates:
+    """The hyperparameters of the candidates: all from the beginning, or a stream that is drawn as the core asks.
+
+    `params` are those drawn so far, by number; `count` is how many there are in all; `rest` gives the others.
+    """
+
+    params: list[Params]
+    count: int
+    rest: Iterator[Params]
+
+    def first(self) -> list[_core.Settings]:
+        """Return the settings of all that are drawn."""
+        return [to_settings(params) for params in self.params]
+
+    def more(self, wanted: int) -> list[_core.Settings]:
+        """Draw at least so many more, as far as there are, and return their settings."""
+        drawn = list(islice(self.rest, max(wanted, CHUNK)))
+        self.params += drawn
+        return [to_settings(params) for params in drawn]
+
+
+def space_of(fold: Fold, options: Options) -> Space:
+    """Return the default space of a table."""
+    table, encoding = fold.table, fold.encoding
+    return default_space(
+        len(fold.training),
+        encoding.features,
+        table.y.shape[1],
+        table.classes,
+        numbers=int(encoding.scaled.sum()),
+        metric=str(options.metric),
+    )
+
+
+def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
+    """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream.
+
+    Parameters
+    ----------
+    least : int
+        How many of a stream at least, and some more that they may be followed by.
+    """
+    if options.candidates is not None:
+        params = space.sample(options.candidates, options.seed)
+        return Candidates(params, len(params), iter(()))
+    count = min(space.size, LARGEST)
+    stream = islice(space.stream(options.seed), count)
+    return Candidates(list(islice(stream, least + CHUNK)), count, stream)

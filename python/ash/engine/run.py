@@ -1,42 +1,47 @@
-"""The engine under `ash.tune` and the estimators: read, draw, let the core train, collect the result.
+"""The run behind `ash.tune` and the estimators: read, draw, let the core train, collect the result.
 
     read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
                                                             |  ^
                      events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
                                                        calling thread <-> journal, if there is one
 
-Threads: the calling thread's; what it does while the core trains is in event_loop.py.
+The calling thread does all of this; event_loop.py says what it does while the core trains.
 """
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ash import _core
+from ash._utils.text_table import format_table
 from ash.callbacks.base import Run, RungPlan
 from ash.callbacks.dispatch import Reporter
-from ash.encoding.data_split import Split, read_table, split_table
-from ash.engine.build_result import Ending, no_model, read_result
-from ash.engine.candidates import draw, space_of
+from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import Deadline
-from ash.engine.event_loop import EventLoop
-from ash.engine.planning import planned
+from ash.engine.event_loop import Ending, EventLoop
+from ash.engine.planning import Candidates, draw, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.errors import SettingError
+from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
+from ash.history.records import job_rows
 from ash.journal.identity import identity_of
 from ash.journal.journal import Journal
 from ash.journal.null_journal import NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
-from ash.models.pool import KEPT_OF_FOLDS, networks_to_keep, read_kept
+from ash.models.pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options
 from ash.result.result import Result
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
+from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space
+
+CAUSES_SHOWN = 10
+
+BEFORE_ANY = "before the first job ended"
 
 
 class TuningRun:
@@ -258,3 +263,62 @@ def _opened(journal: Journal | None) -> NullJournal:
     from ash.journal.network_journal import NetworkJournal  # with sqlite3 and safetensors
 
     return NetworkJournal(journal)
+
+
+def read_result(
+    tuner: _core.Tuner,
+    kept: Kept,
+    cross_validated: bool,
+    candidates: Candidates,
+    options: Options,
+    space: Space,
+    ending: Ending,
+) -> Result:
+    """Return the Result of a run whose threads have ended.
+
+    Parameters
+    ----------
+    kept : Kept
+        What it has kept, the model first; of a cross-validated run nothing else of it is in the result.
+    """
+    params = candidates.params
+    ladder = tuner.rungs
+    if options.candidates is None:  # of a stream, only those that have entered
+        params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+    return Result(
+        model=kept.networks[0],
+        kept=None if cross_validated else kept,
+        best_candidate=kept.candidates[0],
+        best_rung=kept.rungs[0],
+        params=tuple(params),
+        columns=tuner.jobs(),
+        assists=tuner.assists(),
+        ladder=ladder,
+        memory=tuner.memory,
+        fold_scores=tuner.fold_scores(),
+        options=options,
+        space=space,
+        ended=ending.ended,
+        started=ending.started,
+        wall_seconds=ending.wall_seconds,
+    )
+
+
+def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
+    """Return why no job has left a network: the time was over, all have diverged, or it was interrupted."""
+    jobs = job_rows(tuner.jobs())
+    if ending.ended == "interrupted":
+        return KeyboardInterrupt()
+    if not jobs and ending.ended == "stopped":
+        return NothingFinished(f"a callback has stopped the run after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
+    if not jobs:
+        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
+    causes = []
+    for job in jobs[:CAUSES_SHOWN]:
+        params = check_params(candidates[job.candidate])
+        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, job.loss))
+    lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
+    if len(jobs) > CAUSES_SHOWN:
+        lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
+    advice = "lower the learning rates of the space, or look for extreme values in y"
+    return AllDiverged("\n".join([f"all {len(jobs)} candidates that finished have diverged; {advice}:", *lines]))
