@@ -38,11 +38,8 @@ if TYPE_CHECKING:
 
 
 _NUMBERS_TODO = "turn it into numbers first, for example seconds or days since a date"
-
 _SPLIT_TODO = "split it into columns of its own"
-
 _TEXT_TODO = "decode it to text first"
-
 _SCANNED_CELLS = 2**17  # at a time: 1 MiB of float64
 
 

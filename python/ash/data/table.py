@@ -25,7 +25,6 @@ from ash.errors import DataError, SettingError
 from ash.metrics import Task
 
 Rows = NDArray[np.int64]
-
 _STREAM = 2  # spawn key of the split; the draw of candidates has 1
 
 

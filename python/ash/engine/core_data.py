@@ -1,9 +1,9 @@
-"""From a table to what the core trains on: two sweeps over blocks of rows, one to scale and one to fill.
+"""Encode a table and hand it to the core in blocks of rows: one sweep to find the scales, one to fill the matrix.
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
-Memory: the float32 matrix of the core, 4 bytes a cell of the encoded table (rows padded to 64 bytes), and a block of at
-most BLOCK_CELLS cells; the table itself is never copied.
+Memory: 4 bytes per cell of the encoded table for the core's float32 matrix (rows padded to 64 bytes), and one block of
+at most BLOCK_CELLS cells. The table itself is never copied.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ BLOCK_CELLS = 2**20
 
 
 def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
-    """Return the data of each fold, with a bar where the progress of the run is shown."""
+    """Return the core's data of each fold, and show a progress bar if the run shows its progress."""
     with PreparationBar(options, len(folds) * len(folds[0].y)) as bar:
         return [
             prepare(
@@ -34,7 +34,7 @@ def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
 def prepare(
     fold: Fold, report: Callable[[float], None] = lambda share: None, *, epoch_rows: int | None = None
 ) -> _core.Data:
-    """Return the rows of both parts, scaled by what the training rows tell: features by median and quartiles.
+    """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
     Parameters
     ----------

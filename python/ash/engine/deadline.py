@@ -1,12 +1,12 @@
-"""When training ends: as late as what follows it has the time that it needs.
+"""The deadline of a run: when training ends so that the refit still fits into the time limit.
 
     |<------------------------------- time_limit ------------------------------->|
     | training, at least until here     | ... and until here | refit      | rest |
-                                        ^ asked: how long would a refit take now?
+                                        ^ how long would a refit take now?
 
-How many networks will predict, and so how long they are trained on, is known only in the end. So the most that a refit
-may take is kept free first; once that is all there is left, it is asked what the refit would take, and the training
-goes on for what is not needed, some times over.
+How many networks are refitted, and so how long that takes, is known only at the end. So at first the most that a refit
+may take is reserved. When only that is left, the deadline asks how long the refit would take now, and gives the rest of
+the reserve back to training. It asks again when that is used up, until too little is left to gain.
 """
 
 import math
@@ -14,11 +14,12 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""Of the time limit, and seconds at most: kept for the ensemble and whatever else is to be done."""
+"""Reserved for the ensemble and the rest of the work: a share of the time limit, and seconds at most."""
 REFIT = 0.15
-"""Of the time limit: the most that is kept for a refit."""
+"""The most that is reserved for a refit, as a share of the time limit."""
 WORTH = 0.03
-"""Of the time limit: for less it is not looked again, since a look predicts with all networks that are kept."""
+"""The least gain for which the deadline asks again, as a share of the time limit: the answer takes a prediction of all
+kept networks."""
 
 
 class Deadline:
@@ -36,7 +37,7 @@ class Deadline:
     Attributes
     ----------
     end : float
-        When all but the rest must be done.
+        When training and refit must be done.
     """
 
     def __init__(self, started: float, time_limit: float | None, refit: bool) -> None:
@@ -54,7 +55,7 @@ class Deadline:
         Parameters
         ----------
         needed : callable, optional
-            Says how many seconds the refit would take; called when there is no more left than the most it may take.
+            Returns the seconds that a refit would take now; called when only the reserve is left.
         """
         left = self._at - monotonic()
         if left > 0 or needed is None or self._most == 0:

@@ -1,10 +1,11 @@
-"""What the calling thread does while a run goes on.
+"""What the calling thread does while the core trains.
 
-Threads: the core's threads train and never touch Python, unless the candidates are scored by a function of the user.
-The calling thread sleeps in the core without the GIL, wakes every 50 ms to look at the clock, to let Python deliver
-signals (in the main thread), to draw the progress, to write the journal and then to call the user's callbacks, and
-sooner when an endless stream has to be drawn further. No signal handler is installed, so it runs as well in any other
-thread.
+It sleeps in the core without the GIL and wakes every 50 ms, or sooner when a stream needs more candidates. Then it
+looks at the deadline, lets Python deliver signals, draws the progress, writes the journal and calls the callbacks, in
+this order.
+
+Threads: the core's threads never run Python, unless a function of the user scores the candidates. No signal handler is
+installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
 """
 
 import time
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
 WAKE_SECONDS = 0.05
-"""How long the calling thread sleeps in the core: the delay of Ctrl-C and of the time limit."""
+"""How long the calling thread sleeps at a time: the longest delay of Ctrl-C and of the time limit."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class EventLoop:
     Parameters
     ----------
     tuner : Tuner
-        That has not started.
+        Not started yet.
     candidates, options
         Of the run.
     journal, reporter, carrier
-        What writes the run down, who is told of it, and what does its jobs elsewhere.
+        They record the run, call the callbacks, and send jobs to an executor.
     scorers : sequence
-        The user's functions that score it.
+        The user's scoring function, one object per fold; empty for a metric of the core.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class EventLoop:
         began, before = self._journal.start()
         started = time.monotonic()
         if seconds_left() <= 0 or self._reporter.stopped:
-            tuner.stop()  # beforehand: not even a short job ends
+            tuner.stop()  # before the start, so that no job ends
         carrier.start()
         tuner.start()  # before the view, so that they train while rich is imported
         try:
@@ -92,11 +93,11 @@ class EventLoop:
             _end_behind(error, tuner)
             raise
         finally:
-            tuner.stop()  # a second Ctrl-C too: nobody trains on behind it
+            tuner.stop()  # after a second Ctrl-C too, no thread trains on
         return Ending(ended, began, wall_seconds)
 
     def _watch(self, view: View, seconds_left: Callable[[], float]) -> str | None:
-        """Return what ended the run from outside, None if it came to its own end."""
+        """Return "time_limit" or "interrupted"; None if the run ended itself, by a callback or by an error."""
         tuner = self._tuner
         try:
             while (left := seconds_left()) > 0:
@@ -121,9 +122,9 @@ class EventLoop:
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Train again the networks that the result is to hold, but that earlier runs have not left, or a worker has lost.
+    """Train the networks again that the result needs, but that the journal or a lost worker does not have.
 
-    Of a run that was ended from outside only the best one is trained, or none if another one is there.
+    If the run was ended early, only the best one is trained, or none if another one is there.
     """
     kept = [there for *_, there in tuner.kept_jobs()]
     if all(kept):
@@ -135,14 +136,14 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
 
 
 def _end(tuner: _core.Tuner) -> None:
-    """Return once the threads have ended, within a block of rows."""
+    """Stop the threads and return when they have ended, which takes at most a block of rows."""
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue
 
 
 def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Return once the threads have ended; what they have raised besides is a note of the error."""
+    """Stop the threads; add what they raise as a note to the error that ended the run."""
     try:
         _end(tuner)
     except Exception as other:

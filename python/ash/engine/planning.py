@@ -5,18 +5,17 @@ Where the user leaves the ladder open, it follows from `time_limit`:
     multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
         -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
 
-All rungs of a ladder cost alike, so a rung has B / R epochs, and with L of them a job, F candidates come to its end in
-time: four or, with more than two threads, two for each of them; enough for an ensemble. The more rungs, the more
-candidates are tried, and the shorter each is trained; so there are as many as leave the first rung with enough updates
-that its scores mean something.
+All rungs of a ladder cost the same, so each has B / R epochs. F candidates finish the highest rung: four or, with more
+than two threads, two per thread. That is enough for an ensemble. More rungs try more candidates and train each for
+less. There are as many rungs as leave enough updates to the first one for its scores to mean something.
 
-Where an epoch would take too much of the time, it takes fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung is
-one epoch: scores that are compared a little early are better than none. What scoring takes, after each job, counts too;
-an epoch takes no less than that, since to train still less would save little.
+If one epoch would take too much of the time, it has fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung is one
+epoch: early scores are better than none. Scoring after each job is counted too. An epoch takes at least as long as the
+scoring, since a shorter one would save little.
 
-Ranks after a few hundred updates say little about the final ranks: at commit 9abf357, `python -m bench ablation
---variants rungs` compares first rungs and reduction factors at equal epochs on two tables, and no factor is better than
-2 on both. The number of rungs and finishers and the share of the time that an epoch may take are choices, not findings.
+Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
+--variants rungs` compares first rungs and reduction factors at equal epochs on two tables: no factor is better than 2
+on both. The numbers of rungs and finishers, and the share of the time for one epoch, are choices and not findings.
 """
 
 import math
@@ -37,46 +36,33 @@ from ash.space.hyperparameters import Params, to_settings
 from ash.space.space import Space
 
 CHUNK = 1024
-"""Candidates of a stream that are drawn together: some 25 ms on one core of 2026, so that nothing waits for them."""
-
+"""Candidates of a stream that are drawn together; that takes about 25 ms on one core of 2026, so no thread waits."""
 MOST_WHOLE = 100_000
-"""Rows of a table whose epochs take all of them, unless the user says otherwise."""
-
+"""An epoch takes all rows of a table with up to so many training rows, unless the user asks for fewer."""
 PART = 65_536
-"""Rows of an epoch of larger tables, at most: some hundreds of updates, after which scores can be compared."""
-
+"""The most rows of an epoch of larger tables: some hundreds of updates, after which scores can be compared."""
 LEAST_UPDATES = 512
-"""Of the first rung."""
-
+"""Updates of the first rung, at least."""
 MOST_EPOCHS = 256
-"""Of the highest rung; time beyond it goes into more candidates."""
-
+"""Epochs of the highest rung, at most; longer times try more candidates."""
 MOST_RUNGS = 7
-
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""Candidates that come to the end of the highest rung in time: so many at least, and for each thread, which would
-otherwise have nothing to do beside the few longest jobs."""
-
+"""Candidates that finish the highest rung: at least, and per thread, so that no thread is idle beside the longest
+jobs."""
 FIRST_SHARE = 1 / 64
-"""Of the time of all threads: what a job of one epoch takes at most, so that there are some to compare."""
-
+"""The most that a job of one epoch takes, as a share of the time of all threads, so that some can be compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
-"""Of an epoch that is cut for that: no fewer, however short the time."""
-
+"""The least updates and rows of an epoch, however short the time."""
 PREDICTING = 0.04
-"""Of the time of a planned run: what the predictions of the kept networks take at most, which come after it."""
-
+"""The most that the predictions of the kept networks take after a planned run, as a share of its time."""
 SCORING = 1 / 3
-"""What a row costs that is only predicted: one of the three products of training."""
-
+"""The cost of predicting a row, as a share of training on it: one of three products."""
 TYPICAL = 64
-"""Candidates whose mean cost is that of an average one."""
-
-_ROWS = 2048  # of the table on which a step is timed, and no more than so many
-
-_CELLS = 2**22
-
-_SECONDS = 0.01  # of each of the runs that are timed
+"""Candidates over which the cost is averaged."""
+_ROWS, _CELLS = 2048, 2**22
+"""The size of the random table on which a step is timed, at most."""
+_SECONDS = 0.01
+"""Of each timing."""
 
 
 @dataclass(frozen=True)
@@ -267,10 +253,10 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with a ladder for so many seconds of training and the rows of an epoch, where left open.
+    """Return the options with what was left open: the rows of an epoch, and a ladder for these seconds of training.
 
-    Decisions are then taken as jobs end: what has ended when the time is over depends on timing in any case, and on a
-    virtual clock of many workers no candidate would come to the end of the ladder in time.
+    A planned ladder is greedy. Which jobs end before the time limit depends on timing in any case, and on a virtual
+    clock with many workers no candidate would finish the ladder in time.
     """
     fold, table = split.folds[0], split.table
     rows = len(fold.training)
@@ -300,7 +286,7 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
 
 
 def _keep(scoring_seconds: float, held: float, fold: Fold) -> int:
-    """Return how many networks a run keeps whose predictions may take so many seconds of threads."""
+    """Return how many networks a run keeps if their predictions may take `held` seconds of threads."""
     usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
     return max(1, int(min(usual, held / scoring_seconds)))
 
@@ -322,9 +308,9 @@ def rows_of_epoch(rows: int, most: int | None) -> int:
 
 @dataclass
 class Candidates:
-    """The hyperparameters of the candidates: all from the beginning, or a stream that is drawn as the core asks.
+    """The candidates of a run: all drawn at the start, or a stream that is drawn as the core asks for more.
 
-    `params` are those drawn so far, by number; `count` is how many there are in all; `rest` gives the others.
+    `params`: the hyperparameters drawn so far, by number; `count`: how many there are in all; `rest` draws the others.
     """
 
     params: list[Params]
@@ -332,11 +318,11 @@ class Candidates:
     rest: Iterator[Params]
 
     def first(self) -> list[_core.Settings]:
-        """Return the settings of all that are drawn."""
+        """Return the settings of all candidates drawn so far."""
         return [to_settings(params) for params in self.params]
 
     def more(self, wanted: int) -> list[_core.Settings]:
-        """Draw at least so many more, as far as there are, and return their settings."""
+        """Draw at least `wanted` more, or as many as are left, and return their settings."""
         drawn = list(islice(self.rest, max(wanted, CHUNK)))
         self.params += drawn
         return [to_settings(params) for params in drawn]
@@ -356,12 +342,12 @@ def space_of(fold: Fold, options: Options) -> Space:
 
 
 def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
-    """Return the candidates: a number of them, fewer when the space holds fewer, or the beginning of a stream.
+    """Draw the candidates: the number asked for, fewer if the space holds fewer, or the start of a stream.
 
     Parameters
     ----------
     least : int
-        How many of a stream at least, and some more that they may be followed by.
+        The least number drawn of a stream; some more follow.
     """
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)

@@ -1,26 +1,27 @@
-"""What predicts in the end: networks trained on all rows, alone or as an ensemble.
+"""The refit: the networks that predict in the end are trained on all rows, alone or as an ensemble.
 
-    a split      kept networks -> greedy selection -> members -> a short cycle more over all rows -> model
-    folds        kept candidates --their predictions of the validation rows of all folds--> greedy selection --> drawn
-                 --where these rows are few--> the best five, in equal shares ----------------------------> drawn
-                 drawn --trained from scratch on all rows, as far as there is time--> model
+    one fold         kept networks -> greedy selection -> one short cycle more on all rows -> model
+    several folds    kept candidates -> greedy selection by their predictions of all validation rows,
+                     or the best five in equal shares where these rows are few
+                     -> trained from scratch on all rows, as many as there is time for -> model
 
-After a split the cycle is half as long as the member's last job and starts at less than a third of its rate. `python
--m bench ablation` compares it with none; at commit 9abf357, its variant "final" also compares it with a whole cycle at
-the full rate and with training from scratch on all rows, which costs four times as much. Weights, moments and random
-stream continue from where the job ended.
+After one fold, the last cycle is half as long as the network's last job and starts at 0.3 of its learning rate.
+Weights, moments and random stream continue from where that job ended. `python -m bench ablation` compares this with no
+refit. At commit 9abf357 its variant "final" also compares it with a whole cycle at the full rate, and with training
+from scratch on all rows, which costs four times as much.
 
-After folds the networks are trained through the rungs that their candidates took, the best first, then by their shares.
-Of few rows a selection fits the noise, and so does the choice of a single network: in trials outside of `bench` the
-mean of the best five erred less than either on two of three tables each.
+After several folds, each network is trained through the rungs of its candidate, the best first, then those with the
+largest shares. With few rows, a selection fits the noise, and so does the choice of a single network: in trials outside
+of `bench`, the mean of the best five erred less than either on two of three tables each.
 
-Nothing is left to be scored by, so the shares of an ensemble and its score stay those that the validation rows have
-given.
+No rows are left to score with. So an ensemble keeps the shares and the score that the validation rows gave it.
 
-Order:   of no account: a network is a function of its candidate, rung and data. Networks that diverge or come too late
-         stay as they were, or are left out after folds; without the best, the network of the first fold stands for it.
-Threads: after a split the most costly members first, and a thread without one joins another; after folds one network
-         each.
+Networks that diverge, or for which no time is left, stay as they were after one fold and are left out after several.
+Without the best one, the network of the first fold takes its place. The order of training has no effect: a network is a
+function of its candidate, its rung and the data.
+
+Threads: after one fold the most costly networks come first, and a thread without a network joins a team; after several
+folds each network has one thread.
 """
 
 import time
@@ -44,16 +45,172 @@ from ash.models.pool import Kept, network_of, read_kept
 from ash.options import Options
 from ash.space.hyperparameters import Params, to_settings
 
+SHARE, LEAST_SHARE = 0.5, 0.2
+"""The last cycle, as a share of the epochs of the network's last job; and the share below which there is none."""
+RATE = 0.3
+"""The learning rate of the last cycle, as a share of the network's own."""
 HASTE = 0.9
-"""Of the time that is left: what the training at the end of a run is planned for."""
+"""The share of the remaining time that the refit is planned for."""
 BEST_OF_FEW = 5
-"""Networks that predict together where the rows are few."""
+"""Networks in an ensemble selected by few rows."""
+LONGEST = 1e9
+"""Seconds that mean no limit."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """What an estimator asks for at the end of its run.
+
+    Attributes
+    ----------
+    ensemble : int
+        The most draws of the ensemble; 1: a single network.
+    refit : bool
+        Whether the networks are trained further on all rows.
+    """
+
+    ensemble: int
+    refit: bool
+
+
+def refits(final: Final | None, split: Split) -> bool:
+    """Return whether there is a refit: always after several folds, never with a separate validation table."""
+    if split.whole is not None:
+        return True
+    return final is not None and final.refit and split.folds[0].held_out is None
+
+
+def finish(
+    tuner: _core.Tuner,
+    kept: Kept,
+    split: Split,
+    options: Options,
+    final: Final,
+    *,
+    interrupted: bool,
+    deadline: float,
+) -> tuple[Kept, Model]:
+    """Return the kept networks, the best first, and the model that predicts.
+
+    Parameters
+    ----------
+    tuner : Tuner
+        Whose threads have ended.
+    interrupted : bool
+        Whether Ctrl-C has ended the run: then optional training is skipped.
+    deadline : float
+        When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
+        shorter cycles are trained, or none.
+    """
+    if split.whole is not None:
+        counts = drawn_of(kept, 1 if interrupted else final.ensemble)
+        kept, counts = on_all_rows(kept, counts, tuner.jobs(), split, options, deadline)
+        return kept, kept.model_of(counts)
+    counts = kept.best_counts(final.ensemble)
+    if interrupted or not refits(final, split):
+        return kept, kept.model_of(counts)
+    trained = _refit(tuner, kept, np.flatnonzero(counts), split.folds[0], options, deadline)
+    return kept, trained.model_of(counts)
+
+
+def refit_seconds(
+    tuner: _core.Tuner,
+    split: Split,
+    params: Sequence[Params],
+    options: Options,
+    ensemble: int,
+) -> float:
+    """Return how long the refit would take if the run ended now.
+
+    Parameters
+    ----------
+    tuner : Tuner
+        That may be running.
+    params : sequence
+        Hyperparameters of the candidates so far, by number.
+    ensemble : int
+        The most draws.
+    """
+    kept = read_kept(tuner, split.folds, params, options)
+    if kept is None:
+        return 0.0
+    if split.whole is not None:
+        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), split, options)
+    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), split.folds[0], options)
+    return shared_out(seconds, options.threads)
+
+
+def _refit(
+    tuner: _core.Tuner,
+    kept: Kept,
+    drawn: NDArray[np.int64],
+    fold: Fold,
+    options: Options,
+    deadline: float,
+) -> Kept:
+    """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are."""
+    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, fold, options)
+    order = np.argsort(-seconds, kind="stable")
+    if _share(seconds, options, deadline) == 0:
+        return kept
+    rows = np.concatenate([fold.training, fold.validation])
+    try:
+        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
+    except DataError as error:
+        warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
+        return kept
+    share = _share(seconds, options, deadline)  # again: preparing the data took time
+    if share == 0:
+        return kept
+    places = drawn[order].tolist()
+    settings = [_last_settings(kept.networks[place].params) for place in places]
+    lengths = np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist()
+    left = deadline - time.monotonic()
+    try:
+        cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
+    except KeyboardInterrupt:  # the user wants to wait no longer, and the networks are there
+        return kept
+    return _with_cores(kept, places, cores, fold, options)
+
+
+def _last_settings(params: Params) -> _core.Settings:
+    settings = to_settings(params)
+    settings.learning_rate *= RATE
+    return settings
+
+
+def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
+    """Return the share of the cycles that there is time for; 0 if it is too small."""
+    share = min(1.0, (deadline - time.monotonic()) / max(shared_out(seconds, options.threads), 1e-9))
+    return share if share * SHARE >= LEAST_SHARE else 0.0
+
+
+def _growth(fold: Fold, options: Options, params: Params) -> float:
+    """Return how many times more rows an epoch has in the refit than in the run."""
+    most = None if params.get("batch_size") == "full" else options.epoch_rows
+    training = len(fold.training)
+    return rows_of_epoch(training + len(fold.validation), most) / rows_of_epoch(training, most)
+
+
+def _cycles(
+    columns: Columns, kept: Kept, drawn: NDArray[np.int64], fold: Fold, options: Options
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the seconds of a thread, and the epochs, of the last cycle of each drawn network, from its last job."""
+    found = []
+    for place in drawn.tolist():
+        of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
+        found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
+    seconds, epochs = zip(*found, strict=True)
+    growth = [_growth(fold, options, kept.networks[place].params) for place in drawn.tolist()]
+    return SHARE * np.array(growth) * np.array(seconds), SHARE * np.array(epochs, np.float64)
 
 
 def on_all_rows(
     kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
 ) -> tuple[Kept, NDArray[np.int64]]:
-    """Return the same with the drawn networks trained on all rows, the best of them in any case, and the draws left.
+    """Train the drawn networks on all rows; return the networks with them, and how often each is drawn now.
+
+    The best one is trained even where there is no time.
 
     Parameters
     ----------
@@ -69,7 +226,7 @@ def on_all_rows(
     Warns
     -----
     UserWarning
-        The best has diverged, which it did in none of the folds.
+        The best one has diverged, as it did in no fold.
     """
     whole = split.whole
     assert whole is not None
@@ -100,26 +257,10 @@ def wall_seconds(kept: Kept, counts: NDArray[np.int64], columns: Columns, split:
     return shared_out(_seconds(kept, np.flatnonzero(counts), columns, split, options), options.threads)
 
 
-def shared_out(seconds: NDArray[np.float64], threads: int) -> float:
-    """Return how long networks take that have so many seconds each; whether others help with one is not sure."""
-    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
-
-
-def train_through(
-    data: _core.Data, params: Params, candidate: int, rung: int, options: Options
-) -> _core.Network | None:
-    """Return a network of these hyperparameters, trained up to a rung as the run does; None if it diverges."""
-    cycles, epochs = (rung + 1, options.min_epochs)
-    if options.training == "restart":
-        cycles, epochs = 1, options.min_epochs * options.eta**rung
-    network, losses = _core.train(data, to_settings(params), epochs, options.seed, candidate, cycles, options.eta)
-    return network if np.isfinite(losses).all() else None
-
-
 def _in_time(
     kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
 ) -> list[int]:
-    """Return the places of those that there is time for: the best, then those that were drawn most often."""
+    """Return which networks there is time for: the best, then those drawn most often."""
     drawn = np.flatnonzero(counts)
     drawn = drawn[np.lexsort((drawn, -counts[drawn], drawn != 0))]
     seconds = _seconds(kept, drawn, columns, split, options)
@@ -141,10 +282,21 @@ def _train(kept: Kept, drawn: Sequence[int], whole: Fold, options: Options) -> l
         return list(pool.map(train, drawn))
 
 
+def train_through(
+    data: _core.Data, params: Params, candidate: int, rung: int, options: Options
+) -> _core.Network | None:
+    """Return a network of these hyperparameters, trained up to a rung as the run does; None if it diverges."""
+    cycles, epochs = (rung + 1, options.min_epochs)
+    if options.training == "restart":
+        cycles, epochs = 1, options.min_epochs * options.eta**rung
+    network, losses = _core.train(data, to_settings(params), epochs, options.seed, candidate, cycles, options.eta)
+    return network if np.isfinite(losses).all() else None
+
+
 def _seconds(
     kept: Kept, drawn: NDArray[np.int64], columns: Columns, split: Split, options: Options
 ) -> NDArray[np.float64]:
-    """Return the seconds of one thread that each takes: those of its jobs, for the rows of all folds together."""
+    """Return the seconds of a thread that each network takes: those of its jobs, scaled to the number of all rows."""
     rows = [rows_of_epoch(len(fold.training), options.epoch_rows) for fold in split.folds]
     assert split.whole is not None
     growth = rows_of_epoch(len(split.whole.training), options.epoch_rows) / sum(rows)
@@ -157,165 +309,15 @@ def _seconds(
     return np.array(found)
 
 
-SHARE, LEAST_SHARE = 0.5, 0.2
-"""Of the epochs of a member's last job: its last cycle, and what is too short to be worth it."""
-RATE = 0.3
-"""Of a member's learning rate: that of its last cycle."""
-LONGEST = 1e9
-"""Seconds that stand for no limit."""
-
-
-@dataclass(frozen=True)
-class Final:
-    """What is to become of the best networks.
-
-    Attributes
-    ----------
-    ensemble : int
-        Most draws; 1: a single network.
-    refit : bool
-        Whether they are trained on with all rows.
-    """
-
-    ensemble: int
-    refit: bool
-
-
-def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks will be trained in the end: with cv always, never with a validation table of its own."""
-    if split.whole is not None:
-        return True
-    return final is not None and final.refit and split.folds[0].held_out is None
-
-
-def finish(
-    tuner: _core.Tuner,
-    kept: Kept,
-    split: Split,
-    options: Options,
-    final: Final,
-    *,
-    interrupted: bool,
-    deadline: float,
-) -> tuple[Kept, Model]:
-    """Return what is kept, the winner first, and what predicts.
-
-    Parameters
-    ----------
-    tuner : Tuner
-        Whose threads have ended.
-    interrupted : bool
-        Whether somebody waits: then nothing is trained that need not be.
-    deadline : float
-        On the monotonic clock, infinite for none: by then it is done, with fewer networks, or shorter cycles or none.
-    """
-    if split.whole is not None:
-        counts = drawn_of(kept, 1 if interrupted else final.ensemble)
-        kept, counts = on_all_rows(kept, counts, tuner.jobs(), split, options, deadline)
-        return kept, kept.model_of(counts)
-    counts = kept.best_counts(final.ensemble)
-    if interrupted or not refits(final, split):
-        return kept, kept.model_of(counts)
-    trained = _refit(tuner, kept, np.flatnonzero(counts), split.folds[0], options, deadline)
-    return kept, trained.model_of(counts)
-
-
-def refit_seconds(
-    tuner: _core.Tuner,
-    split: Split,
-    params: Sequence[Params],
-    options: Options,
-    ensemble: int,
-) -> float:
-    """Return how long the training in the end would take if the run ended now.
-
-    Parameters
-    ----------
-    tuner : Tuner
-        That may be running.
-    params : sequence
-        Of the candidates so far, by number.
-    ensemble : int
-        Most draws.
-    """
-    kept = read_kept(tuner, split.folds, params, options)
-    if kept is None:
-        return 0.0
-    if split.whole is not None:
-        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), split, options)
-    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), split.folds[0], options)
-    return shared_out(seconds, options.threads)
-
-
-def _refit(
-    tuner: _core.Tuner,
-    kept: Kept,
-    drawn: NDArray[np.int64],
-    fold: Fold,
-    options: Options,
-    deadline: float,
-) -> Kept:
-    """Return the same with the drawn networks trained on; those that diverge or come too late stay as they are."""
-    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, fold, options)
-    order = np.argsort(-seconds, kind="stable")
-    if _share(seconds, options, deadline) == 0:
-        return kept
-    rows = np.concatenate([fold.training, fold.validation])
-    try:
-        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
-    except DataError as error:
-        warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
-        return kept
-    share = _share(seconds, options, deadline)  # less than before by the time that the data took
-    if share == 0:
-        return kept
-    places = drawn[order].tolist()
-    settings = [_last_settings(kept.networks[place].params) for place in places]
-    lengths = np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist()
-    left = deadline - time.monotonic()
-    try:
-        cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
-    except KeyboardInterrupt:  # the networks are there; who wants to wait no longer has them
-        return kept
-    return _with_cores(kept, places, cores, fold, options)
-
-
-def _last_settings(params: Params) -> _core.Settings:
-    settings = to_settings(params)
-    settings.learning_rate *= RATE
-    return settings
-
-
-def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
-    """Return which part of the cycles there is time for; 0 where it is too little."""
-    share = min(1.0, (deadline - time.monotonic()) / max(shared_out(seconds, options.threads), 1e-9))
-    return share if share * SHARE >= LEAST_SHARE else 0.0
-
-
-def _growth(fold: Fold, options: Options, params: Params) -> float:
-    """Return how many times as many rows an epoch takes of all rows as of those that were trained on."""
-    most = None if params.get("batch_size") == "full" else options.epoch_rows
-    training = len(fold.training)
-    return rows_of_epoch(training + len(fold.validation), most) / rows_of_epoch(training, most)
-
-
-def _cycles(
-    columns: Columns, kept: Kept, drawn: NDArray[np.int64], fold: Fold, options: Options
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return seconds of one thread, and epochs, of the last cycles of the drawn networks, from the jobs they are of."""
-    found = []
-    for place in drawn.tolist():
-        of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
-        found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
-    seconds, epochs = zip(*found, strict=True)
-    growth = [_growth(fold, options, kept.networks[place].params) for place in drawn.tolist()]
-    return SHARE * np.array(growth) * np.array(seconds), SHARE * np.array(epochs, np.float64)
+def shared_out(seconds: NDArray[np.float64], threads: int) -> float:
+    """Return the wall time of networks that take these seconds of a thread; no network counts on help by a team."""
+    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
 
 
 def _with_cores(
     kept: Kept, places: Sequence[int], cores: Sequence[_core.Network | None], fold: Fold, options: Options
 ) -> Kept:
-    """Return the same with other networks at these places, calibrated as those before; None: as it was."""
+    """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""
     networks = list(kept.networks)
     for place, core in zip(places, cores, strict=True):
         if core is not None:
