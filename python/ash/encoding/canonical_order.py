@@ -1,4 +1,4 @@
-"""A table without an order: rows sorted by a hash of what they hold, a row of weight 3 there three times.
+"""A canonical order of rows: sorted by a hash of their content, and a row of weight 3 repeated three times.
 
     rows, weights        hash of x and y        sorted, repeated
     a 2                  a 71                   b
@@ -6,10 +6,10 @@
     a 1                  a 71                   a
                                                 a
 
-So a fit depends neither on the order of the rows nor on whether a row comes three times or once with the weight 3, to
-the last bit; but weights do not make rows recur, see neighbors.py. Weights that are not whole, or too large to be rows,
-stay weights of the loss. Two different rows of one 64-bit hash keep the order that they came in: in a million rows, one
-time in 3e7.
+So a fit depends, to the last bit, neither on the order of the rows nor on whether a row comes three times or once with
+weight 3. (Such weights do not count as recurring rows in neighbors.py.) Weights that are not whole, or too large, stay
+weights of the loss. Different rows with the same 64-bit hash keep the order that they came in; in a table of a million
+rows there are such rows once in 3e7 tables.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
 MOST_COPIES = 10
-"""Rows that weights may become, for each row of the table; beyond it they stay weights."""
+"""Rows after repetition, per row of the table, at most; beyond it weights stay weights."""
 _CELLS = 2**20  # at a time
 
 

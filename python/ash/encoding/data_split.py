@@ -1,14 +1,14 @@
-"""Which rows of a table train and which validate: a part of them, a table of their own, or folds; and their encoding.
+"""The split of a table: which rows train, which validate, and the encoding that each fold learns.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
-    validation = (X, y) -> rows that follow those to train on
+    validation = (X, y) -> rows numbered on from those to train on
     cv = 5              -> shuffled folds of the rows, by class for classification
-    cv = splitter, ...  -> its row numbers in the user's table ---> rows of the table to train on (sorted, repeated)
+    cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/run/folds.hpp). What
-predicts is trained on all rows: ash/engine/refit.py.
+A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/run/folds.hpp). The
+model that predicts is trained on all rows (ash/engine/refit.py).
 
-Memory: each fold has a float32 matrix of its own, so K folds take K times what one run takes.
+Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ VALIDATION = 0.2
 """The share of the rows that score the candidates by default."""
 FOLDS = 5
 FEW_ROWS = 1_000
-"""Of a table below it, a fifth is too few rows to choose among the many candidates that a minute holds."""
+"""With fewer rows than this, a fifth is too few to choose among the many candidates of a minute."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
 
 
@@ -50,7 +50,7 @@ class Fold:
     ----------
     table : Table
     held_out : Frame or None
-        The columns of a validation table of its own, whose rows are numbered on from those of `table`.
+        The columns of a separate validation table; its rows are numbered on from those of `table`.
     encoding : TrainingEncoding
         Of the columns of both.
     y : array [rows, outputs]
@@ -106,7 +106,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     Parameters
     ----------
     sort : bool
-        Whether rows are sorted by what they hold, and repeated by their weights; see canonical_order.py.
+        Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
     """
     table = read_training(X, y, options.task, sample_weight)
     weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for that do not recur

@@ -3,15 +3,14 @@
     number                             its value, NaN where missing; then 1 where missing, if cells were in training;
                                        then target statistics and log count, if its values are levels
                                        too (spiked_numbers.py)
-    category of at most 32 levels      a 1 for its level, a 0 for the others; then 1 where missing, if cells were
+    category of at most 32 levels      one-hot encoded; then 1 where missing, if cells were in training
     category of more levels            its target statistics; log(1 + weight of its training rows)
-    all numbers, where rows recur      what the targets of the rows most like it are, how close these are (neighbors.py)
+    all numbers, where rows recur      the mean target of the most similar rows, and how close these are (neighbors.py)
 
 Features come column by column in the order of the table, those of neighbors last. An unknown level has zeros only, or
 the priors of the target and log(1) = 0. With many levels, missing is a level of its own.
 
-Training rows have other statistics and neighbors in training, which only a ``TrainingEncoding`` knows
-(training_encoding.py).
+In training, training rows have other statistics and neighbors: those of a ``TrainingEncoding`` (training_encoding.py).
 """
 
 from dataclasses import dataclass
@@ -89,10 +88,10 @@ class Encoding:
     ----------
     schema : Schema
     statistics : tuple of (array [levels + 2, k + 1] or None)
-        One a column: if it has many levels k target statistics and a log count of each level, of missing and of unknown
-        levels; else None.
+        Per column: if it has many levels, k target statistics and a log count of each level, of missing and of unknown
+        cells; else None.
     targets : tuple of int
-        Which outputs, or which classes, the k statistics are of.
+        The outputs, or the classes, that the k statistics are about.
     neighbors : Neighbors or None
     """
 
@@ -151,7 +150,7 @@ class Encoding:
         rows : slice
             Without a step.
         unknown : "bucket" or "error"
-            Whether a level that was not seen in training is encoded as unknown or refused.
+            Whether a level not seen in training is encoded as unknown or refused.
 
         Returns
         -------
@@ -186,7 +185,7 @@ class Encoding:
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
-        """Fill what a column of numbers has beside its values: an indicator, statistics, both or nothing."""
+        """Fill the features of a column of numbers beside its values: an indicator, statistics, both or none."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
@@ -194,7 +193,7 @@ class Encoding:
             block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
-        """Whether the rows of a table are the features, in a form that the core reads: it then checks them as well."""
+        """Return whether the core can read the rows of a table unencoded; then it checks them as well."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
         if self._wider or self.neighbors is not None:
@@ -203,7 +202,7 @@ class Encoding:
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
-        """Put some rows of each column into one of `values` [rows, at least columns]: numbers, or numbers of levels."""
+        """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             is_number = column.kind == "number"
             values[:, place] = given.numbers(rows) if is_number else self._level_codes(place, given, rows)
@@ -244,7 +243,7 @@ class Encoding:
 
     @property
     def _which(self) -> list[str]:
-        """How the names of statistics say which target they are of."""
+        """The part of a statistic's name that says which target it is about."""
         return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
 
     def _names_of(self, place: int) -> list[str]:
@@ -261,7 +260,7 @@ class Encoding:
 
 
 def is_many_level(column: ColumnSchema) -> bool:
-    """Whether a column becomes statistics instead of zeros and ones."""
+    """Return whether a column is encoded by statistics instead of one-hot."""
     return len(column.levels) > ONE_HOT_LEVELS
 
 

@@ -1,24 +1,24 @@
-"""Neighbors: what the targets are in the training rows most like a row, in tables of which some rows recur.
+"""Features of neighbors: the targets of the training rows most similar to a row, in tables where some rows recur.
 
     numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network has to learn a smooth function by heart to know again what it has seen; these two features per row tell it.
-With the distances d of the NEAREST rows, the largest of them r, and the weights c and targets t of the training rows
-that are equal to each, less the prior p, which is the mean of all training rows:
+A network, which is a smooth function, hardly recognizes a row that it has seen. These two features tell it. Let d be
+the distances of the NEAREST distinct rows and r the largest of them; c the weights and t the targets of the training
+rows equal to each; p the prior, which is the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
     closeness = 1 / (1 + sqrt(d))                          d: of the nearest; 1 for a row that is known
 
-So a row that is known counts some thousand times as much as one that is merely near, the last of the nearest counts for
-nothing, whichever of equally far ones that is, and both features are continuous. A training row is not its own
-neighbor: in training, its sums are without itself (one left out).
+So an equal row counts about a thousand times as much as one that is merely near, and the farthest counts for nothing,
+whichever of equally far rows that is. Both features are continuous. A training row is not its own neighbor: in
+training, its sums leave it out.
 
-Only regressions on tables of numbers without weights have them, and only where rows recur: see `with_neighbors`.
+Only regressions on numbers without weights have these features, and only where rows recur: see `with_neighbors`.
 Elsewhere they cost accuracy, in trials outside of `bench`.
 
-Bits:   but for the choice of the nearest, all is sums in a fixed order, quotients and roots.
-Cost:   a search in a k-d tree for each row, which MOST_CELLS bounds: the rows are compared with all others at worst.
-Memory: the distinct training rows, 8 bytes a cell, in the model and its file too.
+Bits:   apart from the choice of the nearest, these are sums in a fixed order, quotients and roots.
+Cost:   one search in a k-d tree per row. At worst it compares a row with all others, which MOST_CELLS bounds.
+Memory: the distinct training rows, 8 bytes per cell, in the model and its file too.
 """
 
 from collections.abc import Mapping
@@ -38,26 +38,26 @@ if TYPE_CHECKING:
 Doubles = NDArray[np.float64]
 
 NEAREST = 20
-"""Distinct training rows that tell of a row."""
+"""Distinct training rows that a row is compared with."""
 SOFT = 0.01
-"""Below that distance rows are as good as equal; numbers are scaled by their quartiles."""
+"""Rows nearer than this are as good as equal; numbers are scaled by their quartiles."""
 LIMIT = 3.0
-"""What a scaled number stays below, as in the network."""
+"""Scaled numbers are clipped smoothly below it, as in the network."""
 FAR = 2.0**30
-"""Multiples of the scale from which on a number is as good as infinite."""
+"""A number this many scales away is as good as infinite."""
 MOST_CELLS = 2**17
-"""Of a table that has neighbors: on one core of 2026 all searches before training take some seconds at worst."""
+"""Cells of a table that has neighbors: all searches before training then take seconds at worst, on one core of 2026."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
-"""Shares of the rows that are equal to others."""
+"""The share of rows that equal another one lies between these."""
 AGREEING = 0.5
-"""Of the variance of all targets: what that of equal rows is at most."""
+"""The most variance among targets of equal rows, as a share of the variance among all of these rows."""
 _BLOCK = 4096  # rows
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """The distinct training rows, and what the targets are there.
+    """The distinct training rows and their targets.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Neighbors:
         numbers : array [rows, columns]
             Finite or NaN.
         own : Own, optional
-            What each of these rows has added to the sums, and is now to be without.
+            What each of these rows has added to the sums; it is left out.
         """
         found = np.empty((len(numbers), self.features))
         for first in range(0, len(numbers), _BLOCK):
@@ -128,7 +128,7 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """What training rows have added to the sums of their distinct row.
+    """What each training row has added to the sums of its distinct row.
 
     Attributes
     ----------
@@ -148,11 +148,12 @@ class Own:
 
 
 def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
-    """Return the schema of a regression on numbers with neighbors, if rows recur and then have like targets.
+    """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
-    From LEAST_RECURRING to MOST_RECURRING of the rows have to be equal to another one, and the variance of targets
-    among equal rows has to be AGREEING of that among all of these at most. Where more recur, a table has few settings,
-    each of which a network sees often, or is a sample with replacement, of which nothing recurs in use.
+    The share of rows that equal another one must lie between LEAST_RECURRING and MOST_RECURRING, and the variance of
+    targets among equal rows must be at most AGREEING of that among all of these rows. If more rows recur, the table has
+    few distinct settings, which a network sees often enough, or was drawn with replacement, so that nothing recurs
+    later.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
 
 
 def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
-    """Whether it is worth a look: a regression on numbers, and not too many of them."""
+    """Return whether `with_neighbors` applies: a regression on numbers of at most MOST_CELLS."""
     return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
 
 

@@ -1,15 +1,15 @@
-"""Numbers that are read as levels too: where one value is so frequent that the quartiles tell nothing of the others.
+"""Numbers that also have levels: columns in which one value is so frequent that both quartiles are equal.
 
     capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
 
-Scaled by its range, such a column has all its values close together, and what each of them means is more than a smooth
-function of the number shows. So its values have target statistics (target_statistics.py) beside the number, as the
-levels of a category have: all that occur twice, if these are more than a category has ones and zeros for, and leave
-most of the steps between the least and the greatest out, as amounts do. Grey levels and counts, which do not, are
-better as numbers alone. Tables of which many columns are like that stay as they are: they are sparse and would grow a
-lot, and whether they would be better has not been measured.
+Scaled by its range, such a column has nearly all its values close together, and a smooth function of the number cannot
+show what each of them means. So its values have target statistics (target_statistics.py) beside the number, like the
+levels of a category. These are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of them,
+and they must leave out most of the steps between the smallest and the largest, as amounts do. Grey levels and counts
+fill these steps, and are better as numbers alone. A table with more than MOST_COLUMNS such columns stays as it is: it
+is sparse and would grow a lot, and whether levels help there has not been measured.
 
-Which columns these are is seen on some thousand rows, at even steps; a row counts once, whatever its weight.
+The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
 """
 
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ from ash.data.frames import Frame
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, Schema
 
 SEEN_ROWS = 4096
-"""On which it is seen whether a column is one of these."""
+"""Rows on which the columns are chosen."""
 _SEEN_CELLS = 2**20  # at a time
 MOST_COLUMNS = 32
-"""With more of them, none has levels."""
+"""If more columns qualify, none has levels."""
 FILLED = 1 / 8
-"""Of the steps between the least and the greatest level, as long as the shortest of all: so many are levels at most."""
-_OFTEN = 2  # times that a value occurs to be a level: once tells nothing of another row
+"""The range of the levels is cut into steps as long as the shortest distance of two; at most this share are levels."""
+_OFTEN = 2  # a value that occurs once says nothing about another row
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
-    """Return the schema with the levels of those numbers that have any.
+    """Return the schema with the levels of those columns of numbers that have levels.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def with_recurring(schema: Schema, frame: Frame) -> Schema:
 
 
 def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
-    """Return which numbers have equal quartiles and more values than a category has ones and zeros for."""
+    """Return the columns of numbers with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
     numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
     rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     found: list[int] = []
@@ -80,13 +80,13 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
 
 
 def _is_sparse(levels: NDArray[np.float64]) -> bool:
-    """Return whether sorted levels leave most of the steps between them out."""
+    """Return whether sorted levels leave out most of the steps between them."""
     smaller = levels / levels.size  # so that no difference overflows
     return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
 
 
 def _recurring(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sorted values that occur often enough, the most frequent MOST_LEVELS of them."""
+    """Return the sorted values that occur at least twice, at most MOST_LEVELS, the frequent ones first."""
     found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     often = np.flatnonzero(counts >= _OFTEN)
     kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]

@@ -1,15 +1,15 @@
-"""Target statistics: a level of a category as what the target was on average where it occurred.
+"""Target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
 
 The statistic of a level with weight W and targets y of weight w in its rows is
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 
-For a row that is trained on, the sums take only the rows before it in a given order, so that no row sees its own target
-or a later one; all other rows take all training rows. Source: ordered target statistics of CatBoost (Prokhorenkova et
-al. 2018, arXiv:1706.09516). We differ: one order, not one a tree. The order should be random: sorted by the target, it
-would tell the target.
+For a training row, the sums run over the rows before it in a given order, so no row sees its own target or a later one.
+For all other rows they run over all training rows. Source: ordered target statistics of CatBoost (Prokhorenkova et al.
+2018, arXiv:1706.09516). One difference: there is one order, not one per tree. The order should be random, since an
+order by the target would reveal it.
 
-A sum is taken of w (y - prior), in order of rows within a level: equal in exact numbers, and better rounded.
+The sums are of w (y - prior), in order of rows within a level. That is equal in exact arithmetic, and rounded better.
 """
 
 import math
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_STATISTICS = 16
-"""A column at most: of that many outputs, or of the most frequent classes."""
+"""Statistics per column, at most: of so many outputs, or of the most frequent classes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What statistics are taken of, for the training rows in their order.
+    """The targets of the training rows, in their order, as statistics need them.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics to train with: array [rows, k], of the rows before it for a training row."""
+    """Return the statistics to train with: array [rows, k]; those of a training row are of the rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")

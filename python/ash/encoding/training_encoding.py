@@ -1,8 +1,8 @@
 """The encoding of a table that is trained on: how it is learned, and the features of its training rows.
 
-A row must not see its own target. In training it has the statistics of the training rows before it, and neighbors among
-the others; each other row has what `Encoding.block` gives it. After training, neighbors are of all rows of the table,
-those to validate on included: the more are known, the better.
+No row may see its own target. So a training row has the statistics of the training rows before it, and neighbors among
+the other training rows. All other rows have the features of `Encoding.block`. After training, neighbors come from all
+rows of the table, validation rows included.
 """
 
 from dataclasses import dataclass, replace
@@ -32,11 +32,11 @@ class TrainingEncoding(Encoding):
     ----------
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
-        One a column: if it has many levels the statistics of each row in training.
+        Per column: the statistics of each training row if the column has many levels.
     near : array [rows, k + 1] or None
-        The features of each row's neighbors in training.
+        The features of neighbors in training.
     known : Neighbors or None
-        Those to predict with: of the rows to validate on as well.
+        The neighbors to predict with, from validation rows too.
     """
 
     frame: Frame
