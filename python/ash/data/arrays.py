@@ -1,8 +1,8 @@
-"""What tables, targets and weights have in common: array-likes as arrays, or one sentence on why not.
+"""Read array-likes as arrays, and refuse what cannot be used: for tables, targets and weights.
 
-NumPy arrays of any dtype, order and stride, lists of lists and whatever has ``__array__`` are read; frames are told by
-duck typing, so no library is imported. What cannot be used is refused in scikit-learn's words, with the column and what
-to do. The input is never changed.
+NumPy arrays of any dtype, order and stride, lists of lists and objects with ``__array__`` are read. Frames are
+recognized by duck typing, so no library is imported. Errors use scikit-learn's words, and name the column and what to
+do. The input is never changed.
 """
 
 import warnings
@@ -24,7 +24,7 @@ _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is p
 
 
 def refuse_type(data: Any, name: str) -> None:
-    """Raise DataError for what is no dense array at all: None, a path, a generator, a sparse matrix, ..."""
+    """Raise DataError for anything but a dense array: None, a path, a generator, a sparse matrix, ..."""
     if data is None:
         raise DataError(f"{name} is None: pass an array of numbers.")
     if isinstance(data, (str, bytes, PathLike)):
@@ -40,7 +40,7 @@ def refuse_type(data: Any, name: str) -> None:
 
 
 def column_names(X: Any, name: str) -> tuple[str, ...] | None:
-    """Return the column names of a frame; None for what has none, or none that are text.
+    """Return the column names of a frame; None if there are none, or if they are not text.
 
     Raises
     ------
@@ -61,12 +61,12 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
 
 
 def is_frame(data: Any) -> bool:
-    """Whether this is a data frame: two-dimensional with columns, of pandas or polars or alike."""
+    """Return whether this is a data frame: two-dimensional with columns, as of pandas or polars."""
     return hasattr(data, "columns") and hasattr(data, "__getitem__") and len(getattr(data, "shape", ())) == 2
 
 
 def as_array(data: Any, name: str) -> NDArray[Any]:
-    """Return the data as NumPy sees it, uncopied where it can be; refuses ragged lists."""
+    """Return the data as an array, without a copy if possible; ragged lists are refused."""
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
@@ -118,7 +118,7 @@ def refuse_values(
     Parameters
     ----------
     numbers : array, optional
-        The numbers of its rows in the user's table, where it holds some of them.
+        The row numbers in the user's table, if the column holds only some of its rows.
     """
     if np.isnan(values).any():
         bad = np.isnan(values)
@@ -136,7 +136,7 @@ def refuse_values(
 
 
 def check_memory(rows: int, columns: int, name: str) -> None:
-    """Raise DataError, with the estimate, where our copies of a table would not fit into what memory is left."""
+    """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
     needed = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     left = memory.available_bytes()
     if left is not None and needed > left:
@@ -166,7 +166,7 @@ def _beyond_exact(array: NDArray[Any]) -> bool:
 
 
 def column_label(place: int, names: Sequence[str] | None) -> str:
-    """Return how messages call a column: "column 3" or "column 3 ('age')"."""
+    """Return the name of a column in messages: "column 3" or "column 3 ('age')"."""
     return f"column {place}" if names is None else f"column {place} ({names[place]!r})"
 
 

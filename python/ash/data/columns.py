@@ -1,11 +1,12 @@
-"""One column of a table: numbers, or cells of text, whichever library holds them, read block by block.
+"""One column of a table: numbers or text, from any library, read in blocks of rows.
 
     NumPy numbers                       ArrayColumn     a view of the user's array
     numbers of a series, with nulls     SeriesColumn    cast block by block
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
-No column is copied as a whole: a block is. Columns look at the user's data, so they are read before anything else runs.
-Rows can be taken without a copy as well: a column may have an order, the rows of the user's data that are its own.
+No column is copied as a whole, only block by block. Columns refer to the user's data, so they are read before anything
+else runs. Rows are selected without a copy as well: a column may have an order, which lists its rows in the user's
+data.
 """
 
 import copy
@@ -43,9 +44,9 @@ class Column(ABC):
     Attributes
     ----------
     label : str
-        What messages call it: "column 3" or "column 3 ('age')".
+        Its name in messages: "column 3" or "column 3 ('age')".
     dtype : str
-        The user's word for its type, such as "int64", "String" or "category".
+        The name of its type in its library, such as "int64", "String" or "category".
     rows : int
     """
 
@@ -67,11 +68,12 @@ class Column(ABC):
     @property
     @abstractmethod
     def natural(self) -> Kind:
-        """What the values look like; a column without any value is one of numbers."""
+        """What the values look like; a column without values counts as numbers."""
 
     @abstractmethod
     def can_be(self, kind: Kind) -> bool:
-        """Whether it can be read so: text also as numbers if it spells them, a column without values as both."""
+        """Return whether it can be read as `kind`: text that spells numbers as both, and a column without values
+        too."""
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -82,17 +84,17 @@ class Column(ABC):
         """Return the text of each cell of a block of rows, None where missing."""
 
     def is_rounded(self) -> bool:
-        """Whether it holds integers that float64 does not."""
+        """Return whether it holds integers that float64 rounds."""
         return False
 
 
 class _NumberColumn(Column):
-    """What all columns of a real numeric type share."""
+    """A column of a real numeric type."""
 
     natural: Kind = "number"
 
     def can_be(self, kind: Kind) -> bool:
-        """Whether it can be read so: as categories only where all is missing."""
+        """Return whether it can be read as `kind`: as categories only if all cells are missing."""
         return kind == "number" or all(np.isnan(self.numbers(slice(*block))).all() for block in blocks(self.rows))
 
     def cells(self, rows: slice) -> list[str | None]:
@@ -113,7 +115,7 @@ class ArrayColumn(_NumberColumn):
             return np.array(self.values[self._at(rows)], np.float64)
 
     def is_rounded(self) -> bool:
-        """Whether it holds integers that float64 does not."""
+        """Return whether it holds integers that float64 rounds."""
         return is_rounded(self.values[self._at(slice(None))])
 
 
@@ -131,7 +133,7 @@ class SeriesColumn(_NumberColumn):
         return np.array(self._series[self._at(rows)].cast(nw.Float64).to_numpy(), np.float64)
 
     def is_rounded(self) -> bool:
-        """Whether it holds integers that float64 does not."""
+        """Return whether it holds integers that float64 rounds."""
         if not self._series.dtype.is_integer():
             return False
         series = self._series[self._at(slice(None))]
@@ -145,9 +147,9 @@ class CellColumn(Column):
     Parameters
     ----------
     read : callable
-        Gives the cells of some rows of the user's data as a list, each a text, a scalar or missing.
+        Returns the cells of some rows of the user's data as a list: text, scalars or missing values.
     is_text : bool
-        Whether text that spells a number may be read as one: not if the user declared categories.
+        Whether text that spells a number may be read as a number: not if the user declared categories.
     """
 
     def __init__(
@@ -158,11 +160,11 @@ class CellColumn(Column):
 
     @property
     def natural(self) -> Kind:
-        """What the values look like: numbers if each cell is one, spells one or is missing."""
+        """What the values look like: numbers if each cell is a number, spells one or is missing."""
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
-        """Whether it can be read so; as categories always."""
+        """Return whether it can be read as `kind`; as categories always."""
         return kind == "category" or self._is_numeric
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -194,14 +196,14 @@ class CellColumn(Column):
 
 
 def is_rounded(values: NDArray[Any]) -> bool:
-    """Whether an array holds integers that float64 does not."""
+    """Return whether an array holds integers that float64 rounds."""
     if values.dtype.kind not in "iu" or values.itemsize < 8 or not values.size:
         return False
     return int(values.max()) > EXACT or int(values.min()) < -EXACT
 
 
 def _is_scalar(kind: type) -> bool:
-    """Whether a cell of this type is text, a real number or missing; what has a length is a container or bytes."""
+    """Return whether a cell of this type is text, a real number or missing; types with a length are containers."""
     if issubclass(kind, str) or kind in (type(None), float, int, bool):
         return True
     if issubclass(kind, (complex, np.complexfloating, np.datetime64, np.timedelta64)) or hasattr(kind, "__len__"):

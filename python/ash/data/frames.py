@@ -1,13 +1,13 @@
-"""Any table-like object as a ``Frame``: columns of numbers or text that are read block by block, uncopied.
+"""Read any table-like object as a ``Frame``: columns of numbers or text, read in blocks of rows without a copy.
 
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
     polars, pyarrow and whatever narwhals reads columns of narwhals
     other frames                                as an array
 
-What cannot be trained on is refused in scikit-learn's words, with the column and what to do. Missing is whatever a
-library calls so (None, NaN, null, pd.NA, NaT); it is NaN in numbers and None in cells. `check_numbers` looks at all
-numbers once, block by block: which are missing, and which the core could not take.
+Columns that cannot be trained on are refused in scikit-learn's words, with the column and what to do. The missing
+values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `check_numbers` goes
+through all numbers once: it finds missing ones and refuses those that the core cannot take.
 """
 
 import warnings
@@ -44,7 +44,7 @@ _SCANNED_CELLS = 2**17  # at a time: 1 MiB of float64
 
 
 class _MatrixColumns(Sequence[Column]):
-    """The columns of a matrix, made as they are asked for: who predicts for a row asks for none."""
+    """The columns of a matrix, made lazily: a prediction for one row needs none."""
 
     def __init__(self, matrix: NDArray[Any], names: tuple[str, ...] | None) -> None:
         self._matrix, self._names = matrix, names
@@ -65,18 +65,18 @@ class _MatrixColumns(Sequence[Column]):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A table of at least one row and one column; it looks at the user's data and owns nothing.
+    """A table of at least one row and one column, which refers to the user's data.
 
     Attributes
     ----------
     rows : int
     names : tuple of str or None
-        Column names, where the input had any.
+        Column names, if the input had any.
     columns : sequence of Column
     matrix : array [rows, columns] or None
-        The user's table where it is one array of real numbers or booleans, of any dtype, byte order and stride.
+        The user's table, if it is one array of real numbers or booleans, of any dtype, byte order and stride.
     order : int64 array [rows] or None
-        The rows of the user's table that are those of the frame; None for all.
+        The rows of the user's table that belong to the frame; None for all.
     """
 
     rows: int
@@ -117,7 +117,7 @@ def read_frame(X: Any, name: str = "X") -> Frame:
         Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists of lists, frames of pandas
         or polars, pyarrow tables; a Frame, which is returned as it is.
     name : str
-        What messages call it.
+        Its name in messages.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
     Parameters
     ----------
     kinds : sequence of "number" or "category", optional
-        What each column is read as; what it looks like if not given.
+        What each column is read as; by default what it looks like.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""The table that a run trains on: columns, targets and weights; and its split by a seeded shuffle.
+"""Read a table to train on: columns, targets and weights; and split it by a seeded shuffle.
 
     X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
 
-What cannot be used is a ``DataError`` before anything runs. A table looks at the user's X, which is never changed, and
-owns its y and weights; what the core trains on is its own.
+Unusable data raise ``DataError`` before anything runs. A table refers to the user's X, which is never changed, and owns
+its y and weights. The core trains on its own copy.
 
 scikit-learn draws the split (StratifiedShuffleSplit, ShuffleSplit), by class for classification. Every class keeps a
 row to train on: a class of one row goes to training, and where a part is too small to hold all classes, one row of each
@@ -83,7 +83,7 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     Raises
     ------
     DataError
-        What cannot be trained on, in one sentence that names the column and what to do.
+        The data cannot be trained on; names the column and what to do.
     SettingError
         ``task`` is no task.
 

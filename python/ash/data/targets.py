@@ -1,6 +1,6 @@
-"""The target y: which task it asks for, and its classes or numbers.
+"""Read the target y: the task that it asks for, and its classes or numbers.
 
-The task, where the caller does not name it:
+The task, unless the caller names it:
     two or more columns                                            regression of each
     text, booleans, categories                                     classification
     numbers of which one is not whole                              regression
@@ -34,7 +34,7 @@ class Target(NamedTuple):
 
 
 def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | None = None) -> Target:
-    """Return the target of a table of so many rows, of those that are kept.
+    """Return the target of a table with so many rows, at the rows in `kept`.
 
     Raises
     ------
