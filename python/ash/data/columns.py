@@ -72,8 +72,7 @@ class Column(ABC):
 
     @abstractmethod
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: text that spells numbers as both, and a column without values
-        too."""
+        """Return whether it can be read as `kind`: text that spells numbers as both, as can a column without values."""
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
