@@ -10,11 +10,11 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
-from ash._utils import interpreter  # noqa: F401  (before the core is loaded)
+from ash import _utils  # noqa: F401  (before the core is loaded)
 
 # isort: split
 from ash import _core, callbacks
-from ash._utils.versions import show_versions, versions
+from ash._utils.installation import show_versions, versions
 from ash.callbacks.base import Callback, Run, RungPlan
 from ash.dashboard.dashboard import Dashboard
 from ash.engine.planning import Plan, plan

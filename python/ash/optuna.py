@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import check_seed, whole
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.options import LARGEST
 from ash.space.adapters import foreign_domain

@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.importance import importance_of
 from ash.history.ladder_points import ladder_points
 from ash.report.bins import parameter_bins, score_bins

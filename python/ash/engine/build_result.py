@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ash import _core
-from ash._utils.text_table import format_table
+from ash._utils.display import format_table
 from ash.engine.candidates import Candidates
 from ash.errors import AllDiverged, NothingFinished
 from ash.history.records import job_rows

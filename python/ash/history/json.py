@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.atomic_file import replace_file
-from ash._utils.versions import versions
+from ash._utils.installation import versions
 from ash.history.records import finite
 from ash.space.domains import Domain
 from ash.space.space import Space

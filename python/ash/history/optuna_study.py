@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import is_integer, is_number
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.history.records import JobRecord, Point, curves, finite
 from ash.space.domains import Domain, distinct

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.ladder_points import score_limits
 from ash.history.parameter_axes import ABSENT, ParameterAxis, varying_axes
 from ash.history.ranking import Standing, standing_of

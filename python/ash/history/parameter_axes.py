@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import is_number
-from ash._utils.text_table import show_param
+from ash._utils.display import show_param
 from ash.space.domains import Domain
 from ash.space.hyperparameters import Params
 

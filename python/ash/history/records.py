@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import MissingExtra
 
 if TYPE_CHECKING:

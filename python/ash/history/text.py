@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ash._utils.text_table import format_table, show, show_param, show_params, show_seconds
+from ash._utils.display import format_table, show, show_param, show_params, show_seconds
 from ash.history.digest import SHORT_DIGEST
 
 if TYPE_CHECKING:

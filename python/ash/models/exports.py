@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.atomic_file import replace_file
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.data.columns import blocks
 from ash.data.frames import read_frame
 from ash.encoding.encoding import Encoding

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash._utils.cpus import resolve_threads
+from ash._utils.machine import resolve_threads
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.parallel_lines import BELOW
 from ash.history.parameter_axes import ABSENT, ParameterAxis
 

@@ -2,7 +2,7 @@
 
 import math
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.parameter_axes import ABSENT
 from ash.report.chart import folded
 from ash.report.facts import Facts, Section

@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.parallel_lines import lines_of
 from ash.history.parameter_axes import ABSENT
 from ash.report.bins import Bins, parameter_bins, score_bins

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from ash._utils.text_table import format_table, show, show_params, show_seconds
+from ash._utils.display import format_table, show, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished
 from ash.history.digest import SHORT_DIGEST
 from ash.options import FunctionOptions
