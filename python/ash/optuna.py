@@ -15,7 +15,7 @@ from ash._utils.checks import check_seed, whole
 from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.options import LARGEST
-from ash.space.adapters import foreign_domain
+from ash.space.function_space import foreign_domain
 
 require_extra("ash.optuna", "optuna", "optuna")
 import optuna  # noqa: E402
