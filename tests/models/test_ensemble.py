@@ -13,8 +13,8 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import ash
 from ash import _core
+from ash.models.ensemble import mean_loss, row_losses
 from ash.models.pool import KEEP, PREDICTION_BYTES, networks_to_keep
-from ash.models.selection import mean_loss, row_losses
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 
 pytestmark = pytest.mark.core
