@@ -11,7 +11,7 @@ from typing import Any
 from ash._utils.display import show
 from ash._utils.installation import versions
 from ash.data.files import DataTable
-from ash.history.records import finite
+from ash.history.json_files import finite
 from ash.result.result import Result
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ash._utils.checks import one_of
 from ash.history.digest import digest_run
-from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, to_frame, to_polars
-from ash.history.rung_stats import rung_rows
+from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, rung_rows, to_frame, to_polars
 from ash.options import RunOptions
 from ash.space.space import Space
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.history.parameter_axes import ParameterAxis, varying_axes
-from ash.history.ranking import standing_of
+from ash.history.chart_data import ParameterAxis, varying_axes
+from ash.history.records import standing_of
 
 if TYPE_CHECKING:
     from ash.history.history import History

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from ash._utils.checks import is_integer, is_number
 from ash._utils.installation import require_extra
 from ash.errors import SettingError
-from ash.history.records import JobRecord, Point, curves, finite
+from ash.history.json_files import finite
+from ash.history.records import JobRecord, Point, curves
 from ash.space.domains import Domain, distinct
 
 if TYPE_CHECKING:

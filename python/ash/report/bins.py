@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.display import show
-from ash.history.parallel_lines import BELOW
-from ash.history.parameter_axes import ABSENT, ParameterAxis
+from ash.history.chart_data import ABSENT, BELOW, ParameterAxis
 
 STRETCHES = 5
 """Of the scale of a number that has more values than that."""

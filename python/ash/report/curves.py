@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ash._utils.display import show
-from ash.history.ladder_points import score_limits
+from ash.history.chart_data import score_limits
 from ash.history.records import Point
 from ash.history.records import curves as points_of
 from ash.report.chart import axes, counted, figure, svg

@@ -133,12 +133,12 @@ class RunResult(History):
         OSError
             The file cannot be written.
         """
-        from ash.history.trace import write_trace
+        from ash.history.json_files import write_trace
 
         write_trace(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """Return the whole story of the run as JSON, or write it to a file: ash/history/json.py has the keys.
+        """Return the whole story of the run as JSON, or write it to a file: ash/history/json_files.py has the keys.
 
         Settings, space, candidates, jobs, rungs, what was best, digest, costs, versions; not the weights, which
         `model.save` writes. NaN and infinity are null.
@@ -153,7 +153,7 @@ class RunResult(History):
         OSError
             The file cannot be written.
         """
-        from ash.history.json import to_json
+        from ash.history.json_files import to_json
 
         return to_json(self, path)
 
