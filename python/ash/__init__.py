@@ -38,8 +38,7 @@ from ash.ladder import Ladder
 from ash.models.ensemble import Ensemble
 from ash.models.load import load
 from ash.models.network import Network
-from ash.result.function_result import FunctionResult
-from ash.result.result import Result
+from ash.result import FunctionResult, Result
 from ash.resume import resume
 from ash.simulation.cluster import Cluster
 from ash.simulation.simulate import Simulation, simulate

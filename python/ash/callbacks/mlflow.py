@@ -11,7 +11,7 @@ from ash.callbacks.tracker import MOST_CANDIDATES, Tracker, best_candidates, lab
 from ash.history.records import Point, curves
 
 if TYPE_CHECKING:
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 
 class MLflow(Tracker):

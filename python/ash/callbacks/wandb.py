@@ -9,7 +9,7 @@ from ash.callbacks.tracker import Tracker, labels, plain, totals
 from ash.history.records import curves
 
 if TYPE_CHECKING:
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 
 class WandB(Tracker):

@@ -12,7 +12,7 @@ from ash._utils.display import show
 from ash._utils.installation import versions
 from ash.data.files import DataTable
 from ash.history.json_files import finite
-from ash.result.result import Result
+from ash.result import Result
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""

@@ -11,7 +11,7 @@ from ash.errors import AllDiverged, NothingFinished
 from ash.history.records import job_rows
 from ash.models.pool import Kept
 from ash.options import Options
-from ash.result.result import Result
+from ash.result import Result
 from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space
 

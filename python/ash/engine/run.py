@@ -34,7 +34,7 @@ from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.pool import KEPT_OF_FOLDS, networks_to_keep, read_kept
 from ash.options import Options
-from ash.result.result import Result
+from ash.result import Result
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.space import Space
 

@@ -21,7 +21,7 @@ from ash.function.initial_candidates import key_of
 from ash.history.json_files import space_story
 from ash.journal.identity import DECISIONS, Facts, version_facts
 from ash.options import FunctionOptions
-from ash.result.function_result import FunctionResult
+from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 
