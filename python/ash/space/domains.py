@@ -71,7 +71,7 @@ class Domain:
                 raise SettingError(
                     f"when({name}={conditions[name]!r}): {name} already has a condition; name all in one."
                 )
-        added = tuple((name, _frozen(values)) for name, values in conditions.items())
+        added = tuple((name, _as_tuples(values)) for name, values in conditions.items())
         return replace(self, conditions=self.conditions + added)
 
 
@@ -91,7 +91,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text}).")
-    levels = distinct([_frozen(option) for option in options])
+    levels = distinct([_as_tuples(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])
     keys = [encode(level) for level in levels]
@@ -143,8 +143,10 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     with localcontext(_PRECISION):
         start, stop = _decimal(low), _decimal(high)
         step = (stop - start) / max(1, count - 1)
-        exact = [start + step * place for place in range(count)]
-    domain = _graded(call, low, high, exact, default, lambda value, digits: _round(value, step.adjusted() - digits + 1))
+        exact = [start + step * index for index in range(count)]
+    domain = _rounded_domain(
+        call, low, high, exact, default, lambda value, digits: _round(value, step.adjusted() - digits + 1)
+    )
     return replace(domain, kind="uniform")
 
 
@@ -168,8 +170,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         decades = stop.log10() - start.log10()
         count = _count(call, low, high, max(2, round(decades * _PER_DECADE) + 1) if levels is None else levels)
         ratio = (stop.ln() - start.ln()) / max(1, count - 1)
-        exact = [(start.ln() + ratio * place).exp() for place in range(count)]
-    domain = _graded(
+        exact = [(start.ln() + ratio * index).exp() for index in range(count)]
+    domain = _rounded_domain(
         call, low, high, exact, default, lambda value, digits: _round(value, value.adjusted() - digits + 1)
     )
     return replace(domain, kind="log")
@@ -206,8 +208,8 @@ def encode(value: Any) -> str:
     raise SettingError(f"option {value!r} is of type {type(value).__name__}; use text, numbers or tuples of them.")
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(part) for part in value) if isinstance(value, (tuple, list)) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(part) for part in value) if isinstance(value, (tuple, list)) else value
 
 
 def _check_order(call: str, low: float, high: float) -> None:
@@ -237,7 +239,7 @@ def _round(value: Decimal, exponent: int) -> float:
         return float(value.quantize(Decimal(1).scaleb(exponent)))
 
 
-def _graded(
+def _rounded_domain(
     call: str,
     low: float,
     high: float,

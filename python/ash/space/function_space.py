@@ -11,7 +11,7 @@ A domain may also be given as what users of other libraries have:
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
     any other of scipy                     its 21 quantiles
 
-None of these libraries is imported: whoever has such an object has done so.
+None of these libraries is imported here: a caller that has such an object has imported it.
 """
 
 import difflib
@@ -191,36 +191,36 @@ def foreign_domain(value: Any) -> Domain | None:
     return None
 
 
-def _float(given: Any) -> Domain:
-    if given.step is None:
-        return (log if given.log else uniform)(given.low, given.high)
-    count = round((given.high - given.low) / given.step) + 1
-    return choice(*(given.low + place * given.step for place in range(count)))
+def _float(distribution: Any) -> Domain:
+    if distribution.step is None:
+        return (log if distribution.log else uniform)(distribution.low, distribution.high)
+    count = round((distribution.high - distribution.low) / distribution.step) + 1
+    return choice(*(distribution.low + index * distribution.step for index in range(count)))
 
 
-def _int(given: Any) -> Domain:
-    if not given.log:
-        return integers(given.low, given.high, given.step)
-    return choice(*distinct(round(level) for level in log(given.low, given.high).levels))
+def _int(distribution: Any) -> Domain:
+    if not distribution.log:
+        return integers(distribution.low, distribution.high, distribution.step)
+    return choice(*distinct(round(level) for level in log(distribution.low, distribution.high).levels))
 
 
 _OPTUNA: dict[str, Callable[[Any], Domain]] = {
     "FloatDistribution": _float,
     "IntDistribution": _int,
-    "CategoricalDistribution": lambda given: choice(*given.choices),
+    "CategoricalDistribution": lambda distribution: choice(*distribution.choices),
 }
 
 
-def _of_scipy(given: Any) -> Domain:
-    name, (low, high) = given.dist.name, map(float, given.support())
+def _of_scipy(distribution: Any) -> Domain:
+    name, (low, high) = distribution.dist.name, map(float, distribution.support())
     if name == "uniform":
         return uniform(low, high)
     if name in ("loguniform", "reciprocal"):
         return log(low, high)
     if name == "randint":
         return integers(int(low), int(high))
-    levels = [given.ppf((place + 0.5) / QUANTILES).item() for place in range(QUANTILES)]
-    whole = hasattr(given, "pmf") and all(level == round(level) for level in levels)
+    levels = [distribution.ppf((index + 0.5) / QUANTILES).item() for index in range(QUANTILES)]
+    whole = hasattr(distribution, "pmf") and all(level == round(level) for level in levels)
     middle = levels[QUANTILES // 2]
     if whole:
         return choice(*map(int, levels), default=int(middle))

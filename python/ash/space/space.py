@@ -54,6 +54,29 @@ _STREAM = 1  # spawn key of the draw of candidates: other streams of the same se
 _DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
 
 
+class Variant(NamedTuple):
+    """One domain of a hyperparameter; of several, the first whose conditions all hold applies."""
+
+    levels: tuple[Any, ...]
+    default: Any
+    conditions: frozenset[Condition]
+
+
+class Group(NamedTuple):
+    """Levels of one variant which fulfil the same conditions."""
+
+    variant: int
+    levels: tuple[Any, ...]
+    fulfils: frozenset[Condition]
+
+
+class Component(NamedTuple):
+    """Cases of hyperparameters joined by conditions. ``ends``: running sums of the sizes of the cases."""
+
+    cases: tuple[Mapping[str, Group], ...]
+    ends: tuple[int, ...]
+
+
 class Space:
     """Named domains of hyperparameters, validated as a whole. Immutable.
 
@@ -72,16 +95,13 @@ class Space:
     """
 
     def __init__(self, **hyperparameters: Any) -> None:
-        self._read(hyperparameters)
-
-    def _read(self, hyperparameters: Mapping[str, Any]) -> None:
         self._domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
         levels = {
-            name: distinct(level for one in several for level in one.levels) for name, several in self._domains.items()
+            name: distinct(level for domain in domains for level in domain.levels)
+            for name, domains in self._domains.items()
         }
         self._variants = {
-            name: [Variant(one.levels, one.default, self._read_conditions(name, one, levels)) for one in several]
-            for name, several in self._domains.items()
+            name: [self._variant(name, domain, levels) for domain in domains] for name, domains in self._domains.items()
         }
         self._grid = Grid(self._variants)
         self._check_conflicts()
@@ -154,17 +174,17 @@ class Space:
         words = (self.size.bit_length() + 127) // 64
         first = self._grid.number(self._grid.default)
         yield first
-        moved = {first: 0}  # places still to come that no longer hold their own number
-        for place, random in zip(range(1, self.size), _random_numbers(seed, words), strict=False):
-            other = place + (random * (self.size - place) >> 64 * words)
-            here = moved.pop(place, place)
-            yield here if other == place else moved.get(other, other)
-            if other != place:
-                moved[other] = here
+        swapped = {first: 0}  # positions still to come that no longer hold their own number
+        for position, random in zip(range(1, self.size), _random_numbers(seed, words), strict=False):
+            chosen = position + (random * (self.size - position) >> 64 * words)
+            number = swapped.pop(position, position)
+            yield number if chosen == position else swapped.get(chosen, chosen)
+            if chosen != position:
+                swapped[chosen] = number
 
     def __repr__(self) -> str:
         """Names and numbers of levels."""
-        parts = (f"{name}: {sum(len(one.levels) for one in several)}" for name, several in self._domains.items())
+        parts = (f"{name}: {sum(len(each.levels) for each in domains)}" for name, domains in self._domains.items())
         return f"<ash.Space of {self.size:,} configurations ({', '.join(parts)})>"
 
     def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
@@ -183,10 +203,9 @@ class Space:
             for one in given
         )
 
-    def _read_conditions(
-        self, name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]
-    ) -> frozenset[Condition]:
-        return frozenset(self._read_condition(name, other, values, levels) for other, values in domain.conditions)
+    def _variant(self, name: str, domain: Domain, levels: Mapping[str, tuple[Any, ...]]) -> Variant:
+        conditions = frozenset(self._read_condition(name, other, values, levels) for other, values in domain.conditions)
+        return Variant(domain.levels, domain.default, conditions)
 
     def _read_condition(self, name: str, other: str, values: Any, levels: Mapping[str, tuple[Any, ...]]) -> Condition:
         if other not in levels:
@@ -243,29 +262,6 @@ def _random_numbers(seed: int, words: int) -> Iterator[int]:
         yield from (int.from_bytes(raw[at : at + size], "big") for at in range(0, len(raw), size))
 
 
-class Variant(NamedTuple):
-    """One domain of a hyperparameter; of several, the first whose conditions all hold applies."""
-
-    levels: tuple[Any, ...]
-    default: Any
-    conditions: frozenset[Condition]
-
-
-class Group(NamedTuple):
-    """Levels of one variant which fulfil the same conditions."""
-
-    variant: int
-    levels: tuple[Any, ...]
-    fulfils: frozenset[Condition]
-
-
-class Component(NamedTuple):
-    """Cases of hyperparameters joined by conditions. ``ends``: running sums of the sizes of the cases."""
-
-    cases: tuple[Mapping[str, Group], ...]
-    ends: tuple[int, ...]
-
-
 class Grid:
     """All configurations of hyperparameters with variants. Immutable."""
 
@@ -288,11 +284,11 @@ class Grid:
         """Return the configuration of a number in 0..size-1; inactive hyperparameters are absent."""
         found: dict[str, Any] = {}
         for component in self._components:
-            number, place = divmod(number, component.ends[-1])
-            case = bisect_right(component.ends, place)
-            place -= component.ends[case - 1] if case else 0
+            number, rest = divmod(number, component.ends[-1])
+            case = bisect_right(component.ends, rest)
+            rest -= component.ends[case - 1] if case else 0
             for name, group in component.cases[case].items():
-                place, level = divmod(place, len(group.levels))
+                rest, level = divmod(rest, len(group.levels))
                 found[name] = group.levels[level]
         return {name: found[name] for name in self._names if name in found}
 
@@ -301,11 +297,11 @@ class Grid:
         number = 0
         for component in reversed(self._components):
             case = next(i for i, groups in enumerate(component.cases) if _contains(groups, component, configuration))
-            place = 0
+            own = 0
             for name, group in reversed(component.cases[case].items()):
-                place = place * len(group.levels) + group.levels.index(configuration[name])
-            place += component.ends[case - 1] if case else 0
-            number = number * component.ends[-1] + place
+                own = own * len(group.levels) + group.levels.index(configuration[name])
+            own += component.ends[case - 1] if case else 0
+            number = number * component.ends[-1] + own
         return number
 
     def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
@@ -361,13 +357,13 @@ def _groups(variants: Mapping[str, Sequence[Variant]]) -> dict[str, list[list[Gr
     conditions = {condition for several in variants.values() for one in several for condition in one.conditions}
     groups: dict[str, list[list[Group]]] = {}
     for name, several in variants.items():
-        upon = [condition for condition in conditions if condition[0] == name]
+        own = [condition for condition in conditions if condition[0] == name]
         groups[name] = []
-        for place, variant in enumerate(several):
+        for index, variant in enumerate(several):
             alike: dict[frozenset[Condition], list[Any]] = {}
             for level in variant.levels:
-                alike.setdefault(frozenset(each for each in upon if level in each[1]), []).append(level)
-            groups[name].append([Group(place, tuple(levels), fulfils) for fulfils, levels in alike.items()])
+                alike.setdefault(frozenset(each for each in own if level in each[1]), []).append(level)
+            groups[name].append([Group(index, tuple(levels), fulfils) for fulfils, levels in alike.items()])
     return groups
 
 
@@ -378,7 +374,7 @@ def _component(
     for name in names:
         longer = []
         for case, fulfilled in cases:
-            active = [place for place, one in enumerate(variants[name]) if one.conditions <= fulfilled]
+            active = [index for index, one in enumerate(variants[name]) if one.conditions <= fulfilled]
             if not active:
                 longer.append((case, fulfilled))
             for group in groups[name][active[0]] if active else ():
@@ -392,11 +388,11 @@ def _component(
 
 
 def _check_reached(name: str, reached: set[int], variants: Sequence[Variant]) -> None:
-    for place, variant in enumerate(variants):
-        if place not in reached:
+    for index, variant in enumerate(variants):
+        if index not in reached:
             shown = "; ".join(f"{other} in {sorted(levels, key=repr)}" for other, levels in sorted(variant.conditions))
             raise SettingError(
-                f"{name}: domain {place + 1} of {len(variants)} is never used, as its conditions ({shown or 'none'}) "
+                f"{name}: domain {index + 1} of {len(variants)} is never used, as its conditions ({shown or 'none'}) "
                 "never hold together or an earlier domain always applies: remove it, or change them."
             )
 
