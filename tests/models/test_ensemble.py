@@ -142,7 +142,7 @@ def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
     result = tune(y, sample_weight=WEIGHTS)
     kept = result.kept
     assert kept is not None and kept.weights is not None and len(np.unique(kept.weights)) > 10
-    parts = kept._parts()
+    parts = kept._terms()
 
     def loss(size: int) -> float:
         chosen = result.ensemble(size)

@@ -91,7 +91,7 @@ def ladder_points(result: "History") -> LadderPoints:
     worse = ~diverged & (columns["score"] < low)
     x = np.where(diverged, low - 4 * margin, np.where(worse, low - 2 * margin, columns["score"]))
     y = columns["rung"] + SPREAD * (2 * (columns["candidate"] * GOLDEN % 1.0) - 1)
-    kind = np.where(diverged, 3, np.where(worse, 2, went_up(result)))
+    kind = np.where(diverged, 3, np.where(worse, 2, was_promoted(result)))
     forecast = bool((columns["score"] != result.columns["score"])[~diverged].any())
     return LadderPoints(x, y, kind, low, high, float(x.min()) - margin, high + margin, forecast)
 
@@ -107,12 +107,12 @@ def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def went_up(result: "History") -> NDArray[np.bool_]:
+def was_promoted(result: "History") -> NDArray[np.bool_]:
     """Return for each job whether its candidate has a job in the next rung."""
-    up = np.zeros(len(result.columns["rung"]), dtype=bool)
+    found = np.zeros(len(result.columns["rung"]), dtype=bool)
     for rung in result.rungs:
-        up[result.columns["rung"] == rung["rung"]] = promoted(result.columns, rung["rung"])
-    return up
+        found[result.columns["rung"] == rung["rung"]] = promoted(result.columns, rung["rung"])
+    return found
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
@@ -166,9 +166,9 @@ class ParameterAxis:
     @cached_property
     def shares(self) -> NDArray[np.float64]:
         """Return where the values stand between the lowest, 0, and the highest, 1; 0.5 where there is one."""
-        places = np.log(self.positions) if self.kind == "log" else self.positions
-        span = places[-1] - places[0]
-        return (places - places[0]) / span if span > 0 else np.full(len(places), 0.5)
+        positions = np.log(self.positions) if self.kind == "log" else self.positions
+        span = positions[-1] - positions[0]
+        return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return for each candidate what belongs to its value, NaN where it has none."""
@@ -201,22 +201,22 @@ def varying_axes(history: "History", rows: Sequence[int] | None = None) -> list[
 
 def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
     keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # True is not 1
-    values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _order(key[1]))
-    place = {key: number for number, key in enumerate(values)}
-    level = np.array([-1 if key is None else place[key] for key in keys], np.int64)
+    values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
+    levels = {key: number for number, key in enumerate(values)}
+    level = np.array([-1 if key is None else levels[key] for key in keys], np.int64)
     kinds = {domain.kind for domain in domains.get(name, ())}
-    found = tuple(value for _, value in values)
-    return ParameterAxis(name, _kind(found, kinds), found, level)
+    plain = tuple(value for _, value in values)
+    return ParameterAxis(name, _axis_kind(plain, kinds), plain, level)
 
 
-def _kind(values: Sequence[Any], kinds: set[str]) -> str:
+def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
     """Return the kind of an axis of values of these kinds of domains."""
     if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
     return "log" if "log" in kinds and values[0] > 0 else "linear"
 
 
-def _order(value: Any) -> tuple[int, float, str]:
+def _sort_key(value: Any) -> tuple[int, float, str]:
     """Return a key that orders values of any type."""
     if is_number(value):
         return 1, float(value), ""
@@ -232,7 +232,7 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
     -------
     axes : list of ParameterAxis
         Hyperparameters in which the candidates differ.
-    places : float64 array [candidates, axes + 1]
+    heights : float64 array [candidates, axes + 1]
         0 at the lowest value, 1 at the highest one, `BELOW` where there is none. The last column is the best score,
         from one of `score_limits` to the other; what is lower stands at 0.
     standing : Standing
@@ -242,8 +242,8 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
     score = standing.best_score
     low, high = score_limits(result.columns, result.options.eta)
     shares = np.maximum((score - low) / (high - low), 0.0)
-    places = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
-    return axes, np.where(np.isnan(places), BELOW, places), standing
+    heights = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
+    return axes, np.where(np.isnan(heights), BELOW, heights), standing
 
 
 def score_labels(result: "History", standing: Standing) -> list[tuple[float, str]]:
@@ -258,5 +258,5 @@ def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
     count = len(axis.values)
     most = MOST_LEVELS if axis.kind == "levels" else MOST_NUMBERS
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-    named = [(float(axis.shares[place]), axis.texts[place]) for place in chosen]
+    named = [(float(axis.shares[level]), axis.texts[level]) for level in chosen]
     return [*named, (BELOW, ABSENT)] if (axis.level < 0).any() else named

@@ -86,12 +86,12 @@ class History:
     def rungs(self) -> list[dict[str, Any]]:
         """Return a row for each rung, lowest first.
 
-        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
-        finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished jobs.
-        `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that went on; NaN for
-        fewer than three. `recall` is the quality of the promotions: of those that a barrier at the end of the rung
-        would have promoted, the best finished // eta without the diverged, the share that went up, NaN for the last
-        rung or if there are none.
+        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once a candidate is there); how
+        many finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished
+        jobs. `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that were
+        promoted; NaN for fewer than three. `recall` is the quality of the promotions: of those that a barrier at the
+        end of the rung would have promoted, the best finished // eta without the diverged, the share that was promoted,
+        NaN for the last rung or if there are none.
         """
         endless = self.options.candidates is None
         return rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)

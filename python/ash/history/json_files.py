@@ -57,7 +57,7 @@ THREADS, WORKERS = 1, 2
 Event = dict[str, Any]
 
 
-def story(result: "History") -> dict[str, Any]:
+def run_document(result: "History") -> dict[str, Any]:
     """Return the document as plain dicts, lists, text and numbers."""
     names = ("digest", "epochs", "wall_seconds", "core_seconds", "utilization")
     document = {
@@ -82,13 +82,13 @@ def story(result: "History") -> dict[str, Any]:
         "started": result.started.isoformat(),
         "versions": versions(),
     }
-    known: dict[str, Any] = finite(document)
-    return known
+    plain: dict[str, Any] = finite(document)
+    return plain
 
 
 def to_json(result: "History", path: str | os.PathLike[str] | None) -> str | None:
     """Return the document as text, or write it; see `Result.to_json`."""
-    text = json.dumps(story(result), allow_nan=False) + "\n"
+    text = json.dumps(run_document(result), allow_nan=False) + "\n"
     if path is None:
         return text
     replace_file(Path(path), text.encode("ascii"))

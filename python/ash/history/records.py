@@ -104,14 +104,14 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
     of the rung when it was restarted.
     """
-    found: dict[int, list[Point]] = {}
-    behind: dict[int, int] = {}
+    points: dict[int, list[Point]] = {}
+    epochs: dict[int, int] = {}
     for job in jobs:
-        behind[job.candidate] = job.epochs + (behind.get(job.candidate, 0) if training == "resume" else 0)
+        epochs[job.candidate] = job.epochs + (epochs.get(job.candidate, 0) if training == "resume" else 0)
         if not job.diverged:
-            point = Point(behind[job.candidate], job.score, job.loss, job.end)
-            found.setdefault(job.candidate, []).append(point)
-    return found
+            point = Point(epochs[job.candidate], job.score, job.loss, job.end)
+            points.setdefault(job.candidate, []).append(point)
+    return points
 
 
 def rung_rows(
@@ -119,7 +119,7 @@ def rung_rows(
 ) -> list[dict[str, Any]]:
     """Return a row for each rung: see `Result.rungs`. `ranking` has the scores that the ladder has ranked by.
 
-    An endless run has more rungs and places than anyone will ever take: its places are None, and rungs that nobody has
+    An endless run has more rungs and places than are ever taken: its places are None, and rungs that no candidate has
     reached are left out.
     """
     if endless:
@@ -132,9 +132,9 @@ def rung_rows(
         row |= {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
         row["places"] = None if endless else rung["places"]
         row["best_score"] = float(scores.max()) if len(scores) else math.nan
-        known = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
+        is_complete = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
         row["rank_correlation"] = rank_correlation(columns, number)
-        row["recall"] = recall(ranking, number, eta) if known else math.nan
+        row["recall"] = recall(ranking, number, eta) if is_complete else math.nan
         row["spent_epochs"] = int(columns["epochs"][own].sum())
         rows.append(row)
     return rows
@@ -145,13 +145,13 @@ def rank_correlation(columns: Columns, rung: int) -> float:
 
     NaN where fewer than three did, or all scores of one kind are equal.
     """
-    kept = ~columns["diverged"].astype(bool)
+    scored = ~columns["diverged"].astype(bool)
     last: dict[int, tuple[int, float]] = {}
-    for candidate, height, score in zip(
-        *(columns[name][kept].tolist() for name in ("candidate", "rung", "score")), strict=True
+    for candidate, highest, score in zip(
+        *(columns[name][scored].tolist() for name in ("candidate", "rung", "score")), strict=True
     ):
-        last[candidate] = max(last.get(candidate, (-1, 0.0)), (height, score))
-    own = kept & (columns["rung"] == rung)
+        last[candidate] = max(last.get(candidate, (-1, 0.0)), (highest, score))
+    own = scored & (columns["rung"] == rung)
     pairs = [
         (score, last[candidate][1])
         for candidate, score in zip(columns["candidate"][own].tolist(), columns["score"][own].tolist(), strict=True)
@@ -159,18 +159,18 @@ def rank_correlation(columns: Columns, rung: int) -> float:
     ]
     if len(pairs) < LEAST_PAIRS:
         return math.nan
-    here, there = (_mean_ranks(np.array(scores)) for scores in zip(*pairs, strict=True))
-    if (here == here[0]).all() or (there == there[0]).all():
+    ranks, last_ranks = (_mean_ranks(np.array(scores)) for scores in zip(*pairs, strict=True))
+    if (ranks == ranks[0]).all() or (last_ranks == last_ranks[0]).all():
         return math.nan
-    return float(np.corrcoef(here, there)[0, 1])
+    return float(np.corrcoef(ranks, last_ranks)[0, 1])
 
 
 def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:
     """Return the rows of the jobs that a barrier at the end of the rung would have promoted, best first."""
     rows: NDArray[np.int64] = np.flatnonzero(columns["rung"] == rung)
-    kept: NDArray[np.int64] = rows[~columns["diverged"][rows].astype(bool)]
-    order = np.lexsort((columns["candidate"][kept], columns["loss"][kept], -columns["score"][kept]))
-    return kept[order[: len(rows) // eta]]
+    scored: NDArray[np.int64] = rows[~columns["diverged"][rows].astype(bool)]
+    order = np.lexsort((columns["candidate"][scored], columns["loss"][scored], -columns["score"][scored]))
+    return scored[order[: len(rows) // eta]]
 
 
 def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
@@ -182,7 +182,7 @@ def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
 def recall(columns: Columns, rung: int, eta: int) -> float:
     """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
 
-    REQUIRES: no job of the next rung was still running when the run ended; nobody knows whose it was.
+    REQUIRES: no job of the next rung was still running when the run ended; it is not known whose it was.
     """
     best = columns["candidate"][survivors(columns, rung, eta)]
     above = columns["candidate"][columns["rung"] == rung + 1]
@@ -226,17 +226,18 @@ def standing_of(columns: Columns, candidates: int) -> Standing:
     candidates : int
         How many entries.
     """
-    gone = columns["diverged"].astype(bool)
-    scores = np.where(gone, np.nan, columns["score"])
-    upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
-    number = columns["candidate"][upwards]
+    job_diverged = columns["diverged"].astype(bool)
+    scores = np.where(job_diverged, np.nan, columns["score"])
+    by_rung = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    candidate = columns["candidate"][by_rung]
     rung, last, diverged = np.full(candidates, -1), np.full(candidates, np.nan), np.zeros(candidates, bool)
-    rung[number], last[number], diverged[number] = columns["rung"][upwards], scores[upwards], gone[upwards]
-    ran = rung >= 0
+    rung[candidate], last[candidate] = columns["rung"][by_rung], scores[by_rung]
+    diverged[candidate] = job_diverged[by_rung]
+    has_job = rung >= 0
     rank = np.full(candidates, np.nan)
-    rank[ran] = _mean_ranks(np.column_stack([~diverged, rung, np.where(np.isnan(last), 0.0, last)])[ran])
+    rank[has_job] = _mean_ranks(np.column_stack([~diverged, rung, np.where(np.isnan(last), 0.0, last)])[has_job])
     best = np.full(candidates, -np.inf)
-    np.maximum.at(best, columns["candidate"][~gone], scores[~gone])
+    np.maximum.at(best, columns["candidate"][~job_diverged], scores[~job_diverged])
     return Standing(
         rung=rung.astype(np.int64),
         last_score=last,

@@ -132,7 +132,7 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities less those of one who knows.
+    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0.
 
     Parameters
     ----------
@@ -167,25 +167,25 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
     return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
 
 
-def select(parts: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
+def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
     """Return how often each network was drawn: int64 [networks], the first at least once.
 
     Parameters
     ----------
-    parts : array [networks, rows, ...]
-        `label_probabilities` or `target_errors`, of the best network first.
+    terms : array [networks, rows, ...]
+        What is averaged, of the best network first: `label_probabilities`, `class_errors` or `target_errors`.
     weights : array [rows] or None
     size : int
         Most draws.
     """
-    total = parts[0].copy()
-    counts = np.zeros(len(parts), np.int64)
+    total = terms[0].copy()
+    counts = np.zeros(len(terms), np.int64)
     counts[0] = 1
     best, lowest = counts.copy(), mean_loss(row_losses(total), weights)
     for draws in range(2, size + 1):
-        losses = [mean_loss(row_losses((total + part) / draws), weights) for part in parts]
+        losses = [mean_loss(row_losses((total + each) / draws), weights) for each in terms]
         chosen = int(np.argmin(losses))
-        total += parts[chosen]
+        total += terms[chosen]
         counts[chosen] += 1
         if losses[chosen] < lowest:
             best, lowest = counts.copy(), losses[chosen]

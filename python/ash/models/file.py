@@ -117,11 +117,11 @@ def network_parts(core: _core.Network, params: Mapping[str, Any], metric: str, s
 
 
 def ensemble_parts(networks: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble, those of its networks by their places."""
+    """Return the entries and tensors of an ensemble, those of its networks by their numbers."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
-    for place, (entries, own) in enumerate(networks):
+    for number, (entries, own) in enumerate(networks):
         members.append({key: value for key, value in entries.items() if key != "format"})
-        tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}
+        tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
 
 

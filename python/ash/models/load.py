@@ -2,8 +2,8 @@
 
     tensors, metadata -> checksum -> metadata of each network -> encoding, labels -> tensors of each network -> the core
 
-A file may come from anybody. Nothing here allocates by a number that the file merely claims: tensors have been read, so
-they are as large as the file, and labels are bounded by LARGEST_LABELS.
+A file may come from a stranger. Nothing here allocates by a number that the file merely claims: tensors have been read,
+so they are as large as the file, and labels are bounded by LARGEST_LABELS.
 """
 
 import itertools
@@ -241,12 +241,14 @@ def _split_members(
     for member in members:
         _check_format(isinstance(member, dict) and member.keys() == MEMBER_KEYS, "a member has other entries")
     _check_score(about)
-    parts: dict[str, dict[str, NDArray[Any]]] = {str(place): {} for place in range(len(members))}
+    parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
     for name, tensor in tensors.items():
-        place, _, own = name.partition(".")
-        _check_format(place in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)")
+        number, _, own = name.partition(".")
+        _check_format(
+            number in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)"
+        )
         if name != WEIGHTS:
-            parts[place][own] = tensor
+            parts[number][own] = tensor
     return [(part, {**about, **member}) for part, member in zip(parts.values(), members, strict=True)]
 
 

@@ -345,7 +345,7 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            Who is said to expect other columns, if they do not fit; "the network" or "the ensemble" by default.
+            What is said to expect other columns, if they do not fit; "the network" or "the ensemble" by default.
 
         Returns
         -------
@@ -356,15 +356,15 @@ class Model(ABC):
         direct = self.encoding.takes_rows_as_they_are(frame)
         if not direct:
             schema.check_cells(frame)
-        few = threads is None and frame.rows <= ROWS_WORTH_A_THREAD
-        team = 1 if few else resolve_threads(threads)
+        is_small = threads is None and frame.rows <= ROWS_WORTH_A_THREAD
+        team = 1 if is_small else resolve_threads(threads)
         size = frame.rows if direct else max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features)
-        parts = []
+        outputs = []
         for first, stop in blocks(frame.rows, size):
             rows = slice(first, stop)
             block = frame.matrix_rows(rows) if direct else self.encoding.block(frame, rows, schema.unknown)
-            parts.append(self._predict_block(block, team, frame))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            outputs.append(self._predict_block(block, team, frame))
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _predict_block(self, block: NDArray[Any], team: int, frame: Frame) -> NDArray[np.float32]:
         """Let the core predict, which refuses numbers that have not been checked before."""
@@ -384,6 +384,6 @@ class Model(ABC):
 
 def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return probabilities [rows, classes] in float64, whose rows sum to 1 as well as float64 can."""
-    wide = probabilities.astype(np.float64)
-    wide /= wide.sum(axis=1, keepdims=True)
-    return wide
+    result = probabilities.astype(np.float64)
+    result /= result.sum(axis=1, keepdims=True)
+    return result

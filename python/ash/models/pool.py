@@ -9,7 +9,7 @@ Where labels are scored (`LABEL_METRICS`), the networks kept are calibrated firs
 Temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2),
 1 / s being their temperature. What is ranked by labels may be as unsure as it likes: smoothed labels, dropout and
 weight decay each make probabilities too even, one network's more than another's. Then they would mean little, and in a
-mean of several networks those would decide that happen to be the surest. No label of a single network changes, and no
+mean of several networks those that happen to be the surest would decide. No label of a single network changes, and no
 score of labels.
 
 Few rows that are all right would ask for an infinite factor, so it has a prior: normal, around 1, SPREAD wide.
@@ -54,8 +54,8 @@ LOWEST, HIGHEST = 0.125, 8.0
 """Of a factor."""
 GRAIN = 2.0**-10
 """What factors are rounded to a multiple of."""
-_STEPS = 32
-_ENOUGH = 1e-9  # of a step
+_MOST_STEPS = 32
+_TOLERANCE = 1e-9  # of a step
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -93,20 +93,20 @@ class Kept:
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each network is drawn; with a size of 1 the best one alone."""
-        return select(self._parts(), self.weights, size)
+        return select(self._terms(), self.weights, size)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of networks drawn so often, or the first if it is alone."""
         return self.networks[0] if counts[0] == counts.sum() else self._average(counts)
 
-    def _parts(self) -> Numbers:
+    def _terms(self) -> Numbers:
         """Return what `select` reads; not kept, since a pickled result would carry it."""
         best = self.networks[0]
         if best.classes_ is None:
             return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
         labels = self.targets[:, 0].astype(np.int64)
-        of = label_probabilities if best.metric == "log_loss" else class_errors
-        return of(self.predictions, labels)
+        terms_of = label_probabilities if best.metric == "log_loss" else class_errors
+        return terms_of(self.predictions, labels)
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
@@ -117,20 +117,20 @@ class Kept:
         classes = 0 if best.classes_ is None else len(best.classes_)
         weights = [] if self.weights is None else self.weights.tolist()
         score = _core.score(metric, self.targets, outputs, classes, weights)
-        members = [self.networks[place] for place in drawn.tolist()]
+        members = [self.networks[index] for index in drawn.tolist()]
         return Ensemble(members, shares, metric=metric, validation_score=score)
 
 
-def networks_to_keep(wish: int | None, rows: int, outputs: int) -> int:
+def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
     """Return how many networks a run keeps, whose predictions are [rows, outputs]; by default as PREDICTION_BYTES says.
 
     Parameters
     ----------
-    wish : int or None
-        The argument `keep`.
+    keep : int or None
+        The argument of `ash.tune`.
     """
-    if wish is not None:
-        return wish
+    if keep is not None:
+        return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
 
 
@@ -140,10 +140,10 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Param
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
     other; both calibrated where labels alone were scored.
     """
-    found, predictions = tuner.kept()
-    if not found:
+    networks, predictions = tuner.kept()
+    if not networks:
         return None
-    candidates, rungs, scores, cores = zip(*found, strict=True)
+    candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([parts.y[parts.validation] for parts in folds]), _weights(folds)
     factors = (1.0,) * len(cores)
     if options.metric in LABEL_METRICS:
@@ -165,8 +165,8 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Parts], params: Sequence[Param
 
 
 def _weights(folds: Sequence[Parts]) -> NDArray[np.float64] | None:
-    given = [parts.weights[parts.validation] for parts in folds if parts.weights is not None]
-    return np.concatenate(given) if given else None
+    weights = [parts.weights[parts.validation] for parts in folds if parts.weights is not None]
+    return np.concatenate(weights) if weights else None
 
 
 def network_of(core: _core.Network, parts: Parts, params: Params, options: Options, score: float) -> Network:
@@ -196,14 +196,14 @@ def sharpness(predictions: NDArray[np.float32], labels: NDArray[np.int64], weigh
     """
     logits = _logits(predictions)
     counts = np.ones(len(labels)) if weights is None else weights
-    own = logits[np.arange(len(labels)), labels]
+    label_logits = logits[np.arange(len(labels)), labels]
     factor = 1.0
-    for _ in range(_STEPS):  # Newton's; the loss is convex, and its prior strictly so
-        slope, curvature = _derivatives(logits, own, counts, factor)
-        after = float(np.clip(factor - slope / curvature, max(LOWEST, factor / 2), min(HIGHEST, factor * 2)))
-        if abs(after - factor) < _ENOUGH:
+    for _ in range(_MOST_STEPS):  # Newton's; the loss is convex, and its prior strictly so
+        slope, curvature = _derivatives(logits, label_logits, counts, factor)
+        updated = float(np.clip(factor - slope / curvature, max(LOWEST, factor / 2), min(HIGHEST, factor * 2)))
+        if abs(updated - factor) < _TOLERANCE:
             break
-        factor = after
+        factor = updated
     return round(factor / GRAIN) * GRAIN
 
 
@@ -228,17 +228,17 @@ def _logits(predictions: NDArray[np.float32]) -> Numbers:
 
 
 def _softmax(logits: Numbers) -> Numbers:
-    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def _derivatives(logits: Numbers, own: Numbers, counts: Numbers, factor: float) -> tuple[float, float]:
+def _derivatives(logits: Numbers, label_logits: Numbers, counts: Numbers, factor: float) -> tuple[float, float]:
     """Return the first and the second derivative, by the factor, of the loss and of the prior, negated logarithms."""
     probabilities = _softmax(factor * logits)
     mean = (probabilities * logits).sum(axis=1)
     variance = (probabilities * np.square(logits - mean[:, None])).sum(axis=1)
     precision = 1 / SPREAD**2
     return (
-        float((counts * (mean - own)).sum()) + precision * (factor - 1),
+        float((counts * (mean - label_logits)).sum()) + precision * (factor - 1),
         float((counts * variance).sum()) + precision,
     )

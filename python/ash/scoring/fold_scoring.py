@@ -71,8 +71,9 @@ def _fold_scorer(
     rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
     targets = parts.y[parts.validation]
     classes = parts.table.classes_
-    known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
-    y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
+    y = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
     weights = None if parts.weights is None else parts.weights[parts.validation]
     seen = _safe_indexing(validation[0] if own else X, rows)
     return ValidationScorer(
@@ -98,14 +99,14 @@ def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended
 
 
 def usable_metric(parts: Parts, options: Options) -> str:
-    """Return the metric; a default that is undefined on these validation rows gives way, a wish is refused."""
+    """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
     table = parts.table
     metric = metric_of(table.task, options.metric)
     classes = table.classes
     targets = parts.y[parts.validation]
-    guess = np.full((len(targets), classes), 1 / classes) if classes else targets
+    predictions = np.full((len(targets), classes), 1 / classes) if classes else targets
     constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
-    if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):
+    if not constant and not np.isnan(_core.score(metric, targets, predictions.astype(np.float32), classes)):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.target is not None:  # a target is meant for this metric
