@@ -59,7 +59,7 @@ class RunResult(History):
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each candidate's score in each rung: what went up, what stayed, and where a barrier would have cut."""
+        """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut."""
         from ash.plots.ladder_plot import plot_rungs
 
         return plot_rungs(self, ax)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ash.models.pool import Kept
 
 RUNNING = "running"
-"""How a run has ended that has not."""
+"""`History.ended` of a run that has not ended yet."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -73,7 +73,8 @@ class History:
     def candidates(self) -> list[dict[str, Any]]:
         """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
 
-        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` are what it finished.
+        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` count what it finished;
+        `diverged` says that its last job did.
         """
         return candidate_rows(self.columns, self.params)
 

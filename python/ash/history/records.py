@@ -69,11 +69,7 @@ def job_rows(columns: Columns) -> list[JobRecord]:
 
 
 def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each candidate: its best job, how far it came, and its hyperparameters.
-
-    `score` and `loss` are those of its best job (NaN if it has none), `rungs` and `epochs` count what it finished,
-    `diverged` says that its last job did.
-    """
+    """Return a row for each candidate: see `History.candidates`."""
     rows: list[dict[str, Any]] = [
         dict(candidate=number, rungs=0, epochs=0, score=math.nan, loss=math.nan, diverged=False, params=own)
         for number, own in enumerate(params)

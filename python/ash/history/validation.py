@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ash.models.pool import Kept
 
 BINS = 10
-"""Of equal width, from no to full confidence."""
+"""Bins of equal width, from no to full confidence."""
 
 MOST_CLASSES = 26
-"""That a confusion matrix shows; of more, those with most rows, and the others together."""
+"""Classes that a confusion matrix shows; of more, those with most rows, and the others together."""
 
 OTHERS = "others"
 

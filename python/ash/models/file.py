@@ -38,10 +38,8 @@ from ash.errors import ModelFormatError
 
 FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
 VERSION = 1
-KEY = "ash"
-"""Of our text in the metadata."""
-DIGEST = "sha256"
-"""Of the checksum there."""
+KEY, DIGEST = "ash", "sha256"
+"""Keys of the metadata: of our JSON text, and of the checksum."""
 WEIGHTS = "weights"
 """The tensor with the share of each network of an ensemble."""
 VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
@@ -64,22 +62,7 @@ class SavedModel(Protocol):
 
 
 def save(model: SavedModel, path: str | os.PathLike[str]) -> None:
-    """Write a network or an ensemble to `path`, replacing what is there.
-
-    Parameters
-    ----------
-    model : Network or Ensemble
-        What to save.
-    path : path-like
-        The file; by custom it ends in `.safetensors`. It is readable by its owner only.
-
-    Raises
-    ------
-    ModelFormatError
-        The labels are of a dtype that the format does not hold (dates, mixed objects).
-    OSError
-        The file cannot be written; what was there is left as it was.
-    """
+    """Write a network or an ensemble to `path`, replacing what is there; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
     about, tensors = model.file_parts()

@@ -44,7 +44,7 @@ CLIP = 3.0
 EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
 PARAMETERS = 83
-"""Of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
+"""Parameters of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
 LARGEST_LABELS = 2**28
 """Bytes: a dtype such as <U100000000 makes a few labels huge."""
 

@@ -178,7 +178,20 @@ class Model(ABC):
         return value
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a safetensors file; see `ash.models.file.save`."""
+        """Write the model to a safetensors file, which `ash.load` reads; ash/models/file.py has the layout.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, replaced if it is there; by custom it ends in `.safetensors`. It is readable by its owner only.
+
+        Raises
+        ------
+        ModelFormatError
+            The labels are of a dtype that the format does not hold (dates, mixed objects).
+        OSError
+            The file cannot be written; what was there is left as it was.
+        """
         save(self, path)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
@@ -212,14 +225,14 @@ class Model(ABC):
         return features
 
     def to_torch(self) -> "torch.nn.Module":
-        """Return a float32 module of PyTorch that takes `encode`'s features, and can go on training.
+        """Return a float32 module of PyTorch that takes `encode`'s features, and can be trained further.
 
             module = model.to_torch()
             module(torch.from_numpy(model.encode(X)))
 
         The weights are copies. Parameters are what the network has learned: an embedding of numbers, factors of the
         inputs, weights and biases, shares of the activations; the factors are multiplied into the first layer, so those
-        of the module go on from 1. Dropout, weight decay and the like are in `params`, not in the module.
+        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module.
 
         Returns
         -------

@@ -39,19 +39,19 @@ KEEP = 32
 KEPT_OF_FOLDS = 12
 """Candidates of which a cross-validated run keeps the networks of all folds: more are seldom drawn."""
 MOST_DRAWS = 1024
-"""Of an ensemble: each takes a pass over the predictions of all networks kept."""
+"""The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
-"""For the predictions of the networks kept by default; beyond it they are fewer."""
+"""The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
 
 _LOSSES = {"classification": "log_loss", "regression": "rmse"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
 
 LABEL_METRICS = ("accuracy", "balanced_accuracy")
-"""That read labels and no probabilities."""
+"""Metrics that read labels and no probabilities."""
 SPREAD = 0.5
 """Standard deviation of the prior of a factor."""
 LOWEST, HIGHEST = 0.125, 8.0
-"""Of a factor."""
+"""The bounds of a factor."""
 GRAIN = 2.0**-10
 """What factors are rounded to a multiple of."""
 _MOST_STEPS = 32
