@@ -44,7 +44,7 @@ CAUSES_SHOWN = 10
 
 
 class RunResult(History):
-    """The methods of `Result` and `FunctionResult`, which say what all that draw take and raise."""
+    """What `Result` and `FunctionResult` have in common: methods that show a run, or take it elsewhere."""
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw score against epochs, a line for each candidate, the winner on top."""

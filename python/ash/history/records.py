@@ -141,21 +141,15 @@ def rank_correlation(columns: Columns, rung: int) -> float:
 
     NaN where fewer than three did, or all scores of one kind are equal.
     """
-    scored = ~columns["diverged"].astype(bool)
-    last: dict[int, tuple[int, float]] = {}
-    for candidate, highest, score in zip(
-        *(columns[name][scored].tolist() for name in ("candidate", "rung", "score")), strict=True
-    ):
-        last[candidate] = max(last.get(candidate, (-1, 0.0)), (highest, score))
-    own = scored & (columns["rung"] == rung)
-    pairs = [
-        (score, last[candidate][1])
-        for candidate, score in zip(columns["candidate"][own].tolist(), columns["score"][own].tolist(), strict=True)
-        if last[candidate][0] > rung
-    ]
-    if len(pairs) < LEAST_PAIRS:
+    scored = np.flatnonzero(~columns["diverged"].astype(bool))
+    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # so that the highest rung is written last
+    candidate, rungs, scores = (columns[name][by_rung] for name in ("candidate", "rung", "score"))
+    last = np.zeros(candidate.max(initial=-1) + 1, np.int64)
+    last[candidate] = np.arange(len(by_rung))
+    own = np.flatnonzero((rungs == rung) & (rungs[last[candidate]] > rung))
+    if len(own) < LEAST_PAIRS:
         return math.nan
-    ranks, last_ranks = (_mean_ranks(np.array(scores)) for scores in zip(*pairs, strict=True))
+    ranks, last_ranks = _mean_ranks(scores[own]), _mean_ranks(scores[last[candidate[own]]])
     if (ranks == ranks[0]).all() or (last_ranks == last_ranks[0]).all():
         return math.nan
     return float(np.corrcoef(ranks, last_ranks)[0, 1])

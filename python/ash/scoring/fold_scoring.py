@@ -34,13 +34,14 @@ class Scoring:
 
     @property
     def identity(self) -> str:
-        """Return what tells this function from others, as far as can be seen: its code, or how it shows itself."""
+        """Return a text that differs between functions, as far as can be seen: by their code, or their repr."""
         code = getattr(self.scorer, "__code__", None)
         if code is None:
             return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
-        seen = repr((code.co_code, code.co_names, [each for each in code.co_consts if not hasattr(each, "co_code")]))
-        where = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
-        return f"{where} {hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()}"
+        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
+        text = repr((code.co_code, code.co_names, constants))
+        qualified_name = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
+        return f"{qualified_name} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def fold_scorers(
@@ -66,18 +67,17 @@ def _fold_scorer(
 
     from ash.scoring.scorers import ValidationScorer
 
-    own = parts.held_out is not None
     frame = parts.table.frame if parts.held_out is None else parts.held_out
-    rows = frame.numbers_of(parts.validation - (parts.table.rows if own else 0))
+    rows = frame.numbers_of(parts.validation - (0 if parts.held_out is None else parts.table.rows))
     targets = parts.y[parts.validation]
     classes = parts.table.classes_
     y = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     weights = None if parts.weights is None else parts.weights[parts.validation]
-    seen = _safe_indexing(validation[0] if own else X, rows)
+    X_validation = _safe_indexing(X if parts.held_out is None else validation[0], rows)
     return ValidationScorer(
-        scoring.scorer, seen, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
+        scoring.scorer, X_validation, y, weights, lambda core: network_of(core, parts, {}, options, math.nan), lock
     )
 
 
