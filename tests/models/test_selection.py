@@ -36,7 +36,7 @@ def oracle_loss(rows: list[list[float]], truth: list[list[float]], weights: list
 def oracle(
     predictions: list[list[list[float]]], truth: list[list[float]], weights: list[float], scale: list[float], size: int
 ) -> list[int]:
-    """How often each network is drawn, by the rules in words of selection.py."""
+    """How often each network is drawn, by the rules in words of ensemble.py."""
 
     def averaged(draws: list[int]) -> list[list[float]]:
         rows = range(len(truth))

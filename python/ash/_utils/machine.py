@@ -79,7 +79,7 @@ def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str
     """Return the number of threads used for ``threads=None``: OMP_NUM_THREADS if valid, never more than allowed."""
     environment = os.environ if environment is None else environment
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
-    wanted = _positive(environment.get("OMP_NUM_THREADS", ""))
+    wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
     if wanted is not None and wanted < limit.count:
         return CpuLimit(wanted, f"OMP_NUM_THREADS={environment['OMP_NUM_THREADS']}")
     return limit
@@ -133,11 +133,11 @@ def _affinity() -> int:
 
 def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:
     """OpenMP never starts more threads than OMP_THREAD_LIMIT, so to ask for more would only mislead."""
-    most = _positive(environment.get("OMP_THREAD_LIMIT", ""))
+    most = _first_positive(environment.get("OMP_THREAD_LIMIT", ""))
     return limit if most is None or most >= limit.count else CpuLimit(most, f"OMP_THREAD_LIMIT={most}")
 
 
-def _positive(text: str) -> int | None:
+def _first_positive(text: str) -> int | None:
     """Return the first number of an OpenMP list, or None where it is not a positive integer."""
     first = text.split(",")[0].strip()
     return int(first) if first.isascii() and first.isdecimal() and len(first) < 10 and int(first) > 0 else None
@@ -149,12 +149,12 @@ def _quota(version: int, folder: Path) -> float | None:
         words = read_text(folder / "cpu.max").split()
     else:
         words = [read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us")]
-    quota = _number(words[0]) if words else None
-    period = _number(words[1]) if len(words) > 1 else _USUAL_PERIOD
+    quota = _microseconds(words[0]) if words else None
+    period = _microseconds(words[1]) if len(words) > 1 else _USUAL_PERIOD
     return quota / period if quota and period else None
 
 
-def _number(word: str) -> float | None:
+def _microseconds(word: str) -> float | None:
     """Return a positive number of microseconds; None for "max", -1, 0, nothing or what is no number."""
     return float(word) if word.isascii() and word.isdecimal() and int(word) > 0 else None
 

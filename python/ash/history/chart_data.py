@@ -63,7 +63,7 @@ class LadderPoints:
     x, y : float64 arrays [jobs]
         Score by which the ladder has ranked, and rung with a spread by the number of the candidate.
     kind : int64 array [jobs]
-        What has become of it: a place in `KINDS`.
+        What has become of it: an index in `KINDS`.
     low, high : float
         The lowest and the highest score that stand at their place.
     left, right : float
@@ -145,7 +145,7 @@ class ParameterAxis:
     values : tuple
         The distinct values, in order.
     level : int64 array [candidates]
-        The place in `values` of what each candidate has; -1 where it has none.
+        The index in `values` of what each candidate has; -1 where it has none.
     """
 
     name: str
