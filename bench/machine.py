@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ash import _core
-from ash._utils.cpus import allowed_cpus
+from ash._utils.machine import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("cpp/ash", "python/ash")  # what most benches measure

@@ -10,11 +10,11 @@ are imported when something needs them.
 
 from typing import TYPE_CHECKING, Any
 
-from ash._utils import interpreter  # noqa: F401  (before the core is loaded)
+from ash import _utils  # noqa: F401  (before the core is loaded)
 
 # isort: split
 from ash import _core, callbacks
-from ash._utils.versions import show_versions, versions
+from ash._utils.installation import show_versions, versions
 from ash.callbacks.base import Callback, Run, RungPlan
 from ash.dashboard.dashboard import Dashboard
 from ash.engine.planning import Plan, plan
@@ -38,8 +38,7 @@ from ash.ladder import Ladder
 from ash.models.ensemble import Ensemble
 from ash.models.load import load
 from ash.models.network import Network
-from ash.result.function_result import FunctionResult
-from ash.result.result import Result
+from ash.result import FunctionResult, Result
 from ash.resume import resume
 from ash.simulation.cluster import Cluster
 from ash.simulation.simulate import Simulation, simulate

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 from ash._utils.checks import is_number, one_of, read_seconds, whole, yes_or_no
-from ash._utils.cpus import resolve_threads
-from ash._utils.memory import default_limit
+from ash._utils.machine import default_limit, resolve_threads
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.metrics import TASKS, check_metric

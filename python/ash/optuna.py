@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import check_seed, whole
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.options import LARGEST
-from ash.space.adapters import foreign_domain
+from ash.space.function_space import foreign_domain
 
 require_extra("ash.optuna", "optuna", "optuna")
 import optuna  # noqa: E402

@@ -10,7 +10,7 @@ from ash.executors.executor_argument import read_elsewhere
 from ash.journal.journal import Journal, read_journal
 from ash.journal.resumption import asked_of, seed_of
 from ash.options import read_options
-from ash.result.result import Result
+from ash.result import Result
 from ash.space.space import Space
 
 

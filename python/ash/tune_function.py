@@ -22,7 +22,7 @@ from ash.journal.journal import Journal, read_journal
 from ash.journal.null_journal import NullJournal
 from ash.journal.resumption import seed_of
 from ash.options import FunctionOptions, read_function_options
-from ash.result.function_result import FunctionResult
+from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace, function_space
 
 PROCESSES = "processes"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ash
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.callbacks.tracker import best_candidates
 from ash.errors import MissingExtra, SettingError
 from ash.history.records import Point, curves

@@ -4,7 +4,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils import memory
+from ash._utils import machine
 
 pytestmark = pytest.mark.core
 
@@ -18,15 +18,15 @@ def quick(X=WINE[0], y=WINE[1], **settings):
 
 @pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])
 def test_the_default_is_half_of_what_is_left(left, limit, monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: left)
-    assert memory.default_limit() == limit
+    monkeypatch.setattr(machine, "available_bytes", lambda: left)
+    assert machine.default_limit() == limit
 
 
 def test_the_limit_of_the_run_is_in_the_result(monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 10**9)
     assert quick().settings["memory_limit"] == 500_000_000 == quick().memory["limit"]
     assert quick(memory_limit=12_345).settings["memory_limit"] == 12_345
-    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    monkeypatch.setattr(machine, "available_bytes", lambda: None)
     assert quick().settings["memory_limit"] is None and quick().memory["limit"] == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import ash
-from ash._utils import memory
+from ash._utils import machine
 from ash.data.arrays import check_memory
 from ash.data.table import read_training
 from ash.errors import DataError
@@ -128,17 +128,17 @@ def test_integers_beyond_exact_floats_are_rounded_with_a_warning() -> None:
 
 
 def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 6 * 64 - 1)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64 - 1)
     with pytest.raises(DataError, match=r"X of shape \(6, 3\) needs about 3.58e-07 GiB .* only 3.57e-07 GiB are left"):
         read_training(X, Y)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 6 * 64)  # a row is padded to a cache line
+    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64)  # a row is padded to a cache line
     assert read_training(X, Y).rows == 6
-    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    monkeypatch.setattr(machine, "available_bytes", lambda: None)
     assert read_training(X, Y).rows == 6
 
 
 def test_sizes_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 2**50)
     rows, columns = np.int32(2**30), np.int32(2**30)
     with pytest.raises(DataError, match=r"needs about 4.29e\+09 GiB"):
         check_memory(rows, columns, "X")  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import polars
 import pyarrow
 import pytest
 
-from ash._utils import memory
+from ash._utils import machine
 from ash.data.frames import check_numbers, read_frame
 from ash.errors import DataError
 
@@ -142,11 +142,11 @@ def test_integers_beyond_exact_floats_are_rounded_with_a_warning() -> None:
 
 
 def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 100)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 100)
     for given in (X, X.tolist(), pandas.DataFrame(X)):
         with pytest.raises(DataError, match=r"X of shape \(6, 3\) needs about 3.58e-07 GiB"):
             read_frame(given)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2**50)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 2**50)
     huge = np.lib.stride_tricks.as_strided(np.zeros(1), (2**36, 2**20), (0, 0))
     with pytest.raises(DataError, match=r"X of shape \(68719476736, 1048576\) needs about"):
         read_frame(huge)

@@ -15,8 +15,8 @@ from sklearn.model_selection import KFold, ShuffleSplit
 import ash
 from ash import _core
 from ash.encoding.data_split import FEW_ROWS
-from ash.models.calibration import sharpen
-from ash.models.selection import class_errors, select, target_errors
+from ash.models.ensemble import class_errors, select, target_errors
+from ash.models.pool import sharpen
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 

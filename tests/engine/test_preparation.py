@@ -8,7 +8,7 @@ import pytest
 
 import ash
 from ash import _core
-from ash._utils import memory
+from ash._utils import machine
 from ash.engine import core_data
 from ash.engine.core_data import prepare
 from ash.errors import DataError
@@ -121,10 +121,10 @@ def test_the_share_that_is_done_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     text = np.array([[f"level {row % 30}"] for row in range(90)], object)
     parts = parts_from(text, TARGETS)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 90 * 2 * 64 - 1)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 90 * 2 * 64 - 1)
     with pytest.raises(DataError, match=r"X of shape \(90, 30\) needs about 1.07e-05 GiB"):
         prepare(parts)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 90 * 2 * 64)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 90 * 2 * 64)
     assert prepare(parts).features == 30
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
-from ash._utils.cpus import allowed_cpus, resolve_threads
+from ash._utils.machine import allowed_cpus, resolve_threads
 from ash.errors import SettingError
 from estimator_help import classifier, digest, regressor
 from fault_help import python, table, targets

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import needs
-from ash._utils.memory import available_bytes
+from ash._utils.machine import available_bytes
 from ash.executors.mpi_worker import PIECE
 from cluster_help import jobs_in
 from executor_help import BAD, expected, tuned

@@ -115,7 +115,7 @@ def test_f84_one_processor_is_one_thread() -> None:
     ids=["F84-one-and-a-half", "F84-max", "F84-empty", "F84-half", "F84-absent"],
 )
 def test_quota_of_a_control_group(quota: str | None, expected: int, tmp_path: Path) -> None:
-    from ash._utils.cpus import allowed_cpus
+    from ash._utils.machine import allowed_cpus
 
     process, root = tmp_path / "proc", tmp_path / "cgroup"
     (root / "service" / "job").mkdir(parents=True)

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import ash
-from ash.models.file_checks import digest
+from ash.models.file import digest
 
 
 def read(path):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import ash
 from ash.models.pool import Kept
-from ash.result.result import Result
+from ash.result import Result
 from result_help import make_result
 
 SVG = "{http://www.w3.org/2000/svg}"

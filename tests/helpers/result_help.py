@@ -15,7 +15,7 @@ import ash
 import data_help
 from ash import _core
 from ash.options import Options
-from ash.result.result import Result
+from ash.result import Result
 
 Columns = dict[str, NDArray[Any]]
 

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.datasets import load_wine
 
 import ash
-from ash.history.rung_stats import promoted, rank_correlation, recall, survivors
+from ash.history.records import promoted, rank_correlation, recall, survivors
 from reference import PROMOTIONS
 from result_help import columns, make_result
 

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import ash
-from ash.models.calibration import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
+from ash.models.pool import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
 
 pytestmark = pytest.mark.core
 

@@ -13,8 +13,8 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import ash
 from ash import _core
+from ash.models.ensemble import mean_loss, row_losses
 from ash.models.pool import KEEP, PREDICTION_BYTES, networks_to_keep
-from ash.models.selection import mean_loss, row_losses
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 
 pytestmark = pytest.mark.core
@@ -142,7 +142,7 @@ def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
     result = tune(y, sample_weight=WEIGHTS)
     kept = result.kept
     assert kept is not None and kept.weights is not None and len(np.unique(kept.weights)) > 10
-    parts = kept._parts()
+    parts = kept._terms()
 
     def loss(size: int) -> float:
         chosen = result.ensemble(size)

@@ -10,7 +10,7 @@ import pytest
 
 import ash
 from ash import _core
-from ash.models.file_checks import PARAMETERS
+from ash.models.load import PARAMETERS
 from data_help import mixed_columns, mixed_target
 from model_file_help import check_refused, read, write
 from test_model_file import changed, replaced

@@ -13,7 +13,7 @@ import pytest
 from safetensors import numpy as serialization
 
 import ash
-from ash.models.file_checks import digest
+from ash.models.file import digest
 from data_help import mixed_columns, mixed_target
 from encoding_help import ROWS
 from fault_help import small_space

@@ -9,14 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ash.models.selection import (
-    class_errors,
-    label_probabilities,
-    mean_parts,
-    row_losses,
-    select,
-    target_errors,
-)
+from ash.models.ensemble import class_errors, label_probabilities, row_losses, select, target_errors
 
 ROWS = 23
 
@@ -43,7 +36,7 @@ def oracle_loss(rows: list[list[float]], truth: list[list[float]], weights: list
 def oracle(
     predictions: list[list[list[float]]], truth: list[list[float]], weights: list[float], scale: list[float], size: int
 ) -> list[int]:
-    """How often each network is drawn, by the rules in words of selection.py."""
+    """How often each network is drawn, by the rules in words of ensemble.py."""
 
     def averaged(draws: list[int]) -> list[list[float]]:
         rows = range(len(truth))
@@ -106,7 +99,8 @@ def test_more_draws_are_never_worse_and_a_prefix_that_is_worse_is_taken_back() -
     for seed in range(20):
         predictions, labels = probabilities(4, seed)
         parts = label_probabilities(predictions, labels)
-        losses = [float(row_losses(mean_parts(parts, select(parts, None, size))).mean()) for size in range(1, 12)]
+        counts = [select(parts, None, size) for size in range(1, 12)]
+        losses = [float(row_losses(np.average(parts, axis=0, weights=each)).mean()) for each in counts]
         assert all(after <= before + 1e-12 for before, after in pairwise(losses))
     same = np.repeat(parts[:1], 3, axis=0)
     assert (select(same, None, 8) > 0).tolist() == [True, False, False]

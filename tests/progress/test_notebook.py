@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ash._utils.terminal import in_notebook
+from ash._utils.display import in_notebook
 from ash.executors.dispatcher import Status
 from ash.progress.board import BoardView, View
 from ash.progress.views import open_view, render
@@ -75,7 +75,7 @@ def test_elsewhere_nothing_changes() -> None:
 
 
 def test_a_terminal_of_ipython_is_no_notebook() -> None:
-    code = "import ipykernel.zmqshell, ash._utils.terminal; print('notebook', ash._utils.terminal.in_notebook())"
+    code = "import ipykernel.zmqshell, ash._utils.display; print('notebook', ash._utils.display.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "notebook False" in done.stdout, done.stdout + done.stderr

@@ -12,9 +12,9 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils.text_table import show
+from ash._utils.display import show
+from ash.history.chart_data import ladder_points
 from ash.history.importance import importance_of
-from ash.history.ladder_points import ladder_points
 from ash.report.bins import parameter_bins, score_bins
 from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ash.history.parallel_lines import lines_of
+from ash.history.chart_data import lines_of
 from ash.history.records import curves
 from ash.report import facts, timeline
 from ash.report.page import page

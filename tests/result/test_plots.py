@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PathCollection, PolyCollectio
 from sklearn.datasets import load_wine
 
 import ash
-from ash.history.rung_stats import survivors
+from ash.history.records import survivors
 from result_help import make_result
 
 matplotlib.use("Agg")

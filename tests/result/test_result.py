@@ -12,8 +12,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash._utils.text_table import format_table, show, show_param, show_seconds
-from ash.history.records import JobRecord, finite
+from ash._utils.display import format_table, show, show_param, show_seconds
+from ash.history.json_files import finite
+from ash.history.records import JobRecord
 from result_help import make_result
 
 matplotlib.use("Agg")

@@ -14,9 +14,9 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import confusion_matrix, root_mean_squared_error
 
 import ash
+from ash.history.chart_data import parameter_axes, varying_axes
 from ash.history.importance import importance_of
-from ash.history.parameter_axes import parameter_axes, varying_axes
-from ash.history.ranking import standing_of
+from ash.history.records import standing_of
 from ash.history.validation import MOST_CLASSES, calibration_of, confusion_of, residuals_of
 from result_help import columns, make_result
 

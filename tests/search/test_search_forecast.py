@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import ash
 from ash import _core
-from ash.history.rung_stats import survivors
+from ash.history.records import survivors
 from ash.sklearn.search.forecast import forecast
 from ash.sklearn.search.trainer import read_info
 from continuing_help import X, Y

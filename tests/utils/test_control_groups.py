@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import needs
-from ash._utils.cgroups import cgroup_folders
+from ash._utils.machine import cgroup_folders
 from fault_help import python
 
 ALLOWED = """
 import os, sys
 with open(sys.argv[1], "w") as members:
     members.write(str(os.getpid()))
-from ash._utils.cpus import allowed_cpus
+from ash._utils.machine import allowed_cpus
 limit = allowed_cpus()
 import numpy as np, ash
 x = np.random.default_rng(0).normal(size=(100, 3))

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ash._utils.cpus import CpuLimit, allowed_cpus, default_threads, resolve_threads
-from ash._utils.memory import available_bytes
+from ash._utils.machine import CpuLimit, allowed_cpus, available_bytes, default_threads, resolve_threads
 from ash.errors import SettingError
 
 EIGHT = CpuLimit(8, "affinity mask of 8 CPUs")

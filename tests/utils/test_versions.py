@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from ash import _core
-from ash._utils.versions import _installed, show_versions, versions
+from ash._utils.installation import _installed, show_versions, versions
 
 CHANGES_NOTHING = """
 import logging, os, signal, sys, warnings

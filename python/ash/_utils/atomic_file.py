@@ -13,12 +13,12 @@ def replace_file(path: Path, content: bytes) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the name that nobody has given
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the temporary name
     _sync_folder(path.parent)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and nobody can change the file.
+    # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and no other user can write it.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -14,7 +14,7 @@ from ash.space.space import Space
 
 if TYPE_CHECKING:
     from ash.models.model import Model
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 
 class RungPlan(NamedTuple):

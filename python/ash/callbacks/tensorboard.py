@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import whole
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.callbacks.base import Run
 from ash.callbacks.tracker import MOST_CANDIDATES, Tracker, best_candidates, labels, plain
 from ash.history.records import Point, curves
 
 if TYPE_CHECKING:
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 
 class TensorBoard(Tracker):

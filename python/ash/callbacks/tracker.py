@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ash.callbacks.base import Callback, Run
 from ash.history.records import JobRecord
-from ash.result.result import Result
+from ash.result import Result
 
 if TYPE_CHECKING:
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 MOST_CANDIDATES = 1000
 """That have a run of their own: each takes files or rows of a database."""

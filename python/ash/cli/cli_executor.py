@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from ash._utils.checks import read_seconds, whole
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.options import MOST_WORKERS
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ash._utils.atomic_file import replace_file
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser
 from ash.errors import SettingError

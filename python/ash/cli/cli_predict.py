@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.cli.cli_streams import Parser, print_whole, say
 from ash.data.columns import blocks
 from ash.data.files import FileTable, read_file

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ash._utils.text_table import show
-from ash._utils.versions import versions
+from ash._utils.display import show
+from ash._utils.installation import versions
 from ash.data.files import DataTable
-from ash.history.records import finite
-from ash.result.result import Result
+from ash.history.json_files import finite
+from ash.result import Result
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from ash._utils.text_table import format_table, show, show_params
+from ash._utils.display import format_table, show, show_params
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_show_journal import is_journal, journal_lines
 from ash.cli.cli_streams import Parser, print_whole, printable

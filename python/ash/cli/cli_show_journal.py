@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ash._utils.text_table import format_table, show, show_params, show_seconds
+from ash._utils.display import format_table, show, show_params, show_seconds
 from ash.cli.cli_streams import printable
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.function.answers import FINISHED

@@ -14,7 +14,7 @@ from ash.history.records import JobRecord
 
 if TYPE_CHECKING:
     from ash.dashboard.server import LiveServer
-    from ash.result.run_result import RunResult
+    from ash.result import RunResult
 
 LINGER_SECONDS = 3.0
 """How long `close` lets an open page fetch the end."""

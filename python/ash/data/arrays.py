@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils import memory
+from ash._utils import machine
 from ash.errors import DataError
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -138,7 +138,7 @@ def refuse_values(
 def check_memory(rows: int, columns: int, name: str) -> None:
     """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
     needed = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
-    left = memory.available_bytes()
+    left = machine.available_bytes()
     if left is not None and needed > left:
         raise DataError(
             f"{name} of shape ({rows}, {columns}) needs about {needed / 2**30:.3g} GiB for training, but only "

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ash import _core
-from ash._utils.text_table import format_table
+from ash._utils.display import format_table
 from ash.callbacks.base import Run, RungPlan
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
@@ -34,7 +34,7 @@ from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options
-from ash.result.result import Result
+from ash.result import Result
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ash._utils.checks import read_seconds, whole
-from ash._utils.cpus import resolve_threads
+from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
 from ash.executors.dispatcher import Elsewhere
 from ash.executors.job_pool import Pool

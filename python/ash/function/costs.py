@@ -6,7 +6,7 @@ from typing import Any
 
 from ash._utils.checks import is_number
 from ash.errors import SettingError
-from ash.result.function_result import FunctionResult
+from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]

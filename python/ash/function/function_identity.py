@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any
 
 from ash.function.initial_candidates import key_of
-from ash.history.json import space_story
+from ash.history.json_files import space_story
 from ash.journal.identity import Facts, deciding, version_facts
 from ash.options import FunctionOptions
-from ash.result.function_result import FunctionResult
+from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 

@@ -37,7 +37,7 @@ from ash.journal.null_journal import NullJournal
 from ash.options import FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
-from ash.result.function_result import FailureRecord, FunctionResult, causes, no_score
+from ash.result import FailureRecord, FunctionResult, causes, no_score
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 

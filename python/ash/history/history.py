@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ash._utils.checks import one_of
 from ash.history.digest import digest_run
-from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, to_frame, to_polars
-from ash.history.rung_stats import rung_rows
+from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, rung_rows, to_frame, to_polars
 from ash.options import RunOptions
 from ash.space.space import Space
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from ash.models.pool import Kept
 
 RUNNING = "running"
-"""How a run has ended that has not."""
+"""`History.ended` of a run that has not ended yet."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -74,7 +73,8 @@ class History:
     def candidates(self) -> list[dict[str, Any]]:
         """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
 
-        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` are what it finished.
+        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` count what it finished;
+        `diverged` says that its last job did.
         """
         return candidate_rows(self.columns, self.params)
 
@@ -87,12 +87,12 @@ class History:
     def rungs(self) -> list[dict[str, Any]]:
         """Return a row for each rung, lowest first.
 
-        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once somebody is there); how many
-        finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished jobs.
-        `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that went on; NaN for
-        fewer than three. `recall` is the quality of the promotions: of those that a barrier at the end of the rung
-        would have promoted, the best finished // eta without the diverged, the share that went up, NaN for the last
-        rung or if there are none.
+        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once a candidate is there); how
+        many finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished
+        jobs. `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that were
+        promoted; NaN for fewer than three. `recall` is the quality of the promotions: of those that a barrier at the
+        end of the rung would have promoted, the best finished // eta without the diverged, the share that was promoted,
+        NaN for the last rung or if there are none.
         """
         endless = self.options.candidates is None
         return rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.history.parameter_axes import ParameterAxis, varying_axes
-from ash.history.ranking import standing_of
+from ash.history.chart_data import ParameterAxis, varying_axes
+from ash.history.records import standing_of
 
 if TYPE_CHECKING:
     from ash.history.history import History
@@ -31,7 +31,7 @@ LEAST = 20
 """Candidates with a job: with fewer, a fifth is a handful."""
 
 MOST = 1024
-"""Candidates that a forest is grown on; of more, every so manyth."""
+"""Candidates that a forest is grown on; of more, evenly subsampled."""
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5
 SEED = 0
@@ -61,7 +61,7 @@ class Importance:
 
 def importance_of(result: "History") -> Importance:
     """Return the importance of the hyperparameters of a run; see `Result.importance`."""
-    names = list(dict.fromkeys(name for one in result.params for name in one))
+    names = list(dict.fromkeys(name for params in result.params for name in params))
     ranks = standing_of(result.columns, len(result.params)).rank
     rows = np.flatnonzero(~np.isnan(ranks))
     rows = rows[:: max(1, math.ceil(len(rows) / MOST))]
@@ -69,13 +69,13 @@ def importance_of(result: "History") -> Importance:
     unknown = dict.fromkeys(names, math.nan)
     if len(rows) < LEAST or not axes or np.ptp(ranks[rows]) == 0:
         return Importance(unknown, math.nan, len(rows))
-    errors, alone = _errors(_table(axes), ranks[rows], [axis.level >= 0 for axis in axes])
-    explained = 1.0 - alone / float(ranks[rows].var())
-    gains = np.maximum(errors - alone, 0.0)
+    shuffled, error = _errors(_table(axes), ranks[rows], [axis.level >= 0 for axis in axes])
+    explained = 1.0 - error / float(ranks[rows].var())
+    gains = np.maximum(shuffled - error, 0.0)
     if explained <= 0 or gains.sum() == 0:
         return Importance(unknown, explained, len(rows))
-    found = {axis.name: float(share) for axis, share in zip(axes, gains / gains.sum(), strict=True)}
-    return Importance(unknown | found, explained, len(rows))
+    shares = {axis.name: float(share) for axis, share in zip(axes, gains / gains.sum(), strict=True)}
+    return Importance(unknown | shares, explained, len(rows))
 
 
 def _table(axes: list[ParameterAxis]) -> Numbers:
@@ -90,17 +90,17 @@ def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbe
     from sklearn.model_selection import KFold
 
     generator = np.random.default_rng(SEED)
-    shuffled, alone = np.zeros(X.shape[1]), 0.0
-    for known, new in KFold(FOLDS, shuffle=True, random_state=SEED).split(X):
+    shuffled, error = np.zeros(X.shape[1]), 0.0
+    for training, held_out in KFold(FOLDS, shuffle=True, random_state=SEED).split(X):
         forest = RandomForestRegressor(TREES, max_features=1 / 3, min_samples_leaf=2, n_jobs=1, random_state=SEED)
-        forest.fit(X[known], y[known])
-        tables = [X[new]]
+        forest.fit(X[training], y[training])
+        tables = [X[held_out]]
         for column, own in enumerate(has):
-            tables += [_shuffle(X[new], column, own[new], generator) for _ in range(SHUFFLES)]
-        losses = ((forest.predict(np.concatenate(tables)).reshape(len(tables), -1) - y[new]) ** 2).sum(axis=1)
-        alone += float(losses[0])
+            tables += [_shuffle(X[held_out], column, own[held_out], generator) for _ in range(SHUFFLES)]
+        losses = ((forest.predict(np.concatenate(tables)).reshape(len(tables), -1) - y[held_out]) ** 2).sum(axis=1)
+        error += float(losses[0])
         shuffled += losses[1:].reshape(-1, SHUFFLES).mean(axis=1)
-    return shuffled / len(y), alone / len(y)
+    return shuffled / len(y), error / len(y)
 
 
 def _shuffle(rows: Numbers, column: int, own: NDArray[np.bool_], generator: Any) -> Numbers:

@@ -2,7 +2,7 @@
 
     candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
 
-    COMPLETE   the best candidate, and those that have come as far up as anybody
+    COMPLETE   the best candidate, and those that have reached the highest rung of all
     PRUNED     those that have not; its value is that of its best job
     FAIL       those that have diverged, but for the best one, which may have after its best job
 
@@ -19,9 +19,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import is_integer, is_number
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import SettingError
-from ash.history.records import JobRecord, Point, curves, finite
+from ash.history.json_files import finite
+from ash.history.records import JobRecord, Point, curves
 from ash.space.domains import Domain, distinct
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]
 
 
 def _state(result: "History", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
-    """Return the state of the candidate whose jobs these are; `top` is the highest rung that anybody has finished."""
+    """Return the state of the candidate whose jobs these are; `top` is the highest rung that any has finished."""
     from optuna.trial import TrialState
 
     if jobs[0].candidate == result.best_candidate:

@@ -1,13 +1,24 @@
-"""The rows that a Result is read in: jobs and candidates, made out of the core's columns when asked for."""
+"""What is read off the columns of a run: jobs, candidates, learning curves, rungs, and how each candidate has done.
+
+Rungs are compared with a barrier at their end, which would have promoted the best of all that finished:
+
+    rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
+             promoted               *  *     *   *                 recall = 3 of 4
+
+Order: higher score, then lower loss, then lower candidate, as in the ladder; diverged candidates come last and are
+never promoted, so they are not missed either. Of candidates of several rungs a rung counts before a score, since scores
+of different rungs are of different training.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.extras import require_extra
+from ash._utils.installation import require_extra
 from ash.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -16,6 +27,9 @@ if TYPE_CHECKING:
 
 Columns = dict[str, NDArray[Any]]
 """What `_core.Tuner.jobs` returns: one array a field, a row a finished job in order of decision."""
+
+LEAST_PAIRS = 3
+"""With two candidates a rank correlation is 1 or -1."""
 
 
 class JobRecord(NamedTuple):
@@ -55,21 +69,9 @@ def job_rows(columns: Columns) -> list[JobRecord]:
 
 
 def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each candidate: its best job, how far it came, and its hyperparameters.
-
-    `score` and `loss` are those of its best job (NaN if it has none), `rungs` and `epochs` count what it finished,
-    `diverged` says that its last job did.
-    """
+    """Return a row for each candidate: see `History.candidates`."""
     rows: list[dict[str, Any]] = [
-        {
-            "candidate": number,
-            "rungs": 0,
-            "epochs": 0,
-            "score": np.nan,
-            "loss": np.nan,
-            "diverged": False,
-            "params": own,
-        }
+        dict(candidate=number, rungs=0, epochs=0, score=math.nan, loss=math.nan, diverged=False, params=own)
         for number, own in enumerate(params)
     ]
     for job in job_rows(columns):
@@ -77,7 +79,8 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
         row["rungs"] += 1
         row["epochs"] += job.epochs
         row["diverged"] = row["diverged"] or job.diverged
-        if not job.diverged and not _before((row["score"], row["loss"]), (job.score, job.loss)):
+        is_first = math.isnan(row["score"])
+        if not job.diverged and (is_first or (job.score, -job.loss) > (row["score"], -row["loss"])):
             row["score"], row["loss"] = job.score, job.loss
     return rows
 
@@ -97,21 +100,147 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
     of the rung when it was restarted.
     """
-    found: dict[int, list[Point]] = {}
-    behind: dict[int, int] = {}
+    points: dict[int, list[Point]] = {}
+    epochs: dict[int, int] = {}
     for job in jobs:
-        behind[job.candidate] = job.epochs + (behind.get(job.candidate, 0) if training == "resume" else 0)
+        epochs[job.candidate] = job.epochs + (epochs.get(job.candidate, 0) if training == "resume" else 0)
         if not job.diverged:
-            point = Point(behind[job.candidate], job.score, job.loss, job.end)
-            found.setdefault(job.candidate, []).append(point)
-    return found
+            point = Point(epochs[job.candidate], job.score, job.loss, job.end)
+            points.setdefault(job.candidate, []).append(point)
+    return points
 
 
-def _before(kept: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Return whether the kept (score, loss) is no worse: higher score, then lower loss; NaN is worse than any."""
-    if kept[0] != other[0]:
-        return kept[0] > other[0]
-    return kept[1] <= other[1]
+def rung_rows(
+    columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool, ranking: Columns
+) -> list[dict[str, Any]]:
+    """Return a row for each rung: see `Result.rungs`. `ranking` has the scores that the ladder has ranked by.
+
+    An endless run has more rungs and places than are ever taken: its places are None, and rungs that no candidate has
+    reached are left out.
+    """
+    if endless:
+        ladder = [rung for rung in ladder if rung["finished"] + rung["running"] > 0]
+    rows = []
+    for number, rung in enumerate(ladder):
+        own = columns["rung"] == number
+        scores = columns["score"][own & ~columns["diverged"].astype(bool)]
+        row: dict[str, Any] = {"rung": number}
+        row |= {name: rung[name] for name in ("epochs", "places", "finished", "promoted", "diverged")}
+        row["places"] = None if endless else rung["places"]
+        row["best_score"] = float(scores.max()) if len(scores) else math.nan
+        is_complete = number + 1 < len(ladder) and ladder[number + 1]["running"] == 0
+        row["rank_correlation"] = rank_correlation(columns, number)
+        row["recall"] = recall(ranking, number, eta) if is_complete else math.nan
+        row["spent_epochs"] = int(columns["epochs"][own].sum())
+        rows.append(row)
+    return rows
+
+
+def rank_correlation(columns: Columns, rung: int) -> float:
+    """Return Spearman's correlation of the scores in a rung with the last ones of the candidates that went beyond it.
+
+    NaN where fewer than three did, or all scores of one kind are equal.
+    """
+    scored = np.flatnonzero(~columns["diverged"].astype(bool))
+    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # so that the highest rung is written last
+    candidate, rungs, scores = (columns[name][by_rung] for name in ("candidate", "rung", "score"))
+    last = np.zeros(candidate.max(initial=-1) + 1, np.int64)
+    last[candidate] = np.arange(len(by_rung))
+    own = np.flatnonzero((rungs == rung) & (rungs[last[candidate]] > rung))
+    if len(own) < LEAST_PAIRS:
+        return math.nan
+    ranks, last_ranks = _mean_ranks(scores[own]), _mean_ranks(scores[last[candidate[own]]])
+    if (ranks == ranks[0]).all() or (last_ranks == last_ranks[0]).all():
+        return math.nan
+    return float(np.corrcoef(ranks, last_ranks)[0, 1])
+
+
+def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:
+    """Return the rows of the jobs that a barrier at the end of the rung would have promoted, best first."""
+    rows: NDArray[np.int64] = np.flatnonzero(columns["rung"] == rung)
+    scored: NDArray[np.int64] = rows[~columns["diverged"][rows].astype(bool)]
+    order = np.lexsort((columns["candidate"][scored], columns["loss"][scored], -columns["score"][scored]))
+    return scored[order[: len(rows) // eta]]
+
+
+def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
+    """Return for each job of the rung, in order of decision, whether its candidate has a job in the next one."""
+    below, above = (columns["candidate"][columns["rung"] == number] for number in (rung, rung + 1))
+    return np.isin(below, above)
+
+
+def recall(columns: Columns, rung: int, eta: int) -> float:
+    """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
+
+    REQUIRES: no job of the next rung was still running when the run ended; it is not known whose it was.
+    """
+    best = columns["candidate"][survivors(columns, rung, eta)]
+    above = columns["candidate"][columns["rung"] == rung + 1]
+    return float(np.isin(best, above).mean()) if len(best) else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """How far each candidate came, how well, and its place among the others: an entry for each, at its number.
+
+    Worst first, they are those whose last job diverged, then lower rungs, then lower scores in the same rung.
+
+    Attributes
+    ----------
+    rung : int64 array
+        The highest one in which it has finished a job; -1 where it has none.
+    last_score : float64 array
+        Of that job; NaN where it diverged or there is none.
+    best_score : float64 array
+        The highest of all its jobs; NaN likewise.
+    diverged : bool array
+        Whether its last job did.
+    rank : float64 array
+        0 is the worst of those with a job; equal ones share the mean of their ranks. NaN where there is none.
+    """
+
+    rung: NDArray[np.int64]
+    last_score: NDArray[np.float64]
+    best_score: NDArray[np.float64]
+    diverged: NDArray[np.bool_]
+    rank: NDArray[np.float64]
+
+
+def standing_of(columns: Columns, candidates: int) -> Standing:
+    """Return how each candidate has done, in O(jobs log jobs).
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        `Result.columns`: candidate, rung, score, diverged.
+    candidates : int
+        How many entries.
+    """
+    job_diverged = columns["diverged"].astype(bool)
+    scores = np.where(job_diverged, np.nan, columns["score"])
+    by_rung = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    candidate = columns["candidate"][by_rung]
+    rung, last, diverged = np.full(candidates, -1), np.full(candidates, np.nan), np.zeros(candidates, bool)
+    rung[candidate], last[candidate] = columns["rung"][by_rung], scores[by_rung]
+    diverged[candidate] = job_diverged[by_rung]
+    has_job = rung >= 0
+    rank = np.full(candidates, np.nan)
+    rank[has_job] = _mean_ranks(np.column_stack([~diverged, rung, np.where(np.isnan(last), 0.0, last)])[has_job])
+    best = np.full(candidates, -np.inf)
+    np.maximum.at(best, columns["candidate"][~job_diverged], scores[~job_diverged])
+    return Standing(
+        rung=rung.astype(np.int64),
+        last_score=last,
+        best_score=np.where(np.isfinite(best), best, np.nan),
+        diverged=diverged,
+        rank=rank,
+    )
+
+
+def _mean_ranks(keys: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the rank of each row of the keys, the lowest 0; equal rows share the mean of theirs."""
+    _, group, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    return np.asarray((counts.cumsum() - (counts + 1) / 2)[group.ravel()])
 
 
 def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
@@ -149,12 +278,3 @@ def _of_one_type(values: Any) -> Any:
     if len(kinds) > 1 and not kinds <= {int, float}:
         return [None if value is None else str(value) for value in values]
     return [list(value) if isinstance(value, tuple) else value for value in values]
-
-
-def finite(value: Any) -> Any:
-    """Return a value as JSON knows it: NaN and infinity become None, in dicts and sequences too."""
-    if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ash.models.pool import Kept
 
 BINS = 10
-"""Of equal width, from no to full confidence."""
+"""Bins of equal width, from no to full confidence."""
 
 MOST_CLASSES = 26
-"""That a confusion matrix shows; of more, those with most rows, and the others together."""
+"""Classes that a confusion matrix shows; of more, those with most rows, and the others together."""
 
 OTHERS = "others"
 
@@ -123,9 +123,9 @@ def confusion_of(result: "History") -> Confusion:
     shown = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[: MOST_CLASSES - 1])
     group = np.full(len(labels), len(shown))
     group[shown] = np.arange(len(shown))
-    lumped = np.zeros((len(shown) + 1,) * 2)
-    np.add.at(lumped, (group[:, None], group[None, :]), counts)
-    return Confusion([*(labels[place] for place in shown), OTHERS], lumped)
+    merged = np.zeros((len(shown) + 1,) * 2)
+    np.add.at(merged, (group[:, None], group[None, :]), counts)
+    return Confusion([*(labels[index] for index in shown), OTHERS], merged)
 
 
 def calibration_of(result: "History") -> Calibration:
@@ -133,15 +133,15 @@ def calibration_of(result: "History") -> Calibration:
     kept = winner_on_held_out(result, "plot_calibration")
     _labels(kept, "plot_calibration")
     probabilities = kept.predictions[0].astype(np.float64)
-    sure = probabilities.max(axis=1)
+    confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == kept.targets[:, 0]
-    weights = np.ones(len(sure)) if kept.weights is None else kept.weights
-    place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
-    weight, confidence, hits = (np.bincount(place, own, BINS) for own in (weights, weights * sure, weights * right))
-    held = weight > 0
-    mean, share = confidence[held] / weight[held], hits[held] / weight[held]
-    error = float(np.average(np.abs(mean - share), weights=weight[held]))
-    return Calibration(mean, share, weight[held].astype(np.float64), error)
+    weights = np.ones(len(confidence)) if kept.weights is None else kept.weights
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    sums = [np.bincount(bins, each, BINS) for each in (weights, weights * confidence, weights * right)]
+    weight, confidences, rights = (each[sums[0] > 0] for each in sums)
+    mean, share = confidences / weight, rights / weight
+    error = float(np.average(np.abs(mean - share), weights=weight))
+    return Calibration(mean, share, weight.astype(np.float64), error)
 
 
 def residuals_of(result: "History", output: int = 0) -> Residuals:

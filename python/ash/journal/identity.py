@@ -22,7 +22,7 @@ import numpy as np
 from ash import _core
 from ash.encoding.data_split import Fold
 from ash.errors import JournalError
-from ash.history.json import space_story
+from ash.history.json_files import space_story
 from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
 from ash.space.domains import Domain
 from ash.space.space import Space

@@ -1,11 +1,27 @@
-"""Several networks of one run that predict together: the weighted mean of their probabilities or targets.
+"""Several networks of one run that predict together, and how they are selected.
 
     block of rows --encoded once--> network 0 -> outputs * weight 0  \
                                     network 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                              /
 
-Same bits on any number of threads, since each network's are and the sum has one order. As many times the work of one
-network as there are members.
+Outputs are probabilities or targets. They have the same bits on any number of threads, since each network's have and
+the sum has one order. Predicting takes as long as with all members one after another.
+
+Selection is greedy, with replacement, by the predictions of the validation rows:
+
+    draw 1: the best network; draw t + 1: the network that, averaged with the t before, gives the lowest loss
+    after `size` draws: back to the draw with the lowest loss (ties: the earlier); the weights are shares of the draws
+
+Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. We start from the one
+best network, not from several, and do not bag.
+
+Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
+             outputs; for the metric log_loss the logarithm of the label's probability, negated. The mean over rows,
+             each as often as it counts. Squares, since smoothed labels make networks less sure, some more than others,
+             which the logarithm would mistake for a worse network.
+Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
+             the outcome depends on the predictions alone.
+Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
 """
 
 from collections.abc import Sequence
@@ -18,7 +34,10 @@ from ash.models.file import FileParts, ensemble_parts
 from ash.models.model import Model
 from ash.models.network import Network
 
-Weights = NDArray[np.float64]
+Numbers = NDArray[np.float64]
+
+_LEAST_PROBABILITY = np.finfo(np.float32).tiny
+"""As in the core's log_loss: a probability of 0 costs 87, not infinity."""
 
 
 class Ensemble(Model):
@@ -43,7 +62,7 @@ class Ensemble(Model):
         not seen.
     """
 
-    def __init__(self, members: Sequence[Network], weights: Weights, *, metric: str, validation_score: float) -> None:
+    def __init__(self, members: Sequence[Network], weights: Numbers, *, metric: str, validation_score: float) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.weights.setflags(write=False)
@@ -81,7 +100,7 @@ class Ensemble(Model):
         return _rebuild, (self.members, self.weights, self.metric, self.validation_score)
 
 
-def average(outputs: Any, weights: Weights) -> NDArray[np.float32]:
+def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
     """Return the weighted mean of arrays of one shape, added up in float64 in their order.
 
     Parameters
@@ -96,5 +115,78 @@ def average(outputs: Any, weights: Weights) -> NDArray[np.float32]:
     return np.asarray(total, np.float32)
 
 
-def _rebuild(members: tuple[Network, ...], weights: Weights, metric: str, validation_score: float) -> Ensemble:
+def _rebuild(members: tuple[Network, ...], weights: Numbers, metric: str, validation_score: float) -> Ensemble:
     return Ensemble(members, weights, metric=metric, validation_score=validation_score)
+
+
+def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+    """Return [networks, rows]: what each network gives the label of each row.
+
+    Parameters
+    ----------
+    predictions : array [networks, rows, classes]
+    labels : array [rows]
+        Class numbers.
+    """
+    return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
+
+
+def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
+    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0.
+
+    Parameters
+    ----------
+    predictions : array [networks, rows, classes]
+    labels : array [rows]
+        Class numbers.
+    """
+    return np.asarray(predictions - np.eye(predictions.shape[2])[labels])
+
+
+def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
+    """Return [networks, rows, outputs]: the errors of each network in units of `scale`.
+
+    Parameters
+    ----------
+    predictions : array [networks, rows, outputs]
+    targets : array [rows, outputs]
+    scale : array [outputs]
+    """
+    return np.asarray((predictions - targets) / scale)
+
+
+def row_losses(averaged: Numbers) -> Numbers:
+    """Return the loss of each row for the mean of label probabilities [rows] or of target errors [rows, outputs]."""
+    if averaged.ndim == 1:
+        return np.asarray(-np.log(np.maximum(averaged, _LEAST_PROBABILITY)))
+    return np.asarray(np.square(averaged).mean(axis=1))
+
+
+def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
+    """Return the mean over rows, each as often as it counts."""
+    return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
+
+
+def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
+    """Return how often each network was drawn: int64 [networks], the first at least once.
+
+    Parameters
+    ----------
+    terms : array [networks, rows, ...]
+        What is averaged, of the best network first: `label_probabilities`, `class_errors` or `target_errors`.
+    weights : array [rows] or None
+    size : int
+        Most draws.
+    """
+    total = terms[0].copy()
+    counts = np.zeros(len(terms), np.int64)
+    counts[0] = 1
+    best, lowest = counts.copy(), mean_loss(row_losses(total), weights)
+    for draws in range(2, size + 1):
+        losses = [mean_loss(row_losses((total + each) / draws), weights) for each in terms]
+        chosen = int(np.argmin(losses))
+        total += terms[chosen]
+        counts[chosen] += 1
+        if losses[chosen] < lowest:
+            best, lowest = counts.copy(), losses[chosen]
+    return best

@@ -19,6 +19,7 @@ names the path; a missing or unreadable file stays the OSError that it is; (3) s
 target, flushes it to the disk and then renames it: a crash leaves the old file, whole.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -34,12 +35,16 @@ from ash._utils.atomic_file import replace_file
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import encoding_parts
 from ash.errors import ModelFormatError
-from ash.models.file_checks import ENSEMBLE_FORMAT, FORMAT, LABEL_KINDS, VECTORS, VERSION, WEIGHTS, digest, is_list_of
 
-KEY = "ash"
-"""Of our text in the metadata."""
-DIGEST = "sha256"
-"""Of the checksum there."""
+FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
+VERSION = 1
+KEY, DIGEST = "ash", "sha256"
+"""Keys of the metadata: of our JSON text, and of the checksum."""
+WEIGHTS = "weights"
+"""The tensor with the share of each network of an ensemble."""
+VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
+LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
+"""numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 
 FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Entries of the metadata, and tensors by name."""
@@ -57,22 +62,7 @@ class SavedModel(Protocol):
 
 
 def save(model: SavedModel, path: str | os.PathLike[str]) -> None:
-    """Write a network or an ensemble to `path`, replacing what is there.
-
-    Parameters
-    ----------
-    model : Network or Ensemble
-        What to save.
-    path : path-like
-        The file; by custom it ends in `.safetensors`. It is readable by its owner only.
-
-    Raises
-    ------
-    ModelFormatError
-        The labels are of a dtype that the format does not hold (dates, mixed objects).
-    OSError
-        The file cannot be written; what was there is left as it was.
-    """
+    """Write a network or an ensemble to `path`, replacing what is there; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
     about, tensors = model.file_parts()
@@ -91,20 +81,7 @@ def save(model: SavedModel, path: str | os.PathLike[str]) -> None:
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
     """Return the arguments from which the core makes an equal network."""
-    names = (
-        "weights",
-        "biases",
-        "activations",
-        "classes",
-        "input_center",
-        "input_scale",
-        "input_limit",
-        "target_mean",
-        "target_scale",
-        "numbers",
-        "embedding",
-        "shares",
-    )
+    names = ("weights", "biases", "activations", "classes", *VECTORS, "numbers", "embedding", "shares")
     return {name: getattr(core, name) for name in names}
 
 
@@ -123,12 +100,27 @@ def network_parts(core: _core.Network, params: Mapping[str, Any], metric: str, s
 
 
 def ensemble_parts(networks: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble, those of its networks by their places."""
+    """Return the entries and tensors of an ensemble, those of its networks by their numbers."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
-    for place, (entries, own) in enumerate(networks):
+    for number, (entries, own) in enumerate(networks):
         members.append({key: value for key, value in entries.items() if key != "format"})
-        tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}
+        tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors
+
+
+def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of the metadata and of all tensors by name: no flipped bit goes unseen."""
+    hashed = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        hashed.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+        hashed.update(np.ascontiguousarray(tensor).data)
+    return hashed.hexdigest()
+
+
+def is_list_of(values: Any, kind: type) -> bool:
+    """Return whether it is a list of exactly that type (bool is no int)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
 def _score_entries(metric: str, score: float) -> dict[str, Any]:

@@ -1,31 +1,56 @@
-"""Reading a model file: everything in it is checked before anything is used. ash/models/file.py has the layout."""
+"""Reading a model file, of which everything is checked before anything is used. ash/models/file.py has the layout.
 
+    tensors, metadata -> checksum -> metadata of each network -> encoding, labels -> tensors of each network -> the core
+
+A file may come from a stranger. Nothing here allocates by a number that the file merely claims: tensors have been read,
+so they are as large as the file, and labels are bounded by LARGEST_LABELS.
+"""
+
+import itertools
+import json
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts
 from ash.errors import ModelFormatError
+from ash.metrics import METRICS
 from ash.models.ensemble import Ensemble
-from ash.models.file import DIGEST, KEY
-from ash.models.file_checks import (
+from ash.models.file import (
+    DIGEST,
     ENSEMBLE_FORMAT,
+    FORMAT,
+    KEY,
+    LABEL_KINDS,
     VECTORS,
-    MalformedError,
-    check_format,
-    check_metadata,
-    check_tensors,
+    VERSION,
+    WEIGHTS,
     digest,
-    parse_metadata,
-    read_labels,
-    read_weights,
-    split_members,
+    is_list_of,
 )
 from ash.models.network import Network
+from ash.space.hyperparameters import ACTIVATIONS
+
+MEMBER_KEYS = {"activations", "numbers", "params", "metric", "validation_score"}
+"""What the metadata of an ensemble say of each network; all else is one for all."""
+CLIP = 3.0
+"""The limit of an input that is clipped; of others it is 0."""
+EMBEDDED = 3
+"""Inputs of the first layer that an embedding makes of a number, beside itself."""
+PARAMETERS = 83
+"""Parameters of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
+LARGEST_LABELS = 2**28
+"""Bytes: a dtype such as <U100000000 makes a few labels huge."""
+
+
+class MalformedError(Exception):
+    """What is wrong with a file, without its path."""
 
 
 def load(path: str | os.PathLike[str]) -> Network | Ensemble:
@@ -52,13 +77,13 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     tensors, metadata = _read_tensors(name)
     try:
         text = metadata[KEY]
-        about = parse_metadata(text)
-        check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
+        about = _parse_metadata(text)
+        _check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
         if about["format"] == ENSEMBLE_FORMAT:
             return _read_ensemble(tensors, about)
-        check_metadata(about)
+        _check_metadata(about)
         encoding = _read_encoding(tensors, about)
-        return _read_network(tensors, about, encoding, read_labels(about["classes"]))
+        return _read_network(tensors, about, encoding, _read_labels(about["classes"]))
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
 
@@ -96,14 +121,14 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
 
 
 def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Ensemble:
-    parts = split_members({name: tensors[name] for name in tensors if not name.startswith(ARRAYS)}, about)
+    parts = _split_members({name: tensors[name] for name in tensors if not name.startswith(ARRAYS)}, about)
     for _, entries in parts:
-        check_metadata(entries)
-    encoding, classes = _read_encoding(tensors, about), read_labels(about["classes"])
+        _check_metadata(entries)
+    encoding, classes = _read_encoding(tensors, about), _read_labels(about["classes"])
     members = [_read_network(part, entries, encoding, classes) for part, entries in parts]
     outputs = {len(member.core.target_mean) for member in members}
-    check_format(len(outputs) == 1, f"its networks have {sorted(outputs)} outputs")
-    weights = read_weights(tensors, len(members))
+    _check_format(len(outputs) == 1, f"its networks have {sorted(outputs)} outputs")
+    weights = _read_weights(tensors, len(members))
     return Ensemble(members, weights, metric=about["metric"], validation_score=_score(about))
 
 
@@ -112,16 +137,16 @@ def _read_network(
 ) -> Network:
     hidden = len(about["activations"])
     layers = hidden + 1
-    check_tensors(tensors, layers, about["numbers"])
+    _check_tensors(tensors, layers, about["numbers"])
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_center"])
-    check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
-    check_format(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
-    check_format(
+    _check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
+    _check_format(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
+    _check_format(
         classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer"
     )
     targets = about.get("target_names")
-    check_format(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
+    _check_format(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
     try:
         core = _core.Network(
             [tensors[f"weight.{layer}"] for layer in range(layers)],
@@ -148,3 +173,155 @@ def _read_network(
 def _score(about: dict[str, Any]) -> float:
     score = about.get("validation_score")
     return math.nan if score is None else float(score)
+
+
+def _check_format(condition: bool, wrong: str) -> None:
+    """Raise MalformedError, saying what is wrong, unless the condition holds."""
+    if not condition:
+        raise MalformedError(wrong)
+
+
+def _parse_metadata(text: str) -> dict[str, Any]:
+    """Return the JSON table of a file of our format and version; its entries are not checked yet."""
+
+    def refuse(constant: str) -> None:
+        raise MalformedError(f"metadata holds {constant}")
+
+    try:
+        about = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"metadata is no JSON ({error})") from error
+    if not isinstance(about, dict) or about.get("format") not in (FORMAT, ENSEMBLE_FORMAT):
+        raise MalformedError(f"metadata does not say format {FORMAT!r} or {ENSEMBLE_FORMAT!r}")
+    version = about.get("version")
+    _check_format(type(version) is int and version >= 1, f"version {version!r} is none")
+    _check_format(
+        version == VERSION, f"written in version {version} of the format; this ash reads {VERSION}: update ash"
+    )
+    return about
+
+
+def _check_metadata(about: dict[str, Any]) -> None:
+    """Raise MalformedError unless the entries have what `save` writes of a network; labels come later."""
+    activations = about.get("activations")
+    _check_format(isinstance(activations, list), "activations are no list")
+    for name in about["activations"]:
+        _check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
+    numbers = about.setdefault("numbers", [])  # of a file from before there were embeddings
+    _check_format(is_list_of(numbers, int), "numbers are no list of features")
+    _check_format(
+        all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order"
+    )
+    names = about.get("target_names")
+    _check_format(names is None or is_list_of(names, str), "target_names are no list of names")
+    _check_format(isinstance(about.get("params"), dict), "params are no table")
+    _check_score(about)
+
+
+def _check_score(about: dict[str, Any]) -> None:
+    """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
+    metric = about.get("metric")
+    others = METRICS["classification" if _task(about) == "regression" else "regression"]
+    _check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
+    score = about.get("validation_score")
+    _check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
+
+
+def _task(about: dict[str, Any]) -> str:
+    return "regression" if about.get("classes") is None else "classification"
+
+
+def _split_members(
+    tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
+) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
+    """Return tensors and entries of each network of an ensemble, as those of one alone; these are not checked yet."""
+    members = about.get("members")
+    if not isinstance(members, list) or not members:
+        raise MalformedError("members are no list of networks")
+    for member in members:
+        _check_format(isinstance(member, dict) and member.keys() == MEMBER_KEYS, "a member has other entries")
+    _check_score(about)
+    parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
+    for name, tensor in tensors.items():
+        number, _, own = name.partition(".")
+        _check_format(
+            number in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)"
+        )
+        if name != WEIGHTS:
+            parts[number][own] = tensor
+    return [(part, {**about, **member}) for part, member in zip(parts.values(), members, strict=True)]
+
+
+def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[np.float64]:
+    """Return the share of each network of an ensemble."""
+    _check_format(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
+    weights = tensors[WEIGHTS]
+    _check_format(
+        weights.dtype == np.float64 and weights.shape == (members,), f"weights are {weights.dtype} {weights.shape}"
+    )
+    _check_format(bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are no shares")
+    return weights
+
+
+def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
+    """Raise MalformedError unless the tensors are those of so many layers and these numbers, fit and are finite."""
+    wanted = {name: ("float64", 1) for name in VECTORS}
+    if numbers:
+        wanted["embedding"] = ("float32", 2)
+    for layer in range(layers):
+        wanted[f"weight.{layer}"] = ("float32", 2)
+        wanted[f"bias.{layer}"] = ("float32", 1)
+        if "share.0" in tensors and layer + 1 < layers:  # parametric activations: of all hidden layers, or of none
+            wanted[f"share.{layer}"] = ("float32", 1)
+    _check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {layers} layer(s)")
+    for name, (dtype, axes) in wanted.items():
+        tensor = tensors[name]
+        _check_format(
+            tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}"
+        )
+        _check_format(tensor.size > 0, f"{name} is empty")
+        _check_format(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
+    features = len(tensors["input_center"])
+    _check_format(not numbers or numbers[-1] < features, f"a number is none of {features} features")
+    if numbers:
+        shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
+        _check_format(shape == fit, f"embedding has shape {shape} instead of {fit}")
+    inputs = features + EMBEDDED * len(numbers)
+    for layer in range(layers):
+        outputs = len(tensors[f"bias.{layer}"])
+        shape = tensors[f"weight.{layer}"].shape
+        _check_format(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
+        shares = len(tensors.get(f"share.{layer}", tensors[f"bias.{layer}"]))
+        _check_format(shares == outputs, f"share.{layer} has {shares} numbers instead of {outputs}")
+        inputs = outputs
+    for name in ("input_scale", "input_limit"):
+        _check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
+    _check_format(
+        tensors["target_scale"].shape == tensors["target_mean"].shape, "target_scale does not fit target_mean"
+    )
+    _check_format(
+        bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive"
+    )
+    _check_format(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
+
+
+def _read_labels(saved: Any) -> NDArray[Any] | None:
+    """Return the sorted labels in their own dtype, None for regression; raise MalformedError for what is no label."""
+    if saved is None:
+        return None
+    _check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")
+    try:
+        dtype = np.dtype(saved["dtype"]) if isinstance(saved["dtype"], str) else None
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in LABEL_KINDS:
+        raise MalformedError(f"classes have dtype {saved['dtype']!r}")
+    _check_format(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are no labels of dtype {dtype}")
+    _check_format(dtype.itemsize * len(saved["values"]) <= LARGEST_LABELS, f"classes of dtype {dtype} are too large")
+    try:
+        labels = np.array(saved["values"], dtype=dtype)
+    except (OverflowError, ValueError) as error:
+        raise MalformedError(f"classes do not fit dtype {dtype}") from error
+    _check_format(labels.tolist() == saved["values"], f"classes do not fit dtype {dtype}")
+    _check_format(labels.tolist() == sorted(set(labels.tolist())), "classes are not sorted and unique")
+    return labels

@@ -1,6 +1,21 @@
 """What a run keeps of its best candidates, each at its best rung: networks and their validation predictions.
 
-An ensemble is selected out of them (selection.py) whenever it is asked for, without the data of the run.
+An ensemble is selected out of them (ensemble.py) whenever it is asked for, without the data of the run.
+
+Where labels are scored (`LABEL_METRICS`), the networks kept are calibrated first: how sure each is made to be.
+
+    probabilities of validation rows --> factor s of the lowest cross-entropy of softmax(s logits) --> last layer * s
+
+Temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2),
+1 / s being their temperature. What is ranked by labels may be as unsure as it likes: smoothed labels, dropout and
+weight decay each make probabilities too even, one network's more than another's. Then they would mean little, and in a
+mean of several networks those that happen to be the surest would decide. No label of a single network changes, and no
+score of labels.
+
+Few rows that are all right would ask for an infinite factor, so it has a prior: normal, around 1, SPREAD wide.
+Order:   rows are summed up by NumPy on one thread, and factors are rounded to a GRAIN, so that they depend on the
+         predictions alone, and not on whether a row is repeated or counts twice.
+Cost:    the exponentials of the predictions, once a step of Newton's.
 """
 
 from collections.abc import Sequence
@@ -12,17 +27,10 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.data_split import Fold
 from ash.metrics import METRICS
-from ash.models.calibration import LABEL_METRICS, sharpen, sharpened, sharpness
-from ash.models.ensemble import Ensemble, average
+from ash.models.ensemble import Ensemble, Numbers, average, class_errors, label_probabilities, select, target_errors
+from ash.models.file import core_parts
 from ash.models.model import Model
 from ash.models.network import Network
-from ash.models.selection import (
-    Numbers,
-    class_errors,
-    label_probabilities,
-    select,
-    target_errors,
-)
 from ash.options import Options
 from ash.space.hyperparameters import Params
 
@@ -31,12 +39,24 @@ KEEP = 32
 KEPT_OF_FOLDS = 12
 """Candidates of which a cross-validated run keeps the networks of all folds: more are seldom drawn."""
 MOST_DRAWS = 1024
-"""Of an ensemble: each takes a pass over the predictions of all networks kept."""
+"""The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
-"""For the predictions of the networks kept by default; beyond it they are fewer."""
+"""The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
 
 _LOSSES = {"classification": "log_loss", "regression": "rmse"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
+
+LABEL_METRICS = ("accuracy", "balanced_accuracy")
+"""Metrics that read labels and no probabilities."""
+SPREAD = 0.5
+"""Standard deviation of the prior of a factor."""
+LOWEST, HIGHEST = 0.125, 8.0
+"""The bounds of a factor."""
+GRAIN = 2.0**-10
+"""What factors are rounded to a multiple of."""
+_MOST_STEPS = 32
+_TOLERANCE = 1e-9  # of a step
+_TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +93,20 @@ class Kept:
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each network is drawn; with a size of 1 the best one alone."""
-        return select(self._parts(), self.weights, size)
+        return select(self._terms(), self.weights, size)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of networks drawn so often, or the first if it is alone."""
         return self.networks[0] if counts[0] == counts.sum() else self._average(counts)
 
-    def _parts(self) -> Numbers:
+    def _terms(self) -> Numbers:
         """Return what `select` reads; not kept, since a pickled result would carry it."""
         best = self.networks[0]
         if best.classes_ is None:
             return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
         labels = self.targets[:, 0].astype(np.int64)
-        of = label_probabilities if best.metric == "log_loss" else class_errors
-        return of(self.predictions, labels)
+        terms_of = label_probabilities if best.metric == "log_loss" else class_errors
+        return terms_of(self.predictions, labels)
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
@@ -97,20 +117,20 @@ class Kept:
         classes = 0 if best.classes_ is None else len(best.classes_)
         weights = [] if self.weights is None else self.weights.tolist()
         score = _core.score(metric, self.targets, outputs, classes, weights)
-        members = [self.networks[place] for place in drawn.tolist()]
+        members = [self.networks[index] for index in drawn.tolist()]
         return Ensemble(members, shares, metric=metric, validation_score=score)
 
 
-def networks_to_keep(wish: int | None, rows: int, outputs: int) -> int:
+def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
     """Return how many networks a run keeps, whose predictions are [rows, outputs]; by default as PREDICTION_BYTES says.
 
     Parameters
     ----------
-    wish : int or None
-        The argument `keep`.
+    keep : int or None
+        The argument of `ash.tune`.
     """
-    if wish is not None:
-        return wish
+    if keep is not None:
+        return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
 
 
@@ -118,12 +138,12 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params
     """Return what the core has kept so far, None for nothing.
 
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
-    other; both calibrated where labels alone were scored (calibration.py).
+    other; both calibrated where labels alone were scored.
     """
-    found, predictions = tuner.kept()
-    if not found:
+    networks, predictions = tuner.kept()
+    if not networks:
         return None
-    candidates, rungs, scores, cores = zip(*found, strict=True)
+    candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = (1.0,) * len(cores)
     if options.metric in LABEL_METRICS:
@@ -145,8 +165,8 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params
 
 
 def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
-    given = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
-    return np.concatenate(given) if given else None
+    weights = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
+    return np.concatenate(weights) if weights else None
 
 
 def network_of(core: _core.Network, fold: Fold, params: Params, options: Options, score: float) -> Network:
@@ -159,4 +179,66 @@ def network_of(core: _core.Network, fold: Fold, params: Params, options: Options
         params=params,
         metric=str(options.metric),
         validation_score=score,
+    )
+
+
+def sharpness(predictions: NDArray[np.float32], labels: NDArray[np.int64], weights: Numbers | None) -> float:
+    """Return the factor of a network's logits.
+
+    Parameters
+    ----------
+    predictions : array [rows, classes]
+        Its probabilities.
+    labels : array [rows]
+        Class numbers.
+    weights : array [rows] or None
+        How often each row counts.
+    """
+    logits = _logits(predictions)
+    counts = np.ones(len(labels)) if weights is None else weights
+    label_logits = logits[np.arange(len(labels)), labels]
+    factor = 1.0
+    for _ in range(_MOST_STEPS):  # Newton's; the loss is convex, and its prior strictly so
+        slope, curvature = _derivatives(logits, label_logits, counts, factor)
+        updated = float(np.clip(factor - slope / curvature, max(LOWEST, factor / 2), min(HIGHEST, factor * 2)))
+        if abs(updated - factor) < _TOLERANCE:
+            break
+        factor = updated
+    return round(factor / GRAIN) * GRAIN
+
+
+def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
+    return np.asarray(_softmax(factor * _logits(predictions)), np.float32)
+
+
+def sharpen(core: _core.Network, factor: float) -> _core.Network:
+    """Return a network with its logits multiplied."""
+    if factor == 1:
+        return core
+    parts = core_parts(core)
+    for name in ("weights", "biases"):
+        *before, last = parts[name]
+        parts[name] = [*before, last * np.float32(factor)]
+    return _core.Network(**parts)
+
+
+def _logits(predictions: NDArray[np.float32]) -> Numbers:
+    return np.log(np.maximum(predictions, _TINY).astype(np.float64))
+
+
+def _softmax(logits: Numbers) -> Numbers:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _derivatives(logits: Numbers, label_logits: Numbers, counts: Numbers, factor: float) -> tuple[float, float]:
+    """Return the first and the second derivative, by the factor, of the loss and of the prior, negated logarithms."""
+    probabilities = _softmax(factor * logits)
+    mean = (probabilities * logits).sum(axis=1)
+    variance = (probabilities * np.square(logits - mean[:, None])).sum(axis=1)
+    precision = 1 / SPREAD**2
+    return (
+        float((counts * (mean - label_logits)).sum()) + precision * (factor - 1),
+        float((counts * variance).sum()) + precision,
     )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.validation import calibration_of, check_output, confusion_of, residuals_of, winner_on_held_out
 from ash.plots.axes import BLUE, GREY, axes_for
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ash.history.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash.history.chart_data import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.plots.axes import BLUE, GREEN, GREY, RED, axes_for, legend_below
 
 if TYPE_CHECKING:

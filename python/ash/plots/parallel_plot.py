@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ash.history.parallel_lines import BELOW, axis_labels, lines_of, score_labels
-from ash.history.parameter_axes import ParameterAxis
-from ash.history.ranking import Standing
+from ash.history.chart_data import BELOW, ParameterAxis, axis_labels, lines_of, score_labels
+from ash.history.records import Standing
 from ash.plots.axes import RED, axes_for, legend_beside, rung_colors
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ash.errors import SettingError
-from ash.history.parameter_axes import ParameterAxis, parameter_axes
-from ash.history.ranking import standing_of
+from ash.history.chart_data import ParameterAxis, parameter_axes
+from ash.history.records import standing_of
 from ash.plots.axes import GREY, RED, axes_for, legend_beside, rung_colors
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.history.records import curves
 from ash.plots.axes import GREY, RED, axes_for
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show_seconds
+from ash._utils.display import show_seconds
 from ash.history.records import Columns
 from ash.plots.axes import axes_for, legend_beside, rung_colors
 

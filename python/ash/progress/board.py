@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ash._utils.text_table import show, show_seconds
+from ash._utils.display import show, show_seconds
 from ash.options import RunOptions
 
 if TYPE_CHECKING:

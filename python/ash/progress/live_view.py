@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ash._utils.text_table import show_seconds
+from ash._utils.display import show_seconds
 from ash.progress.board import Board, BoardView
 
 BAR = 40

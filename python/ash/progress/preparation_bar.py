@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from ash._utils.terminal import is_terminal, moves_cursor
+from ash._utils.display import is_terminal, moves_cursor
 from ash.options import Options
 from ash.progress.board import LINE_SECONDS
 

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ash._utils.terminal import in_notebook, is_terminal, moves_cursor
-from ash._utils.text_table import show_seconds
+from ash._utils.display import in_notebook, is_terminal, moves_cursor, show_seconds
 from ash.options import RunOptions
 from ash.progress.board import Board, BoardView, View
 

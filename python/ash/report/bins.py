@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show
-from ash.history.parallel_lines import BELOW
-from ash.history.parameter_axes import ABSENT, ParameterAxis
+from ash._utils.display import show
+from ash.history.chart_data import ABSENT, BELOW, ParameterAxis
 
 STRETCHES = 5
 """Of the scale of a number that has more values than that."""

@@ -2,8 +2,8 @@
 
 import math
 
-from ash._utils.text_table import show
-from ash.history.parameter_axes import ABSENT
+from ash._utils.display import show
+from ash.history.chart_data import ABSENT
 from ash.report.chart import folded
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ash._utils.text_table import show
-from ash.history.ladder_points import score_limits
+from ash._utils.display import show
+from ash.history.chart_data import score_limits
 from ash.history.records import Point
 from ash.history.records import curves as points_of
 from ash.report.chart import axes, counted, figure, svg

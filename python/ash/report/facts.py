@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ash.history.chart_data import ParameterAxis, parameter_axes
 from ash.history.history import RUNNING, History
-from ash.history.parameter_axes import ParameterAxis, parameter_axes
-from ash.history.ranking import Standing, standing_of
+from ash.history.records import Standing, standing_of
 from ash.options import FUNCTION
 from ash.report.markup import Markup
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ash._utils.text_table import show
-from ash.history.ladder_points import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash._utils.display import show
+from ash.history.chart_data import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
 from ash.report.chart import axes, counted, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import arrow, circle, cross, polygon, star

@@ -1,6 +1,6 @@
 """The head of a report: what was asked and what was found, in sentences and in a few figures."""
 
-from ash._utils.text_table import show, show_seconds
+from ash._utils.display import show, show_seconds
 from ash.history.digest import SHORT_DIGEST
 from ash.report.chart import counted
 from ash.report.facts import Facts, Section

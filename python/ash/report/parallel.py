@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.history.parallel_lines import BELOW, axis_labels, lines_of, score_labels
+from ash.history.chart_data import BELOW, axis_labels, lines_of, score_labels
 from ash.report.bins import Bins
 from ash.report.chart import figure, svg
 from ash.report.facts import Facts, Section

@@ -5,8 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.history.ladder_points import GOLDEN, score_limits
-from ash.history.parameter_axes import ParameterAxis
+from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
 from ash.report.chart import axes, legend, svg
 from ash.report.facts import Facts, Section
 from ash.report.marks import circle, cross, shade, star

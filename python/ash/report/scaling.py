@@ -1,6 +1,6 @@
 """The section of scaling: what more threads would have brought, by simulation on the costs of the run."""
 
-from ash._utils.text_table import show
+from ash._utils.display import show
 from ash.report.chart import axes, figure, legend, svg, table
 from ash.report.facts import Facts, Section
 from ash.report.marks import polygon, square, star, triangle

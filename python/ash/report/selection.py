@@ -8,9 +8,8 @@ import json
 import math
 from typing import Any
 
-from ash._utils.text_table import show
-from ash.history.parallel_lines import lines_of
-from ash.history.parameter_axes import ABSENT
+from ash._utils.display import show
+from ash.history.chart_data import ABSENT, lines_of
 from ash.report.bins import Bins, parameter_bins, score_bins
 from ash.report.facts import Facts
 from ash.report.markup import Markup

@@ -1,6 +1,6 @@
 """The section of settings: the arguments of the run, what its states took, versions and machine, the digest."""
 
-from ash._utils.versions import versions
+from ash._utils.installation import versions
 from ash.report.chart import folded, table
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, tag

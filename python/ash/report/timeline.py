@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.text_table import show_seconds
+from ash._utils.display import show_seconds
 from ash.history.records import Columns
 from ash.report.chart import axes, counted, figure, legend, svg
 from ash.report.facts import Facts, Section

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ash._utils.text_table import show, show_param
+from ash._utils.display import show, show_param
 from ash.history.validation import Calibration, Residuals, calibration_of, confusion_of, residuals_of
 from ash.models.pool import Kept
 from ash.options import FUNCTION

@@ -34,13 +34,14 @@ class Scoring:
 
     @property
     def identity(self) -> str:
-        """Return what tells this function from others, as far as can be seen: its code, or how it shows itself."""
+        """Return a text that differs between functions, as far as can be seen: by their code, or their repr."""
         code = getattr(self.scorer, "__code__", None)
         if code is None:
             return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
-        seen = repr((code.co_code, code.co_names, [each for each in code.co_consts if not hasattr(each, "co_code")]))
-        where = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
-        return f"{where} {hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()}"
+        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
+        text = repr((code.co_code, code.co_names, constants))
+        qualified_name = f"{self.scorer.__module__}.{getattr(self.scorer, '__qualname__', self.name)}"
+        return f"{qualified_name} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def fold_scorers(
@@ -66,17 +67,17 @@ def _fold_scorer(
 
     from ash.scoring.scorers import ValidationScorer
 
-    own = fold.held_out is not None
     frame = fold.table.frame if fold.held_out is None else fold.held_out
-    rows = frame.numbers_of(fold.validation - (fold.table.rows if own else 0))
+    rows = frame.numbers_of(fold.validation - (0 if fold.held_out is None else fold.table.rows))
     targets = fold.y[fold.validation]
     classes = fold.table.classes_
-    known = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
-    y = known[:, 0] if known.ndim == 2 and known.shape[1] == 1 else known
+    y = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
     weights = None if fold.weights is None else fold.weights[fold.validation]
-    seen = _safe_indexing(validation[0] if own else X, rows)
+    X_validation = _safe_indexing(X if fold.held_out is None else validation[0], rows)
     return ValidationScorer(
-        scoring.scorer, seen, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
+        scoring.scorer, X_validation, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
     )
 
 
@@ -98,14 +99,14 @@ def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric; a default that is undefined on these validation rows gives way, a wish is refused."""
+    """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
     table = fold.table
     metric = metric_of(table.task, options.metric)
     classes = table.classes
     targets = fold.y[fold.validation]
-    guess = np.full((len(targets), classes), 1 / classes) if classes else targets
+    predictions = np.full((len(targets), classes), 1 / classes) if classes else targets
     constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
-    if not constant and not np.isnan(_core.score(metric, targets, guess.astype(np.float32), classes)):
+    if not constant and not np.isnan(_core.score(metric, targets, predictions.astype(np.float32), classes)):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.target is not None:  # a target is meant for this metric

@@ -23,6 +23,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer
 
 from ash import _core
+from ash.data.frames import read_frame
 from ash.errors import SettingError
 from ash.metrics import METRICS
 from ash.models.model import normalized
@@ -154,9 +155,11 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
         self.rows = rows
         self.outputs = outputs
         self.n_features_in_ = network.n_features_in_
+        if network.classes_ is not None:
+            self.classes_ = network.classes_
 
     def _outputs(self, X: Any) -> NDArray[np.float32]:
-        return self.outputs if X is self.rows else self.network.predict_frame(_frame(X), threads=1)
+        return self.outputs if X is self.rows else self.network.predict_frame(read_frame(X), threads=1)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return labels or targets."""
@@ -166,10 +169,6 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
 class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
     """With classes and probabilities."""
 
-    def __init__(self, network: Network, rows: Any = None, outputs: Any = None) -> None:
-        super().__init__(network, rows, outputs)
-        self.classes_ = network.classes_
-
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities [rows, classes]."""
         return normalized(self._outputs(X))
@@ -177,9 +176,3 @@ class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
 
 class TrainedRegressor(RegressorMixin, _Trained):  # type: ignore[misc]
     """With targets."""
-
-
-def _frame(X: Any) -> Any:
-    from ash.data.frames import read_frame
-
-    return read_frame(X)

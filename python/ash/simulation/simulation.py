@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ash._utils.text_table import format_table
+from ash._utils.display import format_table
 from ash.history.records import to_frame
 
 if TYPE_CHECKING:

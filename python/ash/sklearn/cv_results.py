@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.history.records import Columns
-from ash.result.result import Result
+from ash.result import Result
 from ash.space.hyperparameters import Params
 
 

@@ -9,7 +9,7 @@ from joblib.parallel import get_active_backend
 from sklearn.utils import check_random_state
 
 from ash._utils.checks import is_integer, whole
-from ash._utils.cpus import resolve_threads
+from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
 from ash.options import LARGEST_SEED
 

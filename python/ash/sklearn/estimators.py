@@ -28,7 +28,7 @@ from ash.metrics import Task
 from ash.models.model import Model, normalized
 from ash.models.pool import MOST_DRAWS
 from ash.options import Options, option_names, read_options
-from ash.result.result import Result
+from ash.result import Result
 from ash.scoring.fold_scoring import Scoring
 from ash.scoring.scorers import read_scoring, scorer_name
 from ash.sklearn.cv_results import tuning_results

@@ -22,7 +22,7 @@ from ash.executors.executor_argument import workers_of
 from ash.function.packing import can_pack
 from ash.journal.journal import Journal
 from ash.options import LARGEST
-from ash.result.function_result import FunctionResult, causes
+from ash.result import FunctionResult, causes
 from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
 from ash.sklearn.resumable.choose import Way, way_of
 from ash.sklearn.resumable.fitted_transformers import Heads

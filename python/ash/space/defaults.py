@@ -10,7 +10,8 @@ for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight deca
 
 from typing import Any, NamedTuple
 
-from ash.space.space import Space, choice, log
+from ash.space.domains import choice, log
+from ash.space.space import Space
 
 
 class _Size(NamedTuple):

@@ -11,7 +11,7 @@ a uniform one), to more only where two levels would coincide: they are the same 
 The bounds and the default are kept exactly as given.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from itertools import pairwise
@@ -71,7 +71,7 @@ class Domain:
                 raise SettingError(
                     f"when({name}={conditions[name]!r}): {name} already has a condition; name all in one."
                 )
-        added = tuple((name, _frozen(values)) for name, values in conditions.items())
+        added = tuple((name, _as_tuples(values)) for name, values in conditions.items())
         return replace(self, conditions=self.conditions + added)
 
 
@@ -91,7 +91,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text}).")
-    levels = distinct([_frozen(option) for option in options])
+    levels = distinct([_as_tuples(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])
     keys = [encode(level) for level in levels]
@@ -143,9 +143,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     with localcontext(_PRECISION):
         start, stop = _decimal(low), _decimal(high)
         step = (stop - start) / max(1, count - 1)
-        exact = [start + step * place for place in range(count)]
-    domain = _graded(call, low, high, exact, default, lambda value, digits: _round(value, step.adjusted() - digits + 1))
-    return replace(domain, kind="uniform")
+        exact = [start + step * index for index in range(count)]
+    return _rounded_domain("uniform", call, exact, [step] * count, (low, high), default)
 
 
 def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
@@ -168,11 +167,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         decades = stop.log10() - start.log10()
         count = _count(call, low, high, max(2, round(decades * _PER_DECADE) + 1) if levels is None else levels)
         ratio = (stop.ln() - start.ln()) / max(1, count - 1)
-        exact = [(start.ln() + ratio * place).exp() for place in range(count)]
-    domain = _graded(
-        call, low, high, exact, default, lambda value, digits: _round(value, value.adjusted() - digits + 1)
-    )
-    return replace(domain, kind="log")
+        exact = [(start.ln() + ratio * index).exp() for index in range(count)]
+    return _rounded_domain("log", call, exact, exact, (low, high), default)
 
 
 def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -206,8 +202,8 @@ def encode(value: Any) -> str:
     raise SettingError(f"option {value!r} is of type {type(value).__name__}; use text, numbers or tuples of them.")
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(part) for part in value) if isinstance(value, (tuple, list)) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(part) for part in value) if isinstance(value, (tuple, list)) else value
 
 
 def _check_order(call: str, low: float, high: float) -> None:
@@ -232,30 +228,27 @@ def _decimal(value: float) -> Decimal:
     return Decimal(int(value)) if is_integer(value) else Decimal(repr(float(value)))
 
 
-def _round(value: Decimal, exponent: int) -> float:
-    with localcontext(_PRECISION):
-        return float(value.quantize(Decimal(1).scaleb(exponent)))
-
-
-def _graded(
+def _rounded_domain(
+    kind: str,
     call: str,
-    low: float,
-    high: float,
     exact: list[Decimal],
+    scales: list[Decimal],
+    bounds: tuple[float, float],
     default: float | None,
-    rounded: Callable[[Decimal, int], float],
 ) -> Domain:
-    """Return the rounded domain: three digits, more while levels are not increasing; bounds and default exact."""
-    low, high = float(low), float(high)
+    """Return a domain of levels rounded to three digits of their scales, to more while they are not increasing."""
+    low, high = map(float, bounds)
     for digits in range(3, 18):
-        inner = [rounded(value, digits) for value in exact[1:-1]]
+        with localcontext(_PRECISION):
+            units = [Decimal(1).scaleb(scale.adjusted() - digits + 1) for scale in scales[1:-1]]
+            inner = [float(value.quantize(unit)) for value, unit in zip(exact[1:-1], units, strict=True)]
         levels = [low, *inner, high] if len(exact) > 1 else [low]
         if all(left < right for left, right in pairwise(levels)):
             break
     else:
         raise SettingError(f"{call} has levels={len(exact)}, more than there are numbers between its bounds.")
     if default is None:
-        return Domain(tuple(levels), levels[(len(levels) - 1) // 2])
+        return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind=kind)
     if not is_number(default) or not low <= default <= high:
         raise SettingError(f"{call} has default={default!r}: a number from low to high is allowed.")
-    return Domain(tuple(sorted({*levels, float(default)})), float(default))
+    return Domain(tuple(sorted({*levels, float(default)})), float(default), kind=kind)

@@ -1,18 +1,31 @@
-"""The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from."""
+"""The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from.
+
+A domain may also be given as what users of other libraries have:
+
+    [3, 5, 8]                              the values
+    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
+    IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: whole numbers of ash.log
+    CategoricalDistribution([...])         the choices
+    scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
+    scipy.stats.loguniform(a, b)           ash.log(a, b)
+    scipy.stats.randint(low, high)         ash.integers(low, high - 1)
+    any other of scipy                     its 21 quantiles
+
+None of these libraries is imported here: a caller that has such an object has imported it.
+"""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from graphlib import TopologicalSorter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ash._utils.checks import is_number
 from ash.errors import SettingError
-from ash.space.adapters import foreign_domain
-from ash.space.domains import Domain, encode
-from ash.space.grid import Condition
+from ash.space.domains import Domain, choice, distinct, encode, integers, log, uniform
 from ash.space.hyperparameters import Params
-from ash.space.space import Space
+from ash.space.space import Space, ordered_names
+
+QUANTILES = 21
+"""Levels of a domain that is made of a continuous distribution."""
 
 
 class FunctionSpace(Space):
@@ -49,7 +62,7 @@ class FunctionSpace(Space):
             come first.
         """
         params: Params = {}
-        for name in self._order():
+        for name in ordered_names(self._variants):
             found = self._active(name, params)
             if found is not None:
                 params[name] = ask(name, *found)
@@ -96,24 +109,10 @@ class FunctionSpace(Space):
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
         """Return which domain of a name applies beside these values, None where none does."""
-        for number, (domain, conditions) in enumerate(zip(self.domains[name], self._wanted[name], strict=True)):
-            if all(other in params and params[other] in wanted for other, wanted in conditions):
-                return number, domain
+        for number, variant in enumerate(self._variants[name]):
+            if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
+                return number, self._domains[name][number]
         return None
-
-    def _order(self) -> Iterator[str]:
-        """Yield the names, those first that others have conditions on."""
-        graph = {name: sorted({other for each in own for other, _ in each}) for name, own in self._wanted.items()}
-        return iter(tuple(TopologicalSorter(graph).static_order()))
-
-    @cached_property
-    def _wanted(self) -> dict[str, list[frozenset[Condition]]]:
-        """The conditions of each domain of each name."""
-        levels = {name: tuple(each for one in several for each in one.levels) for name, several in self.domains.items()}
-        return {
-            name: [self._read_conditions(name, one, levels) for one in several]
-            for name, several in self.domains.items()
-        }
 
     def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
         if isinstance(value, list) and not value:
@@ -172,3 +171,57 @@ def plain_value(value: Any) -> Any:
     if not is_number(value):
         raise SettingError("a number must be finite")
     return float(value)
+
+
+def foreign_domain(value: Any) -> Domain | None:
+    """Return the domain of a list or of a distribution, None for anything else.
+
+    Raises
+    ------
+    SettingError
+        Its bounds are not allowed, or it is empty.
+    """
+    if isinstance(value, list) and not any(isinstance(one, Domain) for one in value):
+        return choice(*(tuple(one) if isinstance(one, list) else one for one in value))
+    kind = type(value).__name__
+    if type(value).__module__.startswith("optuna.") and kind in _OPTUNA:
+        return _OPTUNA[kind](value)
+    if hasattr(value, "ppf") and hasattr(value, "dist"):
+        return _of_scipy(value)
+    return None
+
+
+def _float(distribution: Any) -> Domain:
+    if distribution.step is None:
+        return (log if distribution.log else uniform)(distribution.low, distribution.high)
+    count = round((distribution.high - distribution.low) / distribution.step) + 1
+    return choice(*(distribution.low + index * distribution.step for index in range(count)))
+
+
+def _int(distribution: Any) -> Domain:
+    if not distribution.log:
+        return integers(distribution.low, distribution.high, distribution.step)
+    return choice(*distinct(round(level) for level in log(distribution.low, distribution.high).levels))
+
+
+_OPTUNA: dict[str, Callable[[Any], Domain]] = {
+    "FloatDistribution": _float,
+    "IntDistribution": _int,
+    "CategoricalDistribution": lambda distribution: choice(*distribution.choices),
+}
+
+
+def _of_scipy(distribution: Any) -> Domain:
+    name, (low, high) = distribution.dist.name, map(float, distribution.support())
+    if name == "uniform":
+        return uniform(low, high)
+    if name in ("loguniform", "reciprocal"):
+        return log(low, high)
+    if name == "randint":
+        return integers(int(low), int(high))
+    levels = [distribution.ppf((index + 0.5) / QUANTILES).item() for index in range(QUANTILES)]
+    whole = hasattr(distribution, "pmf") and all(level == round(level) for level in levels)
+    middle = levels[QUANTILES // 2]
+    if whole:
+        return choice(*map(int, levels), default=int(middle))
+    return choice(*levels, default=middle)

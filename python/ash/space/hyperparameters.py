@@ -110,23 +110,10 @@ _BUDGET = frozenset(
 )
 _OF_THE_RUN = frozenset(
     (
-        *(
-            "algorithm",
-            "callbacks",
-            "journal",
-            "executor",
-            "worker_timeout",
-            "cv",
-            "groups",
-            "memory_limit",
-            "metric",
-            "missing",
-            "progress",
-            "promotion",
-            "random_state",
-        ),
-        *("sample_weight", "schedule", "seed", "target", "task", "teams", "training", "unknown", "validation"),
-        *("ensemble", "refit", "keep", "scoring", "workers"),
+        *("algorithm", "callbacks", "cv", "ensemble", "executor", "groups", "journal", "keep", "memory_limit"),
+        *("metric", "missing", "progress", "promotion", "random_state", "refit", "sample_weight", "schedule"),
+        *("scoring", "seed", "target", "task", "teams", "training", "unknown", "validation", "worker_timeout"),
+        "workers",
     )
 )
 _PEERS = {

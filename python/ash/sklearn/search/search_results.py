@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.result.function_result import FunctionResult
+from ash.result import FunctionResult
 from ash.sklearn.cv_results import ranks_of, seconds_of, values_of
 from ash.sklearn.search.trainer import FoldInfo, JobInfo
 from ash.space.hyperparameters import Params

@@ -1,5 +1,6 @@
-"""What this installation is: for bug reports, and beside every figure that is published."""
+"""What is installed: the build of ash, its packages and its machine, and the packages that only some of it needs."""
 
+import importlib.util
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +9,23 @@ from typing import TextIO
 import numpy as np
 
 from ash import _core
-from ash._utils.cpus import allowed_cpus, default_threads
+from ash._utils.machine import allowed_cpus, default_threads
+from ash.errors import MissingExtra
+
+
+def require_extra(feature: str, module: str, extra: str) -> None:
+    """Raise MissingExtra unless a module can be found; it is not imported, which may take seconds.
+
+    Parameters
+    ----------
+    feature : str
+        What needs it.
+    module, extra : str
+        What is imported, and the extra of ash-tune that brings it.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:  # without an origin it is a folder of that name, as wandb writes one
+        raise MissingExtra(f"{feature} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""Plain text for people: tables in ASCII, numbers and settings as short as they may be."""
+"""What people see: numbers, durations, hyperparameters and tables as text, and what kind of screen shows them."""
 
+import os
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -42,3 +44,24 @@ def show_seconds(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether it is an open terminal."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
+    kernel, ipython = sys.modules.get("ipykernel.zmqshell"), sys.modules.get("IPython")
+    if kernel is None or ipython is None:
+        return False
+    return isinstance(ipython.get_ipython(), kernel.ZMQInteractiveShell)
+
+
+def moves_cursor() -> bool:
+    """Return whether a terminal here can move its cursor."""
+    return os.environ.get("TERM") not in ("dumb", "unknown")

@@ -1,0 +1,259 @@
+"""What this process may use of its machine: CPUs and memory, by its affinity, its control groups and the environment.
+
+    CPUs      min(affinity mask, ceil(quota) of every cgroup level, OMP_THREAD_LIMIT), at least 1
+    memory    min(what the machine has left, what every cgroup level leaves)
+
+A quota of 1.5 CPUs allows two threads: one would leave half a CPU idle, and the kernel slows two down fairly. The
+environment is read, never written, and no thread count of OpenMP is changed.
+
+A limit of a control group (cgroup) holds for everything below it, so every level up to the mounted root counts:
+
+    /proc/self/cgroup      0::/user/job          -> version 2, path /user/job
+    /proc/self/mountinfo   ... / /sys/fs/cgroup ... - cgroup2 ...
+    folders                /sys/fs/cgroup/user/job, /sys/fs/cgroup/user, /sys/fs/cgroup
+
+Inside a container the mount often shows only a part of the hierarchy (field 4 of mountinfo); the path is then taken
+relative to that part. Whatever is missing or unreadable is left out: a limit that cannot be read is no limit.
+
+Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "/proc/pid/mountinfo".
+"""
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from ash._utils.checks import is_integer
+from ash.errors import SettingError
+
+PROC = Path("/proc/self")
+ROOT = Path("/sys/fs/cgroup")
+
+_USUAL_PERIOD = 100_000.0  # microseconds, where cpu.max names no period
+_MEMORY_FILES = {2: ("memory.max", "memory.current"), 1: ("memory.limit_in_bytes", "memory.usage_in_bytes")}
+_FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # counted as used, but given back
+
+STATES_SHARE = 0.5
+"""Of what is left, for waiting candidates: the other half is for the core's copy of the table, the scratch of the
+threads, the returned models and whatever else starts meanwhile, as beyond the limit states can be trained again,
+but a process that the system kills for its memory cannot."""
+
+
+@dataclass(frozen=True)
+class CpuLimit:
+    """A number of CPUs (or threads) and which limit decided it."""
+
+    count: int
+    reason: str
+
+
+def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = ROOT) -> CpuLimit:
+    """Return how many CPUs this process may use and which limit decided.
+
+    Parameters
+    ----------
+    affinity : int, optional
+        CPUs of the affinity mask; asked from the system if None.
+    proc, root : Path
+        Where the kernel's files are; other places only in tests.
+
+    Returns
+    -------
+    CpuLimit
+        The smallest limit, at least 1. On a tie affinity is named, then the deepest cgroup.
+    """
+    count = _affinity() if affinity is None else affinity
+    limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
+    for version, folder in cgroup_folders("cpu", proc, root):
+        quota = _quota(version, folder)
+        if quota is not None:
+            limits.append(CpuLimit(max(1, math.ceil(quota)), f"cgroup quota of {quota:g} CPUs in {folder}"))
+    return min(limits, key=lambda limit: limit.count)
+
+
+def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None) -> CpuLimit:
+    """Return the number of threads used for ``threads=None``: OMP_NUM_THREADS if valid, never more than allowed."""
+    environment = os.environ if environment is None else environment
+    limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
+    wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
+    if wanted is not None and wanted < limit.count:
+        return CpuLimit(wanted, f"OMP_NUM_THREADS={environment['OMP_NUM_THREADS']}")
+    return limit
+
+
+def resolve_threads(
+    threads: int | None, limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None
+) -> int:
+    """Return the number of threads to use.
+
+    Parameters
+    ----------
+    threads : int or None
+        None: OMP_NUM_THREADS (of a list such as ``4,2`` the first) if it is a positive number, else all CPUs
+        allowed. Negative as in joblib: -1 all allowed, -2 all but one, and so on down to 1.
+    limit, environment
+        What is allowed and the environment variables; asked from the system if None.
+
+    Raises
+    ------
+    SettingError
+        ``threads`` is 0 or not an integer.
+
+    Warns
+    -----
+    UserWarning
+        More than allowed was asked for; the number allowed is used.
+    """
+    environment = os.environ if environment is None else environment
+    if threads is None:
+        return default_threads(limit, environment).count
+    if not is_integer(threads) or threads == 0:
+        raise SettingError(
+            f"threads={threads!r} is not allowed: give a positive number, None for all CPUs allowed, "
+            "or -1 for all, -2 for all but one."
+        )
+    limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
+    if threads < 0:
+        return max(1, limit.count + 1 + int(threads))
+    if threads > limit.count:
+        text = f"threads={threads} is more than this process may use; {limit.count} used ({limit.reason})."
+        warnings.warn(text, UserWarning, stacklevel=2)
+    return min(int(threads), limit.count)
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:
+    """OpenMP never starts more threads than OMP_THREAD_LIMIT, so to ask for more would only mislead."""
+    most = _first_positive(environment.get("OMP_THREAD_LIMIT", ""))
+    return limit if most is None or most >= limit.count else CpuLimit(most, f"OMP_THREAD_LIMIT={most}")
+
+
+def _first_positive(text: str) -> int | None:
+    """Return the first number of an OpenMP list, or None where it is not a positive integer."""
+    first = text.split(",")[0].strip()
+    return int(first) if first.isascii() and first.isdecimal() and len(first) < 10 and int(first) > 0 else None
+
+
+def _quota(version: int, folder: Path) -> float | None:
+    """Return the CPUs that one level allows, None where it sets no (readable) limit."""
+    if version == 2:
+        words = read_text(folder / "cpu.max").split()
+    else:
+        words = [read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us")]
+    quota = _microseconds(words[0]) if words else None
+    period = _microseconds(words[1]) if len(words) > 1 else _USUAL_PERIOD
+    return quota / period if quota and period else None
+
+
+def _microseconds(word: str) -> float | None:
+    """Return a positive number of microseconds; None for "max", -1, 0, nothing or what is no number."""
+    return float(word) if word.isascii() and word.isdecimal() and int(word) > 0 else None
+
+
+def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, root: Path = ROOT) -> int | None:
+    """Return the bytes that may still be taken, None where the system does not say.
+
+    Parameters
+    ----------
+    meminfo, proc, root : Path
+        Where the kernel's files are; other places only in tests.
+    """
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", read_text(meminfo), re.MULTILINE)
+    left = [int(found[1]) * 1024] if found else []
+    for version, folder in cgroup_folders("memory", proc, root):
+        most, used = (read_text(folder / name) for name in _MEMORY_FILES[version])
+        if most.isdecimal() and used.isdecimal():
+            cached = max(map(int, _FILE_CACHE.findall(read_text(folder / "memory.stat"))), default=0)
+            left.append(max(0, int(most) - int(used) + cached))
+    return min(left, default=None)
+
+
+def default_limit() -> int | None:
+    """Return the bytes that the states of waiting candidates may take, None where the system does not say."""
+    left = available_bytes()
+    return None if left is None else max(1, int(left * STATES_SHARE))
+
+
+class Mount(NamedTuple):
+    """A mounted hierarchy: the part of it that is visible, and where."""
+
+    version: int
+    visible: PurePosixPath
+    point: Path
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of the kernel, stripped; empty where it is missing, unreadable or no text."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, Path]]:
+    """Return (version, folder) for each existing level that may limit this process, the deepest first.
+
+    Parameters
+    ----------
+    controller : str
+        ``"cpu"`` or ``"memory"``; version 1 has a hierarchy for each.
+    proc, root : Path
+        Where the kernel's files are; other places only in tests.
+    """
+    mounts = _mounts(controller, proc) or _usual_mounts(controller, root)
+    folders: list[tuple[int, Path]] = []
+    for line in read_text(proc / "cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        version = 2 if not controllers else 1
+        if version == 2 or controller in controllers.split(","):
+            folders += [
+                (version, folder)
+                for mount in mounts
+                if mount.version == version
+                for folder in _levels(mount, PurePosixPath(path))
+                if (version, folder) not in folders
+            ]
+    return folders
+
+
+def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
+    """Return all existing folders from the path up to the mount point; that one alone if the path is not visible."""
+    inside = path.relative_to(mount.visible) if path.is_relative_to(mount.visible) else path.relative_to(path.anchor)
+    if ".." in inside.parts:  # the process sits outside of what its cgroup namespace shows
+        inside = PurePosixPath()
+    folders = [mount.point / level for level in (inside, *inside.parents)]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _mounts(controller: str, proc: Path) -> list[Mount]:
+    """Read the hierarchies from mountinfo: ``id parent dev visible point options [fields] - type source options``."""
+    mounts = []
+    for line in read_text(proc / "mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kind = left.split(), right.split()
+        if len(fields) < 5 or len(kind) < 3:
+            continue
+        point = Path(fields[4].replace("\\040", " "))
+        visible = PurePosixPath(fields[3].replace("\\040", " "))
+        if kind[0] == "cgroup2":
+            mounts.append(Mount(2, visible, point))
+        elif kind[0] == "cgroup" and controller in kind[2].split(","):
+            mounts.append(Mount(1, visible, point))
+    return mounts
+
+
+def _usual_mounts(controller: str, root: Path) -> list[Mount]:
+    """Return the places that distributions agree on, for a system without mountinfo."""
+    top = PurePosixPath("/")
+    version1 = [Mount(1, top, folder) for folder in sorted(root.glob("*")) if controller in folder.name.split(",")]
+    return [Mount(2, top, root), Mount(2, top, root / "unified"), *version1]

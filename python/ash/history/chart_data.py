@@ -1,0 +1,262 @@
+"""What charts of a run are drawn from, by matplotlib or in the report: points of the ladder, axes, parallel lines.
+
+Ladder: a point for each job, by score and rung. What is further below the cut of the lowest rung than the best is above
+it stands at the left edge: one bad regression would squeeze all others together. The diverged, which have no score,
+stand further left.
+
+Axes of hyperparameters: which values a run has seen, in what order, and where each candidate stands. Numbers are
+ordered by size, widths of layers by their sum, text by the alphabet.
+
+    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     levels of ash.log
+    dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  levels of ash.uniform and ash.integers
+    optimizer       adam | momentum                 levels:  a choice, all equally far apart
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.checks import is_number
+from ash._utils.display import show, show_param
+from ash.history.records import Columns, Standing, promoted, standing_of, survivors
+from ash.space.domains import Domain
+from ash.space.hyperparameters import Params
+
+if TYPE_CHECKING:
+    from ash.history.history import History
+
+Numbers = NDArray[np.float64]
+
+FORECAST = ", below the top rung as expected after the next one"
+"""What the axis says behind the name of the score where it is a forecast."""
+
+GOLDEN = 0.6180339887498949
+"""Its multiples, modulo 1, never fall close together: they spread the points of a rung."""
+
+SPREAD = 0.36
+"""How far above or below its rung a point may stand, in rungs."""
+
+KINDS = ("waiting", "promoted", "worse than shown", "diverged")
+
+ABSENT = "not set"
+"""What stands for a hyperparameter that a candidate does not have, since its condition does not hold."""
+
+MOST_LEVELS, MOST_NUMBERS = 14, 6
+"""Values that are named on an axis of levels, and on one of numbers."""
+
+BELOW = -0.12
+"""Where a candidate stands that does not have a hyperparameter, in lengths of the axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class LadderPoints:
+    """A point for each job, in order of decision.
+
+    Attributes
+    ----------
+    x, y : float64 arrays [jobs]
+        Score by which the ladder has ranked, and rung with a spread by the number of the candidate.
+    kind : int64 array [jobs]
+        What has become of it: an index in `KINDS`.
+    low, high : float
+        The lowest and the highest score that stand at their place.
+    left, right : float
+        The ends of the axis of scores.
+    forecast : bool
+        Whether the scores are those that are expected after the next rung, but for the top one.
+    """
+
+    x: Numbers
+    y: Numbers
+    kind: NDArray[np.int64]
+    low: float
+    high: float
+    left: float
+    right: float
+    forecast: bool
+
+
+def ladder_points(result: "History") -> LadderPoints:
+    """Return the points of a run."""
+    columns = result.ranking
+    diverged = columns["diverged"].astype(bool)
+    low, high = score_limits(columns, result.options.eta)
+    margin = 0.03 * (high - low)
+    worse = ~diverged & (columns["score"] < low)
+    x = np.where(diverged, low - 4 * margin, np.where(worse, low - 2 * margin, columns["score"]))
+    y = columns["rung"] + SPREAD * (2 * (columns["candidate"] * GOLDEN % 1.0) - 1)
+    kind = np.where(diverged, 3, np.where(worse, 2, was_promoted(result)))
+    forecast = bool((columns["score"] != result.columns["score"])[~diverged].any())
+    return LadderPoints(x, y, kind, low, high, float(x.min()) - margin, high + margin, forecast)
+
+
+def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
+    """Return the lowest and highest score that are shown at their place."""
+    scores = columns["score"][~columns["diverged"].astype(bool)]
+    low, high = float(scores.min()), float(scores.max())
+    best = survivors(columns, 0, eta)
+    cut = float(columns["score"][best[-1]]) if len(best) else high
+    if cut < high:
+        low = float(scores[scores >= cut - (high - cut)].min())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def was_promoted(result: "History") -> NDArray[np.bool_]:
+    """Return for each job whether its candidate has a job in the next rung."""
+    found = np.zeros(len(result.columns["rung"]), dtype=bool)
+    for rung in result.rungs:
+        found[result.columns["rung"] == rung["rung"]] = promoted(result.columns, rung["rung"])
+    return found
+
+
+def barrier_cuts(result: "History") -> dict[int, float]:
+    """Return for each rung but the last the score of the last candidate that a barrier would have promoted."""
+    cuts, columns = {}, result.ranking
+    for rung in result.rungs:
+        best = survivors(columns, rung["rung"], result.options.eta)
+        if len(best) and not math.isnan(rung["recall"]):
+            cuts[rung["rung"]] = float(columns["score"][best[-1]])
+    return cuts
+
+
+def way_of_the_best(result: "History") -> NDArray[np.int64]:
+    """Return the rows of the jobs of the best candidate that have not diverged."""
+    columns = result.columns
+    own: NDArray[np.int64] = np.flatnonzero(
+        (columns["candidate"] == result.best_candidate) & ~columns["diverged"].astype(bool)
+    )
+    return own
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterAxis:
+    """One hyperparameter of all candidates.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"linear", "log", "levels"}
+    values : tuple
+        The distinct values, in order.
+    level : int64 array [candidates]
+        The index in `values` of what each candidate has; -1 where it has none.
+    """
+
+    name: str
+    kind: str
+    values: tuple[Any, ...]
+    level: NDArray[np.int64]
+
+    @property
+    def varies(self) -> bool:
+        """Return whether candidates differ in it: two values, or one that not all have."""
+        return len(self.values) + bool((self.level < 0).any()) > 1
+
+    @cached_property
+    def positions(self) -> NDArray[np.float64]:
+        """Return where the values stand, in units of the axis: the numbers themselves, or 0, 1, 2, ... for levels."""
+        return np.arange(len(self.values), dtype=float) if self.kind == "levels" else np.array(self.values, float)
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Return where the values stand between the lowest, 0, and the highest, 1; 0.5 where there is one."""
+        positions = np.log(self.positions) if self.kind == "log" else self.positions
+        span = positions[-1] - positions[0]
+        return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
+
+    def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return for each candidate what belongs to its value, NaN where it has none."""
+        return np.append(of_values, np.nan)[self.level]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Return the values as they are shown."""
+        return [show_param(value) for value in self.values]
+
+
+def parameter_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
+    """Return an axis for each hyperparameter, in the order in which they occur.
+
+    Parameters
+    ----------
+    history : History
+    rows : sequence of int, optional
+        Numbers of the candidates to look at; all by default.
+    """
+    params = history.params if rows is None else [history.params[row] for row in rows]
+    domains = history.space.domains
+    return [_axis(name, params, domains) for name in dict.fromkeys(chain.from_iterable(params))]
+
+
+def varying_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
+    """Return those in which the candidates differ."""
+    return [axis for axis in parameter_axes(history, rows) if axis.varies]
+
+
+def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
+    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # True is not 1
+    values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
+    levels = {key: number for number, key in enumerate(values)}
+    level = np.array([-1 if key is None else levels[key] for key in keys], np.int64)
+    kinds = {domain.kind for domain in domains.get(name, ())}
+    plain = tuple(value for _, value in values)
+    return ParameterAxis(name, _axis_kind(plain, kinds), plain, level)
+
+
+def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
+    """Return the kind of an axis of values of these kinds of domains."""
+    if not kinds - {"choice"} or not all(map(is_number, values)):
+        return "levels"
+    return "log" if "log" in kinds and values[0] > 0 else "linear"
+
+
+def _sort_key(value: Any) -> tuple[int, float, str]:
+    """Return a key that orders values of any type."""
+    if is_number(value):
+        return 1, float(value), ""
+    if isinstance(value, tuple) and all(map(is_number, value)):
+        return 2, float(sum(value)), repr(value)
+    return (0, float(value), "") if isinstance(value, bool) else (3, 0.0, str(value))
+
+
+def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
+    """Return the axes, where each candidate stands on them and on that of the score, and how it has done.
+
+    Returns
+    -------
+    axes : list of ParameterAxis
+        Hyperparameters in which the candidates differ.
+    heights : float64 array [candidates, axes + 1]
+        0 at the lowest value, 1 at the highest one, `BELOW` where there is none. The last column is the best score,
+        from one of `score_limits` to the other; what is lower stands at 0.
+    standing : Standing
+    """
+    axes = varying_axes(result)
+    standing = standing_of(result.columns, len(result.params))
+    score = standing.best_score
+    low, high = score_limits(result.columns, result.options.eta)
+    shares = np.maximum((score - low) / (high - low), 0.0)
+    heights = np.column_stack([*(axis.of_candidates(axis.shares) for axis in axes), shares])
+    return axes, np.where(np.isnan(heights), BELOW, heights), standing
+
+
+def score_labels(result: "History", standing: Standing) -> list[tuple[float, str]]:
+    """Return what is written on the axis of the score."""
+    low, high = score_limits(result.columns, result.options.eta)
+    lower = float(np.nanmin(standing.best_score)) < low
+    return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
+
+
+def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
+    """Return where values are named on an axis, and how: the ends among them."""
+    count = len(axis.values)
+    most = MOST_LEVELS if axis.kind == "levels" else MOST_NUMBERS
+    chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    named = [(float(axis.shares[level]), axis.texts[level]) for level in chosen]
+    return [*named, (BELOW, ABSENT)] if (axis.level < 0).any() else named

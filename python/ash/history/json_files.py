@@ -1,0 +1,172 @@
+"""A run as JSON: the document of `Result.to_json`, and the trace of `Result.trace`.
+
+The document:
+
+    {
+      "format": "ash run",  "version": 1,
+      "task", "metric", "ended",              text; `ended` as in `Result`
+      "digest",                               64 hexadecimal digits
+      "best":        {"candidate", "rung", "score", "params"},
+      "settings":    the checked arguments of the run by name,
+      "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]},
+      "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
+      "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
+      "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
+      "memory":      `Result.memory`; of a function "failures": [the fields of `FailureRecord`, ...] in its place,
+      "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
+      "started":     ISO 8601, UTC: second 0 of "start" and "end" of the jobs,
+      "versions":    what `ash.versions()` says, of the machine and time of writing
+    }
+
+What JSON has no number for (NaN, infinity) is null, and so is what is not set. Tuples are lists. `weights_hash` is a
+text of 16 hexadecimal digits, since many readers keep only 53 bits of a number. A new version may drop or change a key;
+within one, keys are only added.
+
+The trace is in the Trace Event Format (Google), which Perfetto (ui.perfetto.dev) and chrome://tracing open:
+
+    process 1  ash              a row per thread: its jobs, and in category "team" when it helped another's job
+    process 2  virtual workers  a row per worker, in virtual time; for the reproducible schedule only
+
+Jobs are complete events ("ph": "X"); ts and dur are microseconds, whole nanoseconds here, so that what follows without
+a gap in the run does not overlap in the file. What is no number there is null.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ash._utils.atomic_file import replace_file
+from ash._utils.installation import versions
+from ash.history.records import Columns
+from ash.space.domains import Domain
+from ash.space.space import Space
+
+if TYPE_CHECKING:
+    from ash.history.history import History
+
+FORMAT, VERSION = "ash run", 1
+
+THREADS, WORKERS = 1, 2
+"""The numbers of the two processes of a trace."""
+
+Event = dict[str, Any]
+
+
+def run_document(result: "History") -> dict[str, Any]:
+    """Return the document as plain dicts, lists, text and numbers."""
+    names = ("digest", "epochs", "wall_seconds", "core_seconds", "utilization")
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "task": result.task,
+        "metric": result.metric,
+        "ended": result.ended,
+        "best": {
+            "candidate": result.best_candidate,
+            "rung": result.best_rung,
+            "score": result.best_score,
+            "params": result.best_params,
+        },
+        "settings": result.settings,
+        "space": space_story(result.space),
+        "candidates": result.candidates,
+        "rungs": result.rungs,
+        "jobs": [{**job._asdict(), "weights_hash": f"{job.weights_hash:016x}"} for job in result.jobs],
+        **{name: getattr(result, name) for name in names},
+        **result.own_story(),
+        "started": result.started.isoformat(),
+        "versions": versions(),
+    }
+    plain: dict[str, Any] = finite(document)
+    return plain
+
+
+def to_json(result: "History", path: str | os.PathLike[str] | None) -> str | None:
+    """Return the document as text, or write it; see `Result.to_json`."""
+    text = json.dumps(run_document(result), allow_nan=False) + "\n"
+    if path is None:
+        return text
+    replace_file(Path(path), text.encode("ascii"))
+    return None
+
+
+def space_story(space: Space) -> dict[str, list[dict[str, Any]]]:
+    """Return the domains of each name."""
+    return {name: list(map(_domain, domains)) for name, domains in space.domains.items()}
+
+
+def _domain(domain: Domain) -> dict[str, Any]:
+    return {"kind": domain.kind, "levels": domain.levels, "default": domain.default, "when": domain.conditions}
+
+
+def write_trace(result: "History", path: str | os.PathLike[str]) -> None:
+    """Write the run to a file; see `Result.trace`."""
+    about = {"digest": result.digest, "ended": result.ended, "schedule": result.options.schedule}
+    args = _job_args(result)
+    events = _rows(THREADS, "ash", "thread", range(result.threads))
+    events += _bars(result.columns, args, "job", THREADS, "thread")
+    events += _bars(result.assists, [{}] * len(result.assists["candidate"]), "team", THREADS, "thread")
+    last = float(result.columns["virtual_end"].max())
+    if last > 0.0:
+        scale = result.wall_seconds / last
+        about["virtual_time"] = f"1 unit of virtual time, a multiply-add, is {scale:.6g} s: its end is that of the run"
+        events += _rows(WORKERS, "virtual workers", "worker", sorted(set(result.columns["worker"].tolist())))
+        events += _bars(_virtual(result.columns, scale), args, "job", WORKERS, "worker")
+    content = {"displayTimeUnit": "ms", "otherData": about, "traceEvents": events}
+    replace_file(Path(path), json.dumps(content, allow_nan=False).encode("ascii"))
+
+
+def _rows(process: int, title: str, row: str, numbers: Iterable[int]) -> list[Event]:
+    """Return the events that name a process and its rows."""
+    events = [{"ph": "M", "pid": process, "tid": 0, "name": "process_name", "args": {"name": title}}]
+    for number in numbers:
+        about = {"ph": "M", "pid": process, "tid": number}
+        events.append({**about, "name": "thread_name", "args": {"name": f"{row} {number}"}})
+        events.append({**about, "name": "thread_sort_index", "args": {"sort_index": number}})
+    return events
+
+
+def _job_args(result: "History") -> list[dict[str, Any]]:
+    """Return what is shown when a job is clicked on."""
+    names = ("candidate", "rung", "epochs", "score", "loss", "team")
+    columns = zip(*(result.columns[name].tolist() for name in names), strict=True)
+    rows = [dict(zip(names, row, strict=True)) for row in columns]
+    return [finite({**row, "params": result.params[row["candidate"]]}) for row in rows]
+
+
+def _bars(table: Columns, args: Sequence[dict[str, Any]], category: str, process: int, row: str) -> list[Event]:
+    """Return a complete event for each row of a table with candidate, rung, start and end in seconds."""
+    start, end = (np.rint(table[name] * 1e9).astype(np.int64) for name in ("start", "end"))
+    names = ("candidate", "rung", row)
+    columns = zip(*(table[name].tolist() for name in names), start.tolist(), end.tolist(), args, strict=True)
+    return [
+        {
+            "ph": "X",
+            "cat": category,
+            "name": f"rung {rung}, candidate {candidate}",
+            "pid": process,
+            "tid": number,
+            "ts": begin / 1000,
+            "dur": (finish - begin) / 1000,
+            "args": own,
+        }
+        for candidate, rung, number, begin, finish, own in columns
+    ]
+
+
+def _virtual(columns: Columns, scale: float) -> Columns:
+    return columns | {"start": columns["virtual_start"] * scale, "end": columns["virtual_end"] * scale}
+
+
+def finite(value: Any) -> Any:
+    """Return a value as JSON knows it: NaN and infinity become None, in dicts and sequences too."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,542 @@
+"""What a run returns: `Result` for networks, `FunctionResult` for functions. Both are a history with methods.
+
+The data of a picture lie in ash/history, which the report reads too. Plots, reports and exports are imported when a
+method needs them.
+"""
+
+import html
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from ash._utils.checks import whole, yes_or_no
+from ash._utils.display import format_table, show, show_param, show_params, show_seconds
+from ash.errors import AllFailed, NothingFinished, SettingError
+from ash.history.digest import SHORT_DIGEST
+from ash.history.history import History
+from ash.history.records import Columns
+from ash.models.ensemble import Ensemble
+from ash.models.network import Network
+from ash.models.pool import MOST_DRAWS, Kept
+from ash.options import FunctionOptions, Options
+
+if TYPE_CHECKING:
+    import optuna
+    from matplotlib.axes import Axes
+
+    from ash.simulation.simulate import Simulation
+
+ENDED = {
+    "finished": "",
+    "target": ", target reached",
+    "epoch_limit": ", epoch limit reached",
+    "time_limit": ", stopped by the time limit",
+    "stopped": ", stopped by a callback",
+    "interrupted": ", interrupted",
+}
+"""What is said of how a run of networks has ended."""
+
+CAUSES_SHOWN = 10
+
+
+class RunResult(History):
+    """What `Result` and `FunctionResult` have in common: methods that show a run, or take it elsewhere."""
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw score against epochs, a line for each candidate, the winner on top."""
+        from ash.plots.result_plot import plot_scores
+
+        return plot_scores(self, ax)
+
+    def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team."""
+        from ash.plots.timeline_plot import plot_threads
+
+        return plot_threads(self, ax)
+
+    def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut."""
+        from ash.plots.ladder_plot import plot_rungs
+
+        return plot_rungs(self, ax)
+
+    def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw the speed-up by threads: simulated on the costs of this run, its bounds, barriers, and this run itself.
+
+        The work W is that of all jobs, D that of the candidate with most. SH with barriers waits for each rung to end,
+        without teams; the jobs of a rung count as equal there, so it may come out above the bound. The speed-up of this
+        run itself is `core_seconds / wall_seconds`.
+
+        Parameters
+        ----------
+        threads : int or sequence of int, optional
+            Numbers of threads; powers of two by default.
+        """
+        from ash.plots.scaling_plot import plot_speedup
+
+        return plot_speedup(self, threads, ax)
+
+    def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
+        """Run the same ladder and schedule on a clock, with the costs and scores of this run, for any threads.
+
+        Teams are simulated if this run had any; the core seconds on record then hold what sharing costs.
+
+        Parameters
+        ----------
+        threads : int or sequence of int, optional
+            Numbers of threads; powers of two by default.
+        **changes
+            Other arguments of `ash.simulate` that are to differ from those of this run.
+
+        Raises
+        ------
+        SettingError
+            An argument is not allowed.
+        """
+        from ash.simulation.simulate import simulate_result
+
+        chosen = changes if threads is None else {"threads": threads, **changes}
+        return simulate_result(self, **chosen)
+
+    def trace(self, path: str | os.PathLike[str]) -> None:
+        """Write the run as a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+
+        A row a thread with its jobs and where it helped (category "team"); for the reproducible schedule the virtual
+        workers too, their clock scaled to the length of the run.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, in the Trace Event Format (JSON); one that is there is replaced, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.history.json_files import write_trace
+
+        write_trace(self, path)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """Return the whole story of the run as JSON, or write it to a file: ash/history/json_files.py has the keys.
+
+        Settings, space, candidates, jobs, rungs, what was best, digest, costs, versions; not the weights, which
+        `model.save` writes. NaN and infinity are null.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            The file; one that is there is replaced, whole or not at all. None: the text is returned.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.history.json_files import to_json
+
+        return to_json(self, path)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
+        """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
+
+        Each candidate that has finished a job is a trial: hyperparameters, scores by epochs, the best of them as its
+        value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). The study
+        says how the run was made. Its direction is "maximize". A trial takes some 20 ms to write into SQLite.
+
+        Parameters
+        ----------
+        storage : str or optuna storage, optional
+            Where it is written, such as "sqlite:///study.db"; in memory by default.
+        study_name : str, optional
+            One that is not in the storage; Optuna makes one by default.
+        pruned : bool
+            Whether candidates that were not promoted to the highest rung are PRUNED, which importances and most plots
+            leave out. False: they are COMPLETE too, though scored after fewer epochs.
+
+        Raises
+        ------
+        MissingExtra
+            optuna is not installed.
+        SettingError
+            The name is in the storage already. Nothing is left there whatever is raised.
+        """
+        from ash.history.optuna_study import to_study
+
+        return to_study(self, storage, study_name, yes_or_no("pruned", pruned))
+
+    def importance(self) -> dict[str, float]:
+        """Return how much each hyperparameter told of how well a candidate does.
+
+        Permutation importance of a random forest (Breiman, Machine Learning 45, 2001; scikit-learn's, seeded, one
+        thread) that predicts the rank of a candidate by its hyperparameters: by the rung that it reached, then its
+        score there, the diverged last. It is asked about candidates that it has not seen (five folds), so that noise
+        has no importance, whatever number of values it comes in. A hyperparameter under a condition is shuffled among
+        the candidates that have it; that it is there belongs to what decides on it. See
+        ash/history/importance.py for why.
+
+        Returns
+        -------
+        dict of str to float
+            Shares that add up to 1. NaN for a hyperparameter of one value, and for all where nothing can be told: fewer
+            than 20 candidates with a job, or a forest that explains nothing. Empty where there are no hyperparameters.
+            A function of the jobs on record: where `digest` is equal, so is this.
+        """
+        from ash.history.importance import importance_of
+
+        return importance_of(self).shares
+
+    def plot_importance(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the shares of `importance`, the largest on top."""
+        from ash.plots.importance_plot import plot_shares
+
+        return plot_shares(self, ax)
+
+    def plot_parameter(self, name: str, ax: "Axes | None" = None) -> "Axes":
+        """Draw the best score of each candidate against a hyperparameter: larger and brighter, the higher it came.
+
+        Parameters
+        ----------
+        name : str
+            Of the hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
+
+        Raises
+        ------
+        SettingError
+            No candidate has such a hyperparameter.
+        """
+        from ash.plots.parameter_plot import plot_score_by
+
+        return plot_score_by(self, name, ax)
+
+    def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw an axis for each hyperparameter that varies and one for the best score, a line for each candidate."""
+        from ash.plots.parallel_plot import plot_lines
+
+        return plot_lines(self, ax)
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write the whole run as one HTML file that any browser opens, without a network.
+
+        Ladder, learning curves, hyperparameters and their importance, the winner on the validation rows, candidates,
+        threads, scaling, settings. The same result gives the same bytes on the same installation; of two runs with the
+        same digest, only times, threads, machine and settings differ.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; one that is there is replaced, whole or not at all.
+
+        Returns
+        -------
+        Path
+            The same path.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        from ash.report import write_report
+
+        return write_report(self, path)
+
+    def __repr__(self) -> str:
+        """Return a few lines: the best, what it cost, its digest, its hyperparameters, the ladder."""
+        table = format_table(*self._ladder_table())
+        return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table])
+
+    def _headlines(self) -> list[str]:
+        """Return the best score, what the run cost, and its digest."""
+        raise NotImplementedError
+
+    def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
+        """Return what is shown of each rung: names of columns, and rows."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Result(RunResult):
+    """The outcome of `ash.tune`. Immutable; it can be pickled.
+
+    Attributes
+    ----------
+    model : Network
+        That of the highest score (ties: lower loss, candidate, rung); with `cv` trained again, as long, on all rows.
+    kept : ash.models.pool.Kept or None
+        Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
+    best_candidate, best_rung : int
+        Whose it is, and after which rung.
+    params : tuple of dict
+        The hyperparameters of every candidate, at its number.
+    columns : dict of str to ndarray
+        The fields of `jobs`, an array each, a row a finished job in order of decision.
+    assists : dict of str to ndarray
+        When a thread helped with another's job: candidate, rung, thread, start, end (seconds since the start).
+    memory : dict of str to int
+        Of waiting states: `limit`, `peak_bytes`, how many were `dropped`, and the `retrained_epochs` that this cost.
+    fold_scores : dict of str to ndarray
+        Of each job that has not diverged: candidate, rung, scores [jobs, folds].
+    ladder : list of dict
+        Counts of each rung, as the core reports them.
+    options : Options
+        The checked arguments of the run.
+    space : Space
+        Where the candidates were drawn from.
+    ended : str
+        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
+    started : datetime
+        When the threads were started, in UTC: second 0 of all jobs.
+    wall_seconds : float
+        From the start of the threads to the end of the last one.
+
+    Notes
+    -----
+    Methods that draw take `ax`, the Axes of matplotlib to draw on; a new figure by default. They return these Axes, and
+    raise MissingExtra where matplotlib is not installed.
+    """
+
+    options: Options
+    model: Network
+    kept: Kept | None
+    memory: dict[str, int]
+    fold_scores: Columns
+
+    @property
+    def best_score(self) -> float:
+        """Return the validation score of `model` in `metric`; higher is better, errors are negated."""
+        return self.model.validation_score
+
+    @property
+    def validation_pool(self) -> Kept | None:
+        """Return `kept`."""
+        return self.kept
+
+    def own_story(self) -> dict[str, Any]:
+        """Return what only runs of networks tell in JSON."""
+        return {"memory": self.memory}
+
+    def ensemble(self, size: int = 16) -> Ensemble:
+        """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
+
+        Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004): from
+        `model` on, the network is drawn that lowers the squared validation loss of the average most (logarithmic for
+        log_loss), and of all draws the first ones with the lowest loss count. A network that is drawn twice weighs
+        twice as much.
+        Its score on the validation rows flatters; it predicts as slowly as its members together.
+
+        Parameters
+        ----------
+        size : int
+            Most draws, 1 to 1024; 1: the best network alone.
+
+        Returns
+        -------
+        Ensemble
+            A function of the jobs on record: where `digest` is equal, so is this, bit for bit.
+
+        Raises
+        ------
+        SettingError
+            `size` is not allowed, or the run was cross-validated.
+        """
+        size = whole("size", size, 1, MOST_DRAWS)
+        if self.kept is None:
+            raise SettingError(
+                "an ensemble is selected by predictions of rows that no network was trained on, which a run with cv= "
+                "does not keep: pass validation= instead of cv= to ash.tune"
+            )
+        return self.kept.ensemble(size)
+
+    def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
+        """Draw the winner on the validation rows: which class it takes for which, or predicted against true targets.
+
+        These rows chose it, so it looks better there than on new ones.
+
+        Parameters
+        ----------
+        output : int
+            Which column of several targets; classes have one.
+
+        Raises
+        ------
+        SettingError
+            The run was cross-validated, or there is no such output.
+        """
+        from ash.plots.held_out_plot import plot_winner
+
+        return plot_winner(self, output, ax)
+
+    def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw how often the predicted class was right by how probable it was to the winner, on the validation rows.
+
+        Raises
+        ------
+        SettingError
+            The run was cross-validated, or one of regression.
+        """
+        from ash.plots.held_out_plot import plot_reliability
+
+        return plot_reliability(self, ax)
+
+    def _headlines(self) -> list[str]:
+        jobs, memory = len(self.columns["rung"]), self.memory
+        dropped = f", {memory['dropped']} dropped, {memory['retrained_epochs']} epochs retrained"
+        return [
+            f"{self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
+            f"{len(self.params)} candidates, {jobs} jobs, {self.epochs} epochs in {show_seconds(self.wall_seconds)}"
+            f" on {self.threads} thread{'s' * (self.threads > 1)} ({self.utilization:.0%} busy), seed {self.seed}"
+            f"{ENDED[self.ended]}",
+            f"digest {self.digest[:SHORT_DIGEST]}{self._of_this_run_only()};"
+            f" states of at most {memory['peak_bytes'] / 1e6:.3g} MB{dropped * (memory['dropped'] > 0)}",
+        ]
+
+    def _of_this_run_only(self) -> str:
+        """Return a remark where another run with the same arguments may have another digest."""
+        if self.options.schedule == "greedy" and self.threads > 1:
+            return " (of this run only: greedy)"
+        return " (of this run only)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
+
+    def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
+        names = ["rung", "epochs", "places", "finished", "promoted"]
+        names += ["recall", "rank_correlation", "diverged", "best_score"]
+        if self.options.candidates is None:
+            names.remove("places")
+        header = [f"best {self.metric}" if name == "best_score" else name for name in names]
+        shares = ("recall", "rank_correlation")
+        rows = [{**rung, **{name: _share(rung[name]) for name in shares}} for rung in self.rungs]
+        return header, [[row[name] for name in names] for row in rows]
+
+    def _repr_html_(self) -> str:
+        params = [[name, show_param(value)] for name, value in self.best_params.items()]
+        headlines = "<br>".join(map(html.escape, self._headlines()))
+        return f"<p>{headlines}</p>{_html_table([], params)}{_html_table(*self._ladder_table())}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def _html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(show(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
+
+
+class FailureRecord(NamedTuple):
+    """A job that has no score: what kind of end it had, and the traceback, or what is known.
+
+    `kind` is "failed" (the function raised, or gave back what is no score), "late" or "died".
+    """
+
+    candidate: int
+    rung: int
+    epochs: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FunctionResult(RunResult):
+    """The outcome of `ash.tune_function`. Immutable; it can be pickled if the state can.
+
+    Attributes
+    ----------
+    best_candidate, best_rung : int
+        Whose score is the highest (ties: lower candidate, lower rung), and after which rung.
+    best_state : object
+        What the function gave back with that score.
+    failures : tuple of FailureRecord
+        The jobs without a score, in order of decision.
+    memory : dict of str to int
+        Of waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many
+        `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
+        also since its state was of an earlier process.
+    infos : tuple
+        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other
+        functions; out of a journal as JSON has it.
+    params : tuple of dict
+        The hyperparameters of every candidate, at its number.
+    columns : dict of str to ndarray
+        The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is what
+        the ladder has ranked by, negated: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
+    ladder : list of dict
+        Counts of each rung, as the core reports them.
+    options : FunctionOptions
+        The checked arguments of the run.
+    space : FunctionSpace
+        Where the candidates were drawn from.
+    ended : str
+        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted", or "failures" (too
+        many in a row).
+    started : datetime
+        When it began, in UTC: second 0 of all jobs.
+    wall_seconds : float
+        To the end of the last job.
+
+    Notes
+    -----
+    Methods that draw take `ax`, the Axes of matplotlib to draw on; a new figure by default. They return these Axes, and
+    raise MissingExtra where matplotlib is not installed.
+    """
+
+    TABLES: ClassVar[tuple[str, ...]] = (*RunResult.TABLES, "failures")
+
+    options: FunctionOptions
+    best_state: Any
+    failures: tuple[FailureRecord, ...]
+    memory: dict[str, int]
+    infos: tuple[Any, ...]
+
+    @property
+    def schedule(self) -> str:
+        """Return "reproducible" where the outcome depends on no timing, else "greedy"."""
+        return self.options.schedule
+
+    def own_story(self) -> dict[str, Any]:
+        """Return what only runs of functions tell in JSON."""
+        return {"failures": self.rows("failures")}
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return "candidates", "jobs", "rungs" or "failures" as flat rows."""
+        return [failure._asdict() for failure in self.failures] if table == "failures" else super().rows(table)
+
+    def __repr__(self) -> str:
+        """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""
+        return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
+
+    def _headlines(self) -> list[str]:
+        ended = "" if self.ended == "finished" else f", ended: {self.ended}"
+        return [
+            f"score {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
+            f"{len(self.params)} candidates, {len(self.columns['rung'])} jobs, {self.epochs} epochs in "
+            f"{show_seconds(self.wall_seconds)}, {self.threads} at a time, seed {self.seed}{ended}",
+            f"digest {self.digest[:SHORT_DIGEST]}, schedule {self.schedule}, {len(self.failures)} failures",
+        ]
+
+    def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
+        names = ["rung", "epochs", "finished", "promoted", "diverged", "best_score"]
+        return names, [[rung[name] for name in names] for rung in self.rungs]
+
+
+def causes(failures: Sequence[FailureRecord]) -> str:
+    """Return a table of the causes, the most frequent first: how often, what kind, the last line of the text."""
+    found = Counter((failure.kind, (failure.text.strip().splitlines() or [""])[-1][:200]) for failure in failures)
+    shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
+    more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
+    return "\n".join([*format_table(["jobs", "end", "cause"], shown), *more])
+
+
+def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
+    """Return what to raise for a run of so many seconds that has no score, by how it ended."""
+    if ended == "interrupted":
+        return KeyboardInterrupt()
+    if failures:
+        return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
+    why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
+    return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")
