@@ -148,7 +148,7 @@ class TuningRun:
 
     def _plan(self) -> None:
         """Resolve the ladder and the deadline, and draw the candidates."""
-        self._space = self._asked_space or space_of(self._split.folds[0], self._options)
+        self._space = space_of(self._split.folds[0], self._options) if self._asked_space is None else self._asked_space
         refit = refits(self._final, self._split)
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit)
         self._options = self._journal.planned(self._options) or planned(

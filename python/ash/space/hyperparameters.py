@@ -17,6 +17,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
+from ash.options import option_table
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -108,14 +109,10 @@ _BUDGET = frozenset(
         *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit"),
     )
 )
-_OF_THE_RUN = frozenset(
-    (
-        *("algorithm", "callbacks", "cv", "ensemble", "executor", "groups", "journal", "keep", "memory_limit"),
-        *("metric", "missing", "progress", "promotion", "random_state", "refit", "sample_weight", "schedule"),
-        *("scoring", "seed", "target", "task", "teams", "training", "unknown", "validation", "worker_timeout"),
-        "workers",
-    )
-)
+_OF_THE_RUN = option_table().keys() | {
+    *("callbacks", "cv", "ensemble", "executor", "groups", "journal", "random_state", "refit", "sample_weight"),
+    *("scoring", "validation", "worker_timeout"),
+}
 _PEERS = {
     "hidden_layer_sizes": "hidden",
     "layers": "hidden",
