@@ -167,7 +167,7 @@ py::dict fold_scores_of(const OwningTuner& owner) {
 // The networks of fold 0, and the predictions of all. Jobs may run meanwhile: what is kept is read once, and no job
 // writes its states.
 py::tuple kept_of(const OwningTuner& owner) {
-    const std::vector<Kept> kept = only(true, owner.tuner.kept());
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
     const Data& data = *owner.data.front();
     py::list all;
     for (const Kept& each : kept)
@@ -190,7 +190,7 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
                     double seconds) {
     require(which.size() == settings.size() && which.size() == epochs.size(),
             "refit: which, settings, epochs: of one length");
-    const std::vector<Kept> kept = only(true, owner.tuner.kept());
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
     const JobRules rules{.kernels = kernels(""), .seed = seed};
     std::vector<RetrainJob> jobs;
     const bool fits = std::ranges::equal(data.numbers(), owner.data.front()->numbers());

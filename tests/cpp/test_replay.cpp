@@ -128,7 +128,7 @@ void check_kept(const Made& made, const Made& whole) {
     const std::vector<Kept> kept = made.tuner->kept();
     const std::vector<Kept> expected = whole.tuner->kept();
     REQUIRE(kept.size() == expected.size());
-    CHECK(only(false, kept).empty());
+    CHECK(without_states(kept).empty());
     for (std::size_t i = 0; i < kept.size(); ++i) {
         CHECK(kept[i].candidate == expected[i].candidate);
         CHECK(kept[i].rung == expected[i].rung);
@@ -234,7 +234,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its net
     made.tuner->restore(wrong, {}, {}, 0.0);
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
-    CHECK(only(true, made.tuner->kept()).empty());
+    CHECK(with_states(made.tuner->kept()).empty());
     CHECK_THROWS_AS(made.tuner->complete(kKeep, [] { return false; }), std::runtime_error);
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
@@ -246,7 +246,7 @@ TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") 
     made.tuner->restore(results(whole), {}, {}, 0.0);
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
-    REQUIRE(only(false, made.tuner->kept()).size() == kKeep);
+    REQUIRE(without_states(made.tuner->kept()).size() == kKeep);
     CHECK_THROWS_AS(made.tuner->complete(kKeep, []() -> bool { throw std::logic_error("enough"); }), std::logic_error);
     made.tuner->complete(kKeep, [] { return false; });
     check_kept(made, whole);

@@ -9,8 +9,8 @@
 // are done elsewhere: train() sends them and waits, and all else stays as it is.
 //
 // Virtual:     cost(), step_cost(), train() and help(), which say what a job is. retrain.cpp needs other jobs under the
-//              same threads and teams, and tests need jobs that sleep, fail or never end. Such classes have no folds, so
-//              they hold no states.
+//              same threads and teams, and tests need jobs that sleep, fail or never end. A class that replaces all four
+//              has no folds, so it holds no states.
 // Invariants:  (1) a state is written only by the job of its candidate and the team of that job; a candidate runs one
 //                  job at a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
@@ -21,8 +21,8 @@
 //              (4) no state, limit or drop has a part in cost(), nor in any result;
 //              (5) settings of a known candidate are never written again and never move.
 // Threads:     train() and help() are called outside of the critical section, by threads that were told of the candidate
-//              inside; predict() by any thread; all others inside. A workspace belongs to one thread, which makes it
-//              before its first job. A mutex guards the scores of folds.
+//              inside; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs to one
+//              thread, which makes it before its first job. A mutex guards the scores of folds.
 // Cost:        data and states per fold; about 250 bytes per known candidate. To train a state again takes at most
 //              (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step allocates nothing.
 

@@ -114,7 +114,7 @@ States Tuner::states(std::int32_t candidate, std::int32_t rung) {
 }
 
 void Tuner::complete(int most, const std::function<bool()>& stop) {
-    std::vector<Kept> missing = only(false, records_.kept());
+    std::vector<Kept> missing = without_states(records_.kept());
     missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
     std::vector<RetrainJob> jobs;
     for (const Kept& each : missing) {
@@ -145,7 +145,7 @@ void Tuner::complete(int most, const std::function<bool()>& stop) {
 }
 
 void Tuner::fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
-    for (const Kept& each : only(false, records_.kept())) {
+    for (const Kept& each : without_states(records_.kept())) {
         if (each.candidate != candidate || each.rung != rung) continue;
         records_.fill(each, candidates_->checked({candidate, rung, 0}, each.weights_hash, std::move(states)));
         return;

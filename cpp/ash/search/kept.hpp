@@ -32,9 +32,13 @@ struct Kept {
     std::uint64_t weights_hash = 0;  // of the job: training_job.hpp
 };
 
-// Those whose states are there, or those whose states are missing.
-inline std::vector<Kept> only(bool with_states, std::vector<Kept> kept) {
-    std::erase_if(kept, [=](const Kept& each) { return each.states.empty() == with_states; });
+// Those of `kept` that have their states here, and the others.
+inline std::vector<Kept> with_states(std::vector<Kept> kept) {
+    std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
+    return kept;
+}
+inline std::vector<Kept> without_states(std::vector<Kept> kept) {
+    std::erase_if(kept, [](const Kept& each) { return !each.states.empty(); });
     return kept;
 }
 
