@@ -233,9 +233,14 @@ Run run_once(const ash::Data& data, const Setting& setting, std::int64_t models,
     for (const Candidate& each : setting.candidates.first(static_cast<std::size_t>(models))) {
         candidates.push_back(settings_of(each));
     }
-    ash::Tuner tuner(std::make_unique<ash::NetworkCandidates>(
-                         data, std::move(candidates), models, setting.training, ash::Metric::accuracy, kSeed,
-                         ash::kernels(""), static_cast<int>(one.threads), kMinEpochs, kEta, kNoMemoryLimit),
+    const ash::Fold whole{data,
+                          {.kernels = ash::kernels(""),
+                           .seed = kSeed,
+                           .continuation = setting.training,
+                           .min_epochs = kMinEpochs,
+                           .eta = kEta}};
+    ash::Tuner tuner(std::make_unique<ash::Candidates>(std::vector<ash::Fold>{whole}, std::move(candidates), models,
+                                                       settings.threads, kNoMemoryLimit),
                      settings);
     const auto start = std::chrono::steady_clock::now();
     tuner.start();

@@ -1,6 +1,6 @@
 // common.hpp: the one place that includes pybind11, and what the binding files share.
 //
-// Arguments are read while the interpreter is held; it is released for whatever may take longer than a millisecond,
+// Arguments are read while the interpreter is held; it is released for all that may take longer than a millisecond,
 // where nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated
 // before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11.
@@ -127,7 +127,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
 // None, as a null pointer, while nothing has ended.
 const char* name(Ending ending);
 
-// A dict a rung: places, epochs, running, finished, promoted, diverged.
+// One dict per rung: places, epochs, running, finished, promoted, diverged.
 py::list rung_rows(const std::vector<RungCounts>& rungs);
 
 void bind_ladder(py::module_& m);

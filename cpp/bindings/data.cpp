@@ -85,13 +85,13 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
         part_of(training, training_weights), part_of(validation, validation_weights), standardized, epoch_rows);
 }
 
-template <void (DataBuilder::*kTake)(const double*, std::int64_t)>
-void take(DataBuilder& builder, const Array<double>& x) {
-    require(x.ndim() == 2 && x.shape(1) == builder.features(), "x: two dimensions, a column a feature");
+template <void (DataBuilder::*kFeed)(const double*, std::int64_t)>
+void feed(DataBuilder& builder, const Array<double>& x) {
+    require(x.ndim() == 2 && x.shape(1) == builder.features(), "x: two dimensions, one column per feature");
     const double* from = x.data();
     const std::int64_t rows = x.shape(0);
     const Released release;  // the caller's arguments keep the block alive
-    (builder.*kTake)(from, rows);
+    (builder.*kFeed)(from, rows);
 }
 
 Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
@@ -171,8 +171,8 @@ void bind_builder(py::module_& m) {
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
              py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0)
-        .def("observe", &take<&DataBuilder::observe>, py::arg("x").noconvert())
-        .def("fill", &take<&DataBuilder::fill>, py::arg("x").noconvert())
+        .def("observe", &feed<&DataBuilder::observe>, py::arg("x").noconvert())
+        .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });
     m.def("row_digests", &digests_of_rows, py::arg("x").noconvert());
 }

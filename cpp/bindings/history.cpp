@@ -102,7 +102,7 @@ Array<std::int64_t> steps(const OwningTuner& owner, std::size_t first) {
 
 void restore(OwningTuner& owner, const py::dict& jobs, const Array<double>& fold_scores,
              const Array<std::int64_t>& steps, const py::dict& assists, double seconds) {
-    require(fold_scores.ndim() == 2 && fold_scores.shape(1) == owner.candidates->folds(), "fold_scores: one a fold");
+    require(fold_scores.ndim() == 2 && fold_scores.shape(1) == owner.candidates->folds(), "fold_scores: one per fold");
     owner.tuner.restore(known_jobs(jobs, fold_scores), steps_of(steps), assists_of(assists), seconds);
 }
 
@@ -115,21 +115,14 @@ std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::
     return bindings::parts_of(owner.tuner.states(candidate, rung));
 }
 
-// The states of a kept job that were elsewhere; of no account if it is no longer kept. ValueError or RuntimeError where they
-// are not what the job has left.
+// ValueError or RuntimeError where they are not what the job has left.
 void fill_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung, const std::vector<StateParts>& folds) {
-    for (const Kept& each : owner.tuner.missing()) {
-        if (each.candidate != candidate || each.rung != rung) continue;
-        const Job job{candidate, rung, 0};
-        States states = owner.candidates->checked(job, states_of(folds));
-        check_hash(job, each.weights_hash, digest_of(states));
-        owner.tuner.fill(each, std::move(states));
-    }
+    owner.tuner.fill(candidate, rung, states_of(folds));
 }
 
 py::list kept_jobs(const OwningTuner& owner) {
     py::list all;
-    for (const Kept& each : owner.tuner.kept_and_missing()) {
+    for (const Kept& each : owner.tuner.kept()) {
         all.append(py::make_tuple(each.candidate, each.rung, !each.states.empty()));
     }
     return all;

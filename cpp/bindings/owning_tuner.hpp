@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "ash/data/data.hpp"
-#include "ash/run/folds.hpp"
-#include "ash/run/remote.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/run/mailbox.hpp"
 #include "ash/run/tuner.hpp"
 #include "bindings/common.hpp"
 
@@ -17,19 +17,19 @@ namespace ash::bindings {
 // A tuner with the data of its folds, one at least, that its candidates refer to and that must outlive its threads.
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
-    FoldedCandidates* candidates;      // of the tuner
+    Candidates* candidates;            // of the tuner
     std::shared_ptr<Mailbox> mailbox;  // through which its jobs go; none: they are done here
     int threads;                       // for what is done here
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 
-    OwningTuner(std::vector<std::shared_ptr<Data>> folds, std::unique_ptr<FoldedCandidates> its_candidates,
+    OwningTuner(std::vector<std::shared_ptr<Data>> folds, std::unique_ptr<Candidates> its_candidates,
                 std::shared_ptr<Mailbox> its_mailbox, const TunerSettings& settings)
         : data(std::move(folds)),
           candidates(its_candidates.get()),
           mailbox(std::move(its_mailbox)),
           threads(std::min(settings.threads, settings.cores)),
-          owned(std::make_unique<Tuner>(all(std::move(its_candidates), mailbox), settings)) {}
+          owned(std::make_unique<Tuner>(std::move(its_candidates), settings)) {}
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
     ~OwningTuner() {
@@ -41,12 +41,6 @@ struct OwningTuner {
     void stop() {
         tuner.stop();
         if (mailbox) mailbox->close();
-    }
-
-  private:
-    static std::unique_ptr<Candidates> all(std::unique_ptr<FoldedCandidates> here, std::shared_ptr<Mailbox> mailbox) {
-        if (!mailbox) return here;
-        return std::make_unique<RemoteCandidates>(std::move(here), std::move(mailbox));
     }
 };
 

@@ -1,5 +1,3 @@
-#include "ash/run/remote.hpp"
-
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -8,7 +6,7 @@
 #include <vector>
 
 #include "ash/kernels/kernels.hpp"
-#include "ash/run/folds.hpp"
+#include "ash/run/mailbox.hpp"
 #include "ash/train/training_job.hpp"
 #include "bindings/common.hpp"
 #include "bindings/state_parts.hpp"
@@ -64,7 +62,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
                     const std::string& training, const std::string& metric, std::uint64_t seed,
                     const std::vector<StateParts>& states) {
     check(settings);
-    require(states.empty() || states.size() == data.size(), "states: one a fold, or none");
+    require(states.empty() || states.size() == data.size(), "states: one per fold, or none");
     const auto start = std::chrono::steady_clock::now();
     const auto continuation =
         pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
@@ -79,13 +77,12 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
         const auto train_fold = [&](int number) {
             const auto fold = static_cast<std::size_t>(number);
             const Data& own = *data[fold];
-            const JobRules rules{continuation,
-                                 parse_metric(metric),
-                                 FoldedCandidates::seed_of(seed, fold),
-                                 min_epochs,
-                                 eta,
-                                 kernels(""),
-                                 {}};
+            const JobRules rules{.kernels = kernels(""),
+                                 .seed = fold_seed(seed, fold),
+                                 .continuation = continuation,
+                                 .metric = parse_metric(metric),
+                                 .min_epochs = min_epochs,
+                                 .eta = eta};
             scratch.prepare(own, settings);
             JobRun run{.data = own,
                        .settings = settings,
@@ -117,12 +114,11 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
 
 void bind_remote(py::module_& m) {
     py::class_<Mailbox, std::shared_ptr<Mailbox>>(m, "Mailbox")
-        .def(py::init([](int places) {
-                 require(places >= 1, "places: at least 1");
-                 return std::make_shared<Mailbox>(places);
+        .def(py::init([](int capacity) {
+                 require(capacity >= 1, "capacity: at least 1");
+                 return std::make_shared<Mailbox>(capacity);
              }),
-             py::arg("places"))
-        .def_property_readonly("places", &Mailbox::places)
+             py::arg("capacity"))
         .def("take", &take, py::arg("seconds"))
         .def("wake", &Mailbox::wake)
         .def("answer", &answer, py::arg("number"), py::arg("result"), py::arg("states"), py::arg("thread"),

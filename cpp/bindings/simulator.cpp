@@ -11,7 +11,7 @@ namespace {
 
 using Numbers = std::optional<Array<double>>;
 
-// An array of one dimension, a value a candidate (or one for all), or of two, with a column a rung.
+// An array of one dimension, one value per candidate (or one for all), or of two, with one column per rung.
 JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs) {
     const bool for_rungs = values.ndim() == 2;
     require(values.ndim() == 1 || for_rungs, "a table of jobs has one or two dimensions");

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "ash/kernels/kernels.hpp"
-#include "ash/run/folds.hpp"
-#include "ash/run/refit.hpp"
+#include "ash/run/candidates.hpp"
+#include "ash/run/retrain.hpp"
 #include "ash/train/network.hpp"
 #include "bindings/common.hpp"
 #include "bindings/owning_tuner.hpp"
@@ -48,7 +48,7 @@ struct Arguments {
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
     return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
                                       a.target),
-            .threads = a.mailbox ? a.mailbox->places() : a.threads,
+            .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule =
                 pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
@@ -60,20 +60,23 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
 std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
                                         const std::vector<Settings>& candidates, const Arguments& a) {
     require(!data.empty(), "data: at least one fold");
-    require(a.scorers.empty() || a.scorers.size() == data.size(), "scorers: one a fold");
+    require(a.scorers.empty() || a.scorers.size() == data.size(), "scorers: one per fold");
     const auto continuation =
         pick<Continuation>(a.training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
     const std::int64_t count = a.count == 0 ? std::ssize(candidates) : a.count;
-    std::vector<FoldedCandidates::Fold> folds;
+    std::vector<Fold> folds;
     for (std::size_t fold = 0; fold < data.size(); ++fold) {
-        const std::int64_t limit = (a.memory_limit + std::ssize(data) - 1) / std::ssize(data);
-        folds.push_back(std::make_unique<NetworkCandidates>(
-            *data[fold], candidates, count, continuation, parse_metric(a.metric),
-            FoldedCandidates::seed_of(a.seed, fold), kernels(a.instruction_set), a.threads, a.min_epochs, a.eta, limit,
-            scorer_of(a.scorers, fold, data[fold])));
+        folds.push_back({.data = *data[fold],
+                         .rules = {.kernels = kernels(a.instruction_set),
+                                   .seed = fold_seed(a.seed, fold),
+                                   .continuation = continuation,
+                                   .metric = parse_metric(a.metric),
+                                   .min_epochs = a.min_epochs,
+                                   .eta = a.eta,
+                                   .scorer = scorer_of(a.scorers, fold, data[fold])}});
     }
-    return std::make_unique<OwningTuner>(std::move(data), std::make_unique<FoldedCandidates>(std::move(folds)),
-                                         a.mailbox, tuner_settings(a, count));
+    auto all = std::make_unique<Candidates>(std::move(folds), candidates, count, a.threads, a.memory_limit, a.mailbox);
+    return std::make_unique<OwningTuner>(std::move(data), std::move(all), a.mailbox, tuner_settings(a, count));
 }
 
 const char* name_of(EventKind kind) {
@@ -143,10 +146,6 @@ py::dict memory_use(const OwningTuner& owner) {
     return memory;
 }
 
-void provide(OwningTuner& owner, const std::vector<Settings>& more) {
-    owner.tuner.provide([&](Candidates& /*candidates*/) { owner.candidates->append(more); });
-}
-
 std::string ended(OwningTuner& owner) {
     if (const char* own = name(owner.tuner.ending())) return own;
     return owner.tuner.wait(0.0) ? "stopped" : "running";
@@ -165,16 +164,10 @@ py::dict fold_scores_of(const OwningTuner& owner) {
     return columns;
 }
 
-py::object best_of(const OwningTuner& owner) {
-    const std::optional<Kept> best = owner.tuner.best();
-    if (!best) return py::none();
-    return py::make_tuple(best->candidate, best->rung, Network(*best->states.front(), *owner.data.front()));
-}
-
 // The networks of fold 0, and the predictions of all. Jobs may run meanwhile: what is kept is read once, and no job
 // writes its states.
 py::tuple kept_of(const OwningTuner& owner) {
-    const std::vector<Kept> kept = owner.tuner.kept();
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
     const Data& data = *owner.data.front();
     py::list all;
     for (const Kept& each : kept)
@@ -190,18 +183,20 @@ py::tuple kept_of(const OwningTuner& owner) {
     return py::make_tuple(all, results);
 }
 
-// The kept networks at `places`, each trained on for so many epochs on other data; None for one that has diverged or was
-// not done within so many seconds, and for all where other features are constant, which a network is not made for.
-py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& places,
+// The kept networks of these numbers, each trained further on other data; None for one that has diverged or was not done in
+// time, and for all if other features are constant than in the data that they were trained on.
+py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which,
                     const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                     double seconds) {
-    require(places.size() == settings.size() && places.size() == epochs.size(), "refit: settings, epochs: one a place");
-    const std::vector<Kept> kept = owner.tuner.kept();
-    std::vector<RefitJob> jobs;
+    require(which.size() == settings.size() && which.size() == epochs.size(),
+            "refit: which, settings, epochs: of one length");
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
+    const JobRules rules{.kernels = kernels(""), .seed = seed};
+    std::vector<RetrainJob> jobs;
     const bool fits = std::ranges::equal(data.numbers(), owner.data.front()->numbers());
-    for (std::size_t i = 0; i < places.size() && fits; ++i) {
-        const Kept& from = kept.at(places[i]);
-        jobs.push_back({settings[i], static_cast<std::uint32_t>(from.candidate), epochs[i], *from.states.front()});
+    for (std::size_t i = 0; i < which.size() && fits; ++i) {
+        const Kept& from = kept.at(which[i]);
+        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, *from.states.front()});
     }
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
@@ -211,11 +206,11 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
             return std::chrono::steady_clock::now() > end;
         };
-        refit(data, jobs, seed, kernels(""), owner.threads, stop);
+        retrain(jobs, owner.threads, stop);
     }
     py::list networks;
-    for (std::size_t i = 0; i < places.size(); ++i)
-        networks.append(fits && jobs[i].done ? py::cast(Network(jobs[i].state, data)) : py::object(py::none()));
+    for (std::size_t i = 0; i < which.size(); ++i)
+        networks.append(fits && jobs[i].done() ? py::cast(Network(jobs[i].state, data)) : py::object(py::none()));
     return networks;
 }
 
@@ -266,15 +261,16 @@ void bind_tuner(py::module_& m) {
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
-            py::call_guard<Released>())  // the one argument is a number; the threads never call Python
+            py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
         .def("stop", [](OwningTuner& owner) { owner.stop(); })
-        .def("provide", &provide, py::arg("candidates"))
+        .def(
+            "provide", [](OwningTuner& owner, const std::vector<Settings>& more) { owner.tuner.provide(more); },
+            py::arg("candidates"))
         .def("events", &take_events)
         .def("jobs", &job_columns, py::arg("first") = 0)
         .def("assists", &assist_columns, py::arg("first") = 0)
-        .def("best", &best_of)
         .def("kept", &kept_of)
-        .def("refit", &refit_kept, py::arg("data"), py::arg("places"), py::arg("settings"), py::arg("epochs"),
+        .def("refit", &refit_kept, py::arg("data"), py::arg("which"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })

@@ -227,11 +227,9 @@ class Network:
     def target_scale(self) -> NDArray[np.float64]: ...
 
 class Mailbox:
-    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/run/remote.hpp). Any thread."""
+    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/run/mailbox.hpp). Any thread."""
 
-    def __init__(self, places: int) -> None: ...
-    @property
-    def places(self) -> int: ...
+    def __init__(self, capacity: int) -> None: ...  # jobs on their way at once
     # What is new, as soon as there is something, at most so many seconds later: notes ("kept" or "dropped", candidate)
     # on what the last job of a candidate has left; letters: number, candidate, rung, epochs, states to go on from.
     def take(
@@ -290,7 +288,7 @@ class Tuner:
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # of the best candidates, so many networks
-        mailbox: Mailbox | None = None,  # jobs go through it, as many at a time as it has places; `threads` do the rest
+        mailbox: Mailbox | None = None,  # jobs go through it, up to its capacity at a time; `threads` do the rest
     ) -> None: ...
     def start(self) -> None: ...
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.
@@ -311,7 +309,6 @@ class Tuner:
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
-    def best(self) -> tuple[int, int, Network] | None: ...  # candidate, rung, network: the first of `kept`
     # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
     def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
     # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
@@ -326,7 +323,7 @@ class Tuner:
     def complete(self, most: int) -> None: ...  # trains so many kept networks without states; after the threads' end
     def retired(self) -> NDArray[np.int32]: ...  # candidates that will have no further job, since the last call
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
-        self, data: Data, places: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
+        self, data: Data, which: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...

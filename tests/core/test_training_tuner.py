@@ -84,9 +84,7 @@ def test_a_greedy_job_has_the_same_bits(three_classes: _core.Data) -> None:
 def test_restarted_job_is_the_training_of_one_candidate_alone(three_classes: _core.Data) -> None:
     candidates = mixed_candidates(8)
     tuner = run_tuner(three_classes, candidates, algorithm="sh", training="restart", min_epochs=2, seed=9)
-    best = tuner.best()
-    assert best is not None
-    candidate, rung, network = best
+    candidate, rung, _, network = tuner.kept()[0][0]
     alone, _ = _core.train(three_classes, candidates[candidate], 2 * 2**rung, seed=9, candidate=candidate)
     assert same_bits(parameters(network), parameters(alone))
 
@@ -97,9 +95,7 @@ def test_resumed_job_is_the_uninterrupted_one(three_classes: _core.Data) -> None
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant"
     tuner = run_tuner(three_classes, candidates, algorithm="sh", training="resume", min_epochs=2, seed=9)
-    best = tuner.best()
-    assert best is not None
-    candidate, rung, network = best
+    candidate, rung, _, network = tuner.kept()[0][0]
     epochs = 2 * (2 ** (rung + 1) - 1)
     alone, _ = _core.train(three_classes, candidates[candidate], epochs, seed=9, candidate=candidate)
     assert same_bits(parameters(network), parameters(alone))
@@ -108,9 +104,8 @@ def test_resumed_job_is_the_uninterrupted_one(three_classes: _core.Data) -> None
 def test_best_is_the_highest_score_and_its_network_has_it() -> None:
     x, y = table(260, 6, 3, 3)
     tuner = run_tuner(core_data(x, y, 3, validation=60), mixed_candidates(12), threads=2)
-    best, jobs = tuner.best(), tuner.jobs()
-    assert best is not None
-    candidate, rung, network = best
+    jobs = tuner.jobs()
+    candidate, rung, _, network = tuner.kept()[0][0]
     row = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
     assert jobs["score"][row] == jobs["score"].max()
     hits = network.predict(np.ascontiguousarray(x[-60:])).argmax(axis=1) == y[-60:, 0]
@@ -131,8 +126,7 @@ def test_f51_divergence_is_a_result_that_ranks_last(algorithm: str) -> None:
     assert exploded.sum() == 4, "each was tried once and never promoted"
     assert jobs["diverged"][exploded].all() and not jobs["diverged"][~exploded].any()
     assert np.isfinite(jobs["score"][~exploded]).all() and np.isfinite(jobs["loss"][~exploded]).all()
-    best = tuner.best()
-    assert best is not None and best[0] % 2 == 0
+    assert tuner.kept()[0][0][0] % 2 == 0
     if algorithm != "random":
         assert jobs["rung"].max() >= 1, "the others' cut-off is not poisoned"
     kinds = [event[0] for event in tuner.events()]
@@ -142,7 +136,7 @@ def test_f51_divergence_is_a_result_that_ranks_last(algorithm: str) -> None:
 def test_f51_all_diverged_leaves_no_best() -> None:
     data = core_data(*table(200, 6, 1, 0), 0, validation=40)
     tuner = run_tuner(data, [exploding() for _ in range(6)], metric="r2", min_epochs=3)
-    assert tuner.best() is None
+    assert tuner.kept()[0] == []
     assert tuner.jobs()["diverged"].all() and len(tuner.jobs()["diverged"]) == 6
     assert tuner.rungs[0]["diverged"] == 6
 
@@ -183,7 +177,7 @@ def test_f52_huge_unscaled_features_diverge(hidden: tuple[int, ...]) -> None:
     data = core_data(x * 1e30, y, 0, validation=20, standardize=False)
     candidates = [settings(hidden=hidden, activations=("relu",) * len(hidden)) for _ in range(4)]
     tuner = run_tuner(data, candidates, metric="r2")
-    assert tuner.jobs()["diverged"].all() and tuner.best() is None
+    assert tuner.jobs()["diverged"].all() and tuner.kept()[0] == []
 
 
 def test_f55_depth_0_with_batches_of_one_row_learns() -> None:

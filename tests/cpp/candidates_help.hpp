@@ -76,6 +76,12 @@ inline std::vector<float> trained(const Data& data, const Settings& settings, st
 inline constexpr std::int64_t kNoLimit = 0;
 inline constexpr std::int64_t kNothingWaits = 1;  // bytes: every state is dropped as soon as it waits
 
+// The data as a fold, by the accuracy or the metric.
+inline Fold fold_of(const Data& data, Continuation continuation = Continuation::resume,
+                    Metric metric = Metric::accuracy, std::uint64_t seed = kSeed) {
+    return {data, {.kernels = kernels(""), .seed = seed, .continuation = continuation, .metric = metric}};
+}
+
 struct Fixture {
     Data data = make_data();
     std::vector<Settings> settings = make_settings(10);
@@ -83,20 +89,20 @@ struct Fixture {
     std::atomic<std::uint32_t> bell{0};
     Team team{bell};
 
-    NetworkCandidates candidates(Continuation continuation, std::int64_t limit = kNoLimit,
-                                 Metric metric = Metric::accuracy) const {
-        return {data, settings, std::ssize(settings), continuation, metric, kSeed, kernels(""), 1, 1, 2, limit};
+    Candidates candidates(Continuation continuation, std::int64_t limit = kNoLimit,
+                          Metric metric = Metric::accuracy) const {
+        return {{fold_of(data, continuation, metric)}, settings, std::ssize(settings), 1, limit};
     }
 
     // A job that is reported at once.
-    Result run(NetworkCandidates& all, const Job& job) {
+    Result run(Candidates& all, const Job& job) {
         const Result result = all.train(job, 0, team, stop);
         all.wait(job.candidate, job.rung, result.score, result.loss);
         return result;
     }
 
     // What the candidate weighs after a job.
-    std::vector<float> weights_after(NetworkCandidates& all, const Job& job) {
+    std::vector<float> weights_after(Candidates& all, const Job& job) {
         all.train(job, 0, team, stop);
         return weights(*all.publish(job.candidate).front());
     }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "allocations.hpp"
-#include "ash/run/folds.hpp"
+#include "ash/run/candidates.hpp"
 #include "ash/run/tuner.hpp"
 #include "ash/train/digest.hpp"
 #include "candidates_help.hpp"
@@ -22,11 +22,8 @@ constexpr int kCandidates = 6;
 
 // The hashes of all jobs of a run on two threads.
 std::vector<std::uint64_t> run(const Fixture& fixture) {
-    std::vector<FoldedCandidates::Fold> folds;
-    folds.push_back(std::make_unique<NetworkCandidates>(fixture.data, make_settings(kCandidates), kCandidates,
-                                                        Continuation::resume, Metric::accuracy, kSeed, kernels(""), 2,
-                                                        1, 2, 4'000));
-    Tuner tuner(std::make_unique<FoldedCandidates>(std::move(folds)),
+    const std::vector<Fold> folds{fold_of(fixture.data)};
+    Tuner tuner(std::make_unique<Candidates>(folds, make_settings(kCandidates), kCandidates, 2, 4'000),
                 {.ladder = {}, .threads = 2, .workers = 3, .keep = 2});
     tuner.start();
     while (!tuner.wait(60.0)) continue;

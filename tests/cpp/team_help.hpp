@@ -43,7 +43,7 @@ class Members {
     ~Members() {
         over_ = true;
         ++bell_;
-        team_.recall();
+        team_.wake();
         for (std::thread& thread : threads_) thread.join();
     }
     std::int64_t blocks() const { return blocks_; }

@@ -17,14 +17,14 @@ using namespace ash;
 using namespace ash::testing;
 
 TEST_CASE_FIXTURE(Fixture, "resume goes on from the state that the last job left") {
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     run(all, {4, 0, 1});
     CHECK(weights_after(all, {4, 1, 2}) == trained(data, settings[4], 4, {1, 2}));
     CHECK(all.memory().retrained_epochs == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "restart begins with the initial state and keeps none") {
-    NetworkCandidates all = candidates(Continuation::restart);
+    Candidates all = candidates(Continuation::restart);
     run(all, {4, 0, 1});
     CHECK(all.memory().held_bytes == 0);
     CHECK(weights_after(all, {4, 1, 2}) == trained(data, settings[4], 4, {2}));
@@ -32,7 +32,7 @@ TEST_CASE_FIXTURE(Fixture, "restart begins with the initial state and keeps none
 }
 
 TEST_CASE_FIXTURE(Fixture, "the hash is that of the weights, and tells candidates apart") {
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     const Result first = run(all, {2, 0, 1});
     const std::vector<float> expected = trained(data, settings[2], 2, {1});
     CHECK(first.weights_hash == digest(expected));
@@ -40,7 +40,7 @@ TEST_CASE_FIXTURE(Fixture, "the hash is that of the weights, and tells candidate
 }
 
 TEST_CASE_FIXTURE(Fixture, "a published state is never written again") {
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     all.train({7, 0, 1}, 0, team, stop);
     const std::shared_ptr<const State> first = all.publish(7).front();
     const std::vector<float> before = weights(*first);
@@ -51,7 +51,7 @@ TEST_CASE_FIXTURE(Fixture, "a published state is never written again") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     all.train({1, 0, 1}, 0, team, stop);
     const std::weak_ptr<const State> state = all.publish(1).front();
     all.wait(1, 0, 0.5, 0.5);
@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, also while it trains ag
     settings[1].optimizer = Optimizer::sgd;
     settings[1].learning_rate = 1e30;
     settings[1].activations = {Activation::relu};
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     const Result lost = run(all, {1, 0, 4});
     CHECK_FALSE(lost.stopped);
     CHECK(std::isnan(lost.score));
@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, also while it trains ag
 }
 
 TEST_CASE_FIXTURE(Fixture, "a closed team is not helped") {
-    NetworkCandidates all = candidates(Continuation::resume);
+    Candidates all = candidates(Continuation::resume);
     CHECK(all.help(5, 0, team, team.invitation(bell)).blocks == 0);
 }
 
@@ -92,8 +92,7 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "more candidates are appended, all or none") {
-    NetworkCandidates all(data, {settings[0]}, 6, Continuation::resume, Metric::accuracy, kSeed, kernels(""), 1, 1, 2,
-                          kNoLimit);
+    Candidates all({fold_of(data)}, {settings[0]}, 6, 1, kNoLimit);
     CHECK(all.count() == 6);
     CHECK(all.known() == 1);
     CHECK_THROWS_AS(all.append({settings.begin(), settings.begin() + 6}), std::invalid_argument);
@@ -108,8 +107,7 @@ TEST_CASE_FIXTURE(Fixture, "more candidates are appended, all or none") {
 
 TEST_CASE_FIXTURE(Fixture, "an endless stream knows nothing at first, and its candidates stay where they are") {
     constexpr std::int64_t kMost = (std::int64_t{1} << 31) - 1;
-    NetworkCandidates all(data, {}, kMost, Continuation::resume, Metric::accuracy, kSeed, kernels(""), 2, 1, 2,
-                          kNoLimit);
+    Candidates all({fold_of(data)}, {}, kMost, 2, kNoLimit);
     CHECK(all.known() == 0);
     all.append({settings[0], settings[1]});
     std::thread trains([&] {
@@ -128,7 +126,7 @@ TEST_CASE_FIXTURE(Fixture, "an endless stream knows nothing at first, and its ca
 
 TEST_CASE_FIXTURE(Fixture, "costs are those of the epochs of the job, and of rows in a batch") {
     settings[2].hidden = {10, 9};
-    const NetworkCandidates all = candidates(Continuation::resume);
+    const Candidates all = candidates(Continuation::resume);
     const double forward = 16 * (5 + 10 + 9);  // columns in whole lines of 16
     const double training = 2 * forward + 16 * (9 + 3);
     CHECK(all.cost({2, 3, 8}) == 8 * 100 * training + 50 * forward);

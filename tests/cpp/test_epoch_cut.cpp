@@ -11,7 +11,7 @@
 #include "ash/data/epoch_cut.hpp"
 #include "ash/model/cost.hpp"
 #include "ash/run/candidates.hpp"
-#include "ash/run/refit.hpp"
+#include "ash/run/retrain.hpp"
 #include "recipe_help.hpp"
 #include "team_help.hpp"
 
@@ -136,8 +136,8 @@ TEST_CASE("a job costs what its epochs and the rows that score it do, and the lo
     const Data data = cut_data(109, 0, 30);
     Settings settings = settings_of(Optimizer::sgd, 8);
     Settings full = settings_of(Optimizer::sgd, 0);
-    const NetworkCandidates all(data, {settings, full}, 2, Continuation::resume, Metric::r2, kSeed, kernels(""), 1, 1,
-                                2, 0);
+    const JobRules rules{.kernels = kernels(""), .seed = kSeed, .metric = Metric::r2};
+    const Candidates all({{data, rules}}, {settings, full}, 2, 1, 0);
     const Layout layout(data.shape(), settings);
     CHECK(all.cost({0, 1, 2}) == job_cost(layout, 25, 9, 2));
     CHECK(all.cost({1, 1, 2}) == job_cost(layout, 100, 9, 2));
@@ -164,13 +164,13 @@ TEST_CASE("a refit goes on with the epochs of its own rows") {
     const Data data = cut_data(109, 3, 30);
     const Data more = cut_data(149, 3, 30);  // 140 rows: 5 parts of 28
     const Settings settings = settings_of(Optimizer::adamw, 8);
-    std::vector<RefitJob> jobs;
-    jobs.push_back({settings, 2, 3, left_by(data, settings, {1, 2})});
+    const JobRules rules{.kernels = kernels(""), .seed = kSeed};
+    std::vector<RetrainJob> jobs{{more, settings, rules, {2, 0, 3}, left_by(data, settings, {1, 2})}};
     State alone = left_by(data, settings, {1, 2});
     Workspace workspace(more, {&settings, 1});
     train(more, settings, {.epochs = 3, .seed = kSeed, .candidate = 2}, kernels(""), alone, workspace);
-    refit(more, jobs, kSeed, kernels(""), 1, [] { return false; });
-    CHECK(jobs[0].done);
+    retrain(jobs, 1, [] { return false; });
+    CHECK(jobs[0].done());
     CHECK(same_state(jobs[0].state, alone));
     CHECK(alone.updates == 3 * 4 + 3 * 4);
 }

@@ -1,4 +1,4 @@
-// Folds: one is what candidates alone are, more have the mean of their scores, whatever is dropped between jobs.
+// Folds: a job has the mean of their scores, whatever is dropped between jobs, and each fold is what it is alone.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/run/folds.hpp"
+#include "ash/run/candidates.hpp"
 #include "candidates_help.hpp"
 
 namespace {
@@ -41,18 +41,17 @@ std::vector<Data> make_folds(int count) {
     return folds;
 }
 
-std::unique_ptr<NetworkCandidates> alone(const Data& data, const std::vector<Settings>& settings, std::uint64_t seed,
-                                         std::int64_t limit = kNoLimit) {
-    return std::make_unique<NetworkCandidates>(data, settings, std::ssize(settings), Continuation::resume,
-                                               Metric::accuracy, seed, kernels(""), 1, 1, 2, limit);
+std::vector<Fold> folds_of(const std::vector<Data>& data) {
+    std::vector<Fold> folds;
+    for (std::size_t fold = 0; fold < data.size(); ++fold) {
+        folds.push_back(fold_of(data[fold], Continuation::resume, Metric::accuracy, fold_seed(kSeed, fold)));
+    }
+    return folds;
 }
 
-FoldedCandidates folded(const std::vector<Data>& data, const std::vector<Settings>& settings, std::int64_t limit) {
-    std::vector<FoldedCandidates::Fold> folds;
-    for (std::size_t fold = 0; fold < data.size(); ++fold) {
-        folds.push_back(alone(data[fold], settings, FoldedCandidates::seed_of(kSeed, fold), limit));
-    }
-    return FoldedCandidates(std::move(folds));
+std::unique_ptr<Candidates> folded(const std::vector<Fold>& folds, const std::vector<Settings>& settings,
+                                   std::int64_t limit = kNoLimit) {
+    return std::make_unique<Candidates>(folds, settings, std::ssize(settings), 1, limit);
 }
 
 struct Runner {
@@ -69,33 +68,18 @@ struct Runner {
 
 }  // namespace
 
-TEST_CASE("one fold is what candidates alone are") {
-    const std::vector<Data> data = make_folds(1);
-    const std::vector<Settings> settings = make_settings(6);
-    FoldedCandidates one = folded(data, settings, kNoLimit);
-    const auto plain = alone(data[0], settings, kSeed);
-    Runner runner;
-    CHECK(one.count() == 6);
-    for (const Job job : {Job{0, 0, 1}, Job{3, 0, 1}, Job{3, 1, 2}, Job{5, 0, 1}, Job{3, 2, 4}}) {
-        CHECK(one.cost(job) == plain->cost(job));
-        CHECK(same(runner.run(one, job), runner.run(*plain, job)));
-    }
-    CHECK(one.memory().held_bytes == plain->memory().held_bytes);
-}
-
 TEST_CASE("a job has the mean of its folds, each resumed where it stands, dropped or not") {
     const std::vector<Data> data = make_folds(3);
     const std::vector<Settings> settings = make_settings(4);
     for (const std::int64_t limit : {kNoLimit, kNothingWaits}) {
-        FoldedCandidates all = folded(data, settings, limit);
-        std::vector<std::unique_ptr<NetworkCandidates>> parts;
-        for (std::size_t fold = 0; fold < 3; ++fold) {
-            parts.push_back(alone(data[fold], settings, FoldedCandidates::seed_of(kSeed, fold)));
-        }
+        const auto all = folded(folds_of(data), settings, limit);
+        std::vector<std::unique_ptr<Candidates>> parts;
+        for (const Fold& fold : folds_of(data)) parts.push_back(folded({fold}, settings));
         Runner runner;
         std::size_t jobs = 0;
         for (const Job job : {Job{1, 0, 1}, Job{2, 0, 1}, Job{1, 1, 2}}) {
-            const Result mean = runner.run(all, job);
+            const Result mean = runner.run(*all, job);
+            double cost = 0.0;
             std::vector<double> scores;
             double loss = 0.0;
             std::uint64_t hash = 0;
@@ -103,54 +87,55 @@ TEST_CASE("a job has the mean of its folds, each resumed where it stands, droppe
                 const Result one = runner.run(*part, job);
                 scores.push_back(one.score);
                 loss += one.loss;
+                cost += part->cost(job);
                 hash = std::rotl(hash, 1) ^ one.weights_hash;
             }
             CHECK(mean.score == std::accumulate(scores.begin(), scores.end(), 0.0) / 3.0);
             CHECK(mean.loss == loss / 3.0);
             CHECK(mean.weights_hash == hash);
-            const FoldScores found = all.fold_scores().at(jobs++);
+            CHECK(all->cost(job) == cost);
+            const FoldScores found = all->fold_scores().at(jobs++);
             CHECK(found.scores == scores);
             CHECK((found.job.candidate == job.candidate && found.job.rung == job.rung));
         }
-        CHECK((all.memory().dropped > 0) == (limit == kNothingWaits));
+        CHECK((all->memory().dropped > 0) == (limit == kNothingWaits));
     }
 }
 
 TEST_CASE("states and predictions are those of all folds, in their order, and can be made again") {
     const std::vector<Data> data = make_folds(3);
+    const std::vector<Fold> folds = folds_of(data);
     const std::vector<Settings> settings = make_settings(4);
-    FoldedCandidates all = folded(data, settings, kNoLimit);
-    std::atomic<bool> stop{false};
-    std::atomic<std::uint32_t> bell{0};
-    Team team{bell};
-    Result result;
-    for (const Job job : {Job{2, 0, 1}, Job{2, 1, 2}}) {
-        result = all.train(job, 0, team, stop);
-        if (job.rung == 0) all.wait(2, 0, result.score, result.loss);
-    }
-    const Kept kept{2, 1, result.score, result.loss, all.publish(2), result.weights_hash};
+    const auto all = folded(folds, settings);
+    Runner runner;
+    runner.run(*all, {2, 0, 1});
+    const Job job{2, 1, 2};
+    const Result result = all->train(job, 0, runner.team, runner.stop);
+    const Kept kept{2, 1, result.score, result.loss, all->publish(2), result.weights_hash};
     REQUIRE(kept.states.size() == 3);
 
+    std::vector<RetrainJob> again = all->retraining(job);
+    retrain(again, 2, [] { return false; });
+    std::vector<State> states;
     std::vector<float> expected;
     for (std::size_t fold = 0; fold < 3; ++fold) {
-        const auto part = alone(data[fold], settings, FoldedCandidates::seed_of(kSeed, fold));
-        const States own = part->rebuild({2, 1, 2}, kAnyHash, 0, stop);
-        CHECK(weights(*own.front()) == weights(*kept.states[fold]));
-        std::vector<float> predictions(part->predictions());
-        Workspace scratch;
-        part->predict(2, *own.front(), scratch, predictions.data());
+        CHECK(weights(again[fold].state) == weights(*kept.states[fold]));
+        states.push_back(again[fold].state);
+        const auto part = folded({folds[fold]}, settings);
+        std::vector<float> predictions(static_cast<std::size_t>(data[fold].validation().count * kClasses));
+        part->predict(std::vector<Kept>{{2, 1, 0.0, 0.0, {kept.states[fold]}}}, 1, predictions);
         expected.insert(expected.end(), predictions.begin(), predictions.end());
     }
     std::vector<float> found(2 * expected.size());
-    all.predict(std::vector<Kept>{kept, kept}, 2, found);
+    all->predict(std::vector<Kept>{kept, kept}, 2, found);
     CHECK(std::equal(expected.begin(), expected.end(), found.begin()));
     CHECK(std::equal(expected.begin(), expected.end(), found.begin() + std::ssize(expected)));
 
-    const States again = all.rebuild({2, 1, 2}, result.weights_hash, 0, stop);
-    for (std::size_t fold = 0; fold < 3; ++fold) CHECK(weights(*again[fold]) == weights(*kept.states[fold]));
-    CHECK_THROWS_AS(all.rebuild({2, 1, 2}, result.weights_hash + 1, 0, stop), std::runtime_error);
-    stop = true;
-    CHECK(all.rebuild({2, 1, 2}, result.weights_hash, 0, stop).empty());
+    const States checked = all->checked(job, result.weights_hash, states);
+    for (std::size_t fold = 0; fold < 3; ++fold) CHECK(weights(*checked[fold]) == weights(*kept.states[fold]));
+    CHECK_THROWS_AS(all->checked(job, result.weights_hash + 1, states), std::runtime_error);
+    states.pop_back();
+    CHECK_THROWS_AS(all->checked(job, result.weights_hash, states), std::invalid_argument);
 }
 
 TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothing behind") {
@@ -158,13 +143,9 @@ TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothin
     std::vector<Settings> settings = make_settings(2);
     int calls = 0;
     const Scorer undefined_in_second = [&](const State&, const Predictions&) { return ++calls > 1 ? NAN : 0.5; };
-    std::vector<FoldedCandidates::Fold> folds;
-    for (const Data& each : data) {
-        folds.push_back(std::make_unique<NetworkCandidates>(each, settings, 2, Continuation::resume, Metric::accuracy,
-                                                            kSeed, kernels(""), 1, 1, 2, kNoLimit,
-                                                            undefined_in_second));
-    }
-    FoldedCandidates all(std::move(folds));
+    std::vector<Fold> folds = folds_of(data);
+    for (Fold& fold : folds) fold.rules.scorer = undefined_in_second;
+    Candidates all(folds, settings, 2, 1, kNoLimit);
     Runner runner;
     CHECK(std::isnan(runner.run(all, {1, 0, 1}).score));
     CHECK(calls == 2);
@@ -175,13 +156,7 @@ TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothin
 TEST_CASE("more candidates are known to all folds, and a stop ends a job") {
     const std::vector<Data> data = make_folds(2);
     const std::vector<Settings> settings = make_settings(4);
-    std::vector<FoldedCandidates::Fold> folds;
-    for (const Data& each : data) {
-        folds.push_back(std::make_unique<NetworkCandidates>(each, std::vector<Settings>{settings[0]}, 4,
-                                                            Continuation::resume, Metric::accuracy, kSeed, kernels(""),
-                                                            1, 1, 2, kNoLimit));
-    }
-    FoldedCandidates all(std::move(folds));
+    Candidates all(folds_of(data), {settings[0]}, 4, 1, kNoLimit);
     CHECK(all.known() == 1);
     all.append({settings[1], settings[2]});
     CHECK(all.known() == 3);

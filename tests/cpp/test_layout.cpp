@@ -33,7 +33,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
 std::vector<std::pair<std::int64_t, std::int64_t>> parts(const Layout& layout) {
     std::vector<std::pair<std::int64_t, std::int64_t>> all;
     for (const Layer& layer : layout.layers()) all.emplace_back(layer.offset, layer.size());
-    const EmbeddingPlace& place = layout.embedding();
+    const EmbeddingLayout& place = layout.embedding();
     if (layout.embeds()) all.emplace_back(place.offset, embedding::kRows * place.stride);
     if (layout.scaling().learned) all.emplace_back(layout.scaling().offset, padded(layout.layers().front().inputs));
     return all;

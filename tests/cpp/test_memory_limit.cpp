@@ -34,8 +34,8 @@ std::int64_t largest(const Data& data, const std::vector<Settings>& all) {
 
 TEST_CASE_FIXTURE(Fixture, "a dropped state is trained again, rung by rung, to the same bits") {
     settings = make_settings(20);  // every optimizer, with and without dropout and hidden layers
-    NetworkCandidates loose = candidates(Continuation::resume);
-    NetworkCandidates tight = candidates(Continuation::resume, kNothingWaits);
+    Candidates loose = candidates(Continuation::resume);
+    Candidates tight = candidates(Continuation::resume, kNothingWaits);
     std::int64_t retrained = 0;
     for (std::int32_t candidate = 0; candidate < 20; ++candidate) {
         for (std::int32_t rung = 0; rung < 4; ++rung) {
@@ -56,14 +56,16 @@ TEST_CASE_FIXTURE(Fixture, "a dropped state is trained again, rung by rung, to t
 }
 
 TEST_CASE_FIXTURE(Fixture, "the epochs that were missed are those of the ladder") {
-    NetworkCandidates all(data, settings, 10, Continuation::resume, Metric::accuracy, kSeed, kernels(""), 1, 2, 3,
-                          kNothingWaits);
+    Fold fold = fold_of(data);
+    fold.rules.min_epochs = 2;
+    fold.rules.eta = 3;
+    Candidates all({fold}, settings, 10, 1, kNothingWaits);
     CHECK(weights_after(all, {3, 2, 18}) == trained(data, settings[3], 3, {2, 6, 18}));
     CHECK(all.memory().retrained_epochs == 8);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is somebody's best") {
-    NetworkCandidates all = candidates(Continuation::resume, kNothingWaits);
+    Candidates all = candidates(Continuation::resume, kNothingWaits);
     all.train({7, 0, 1}, 0, team, stop);
     std::shared_ptr<const State> best = all.publish(7).front();
     all.wait(7, 0, 0.5, 0.5);
@@ -77,13 +79,14 @@ TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is somebod
 
 TEST_CASE("a dropped state of a regression is trained again to the same bits") {
     const Data data = make_data(200, 6, 0, 2);
+    Fold fold = fold_of(data, Continuation::resume, Metric::r2);
+    fold.rules.eta = 3;
     std::atomic<bool> stop{false};
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     std::vector<Result> expected;
     for (const std::int64_t limit : {kNoLimit, kNothingWaits}) {
-        NetworkCandidates all(data, {settings_of(Optimizer::adamw, 32)}, 1, Continuation::resume, Metric::r2, kSeed,
-                              kernels(""), 1, 1, 3, limit);
+        Candidates all({fold}, {settings_of(Optimizer::adamw, 32)}, 1, 1, limit);
         for (const Job& job : {Job{0, 0, 1}, Job{0, 1, 3}, Job{0, 2, 9}}) {
             const Result result = all.train(job, 0, team, stop);
             all.wait(0, job.rung, result.score, result.loss);
@@ -101,8 +104,8 @@ TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any li
         std::vector<Row> expected;
         for (const auto& [threads, limit] : std::vector<std::pair<int, std::int64_t>>{
                  {1, kNoLimit}, {1, kNothingWaits}, {2, 20'000}, {3, kNothingWaits}, {7, kNoLimit}}) {
-            Tuner tuner(std::make_unique<NetworkCandidates>(data, settings, 24, continuation, Metric::auc, kSeed,
-                                                            kernels(""), threads, 1, 2, limit),
+            const std::vector<Fold> folds{fold_of(data, continuation, Metric::auc)};
+            Tuner tuner(std::make_unique<Candidates>(folds, settings, 24, threads, limit),
                         {.ladder = {.algorithm = Algorithm::ash}, .threads = threads, .workers = kWorkers});
             tuner.start();
             REQUIRE(tuner.wait(60.0));
@@ -116,7 +119,7 @@ TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any li
             if (expected.empty()) expected = rows;
             CHECK(rows == expected);
 
-            const Kept best = tuner.best().value();
+            const Kept best = tuner.kept().front();
             Workspace workspace(data, settings);
             workspace.prepare(data, settings[static_cast<std::size_t>(best.candidate)]);
             const Evaluation again = evaluate(data, *best.states.front(), Metric::auc, kernels(""), nullptr, workspace);

@@ -190,8 +190,8 @@ TEST_CASE("padding of embedding, factors and their moments is positive zero on e
     for (const Kernels* kernels : available_kernels()) {
         for (const Optimizer optimizer : kOptimizers) {
             const State state = trained_by(data, recipe(optimizer, 16), {3}, *kernels).state;
-            const EmbeddingPlace& place = state.layout.embedding();
-            const ScalingPlace& scaling = state.layout.scaling();
+            const EmbeddingLayout& place = state.layout.embedding();
+            const ScalingLayout& scaling = state.layout.scaling();
             const Layer& first = state.layout.layers().front();
             for (const AlignedFloats* floats : {&state.weights, &state.first_moment, &state.second_moment}) {
                 CHECK(padding_is_zero(*floats, place.offset, embedding::kRows, place.numbers, place.stride));

@@ -40,38 +40,28 @@ std::vector<Row> rows(const Tuner& tuner) {
 // Networks that a team is worth for: Tuner asks step_cost(); jobs that sleep at random.
 class Shaken final : public Candidates {
   public:
-    Shaken(std::unique_ptr<NetworkCandidates> networks, bool sleepy)
-        : networks_(std::move(networks)), sleepy_(sleepy) {}
+    Shaken(const Fold& fold, std::vector<Settings> all, int threads, std::int64_t memory_limit, bool sleepy)
+        : Candidates({fold}, all, std::ssize(all), threads, memory_limit), sleepy_(sleepy) {}
 
-    std::int64_t count() const override { return networks_->count(); }
-    std::int64_t known() const override { return networks_->known(); }
-    double cost(const Job& job) const override { return networks_->cost(job); }
     double step_cost(std::int32_t) const override { return 1e9; }
     Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) override {
         sleep();
-        const Result result = networks_->train(job, thread, team, stop);
+        const Result result = Candidates::train(job, thread, team, stop);
         sleep();
         return result;
     }
     Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) override {
         sleep();
-        return networks_->help(candidate, thread, team, invitation);
+        return Candidates::help(candidate, thread, team, invitation);
     }
-    States publish(std::int32_t candidate) override { return networks_->publish(candidate); }
-    void wait(std::int32_t candidate, std::int32_t rung, double score, double loss) override {
-        networks_->wait(candidate, rung, score, loss);
-    }
-    void retire(std::int32_t candidate) override { networks_->retire(candidate); }
-    MemoryUse memory() const override { return networks_->memory(); }
 
   private:
-    void sleep() {
+    void sleep() const {
         if (!sleepy_) return;
         thread_local std::mt19937 random(std::random_device{}());
         std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
     }
 
-    std::unique_ptr<NetworkCandidates> networks_;
     bool sleepy_;
 };
 
@@ -99,10 +89,9 @@ struct Run {
 std::unique_ptr<Tuner> make_tuner(const Data& data, std::uint64_t seed, const Run& run) {
     constexpr int kCount = 40;
     const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
-    auto networks = std::make_unique<NetworkCandidates>(data, mixed(kCount), kCount, run.continuation, metric, seed,
-                                                        kernels(""), run.threads, 1, 2, run.memory_limit);
+    const Fold fold{data, {.kernels = kernels(""), .seed = seed, .continuation = run.continuation, .metric = metric}};
     return std::make_unique<Tuner>(
-        std::make_unique<Shaken>(std::move(networks), run.sleepy),
+        std::make_unique<Shaken>(fold, mixed(kCount), run.threads, run.memory_limit, run.sleepy),
         TunerSettings{.ladder = run.ladder, .threads = run.threads, .workers = 6, .teams = run.teams});
 }
 

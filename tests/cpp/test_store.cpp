@@ -39,7 +39,7 @@ void add_waiting(StateStore& store, std::int32_t candidate, std::int32_t rung, d
 std::set<int> kept(StateStore& store, int count) {
     std::set<int> found;
     for (int candidate = 0; candidate < count; ++candidate) {
-        if (store.take(candidate)) found.insert(candidate);
+        if (store.resume(candidate)) found.insert(candidate);
     }
     return found;
 }
@@ -118,7 +118,7 @@ TEST_CASE("beyond the limit, a state that comes to wait may itself be the one to
     CHECK(store.use().held_bytes == 2 * kBytes);
     store.wait(4, {1.0, 1.0, 1});
     CHECK(store.use().held_bytes == kBytes);
-    CHECK_FALSE(store.take(1));
+    CHECK_FALSE(store.resume(1));
 }
 
 TEST_CASE("what is at work or published is never dropped, and the limit may have to yield") {
@@ -151,20 +151,20 @@ TEST_CASE("a published state is taken as a copy, which is counted") {
     add(store, 0)->weights.data()[3] = 0.5F;
     const std::shared_ptr<const State> best = store.publish(0);
     store.wait(0, {1.0, 1.0, 0});
-    const std::shared_ptr<State> copy = store.take(0);
+    const std::shared_ptr<State> copy = store.resume(0);
     REQUIRE(copy);
     CHECK(copy.get() != best.get());
     CHECK(copy->weights.data()[3] == 0.5F);
     CHECK(store.use().held_bytes == 2 * kBytes);
     store.wait(1, {1.0, 1.0, 0});
-    CHECK(store.take(0) == copy);  // it is its candidate's own again
+    CHECK(store.resume(0) == copy);  // it is its candidate's own again
 }
 
 TEST_CASE("a state that cannot be made is not counted") {
     StateStore store(0);
     CHECK_THROWS_AS(store.add(0, kBytes, []() -> State { throw std::bad_alloc(); }), std::bad_alloc);
     CHECK(store.use().held_bytes == 0);
-    CHECK_FALSE(store.take(0));
+    CHECK_FALSE(store.resume(0));
 }
 
 // Each thread works on candidates of its own; room is made among all of them.
@@ -179,7 +179,7 @@ TEST_CASE("many threads at once keep the limit, the count and every state that w
         std::vector<std::shared_ptr<const State>> published(1);
         for (int round = 0; round < 2000; ++round) {
             const auto candidate = static_cast<std::int32_t>(thread * kEach + static_cast<int>(random() % kEach));
-            std::shared_ptr<State> state = store.take(candidate);
+            std::shared_ptr<State> state = store.resume(candidate);
             if (!state) state = add(store, candidate);
             if (state->epochs != candidate + 1) ++wrong;
             state->weights.data()[0] += 1.0F;

@@ -84,7 +84,7 @@ TEST_CASE("a member leaves when the bell rings, when its job ends, and when it w
         std::this_thread::sleep_for(2ms);  // it has fallen asleep
         if (by_bell) {
             ++bell;
-            team.recall();
+            team.wake();
         } else {
             team.close();
         }

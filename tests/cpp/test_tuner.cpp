@@ -38,14 +38,12 @@ constexpr double kLong = 60.0;  // seconds; nothing here takes so long unless a 
 
 using Train = std::function<Result(const Job&, const std::atomic<bool>& stop)>;
 
-// Candidates that count how often they are trained, and check that each is trained by one thread at a time.
+// Candidates that check that each is trained by one thread at a time.
 class Pretenders final : public ash::Candidates {
   public:
     Pretenders(std::int64_t count, Train train)
-        : train_(std::move(train)), busy_(static_cast<std::size_t>(count)), states_(static_cast<std::size_t>(count)) {}
+        : Candidates(count), train_(std::move(train)), busy_(static_cast<std::size_t>(count)) {}
 
-    std::int64_t count() const override { return std::ssize(states_); }
-    std::int64_t known() const override { return std::ssize(states_); }
     double cost(const Job& job) const override { return static_cast<double>(job.epochs); }
     double step_cost(std::int32_t) const override { return 0.0; }  // nothing to share
 
@@ -53,25 +51,15 @@ class Pretenders final : public ash::Candidates {
         const auto candidate = static_cast<std::size_t>(job.candidate);
         if (busy_[candidate].exchange(true)) throw std::logic_error("two threads train one candidate");
         const Result result = train_(job, stop);
-        states_[candidate] = std::make_shared<ash::State>();
-        states_[candidate]->epochs = job.epochs;
         busy_[candidate] = false;
         return result;
     }
 
-    ash::States publish(std::int32_t candidate) override {
-        return ash::states_of_one(states_[static_cast<std::size_t>(candidate)]);
-    }
-
     ash::Team::Help help(std::int32_t, int, ash::Team&, const ash::Team::Invitation&) override { return {}; }
-    void wait(std::int32_t, std::int32_t, double, double) override {}
-    void retire(std::int32_t candidate) override { states_[static_cast<std::size_t>(candidate)] = nullptr; }
-    ash::MemoryUse memory() const override { return {}; }
 
   private:
     Train train_;
     std::vector<std::atomic<bool>> busy_;
-    std::vector<std::shared_ptr<ash::State>> states_;
 };
 
 std::unique_ptr<Tuner> pretend(std::int64_t count, int threads, Train train, LadderSettings ladder = {}) {
@@ -120,11 +108,10 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
             CHECK(rung.finished == rung.places);
             CHECK(rung.running == 0);
         }
-        const auto best = tuner->best();
-        REQUIRE(best);
-        CHECK(best->candidate == 127);
-        CHECK(best->rung == 0);  // the same score again, higher up, does not replace it
-        CHECK(best->states.front()->epochs == 1);
+        const std::vector<ash::Kept> kept = tuner->kept();
+        REQUIRE(kept.size() == 1);
+        CHECK(kept.front().candidate == 127);
+        CHECK(kept.front().rung == 0);  // the same score again, higher up, does not replace it
     }
 }
 
@@ -205,7 +192,7 @@ TEST_CASE("stop ends jobs and sleepers alike, and keeps what is finished") {
     tuner->stop();
     REQUIRE(tuner->wait(kLong));
     CHECK(tuner->jobs().size() == 5);
-    CHECK(tuner->best()->candidate == 4);
+    CHECK(tuner->kept().front().candidate == 4);
 }
 
 TEST_CASE("a thread with nothing to do burns no core") {
@@ -264,14 +251,14 @@ TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; neve
         pretend(6, 1, [&](const Job& job, const auto&) { return results[static_cast<std::size_t>(job.candidate)]; });
     tuner->start();
     REQUIRE(tuner->wait(kLong));
-    const auto best = tuner->best();
-    REQUIRE(best);
-    CHECK(best->candidate == 2);
-    CHECK(best->rung == 0);
+    const std::vector<ash::Kept> kept = tuner->kept();
+    REQUIRE(kept.size() == 1);
+    CHECK(kept.front().candidate == 2);
+    CHECK(kept.front().rung == 0);
     const auto none = pretend(4, 2, [](const Job&, const auto&) { return scored(kNan); });
     none->start();
     REQUIRE(none->wait(kLong));
-    CHECK_FALSE(none->best());
+    CHECK(none->kept().empty());
     CHECK(none->jobs().size() == 4);
 }
 

@@ -143,19 +143,19 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
     check_part(validation, rows_, "no row to validate on");
     require(epoch_rows >= 0, "epoch_rows: 0 or more");
     quartiles_.emplace(standardized, std::ssize(training.rows));
-    training_ = places(training.rows);
-    validation_ = places(validation.rows);
+    training_ = sorted(training.rows);
+    validation_ = sorted(validation.rows);
     if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
     data_.training_ = empty_rows(features, targets, training, data_.target_scaling_);
     data_.validation_ = empty_rows(features, targets, validation, data_.target_scaling_);
     data_.epochs_ = EpochCut(data_.training_.count, epoch_rows);
 }
 
-std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t> rows) {
-    std::vector<Place> result;
+std::vector<DataBuilder::PartRow> DataBuilder::sorted(std::span<const std::int64_t> rows) {
+    std::vector<PartRow> result;
     result.reserve(rows.size());
     for (const std::int64_t row : rows) result.push_back({row, std::ssize(result)});
-    const auto before = [](const Place& a, const Place& b) { return a.row < b.row; };
+    const auto before = [](const PartRow& a, const PartRow& b) { return a.row < b.row; };
     if (!std::ranges::is_sorted(result, before)) std::ranges::stable_sort(result, before);
     return result;
 }
@@ -163,9 +163,9 @@ std::vector<DataBuilder::Place> DataBuilder::places(std::span<const std::int64_t
 void DataBuilder::observe(const double* x, std::int64_t count) {
     if (!quartiles_ || observed_ + count > rows_) throw std::invalid_argument("more rows than the table has");
     for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
-        const Place& place = training_[next_training_];
-        quartiles_->add(x + (place.row - observed_) * data_.features_,
-                        weight_of(weights_, static_cast<std::size_t>(place.position)));
+        const PartRow& next = training_[next_training_];
+        quartiles_->add(x + (next.row - observed_) * data_.features_,
+                        weight_of(weights_, static_cast<std::size_t>(next.position)));
     }
     observed_ += count;
     if (observed_ < rows_) return;
@@ -178,9 +178,9 @@ void DataBuilder::settle(const Quartiles& quartiles) {
     data_.inputs_ = quartiles.scaling();
     inverse_ = inverse(data_.inputs_);
     for (int column = 0; column < data_.features_; ++column) {
-        const auto place = static_cast<std::size_t>(column);
-        if (data_.inputs_.limit[place] == 0.0) continue;
-        (quartiles.constant(place) ? data_.constant_features_ : data_.numbers_).push_back(column);
+        const auto index = static_cast<std::size_t>(column);
+        if (data_.inputs_.limit[index] == 0.0) continue;
+        (quartiles.constant(index) ? data_.constant_features_ : data_.numbers_).push_back(column);
     }
 }
 
@@ -191,12 +191,12 @@ void DataBuilder::fill(const double* x, std::int64_t count) {
     filled_ += count;
 }
 
-void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<PartRow>& part,
                             std::size_t& next, Rows& rows) const {
     const Standardization columns = standardization(data_.inputs_, inverse_);
-    for (; next < places.size() && places[next].row < first + count; ++next) {
-        float* to = rows.x.data() + places[next].position * rows.stride;
-        kernels_.standardize(x + (places[next].row - first) * data_.features_, columns, to);
+    for (; next < part.size() && part[next].row < first + count; ++next) {
+        float* to = rows.x.data() + part[next].position * rows.stride;
+        kernels_.standardize(x + (part[next].row - first) * data_.features_, columns, to);
         for (const int column : data_.constant_features_) to[column] = 0.0F;
     }
 }

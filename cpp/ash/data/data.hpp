@@ -3,15 +3,15 @@
 //     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
 //     (anything that gives doubles)      median, quartiles     float32         Data
 //
-// The builder sees the table twice, a block at a time, and keeps nothing of it: a table needs no copy but this one.
+// The builder reads the table twice, block by block, and keeps nothing of it: this is the only copy of a table.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) centers and scales come from the training rows alone: features are standardized by median and
 //                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp);
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
 //             (4) NaN is a missing value, and stands at the center: it is 0;
-//             (5) the weights of a part have the mean 1; rows that all count alike have none.
-// Threads:    a builder belongs to one; Data is const and read by all.
+//             (5) the weights of a part have the mean 1; rows of equal weight have none.
+// Threads:    a builder belongs to one thread; Data is const and read by all.
 // Memory:     rows * padded(features) floats, and no second copy; until all rows are observed, the sample of
 //             quartiles.hpp.
 #pragma once
@@ -32,22 +32,22 @@ namespace ash {
 
 struct Rows {
     std::int64_t count = 0;
-    std::int64_t stride = 0;           // floats a row of x
-    std::int64_t target_stride = 0;    // floats a row of targets
+    std::int64_t stride = 0;           // floats per row of x
+    std::int64_t target_stride = 0;    // floats per row of targets
     AlignedFloats x;                   // [count][stride]
     std::vector<std::int32_t> labels;  // [count], classification
     AlignedFloats targets;             // [count][target_stride], regression, standardized
     std::vector<float> weights;        // [count], of mean 1; empty: all alike
 };
 
-struct TargetTable {  // row-major; nothing of it is kept
+struct TargetTable {  // row-major; not referred to after the call
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
     int classes;  // 0: regression
 };
 
-// Rows by their numbers, in the order in which they are kept, and what each counts for.
+// Row numbers, in the order in which the rows are kept, and the weights of the rows.
 struct Part {
     std::span<const std::int64_t> rows;
     std::span<const double> weights = {};  // [rows], above zero; empty: all alike
@@ -64,11 +64,11 @@ struct Table {        // a whole table at once, row-major
 
 class Data {
   public:
-    // In one go; as DataBuilder. standardize: all features, or none.
+    // From a whole table; throws as DataBuilder. standardize: all features, or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
-    // Of another's members, as they are read here. Throws std::invalid_argument where they do not fit each other, so that
+    // Rebuilds a Data from its pickled members. Throws std::invalid_argument where they do not fit each other, so that
     // nothing is read beyond its end.
     struct Members {
         int features;
@@ -129,19 +129,19 @@ class DataBuilder {
     Data finish();
 
   private:
-    struct Place {
+    struct PartRow {
         std::int64_t row;       // of the table
         std::int64_t position;  // in the part
     };
-    static std::vector<Place> places(std::span<const std::int64_t> rows);
+    static std::vector<PartRow> sorted(std::span<const std::int64_t> rows);
     void settle(const Quartiles& quartiles);
-    void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<Place>& places,
+    void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<PartRow>& part,
                    std::size_t& next, Rows& rows) const;
 
     const Kernels& kernels_;
     const std::int64_t rows_;
-    std::vector<Place> training_;  // in order of the table
-    std::vector<Place> validation_;
+    std::vector<PartRow> training_;  // in order of the table
+    std::vector<PartRow> validation_;
     std::vector<double> weights_;         // of the training part, as given
     std::optional<Quartiles> quartiles_;  // until all rows are observed
     std::int64_t observed_ = 0;

@@ -8,7 +8,7 @@
 //
 // Invariants: (1) a column whose values are all equal, exactly, has a scale of 1; so has one without rows, of mean 0;
 //             (2) the sums run in order of add(), in double.
-// Threads:    one. Cost: add() is one sweep over a row; 25 bytes a column.
+// Threads:    one. Cost: add() is one sweep over a row; 25 bytes per column.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class Moments {
   public:
     explicit Moments(int columns);
 
-    // One row [columns]; weight > 0: as if it came so many times.
+    // One row [columns]; weight > 0: as if it came that many times.
     void add(const double* row, double weight);
 
     // Mean and deviation, without a clip.

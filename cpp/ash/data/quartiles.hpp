@@ -25,7 +25,7 @@
 //             (5) a column of which the sample holds no value, but some row does: the middle of its range stands for
 //                 all quartiles.
 // Threads:    one.
-// Cost:       add() is one sweep over a row; scaling() selects in the sample, some 25 ns a cell on one core of 2026, or
+// Cost:       add() is one sweep over a row; scaling() selects in the sample, some 25 ns per cell on one core of 2026, or
 //             sorts it where rows have weights, some 80 ns.
 // Memory:     the sample, at most 32 MiB up to 2048 columns of which quartiles are wanted, 16 KiB a column beyond.
 #pragma once
@@ -48,7 +48,7 @@ class Quartiles {
     // wanted: [columns], of which there are to be quartiles; rows: how many will come, at least 1.
     Quartiles(const std::vector<bool>& wanted, std::int64_t rows);
 
-    // The next row [columns]; weight > 0: as if it came so many times. REQUIRES: one of `rows`.
+    // The next row [columns]; weight > 0: as if it came that many times. REQUIRES: one of `rows`.
     void add(const double* row, double weight);
 
     // Of the wanted columns; the others are taken as they are. Where 1 / scale is no double, a scale is 1.

@@ -37,13 +37,13 @@ Words philox(const Words& counter, std::uint64_t key) {
     return c;
 }
 
-Words draw(std::uint64_t seed, const Place& place, std::uint32_t index) {
-    const auto purpose = static_cast<std::uint32_t>(place.purpose);
-    return philox({index, place.candidate, place.time, purpose << 24U | place.layer}, seed);
+Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
+    const auto purpose = static_cast<std::uint32_t>(stream.purpose);
+    return philox({index, stream.candidate, stream.time, purpose << 24U | stream.layer}, seed);
 }
 
-void shuffle(std::uint64_t seed, const Place& place, std::span<std::uint32_t> rows) {
-    const Words words = draw(seed, place, 0);
+void shuffle(std::uint64_t seed, const Stream& stream, std::span<std::uint32_t> rows) {
+    const Words words = draw(seed, stream, 0);
     SplitMix64 generator{std::uint64_t{words[0]} << 32U | words[1]};
     std::iota(rows.begin(), rows.end(), 0U);
     for (auto left = static_cast<std::uint32_t>(rows.size()); left > 1; --left) {

@@ -1,9 +1,9 @@
-// random.hpp: counter-based random numbers: a draw is a function of where it is used, not of what was drawn before.
+// random.hpp: counter-based random numbers: a draw is a function of what it is for, not of what was drawn before.
 //
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed;
 // its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
 // that draws them nor on where a job was resumed.
-// Threads: pure functions. Cost: 10 rounds for 4 words; a shuffle takes one Philox draw and then SplitMix64 a row.
+// Threads: pure functions. Cost: 10 rounds for 4 words; a shuffle takes one Philox draw and then SplitMix64 per row.
 #pragma once
 
 #include <array>
@@ -20,8 +20,8 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// What a draw is for. time: the pass of a shuffle, the update of a dropout mask, 0 for initial weights.
-struct Place {
+// A sequence of draws, by what it is for. time: the pass of a shuffle, the update of a dropout mask, 0 for initial weights.
+struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
     std::uint32_t layer;  // below 2^24; of an embedding: the row of parameters
@@ -33,13 +33,13 @@ using Words = std::array<std::uint32_t, 4>;
 // The plain generator, tested against its published answers.
 Words philox(const Words& counter, std::uint64_t key);
 
-// Four words at `index` of the stream that belongs to a place.
-Words draw(std::uint64_t seed, const Place& place, std::uint32_t index);
+// Four words at `index` of the stream.
+Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index);
 
 // Uniform in [0, 1), 24 bits.
 inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
 
 // rows := a random order of 0 .. size-1 (Fisher-Yates).
-void shuffle(std::uint64_t seed, const Place& place, std::span<std::uint32_t> rows);
+void shuffle(std::uint64_t seed, const Stream& stream, std::span<std::uint32_t> rows);
 
 }  // namespace ash

@@ -7,15 +7,16 @@
 
 namespace ash {
 
-// What a network is made for.
+// The columns that a network takes and gives.
 struct Shape {
     int features;
     int outputs;
-    int numbers = 0;  // those of the features that an embedding takes
+    int numbers = 0;  // features that can be embedded: standardized, not constant
 };
 
-// Floats per row of so many columns: whole cache lines, and from 128 columns on an odd number of them. Rows at a
-// power-of-two distance would all fall into the same few sets of the first cache (4 KiB apart: 8 lines in all).
+// The number of floats that a row of `columns` columns takes in memory. That is a whole number of cache lines, and from
+// 128 columns on an odd number: rows at a distance of a power of two would all share a few sets of the first cache (rows
+// that are 4 KiB apart share one set of 8 lines).
 inline std::int64_t padded(std::int64_t columns) {
     const std::int64_t lines = (columns + kLineFloats - 1) / kLineFloats;
     const bool even_and_wide = columns >= 128 && lines % 2 == 0;

@@ -21,7 +21,7 @@ struct Point {
 struct Identity {
     ASH_INLINE static Point at(Floats x) { return {x, broadcast(1.0F)}; }
 };
-struct Relu {  // the slope at 0 is 0, as in PyTorch; a NaN goes on
+struct Relu {  // the slope at 0 is 0, as in PyTorch; NaN is passed through
     ASH_INLINE static Point at(Floats x) {
         return {select(x <= 0.0F, Floats{}, x), select(x > 0.0F, broadcast(1.0F), Floats{})};
     }

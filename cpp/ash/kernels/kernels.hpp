@@ -1,4 +1,4 @@
-// kernels.hpp: the arithmetic of networks, as one table of functions an instruction set.
+// kernels.hpp: the arithmetic of networks, as one table of functions per instruction set.
 //
 // The same source (product.hpp, elementwise.hpp, losses.hpp, update.hpp) is compiled once for each instruction set
 // (unit_*.cpp); the table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry:
@@ -8,8 +8,8 @@
 // multiply-adds in order of k for each element; vectors run over columns, never over k. Sums over a row are chains in
 // order of columns. Nothing depends on libm, on the width of a vector or on contraction by the compiler.
 //
-// Memory:  rows start on 64 bytes and are padded as layout.hpp says; whole vectors are read and written, so padding
-//          takes part.
+// Memory:  rows start on 64 bytes and are padded (shape.hpp). Unless an entry says otherwise, whole vectors are read and
+//          written, padding included.
 // Letters: M rows, N columns, K terms of a sum; strides count floats.
 // Threads: pure functions of their arguments. Nothing allocates or throws.
 #pragma once
@@ -44,7 +44,7 @@ struct Product {
     const float* bias = nullptr;  // [N]
 };
 
-// A block of rows [rows][stride] of which `columns` mean something.
+// A block of rows [rows][stride]; from `columns` on it is padding.
 struct Block {
     std::int64_t rows;
     std::int64_t columns;
@@ -95,7 +95,7 @@ struct Standardization {
 constexpr float kClip = 3.0F;      // the limit of a clip
 constexpr float kFar = 0x1.0p30F;  // the clip of kClip * kFar is kClip
 
-// The parameters of an embedding (ash/embedding.hpp) [rows][stride], a column a number.
+// The parameters of an embedding (embedding.hpp) [rows][stride], one column per number.
 struct Periodic {
     const float* parameters;
     std::int64_t stride;
@@ -106,7 +106,7 @@ enum class Elementary : std::uint8_t { exp, log, tanh, sigmoid };
 
 struct Kernels {
     const char* name;
-    int lanes;  // floats a vector
+    int lanes;  // floats per vector
     bool fma;
 
     void (*product)(const Product&) noexcept;
@@ -127,7 +127,7 @@ struct Kernels {
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     void (*update)(const Update&, const Parameters&) noexcept;
-    // to[column * to_stride + row] := from[row * stride + column]; rows up to a multiple of 4 are written.
+    // to[column * to_stride + row] := from[row * stride + column]; padding is neither read nor written.
     void (*transpose)(const float* from, Block, float* to, std::int64_t to_stride) noexcept;
     // to[row] := from[numbers[row]], whole rows of `stride` floats.
     void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
@@ -143,17 +143,17 @@ struct Kernels {
     // dots[row] := weights[row] . gradient[row], in 16 lanes and then by halves; gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
-    // to[i] := z of from[i], clipped or not, 0 for NaN, a missing value; whether all others are within the range of
-    // float32. No fma in it: the same bits on every instruction set.
+    // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all others are
+    // in the range of float32. It uses no fma, so bits are the same on every instruction set, baseline included.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
     // y[i] := f(x[i]); for tests.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // For benches: so many fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
+    // For benches: this number of fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 
-extern const Kernels kReference;  // naive, and slow
+extern const Kernels kReference;  // naive; for tests and benches, which link ash_reference
 
 // Built here and runnable on this processor, the best first; never empty.
 std::span<const Kernels* const> available_kernels();

@@ -34,7 +34,7 @@ struct Turned {
         if (rows % kLanes == 0) return;
         for (int64_t c = 0; c < kTurnedColumns; ++c) store(values + c * kTurnedRows + rows / kLanes * kLanes, Floats{});
     }
-    void take(const float* from, ash::Block block) { transpose(from, block, values, kTurnedRows); }
+    void load(const float* from, ash::Block block) { transpose(from, block, values, kTurnedRows); }
     void give(float* to, ash::Block block) const {
         transpose(values, {block.columns, block.rows, kTurnedRows}, to, block.stride);
     }
@@ -55,7 +55,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
         store(facts.totals + r, Floats{});
     }
     for_squares(block, [&](int64_t column, ash::Block square) {
-        turned.take(logits + column, square);
+        turned.load(logits + column, square);
         for (int64_t r = 0; r < block.rows; r += kLanes) {
             Floats top = load(facts.tops + r);
             Floats total = load(facts.totals + r);
@@ -73,7 +73,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
 ASH_INLINE void exponentiate(float* logits, ash::Block block, Turned& turned, RowFacts& facts) {
     for (int64_t r = 0; r < block.rows; r += kLanes) store(facts.sums + r, Floats{});
     for_squares(block, [&](int64_t column, ash::Block square) {
-        if (block.columns > kTurnedColumns) turned.take(logits + column, square);
+        if (block.columns > kTurnedColumns) turned.load(logits + column, square);
         for (int64_t r = 0; r < block.rows; r += kLanes) {
             const Floats top = load(facts.tops + r);
             Floats sum = load(facts.sums + r);

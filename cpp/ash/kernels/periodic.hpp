@@ -138,7 +138,7 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// A sum in 16 lanes, whatever the width of a vector, and then by halves. No vector beyond the last column: a scratch
+// A sum in 16 lanes, for any width of a vector, and then by halves. No vector beyond the last column: a scratch
 // holds there what others have left, which may be NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;

@@ -1,12 +1,11 @@
 // simd.hpp: vectors of floats in the width of the unit that includes this file, by GCC and Clang vector extensions.
 //
-// Only for unit_*.cpp. Everything here and in the kernel headers has internal linkage, and no header of the standard
-// library with inline functions is included: an inline function compiled for AVX-512 could be the copy that the linker
-// keeps for the whole program, and end in an illegal instruction elsewhere.
+// Only for unit_*.cpp. All functions here and in the kernel headers have internal linkage, and call no inline function of
+// the standard library but constants: an inline function compiled for AVX-512 could be the copy that the linker keeps for
+// the whole program, and end in an illegal instruction elsewhere. A test (cmake/weak_symbols.cmake) checks the units.
 //
-// Fused multiply-add is explicit (fma below) and -ffp-contract=off forbids any other: what the compiler may contract it
-// will contract as it likes. Where the unit has no fused multiply-add (baseline x86-64) it is a product and a sum, and
-// bits differ from the other units.
+// A fused multiply-add is explicit (fma below); -ffp-contract=off forbids all others, since the compiler would choose
+// where. Baseline x86-64 has none: there fma is a product and a sum, and bits differ from those of the other units.
 #pragma once
 
 #include <stddef.h>
@@ -20,7 +19,7 @@
 #include <emmintrin.h>
 #endif
 
-// Floats a vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without
+// Floats per vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without
 // it.
 #if defined(ASH_LANES)
 #elif defined(__AVX512F__)
@@ -93,7 +92,7 @@ ASH_INLINE Floats square_root(Floats x) {
 ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) {
     return from_bits((bits(yes) & mask) | (bits(no) & ~mask));
 }
-// The larger one; `bound` where value is NaN is wrong for clamping, so NaN in value stays.
+// max(value, bound); NaN in value is passed through.
 ASH_INLINE Floats at_least(Floats value, Floats bound) { return select(value < bound, bound, value); }
 ASH_INLINE Floats at_most(Floats value, Floats bound) { return select(value > bound, bound, value); }
 ASH_INLINE Floats absolute(Floats x) { return from_bits(bits(x) & 0x7FFFFFFF); }

@@ -10,7 +10,7 @@
 // whole lines of 16. Biases, activations and updates are not counted.
 //
 // Exact: all are sums and products of integers in double, so exact below 2^53, and beyond that rounded alike
-//        everywhere. Cost: a few additions a layer.
+//        everywhere. Cost: a few additions per layer.
 
 #pragma once
 

@@ -40,8 +40,8 @@ struct Layer {
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
-// Parameters of an embedding [embedding::kRows][stride], a column a number.
-struct EmbeddingPlace {
+// Parameters of an embedding [embedding::kRows][stride], one column per number.
+struct EmbeddingLayout {
     int numbers = 0;  // 0: there is none
     std::int64_t stride = 0;
     std::int64_t offset = 0;
@@ -49,7 +49,7 @@ struct EmbeddingPlace {
 };
 
 // Factors of the inputs of layer 0.
-struct ScalingPlace {
+struct ScalingLayout {
     bool learned = false;
     std::int64_t offset = 0;
     std::int64_t copy = 0;  // offset of the copy of layer 0 times them
@@ -65,8 +65,8 @@ class Layout {
     Layout without_scaling() const;
 
     std::span<const Layer> layers() const { return layers_; }
-    const EmbeddingPlace& embedding() const { return embedding_; }
-    const ScalingPlace& scaling() const { return scaling_; }
+    const EmbeddingLayout& embedding() const { return embedding_; }
+    const ScalingLayout& scaling() const { return scaling_; }
     int features() const { return features_; }
     std::int64_t size() const { return size_; }                // floats
     std::int64_t copies_size() const { return copies_size_; }  // floats
@@ -76,8 +76,8 @@ class Layout {
   private:
     int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding
     std::vector<Layer> layers_;
-    EmbeddingPlace embedding_;
-    ScalingPlace scaling_;
+    EmbeddingLayout embedding_;
+    ScalingLayout scaling_;
     std::int64_t size_ = 0;
     std::int64_t copies_size_ = 0;
     std::int64_t row_floats_ = 0;

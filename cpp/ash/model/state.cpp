@@ -25,13 +25,13 @@ double limit(const Layer& layer, bool last, const Settings& settings) {
     return he ? std::sqrt(6.0 / layer.inputs) : std::sqrt(6.0 / (layer.inputs + layer.outputs));
 }
 
-void initialize(const Layer& layer, float bound, std::uint64_t seed, const Place& place, float* weights) {
+void initialize(const Layer& layer, float bound, std::uint64_t seed, const Stream& stream, float* weights) {
     std::uint32_t index = 0;
     Words words{};
     for (int i = 0; i < layer.inputs; ++i) {
         float* row = weights + layer.offset + i * layer.stride;
         for (int o = 0; o < layer.outputs; ++o, ++index) {
-            if (index % 4 == 0) words = draw(seed, place, index / 4);
+            if (index % 4 == 0) words = draw(seed, stream, index / 4);
             row[o] = (2.0F * unit_float(words[index % 4]) - 1.0F) * bound;
         }
     }
@@ -39,27 +39,27 @@ void initialize(const Layer& layer, float bound, std::uint64_t seed, const Place
 }
 
 // The sum of twelve uniform numbers, less six: of variance 1, near enough to normal, and without a logarithm.
-float normal(std::uint64_t seed, const Place& place, std::uint32_t index) {
+float normal(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
     float sum = -6.0F;
     for (std::uint32_t part = 0; part < 3; ++part) {
-        for (const std::uint32_t word : draw(seed, place, 3 * index + part)) sum += unit_float(word);
+        for (const std::uint32_t word : draw(seed, stream, 3 * index + part)) sum += unit_float(word);
     }
     return sum;
 }
 
-void initialize_embedding(const EmbeddingPlace& embedding, const Settings& settings, std::uint64_t seed,
+void initialize_embedding(const EmbeddingLayout& embedding, const Settings& settings, std::uint64_t seed,
                           std::uint32_t candidate, float* weights) {
     constexpr float kBound = 0.25F;  // 1 / sqrt(16), as PyTorch begins a layer with 16 inputs
     for (int row = 0; row < embedding::kRows; ++row) {
-        const Place place{candidate, Purpose::embedding, static_cast<std::uint32_t>(row), 0};
+        const Stream stream{candidate, Purpose::embedding, static_cast<std::uint32_t>(row), 0};
         float* parameters = weights + embedding.offset + row * embedding.stride;
         for (int i = 0; i < embedding.numbers; ++i) {
             const auto index = static_cast<std::uint32_t>(i);
             if (row < embedding::kFrequencies) {
-                parameters[i] = normal(seed, place, index) * static_cast<float>(settings.embedding_frequency);
+                parameters[i] = normal(seed, stream, index) * static_cast<float>(settings.embedding_frequency);
             } else {
                 const float bound = row < embedding::kMixes ? 0.5F : kBound;
-                parameters[i] = (2.0F * unit_float(draw(seed, place, index)[0]) - 1.0F) * bound;
+                parameters[i] = (2.0F * unit_float(draw(seed, stream, index)[0]) - 1.0F) * bound;
             }
         }
     }
@@ -77,9 +77,9 @@ State initial_state(const Shape& shape, const Settings& settings, std::uint64_t 
     std::uint32_t number = 0;
     for (const Layer& layer : state.layout.layers()) {
         const bool last = &layer == &state.layout.layers().back();
-        const Place place{candidate, Purpose::initialization, number++, 0};
+        const Stream stream{candidate, Purpose::initialization, number++, 0};
         const auto bound = static_cast<float>(limit(layer, last, settings));
-        initialize(layer, bound, seed, place, state.weights.data());
+        initialize(layer, bound, seed, stream, state.weights.data());
     }
     const Layout& layout = state.layout;
     if (layout.embeds()) initialize_embedding(layout.embedding(), settings, seed, candidate, state.weights.data());

@@ -25,13 +25,13 @@ struct State {
     double beta2_power = 1.0;
 };
 
-// Those of a candidate, one a fold of the data, or none; whoever has them only reads them.
+// The states of a candidate, one per fold of the data, or none; they are only read.
 using States = std::vector<std::shared_ptr<const State>>;
 
-// A state before its first epoch. He or Xavier uniform weights, zero biases (He et al. 2015; Glorot, Bengio 2010); ntk:
-// of variance 1 / inputs, a last layer of zeros (Holzmueller et al., arXiv:2407.04491). Factors of inputs and shares of
-// activations are 1, and an embedding has normal frequencies, phases from all of a turn, and the weights and biases of a
-// layer with 16 inputs.
+// A state before its first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio 2010). ntk:
+// weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al., arXiv:2407.04491). Factors
+// of inputs and shares of activations are 1. An embedding has normal frequencies, phases uniform over a whole turn, and
+// the weights and biases of a layer with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);
 
 }  // namespace ash

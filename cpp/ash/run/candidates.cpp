@@ -9,6 +9,7 @@
 
 #include "ash/model/cost.hpp"
 #include "ash/train/evaluation.hpp"
+#include "ash/train/parallel.hpp"
 
 namespace ash {
 
@@ -23,12 +24,6 @@ std::int64_t checked_count(std::int64_t count) {
 
 }  // namespace
 
-void check_hash(const Job& job, std::uint64_t expected, std::uint64_t found) {
-    if (expected == kAnyHash || expected == found) return;
-    throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
-                             std::to_string(job.rung) + " with other weights than its result says");
-}
-
 void write_in_units(const Predictions& predictions, const Data& data, float* results) {
     const Scaling& targets = data.targets();
     for (std::int64_t r = 0; r < predictions.rows; ++r) {
@@ -40,23 +35,25 @@ void write_in_units(const Predictions& predictions, const Data& data, float* res
     }
 }
 
-NetworkCandidates::NetworkCandidates(const Data& data, std::vector<Settings> first, std::int64_t count,
-                                     Continuation continuation, Metric metric, std::uint64_t seed,
-                                     const Kernels& kernels, int threads, std::int64_t min_epochs, std::int64_t eta,
-                                     std::int64_t memory_limit, Scorer scorer)
-    : data_(data),
-      count_(checked_count(count)),
-      rules_{continuation, metric, seed, min_epochs, eta, kernels, std::move(scorer)},
+Candidates::Candidates(std::int64_t count) : count_(checked_count(count)), known_(count) {}
+
+Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
+                       std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox)
+    : count_(checked_count(count)),
+      folds_(std::move(folds)),
+      mailbox_(std::move(mailbox)),
       chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
-      workspaces_(static_cast<std::size_t>(threads)),
-      states_(memory_limit) {
-    if (classifies(metric) != (data.classes() > 0)) {
-        throw std::invalid_argument(std::string(name(metric)) + " does not score this task");
+      workspaces_(static_cast<std::size_t>(threads)) {
+    for (const auto& [data, rules] : folds_) {
+        if (classifies(rules.metric) != (data.classes() > 0)) {
+            throw std::invalid_argument(std::string(name(rules.metric)) + " does not score this task");
+        }
+        stores_.emplace_back((memory_limit + std::ssize(folds_) - 1) / std::ssize(folds_));
     }
     append(std::move(first));
 }
 
-void NetworkCandidates::append(std::vector<Settings> more) {
+void Candidates::append(std::vector<Settings> more) {
     if (std::ssize(more) > count_ - known_) {
         throw std::invalid_argument("more than " + std::to_string(count_) + " candidates");
     }
@@ -72,116 +69,219 @@ void NetworkCandidates::append(std::vector<Settings> more) {
     }
 }
 
-double NetworkCandidates::cost(const Job& job) const {
-    const EpochCut epochs = epochs_of(settings(job.candidate), data_);
-    return job_cost(layout(job.candidate), epochs.rows(), data_.validation().count, job.epochs);
+double Candidates::cost(const Job& job) const {
+    double sum = 0.0;
+    for (const auto& [data, rules] : folds_) {
+        const EpochCut epochs = epochs_of(settings(job.candidate), data);
+        sum += job_cost(layout(job.candidate), epochs.rows(), data.validation().count, job.epochs);
+    }
+    return sum;
 }
 
-double NetworkCandidates::step_cost(std::int32_t candidate) const {
-    const std::int64_t rows = batch_rows(settings(candidate), data_);
-    return static_cast<double>(rows) * training_cost(layout(candidate));
+double Candidates::step_cost(std::int32_t candidate) const {
+    return ash::step_cost(folds_.front().data, settings(candidate));
 }
 
-JobRun NetworkCandidates::run_of(const Job& job, Workspace& scratch, const std::atomic<bool>& stop, Team* team) const {
-    const Settings& own = settings(job.candidate);
-    scratch.prepare(data_, own);
-    return {
-        .data = data_, .settings = own, .rules = rules_, .job = job, .scratch = scratch, .stop = &stop, .team = team};
+Result Candidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
+    if (mailbox_) return train_elsewhere(job, stop);
+    Workspace& scratch = workspace(thread);
+    const auto train_fold = [&](int number) {
+        const auto fold = static_cast<std::size_t>(number);
+        const auto& [data, rules] = folds_[fold];
+        const Settings& own = settings(job.candidate);
+        scratch.prepare(data, own);
+        JobRun run{.data = data,
+                   .settings = own,
+                   .rules = rules,
+                   .job = job,
+                   .scratch = scratch,
+                   .stop = &stop,
+                   .team = &team};
+        const std::shared_ptr<State> state = state_to_train(fold, job.candidate);
+        const Result result = run.train_and_score(*state);
+        retrained_epochs_ += run.retrained;
+        return result;
+    };
+    std::vector<double> scores;
+    const Result mean = mean_of(folds(), train_fold, scores);
+    if (!mean.stopped && !is_diverged(mean.score, mean.loss)) note(job, std::move(scores));
+    return mean;
 }
 
-Result NetworkCandidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
-    JobRun run = run_of(job, workspace(thread), stop, &team);
-    const std::shared_ptr<State> state = state_to_train(job.candidate);
-    const Result result = run.train_and_score(*state);
-    retrained_epochs_ += run.retrained;
-    return result;
+Result Candidates::train_elsewhere(const Job& job, const std::atomic<bool>& stop) {
+    States states = gathered([&](StateStore& store) { return store.resume(job.candidate); });
+    std::optional<Answer> answer = mailbox_->send(job, std::move(states), stop);
+    if (!answer) return {.stopped = true};
+    if (answer->states.empty()) {
+        release(job.candidate);  // those of a lower rung
+    } else {
+        put(job.candidate, with_layouts(job, std::move(answer->states)));
+    }
+    if (!answer->fold_scores.empty()) note(job, std::move(answer->fold_scores));
+    return answer->result;
 }
 
-Team::Help NetworkCandidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
+Team::Help Candidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {
     Workspace& scratch = workspace(thread);
     scratch.prepare_to_help(layout(candidate));
     return team.help(invitation, scratch);
 }
 
-void NetworkCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
-    if (rules_.continuation == Continuation::restart || is_diverged(score, loss)) {
-        states_.release(candidate);
-    } else {
-        states_.wait(rung, {score, loss, candidate});
+States Candidates::publish(std::int32_t candidate) {
+    States states = gathered([&](StateStore& store) { return store.publish(candidate); });
+    if (mailbox_ && states.empty()) mailbox_->note(Note::Kind::kept, candidate);
+    return states;
+}
+
+void Candidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
+    const bool diverged = is_diverged(score, loss);
+    if (mailbox_ && diverged) mailbox_->note(Note::Kind::dropped, candidate);
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+        if (diverged || folds_[fold].rules.continuation == Continuation::restart) {
+            stores_[fold].release(candidate);
+        } else {
+            stores_[fold].wait(rung, {score, loss, candidate});
+        }
     }
 }
 
-MemoryUse NetworkCandidates::memory() const {
-    MemoryUse use = states_.use();
-    use.retrained_epochs = retrained_epochs_;
-    return use;
+void Candidates::retire(std::int32_t candidate) {
+    if (mailbox_) mailbox_->note(Note::Kind::dropped, candidate);
+    release(candidate);
 }
 
-void NetworkCandidates::recall(const Job& job, std::span<const double> /*fold_scores*/) {
-    auto restored = restored_.extract({job.candidate, job.rung});
-    if (restored.empty()) return;
-    put(job.candidate, std::move(restored.mapped()));
+States Candidates::share(std::int32_t candidate, std::int32_t rung) {
+    return gathered([&](StateStore& store) { return store.share(candidate, rung); });
 }
 
-void NetworkCandidates::receive(const Job& job, State state) { put(job.candidate, checked(job, std::move(state))); }
-
-// In place of what the candidate had. The state is at work.
-void NetworkCandidates::put(std::int32_t candidate, State state) {
-    const std::int64_t bytes = state_bytes(state.layout, settings(candidate).optimizer);
-    states_.release(candidate);
-    states_.add(candidate, bytes, [&] { return std::move(state); });
+MemoryUse Candidates::memory() const {
+    MemoryUse all;
+    for (const StateStore& store : stores_) {
+        const MemoryUse one = store.use();
+        all.limit += one.limit;
+        all.peak_bytes += one.peak_bytes;
+        all.held_bytes += one.held_bytes;
+        all.dropped += one.dropped;
+    }
+    all.retrained_epochs = retrained_epochs_;
+    return all;
 }
 
-States NetworkCandidates::rebuild(const Job& job, std::uint64_t weights_hash, int thread,
-                                  const std::atomic<bool>& stop) {
-    JobRun run = run_of(job, workspace(thread), stop, nullptr);
-    const auto state = std::make_shared<State>(run.initial());
-    if (run.train(*state).stopped) return {};
-    retrained_epochs_ += run.retrained + job.epochs;
-    check_hash(job, weights_hash, digest_of(*state));
-    return {state};
-}
-
-State NetworkCandidates::checked(const Job& job, State state) const {
-    state.layout = layout(job.candidate);
-    check_state(state, settings(job.candidate), rules_, job);
-    return state;
-}
-
-void NetworkCandidates::restore(std::int32_t candidate, std::int32_t rung, State state) {
+void Candidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
     constexpr std::int32_t kMostRungs = 63;  // epochs double at least
     if (candidate < 0 || candidate >= known_ || rung < 0 || rung >= kMostRungs) {
         throw std::invalid_argument("no such candidate or rung");
     }
-    restored_.insert_or_assign({candidate, rung}, checked({candidate, rung, 0}, std::move(state)));
+    restored_.insert_or_assign({candidate, rung}, with_layouts({candidate, rung, 0}, std::move(states)));
 }
 
-void NetworkCandidates::predict(std::int32_t candidate, const State& state, Workspace& scratch, float* results) const {
-    scratch.prepare(data_, settings(candidate));
-    evaluate(data_, state, rules_.metric, rules_.kernels, nullptr, scratch);
-    write_in_units(predictions_of(data_, scratch), data_, results);
+void Candidates::replay(const Job& job, std::span<const double> fold_scores) {
+    auto restored = restored_.extract({job.candidate, job.rung});
+    if (!restored.empty()) put(job.candidate, std::move(restored.mapped()));
+    if (!fold_scores.empty()) note(job, {fold_scores.begin(), fold_scores.end()});
 }
 
-const Settings& NetworkCandidates::settings(std::int64_t candidate) const {
+std::vector<RetrainJob> Candidates::retraining(const Job& job) const {
+    std::vector<RetrainJob> jobs;
+    for (const auto& [data, rules] : folds_) jobs.push_back({data, settings(job.candidate), rules, job});
+    return jobs;
+}
+
+States Candidates::checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const {
+    States all;
+    for (State& each : states = with_layouts(job, std::move(states))) {
+        all.push_back(std::make_shared<State>(std::move(each)));
+    }
+    if (digest_of(all) == weights_hash) return all;
+    throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
+                             std::to_string(job.rung) + " with other weights than its result says");
+}
+
+std::vector<FoldScores> Candidates::fold_scores() const {
+    const std::lock_guard lock(mutex_);
+    return scores_;
+}
+
+void Candidates::predict(std::span<const Kept> kept, int threads, std::span<float> results) const {
+    if (kept.empty()) return;
+    const std::size_t each = results.size() / kept.size();
+    const std::size_t team = std::min(kept.size(), static_cast<std::size_t>(threads));
+    parallel(static_cast<int>(team), [&](int thread) {
+        Workspace scratch;
+        for (auto k = static_cast<std::size_t>(thread); k < kept.size(); k += team) {
+            float* to = results.data() + k * each;
+            for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+                const auto& [data, rules] = folds_[fold];
+                scratch.prepare(data, settings(kept[k].candidate));
+                evaluate(data, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch);
+                write_in_units(predictions_of(data, scratch), data, to);
+                to += data.validation().count * data.outputs();
+            }
+        }
+    });
+}
+
+const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-Layout NetworkCandidates::layout(std::int32_t candidate) const { return {data_.shape(), settings(candidate)}; }
+// The same on all folds.
+Layout Candidates::layout(std::int32_t candidate) const { return {folds_.front().data.shape(), settings(candidate)}; }
 
 // Made here and not in the constructor, so that its pages lie where its thread runs.
-Workspace& NetworkCandidates::workspace(int thread) {
+Workspace& Candidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();
     return *own;
 }
 
-std::shared_ptr<State> NetworkCandidates::state_to_train(std::int32_t candidate) {
-    std::shared_ptr<State> state = states_.take(candidate);
+std::shared_ptr<State> Candidates::state_to_train(std::size_t fold, std::int32_t candidate) {
+    StateStore& store = stores_[fold];
+    std::shared_ptr<State> state = store.resume(candidate);
     if (state) return state;
+    const auto& [data, rules] = folds_[fold];
     const Settings& own = settings(candidate);
-    return states_.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
-        return initial_state(data_.shape(), own, rules_.seed, static_cast<std::uint32_t>(candidate));
+    return store.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
+        return initial_state(data.shape(), own, rules.seed, static_cast<std::uint32_t>(candidate));
     });
+}
+
+std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> states) const {
+    if (states.size() != folds_.size()) throw std::invalid_argument("states: one per fold");
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+        states[fold].layout = layout(job.candidate);
+        check_state(states[fold], settings(job.candidate), folds_[fold].rules, job);
+    }
+    return states;
+}
+
+// In place of what the candidate had. The states are at work.
+void Candidates::put(std::int32_t candidate, std::vector<State> states) {
+    release(candidate);
+    for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
+        const std::int64_t bytes = state_bytes(states[fold].layout, settings(candidate).optimizer);
+        stores_[fold].add(candidate, bytes, [&] { return std::move(states[fold]); });
+    }
+}
+
+void Candidates::release(std::int32_t candidate) {
+    for (StateStore& store : stores_) store.release(candidate);
+}
+
+void Candidates::note(const Job& job, std::vector<double> scores) {
+    const std::lock_guard lock(mutex_);
+    scores_.push_back({job, std::move(scores)});
+}
+
+// What the store of each fold gives; none where one gives none.
+States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
+    States all;
+    for (StateStore& store : stores_) {
+        std::shared_ptr<const State> one = of(store);
+        if (!one) return {};
+        all.push_back(std::move(one));
+    }
+    return all;
 }
 
 }  // namespace ash

@@ -59,8 +59,8 @@ void Seats::helped(int owner) {
     --helping_;
 }
 
-void Seats::recall() noexcept {
-    for (const std::unique_ptr<Team>& team : teams_) team->recall();
+void Seats::wake() noexcept {
+    for (const std::unique_ptr<Team>& team : teams_) team->wake();
 }
 
 }  // namespace ash

@@ -1,11 +1,11 @@
-// seats.hpp: what each thread runs, and whom a thread without a job may help.
+// seats.hpp: what each thread runs, and which job a thread without one may help with.
 //
 //     thread   0: job, team of up to 3, one helper        1: helps 0        2: job, too small to share        3: nothing
 //
 // Invariants:  (1) a thread sits, which is to run a job, or helps, or neither; it is counted once in busy_ or helping_;
-//              (2) nobody is invited while as many threads as there are cores sit or help;
+//              (2) no thread is invited while as many threads as there are cores sit or help;
 //              (3) a seat has at most as many helpers as its team takes members.
-// Threads:     the tuner holds its critical section around every call but team() and recall(), which any thread may call.
+// Threads:     the tuner holds its critical section around every call but team() and wake(), which any thread may call.
 // Cost:        O(1); invite() O(threads).
 
 #pragma once
@@ -33,25 +33,25 @@ class Seats {
     // REQUIRES: threads >= 1; bell as of Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // The thread begins a job whose updates cost `step_cost`, and takes as many members into its team as pay.
+    // The thread begins a job with updates of cost `step_cost`, and takes as many members into its team as pay.
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
     // The thread has come back: from its job, if it had one.
     void rise(int thread);
 
-    // The most threads that a step of the job of this thread is worth sharing among, whatever number there are.
+    // The most threads that a step of this thread's job is worth sharing among, however many there are.
     int team_limit(int thread) const { return seat(thread).team_limit; }
 
     // Whether others may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
-    // Of the open teams with room that of the job which has most left for each of its threads; the caller helps it from
-    // now on. bell: its value when the caller had nothing else to do.
+    // Among the open teams with room, the team of the job that has most left per thread; the caller helps it from now on.
+    // bell: its value when the caller found nothing else to do.
     std::optional<Invited> invite(std::uint32_t bell);
     void helped(int owner);
 
     Team& team(int thread) { return *teams_[static_cast<std::size_t>(thread)]; }
-    void recall() noexcept;  // as Team::recall(), of all
+    void wake() noexcept;  // as Team::wake(), of all
 
   private:
     struct Seat {

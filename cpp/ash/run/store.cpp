@@ -51,7 +51,7 @@ std::shared_ptr<State> StateStore::add(std::int32_t candidate, std::int64_t byte
     return state;
 }
 
-std::shared_ptr<State> StateStore::take(std::int32_t candidate) {
+std::shared_ptr<State> StateStore::resume(std::int32_t candidate) {
     std::shared_ptr<State> state;
     {
         const std::lock_guard lock(mutex_);

@@ -1,26 +1,26 @@
-// store.hpp: the states of all candidates that may go on, within a limit of bytes.
+// store.hpp: the states of all candidates that may be trained further, within a limit of bytes.
 //
 //                   add                 wait                      drop, when bytes > limit: least promising first
 //     (no state) ---------> at work ------------> waiting -----------------------------------------> (no state)
 //                              ^  <-----------------  |                                                   ^
-//                              |        take          |  release                                          |
+//                              |        resume        |  release                                          |
 //                              |                      +---------------------------------------------------+
-//                              +-- publish: shared with others from then on, never written again; take gives a copy
+//                              +-- publish: shared from then on, never written again; resume gives a copy
 //
-// A dropped state can be computed again, since training is deterministic; so the store is a cache, and what it drops
-// costs time and changes no result. A state takes as many bytes in any rung, and in the lowest it is the cheapest
-// to train again: lowest rung first, then the worst.
+// A dropped state can be computed again, since training is deterministic. So the store is a cache: dropping costs time
+// and changes no result. A state takes as many bytes in any rung, and one of the lowest rung is the cheapest to train
+// again: so the lowest rung is dropped first, and its worst candidates first.
 //
 // Order:       of dropping: lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are those of all arenas (weights and moments) that exist; a state is counted before it is
-//                  allocated and until it is freed, wherever the last who has it may be;
+//                  allocated and until it is freed, whatever holds it last;
 //              (2) held bytes <= max(limit, at work + published): when the limit would be exceeded, waiting states are
-//                  freed before a new one is allocated, as long as there are any that nobody else has;
-//              (3) a state at work or one that others have is never dropped;
+//                  freed before a new one is allocated, as long as any is held by the store alone;
+//              (3) a state at work, or one that is also held elsewhere, is never dropped;
 //              (4) a candidate that waits has diverged in no rung.
-// Threads:     any; one mutex guards all but the states themselves. A state at work belongs to whoever took or added
-//              it, until wait(). The count of bytes is atomic: whoever is last to let go of a state counts it off.
-// Cost:        O(log n) each; about 200 bytes a state beside its arenas. Arenas are freed under the mutex, and made
+// Threads:     any; one mutex guards all but the states themselves. A state at work belongs to the thread that resumed or
+//              added it, until wait(). The count of bytes is atomic, since any thread may free a state.
+// Cost:        O(log n) each; about 200 bytes per state beside its arenas. Arenas are freed under the mutex, and made
 //              outside of it.
 
 #pragma once
@@ -44,7 +44,7 @@ struct MemoryUse {
     std::int64_t peak_bytes = 0;  // the most that was held at once
     std::int64_t held_bytes = 0;
     std::int64_t dropped = 0;           // states
-    std::int64_t retrained_epochs = 0;  // for their sake
+    std::int64_t retrained_epochs = 0;  // because states were dropped or missing
 };
 
 // Of the arenas that initial_state() makes.
@@ -58,9 +58,9 @@ class StateStore {
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
     // The candidate's state goes to work, a copy if it was published; null when there is none.
-    std::shared_ptr<State> take(std::int32_t candidate);
+    std::shared_ptr<State> resume(std::int32_t candidate);
 
-    // The state at work, to be read by others for as long as they like; null when none is.
+    // The state at work, to be read for as long as it is held; null when none is.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
     // The same of a state that waits in this rung; null when none does.

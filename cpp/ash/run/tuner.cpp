@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "ash/run/rebuild.hpp"
+#include "ash/run/retrain.hpp"
 #include "ash/train/parallel.hpp"
 
 namespace ash {
@@ -13,7 +13,7 @@ namespace ash {
 namespace {
 
 constexpr double kLongestWait = 1e6;   // seconds; what a clock can surely count
-constexpr std::int64_t kAhead = 1024;  // candidates known that have not entered: below it more are wanted
+constexpr std::int64_t kAhead = 1024;  // more candidates are wanted when fewer known ones have not entered
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
@@ -36,7 +36,7 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
       records_(settings_.keep),
       seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
       owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },
-             .recall = [this](const Task& task, const KnownJob& known) { recall(task, known); },
+             .replay = [this](const Task& task, const KnownJob& known) { replay(task, known); },
              .is_over = [this] { return stop_.load(); }} {
     records_.count(ladder_.rungs());
     look_for_wants();
@@ -57,11 +57,11 @@ void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std
     before_ = seconds;
     for (const Assist& each : assists) records_.assisted(each);
     in_critical_section([&] {
-        history_.add(std::move(jobs));
+        replay_.add(std::move(jobs));
         if (settings_.schedule == Schedule::greedy) {
-            history_.retrace(steps, *clock_, owner_);
+            replay_.retrace(steps, *clock_, owner_);
         } else {
-            history_.catch_up(*clock_, owner_);
+            replay_.catch_up(*clock_, owner_);
         }
     });
 }
@@ -90,9 +90,9 @@ void Tuner::stop() noexcept {
     ring();
 }
 
-void Tuner::provide(const std::function<void(Candidates&)>& append) {
+void Tuner::provide(std::vector<Settings> more) {
     change([&] {
-        append(*candidates_);
+        candidates_->append(std::move(more));
         clock_->provide(candidates_->known());
     });
 }
@@ -114,10 +114,42 @@ States Tuner::states(std::int32_t candidate, std::int32_t rung) {
 }
 
 void Tuner::complete(int most, const std::function<bool()>& stop) {
-    std::vector<Kept> missing = records_.missing();
+    std::vector<Kept> missing = without_states(records_.kept());
     missing.resize(std::min(missing.size(), static_cast<std::size_t>(most)));
-    rebuild(*candidates_, missing, ladder_.rungs(), std::min(settings_.threads, settings_.cores), stop,
-            [this](const Kept& kept, States states) { records_.fill(kept, std::move(states)); });
+    std::vector<RetrainJob> jobs;
+    for (const Kept& each : missing) {
+        const std::int64_t epochs = ladder_.rungs()[static_cast<std::size_t>(each.rung)].epochs();
+        for (RetrainJob& job : candidates_->retraining({each.candidate, each.rung, epochs})) {
+            jobs.push_back(std::move(job));
+        }
+    }
+    const auto fill_done = [&] {
+        auto job = jobs.begin();
+        for (const Kept& each : missing) {
+            std::vector<State> states;
+            for (int fold = 0; fold < candidates_->folds(); ++fold, ++job) {
+                if (!job->outcome.stopped) states.push_back(std::move(job->state));
+            }
+            if (std::ssize(states) != candidates_->folds()) continue;
+            for (const State& state : states) candidates_->count_retrained(state.epochs);
+            fill(each.candidate, each.rung, std::move(states));
+        }
+    };
+    try {
+        retrain(jobs, std::min(settings_.threads, settings_.cores), stop);
+    } catch (...) {
+        fill_done();
+        throw;
+    }
+    fill_done();
+}
+
+void Tuner::fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
+    for (const Kept& each : without_states(records_.kept())) {
+        if (each.candidate != candidate || each.rung != rung) continue;
+        records_.fill(each, candidates_->checked({candidate, rung, 0}, each.weights_hash, std::move(states)));
+        return;
+    }
 }
 
 Ending Tuner::ending() const {
@@ -156,26 +188,26 @@ void Tuner::work(int thread) {
 
 Tuner::Decision Tuner::decide(int thread, const Done& done) {
     Decision decision;
-    bool news = false;  // for those who found nothing to do
+    bool news = false;  // for threads that found nothing to do
     in_critical_section([&] {
-        take(thread, done);
+        collect(thread, done);
         if (done.report) {
             clock_->finish(*done.report);
             settle();
         }
-        decision.task = history_.next(*clock_, owner_);
+        decision.task = replay_.next(*clock_, owner_);
         if (decision.task) assign(thread, *decision.task);
         decision.bell = bell_;
         if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
         decision.finished = clock_->finished();
-        news = history_.has_task(*clock_) || decision.finished || seats_.is_open(thread);
+        news = replay_.has_task(*clock_) || decision.finished || seats_.is_open(thread);
     });
     if (news) ring();
     return decision;
 }
 
-// A thread has come back from its job or from another's.
-void Tuner::take(int thread, const Done& done) {
+// A thread has come back from its job or from helping.
+void Tuner::collect(int thread, const Done& done) {
     if (done.record) {
         JobRecord record = *done.record;
         record.team_limit = seats_.team_limit(thread);
@@ -193,17 +225,17 @@ void Tuner::assign(int thread, const Task& task) {
     look_for_wants();
 }
 
-void Tuner::recall(const Task& task, const KnownJob& known) {
+void Tuner::replay(const Task& task, const KnownJob& known) {
     JobRecord record = known.record;
     record.task = task;
-    candidates_->recall(task.job, known.fold_scores);
+    candidates_->replay(task.job, known.fold_scores);
     held_.emplace(task.job.candidate, record);
     clock_->finish({task, record.score, record.loss});
     settle();
     look_for_wants();
 }
 
-// A change to the clock by somebody who is not one of the threads.
+// A change to the clock by a thread that is not one of the tuner's.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -213,8 +245,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Whatever the clock has decided is recorded, in that order; then states that nobody needs any more are freed, and the
-// others wait. REQUIRES: the clock has just been told something.
+// Records what the clock has decided, in that order; then frees the states of retired candidates, and lets the others
+// wait. REQUIRES: the clock has just been told something.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
@@ -278,11 +310,11 @@ Tuner::Done Tuner::help(int thread, const Invited& invited) {
     return done;
 }
 
-// Everybody who has nothing of his own to do looks again.
+// All threads without a job look for one again.
 void Tuner::ring() noexcept {
     ++bell_;
     bell_.notify_all();
-    seats_.recall();
+    seats_.wake();
 }
 
 double Tuner::seconds() const {

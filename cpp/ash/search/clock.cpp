@@ -78,7 +78,7 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// Tasks that nobody finishes any more stay in ends_, and run in the ladder for ever.
+// Tasks that are never finished stay in ends_, and run in the ladder for ever.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;
@@ -92,8 +92,8 @@ void VirtualClock::release() {
 
 bool VirtualClock::finished() const { return ladder_.finished(); }
 
-// Goes on in virtual time as far as results reach. A clock that stands still for want of candidates employs nobody
-// and takes no result: the idle come before the next end.
+// Advances virtual time as far as results reach. A clock that stands still until candidates are provided employs no
+// worker and takes no result: idle workers come before the next end.
 void VirtualClock::advance() {
     employ();
     while (!ends_.empty() && !ladder_.finished() && !starved()) {

@@ -2,30 +2,28 @@
 //
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without any)
 //
-//     greedy          a decision the moment a job really ends; who ends first depends on timing
-//     reproducible    W virtual workers on a virtual clock; a job lasts as long as its cost says (multiply-adds):
+//     greedy          a decision when a job really ends, so decisions depend on timing
+//     reproducible    W virtual workers on a virtual clock; a job lasts as long as its cost (multiply-adds):
 //
 //         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions at virtual ends only, in
 //         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties by worker
 //                   0 ------------------- virtual time ------------------>
 //
-//         Threads train whichever of these jobs are outstanding, in any real order. A result that comes early is held
-//         back until all that precede it in virtual time have come. So what is decided is a function of the ladder,
-//         the costs, the scores and W: never of timing or of the number of threads.
+//         Threads train the outstanding jobs in any real order. A result that comes early is held back until all that
+//         precede it in virtual time have come. So decisions are a function of the ladder, costs, scores and W.
 //
-// Order:       of results: virtual end, then worker. Workers without a job ask the ladder after each of them, lowest
-//              number first. Outstanding jobs are handed out by Order; that changes when a thread must wait, but no
-//              decision.
+// Order:       of results: virtual end, then worker. After each of them idle workers ask the ladder, lowest number
+//              first. Order says which outstanding job is handed out first, which changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
 //              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet,
 //                  and no idle worker could have had a job at that time, unless candidates are wanted;
 //              (4) finished() never turns false again.
-// Candidates:  a stream that is still being drawn is told by provide(). Where the next one might be needed and is not
-//              there yet, the clock stands still; it never decides otherwise for want of it.
-// Threads:     none here: the caller holds its critical section around every call. After any finish() or provide()
-//              whoever found nothing in next() must ask again.
-// Cost:        greedy adds nothing to the ladder's; reproducible O(log W) a decision, memory O(W).
+// Candidates:  provide() announces more of a stream. Where the next candidate might be needed and is not known yet, the
+//              clock stands still, so when candidates come changes no decision.
+// Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
+//              got nothing from next() must ask again.
+// Cost:        greedy adds nothing to the ladder's; reproducible O(log W) per decision, memory O(W).
 
 #pragma once
 
@@ -43,7 +41,7 @@
 
 namespace ash {
 
-// A job that was decided. Greedy: worker, start and finish are 0.
+// A job that the clock has given out. Greedy: worker, start and finish are 0.
 struct Task {
     Job job;
     std::int32_t worker = 0;
@@ -51,7 +49,7 @@ struct Task {
     double finish = 0.0;  // virtual time
 };
 
-// What became of a task.
+// The result of a task.
 struct Report {
     Task task;
     double score;
@@ -60,7 +58,7 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Which of the outstanding jobs goes first; `ash.simulate(order=)` compares them.
+// Which of the outstanding jobs is handed out first; `ash.simulate(order=)` compares them.
 enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then finish
 
 using Cost = std::function<double(const Job&)>;
@@ -81,16 +79,17 @@ class Clock {
     // Whether next() would give a task.
     virtual bool has_task() const = 0;
 
-    // So many candidates, from 0 on, are known by now. All of them from the beginning unless said otherwise.
+    // So many candidates, from 0 on, are known by now.
     virtual void provide(std::int64_t candidates) = 0;
 
-    // Whether it stands still for want of candidates. Reproducible: at a virtual time that depends on decisions alone.
+    // Whether it stands still until candidates are provided. Reproducible: at a virtual time that depends on decisions
+    // alone.
     virtual bool starved() const = 0;
 
-    // Nothing goes on: results held back are given to the ladder, and next() gives nothing any more.
+    // Ends the run: results held back are given to the ladder, and next() gives nothing any more.
     virtual void release() = 0;
 
-    // Nothing runs and nothing can be had.
+    // Whether nothing runs and no job is left.
     virtual bool finished() const = 0;
 
   protected:
@@ -101,7 +100,7 @@ class Clock {
     std::vector<Report> decided_;
 };
 
-// REQUIRES: the ladder outlives the clock, and nobody else asks or tells it. known: candidates there at the beginning.
+// REQUIRES: the ladder outlives the clock, and nothing else asks or tells it. known: candidates there at the beginning.
 class GreedyClock final : public Clock {
   public:
     GreedyClock(Ladder& ladder, std::int64_t known) : ladder_(ladder), known_(known) {}
@@ -122,7 +121,7 @@ class GreedyClock final : public Clock {
 
 class VirtualClock final : public Clock {
   public:
-    // cost: of a job, positive and finite; called once a job. Throws std::invalid_argument for workers < 1.
+    // cost: of a job, positive and finite; called once per job. Throws std::invalid_argument for workers < 1.
     VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order);
 
     std::optional<Task> next() override;

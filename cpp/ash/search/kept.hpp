@@ -3,15 +3,15 @@
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
 //     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower candidate)
 //
-// Order:       best first: higher score, then lower loss, then lower candidate; of one candidate then the lower rung.
-//              Who diverged is never kept.
-// Invariants:  (1) at most `most`, one a candidate;
+// Order:       best first: higher score, then lower loss, then lower candidate; of one candidate the lower rung first.
+//              A job that has diverged is never kept.
+// Invariants:  (1) at most `most`, one per candidate;
 //              (2) they are the first `most` of all candidates that have been offered, each by its best job, in whatever
-//                  order jobs came: an entry only ever makes way for better ones, and these for none that is worse;
+//                  order jobs came: an entry is replaced only by a better one;
 //              (3) so the first is the best job of all.
 // Threads:     none; Records guards it.
-// Cost:        O(most) moves of 48 bytes for who is kept, O(1) for who is worse than all of them. The states are shared
-//              and counted by their store (store.hpp): up to `most` a fold beyond those that run and wait.
+// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for one worse than all of them. The states are
+//              shared and counted by their store (store.hpp): up to `most` per fold beyond those that run and wait.
 
 #pragma once
 
@@ -28,9 +28,19 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;                   // none: the result is known from an earlier run, which has left none
-    std::uint64_t weights_hash = 0;  // of the job: candidates.hpp
+    States states;                   // none: an earlier run, or a worker elsewhere, has not left them here
+    std::uint64_t weights_hash = 0;  // of the job: training_job.hpp
 };
+
+// Those of `kept` that have their states here, and the others.
+inline std::vector<Kept> with_states(std::vector<Kept> kept) {
+    std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
+    return kept;
+}
+inline std::vector<Kept> without_states(std::vector<Kept> kept) {
+    std::erase_if(kept, [](const Kept& each) { return !each.states.empty(); });
+    return kept;
+}
 
 class BestCandidates {
   public:
@@ -40,7 +50,7 @@ class BestCandidates {
     // Whether this job would be among them; it may be without states. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
-    // Takes it in and returns the states that have made way for it, if any, to be freed by the caller.
+    // Takes it in and returns the states of the entry that it replaces, if any, to be freed by the caller.
     // REQUIRES: would_keep(job).
     States keep(Kept job);
 

@@ -91,7 +91,7 @@ void Ladder::report(const Job& job, double score, double loss) {
     Rung& rung = rungs_[place];
     const Entry entry{score, loss, job.candidate};
     const bool is_ranked = !is_improving(settings_) || improved(place, entry);
-    // Below the last rung, where nobody goes up, the limit is no smaller than any f / eta.
+    // Below the last rung, out of which none is promoted, the limit is no smaller than any f / eta.
     rung.finish(entry, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)), is_ranked);
     if (is_improving(settings_)) last_[candidate] = entry;
     running_rung_[candidate] = kNotRunning;

@@ -1,60 +1,35 @@
 // ladder.hpp: asynchronous successive halving: rungs, promotions and the next job, by ask and tell.
 //
-//     rung   places (n = 16, eta = 2)   epochs a job            next() looks from the highest rung down;
-//      3      2                          8 * min_epochs         the first rung whose best waiting candidate
-//      2      4                          4 * min_epochs         may go up gives the job; else the next
-//      1      8                          2 * min_epochs         candidate enters rung 0; else there is
-//      0      16  <- candidates          1 * min_epochs         nothing to do now
+//     rung   places (n = 16, eta = 2)   epochs of a job         next() looks from the highest rung down. The first
+//      3      2                          8 * min_epochs         rung whose best waiting candidate may be promoted
+//      2      4                          4 * min_epochs         gives the job; else the next new candidate enters
+//      1      8                          2 * min_epochs         rung 0; else there is nothing to do now
+//      0      16  <- candidates          1 * min_epochs
 //
 // Source:      Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (arXiv:1810.05934).
-//              Differences: the number of candidates is finite and known, which fixes the places of every rung and the
-//              last rung (the highest one with at least eta places); of the promotions only `paper` is theirs.
-// Promotion:   in a rung let f be the number finished, p promoted, m = floor(f / eta).
-//              capped: the best waiting candidate goes up iff p < m, so never more than the rung above has places for.
-//              paper:  it goes up iff it is among the best m of all that finished there (Algorithm 2), so latecomers
-//                      may overfill the rung above. Scores 2, 1, 3 with eta 2: "2" goes up, then here also "3".
-//              improving: as paper, but who did no better than in the rung below is not ranked and never goes up: more
-//                      training has brought nothing, and others use the time.
-// Algorithms:  ash:    promotions as above, as soon as they are possible.
-//              sh:     a barrier: only when all of a rung have finished, its best places(k + 1) go up (promotion is
-//                      not looked at). Fewer go up when too many diverged.
-//              random: nobody is eliminated; places are n everywhere, and who has not diverged goes up at once.
-// Order:       see rung.hpp. Diverged candidates (score or loss not finite) are counted as finished, never promoted.
-//              Better than in the rung below: a higher score, or the same and a lower loss.
-// Retirement:  a candidate that will never get another job retires, at the report that makes it certain, so that its
-//              state can be freed: when it has diverged, is not ranked, has finished in the last rung, or waits with a
-//              rank, 0 for the best of its rung, that no future brings up. Let F(k) be the most that can ever have
-//              finished in rung k:
-//
-//                  rank   0 . . . . . m . . . . . . . L . . . . .       F(0) = n,  L(k) = floor(F(k) / eta)
-//                         | may go up | may go up one  | retired        newcomers that are worse or diverge leave a
-//                         | now       | day            |                rank as it is, while f grows up to F(k)
-//
-//              capped: who is promoted has used up a place whatever its rank: ranks count the waiting, behind p.
-//                      F(k+1) = min(L(k), p + waiting + F(k) - f): all that have not diverged or retired.
-//              paper:  ranks count all that finished. F(k+1) = p + waiting among the best m + F(k) - f: a report lets
-//                      one more go up at most, and does when each newcomer is the best so far. (Nobody goes up before
-//                      eta have finished, which F(k+1) leaves out: until then nobody is there who could retire.)
-//              improving: as paper, among those that are ranked.
-//              sh:     as capped, with L(k) = places(k + 1) however few come.  random: L(k) = n, so no rank retires.
-//              This is exact: each waiting candidate that has not retired does go up in some future (without regard to
-//              epoch_limit and target, which only end things earlier).
-// Budgets:     epoch_limit: the epochs of all jobs given out never exceed it. As soon as the next job would, none is
-//              given any more, not even a smaller one. target: once a score reaches it no job is given any more. What
-//              still runs then is reported, counted and retired as ever.
-// Invariants:  (1) a candidate runs at most once at a time, and in each rung at most once;
+// Promotion:   f candidates of a rung have finished, p were promoted, m = floor(f / eta). The best waiting one may be
+//              promoted
+//                capped      iff p < m;
+//                paper       iff it is among the best m of all that finished in the rung;
+//                improving   as paper, among those that did better here than in the rung below: a higher score, or the
+//                            same and a lower loss.
+// Algorithms:  ash promotes as above, at any time. sh has barriers: when all of a rung have finished, its best
+//              places(k + 1) are promoted. random promotes every candidate that has not diverged.
+// Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
+// Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
+//              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
+// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. target: likewise once a
+//              score reaches it. Jobs that still run are reported as ever.
+// Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= floor(places(k) / eta) = places(k + 1);
-//              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing runs and
-//                  nothing can be had, all that entered have retired, unless a budget has ended it;
+//              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing runs and no
+//                  job is left, all that entered have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
 //              (6) once finished() is true it stays so, and next() gives nothing.
-// Threads:     none, no clock and no training either: the same calls with the same reports give the same jobs. One
-//              owner at a time; the tuner holds its critical section around every call.
-// Cost:        next O(rungs + log n), report O(rungs + log n) and O(log n) for each that retires, at most one a rung:
-//              a report lowers no F(k) by more than one. All integers: a floating logarithm loses rungs at 243/3 and
-//              1000/10. Memory: 24 bytes an entry that waits (paper: that is promoted, too) and has not retired, a byte
-//              a candidate, with improving 25.
+// Threads:     none: the tuner holds its critical section around every call. The same calls give the same jobs.
+// Cost:        next O(rungs + log n); report O(rungs + log n), and O(log n) per retired candidate, at most one per rung.
+//              Memory: 24 bytes per waiting entry (paper: per promoted one, too), 1 byte per candidate (improving: 25).
 
 #pragma once
 
@@ -69,7 +44,7 @@
 
 namespace ash {
 
-// One candidate to be trained for one rung. A job of rung k > 0 is a promotion out of rung k - 1.
+// One candidate, to be trained for one rung. A job of rung k > 0 is a promotion out of rung k - 1.
 struct Job {
     std::int32_t candidate;
     std::int32_t rung;
@@ -87,10 +62,10 @@ struct LadderSettings {
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                              // of all jobs together; 0: none
-    double target = std::numeric_limits<double>::quiet_NaN();  // a score at which all ends; NaN: none
+    double target = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
 };
 
-// Why nothing goes on. finished: all rungs are through; epoch_limit: the next job would exceed it.
+// Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it.
 enum class Ending : std::uint8_t { none, finished, target, epoch_limit };
 
 class Ladder {
@@ -114,7 +89,8 @@ class Ladder {
     // Why it is finished; none while it is not.
     Ending ending() const;
 
-    // Who has retired since it was asked last: in order of reports, within one from its rung up, the worst first.
+    // The candidates that have retired since the last call: in order of reports, within one from its rung up, the worst
+    // first.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }

@@ -108,7 +108,7 @@ class MinMaxHeap {
         return found;
     }
 
-    // A product instead of a branch that nobody could predict.
+    // A product instead of a branch, which would be unpredictable.
     std::size_t first(std::size_t a, std::size_t b, bool even) const {
         return a + (b - a) * static_cast<std::size_t>(before(even, all_[b], all_[a]));
     }

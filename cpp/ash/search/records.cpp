@@ -108,27 +108,9 @@ std::vector<Assist> Records::assists(std::size_t first) const {
     return {assists_.begin() + static_cast<std::ptrdiff_t>(std::min(first, assists_.size())), assists_.end()};
 }
 
-std::vector<Kept> Records::kept() const { return entries(true); }
-
-std::vector<Kept> Records::kept_and_missing() const {
+std::vector<Kept> Records::kept() const {
     const std::lock_guard lock(mutex_);
     return {kept_.all().begin(), kept_.all().end()};
-}
-
-std::vector<Kept> Records::missing() const { return entries(false); }
-
-std::vector<Kept> Records::entries(bool with_states) const {
-    const std::lock_guard lock(mutex_);
-    std::vector<Kept> found;
-    for (const Kept& each : kept_.all()) {
-        if (each.states.empty() != with_states) found.push_back(each);
-    }
-    return found;
-}
-
-std::optional<Kept> Records::best() const {
-    std::vector<Kept> all = kept();
-    return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
 }
 
 std::vector<RungCounts> Records::rungs() const {

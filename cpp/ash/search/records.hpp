@@ -1,11 +1,11 @@
-// records.hpp: what a run has done so far: events, finished jobs, who helped, the best candidates and the counts of the rungs.
+// records.hpp: what a run has done so far: events, finished jobs, help, the best candidates and the counts of the rungs.
 //
 // Written by the threads of the tuner, read by its caller at any time. Seconds are since the start of the run.
 //
 // Order:       events and jobs in order of decision. The best candidates: kept.hpp.
 // Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
-//              that holds the critical section may take it, never the other way round.
-// Cost:        174 bytes a job, 40 an assist; events and the retired are gone once they are taken.
+//              in the critical section may lock it, never the other way round.
+// Cost:        174 bytes per job, 40 per assist. take_events() and take_retired() free what they return.
 
 #pragma once
 
@@ -13,7 +13,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -45,7 +44,7 @@ struct JobRecord {
     double start;
     double end;
     int team;                   // the most threads that shared it at once
-    int team_limit = 1;         // the most that would, with teams and threads enough; 1: its steps are too small
+    int team_limit = 1;         // the most that its steps are worth sharing among, however many there are
     double core_seconds = 0.0;  // of all threads; known when it is read
     bool diverged = false;      // score or loss is not finite
 };
@@ -57,7 +56,7 @@ struct Step {
     bool finished;
 };
 
-// A thread was in the team of another's job.
+// A thread has helped with the job of another.
 struct Assist {
     Job job;
     int thread;
@@ -89,25 +88,20 @@ class Records {
     void count(std::span<const Rung> rungs);
     void retired(std::span<const std::int32_t> candidates);
 
-    // Whether this job would be kept. REQUIRES: one lock of the caller spans this and keep().
+    // Whether this job would be kept. REQUIRES: the caller holds one lock across this call and keep().
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, States states);
     void fill(const Kept& kept, States states);  // kept.hpp
 
     std::vector<Event> take_events();
-    std::vector<std::int32_t> take_retired();                  // since it was asked last
+    std::vector<std::int32_t> take_retired();                  // since the last call
     std::vector<JobRecord> jobs(std::size_t first = 0) const;  // from this one on
     std::vector<Step> steps(std::size_t first = 0) const;      // likewise
     std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
-    std::vector<Kept> kept() const;                            // best first, those whose states are there
-    std::vector<Kept> missing() const;                         // the others
-    std::vector<Kept> kept_and_missing() const;
-    std::optional<Kept> best() const;  // the first of kept()
+    std::vector<Kept> kept() const;                            // best first
     std::vector<RungCounts> rungs() const;
 
   private:
-    std::vector<Kept> entries(bool with_states) const;
-
     mutable std::mutex mutex_;  // guards all below
     std::vector<Event> events_;
     std::vector<std::int32_t> retired_;

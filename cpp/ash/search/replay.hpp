@@ -1,22 +1,20 @@
-// history.hpp: the results that earlier runs of the same candidates have left, from which a tuner goes on.
+// replay.hpp: the results of earlier runs of the same candidates, from which a tuner goes on.
 //
 //     the clock gives a job:   known    ->  its result is reported at once, as if it had just been trained
 //                              unknown  ->  a thread trains it
 //
-//     virtual clock   asks for the same jobs whenever results come, so it needs no more than a table of them
-//     greedy clock    decides in the order in which jobs really ended: its steps are retraced one by one
+//     virtual clock   asks for the same jobs whenever results come, so a table of results is enough
+//     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
-// Jobs that were running when the earlier run ended are the first to be given out again.
+// So a resumed run makes the same decisions as an uninterrupted one; with more candidates or time, the same as one that
+// had them from the beginning. Jobs that ran when the earlier run ended are given out first.
 //
-// So a run that goes on decides what one that was never interrupted would have; with more candidates or time, what that
-// would have done with them from the beginning.
-//
-// Invariants:  (1) a known result is reported once, at the job that it is of, and by nobody else;
+// Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. Where the
-//                  ladder gives another job than the step says, it is another ladder: what is left is then reported as
-//                  the clock comes to it.
-// Threads:     none here; the tuner holds its critical section around every call.
-// Cost:        O(log n) a result.
+//                  ladder gives another job than the step says, it is another ladder: the other results are then
+//                  reported as the clock comes to their jobs.
+// Threads:     none: the tuner holds its critical section around every call.
+// Cost:        O(log n) per result.
 
 #pragma once
 
@@ -38,17 +36,17 @@ struct KnownJob {
     std::vector<double> fold_scores = {};  // [folds]; none if it has diverged
 };
 
-class History {
+class Replay {
   public:
-    // Who is told: of each task that the clock gives, once; of a known result, which is to be reported to the clock; and
-    // who is asked whether the run is over, which a result may make it.
+    // given: of each task that the clock gives, once. replay: to report a known result to the clock. is_over: whether the
+    // run is over, which a result may make it.
     struct Owner {
         std::function<void(const Task& task)> given;
-        std::function<void(const Task& task, const KnownJob& known)> recall;
+        std::function<void(const Task& task, const KnownJob& known)> replay;
         std::function<bool()> is_over;
     };
 
-    // Results that count from now on, one a job.
+    // Results that count from now on, one per job.
     void add(std::vector<KnownJob> jobs);
 
     // Goes as far as known results reach, before anything is trained. For a virtual clock.
@@ -57,7 +55,7 @@ class History {
     // Goes through the steps as far as the clock agrees. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task that somebody has to train, after all known results that come before it have been reported.
+    // The next task to be trained, once all known results that come before it have been reported.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Whether next() would do anything.
@@ -68,10 +66,10 @@ class History {
 
     static Key key(const Job& job) { return {job.candidate, job.rung}; }
 
-    static std::optional<Task> take(Clock& clock, const Owner& owner);
+    static std::optional<Task> ask(Clock& clock, const Owner& owner);
 
     std::map<Key, KnownJob> known_;  // not yet reported
-    std::vector<Task> again_;        // given out by the clock so far, and nobody has a result of them
+    std::vector<Task> again_;        // given out by the clock so far, without a result
 };
 
 }  // namespace ash

@@ -1,27 +1,27 @@
-// rung.hpp: one rung of the ladder: who finished in it, who waits to go up, who is among the best, who is out.
+// rung.hpp: one rung of the ladder: which candidates finished in it, wait for promotion, are among the best, or retired.
 //
 //     finish(entry)             promote()
-//     ------------> waiting ------------> the next rung              keep_best false: only who waits is ranked,
-//                      |                                             so who is promoted is forgotten
+//     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked,
+//                      |                                             so promoted ones are forgotten
 //                      +----> retired     keep(count)
 //
 //     keep_best true: all that finished and did not diverge are ranked together, promoted ones included:
 //
-//     rank    0              m                       count
-//             |     best     |        others         |  forgotten       m follows the number finished, count only falls
-//     waiting | may go up    |  may rise to the best |  retired
-//    promoted | hold a place |  may rise to the best |
+//     rank    0                   m                      count
+//             |       best        |       others         |  forgotten       m follows the number finished, count only
+//     waiting | may be promoted   |  may rise to the best |  retired        falls
+//    promoted | holds a place     |  may rise to the best |
 //
-// Order:       higher score, then lower loss, then lower candidate: total, so no tie is left to chance. An entry whose
-//              score or loss is not finite has diverged: it ranks last, counts as finished and never waits. Nor does
-//              an entry that is not to be ranked, which counts as retired.
+// Order:       higher score, then lower loss, then lower candidate: a total order, so no tie is left to chance. An entry
+//              with a score or loss that is not finite has diverged: it counts as finished and never waits. Nor does an
+//              entry that is not to be ranked, which counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others hold every ranked entry but those that keep() has let go, which are the worst;
+//              (2) best and others hold every ranked entry but those that keep() has dropped, which are the worst;
 //              (3) keep_best: best holds m entries, where m is the target last set, or all there are when these are
 //                  fewer, and none of others is better than any of them; otherwise best is empty;
 //              (4) each entry lies in one heap, so keep_best: the waiting ones among the best m are those of best.
-// Threads:     none here; who owns the ladder locks.
-// Cost:        finish and promote O(log n), keep O(log n) an entry let go, all else O(1). 24 bytes an entry kept.
+// Threads:     none; the owner of the ladder locks.
+// Cost:        finish and promote O(log n), keep O(log n) per entry dropped, all else O(1). 24 bytes per entry kept.
 
 #pragma once
 
@@ -52,14 +52,14 @@ class Rung {
     void start() { ++running_; }
 
     // REQUIRES: running() > 0. best_target: how many entries the best shall hold from now on, never fewer than before.
-    // ranked: whether it may go up, if it has not diverged.
+    // ranked: whether it may be promoted, if it has not diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Takes the best waiting entry off. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();
 
-    // Lets the worst go until no more than `count` are ranked, and appends the waiting ones of them to `retired`: they
-    // never go up. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
+    // Drops the worst until no more than `count` are ranked, and appends the waiting ones of them to `retired`: they are
+    // never promoted. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
     // How many wait and are among the best. REQUIRES: keep_best.

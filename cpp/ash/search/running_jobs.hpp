@@ -1,19 +1,19 @@
-// running_jobs.hpp: for the simulator: which threads run which jobs, who helps whom, and which job ends first.
+// running_jobs.hpp: for the simulator: which threads run which jobs, which help, and which job ends first.
 //
-//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of these firsts ends first;
-//                           2: { (end, owner), ... }                      the last of each size, among teams that take
-//                           5: { (end, owner) }                           one more, are the candidates for who needs
-//                                                                         help most
+//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
+//                           2: { (end, owner), ... }                      job that ends first;
+//                           5: { (end, owner) }                           the last of each size, among teams that take
+//                                                                         one more: candidates for the next helper
 //
-// A job is a pile of seconds: a team of s threads takes 1 + (s - 1) * efficiency seconds off it a second, and takes no
-// more than `most` members. Among teams of one size the one that ends last has most left, whatever the time, so nothing
-// is computed anew as time goes on: only who joins or leaves a job changes its end.
+// A job is a number of seconds: a team of s threads takes 1 + (s - 1) * efficiency off it per second, and has at most
+// `most` members. Among teams of one size, the one that ends last has most left at any time. So only joining or leaving
+// a job changes its end, and nothing is computed anew as time goes on.
 //
-// Order:       ends by (end, owner), lowest first. Need: seconds left for each member, then the highest owner.
+// Order:       ends by (end, owner), lowest first. Need: seconds left per member, then the highest owner.
 // Invariants:  (1) a thread owns at most one job, or helps at most one;
 //              (2) a running job is in all_ once, under the number of its members and its present end, and likewise in
-//                  open_ while it has fewer members than its most.
-// Threads:     none. Cost: O(log p + sqrt p) a change: p threads can form teams of at most sqrt(2 p) sizes.
+//                  open_ while it takes more members.
+// Threads:     none. Cost: O(log p + sqrt p) per change: p threads form teams of at most sqrt(2 p) sizes.
 
 #pragma once
 
@@ -101,15 +101,15 @@ class RunningJobs {
   public:
     RunningJobs(int threads, double efficiency)
         : jobs_(static_cast<std::size_t>(threads)),
-          places_(static_cast<std::size_t>(threads)),
+          memberships_(static_cast<std::size_t>(threads)),
           all_(threads),
           open_(threads),
           efficiency_(efficiency) {}
 
     // The job of the thread that owns it.
     struct Shared {
-        double end = 0.0;    // if nobody joins or leaves
-        double since = 0.0;  // when somebody last did
+        double end = 0.0;    // if no thread joins or leaves
+        double since = 0.0;  // when one last did
         int most = 1;        // members that it takes
         int team = 0;        // most threads at once
         std::vector<int> helpers;
@@ -128,7 +128,7 @@ class RunningJobs {
         list(owner);
     }
 
-    // Ends the job that ends first; returns whose it is. Its helpers can be read until the thread starts another.
+    // Ends the job that ends first; returns its owner. Its helpers can be read until the thread starts another.
     // REQUIRES: not empty.
     int end_first() {
         TeamsBySize::Key first = *all_.of_size(all_.sizes().front()).begin();
@@ -139,7 +139,7 @@ class RunningJobs {
         return owner;
     }
 
-    // Of those that take one more member; none where all are full.
+    // The owner of the job that takes one more member and needs it most; none if all are full.
     std::optional<int> neediest(double now) const {
         TeamsBySize::Key most{-1.0, -1};
         for (const int members : open_.sizes()) {
@@ -152,7 +152,7 @@ class RunningJobs {
     // REQUIRES: the job takes one more member.
     void join(int thread, int owner, double now) {
         change(owner, now, [&](Shared& own) {
-            places_[static_cast<std::size_t>(thread)] = {owner, own.helpers.size()};
+            memberships_[static_cast<std::size_t>(thread)] = {owner, own.helpers.size()};
             own.helpers.push_back(thread);
             own.team = std::max(own.team, size(owner));
         });
@@ -160,10 +160,10 @@ class RunningJobs {
 
     // REQUIRES: the thread helps.
     void leave(int thread, double now) {
-        const Place place = places_[static_cast<std::size_t>(thread)];
-        change(place.owner, now, [&](Shared& own) {
-            own.helpers[place.index] = own.helpers.back();
-            places_[static_cast<std::size_t>(own.helpers.back())].index = place.index;
+        const Membership where = memberships_[static_cast<std::size_t>(thread)];
+        change(where.owner, now, [&](Shared& own) {
+            own.helpers[where.index] = own.helpers.back();
+            memberships_[static_cast<std::size_t>(own.helpers.back())].index = where.index;
             own.helpers.pop_back();
         });
     }
@@ -178,7 +178,7 @@ class RunningJobs {
     }
 
   private:
-    struct Place {
+    struct Membership {
         int owner = 0;
         std::size_t index = 0;
     };
@@ -209,12 +209,12 @@ class RunningJobs {
         if (size(owner) < job(owner).most) open_.erase(size(owner), {job(owner).end, owner});
     }
 
-    std::vector<Shared> jobs_;   // a thread each
-    std::vector<Place> places_;  // a thread each: where it helps, if it does
+    std::vector<Shared> jobs_;             // a thread each
+    std::vector<Membership> memberships_;  // [thread]: the job that it helps, if any
     TeamsBySize all_;
     TeamsBySize open_;
     double efficiency_;
-    double busy_ = 0.0;  // up to the last time that somebody joined, left or ended
+    double busy_ = 0.0;  // up to the last change
 };
 
 }  // namespace ash

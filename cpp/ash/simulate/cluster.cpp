@@ -38,7 +38,7 @@ class Run {
             const Event event = events_.top();
             events_.pop();
             now_ = event.time;
-            take(event);
+            handle(event);
         }
         return account();
     }
@@ -71,7 +71,7 @@ class Run {
     Flight& flight(int number) { return flights_[static_cast<std::size_t>(number)]; }
     int thread_of(const Flight& own) const { return own.process * cluster_.threads_per_process + own.thread; }
 
-    void take(const Event& event) {
+    void handle(const Event& event) {
         switch (event.kind) {
             case Kind::known:
                 know(event.flight);
@@ -94,7 +94,7 @@ class Run {
         return std::max(from.pass(now, bytes), to.pass(now, bytes)) + cluster_.latency;
     }
 
-    // Whoever has the data, the coordinator first, sends them to one more, until all processes have them.
+    // Each process that has the data, the coordinator first, sends them to one more, until all have them.
     void send_data() {
         const int count = cluster_.data_bytes == 0.0 ? 0 : static_cast<int>(processes_.size());
         for (int holders = 1; holders <= count; holders *= 2) {

@@ -9,11 +9,11 @@
 //
 //     a state   stays on the process of its last job, and moves straight to another one when the next job must run there;
 //               or travels: with each result to the coordinator, and back with the next job of its candidate
-//     the data  are sent to each process once, by whoever has them: 1, 3, 7, ... processes have them after 1, 2, 3 sends
+//     the data  are sent to each process once, by those that have them: 1, 3, 7, ... processes have them after 1, 2, 3 sends
 //
-// The coordinator is serial: decision_seconds for a job, in which it takes the result and gives out the next one. A line
+// The coordinator is serial: decision_seconds per job, in which it takes the result and gives out the next one. A line
 // passes bytes one message after the other, each way apart; a message of no bytes waits for none. A message is there when
-// both of its lines have passed it, and latency after that. There are no teams: threads of a cluster help nobody.
+// both of its lines have passed it, and latency after that. There are no teams in a cluster.
 //
 // Order:       of events: time; then results that become known, the coordinator that is free again, jobs that arrive, jobs
 //              that end; then the thread, of arrived ones the order in which they were given out. A job goes to where its
@@ -28,7 +28,7 @@
 //              (5) without latency, bytes and decision_seconds, and in_flight 1, it is a run on threads without teams, to
 //                  the bit where no job is drawn to the place of its state.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) an event and three or four events a job; memory 12 bytes a candidate beside the ladder's.
+// Cost:        O(log) per event and three or four events per job; memory 12 bytes per candidate beside the ladder's.
 
 #pragma once
 

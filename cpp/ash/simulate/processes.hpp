@@ -16,7 +16,7 @@
 
 namespace ash {
 
-// One way of it. Bytes pass one message after the other; a message of none waits for nobody.
+// One way of it. Bytes pass one message after the other; a message without bytes does not wait.
 class Line {
   public:
     explicit Line(double bandwidth) : bandwidth_(bandwidth) {}

@@ -104,7 +104,7 @@ class Run {
     double now_ = 0.0;
 };
 
-// Four words for a job, apart from whatever random.hpp draws with the same seed.
+// Four words for a job, unlike all that random.hpp draws with the same seed.
 Words words(std::uint64_t seed, const Job& job, std::uint32_t column) {
     constexpr std::uint32_t kSimulation = 255U << 24U;
     return philox(

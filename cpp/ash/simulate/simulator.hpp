@@ -1,15 +1,15 @@
-// simulator.hpp: a run on p threads without any training: the tuner's own ladder and clock, with given seconds a job.
+// simulator.hpp: a run on p threads without any training: the tuner's own ladder and clock, with given seconds per job.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
 //               0 ------------------------- seconds ----------------------------------->
 //
 //     A job is a pile of seconds. One thread takes a second off it in a second, a team of s threads
-//     1 + (s - 1) * team_efficiency. Only who joins or leaves a job changes when that job ends, so each event looks at
+//     1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event looks at
 //     the jobs it touches and at no others.
 //
 // Order:       of events: real end, then thread. After each of them threads without a job ask the clock, lowest first;
-//              a task that is left then calls off the lowest of those who help. With teams, a thread that got nothing
+//              a task that is left then calls off the lowest of the threads that help. With teams, a thread that got nothing
 //              joins the job with the most seconds left for each member (ties: highest thread that it belongs to), among
 //              those that take one more.
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
@@ -49,7 +49,7 @@ struct SimulatedOutcome {
     double loss;
 };
 
-// What the jobs of a run take and yield. Each function is called more than once a job, and must answer the same.
+// What the jobs of a run take and yield. Each function is called more than once per job, and must answer the same.
 struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
@@ -88,8 +88,8 @@ struct Simulation {
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A number for each job: one for all, or a row a candidate. rungs 0: of an epoch, the same in all rungs; otherwise of a
-// whole job, a column a rung. The values are not owned.
+// A number for each job: one for all, or one row per candidate. rungs 0: of an epoch, the same in all rungs; otherwise of
+// a whole job, one column per rung. The values are not owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;

@@ -9,7 +9,7 @@
 // Invariants: (1) equal bits, equal digest, on any machine; 0.0 and -0.0 differ, and so do two NaNs of other bits;
 //             (2) of a state the whole arena is hashed, weights, biases and padding: that is +0.0 on every instruction
 //                 set, before and after any update, and where it lies depends on shapes alone (layout.hpp);
-//             (3) it is no cryptographic hash: nobody is kept from making two networks with one digest.
+//             (3) it is no cryptographic hash: two networks with one digest can be constructed.
 // Threads:    a pure function.
 // Cost:       about 15 GB/s, from the caches; integers alone.
 #pragma once

@@ -69,7 +69,7 @@ Network::Network(const State& state, const Data& data)
       inverse_(inverse(inputs_)) {
     const Layer& first = layout_.layers().front();
     if (layout_.embeds()) numbers_.assign(data.numbers().begin(), data.numbers().end());
-    if (const ScalingPlace& scaling = state.layout.scaling(); scaling.learned) {
+    if (const ScalingLayout& scaling = state.layout.scaling(); scaling.learned) {
         available_kernels().front()->scale_rows(state.weights.data() + first.offset,
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
@@ -101,20 +101,20 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
         std::copy_n(layers[l].biases.data(), layer.outputs, row);
         std::ranges::copy(layers[l].shares, row + layer.stride);
     }
-    const EmbeddingPlace& place = layout_.embedding();
+    const EmbeddingLayout& layout = layout_.embedding();
     for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
-        const auto* from = embedding.parameters.data() + std::ptrdiff_t{row} * place.numbers;
-        std::copy_n(from, place.numbers, weights_.data() + place.offset + row * place.stride);
+        const auto* from = embedding.parameters.data() + std::ptrdiff_t{row} * layout.numbers;
+        std::copy_n(from, layout.numbers, weights_.data() + layout.offset + row * layout.stride);
     }
     require(available_kernels().front()->finite(weights_.data(), weights_.size()), "weights: not finite");
 }
 
 EmbeddingWeights Network::embedding() const {
     EmbeddingWeights result{numbers_, {}};
-    const EmbeddingPlace& place = layout_.embedding();
+    const EmbeddingLayout& layout = layout_.embedding();
     for (int row = 0; layout_.embeds() && row < embedding::kRows; ++row) {
-        const float* from = weights_.data() + place.offset + row * place.stride;
-        result.parameters.insert(result.parameters.end(), from, from + place.numbers);
+        const float* from = weights_.data() + layout.offset + row * layout.stride;
+        result.parameters.insert(result.parameters.end(), from, from + layout.numbers);
     }
     return result;
 }

@@ -1,7 +1,7 @@
 // network.hpp: a trained network that is whole by itself: weights, activations and the standardization of its rows.
 //
 // Threads: const after construction; any number may predict at once.
-// Cost:    predict() takes a block of rows at a time, one scratch a thread; the caller's rows are standardized block by
+// Cost:    predict() takes a block of rows at a time, one scratch per thread; the caller's rows are standardized block by
 //          block and never copied whole.
 #pragma once
 

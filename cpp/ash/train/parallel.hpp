@@ -1,6 +1,6 @@
 // parallel.hpp: the two OpenMP constructs of the core; no other file has a pragma of OpenMP.
 //
-//     parallel(threads, body)     body(0) .. body(threads - 1), each once, on at most so many threads; 1 thread: here
+//     parallel(threads, body)     body(0) .. body(threads - 1), each once, on at most `threads` threads; 1 thread: here
 //     in_critical_section(body)   body(), while no other thread of the process is in here
 //
 // Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
@@ -13,7 +13,7 @@
 //          own, with which the pool ends; the caller sleeps meanwhile.
 // Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp; where other processes hold the cores, up to
 //          10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So not for short
-//          work. A critical section that nobody else is in: some 10 ns; its lock is one for the whole process.
+//          work. An uncontended critical section: some 10 ns; its lock is one for the whole process.
 
 #pragma once
 

@@ -9,7 +9,7 @@
 namespace ash {
 namespace {
 
-// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes a row, stay in the
+// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes per row, stay in the
 // first cache. The chain of additions goes on where it was, so the split changes no bit.
 constexpr std::int64_t kBlockTerms = 256;
 
@@ -37,8 +37,8 @@ void affine(const Kernels& kernels, const Layout& layout, std::size_t l, const f
 }
 
 Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
-    const Place place{mask.candidate, Purpose::dropout, static_cast<std::uint32_t>(layer), mask.update};
-    return {.key = draw(mask.seed, place, 0)[0],
+    const Stream stream{mask.candidate, Purpose::dropout, static_cast<std::uint32_t>(layer), mask.update};
+    return {.key = draw(mask.seed, stream, 0)[0],
             .first = static_cast<std::uint32_t>(first),
             .threshold = static_cast<std::uint32_t>(static_cast<double>(mask.share) * 0x1.0p32),
             .scale = 1.0F / (1.0F - mask.share)};
@@ -114,7 +114,7 @@ Update plain(Update update, float rate) {
 void update_factors(const Kernels& kernels, const Update& update, Span rows, const float* weights, Block block,
                     State& state, float* gradient) {
     alignas(kAlignment) float dots[kBlockWeights] = {};
-    const ScalingPlace& scaling = state.layout.scaling();
+    const ScalingLayout& scaling = state.layout.scaling();
     const std::int64_t offset = scaling.offset + rows.first;
     kernels.scale_gradient(weights, state.weights.data() + offset, gradient, dots, block);
     kernels.update(plain(update, scaling.rate), parameters_at(state, offset, {1, rows.count, kBlockWeights}, dots));
@@ -224,30 +224,30 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
 
 void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
            const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs) {
-    const EmbeddingPlace& place = layout.embedding();
+    const EmbeddingLayout& embedding = layout.embedding();
     const std::int64_t stride = padded(layout.layers().front().inputs);
     for (std::int64_t row = 0; row < rows; ++row) {
         const float* from = x + row * x_stride;
         std::copy_n(from, layout.features(), inputs + row * stride);
-        float* to = numbers + row * place.stride;
+        float* to = numbers + row * embedding.stride;
         for (const int column : columns) *to++ = from[column];
     }
-    kernels.embed({weights + place.offset, place.stride, place.numbers}, numbers, rows, inputs + layout.features(),
-                  stride);
+    kernels.embed({weights + embedding.offset, embedding.stride, embedding.numbers}, numbers, rows,
+                  inputs + layout.features(), stride);
 }
 
 void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
                       float* gradient) {
     using namespace embedding;
     constexpr float kTurn = 0.159154943F;  // 1 / (2 pi)
-    const EmbeddingPlace& place = state.layout.embedding();
-    kernels.embed_gradient({state.weights.data() + place.offset, place.stride, place.numbers}, numbers.first,
-                           batch.numbers, batch.input_deltas + state.layout.features(), batch.input_stride, batch.rows,
-                           gradient);
+    const EmbeddingLayout& embedding = state.layout.embedding();
+    kernels.embed_gradient({state.weights.data() + embedding.offset, embedding.stride, embedding.numbers},
+                           numbers.first, batch.numbers, batch.input_deltas + state.layout.features(),
+                           batch.input_stride, batch.rows, gradient);
     const auto change = [&](int first, int rows, float rate) {
         for (int row = first; row < first + rows; ++row) {
-            const std::int64_t offset = place.offset + row * place.stride + numbers.first;
-            kernels.update(plain(update, rate * place.rate),
+            const std::int64_t offset = embedding.offset + row * embedding.stride + numbers.first;
+            kernels.update(plain(update, rate * embedding.rate),
                            parameters_at(state, offset, {1, kColumns, kColumns}, gradient + row * kColumns));
         }
     };

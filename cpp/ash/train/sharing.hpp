@@ -1,13 +1,13 @@
-// sharing.hpp: how a team cuts the two halves of a step into blocks. The cut decides who waits for whom, and no bit.
+// sharing.hpp: how a team cuts the two halves of a step into blocks. The cut changes waiting times, and no bit.
 //
-//     (1) rows of the batch     two blocks a thread, or as many as have 64 rows
-//     (2) rows of weights       four blocks a thread, about equal in multiply-adds; the biases of a layer go with its
+//     (1) rows of the batch     two blocks per thread, or as many as have 64 rows
+//     (2) rows of weights       four blocks per thread, about equal in multiply-adds; the biases of a layer go with its
 //                               last block; then 16 numbers of an embedding each
 //
 // More blocks than threads, because threads come late and leave early.
 // Invariants: blocks begin on multiples of 16 rows: whole vectors of losses and of transposed weights, which run along
 //             the rows, belong to one block each.
-// Cost:       a cut is a few additions a layer, and is made again only when the size of the team has changed; it
+// Cost:       a cut is a few additions per layer, and is made again only when the size of the team has changed; it
 //             allocates nothing after construction.
 
 #pragma once

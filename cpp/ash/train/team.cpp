@@ -59,7 +59,7 @@ void Team::close() {
     if (!pauses_.active()) pauses_.end_watch();
     open_ = false;
     ticket_ = pack(++job_, 0);
-    recall();
+    wake();
 }
 
 bool Team::look(bool whole) {
@@ -90,13 +90,13 @@ void Team::run(int blocks, Workspace& own) {
     largest_ = std::max(largest_, size());
     done_.store(0, std::memory_order_relaxed);
     ticket_ = pack(job_, blocks);
-    if (sleepers_ > 0) recall();
+    if (sleepers_ > 0) wake();
     work(job_, own);
     if (done_ != blocks) await(blocks);
 }
 
-// As many blocks as are to be had; how many that were. Each is reported at once: who is put aside between two blocks
-// holds nobody up.
+// Runs as many blocks as it can claim; returns how many. Each is reported at once, so a thread that is suspended between
+// two blocks holds up no other.
 std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     std::int64_t blocks = 0;
     std::uint64_t ticket = ticket_.load();
@@ -124,7 +124,7 @@ void Team::pause() {
     if (pauses_.active()) return;
     pauses_.begin(kPauseSteps * alone_);
     open_ = false;
-    recall();
+    wake();
 }
 
 void Team::begin_trial() {
@@ -162,7 +162,7 @@ bool Team::is_over(const Invitation& invitation) const {
     return !open_ || bell_ != invitation.bell || job_of(ticket_) != invitation.job;
 }
 
-// Until there may be a block, or it is over.
+// Returns when there may be a block, or the job is over.
 void Team::rest(const Invitation& invitation) {
     const auto awake = [&] { return has_block(ticket_) || is_over(invitation); };
     if (spin_until(awake)) return;
@@ -172,7 +172,7 @@ void Team::rest(const Invitation& invitation) {
     --sleepers_;
 }
 
-void Team::recall() {
+void Team::wake() {
     if (sleepers_ == 0) return;
     ++signal_;
     signal_.notify_all();

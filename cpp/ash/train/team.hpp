@@ -1,38 +1,33 @@
-// team.hpp: threads that share one running job: loops over blocks which others may join and leave at any time.
+// team.hpp: threads that share one running job: loops over blocks that other threads may join and leave at any time.
 //
-//     owner, who runs the job                     members, invited while they have no job of their own
-//     share(blocks, body):                        help(invitation, scratch):
-//       publish  ticket = {job, blocks, 0}          claim   ticket.next + 1, by compare and exchange
-//       claim and run blocks, as everybody          run     body(block, scratch); done + 1
-//       wait until done = blocks                    nothing to claim: spin, then sleep
-//                                                   leave   when the bell has rung or the team is not open
+//     owner: the thread that runs the job         members: threads without a job, invited by the tuner
+//       share(blocks, body):                        help(invitation, scratch):
+//         publish  ticket = {job, blocks, 0}          claim   ticket.next + 1, by compare and exchange
+//         claim and run blocks, as members do         run     body(block, scratch); done + 1
+//         wait until done = blocks                    nothing to claim: spin, then sleep
+//                                                     leave   when the bell has rung or the team is not open
 //
 // The owner alone goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
-// barriers. A member brings nothing but its time and a scratch, so who runs a block makes no difference to any bit.
+// barriers. A member adds nothing but its time and a scratch, so which thread runs a block changes no bit.
 //
-// Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() nobody but the owner
+// Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() only the owner
 //                  touches the job;
 //              (2) a claim succeeds only in the job that the member was invited to: the ticket holds its number, which
-//                  comes again only after 2^31 jobs of that owner;
-//              (3) the owner waits only for blocks that others have claimed, never for a thread that claimed nothing;
-//              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and
-//                  whoever changes one of them looks at sleepers_ afterwards, all sequentially consistent: no wake-up
-//                  is lost.
-// Pay:         a team must not cost more than it brings, and none of this can change a result:
-//              - too little work a thread and step: most_members says so, from the multiply-adds of a step;
-//              - beside other processes a member may be put aside in the middle of a block, which holds the owner up
-//                for milliseconds, or share the owner's core; and on some machines two cores lie far apart. So the
-//                owner takes the time of its steps, begins every job with two steps alone, and closes the team for a
-//                while after a long wait, or where shared steps take more than 95 % of the shortest one alone
-//                (pauses.hpp).
-// Members:     ticket_, done_, signal_, sleepers_, members_: atomic, written by all.
-//              open_, most_members_, left_: atomic, written by the owner.
-//              function_, context_: written by the owner before the ticket that tells of them, read after a claim.
-//              all others: the owner alone.
-// Threads:     open() to close() and share() belong to the owner, a thread at a time; help() and recall() to any.
-// Cost:        alone, one relaxed load a step, and a look at the clock where a team could pay. With a member, a few
-//              microseconds a step to wait for each other, and what goes from one core's caches to the other's: up to a
-//              fifth of the work (bench/kernels/teams.py).
+//                  recurs only after 2^31 jobs of that owner;
+//              (3) the owner waits only for blocks that a member has claimed, never for a member that claimed nothing;
+//              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and a
+//                  thread that changes one of them looks at sleepers_ afterwards, all sequentially consistent: no
+//                  wake-up is lost.
+// Pauses:      no step is shared where that would not pay: not with too little work per thread (most_members), not in
+//              the first two steps of a job, and not for a while after a member was held up (pauses.hpp; DESIGN.md,
+//              "Teams"). None of this can change a result.
+// Threads:     open() to close() and share() belong to the owner, one thread at a time; help() and wake() to any. Atomics:
+//              ticket_, done_, signal_, sleepers_ and members_ are written by all; open_, most_members_ and left_ by the
+//              owner. function_ and context_ are written by the owner before the ticket, and read after a claim. All
+//              else is the owner's alone.
+// Cost:        alone, one relaxed load per step, and a look at the clock where a team could pay. With a member, a few
+//              microseconds per step to wait for each other, and cache lines that move between cores: up to a fifth of
+//              the work (bench/kernels/teams.py).
 
 #pragma once
 
@@ -60,28 +55,28 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     };
 
     // bell: rung whenever there may be something better to do than to help; ring must change its value and then
-    // recall() all teams.
+    // wake() all teams.
     explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
 
     // --- The owner.
 
     // A job begins that most_members others may share at once. ring(ringer): called by the owner when the team opens
-    // later on, so that idle threads come and look.
+    // later on, so that idle threads look for it.
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Whether to share the next step, since somebody is here and it pays. Call it once a step, which is timed until the
-    // next call; whole: it is as large as others of this job.
+    // Whether to share the next step: there is a member, and it pays. Call it once per step, which is timed until the next
+    // call. whole: the step is as large as the others of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
-    // How much of the job is still to do, 0 to 1; for those who choose whom to help.
+    // How much of the job is still to do, 0 to 1; by which an idle thread chooses the team to help.
     void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
     // How many threads are here, the owner included.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
     static constexpr int kMostBlocks = (1 << 16) - 1;  // of a loop
 
-    // body(block, scratch) for all blocks, in any order, by anybody; it must not throw. own: the owner's scratch.
+    // body(block, scratch) for all blocks, in any order, on any thread of the team; it must not throw. own: the owner's scratch.
     // REQUIRES: 0 <= blocks <= kMostBlocks.
     template <typename Body>
     void share(int blocks, Workspace& own, Body&& body) {
@@ -95,9 +90,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     // The most threads that have shared a loop of this job at once.
     int largest() const { return largest_; }
 
-    // --- Others.
+    // --- Other threads.
 
-    // For whoever read the bell before it found nothing to do. REQUIRES: is_open().
+    // For a thread that read the bell before it found nothing to do. REQUIRES: is_open().
     Invitation invitation(std::uint32_t bell) const { return {job_of(ticket_.load()), bell}; }
     bool is_open() const { return open_.load(); }
     int most_members() const { return most_members_.load(std::memory_order_relaxed); }
@@ -107,7 +102,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     Help help(const Invitation& invitation, Workspace& scratch);
 
     // Makes sleeping members look at the bell.
-    void recall();
+    void wake();
 
   private:
     using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;

@@ -73,8 +73,8 @@ class Run {
         const EpochCut::Window window = epochs_.window(state_.epochs);
         order_ = workspace_.order.data() + window.first;
         if (!begins && window.first > 0) return;
-        const Place place{training_.candidate, Purpose::shuffle, 0, static_cast<std::uint32_t>(window.pass)};
-        shuffle(training_.seed, place, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
+        const Stream stream{training_.candidate, Purpose::shuffle, 0, static_cast<std::uint32_t>(window.pass)};
+        shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
     // A squared error is the mean over outputs too.

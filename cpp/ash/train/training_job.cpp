@@ -1,11 +1,13 @@
 #include "ash/train/training_job.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
 
+#include "ash/model/cost.hpp"
 #include "ash/train/digest.hpp"
 #include "ash/train/evaluation.hpp"
 
@@ -14,10 +16,39 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+std::uint64_t with_fold(std::uint64_t hash, std::uint64_t of_fold) { return std::rotl(hash, 1) ^ of_fold; }
+
 }  // namespace
 
 std::uint64_t digest_of(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
+}
+
+std::uint64_t digest_of(const States& folds) {
+    std::uint64_t hash = 0;
+    for (const std::shared_ptr<const State>& state : folds) hash = with_fold(hash, digest_of(*state));
+    return hash;
+}
+
+Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores) {
+    Result mean;
+    for (int fold = 0; fold < folds; ++fold) {
+        const Result one = of(fold);
+        if (one.stopped || is_diverged(one.score, one.loss)) return one;
+        mean.score += one.score;
+        mean.loss += one.loss;
+        mean.training_loss += one.training_loss;
+        mean.weights_hash = with_fold(mean.weights_hash, one.weights_hash);
+        scores.push_back(one.score);
+    }
+    mean.score /= folds;
+    mean.loss /= folds;
+    mean.training_loss /= folds;
+    return mean;
+}
+
+double step_cost(const Data& data, const Settings& settings) {
+    return static_cast<double>(batch_rows(settings, data)) * training_cost({data.shape(), settings});
 }
 
 std::int64_t JobRules::epochs_after(std::int32_t rung) const {

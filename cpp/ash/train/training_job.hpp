@@ -1,17 +1,19 @@
-// training_job.hpp: how a job trains and scores a state, whoever does it, wherever that is.
+// training_job.hpp: how a job trains and scores a state, here or in another process.
 //
 //     state of some rung below, or the initial one  ->  the rungs that lie between  ->  the job's own epochs  ->  Result
 //
-// A result and the state that it leaves are functions of data, settings, rules, candidate and rung: so a job may be done by
-// any thread, process or machine, and done again.
+// A result and the state that it leaves are functions of data, settings, rules, candidate and rung. So any thread, process
+// or machine may do a job, and do it again.
 //
 // Threads: a state and a workspace belong to one thread, and to its team; all else is const.
 // Cost:    that of the epochs, and one pass over the validation rows; memory is the workspace's.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "ash/data/data.hpp"
 #include "ash/kernels/kernels.hpp"
@@ -32,11 +34,23 @@ struct Result {
     double training_loss = 0.0;
     std::uint64_t weights_hash = 0;  // digest.hpp: of all weights and biases; 0: diverged
     bool stopped = false;            // by the flag: there is no result
-    int thread = -1;                 // that did it; -1: the one that was asked
-    double seconds = -1.0;           // that it took there; -1: since that was asked
+    int thread = -1;                 // elsewhere: the thread that did it; -1: the calling one
+    double seconds = -1.0;           // elsewhere: what it took; -1: the time of the call
 };
 
-std::uint64_t digest_of(const State& state);  // of the weights
+// Of the weights; of several folds together.
+std::uint64_t digest_of(const State& state);
+std::uint64_t digest_of(const States& folds);
+
+// The seed of a fold: fold 0 has the seed itself, so one fold is what a run without folds would be.
+inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
+
+// The result of a job from those of its folds, which are asked for in order: their mean, or the first that was stopped or
+// has diverged. scores: of each fold.
+Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
+
+// The work of one update of such a network, in multiply-adds.
+double step_cost(const Data& data, const Settings& settings);
 
 enum class Continuation : std::uint8_t { resume, restart };
 
@@ -46,17 +60,17 @@ using Scorer = std::function<double(const State& state, const Predictions& predi
 
 // What all jobs of a run, or of a fold of it, have in common.
 struct JobRules {
-    Continuation continuation;
-    Metric metric;
-    std::uint64_t seed;
-    std::int64_t min_epochs;  // of the ladder
-    std::int64_t eta;
     const Kernels& kernels;
-    Scorer scorer;  // empty: the metric
+    std::uint64_t seed;
+    Continuation continuation = Continuation::resume;
+    Metric metric = Metric::accuracy;
+    std::int64_t min_epochs = 1;  // of the ladder
+    std::int64_t eta = 2;
+    Scorer scorer = {};  // empty: the metric
 
     std::int64_t epochs_after(std::int32_t rung) const;  // of all rungs up to this one
 
-    // That a state has behind it after a job in this rung.
+    // The epochs of a state after a job in this rung.
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 
@@ -74,10 +88,10 @@ struct JobRun {
 
     State initial() const;
 
-    // The rungs below the job's that the state has not been through, and then its own.
+    // Trains the lower rungs that the state skipped, then the job's own.
     Outcome train(State& state);
 
-    // The same, and the score of what has not diverged.
+    // The same, and scores the state unless it has diverged.
     Result train_and_score(State& state);
 };
 

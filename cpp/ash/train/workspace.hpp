@@ -17,7 +17,7 @@
 namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;     // rows of a batch that go through the network together
-inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights whose gradient is computed and used together
+inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights with a gradient that is computed and used at once
 
 // The epochs of these settings: those of the data, but the whole part at once where that is the batch.
 EpochCut epochs_of(const Settings& settings, const Data& data);

@@ -1,7 +1,7 @@
 """Jobs of `ash.tune` in an executor of the user's: other processes, other machines.
 
     core: ladder, clock, journal's results
-        | mailbox (cpp/ash/run/remote.hpp)
+        | mailbox (cpp/ash/run/mailbox.hpp)
     dispatcher.py, one thread
         | submit
     job_pool.py (anything with `submit`), mpi_pool.py or dask_pool.py

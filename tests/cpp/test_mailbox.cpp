@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/run/remote.hpp"
+#include "ash/run/mailbox.hpp"
 #include "ash/run/tuner.hpp"
 #include "candidates_help.hpp"
 
@@ -22,11 +22,10 @@ using namespace ash::testing;
 constexpr int kCount = 16;
 constexpr TunerSettings kSettings{.ladder = {}, .threads = 6, .cores = 1, .workers = 4, .teams = false, .keep = 3};
 
-std::unique_ptr<FoldedCandidates> make_candidates(const Data& data, int threads, std::int64_t limit) {
-    std::vector<FoldedCandidates::Fold> folds;
-    folds.push_back(std::make_unique<NetworkCandidates>(data, make_settings(kCount), kCount, Continuation::resume,
-                                                        Metric::accuracy, kSeed, kernels(""), threads, 1, 2, limit));
-    return std::make_unique<FoldedCandidates>(std::move(folds));
+std::unique_ptr<Candidates> make_candidates(const Data& data, int threads, std::int64_t limit,
+                                            std::shared_ptr<Mailbox> mailbox) {
+    return std::make_unique<Candidates>(std::vector<Fold>{fold_of(data)}, make_settings(kCount), kCount, threads, limit,
+                                        std::move(mailbox));
 }
 
 // Does a job as a worker would, from the states of a letter.
@@ -45,7 +44,7 @@ Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
 
 // Carries letters until the tuner has ended, the last one that came first, and each answer twice.
 void carry(Tuner& tuner, Mailbox& mailbox, const Data& data) {
-    const JobRules rules{Continuation::resume, Metric::accuracy, kSeed, 1, 2, kernels(""), {}};
+    const JobRules rules = fold_of(data).rules;
     while (!tuner.wait(0.0)) {
         Mail mail = mailbox.take(0.01);
         for (; !mail.letters.empty(); mail.letters.pop_back()) {
@@ -75,13 +74,12 @@ void check_equal(const Tuner& one, const Tuner& other) {
 
 TEST_CASE("a run whose jobs are done elsewhere is the one of threads here, also where states are dropped") {
     const Data data = make_data();
-    Tuner here(make_candidates(data, kSettings.threads, kNoLimit), kSettings);
+    Tuner here(make_candidates(data, kSettings.threads, kNoLimit, nullptr), kSettings);
     here.start();
     REQUIRE(here.wait(60.0));
     for (const std::int64_t limit : {kNoLimit, kNothingWaits}) {
         const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
-        Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, limit), mailbox),
-                    kSettings);
+        Tuner tuner(make_candidates(data, kSettings.threads, limit, mailbox), kSettings);
         tuner.start();
         carry(tuner, *mailbox, data);
         check_equal(tuner, here);
@@ -91,8 +89,7 @@ TEST_CASE("a run whose jobs are done elsewhere is the one of threads here, also 
 TEST_CASE("whoever waits for an answer leaves when the tuner stops or the mailbox closes") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
-    Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, kNoLimit), mailbox),
-                kSettings);
+    Tuner tuner(make_candidates(data, kSettings.threads, kNoLimit, mailbox), kSettings);
     tuner.start();
     std::vector<Letter> letters;
     while (letters.size() < 4) {
@@ -110,8 +107,7 @@ TEST_CASE("whoever waits for an answer leaves when the tuner stops or the mailbo
 TEST_CASE("a state that is not the candidate's ends the run") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
-    Tuner tuner(std::make_unique<RemoteCandidates>(make_candidates(data, kSettings.threads, kNoLimit), mailbox),
-                kSettings);
+    Tuner tuner(make_candidates(data, kSettings.threads, kNoLimit, mailbox), kSettings);
     tuner.start();
     const Mail mail = mailbox->take(10.0);
     REQUIRE_FALSE(mail.letters.empty());
@@ -127,10 +123,10 @@ TEST_CASE("a state that is not the candidate's ends the run") {
 TEST_CASE("notes say what is kept and what is dropped, for states that stay elsewhere") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(2);
-    RemoteCandidates candidates(make_candidates(data, 2, kNoLimit), mailbox);
-    CHECK(candidates.publish(3).empty());
-    candidates.retire(3);
-    candidates.wait(4, 0, 0.5, 1.0);
+    const std::unique_ptr<Candidates> candidates = make_candidates(data, 2, kNoLimit, mailbox);
+    CHECK(candidates->publish(3).empty());
+    candidates->retire(3);
+    candidates->wait(4, 0, 0.5, 1.0);
     const Mail mail = mailbox->take(0.0);
     REQUIRE(mail.notes.size() == 2);
     CHECK((mail.notes[0].kind == Note::Kind::kept && mail.notes[0].candidate == 3));

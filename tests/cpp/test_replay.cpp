@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/run/folds.hpp"
+#include "ash/run/candidates.hpp"
 #include "ash/run/tuner.hpp"
 #include "ash/search/replay.hpp"
 #include "ash/train/digest.hpp"
@@ -32,28 +32,25 @@ using Key = std::pair<std::int32_t, std::int32_t>;
 struct Setup {
     int threads = 1;
     int candidates = kCandidates;
-    int folds = 1;
+    std::size_t folds = 1;
     Schedule schedule = Schedule::reproducible;
     Continuation continuation = Continuation::resume;
     std::int64_t limit = kNoLimit;
 };
 
 struct Made {
-    FoldedCandidates* candidates;
+    Candidates* candidates;
     std::unique_ptr<Tuner> tuner;
 };
 
 Made make(const Fixture& fixture, const Setup& setup) {
-    std::vector<FoldedCandidates::Fold> folds;
-    const std::vector<Settings> settings = make_settings(setup.candidates);
-    for (int fold = 0; fold < setup.folds; ++fold) {
-        folds.push_back(std::make_unique<NetworkCandidates>(
-            fixture.data, settings, setup.candidates, setup.continuation, Metric::auc,
-            FoldedCandidates::seed_of(kSeed, static_cast<std::size_t>(fold)), kernels(""), setup.threads, 1, 2,
-            setup.limit));
+    std::vector<Fold> folds;
+    for (std::size_t fold = 0; fold < setup.folds; ++fold) {
+        folds.push_back(fold_of(fixture.data, setup.continuation, Metric::auc, fold_seed(kSeed, fold)));
     }
-    auto candidates = std::make_unique<FoldedCandidates>(std::move(folds));
-    FoldedCandidates* own = candidates.get();
+    auto candidates = std::make_unique<Candidates>(std::move(folds), make_settings(setup.candidates), setup.candidates,
+                                                   setup.threads, setup.limit);
+    Candidates* own = candidates.get();
     return {own,
             std::make_unique<Tuner>(
                 std::move(candidates),
@@ -131,7 +128,7 @@ void check_kept(const Made& made, const Made& whole) {
     const std::vector<Kept> kept = made.tuner->kept();
     const std::vector<Kept> expected = whole.tuner->kept();
     REQUIRE(kept.size() == expected.size());
-    CHECK(made.tuner->missing().empty());
+    CHECK(without_states(kept).empty());
     for (std::size_t i = 0; i < kept.size(); ++i) {
         CHECK(kept[i].candidate == expected[i].candidate);
         CHECK(kept[i].rung == expected[i].rung);
@@ -148,7 +145,7 @@ void check_kept(const Made& made, const Made& whole) {
 TEST_CASE_FIXTURE(Fixture, "from any part of its results a reproducible run comes to the same end") {
     std::mt19937 random(3);
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
-        for (const int folds : {1, 2}) {
+        for (const std::size_t folds : {1, 2}) {
             Made whole = make(*this, {.folds = folds, .continuation = continuation});
             go_through(whole);
             const std::vector<KnownJob> all = results(whole);
@@ -237,7 +234,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its net
     made.tuner->restore(wrong, {}, {}, 0.0);
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
-    CHECK(made.tuner->kept().empty());
+    CHECK(with_states(made.tuner->kept()).empty());
     CHECK_THROWS_AS(made.tuner->complete(kKeep, [] { return false; }), std::runtime_error);
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
@@ -249,7 +246,7 @@ TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") 
     made.tuner->restore(results(whole), {}, {}, 0.0);
     made.tuner->start();
     REQUIRE(made.tuner->wait(60.0));
-    REQUIRE(made.tuner->missing().size() == kKeep);
+    REQUIRE(without_states(made.tuner->kept()).size() == kKeep);
     CHECK_THROWS_AS(made.tuner->complete(kKeep, []() -> bool { throw std::logic_error("enough"); }), std::logic_error);
     made.tuner->complete(kKeep, [] { return false; });
     check_kept(made, whole);
@@ -258,7 +255,7 @@ TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") 
 TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
     Made whole = make(*this, {});
     go_through(whole);
-    const Kept best = whole.tuner->best().value();
+    const Kept best = whole.tuner->kept().front();
     Made made = make(*this, {});
     CHECK_THROWS_AS(made.candidates->restore(kCandidates, 0, {*best.states.front()}), std::invalid_argument);
     CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung + 1, {*best.states.front()}),

@@ -1,4 +1,4 @@
-#include "ash/run/remote.hpp"
+#include "ash/run/mailbox.hpp"
 
 namespace ash {
 
@@ -55,34 +55,6 @@ void Mailbox::close_locked() {
     stop_ = nullptr;
     for (auto& [number, each] : waiting_) each.answered.notify_one();
     news_.notify_one();
-}
-
-Result RemoteCandidates::train(const Job& job, int /*thread*/, Team& /*team*/, const std::atomic<bool>& stop) {
-    std::optional<Answer> answer = mailbox_->send(job, here_->take(job.candidate), stop);
-    if (!answer) return {.stopped = true};
-    if (answer->states.empty()) {
-        here_->retire(job.candidate);  // one of a lower rung
-    } else {
-        here_->receive(job, std::move(answer->states));
-    }
-    if (!answer->fold_scores.empty()) here_->note(job, std::move(answer->fold_scores));
-    return answer->result;
-}
-
-States RemoteCandidates::publish(std::int32_t candidate) {
-    States states = here_->publish(candidate);
-    if (states.empty()) mailbox_->note(Note::Kind::kept, candidate);
-    return states;
-}
-
-void RemoteCandidates::wait(std::int32_t candidate, std::int32_t rung, double score, double loss) {
-    if (is_diverged(score, loss)) mailbox_->note(Note::Kind::dropped, candidate);
-    here_->wait(candidate, rung, score, loss);
-}
-
-void RemoteCandidates::retire(std::int32_t candidate) {
-    mailbox_->note(Note::Kind::dropped, candidate);
-    here_->retire(candidate);
 }
 
 }  // namespace ash

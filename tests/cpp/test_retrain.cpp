@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "ash/run/refit.hpp"
+#include "ash/run/retrain.hpp"
 #include "ash/train/trainer.hpp"
 #include "ash/train/workspace.hpp"
 #include "recipe_help.hpp"
@@ -22,17 +22,28 @@ constexpr std::uint64_t kSeed = 11;
 
 bool never() { return false; }
 
-// Candidates with two epochs behind them; every second one has the recipe, all differ in width and epochs to come.
-std::vector<RefitJob> jobs_on(const Data& data, int count) {
-    std::vector<RefitJob> jobs;
+const JobRules kRules{.kernels = kernels(""), .seed = kSeed};
+
+// Every second one has the recipe, and all differ in width.
+std::vector<Settings> make_settings(int count) {
+    std::vector<Settings> all;
     for (int number = 0; number < count; ++number) {
-        Settings settings = number % 2 == 0 ? recipe(Optimizer::adamw, 16) : settings_of(Optimizer::nesterov, 20);
-        settings.hidden = {20 + number, 7};
+        all.push_back(number % 2 == 0 ? recipe(Optimizer::adamw, 16) : settings_of(Optimizer::nesterov, 20));
+        all.back().hidden = {20 + number, 7};
+    }
+    return all;
+}
+
+// Jobs on `next` of candidates with two epochs on `data` behind them; they differ in epochs to come.
+std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::vector<Settings>& all) {
+    std::vector<RetrainJob> jobs;
+    for (const Settings& settings : all) {
+        const auto number = static_cast<std::int32_t>(jobs.size());
         const auto candidate = static_cast<std::uint32_t>(number);
         State state = initial_state(data.shape(), settings, kSeed, candidate);
         Workspace workspace(data, {&settings, 1});
         train(data, settings, {.epochs = 2, .seed = kSeed, .candidate = candidate}, kernels(""), state, workspace);
-        jobs.push_back({settings, candidate, 1 + number % 3, std::move(state)});
+        jobs.push_back({next, settings, kRules, {number, 0, 1 + number % 3}, std::move(state)});
     }
     return jobs;
 }
@@ -43,20 +54,22 @@ TEST_CASE("a refit is the next job of each candidate, whoever runs it and howeve
     for (const int classes : {0, 3}) {
         const Data some = make_mixed_data(120, classes);
         const Data all = make_mixed_data(160, classes);
-        std::vector<RefitJob> alone = jobs_on(some, 7);
-        for (RefitJob& job : alone) {
+        const std::vector<Settings> settings = make_settings(7);
+        std::vector<RetrainJob> alone = jobs_on(some, all, settings);
+        for (RetrainJob& job : alone) {
             Workspace workspace(all, {&job.settings, 1});
-            const Training training{.epochs = job.epochs, .seed = kSeed, .candidate = job.candidate};
+            const Training training{
+                .epochs = job.job.epochs, .seed = kSeed, .candidate = static_cast<std::uint32_t>(job.job.candidate)};
             REQUIRE_FALSE(train(all, job.settings, training, kernels(""), job.state, workspace).diverged);
         }
         for (const int threads : {1, 2, 3, 16}) {
-            std::vector<RefitJob> jobs = jobs_on(some, 7);
-            refit(all, jobs, kSeed, kernels(""), threads, never);
+            std::vector<RetrainJob> jobs = jobs_on(some, all, settings);
+            retrain(jobs, threads, never);
             for (std::size_t job = 0; job < jobs.size(); ++job) {
-                CHECK(jobs[job].done);
+                CHECK(jobs[job].done());
                 CHECK(same_bits(jobs[job].state.weights, alone[job].state.weights));
                 CHECK(same_bits(jobs[job].state.second_moment, alone[job].state.second_moment));
-                CHECK(jobs[job].state.epochs == 2 + jobs[job].epochs);
+                CHECK(jobs[job].state.epochs == 2 + jobs[job].job.epochs);
             }
         }
     }
@@ -67,9 +80,9 @@ TEST_CASE("one network that threads may share has the same bits however many the
     Settings settings = recipe(Optimizer::adamw, 256);
     settings.hidden = {128, 128};
     const auto trained = [&](int threads) {
-        std::vector<RefitJob> jobs{{settings, 0, 12, initial_state(data.shape(), settings, kSeed, 0)}};
-        refit(data, jobs, kSeed, kernels(""), threads, never);
-        CHECK(jobs[0].done);
+        std::vector<RetrainJob> jobs{{data, settings, kRules, {0, 0, 12}}};
+        retrain(jobs, threads, never);
+        CHECK(jobs[0].done());
         return std::move(jobs[0].state.weights);
     };
     const AlignedFloats alone = trained(1);
@@ -77,9 +90,8 @@ TEST_CASE("one network that threads may share has the same bits however many the
 }
 
 TEST_CASE("nothing to do is done at once") {
-    const Data data = make_mixed_data(60, 2);
-    std::vector<RefitJob> none;
-    refit(data, none, kSeed, kernels(""), 2, [] {
+    std::vector<RetrainJob> none;
+    retrain(none, 2, [] {
         throw std::logic_error("nobody waits");
         return true;
     });
@@ -88,17 +100,19 @@ TEST_CASE("nothing to do is done at once") {
 
 TEST_CASE("who diverges is not done, and holds up nobody") {
     const Data data = make_mixed_data(80, 2);
-    std::vector<RefitJob> jobs = jobs_on(data, 4);
+    const std::vector<Settings> settings = make_settings(4);
+    std::vector<RetrainJob> jobs = jobs_on(data, data, settings);
     jobs[1].state.weights.data()[0] = std::numeric_limits<float>::quiet_NaN();
-    refit(data, jobs, kSeed, kernels(""), 2, never);
-    for (std::size_t job = 0; job < jobs.size(); ++job) CHECK(jobs[job].done == (job != 1));
+    retrain(jobs, 2, never);
+    for (std::size_t job = 0; job < jobs.size(); ++job) CHECK(jobs[job].done() == (job != 1));
 }
 
 TEST_CASE("it is given up when it is told, and what stop() throws comes out after all threads have left") {
     const Data data = make_mixed_data(80, 2);
+    const std::vector<Settings> settings = make_settings(5);
     for (const bool throws : {false, true}) {
-        std::vector<RefitJob> jobs = jobs_on(data, 5);
-        for (RefitJob& job : jobs) job.epochs = std::int64_t{1} << 40;
+        std::vector<RetrainJob> jobs = jobs_on(data, data, settings);
+        for (RetrainJob& job : jobs) job.job.epochs = std::int64_t{1} << 40;
         int asked = 0;
         const auto stop = [&] {
             if (++asked < 3) return false;
@@ -106,10 +120,10 @@ TEST_CASE("it is given up when it is told, and what stop() throws comes out afte
             return true;
         };
         if (throws) {
-            CHECK_THROWS_AS(refit(data, jobs, kSeed, kernels(""), 2, stop), std::runtime_error);
+            CHECK_THROWS_AS(retrain(jobs, 2, stop), std::runtime_error);
         } else {
-            refit(data, jobs, kSeed, kernels(""), 2, stop);
+            retrain(jobs, 2, stop);
         }
-        CHECK(std::none_of(jobs.begin(), jobs.end(), [](const RefitJob& job) { return job.done; }));
+        CHECK(std::none_of(jobs.begin(), jobs.end(), [](const RetrainJob& job) { return job.done(); }));
     }
 }
