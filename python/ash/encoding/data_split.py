@@ -5,8 +5,8 @@
     cv = 5              -> shuffled folds of the rows, by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/run/candidates.hpp). The
-model that predicts is trained on all rows (ash/engine/refit.py).
+A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/run/candidates.hpp).
+The model that predicts is trained on all rows (ash/engine/refit.py).
 
 Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
 """
