@@ -34,7 +34,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.result_plot import plot_scores
+        from ash.plots.score_plots import plot_scores
 
         return plot_scores(self, ax)
 
@@ -51,7 +51,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.timeline_plot import plot_threads
+        from ash.plots.thread_plots import plot_threads
 
         return plot_threads(self, ax)
 
@@ -68,7 +68,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.ladder_plot import plot_rungs
+        from ash.plots.score_plots import plot_rungs
 
         return plot_rungs(self, ax)
 
@@ -91,7 +91,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.scaling_plot import plot_speedup
+        from ash.plots.thread_plots import plot_speedup
 
         return plot_speedup(self, threads, ax)
 
@@ -219,7 +219,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.importance_plot import plot_shares
+        from ash.plots.hyperparameter_plots import plot_shares
 
         return plot_shares(self, ax)
 
@@ -240,7 +240,7 @@ class RunResult(History):
         SettingError
             No candidate has such a hyperparameter.
         """
-        from ash.plots.parameter_plot import plot_score_by
+        from ash.plots.hyperparameter_plots import plot_score_by
 
         return plot_score_by(self, name, ax)
 
@@ -257,7 +257,7 @@ class RunResult(History):
         MissingExtra
             matplotlib is not installed.
         """
-        from ash.plots.parallel_plot import plot_lines
+        from ash.plots.hyperparameter_plots import plot_lines
 
         return plot_lines(self, ax)
 
