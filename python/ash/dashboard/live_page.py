@@ -20,11 +20,11 @@ from ash.callbacks.base import Run
 from ash.dashboard.so_far import history_so_far
 from ash.history.history import History
 from ash.history.records import JobRecord
+from ash.report.candidates import data_block, nothing_known, selection_data
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, tag
 from ash.report.overview import headline
 from ash.report.page import SECTIONS, asset, fill, render
-from ash.report.selection import data_block, nothing_known, selection_data
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0

@@ -1,1 +1,1 @@
-"""Pictures by matplotlib, a module for each subject. They draw what ash/history computes; methods of results call them."""
+"""Pictures by matplotlib, a module for each subject. They draw what ash/history computes; results call them."""
