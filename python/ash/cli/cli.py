@@ -31,7 +31,7 @@ from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
 from ash.cli.cli_report import Report, print_report, write_files
-from ash.cli.cli_show import show_model, show_parser
+from ash.cli.cli_show import show_file, show_parser
 from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, read_table
@@ -181,7 +181,7 @@ class _Interruption:
 _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
     "export": (export_parser, export),
     "predict": (predict_parser, predict),
-    "show": (show_parser, show_model),
+    "show": (show_parser, show_file),
 }
 """A file of such a name is meant by ./name."""
 
