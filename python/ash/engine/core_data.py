@@ -16,7 +16,7 @@ from ash.data.arrays import check_memory
 from ash.data.columns import blocks
 from ash.encoding.data_split import Parts
 from ash.options import Options
-from ash.progress.preparation_bar import PreparationBar
+from ash.progress.views import PreparationBar
 
 BLOCK_CELLS = 2**20
 """Float64, so 8 MiB."""
