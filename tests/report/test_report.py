@@ -20,7 +20,7 @@ from ash.report.chart import Scale
 from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
-from ash.simulation.speedups import speedups_of
+from ash.simulation.simulate import speedups_of
 from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
 from result_help import columns, make_result
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from ash._utils.text_table import show_seconds
 from ash.history.records import Columns
 from ash.plots.axes import BLUE, GREEN, ORANGE, RED, axes_for, legend_below, legend_beside, rung_colors
-from ash.simulation.simulate import TEAM_EFFICIENCY
-from ash.simulation.speedups import speedups_of
+from ash.simulation.simulate import TEAM_EFFICIENCY, speedups_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,7 @@ from ash.history.records import Columns
 from ash.report.chart import STAR, Canvas, Scale, axes, circle, figure, legend, polyline, square, star, svg, triangle
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, counted, join, table, tag
-from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS
-from ash.simulation.speedups import Speedups, speedups_of
+from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS, Speedups, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)
 """Without a row."""

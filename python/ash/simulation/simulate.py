@@ -1,7 +1,12 @@
-"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training."""
+"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training.
+
+    simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
+
+W: the seconds of all jobs on one thread    D: those of the candidate with most    p: threads
+"""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,17 +14,18 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
+from ash._utils.text_table import format_table
 from ash.errors import SettingError
+from ash.history.records import to_frame
 from ash.ladder import LadderSettings, ladder_settings
 from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES
 from ash.simulation.cluster import Cluster, core_settings
 from ash.simulation.replay_tables import recorded_jobs
-from ash.simulation.simulation import SimulatedRun, Simulation, simulation_of
 
 if TYPE_CHECKING:
-    from ash.history.history import History
+    import pandas
 
-__all__ = ["Simulation", "simulate", "simulate_result"]
+    from ash.history.history import History
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
@@ -29,6 +35,104 @@ TEAM_EFFICIENCY = 0.57
 """What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
 
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
+
+_COLUMNS = {
+    "threads": "threads",
+    "makespan": "makespan",
+    "speedup": "speed-up",
+    "utilization": "busy",
+    "work_per_thread": "W/p",
+    "bound": "max(W/p, D)",
+    "halving": "SH, barriers",
+}
+_CLUSTER_COLUMNS = {
+    "processes": "processes",
+    **{name: _COLUMNS[name] for name in ("threads", "makespan", "speedup", "utilization", "work_per_thread")},
+    **{name: name for name in ("coordinator", "line", "latency", "bytes")},
+    "bounded_by": "bounded by",
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Simulation:
+    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in whatever unit the costs are.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One for each number of threads, in the order asked for:
+
+        threads
+            How many there are, p.
+        makespan
+            From the start until the last job has ended.
+        utilization
+            The share of the threads' time that they spent in jobs, help included, 0 to 1.
+        speedup
+            The makespan on one thread, of no cluster, by this one.
+        bound
+            ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
+        work_per_thread
+            ``W / p``: with teams no schedule is shorter.
+        halving
+            The sum over the rungs of their work by ``min(jobs, p)``: these jobs with a barrier after each rung, and
+            no more threads in a rung than it has jobs.
+        jobs, epochs
+            How many were finished.
+        work, chain
+            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do these.
+
+        and of a cluster, where seconds are again such that no schedule is shorter:
+
+        processes
+            How many there are.
+        bytes
+            Of data and states, each time that they were sent.
+        moves
+            Of states that stay, from one process to another.
+        coordinator
+            Seconds that the coordinator was busy with decisions.
+        line
+            Seconds that the busiest line was passing bytes one way.
+        latency
+            Seconds that messages were under way: two latencies for each job of the longest ladder of one candidate, or
+            for each of the jobs that share a place in flight, whichever is more.
+        bounded_by
+            Which of these is the longest: "work" (``W / p``), "longest chain" (D), "coordinator", "line" or "latency";
+            or "workers", W by the virtual workers of a reproducible schedule, which are then too few for the threads.
+            Where the makespan is far above all of them, some share the blame.
+    W : float
+        The seconds of all jobs on one thread, of the run on one thread.
+    D : float
+        The largest sum of the jobs of one candidate, which must follow each other, of the run on one thread.
+    settings : dict
+        The checked arguments.
+    """
+
+    rows: list[dict[str, Any]]
+    W: float
+    D: float
+    settings: dict[str, Any]
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return `rows` as a DataFrame.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        return to_frame(self.rows)
+
+    def __repr__(self) -> str:
+        """Show the arguments that matter most, W and D, and the rows as a table."""
+        own = self.settings
+        schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
+        teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
+        headline = f"{own['candidates']} candidates, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
+        columns = _COLUMNS if own["cluster"] is None else _CLUSTER_COLUMNS
+        table = format_table(list(columns.values()), [[row[name] for name in columns] for row in self.rows])
+        return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
 
 
 def simulate(
@@ -183,13 +287,55 @@ def _simulation(
     if cluster is not None:
         elsewhere = {"cluster": core_settings(cluster), "state_bytes": _state_bytes(cluster, ladder, settings["seed"])}
 
-    def run(count: int, **elsewhere: Any) -> SimulatedRun:
+    def run(count: int, **elsewhere: Any) -> tuple[dict[str, float], list[tuple[int, float]]]:
         totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, **elsewhere, threads=count)
-        return SimulatedRun(totals, rungs)
+        return totals, rungs
 
+    runs = {count: run(count, **elsewhere) for count in dict.fromkeys(threads)}
+    alone, _ = runs[1] if cluster is None and 1 in runs else run(1)
     shown = {"max_rungs": ladder["max_rungs"] or None, "epoch_limit": ladder["epoch_limit"] or None}
     own = {**ladder, **shown, **settings, "cluster": cluster}
-    return simulation_of(partial(run, **elsewhere), partial(run, 1), threads, own)
+    rows = [_row(count, *runs[count], alone["makespan"]) for count in threads]
+    if cluster is not None:
+        rows = [{**row, **_cluster_row(row, *runs[row["threads"]], own)} for row in rows]
+    return Simulation(rows=rows, W=alone["work"], D=alone["chain"], settings=own)
+
+
+def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
+    """Return what every row has; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
+    return {
+        "threads": threads,
+        "makespan": totals["makespan"],
+        "utilization": totals["busy"] / (threads * totals["makespan"]),
+        "speedup": alone / totals["makespan"],
+        "bound": max(totals["work"] / threads, totals["chain"]),
+        "work_per_thread": totals["work"] / threads,
+        "halving": sum(seconds / min(jobs, threads) for jobs, seconds in rungs if jobs),
+        "jobs": int(totals["jobs"]),
+        "epochs": int(totals["epochs"]),
+        "work": totals["work"],
+        "chain": totals["chain"],
+    }
+
+
+def _cluster_row(
+    row: dict[str, Any], totals: dict[str, float], rungs: Sequence[tuple[int, float]], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what only a cluster has, and what bounds it."""
+    cluster = settings["cluster"]
+    reached = sum(1 for jobs, _ in rungs if jobs)
+    latency = 2 * cluster.latency * max(reached, row["jobs"] / (row["threads"] * cluster.in_flight))
+    own = {
+        "processes": int(totals["processes"]),
+        "bytes": totals["bytes"],
+        "moves": int(totals["moves"]),
+        **{"coordinator": totals["coordinator"], "line": totals["line"], "latency": latency},
+    }
+    bounds = {"work": row["work_per_thread"], "longest chain": row["chain"]}
+    bounds |= {name: own[name] for name in ("coordinator", "line", "latency")}
+    if settings["schedule"] == "reproducible":
+        bounds["workers"] = row["work"] / settings["workers"]
+    return {**own, "bounded_by": max(bounds, key=lambda name: bounds[name])}
 
 
 def _state_bytes(cluster: Cluster, ladder: LadderSettings, seed: int) -> NDArray[np.float64]:
@@ -274,3 +420,50 @@ def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.flo
     if np.shape(value) not in ((candidates,), (candidates, rungs)):
         raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")
     return table
+
+
+@dataclass(frozen=True)
+class Speedups:
+    """What `ash.simulate` says of a run, a number for each number of threads; see `Result.plot_scaling`.
+
+    Attributes
+    ----------
+    threads : list of int
+        Which is also the bound with teams, W by W/p.
+    bound, halving, alone : list of float
+        The bound without teams, W by max(W/p, D); SH with barriers; the schedule of the run, without teams.
+    shared : list of float or None
+        The schedule of the run with teams of `TEAM_EFFICIENCY`; None where the run was to have none.
+    measured : float
+        Of the run itself, on its threads: `core_seconds / wall_seconds`.
+    """
+
+    threads: list[int]
+    bound: list[float]
+    halving: list[float]
+    alone: list[float]
+    shared: list[float] | None
+    measured: float
+
+
+def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -> Speedups:
+    """Return the speed-ups of a run for numbers of threads, powers of two by default."""
+    counts = THREADS if threads is None else threads
+    rows = simulate_result(result, counts, teams=False).rows
+    shared = None
+    if result.options.teams:
+        with_teams = simulate_result(result, counts, teams=True, team_efficiency=TEAM_EFFICIENCY).rows
+        shared = [row["speedup"] for row in with_teams]
+    return Speedups(
+        threads=[row["threads"] for row in rows],
+        bound=_speedups(rows, "bound"),
+        halving=_speedups(rows, "halving"),
+        alone=[row["speedup"] for row in rows],
+        shared=shared,
+        measured=result.core_seconds / result.wall_seconds,
+    )
+
+
+def _speedups(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
+    """Return the work W by the seconds in a column of the simulation."""
+    return [row["threads"] * row["work_per_thread"] / row[name] for row in rows]
