@@ -38,9 +38,9 @@ def show_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def show_file(wishes: argparse.Namespace) -> None:
+def show_file(args: argparse.Namespace) -> None:
     """Print a model, or a journal."""
-    lines = journal_lines(wishes.model) if _is_journal(wishes.model) else _model_lines(wishes.model)
+    lines = journal_lines(args.model) if _is_journal(args.model) else _model_lines(args.model)
     text = "\n".join(lines)
     print_whole(lambda stream: print(text, file=stream))
 
@@ -155,7 +155,8 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     metric = settings.get("metric", "score")  # of a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
-    yield from show_params(_plain(params[best[CANDIDATE]]))
+    winner = json.loads(params[best[CANDIDATE]])
+    yield from show_params({key: tuple(value) if isinstance(value, list) else value for key, value in winner.items()})
     yield ""
     yield from format_table(["rung", "epochs", "finished", f"best {metric}"], _ladder(jobs))
 
@@ -165,7 +166,8 @@ def _what(run: dict[str, Any]) -> str:
     if run["settings"]["task"] == FUNCTION:
         return f"function  {run['settings']['function']}"
     data = run["data"]
-    return f"data      {data['columns of X']} columns, {_several(data['training rows'])} rows to train on"
+    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # of each fold
+    return f"data      {data['columns of X']} columns, {rows} rows to train on"
 
 
 def _beside(contents: Contents) -> str:
@@ -180,7 +182,7 @@ def _beside(contents: Contents) -> str:
 
 def _best(jobs: list[Job]) -> Job | None:
     """Return the best job: higher score, then lower loss, then lower candidate, then lower rung."""
-    scored = [job for job in jobs if not _diverged(job)]
+    scored = [job for job in jobs if math.isfinite(float(job[SCORE])) and math.isfinite(float(job[LOSS]))]
     return min(scored, key=lambda job: (-float(job[SCORE]), float(job[LOSS]), job[CANDIDATE], job[RUNG]), default=None)
 
 
@@ -193,15 +195,3 @@ def _ladder(jobs: list[Job]) -> list[list[Any]]:
         best = _best(found)
         rows.append([rung, epochs, len(found), "" if best is None else float(best[SCORE])])
     return rows
-
-
-def _diverged(job: Job) -> bool:
-    return not (math.isfinite(float(job[SCORE])) and math.isfinite(float(job[LOSS])))
-
-
-def _plain(text: str) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
-
-
-def _several(counts: list[int]) -> str:
-    return " or ".join(str(count) for count in sorted(set(counts)))

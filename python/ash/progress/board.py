@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from ash._utils.text_table import show, show_seconds
@@ -181,9 +180,7 @@ class View:
         """Begin to show."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop showing, whatever has happened."""
 
     def update(self, events: Sequence[Event]) -> None:
@@ -201,9 +198,7 @@ class BoardView(View):
         self._drawn = time.monotonic()
         self._writable = True
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Draw the end."""
         self.guard(self.finish)
 

@@ -1,6 +1,5 @@
 """The live view of a run on a terminal, by rich: a row a rung, a bar of epochs or time, time left, workers."""
 
-from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -43,12 +42,10 @@ class LiveView(BoardView):
         self.guard(self.draw)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Wipe the table, show the cursor again and write the last line."""
         self.guard(self._live.stop)
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def draw(self) -> None:
         """Draw the board anew."""

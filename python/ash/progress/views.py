@@ -8,7 +8,6 @@ import html
 import sys
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from ash._utils.terminal import in_notebook, is_terminal, moves_cursor
@@ -69,9 +68,7 @@ class PreparationBar:
         """Begin to count the seconds."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Wipe the bar, whatever has happened."""
         if self._drawn and self._moves:
             self._write("\r\x1b[K")

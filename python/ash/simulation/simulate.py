@@ -234,10 +234,9 @@ def simulate(
         seed=seed,
     )
     counts = _threads(threads)
-    rungs = len(_epochs(ladder))
     tables = {
-        "costs": _costs(costs, ladder["candidates"], rungs, settings["seed"]),
-        "scores": None if scores is None else _table("scores", scores, ladder["candidates"], rungs),
+        "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["seed"], "seconds", zero=False),
+        "scores": None if scores is None else _table("scores", scores, ladder),
     }
     return _simulation(ladder, settings, tables, counts, cluster)
 
@@ -285,7 +284,8 @@ def _simulation(
 ) -> Simulation:
     elsewhere: dict[str, Any] = {}
     if cluster is not None:
-        elsewhere = {"cluster": core_settings(cluster), "state_bytes": _state_bytes(cluster, ladder, settings["seed"])}
+        sizes = _amounts("state_bytes", cluster.state_bytes, ladder, settings["seed"], "bytes", zero=True)
+        elsewhere = {"cluster": core_settings(cluster), "state_bytes": sizes}
 
     def run(count: int, **elsewhere: Any) -> tuple[dict[str, float], list[tuple[int, float]]]:
         totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, **elsewhere, threads=count)
@@ -338,15 +338,6 @@ def _cluster_row(
     return {**own, "bounded_by": max(bounds, key=lambda name: bounds[name])}
 
 
-def _state_bytes(cluster: Cluster, ladder: LadderSettings, seed: int) -> NDArray[np.float64]:
-    """Return bytes that are finite and not negative, shaped as `_numbers` says."""
-    table = _numbers("state_bytes", cluster.state_bytes, ladder["candidates"], len(_epochs(ladder)), seed)
-    wrong = ~(np.isfinite(table) & (table >= 0))
-    if wrong.any():
-        raise SettingError(f"state_bytes holds {float(table[wrong][0])!r}; give bytes that are finite and not negative")
-    return table
-
-
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
     """Return whether there are teams, still to be checked, and check that a cluster is one."""
     if cluster is None:
@@ -390,28 +381,30 @@ def _threads(value: Any) -> list[int]:
     return [whole("threads", count, 1, MOST_THREADS) for count in value]
 
 
-def _costs(value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
-    """Return positive seconds: [1] or [candidates] of an epoch, or [candidates, rungs] of a job."""
-    table = _numbers("costs", 1.0 if value is None else value, candidates, rungs, seed)
-    wrong = ~(np.isfinite(table) & (table > 0))
+def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> NDArray[np.float64]:
+    """Return finite seconds or bytes: [1] of a number, else as `_table` does; positive unless `zero` is allowed.
+
+    They may be a number, an array, a distribution, or a callable.
+    """
+    candidates = ladder["candidates"]
+    if is_number(value):
+        table = np.array([float(value)])
+    else:
+        if hasattr(value, "rvs"):
+            value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
+        elif callable(value):
+            value = value(np.random.default_rng(seed), candidates)
+        table = _table(name, value, ladder)
+    wrong = ~np.isfinite(table) | (table < 0 if zero else table <= 0)
     if wrong.any():
-        raise SettingError(f"costs holds {float(table[wrong][0])!r}; give seconds that are positive and finite")
+        allowed = "finite and not negative" if zero else "positive and finite"
+        raise SettingError(f"{name} holds {float(table[wrong][0])!r}; give {unit} that are {allowed}")
     return table
 
 
-def _numbers(name: str, value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
-    """Return what a number, an array, a distribution or a callable stands for: [1] or as `_table` does."""
-    if is_number(value):
-        return np.array([float(value)])
-    if hasattr(value, "rvs"):
-        value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
-    elif callable(value):
-        value = value(np.random.default_rng(seed), candidates)
-    return _table(name, value, candidates, rungs)
-
-
-def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.float64]:
+def _table(name: str, value: Any, ladder: LadderSettings) -> NDArray[np.float64]:
     """Return a C-ordered float64 array of shape (candidates,) or (candidates, rungs)."""
+    candidates, rungs = ladder["candidates"], len(_epochs(ladder))
     allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
     try:
         table = np.ascontiguousarray(value, dtype=np.float64)
