@@ -16,16 +16,17 @@ from ash import _core
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
 from ash._utils.text_table import format_table
 from ash.errors import SettingError
-from ash.history.records import to_frame
+from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
 from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES
 from ash.simulation.cluster import Cluster, core_settings
-from ash.simulation.replay_tables import recorded_jobs
 
 if TYPE_CHECKING:
     import pandas
 
     from ash.history.history import History
+
+Table = NDArray[np.float64]
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
@@ -34,6 +35,7 @@ MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
 """What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
 
+_SHORTEST = 1e-9  # seconds; what the clock cannot tell from nothing is not free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
 _COLUMNS = {
@@ -272,7 +274,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
     settings, counts = _settings(**other), _threads(threads)
     tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
-    return _simulation(ladder, settings, dict(tables), counts, cluster)
+    return _simulation(ladder, settings, tables, counts, cluster)
 
 
 def _simulation(
@@ -381,7 +383,7 @@ def _threads(value: Any) -> list[int]:
     return [whole("threads", count, 1, MOST_THREADS) for count in value]
 
 
-def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> NDArray[np.float64]:
+def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> Table:
     """Return finite seconds or bytes: [1] of a number, else as `_table` does; positive unless `zero` is allowed.
 
     They may be a number, an array, a distribution, or a callable.
@@ -402,7 +404,7 @@ def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str
     return table
 
 
-def _table(name: str, value: Any, ladder: LadderSettings) -> NDArray[np.float64]:
+def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
     """Return a C-ordered float64 array of shape (candidates,) or (candidates, rungs)."""
     candidates, rungs = ladder["candidates"], len(_epochs(ladder))
     allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
@@ -413,6 +415,75 @@ def _table(name: str, value: Any, ladder: LadderSettings) -> NDArray[np.float64]
     if np.shape(value) not in ((candidates,), (candidates, rungs)):
         raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")
     return table
+
+
+def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
+    """Return what each job took and yielded, also of those that are not on record.
+
+    A job on record costs, in virtual time, what it did in the run (after a greedy run: its seconds) and takes its
+    `core_seconds`. A job that is not takes the seconds an epoch of the candidate's other jobs, or the median over the
+    candidates, times its epochs, and yields the candidate's latest score and loss, or the medians of these. A
+    candidate without any job on record has teams of the median limit.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged,
+        team_limit.
+    candidates : int
+        How many rows.
+    epochs : sequence of int
+        Those of a job of each rung, a column each. Records of higher rungs only tell of the candidate.
+
+    Returns
+    -------
+    dict of str to float64 array
+        As `_core.simulate` takes them: virtual `costs`, real `seconds`, `scores` and `losses` [candidates, rungs], and
+        `team_limits` [candidates], the most threads that share a job.
+    """
+    seconds = np.maximum(columns["core_seconds"], _SHORTEST)
+    virtual = columns["virtual_end"] - columns["virtual_start"]
+    costs = virtual if (virtual > 0).all() else seconds
+    diverged = columns["diverged"].astype(bool)
+    limits = np.full(candidates, np.floor(np.median(columns["team_limit"])))
+    limits[columns["candidate"]] = columns["team_limit"]
+    return {
+        "costs": _durations(columns, costs, candidates, epochs),
+        "seconds": _durations(columns, seconds, candidates, epochs),
+        "scores": _results(columns, np.where(diverged, np.nan, columns["score"]), candidates, len(epochs)),
+        "losses": _results(columns, np.where(diverged, np.nan, columns["loss"]), candidates, len(epochs)),
+        "team_limits": limits,
+    }
+
+
+def _durations(columns: Columns, values: Table, candidates: int, epochs: Sequence[int]) -> Table:
+    total = np.bincount(columns["candidate"], values, candidates)
+    trained = np.bincount(columns["candidate"], columns["epochs"], candidates)
+    known = trained > 0
+    an_epoch = np.full(candidates, np.median(total[known] / trained[known]))
+    an_epoch[known] = total[known] / trained[known]
+    table = an_epoch[:, None] * np.asarray(epochs, np.float64)
+    _put(table, columns, values)
+    return table
+
+
+def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Table:
+    latest = np.full(candidates, np.nan)
+    upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    latest[columns["candidate"][upwards]] = values[upwards]
+    finite = latest[np.isfinite(latest)]
+    unknown = np.ones(candidates, bool)
+    unknown[columns["candidate"]] = False
+    latest[unknown] = np.median(finite) if len(finite) else 0.0
+    table = np.repeat(latest[:, None], rungs, axis=1)
+    _put(table, columns, values)
+    return table
+
+
+def _put(table: Table, columns: Columns, values: Table) -> None:
+    """Write the jobs on record where the table has their rung."""
+    here = columns["rung"] < table.shape[1]
+    table[columns["candidate"][here], columns["rung"][here]] = values[here]
 
 
 @dataclass(frozen=True)
