@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ash.errors import SettingError
+from ash.history.history import History
 from ash.history.importance import importance_of
 from ash.history.ladder_points import GOLDEN
 from ash.history.parallel_lines import BELOW, axis_labels, lines_of, score_labels
@@ -16,8 +17,6 @@ from ash.plots.axes import BLUE, GREY, RED, axes_for, legend_beside, rung_colors
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.history.history import History
-
 SPREAD = 0.2
 """How far from its level a point may stand."""
 SMALLEST, LARGEST = 8.0, 60.0
@@ -26,7 +25,7 @@ TURNED = 12
 """With more characters than that the names of levels are turned."""
 
 
-def plot_shares(result: "History", ax: "Axes | None" = None) -> "Axes":
+def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw a bar for the importance of each hyperparameter and return the axes; see `Result.plot_importance`."""
     found = importance_of(result)
     shares = sorted((share, name) for name, share in found.shares.items() if not math.isnan(share))
@@ -40,7 +39,7 @@ def plot_shares(result: "History", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def plot_score_by(result: "History", name: str, ax: "Axes | None" = None) -> "Axes":
+def plot_score_by(result: History, name: str, ax: "Axes | None" = None) -> "Axes":
     """Draw the best score of each candidate against a hyperparameter; see `Result.plot_parameter`.
 
     Raises
@@ -72,7 +71,7 @@ def plot_score_by(result: "History", name: str, ax: "Axes | None" = None) -> "Ax
     return ax
 
 
-def _axis_named(result: "History", name: str) -> ParameterAxis:
+def _axis_named(result: History, name: str) -> ParameterAxis:
     axes = {axis.name: axis for axis in parameter_axes(result)}
     if name not in axes:
         raise SettingError(f"name={name!r} is no hyperparameter of this run; it has {', '.join(map(repr, axes))}")
@@ -91,7 +90,7 @@ def _label_parameter(axis: ParameterAxis, metric: str, ax: "Axes") -> None:
     legend_beside(ax)
 
 
-def plot_lines(result: "History", ax: "Axes | None" = None) -> "Axes":
+def plot_lines(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw a line for each candidate across all hyperparameters and its score; see `Result.plot_parallel`."""
     axes, places, standing = lines_of(result)
     ax = axes_for("plot_parallel", ax, (4.0 + 1.3 * len(axes), 4.8))
@@ -113,7 +112,7 @@ def plot_lines(result: "History", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def _label_lines(result: "History", axes: list[ParameterAxis], standing: Standing, ax: "Axes") -> None:
+def _label_lines(result: History, axes: list[ParameterAxis], standing: Standing, ax: "Axes") -> None:
     for place, labels in enumerate([*map(axis_labels, axes), score_labels(result, standing)]):
         ax.axvline(place, color="0.8", linewidth=1, zorder=0)
         for share, text in labels:

@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.text_table import show_seconds
+from ash.history.history import History
 from ash.history.records import Columns
 from ash.plots.axes import BLUE, GREEN, ORANGE, RED, axes_for, legend_below, legend_beside, rung_colors
 from ash.simulation.simulate import TEAM_EFFICIENCY, speedups_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ash.history.history import History
 
 HEIGHT = 0.8
 """Of a bar; threads are 1 apart."""
@@ -25,7 +24,7 @@ FEW = 60
 """With more jobs a thread than that there is no room for a white line between them."""
 
 
-def plot_threads(result: "History", ax: "Axes | None" = None) -> "Axes":
+def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the jobs of each thread over time and return the axes; see `Result.plot_timeline`.
 
     One collection holds all jobs and one all help, so 10,000 jobs are drawn in a second.
@@ -65,7 +64,7 @@ def _bars(table: Columns) -> list[NDArray[np.float64]]:
     return [*np.stack([x, np.stack([low, high, high, low], axis=1)], axis=2)]
 
 
-def plot_speedup(result: "History", threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+def plot_speedup(result: History, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
     """Draw speed-up by threads, simulated on the costs of the run and as measured; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
     found = speedups_of(result, threads)

@@ -245,15 +245,14 @@ def candidates(facts: Facts) -> Section:
 def _row(facts: Facts, place: int, number: int) -> Markup:
     row, standing = facts.history.candidates[number], facts.standing
     state = f"{standing.rung[number]}" + (" diverged" if standing.diverged[number] else "")
-    cells = [str(place + 1), state, f"{row['epochs']}", shown(row["score"]), shown(row["loss"])]
-    values = [float(place + 1), float(standing.rung[number]), float(row["epochs"]), row["score"], row["loss"]]
-    texts = [ABSENT if axis.level[number] < 0 else axis.texts[axis.level[number]] for axis in facts.varying]
-    orders = [int(axis.level[number]) for axis in facts.varying]
+    cells = [(str(place + 1), place + 1), (state, standing.rung[number]), (str(row["epochs"]), row["epochs"])]
+    cells += [(shown(row[name]), row[name]) for name in ("score", "loss")]
+    levels = [(axis.texts, int(axis.level[number])) for axis in facts.varying]
+    cells += [(ABSENT if level < 0 else texts[level], level) for texts, level in levels]
     return tag(
         "tr",
         tag("th", tag("button", number, type="button", class_="link", data_c=number), scope="row", data_v=number),
-        *(tag("td", text, data_v=_order(value)) for text, value in zip(cells, values, strict=True)),
-        *(tag("td", text, data_v=order) for text, order in zip(texts, orders, strict=True)),
+        *(tag("td", text, data_v=_order(value)) for text, value in cells),
         data_c=number,
     )
 

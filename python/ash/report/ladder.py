@@ -30,6 +30,8 @@ LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bott
 """Without a rung."""
 RUNG = 58.0
 """Height of a rung."""
+SHAPES = (circle, circle, arrow, cross)
+"""Of the marks, in the order of `KINDS`; waiting and promoted ones differ in how they are filled."""
 FEW = 600
 """With more points than that they are drawn smaller."""
 
@@ -83,8 +85,7 @@ def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[
     groups = []
     for kind, name in enumerate(KINDS):
         rows = np.flatnonzero((points.kind == kind) & facts.is_known)
-        draw = (circle, circle, arrow, cross)[kind]
-        marks = [draw(*places[row], radius, int(candidates[row])) for row in rows.tolist()]
+        marks = [SHAPES[kind](*places[row], radius, int(candidates[row])) for row in rows.tolist()]
         groups.append(tag("g", *marks, class_=f"marks {name.split()[0]}"))
     return groups
 
@@ -120,12 +121,10 @@ def _known_remark(facts: Facts) -> str:
 
 
 def _legend(facts: Facts, points: LadderPoints) -> Markup:
-    dot = tag("circle", cx="0", cy="0", r="4")
-    marks = {"promoted": dot, "waiting": dot, "worse than shown": arrow(0, 0, 4), "diverged": cross(0, 0, 4)}
     entries = [
-        (tag("g", mark, class_=f"marks {name.split()[0]}"), name)
-        for name, mark in marks.items()
-        if (points.kind == KINDS.index(name)).any()
+        (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
+        for kind in (1, 0, 2, 3)  # promoted ones first
+        if (points.kind == kind).any()
     ]
     return legend([*entries, (STAR, f"the best, candidate {facts.history.best_candidate}")])
 

@@ -106,14 +106,9 @@ def boxed_table(
     header: Sequence[str], body: Sequence[Markup], caption: str, classes: str, box: str = "table"
 ) -> Markup:
     """Return a table of rows that are elements already, in a box of the classes `box` that scrolls."""
-    head = tag("tr", *(tag("th", name, scope="col") for name in header))
-    whole = tag(
-        "table",
-        tag("caption", caption, class_="unseen"),
-        tag("thead", head),
-        tag("tbody", *body),
-        class_=classes or None,
-    )
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in header)))
+    named = tag("caption", caption, class_="unseen")
+    whole = tag("table", named, head, tag("tbody", *body), class_=classes or None)
     return tag("div", whole, class_=box, tabindex="0", role="region", aria_label=caption)
 
 

@@ -26,19 +26,7 @@ from ash.report.overview import headline, overview, settings
 from ash.report.threads import scaling, timeline
 from ash.report.winner import winner
 
-SECTIONS = (
-    overview,
-    ladder,
-    curves,
-    winner,
-    importance,
-    parameters,
-    parallel,
-    candidates,
-    timeline,
-    scaling,
-    settings,
-)
+SECTIONS = (overview, ladder, curves, winner, importance, parameters, parallel, candidates, timeline, scaling, settings)
 OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
 """The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
 

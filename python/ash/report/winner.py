@@ -6,7 +6,6 @@ import numpy as np
 
 from ash._utils.text_table import show, show_param
 from ash.history.validation import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
-from ash.models.pool import Kept
 from ash.options import FUNCTION
 from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
 from ash.report.facts import Facts, Section
@@ -42,21 +41,17 @@ def _held_out(facts: Facts) -> Markup:
         return tag("p", "Its predictions are shown when the run has ended.")
     kept = facts.history.validation_pool
     if kept is None:
-        return tag(
-            "p", "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
-        )
+        text = "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
+        return tag("p", text)
     note = tag("p", "These rows chose the winner, so it looks better here than on new ones.", class_="note")
     if facts.history.task == "regression":
         outputs = range(min(kept.targets.shape[1], MOST_OUTPUTS))
         charts = [_residuals(residuals_of(facts.history, output), output) for output in outputs]
     else:
         charts = [_confusion(confusion_of(facts.history)), _calibration(calibration_of(facts.history))]
-    return join(note, tag("div", *charts, class_="pair"), _of_more_outputs(kept))
-
-
-def _of_more_outputs(kept: Kept) -> Markup | None:
     more = kept.targets.shape[1] - MOST_OUTPUTS
-    return tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
+    rest = tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
+    return join(note, tag("div", *charts, class_="pair"), rest)
 
 
 def _confusion(found: Confusion) -> Markup:
