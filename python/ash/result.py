@@ -48,19 +48,19 @@ class RunResult(History):
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw score against epochs, a line for each candidate, the winner on top."""
-        from ash.plots.result_plot import plot_scores
+        from ash.plots.score_plots import plot_scores
 
         return plot_scores(self, ax)
 
     def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
         """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team."""
-        from ash.plots.timeline_plot import plot_threads
+        from ash.plots.thread_plots import plot_threads
 
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
         """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut."""
-        from ash.plots.ladder_plot import plot_rungs
+        from ash.plots.score_plots import plot_rungs
 
         return plot_rungs(self, ax)
 
@@ -76,7 +76,7 @@ class RunResult(History):
         threads : int or sequence of int, optional
             Numbers of threads; powers of two by default.
         """
-        from ash.plots.scaling_plot import plot_speedup
+        from ash.plots.thread_plots import plot_speedup
 
         return plot_speedup(self, threads, ax)
 
@@ -193,7 +193,7 @@ class RunResult(History):
 
     def plot_importance(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the shares of `importance`, the largest on top."""
-        from ash.plots.importance_plot import plot_shares
+        from ash.plots.hyperparameter_plots import plot_shares
 
         return plot_shares(self, ax)
 
@@ -210,13 +210,13 @@ class RunResult(History):
         SettingError
             No candidate has such a hyperparameter.
         """
-        from ash.plots.parameter_plot import plot_score_by
+        from ash.plots.hyperparameter_plots import plot_score_by
 
         return plot_score_by(self, name, ax)
 
     def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
         """Draw an axis for each hyperparameter that varies and one for the best score, a line for each candidate."""
-        from ash.plots.parallel_plot import plot_lines
+        from ash.plots.hyperparameter_plots import plot_lines
 
         return plot_lines(self, ax)
 

@@ -15,7 +15,7 @@ import pytest
 
 import ash
 from ash._utils.installation import require_extra
-from ash.callbacks.tracker import best_candidates
+from ash.callbacks.trackers import best_candidates
 from ash.errors import MissingExtra, SettingError
 from ash.history.records import Point, curves
 from callback_help import Failing, X, Y, tune

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.callbacks.tracker import best_candidates
+from ash.callbacks.trackers import best_candidates
 from ash.history.records import curves
 from callback_help import Failing, X, Y, tune
 from estimator_help import classifier

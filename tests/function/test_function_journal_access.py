@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import ash
-from ash.cli.cli_show_journal import journal_lines
+from ash.cli.cli_show import journal_lines
 from ash.errors import JournalError, JournalLocked
 from ash.function.function_identity import name_of
 from fault_help import small_space

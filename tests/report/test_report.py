@@ -15,12 +15,12 @@ import ash
 from ash._utils.display import show
 from ash.history.chart_data import ladder_points
 from ash.history.importance import importance_of
-from ash.report.bins import parameter_bins, score_bins
+from ash.report.candidates import parameter_bins, score_bins
+from ash.report.chart import Scale
 from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
-from ash.report.scale import Scale
-from ash.simulation.speedups import speedups_of
+from ash.simulation.simulate import speedups_of
 from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
 from result_help import columns, make_result
 

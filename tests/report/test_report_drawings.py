@@ -7,7 +7,7 @@ import pytest
 
 from ash.history.chart_data import lines_of
 from ash.history.records import curves
-from ash.report import facts, timeline
+from ash.report import facts, threads
 from ash.report.page import page
 from report_help import SVG, pictures, section, with_predictions
 from result_help import make_result
@@ -55,7 +55,7 @@ def test_the_timeline_has_a_bar_a_job_and_a_bar_an_assist(made):
 
 def test_bars_that_are_left_out_are_counted(made, monkeypatch):
     monkeypatch.setattr(facts, "MOST_KNOWN", 12)
-    monkeypatch.setattr(timeline, "MOST_BARS", 9)
+    monkeypatch.setattr(threads, "MOST_BARS", 9)
     text = page(made)
     groups = [one for one in pictures(text)["timeline-chart"].iter(f"{SVG}g") if "bars" in (one.get("class") or "")]
     bars = [bar for one in groups for bar in one]

@@ -12,8 +12,7 @@ import pytest
 
 import ash
 from ash import _core
-from ash.simulation.simulate import simulate
-from ash.simulation.simulation import Simulation
+from ash.simulation.simulate import Simulation, simulate
 from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_simulator import Greedy, Planned, Threads
 

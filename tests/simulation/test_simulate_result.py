@@ -10,8 +10,7 @@ from sklearn.datasets import load_digits, load_wine
 
 import ash
 from ash import _core
-from ash.simulation.replay_tables import recorded_jobs
-from ash.simulation.simulate import TEAM_EFFICIENCY, simulate, simulate_result
+from ash.simulation.simulate import TEAM_EFFICIENCY, recorded_jobs, simulate, simulate_result
 from bench.core import training_cost
 from bench.kernels.teams import wide_speedup
 from bench.record import RESULTS, Record

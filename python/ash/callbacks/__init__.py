@@ -5,8 +5,6 @@
 `ash.Callback` is the base of your own.
 """
 
-from ash.callbacks.mlflow import MLflow
-from ash.callbacks.tensorboard import TensorBoard
-from ash.callbacks.wandb import WandB
+from ash.callbacks.trackers import MLflow, TensorBoard, WandB
 
 __all__ = ["MLflow", "TensorBoard", "WandB"]

@@ -12,7 +12,6 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ash.callbacks.base import Run
@@ -75,9 +74,7 @@ class Reporter:
         """Begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Tell of an error those that were told of the start."""
         if error is None:
             return

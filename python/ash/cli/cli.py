@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -31,7 +31,7 @@ from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
 from ash.cli.cli_report import Report, print_report, write_files
-from ash.cli.cli_show import show_model, show_parser
+from ash.cli.cli_show import show_file, show_parser
 from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, read_table
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, act = _COMMANDS.get(words[0] if words else "", (None, None))
-    wishes = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
+    args = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a label may be beyond the locale's encoding
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interruption, short_warnings():
         try:
             if act is None:
-                return _run(wishes, interruption)
-            act(wishes)
+                return _run(args, interruption)
+            act(args)
             return 0
         except KeyboardInterrupt:
             complain("stopped before there was anything to write")
@@ -77,57 +77,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return FAILED
 
 
-def _run(wishes: argparse.Namespace, interruption: "_Interruption") -> int:
-    if wishes.candidates is None and (wishes.time, wishes.epochs, wishes.stop_at) == (None, None, None):
+def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
+    if args.candidates is None and (args.time, args.epochs, args.stop_at) == (None, None, None):
         raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
-    threads = threads_of(wishes)
-    data = read_table(wishes.data, wishes.target)
-    check_numbers(data.X, name=wishes.data)  # those of the test part too, before it takes time
-    task = wishes.task or data.task
+    threads = threads_of(args)
+    data = read_table(args.data, args.target)
+    check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
+    task = args.task or data.task
     whole = read_training(data.X, data.y, task)
-    rest, test = split(whole, TEST_SHARE, wishes.seed)
+    rest, test = split(whole, TEST_SHARE, args.seed)
     X = _with_values(data.X, rest)
-    with open_executor(wishes) as executor, _shown(wishes) as callbacks:
+    with open_executor(args) as executor, contextlib.ExitStack() as shown:
+        callbacks = []
+        if args.dashboard is not None:
+            callbacks.append(shown.enter_context(Dashboard(args.dashboard)))
+            if not args.quiet:
+                say(f"dashboard at {callbacks[0].address}")
         result = tune(
             X.take(rest),
             _Target(data.y[rest], data.target),
-            candidates=wishes.candidates,
-            algorithm=wishes.algorithm,
-            schedule=wishes.schedule,
-            workers=wishes.workers,
-            teams=not wishes.no_teams,
+            candidates=args.candidates,
+            algorithm=args.algorithm,
+            schedule=args.schedule,
+            workers=args.workers,
+            teams=not args.no_teams,
             threads=threads,
-            memory_limit=wishes.memory_limit,
+            memory_limit=args.memory_limit,
             keep=1,  # one network is saved
             task=whole.task,
-            time_limit=wishes.time,
-            epoch_limit=wishes.epochs,
-            target=wishes.stop_at,
-            seed=wishes.seed,
-            progress=not wishes.quiet,
+            time_limit=args.time,
+            epoch_limit=args.epochs,
+            target=args.stop_at,
+            seed=args.seed,
+            progress=not args.quiet,
             callbacks=callbacks,
-            journal=wishes.journal,
+            journal=args.journal,
             executor=executor,
-            worker_timeout=wishes.worker_timeout,
+            worker_timeout=args.worker_timeout,
         )
         test_score = result.model.score(X.take(test), data.y[test], result.metric)
-        report = Report(wishes.data, data, result, len(rest), len(test), test_score, wishes.journal)
-        files = write_files(report, Path(wishes.out), wishes.json)
-        if not wishes.quiet:
+        report = Report(args.data, data, result, len(rest), len(test), test_score, args.journal)
+        files = write_files(report, Path(args.out), args.json)
+        if not args.quiet:
             print_whole(lambda stream: print_report(report, files))
     return interruption.status if result.interrupted else 0
-
-
-@contextlib.contextmanager
-def _shown(wishes: argparse.Namespace) -> Iterator[list[Dashboard]]:
-    """Show the run in the browser while the block lasts, if that is wanted: yield what has to be told of it."""
-    if wishes.dashboard is None:
-        yield []
-        return
-    with Dashboard(wishes.dashboard) as dashboard:
-        if not wishes.quiet:
-            say(f"dashboard at {dashboard.address}")
-        yield [dashboard]
 
 
 class _Target:
@@ -180,7 +173,7 @@ class _Interruption:
 _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
     "export": (export_parser, export),
     "predict": (predict_parser, predict),
-    "show": (show_parser, show_model),
+    "show": (show_parser, show_file),
 }
 """A file of such a name is meant by ./name."""
 

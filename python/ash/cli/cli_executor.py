@@ -49,7 +49,7 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def threads_of(wishes: argparse.Namespace) -> int | None:
+def threads_of(args: argparse.Namespace) -> int | None:
     """Return how many jobs are done at a time, None where that is not said.
 
     Raises
@@ -57,19 +57,19 @@ def threads_of(wishes: argparse.Namespace) -> int | None:
     SettingError
         Threads of a worker are asked for without MPI, or with another number of all threads.
     """
-    if wishes.threads_per_worker is None:
-        return cast(int | None, wishes.threads)
-    count = whole("--threads-per-worker", wishes.threads_per_worker, 1, MOST_WORKERS)
+    if args.threads_per_worker is None:
+        return cast(int | None, args.threads)
+    count = whole("--threads-per-worker", args.threads_per_worker, 1, MOST_WORKERS)
     ranks = _ranks()
     if ranks == 0:
         raise SettingError(f"--threads-per-worker {count} is for ranks of MPI: start it by mpiexec, or give --threads")
-    if wishes.threads is not None:
-        raise SettingError(f"--threads-per-worker {count} and --threads {wishes.threads}: give one of them")
+    if args.threads is not None:
+        raise SettingError(f"--threads-per-worker {count} and --threads {args.threads}: give one of them")
     return count * max(1, ranks - 1)  # alone it is its own worker
 
 
 @contextlib.contextmanager
-def open_executor(wishes: argparse.Namespace) -> Iterator[Any]:
+def open_executor(args: argparse.Namespace) -> Iterator[Any]:
     """Yield the executor of a run, None for threads of this process.
 
     Raises
@@ -79,12 +79,12 @@ def open_executor(wishes: argparse.Namespace) -> Iterator[Any]:
     MissingExtra
         Dask is not installed.
     """
-    timeout = read_seconds("worker_timeout", wishes.worker_timeout)
+    timeout = read_seconds("worker_timeout", args.worker_timeout)
     ranks = _ranks()
-    if wishes.dask is not None and ranks > 1:
-        raise SettingError(f"--dask {wishes.dask} and {ranks} ranks of MPI: give one of them")
-    if wishes.dask is not None:
-        with _dask_client(wishes.dask, timeout) as client:
+    if args.dask is not None and ranks > 1:
+        raise SettingError(f"--dask {args.dask} and {ranks} ranks of MPI: give one of them")
+    if args.dask is not None:
+        with _dask_client(args.dask, timeout) as client:
             yield client
     elif ranks > 1:
         from mpi4py.futures import MPIPoolExecutor

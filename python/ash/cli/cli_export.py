@@ -12,7 +12,6 @@ What a file of each takes and gives is said by the method of the model: to_onnx,
 
 import argparse
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 from ash._utils.atomic_file import replace_file
@@ -20,8 +19,8 @@ from ash._utils.installation import require_extra
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser
 from ash.errors import SettingError
-from ash.models.ensemble import Ensemble
-from ash.models.network import Network
+
+FORMATS = ("onnx", "torch", "cpp", "sklearn")
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -31,7 +30,7 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--format",
         required=True,
-        choices=_FORMATS,
+        choices=FORMATS,
         help="onnx: from cells to labels; torch: a torch.export program from encoded features on; cpp: a C++17 header; "
         "sklearn: a pipeline by joblib, to be loaded only by who trusts it",
     )
@@ -41,41 +40,25 @@ def export_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def export(wishes: argparse.Namespace) -> None:
+def export(args: argparse.Namespace) -> None:
     """Write a model in another format."""
     for option, format in (("namespace", "cpp"), ("missing", "onnx")):
-        if getattr(wishes, option) is not None and wishes.format != format:
+        if getattr(args, option) is not None and args.format != format:
             raise SettingError(f"--{option} is for --format {format} alone: leave it out")
-    _FORMATS[wishes.format](load_model(wishes.model), wishes)
+    model, path = load_model(args.model), Path(args.out)
+    if args.format == "onnx":
+        model.to_onnx(path, missing=args.missing or "")
+    elif args.format == "cpp":
+        model.to_cpp(path, namespace="model" if args.namespace is None else args.namespace)
+    elif args.format == "torch":
+        require_extra("--format torch", "torch", "torch")
+        from ash.export.description import describe
+        from ash.export.torch_module import program_bytes
 
+        replace_file(path, program_bytes(describe(model)))
+    else:
+        import joblib
 
-def _onnx(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    model.to_onnx(wishes.out, missing=wishes.missing or "")
-
-
-def _torch(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    require_extra("--format torch", "torch", "torch")
-    from ash.export.description import describe
-    from ash.export.torch_module import program_bytes
-
-    replace_file(Path(wishes.out), program_bytes(describe(model)))
-
-
-def _cpp(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    model.to_cpp(wishes.out, namespace="model" if wishes.namespace is None else wishes.namespace)
-
-
-def _sklearn(model: Network | Ensemble, wishes: argparse.Namespace) -> None:
-    import joblib
-
-    file = io.BytesIO()
-    joblib.dump(model.to_sklearn(), file)
-    replace_file(Path(wishes.out), file.getvalue())
-
-
-_FORMATS: dict[str, Callable[[Network | Ensemble, argparse.Namespace], None]] = {
-    "onnx": _onnx,
-    "torch": _torch,
-    "cpp": _cpp,
-    "sklearn": _sklearn,
-}
+        file = io.BytesIO()
+        joblib.dump(model.to_sklearn(), file)
+        replace_file(path, file.getvalue())

@@ -6,6 +6,7 @@ target is among the others, the score goes to stderr.
 
 import argparse
 import csv
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -40,19 +41,22 @@ def predict_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def predict(wishes: argparse.Namespace) -> None:
+def predict(args: argparse.Namespace) -> None:
     """Write a prediction for each row, and the score if the table holds the target."""
-    model = load_model(wishes.model)
-    if wishes.proba and model.classes_ is None:
+    model = load_model(args.model)
+    if args.proba and model.classes_ is None:
         raise SettingError("--proba needs classes, but this is a model of regression: leave it out")
-    table = _read_table(model, wishes.data)
-    frame = _features(model, table)
+    table = _read_table(model, args.data)
+    names = model.feature_names
+    frame = replace(table.frame(table.names), names=None) if names is None else table.frame(names)
     outputs = model.predict_frame(frame)
-    if wishes.out is None:
-        print_whole(lambda stream: _write_to_stdout(stream, model, outputs, wishes.proba))
+    if args.out is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
+        print_whole(lambda stream: _write(stream, model, outputs, args.proba))
     else:
-        with Path(wishes.out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            _write(file, model, outputs, wishes.proba)
+        with Path(args.out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            _write(file, model, outputs, args.proba)
     _say_score(model, table, frame)
 
 
@@ -74,7 +78,8 @@ def _read_table(model: Model, name: str) -> FileTable:
             rest = [False] * max(0, len(names) - len(is_text))  # the network says that they are too many
             return dict(zip(names, is_text + rest, strict=False))
         _check_columns(schema.names, names, name)
-        wanted = dict(zip(_target_names(model), [_has_text_labels(model)] * model.n_outputs_, strict=False))
+        text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
+        wanted = dict.fromkeys(_target_names(model), text_labels)
         wanted |= dict(zip(schema.names, is_text, strict=True))
         return {column: wanted[column] for column in names if column in wanted}
 
@@ -88,24 +93,9 @@ def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> N
         raise DataError(f"{where} lacks {len(lacking)} of the {len(wanted)} columns of the model ({listed}): add them")
 
 
-def _features(model: Model, table: FileTable) -> Frame:
-    names = model.feature_names
-    return replace(table.frame(table.names), names=None) if names is None else table.frame(names)
-
-
 def _target_names(model: Model) -> tuple[str, ...]:
     """Return the names of the target that are not names of features as well."""
     return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
-
-
-def _has_text_labels(model: Model) -> bool:
-    return model.classes_ is not None and model.classes_.dtype.kind in "UO"
-
-
-def _write_to_stdout(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
-    _write(stream, model, outputs, proba)
 
 
 def _write(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: bool) -> None:

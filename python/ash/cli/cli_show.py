@@ -1,20 +1,31 @@
-"""`ash-tune show`: what a model is, read out of its file; or what a journal holds."""
+"""`ash-tune show`: what a model is, read out of its file; or what a journal holds, also while a run writes it."""
 
 import argparse
 import hashlib
+import json
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from ash._utils.display import format_table, show, show_params
+from ash._utils.display import format_table, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
-from ash.cli.cli_show_journal import is_journal, journal_lines
 from ash.cli.cli_streams import Parser, print_whole, printable
+from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.function.answers import FINISHED
+from ash.journal.database import HEADER, Contents, read_contents, reading
+from ash.journal.lock import holder
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.options import FUNCTION
 
 LABELS = 10  # that are listed
+
+Job = tuple[Any, ...]
+CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
+"""Columns of the table of jobs."""
 
 
 def show_parser() -> argparse.ArgumentParser:
@@ -27,13 +38,15 @@ def show_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def show_model(wishes: argparse.Namespace) -> None:
+def show_file(args: argparse.Namespace) -> None:
     """Print a model, or a journal."""
-    if is_journal(wishes.model):
-        text = "\n".join(journal_lines(wishes.model))
-        print_whole(lambda stream: print(text, file=stream))
-        return
-    model, content = load_model(wishes.model), Path(wishes.model).read_bytes()
+    lines = journal_lines(args.model) if _is_journal(args.model) else _model_lines(args.model)
+    text = "\n".join(lines)
+    print_whole(lambda stream: print(text, file=stream))
+
+
+def _model_lines(path: str) -> Iterator[str]:
+    model, content = load_model(path), Path(path).read_bytes()
     networks = model.members if isinstance(model, Ensemble) else (model,)
     facts = {
         "task": _task(model),
@@ -42,10 +55,8 @@ def show_model(wishes: argparse.Namespace) -> None:
         "size": f"{sum(map(_weights, networks))} weights and biases, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    lines = [wishes.model, *(f"{name:8}{fact}" for name, fact in facts.items())]
-    lines += ["", *_hyperparameters(model), "", *_columns(model)]
-    text = "\n".join(map(printable, lines))
-    print_whole(lambda stream: print(text, file=stream))
+    lines = [path, *(f"{name:8}{fact}" for name, fact in facts.items())]
+    return map(printable, [*lines, "", *_hyperparameters(model), "", *_columns(model)])
 
 
 def _hyperparameters(model: Network | Ensemble) -> list[str]:
@@ -97,3 +108,90 @@ def _columns(model: Model) -> Iterator[str]:
         yield f"{line}  {printable(name)}".rstrip()
     if model.encoding.neighbors is not None:
         yield f"rows recur: {len(model.encoding.neighbors.rows)} distinct rows of training are in the model"
+
+
+def _is_journal(path: str) -> bool:
+    """Return whether a file begins as a database does."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(HEADER)) == HEADER
+    except OSError:
+        return False
+
+
+def journal_lines(path: str) -> Iterator[str]:
+    """Yield the lines that describe a journal, or raise JournalError where it cannot be read."""
+    with reading(Path(path)) as connection:
+        contents = read_contents(connection)
+    yield path
+    if "run" not in contents.facts:
+        raise JournalError(f"{path} holds no run yet")
+    try:
+        yield from map(printable, _run_lines(path, contents))
+    except AshError:
+        raise
+    except Exception as error:
+        raise JournalCorrupt(f"{path} is damaged: {error}") from error
+
+
+def _run_lines(path: str, contents: Contents) -> Iterator[str]:
+    facts, jobs = contents.facts, contents.rows["jobs"]
+    settings = facts["run"]["settings"]
+    by = holder(Path(f"{path}-lock"))
+    ended = facts.get("ended")
+    progress = facts.get("progress", {"training seconds": 0.0})
+    state = f"ended: {ended}" if ended else "left in the middle; the same call goes on"
+    yield f"state     {f'in use by {by}' if by else state}"
+    yield f"begun     {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
+    yield _what(facts["run"])
+    yield (
+        f"found     {len(jobs)} jobs of {len({job[CANDIDATE] for job in jobs})} candidates, "
+        f"{sum(job[EPOCHS] for job in jobs)} epochs in {show_seconds(progress['training seconds'])}"
+    )
+    yield _beside(contents)
+    if not (best := _best(jobs)):
+        return
+    params: dict[int, str] = dict(contents.rows["candidates"])
+    metric = settings.get("metric", "score")  # of a function
+    yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
+    yield ""
+    winner = json.loads(params[best[CANDIDATE]])
+    yield from show_params({key: tuple(value) if isinstance(value, list) else value for key, value in winner.items()})
+    yield ""
+    yield from format_table(["rung", "epochs", "finished", f"best {metric}"], _ladder(jobs))
+
+
+def _what(run: dict[str, Any]) -> str:
+    """Return what is trained: the name of a function, or the size of the data."""
+    if run["settings"]["task"] == FUNCTION:
+        return f"function  {run['settings']['function']}"
+    data = run["data"]
+    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # of each fold
+    return f"data      {data['columns of X']} columns, {rows} rows to train on"
+
+
+def _beside(contents: Contents) -> str:
+    """Return what there is but for jobs: failures of a function, or states of networks."""
+    if contents.facts["run"]["settings"]["task"] == FUNCTION:
+        kinds = Counter(row[2] for row in contents.rows["answers"] if row[2] != FINISHED)
+        return f"failures  {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items())) or 'none'}"
+    states = contents.rows["states"]
+    files = {row[2]: row[3] for row in states}
+    return f"states    {len(states)} in {len(files)} files, {sum(files.values()) / 1e6:.3g} MB"
+
+
+def _best(jobs: list[Job]) -> Job | None:
+    """Return the best job: higher score, then lower loss, then lower candidate, then lower rung."""
+    scored = [job for job in jobs if math.isfinite(float(job[SCORE])) and math.isfinite(float(job[LOSS]))]
+    return min(scored, key=lambda job: (-float(job[SCORE]), float(job[LOSS]), job[CANDIDATE], job[RUNG]), default=None)
+
+
+def _ladder(jobs: list[Job]) -> list[list[Any]]:
+    rungs: dict[tuple[int, int], list[Job]] = defaultdict(list)
+    for job in jobs:
+        rungs[job[RUNG], job[EPOCHS]].append(job)
+    rows = []
+    for (rung, epochs), found in sorted(rungs.items()):
+        best = _best(found)
+        rows.append([rung, epochs, len(found), "" if best is None else float(best[SCORE])])
+    return rows

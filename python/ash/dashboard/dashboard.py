@@ -13,6 +13,7 @@ from ash.errors import SettingError
 from ash.history.records import JobRecord
 
 if TYPE_CHECKING:
+    from ash.dashboard.live_page import LivePage
     from ash.dashboard.server import LiveServer
     from ash.result import RunResult
 
@@ -53,7 +54,11 @@ class Dashboard(Callback):
     def __init__(self, port: int = 0) -> None:
         self.port = whole("port", port, 0, 2**16 - 1)
         self._server: LiveServer | None = None
-        self._begin()
+        self._page = _new_page()
+        try:
+            self._serve(self.port)
+        except OSError as error:
+            raise SettingError(f"port={self.port} cannot be had ({error.strerror}): give another, or 0") from error
 
     @property
     def address(self) -> str | None:
@@ -105,20 +110,15 @@ class Dashboard(Callback):
         return {"port": self.port}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from ash.dashboard.live_page import LivePage
-
-        self.port, self._server, self._page = state["port"], None, LivePage()
-
-    def _begin(self) -> None:
-        from ash.dashboard.live_page import LivePage
-
-        self._page = LivePage()
-        try:
-            self._serve(self.port)
-        except OSError as error:
-            raise SettingError(f"port={self.port} cannot be had ({error.strerror}): give another, or 0") from error
+        self.port, self._server, self._page = state["port"], None, _new_page()
 
     def _serve(self, port: int) -> None:
         from ash.dashboard.server import LiveServer  # here: it imports http.server
 
         self._server = LiveServer(self._page, port)
+
+
+def _new_page() -> "LivePage":
+    from ash.dashboard.live_page import LivePage  # here: it imports the report
+
+    return LivePage()

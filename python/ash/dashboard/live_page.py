@@ -11,24 +11,28 @@ core, and only while somebody looks. What takes long to compute (importance, sca
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from ash.callbacks.base import Run
-from ash.dashboard.so_far import history_so_far
-from ash.history.history import History
-from ash.history.records import JobRecord
+from ash.history.history import RUNNING, History
+from ash.history.records import Columns, JobRecord
+from ash.report.candidates import data_block, nothing_known, selection_data
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, tag
 from ash.report.overview import headline
 from ash.report.page import SECTIONS, asset, fill, render
-from ash.report.selection import data_block, nothing_known, selection_data
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
 """Times what a drawing took, and seconds at least: until the next one."""
+
+TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
+"""Of columns whose type does not follow from what is in them."""
 
 
 @dataclass(eq=False)
@@ -168,3 +172,55 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
     else:
         text = f"All {len(jobs):,} jobs so far have diverged." if jobs else "No job has finished yet."
     return Section("overview", "Overview", tag("p", text, class_="lead"))
+
+
+def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
+    """Return the history up to these jobs, None while all of them have diverged.
+
+    Who helped whom is not known yet. Who has been promoted is, where the job in the next rung has finished; recall is
+    not.
+
+    Parameters
+    ----------
+    params : sequence of dict
+        The hyperparameters of the candidates, up to the highest number that has a job.
+    """
+    kept = [job for job in jobs if not job.diverged]
+    if not kept:
+        return None
+    best = min(kept, key=lambda job: (-job.score, job.loss, job.candidate, job.rung))
+    return History(
+        best_candidate=best.candidate,
+        best_rung=best.rung,
+        params=tuple(params),
+        columns=_columns(jobs),
+        assists={name: np.zeros(0, np.int64) for name in ("candidate", "rung", "thread", "start", "end")},
+        ladder=_ladder(run, jobs),
+        options=run.options,
+        space=run.space,
+        ended=RUNNING,
+        started=started,
+        wall_seconds=max(job.end for job in jobs),
+    )
+
+
+def _columns(jobs: Sequence[JobRecord]) -> Columns:
+    fields = zip(*jobs, strict=True)
+    return {name: np.array(values, TYPES.get(name)) for name, values in zip(JobRecord._fields, fields, strict=True)}
+
+
+def _ladder(run: Run, jobs: Sequence[JobRecord]) -> list[dict[str, int]]:
+    """Return the counts of each rung as the core would; `running` is 1 wherever somebody may be."""
+    finished = np.bincount([job.rung for job in jobs], minlength=len(run.rungs) + 1).tolist()
+    diverged = np.bincount([job.rung for job in jobs if job.diverged], minlength=len(run.rungs)).tolist()
+    return [
+        {
+            "epochs": plan.epochs,
+            "places": plan.places or 0,
+            "running": int(plan.rung == 0 or finished[plan.rung - 1] > 0),
+            "finished": finished[plan.rung],
+            "promoted": finished[plan.rung + 1],
+            "diverged": diverged[plan.rung],
+        }
+        for plan in run.rungs
+    ]

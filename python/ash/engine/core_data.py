@@ -12,7 +12,7 @@ from ash import _core
 from ash.data.arrays import check_memory
 from ash.encoding.data_split import Fold
 from ash.options import Options
-from ash.progress.preparation_bar import PreparationBar
+from ash.progress.views import PreparationBar
 
 BLOCK_CELLS = 2**20
 """Float64, so 8 MiB."""

@@ -28,6 +28,17 @@ _INCLUDES = ("algorithm", "array", "cmath", "cstddef", "cstdint", "limits", "str
 _MARK = "// == data ==\n"
 _FLAGS = {False: "false", True: "true"}
 _NULL = "nullptr"
+_WIDTH = 112
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-.,:;+*/()[]{}<>=!&|~^#@$%")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(::[A-Za-z][A-Za-z0-9_]*)*", re.ASCII)
+_RESERVED = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
+    concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete
+    do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
+    namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+    requires return short signed sizeof static static_assert static_cast std struct switch template this thread_local
+    throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
+"""
 
 
 def header(description: Description, namespace: str) -> str:
@@ -193,19 +204,6 @@ def _member(name: str, member: Member) -> str:
         embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
     layers = f"{len(member.layers)}, kLayers{name}"
     return f"{{{floating(member.weight)}, {embedding}, {layers}, kMean{name}, kScale{name}}}"
-
-
-_WIDTH = 112
-_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _-.,:;+*/()[]{}<>=!&|~^#@$%")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(::[A-Za-z][A-Za-z0-9_]*)*", re.ASCII)
-_RESERVED = """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
-    concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete
-    do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
-    namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
-    requires return short signed sizeof static static_assert static_cast std struct switch template this thread_local
-    throw true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
-"""
 
 
 def check_namespace(name: Any) -> None:

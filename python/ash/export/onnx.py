@@ -34,6 +34,17 @@ MATRIX = "X"
 """The input, where all columns are numbers."""
 LABEL, PROBABILITIES, TARGET = OUTPUTS = ("label", "probabilities", "target")
 
+OPSET, ML_OPSET = 17, 4
+"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from 4 on."""
+ML = "ai.onnx.ml"
+_IR_VERSION = 9  # the first one with ai.onnx.ml 4
+MOST_BYTES = 2**31 - 2**20
+"""Of the arrays of a graph: more than a file of protobuf holds."""
+
+_LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
+"""In which numpy's kinds of labels come out; others as they are."""
+_OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Selu"}
+
 
 def onnx_bytes(description: Description, missing: str) -> bytes:
     """Return the content of a file of ONNX.
@@ -240,18 +251,6 @@ class _Writer:
         return self.graph.add("Cast", value, to=to)
 
 
-_LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
-"""In which numpy's kinds of labels come out; others as they are."""
-
-
-OPSET, ML_OPSET = 17, 4
-"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from 4 on."""
-ML = "ai.onnx.ml"
-_IR_VERSION = 9  # the first one with ai.onnx.ml 4
-MOST_BYTES = 2**31 - 2**20
-"""Of the arrays of a graph: more than a file of protobuf holds."""
-
-
 class Graph:
     """Nodes and constants in order, under names that are none of the inputs and outputs.
 
@@ -384,9 +383,6 @@ def _function(graph: Graph, name: str, x: str) -> str:
     return x if name == "identity" else graph.add(_OPERATORS[name], x)
 
 
-_OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Selu"}
-
-
 def _float(value: float) -> NDArray[np.float32]:
     return np.array(value, np.float32)
 
@@ -401,7 +397,8 @@ def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
     shares = graph.add("Sub", graph.add("Div", furthest, graph.add("Add", nearest, soft)), np.array(1.0))
     total = graph.add("ReduceSum", graph.add("Mul", shares, weights), np.array([1]), keepdims=1)
     deviations = graph.add("Gather", neighbors.deviations, which, axis=0)
-    sums = graph.add("ReduceSum", graph.add("Mul", _unsqueezed(graph, shares), deviations), np.array([1]), keepdims=0)
+    column = graph.add("Unsqueeze", shares, np.array([2]))
+    sums = graph.add("ReduceSum", graph.add("Mul", column, deviations), np.array([1]), keepdims=0)
     mean = graph.add("Div", sums, graph.add("Add", total, np.array(1.0)))
     return graph.add("Concat", graph.add("Add", mean, neighbors.priors), _closeness(graph, weights, nearest), axis=1)
 
@@ -429,7 +426,3 @@ def _closeness(graph: Graph, weights: str, squares: str) -> str:
     there = graph.add("Where", graph.add("Greater", weights, np.array(0.0)), squares, np.array(np.inf))
     distance = graph.add("Sqrt", graph.add("ReduceMin", there, axes=[1], keepdims=1))
     return graph.add("Reciprocal", graph.add("Add", graph.add("Sqrt", distance), np.array(1.0)))
-
-
-def _unsqueezed(graph: Graph, values: str) -> str:
-    return graph.add("Unsqueeze", values, np.array([2]))

@@ -1,1 +1,1 @@
-"""Pictures by matplotlib, one module each. They draw what ash/history has computed; methods of results call them."""
+"""Pictures by matplotlib, a module for each subject. They draw what ash/history computes; results call them."""

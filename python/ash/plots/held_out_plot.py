@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ash._utils.display import show
+from ash.history.history import History
 from ash.history.validation import calibration_of, check_output, confusion_of, residuals_of, winner_on_held_out
 from ash.plots.axes import BLUE, GREY, axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ash.history.history import History
 
 DARK = 0.6
 """Share of its row from which a cell is so dark that its number is white."""
@@ -20,7 +19,7 @@ MOST_NUMBERS = 12
 """Classes: with more, the cells are too small for numbers."""
 
 
-def plot_winner(result: "History", output: int = 0, ax: "Axes | None" = None) -> "Axes":
+def plot_winner(result: History, output: int = 0, ax: "Axes | None" = None) -> "Axes":
     """Draw confusion or predictions and return the axes; see `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     check_output(kept, output)
@@ -28,7 +27,7 @@ def plot_winner(result: "History", output: int = 0, ax: "Axes | None" = None) ->
     return _plot_residuals(result, output, ax) if regression else _plot_confusion(result, ax)
 
 
-def _plot_confusion(result: "History", ax: "Axes | None") -> "Axes":
+def _plot_confusion(result: History, ax: "Axes | None") -> "Axes":
     found = confusion_of(result)
     size = 2.5 + 0.35 * len(found.labels)
     ax = axes_for("plot_held_out", ax, (size, size))
@@ -47,7 +46,7 @@ def _plot_confusion(result: "History", ax: "Axes | None") -> "Axes":
     return ax
 
 
-def _plot_residuals(result: "History", output: int, ax: "Axes | None") -> "Axes":
+def _plot_residuals(result: History, output: int, ax: "Axes | None") -> "Axes":
     found = residuals_of(result, output)
     ax = axes_for("plot_held_out", ax, (5.5, 5.5))
     ends = [min(found.true.min(), found.predicted.min()), max(found.true.max(), found.predicted.max())]
@@ -60,7 +59,7 @@ def _plot_residuals(result: "History", output: int, ax: "Axes | None") -> "Axes"
     return ax
 
 
-def plot_reliability(result: "History", ax: "Axes | None" = None) -> "Axes":
+def plot_reliability(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the calibration and return the axes; see `Result.plot_calibration`."""
     found = calibration_of(result)
     ax = axes_for("plot_calibration", ax, (5.5, 5.0))

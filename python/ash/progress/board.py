@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from ash._utils.display import show, show_seconds
@@ -25,6 +24,8 @@ Event = tuple[str, int, int, float, float]
 
 LINE_SECONDS = 5.0
 """Between two plain lines."""
+BAR = 40
+"""Characters of a bar. rich's own shows the part to do by colour alone, and writes no end of line."""
 
 
 @dataclass
@@ -106,6 +107,11 @@ class Board:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
         return min(left, default=None)
 
+    def time_left(self) -> str:
+        """Return the seconds left in words, empty where they are not known."""
+        left = self.seconds_left
+        return "" if left is None else f"about {show_seconds(left)} left"
+
     @property
     def share(self) -> float | None:
         """Return how much is done, 0 to 1: of the epochs, else of the time limit; None where neither is known."""
@@ -149,14 +155,22 @@ class Board:
 
     def line(self) -> str:
         """Return the headline, the time left, the workers and what goes on in each rung that somebody has reached."""
-        left = self.seconds_left
         rungs = [
             f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
             for number, rung in enumerate(self.rungs)
             if rung.reached
         ]
-        parts = [self.headline(), "" if left is None else f"about {show_seconds(left)} left", self.workers(), *rungs]
-        return "; ".join(filter(None, parts))
+        return "; ".join(filter(None, [self.headline(), self.time_left(), self.workers(), *rungs]))
+
+    def footer(self) -> str:
+        """Return the headline and the time left."""
+        return ", ".join(filter(None, [self.headline(), self.time_left()]))
+
+
+def bar_of(share: float) -> str:
+    """Return the bar of a share, 0 to 1."""
+    done = int(BAR * share)
+    return "#" * done + "." * (BAR - done)
 
 
 class View:
@@ -166,9 +180,7 @@ class View:
         """Begin to show."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop showing, whatever has happened."""
 
     def update(self, events: Sequence[Event]) -> None:
@@ -186,9 +198,7 @@ class BoardView(View):
         self._drawn = time.monotonic()
         self._writable = True
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Draw the end."""
         self.guard(self.finish)
 

@@ -1,6 +1,5 @@
 """The live view of a run on a terminal, by rich: a row a rung, a bar of epochs or time, time left, workers."""
 
-from types import TracebackType
 from typing import NoReturn, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -8,11 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ash._utils.display import show_seconds
-from ash.progress.board import Board, BoardView
-
-BAR = 40
-"""Characters of the bar. rich's own shows the part to do by colour alone, and writes no end of line."""
+from ash.progress.board import Board, BoardView, bar_of
 
 
 class _Console(Console):
@@ -47,12 +42,10 @@ class LiveView(BoardView):
         self.guard(self.draw)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Wipe the table, show the cursor again and write the last line."""
         self.guard(self._live.stop)
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
 
     def draw(self) -> None:
         """Draw the board anew."""
@@ -66,9 +59,6 @@ def render(board: Board) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
     for number, rung in reversed(board.shown_rungs):
         table.add_row(*board.cells(number, rung), style="" if rung.reached else "dim")
-    share, left = board.share, board.seconds_left
-    done = 0 if share is None else int(BAR * share)
-    bar = Text("#" * done + "." * (BAR - done) if share is not None else "", no_wrap=True, overflow="crop")
-    ending = "" if left is None else f", about {show_seconds(left)} left"
-    workers = board.workers()
-    return Group(table, bar, Text(board.headline() + ending), *([Text(workers)] if workers else []))
+    share, workers = board.share, board.workers()
+    bar = Text("" if share is None else bar_of(share), no_wrap=True, overflow="crop")
+    return Group(table, bar, Text(board.footer()), *([Text(workers)] if workers else []))

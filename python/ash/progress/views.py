@@ -1,20 +1,26 @@
-"""The view of a run while it goes on: silent, plain lines, a live table (live_view.py), or a table in a notebook.
+"""What is seen of a run while it goes on: nothing, plain lines, a live table (live_view.py), or a table in a notebook.
 
-In a notebook IPython alone is needed, which a notebook has; frontends that know no HTML show the plain line. A user's
-names are escaped. No thread of its own.
+A bar comes first, while a large table is prepared. In a notebook IPython alone is needed, which a notebook has;
+frontends that know no HTML show the plain line. A user's names are escaped. No thread of its own.
 """
 
 import html
 import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ash._utils.display import in_notebook, is_terminal, moves_cursor, show_seconds
-from ash.options import RunOptions
-from ash.progress.board import Board, BoardView, View
+from ash._utils.display import in_notebook, is_terminal, moves_cursor
+from ash.options import Options, RunOptions
+from ash.progress.board import LINE_SECONDS, Board, BoardView, View, bar_of
 
 if TYPE_CHECKING:
     from ash.executors.dispatcher import Status
+
+QUIET_SECONDS = 1.0
+"""Before the bar of a preparation is seen: most tables are prepared sooner."""
+BAR_SECONDS = 0.1
+"""Between two drawings of that bar."""
 
 
 def open_view(
@@ -25,20 +31,66 @@ def open_view(
     None: on a terminal only. True: a table in a notebook, plain lines where there is neither. A terminal that cannot
     move its cursor (TERM=dumb) gets plain lines. False: silent.
     """
-    stream = sys.stderr
-    terminal = is_terminal(stream)
-    if stream is None or options.progress is False or (options.progress is None and not terminal):
+    stream, moves = _stream_of(options.progress)
+    if stream is None:
         return View()
     board = Board(ladder, options, status)
     if in_notebook():
-        from ash.progress.views import NotebookView
-
         return NotebookView(board)
-    if not terminal or not moves_cursor():
+    if not moves:
         return BoardView(board, stream)
     from ash.progress.live_view import LiveView  # here: it imports rich
 
     return LiveView(board, stream)
+
+
+def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
+    """Return stderr if anything is to be seen there, and whether it is a terminal that can move its cursor."""
+    stream = sys.stderr
+    terminal = is_terminal(stream)
+    shown = terminal if progress is None else progress
+    return (stream if shown else None), terminal and moves_cursor()
+
+
+class PreparationBar:
+    """A context manager; call it with the share that is done, 0 to 1.
+
+    A bar on a terminal, plain lines elsewhere, nothing for a second. A stream that cannot be written to falls silent.
+    """
+
+    def __init__(self, options: Options, rows: int) -> None:
+        self.rows = rows
+        self._stream, self._moves = _stream_of(options.progress)
+        self._next = time.monotonic() + QUIET_SECONDS
+        self._drawn = False
+
+    def __enter__(self) -> Self:
+        """Begin to count the seconds."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Wipe the bar, whatever has happened."""
+        if self._drawn and self._moves:
+            self._write("\r\x1b[K")
+
+    def __call__(self, share: float) -> None:
+        """Show how much is done, when it is time."""
+        if self._stream is None or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + (BAR_SECONDS if self._moves else LINE_SECONDS)
+        text = f"ash: preparing {self.rows:,} rows {bar_of(share)} {100 * share:.0f} %"
+        self._write(f"\r{text}" if self._moves else f"{text}\n")
+        self._drawn = True
+
+    def _write(self, text: str) -> None:
+        """Write, and never again after the stream has failed: OSError when it broke, ValueError when it is closed."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
 
 
 class NotebookView(BoardView):
@@ -74,11 +126,9 @@ def render(board: Board) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in board.header)
     rows = "".join(_row(board.cells(number, rung), rung.reached) for number, rung in reversed(board.shown_rungs))
     bar = "" if board.share is None else f'<progress value="{board.share:.4f}" max="1"></progress> '
-    left = board.seconds_left
-    ending = "" if left is None else f", about {show_seconds(left)} left"
     workers = board.workers()
     last = f"<div>{html.escape(workers)}</div>" if workers else ""
-    return f"<table><tr>{head}</tr>{rows}</table><div>{bar}{html.escape(board.headline() + ending)}</div>{last}"
+    return f"<table><tr>{head}</tr>{rows}</table><div>{bar}{html.escape(board.footer())}</div>{last}"
 
 
 def _row(cells: Sequence[str], reached: bool) -> str:

@@ -1,30 +1,238 @@
-"""The section of candidates: a table that can be sorted, a row each."""
+"""The sections of all candidates: parallel coordinates, and a table; and the data by which the page selects them.
 
+    axes -> their parts (`Bins`) -> areas that a click chooses, to see only the candidates that go through them
+                                 -> a block of JSON for the script
+
+The block holds all texts ready to be shown, so that the script computes nothing, and no "<", so that nothing in it can
+end the block.
+"""
+
+import json
 import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ash._utils.display import show
-from ash.history.chart_data import ABSENT
-from ash.report.chart import folded
+from ash.history.chart_data import ABSENT, BELOW, ParameterAxis, axis_labels, lines_of, score_labels
+from ash.report.chart import Canvas, figure, grouped, polyline, svg
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, join, tag
+from ash.report.markup import Markup, Value, boxed_table, folded, join, pairs, short, shown, tag
+
+Job = tuple[int, int, str, str, str]
+"""Rung, epochs, score, loss and training loss."""
+
+STRETCHES = 5
+"""Of the scale of a number that has more values than that."""
+
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
+"""Of the parallel coordinates: the width that the axes share if they are few, the height of an axis, margins."""
+LEAST_STEP, MOST_STEP = 84.0, 180.0
+"""Between two axes."""
+LEVEL = 18.0
+"""Height of the part of a level."""
+LETTER = 6.4
+"""Width of a character on an axis, roughly."""
 
 COLUMNS = ("candidate", "place", "rung", "epochs", "score", "loss")
 
 
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """The parts of one axis.
+
+    Attributes
+    ----------
+    labels : list of str
+        What each part holds.
+    ends : list of (float, float)
+        Where it lies: shares of the axis.
+    of_candidate : int64 array [candidates]
+        Which part each candidate is in; -1: none.
+    """
+
+    labels: list[str]
+    ends: list[tuple[float, float]]
+    of_candidate: NDArray[np.int64]
+
+
+def parameter_bins(axis: ParameterAxis) -> Bins:
+    """Return the parts of the axis of a hyperparameter."""
+    if axis.kind == "levels" or len(axis.values) <= STRETCHES:
+        ends = [(float(share),) * 2 for share in axis.shares]
+        bins = Bins(axis.texts, ends, axis.level)
+    else:
+        bins = _stretches(axis.of_candidates(axis.shares), axis.texts, axis.level)
+    if (axis.level >= 0).all():
+        return bins
+    of_candidate = np.where(axis.level < 0, len(bins.labels), bins.of_candidate)
+    return Bins([*bins.labels, ABSENT], [*bins.ends, (BELOW, BELOW)], of_candidate)
+
+
+def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins:
+    """Return the parts of the axis of scores; who has none is in no part."""
+    known, levels = np.unique(scores[~np.isnan(scores)], return_inverse=True)
+    level = np.full(len(scores), -1)
+    level[~np.isnan(scores)] = levels
+    return _stretches(np.where(level < 0, np.nan, shares), [show(float(score)) for score in known], level)
+
+
+def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
+    """Return those stretches that hold a candidate; `texts` and `level` name the values, the lowest first."""
+    stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
+    known = level >= 0
+    held, place = np.unique(stretch[known], return_inverse=True)
+    of_candidate = np.full(len(level), -1)
+    of_candidate[known] = place
+    labels = []
+    for part in range(len(held)):
+        own = level[of_candidate == part]
+        low, high = texts[own.min()], texts[own.max()]
+        labels.append(low if low == high else f"{low} to {high}")
+    return Bins(labels, [(part / STRETCHES, (part + 1) / STRETCHES) for part in held.tolist()], of_candidate)
+
+
+def parallel(facts: Facts) -> Section:
+    """Return the section of parallel coordinates: a line for each candidate across all hyperparameters."""
+    title = "Parallel coordinates"
+    if not facts.varying:
+        return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
+    caption = join(
+        "A line is a candidate; it crosses each axis at its value, the last one at its best score, stronger and "
+        "thicker the higher it came. ",
+        tag("span", "Choose parts of the axes to see only the candidates that go through them. ", class_="scripted"),
+        facts.drawn_remark,
+    )
+    status = tag(
+        "p",
+        tag("span", "", id="filter-text", role="status"),
+        tag("button", "Show all", type="button", id="filter-clear", hidden=True),
+        class_="filter",
+    )
+    drawn = figure(_picture(facts), caption, status, kind="natural", label="Parallel coordinates")
+    return Section("parallel", title, drawn)
+
+
+def _picture(facts: Facts) -> Markup:
+    axes, places, standing = lines_of(facts.history)
+    names = [*(axis.name for axis in axes), f"best {facts.history.metric}"]
+    labels = [*map(axis_labels, axes), score_labels(facts.history, standing)]
+    step = min(max((WIDTH - LEFT - RIGHT) / len(axes), LEAST_STEP), MOST_STEP)
+    bottom = _y(BELOW if any((axis.level < 0).any() for axis in axes) else 0.0)
+    rooms = [*[step] * len(axes), RIGHT]
+    frame = [_axis(place, step, rooms[place], names[place], labels[place]) for place in range(len(names))]
+    hits = [_parts(place, step, name, bins) for place, (name, bins) in enumerate(parts_of(facts))]
+    ends = [f"{axis.name}: {axis.texts[0]} to {axis.texts[-1]}" for axis in axes]
+    description = f"{len(facts.drawn):,} lines over {len(axes)} hyperparameters and the score; {'; '.join(ends)}"
+
+    def line(candidate: int) -> Markup:
+        way = ((LEFT + step * place, _y(share)) for place, share in enumerate(places[candidate].tolist()))
+        return polyline(way, candidate)
+
+    lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others)
+    winner = tag("g", line(facts.history.best_candidate), class_="winner")
+    canvas = Canvas(LEFT + step * len(axes) + RIGHT, bottom + BOTTOM, LEFT, RIGHT, TOP, BOTTOM)
+    marks = [*lines, winner, *frame, *hits]
+    return svg("parallel-chart", canvas, "Parallel coordinates", description, *marks)
+
+
+def _y(share: float) -> float:
+    return TOP + HEIGHT * (1.0 - share)
+
+
+def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[float, str]]) -> Markup:
+    """Return an axis with `room` beside it; the names of every second one stand higher, so that they have room too."""
+    x = LEFT + step * place
+    title = tag(
+        "text",
+        short(name, int(2 * step / (LETTER + 1))),
+        x=x,
+        y=TOP - (22 if place % 2 else 40),
+        text_anchor="middle" if place else "start",
+        class_="name",
+    )
+    most = int((room - 8) / LETTER)
+    texts = [tag("text", short(text, most), x=x + 6, y=_y(share) + 4) for share, text in labels]
+    line = tag("line", x1=x, x2=x, y1=_y(1.0), y2=_y(0.0), class_="base")
+    return tag("g", line, title, *texts, class_="ticks axis")
+
+
+def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
+    """Return the areas of an axis that a click chooses; the script makes buttons of them."""
+    areas = []
+    for part, (label, (low, high)) in enumerate(zip(bins.labels, bins.ends, strict=True)):
+        top, bottom = (_y(high), _y(low)) if high > low else (_y(high) - LEVEL / 2, _y(high) + LEVEL / 2)
+        box = {"x": LEFT + step * place - 4, "y": top, "width": step - 14, "height": bottom - top}
+        named: dict[str, Value] = {"data_axis": place, "data_part": part, "aria_label": f"{name}: {label}"}
+        areas.append(tag("rect", **box, **named, class_="part"))
+    return tag("g", *areas, class_="parts")
+
+
+def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
+    """Return the name and the parts of each axis of the parallel coordinates, that of the score last."""
+    axes, places, standing = lines_of(facts.history)
+    named = [(axis.name, parameter_bins(axis)) for axis in axes]
+    return [*named, (facts.history.metric, score_bins(standing.best_score, places[:, -1]))]
+
+
+def selection_data(facts: Facts) -> dict[str, Any]:
+    """Return the data of the script; all lists of candidates are in the order of `Facts.known`."""
+    known, standing = facts.known.tolist(), facts.standing
+    jobs = _jobs(facts)
+    parts = parts_of(facts)
+    return {
+        "best": facts.history.best_candidate,
+        "metric": facts.history.metric,
+        "names": [axis.name for axis in facts.axes],
+        "texts": [[*axis.texts, ABSENT] for axis in facts.axes],
+        "axes": [name for name, _ in parts],
+        "labels": [bins.labels for _, bins in parts],
+        "numbers": known,
+        # A level of -1, none, becomes the last of the texts.
+        "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
+        "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
+        "scores": [_score(float(standing.best_score[row])) for row in known],
+        "rungs": [int(standing.rung[row]) for row in known],
+        "jobs": [jobs[number] for number in known],
+    }
+
+
+def _score(score: float) -> str:
+    return "diverged" if math.isnan(score) else show(score)
+
+
+def nothing_known() -> dict[str, Any]:
+    """Return the same of no candidates."""
+    names = ("names", "texts", "axes", "labels", "numbers", "levels", "parts", "scores", "rungs", "jobs")
+    return {"best": None, "metric": "", **{name: [] for name in names}}
+
+
+def data_block(data: dict[str, Any]) -> Markup:
+    """Return the block that holds the data."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(f'<script type="application/json" id="data">{text}</script>')
+
+
+def _jobs(facts: Facts) -> dict[int, list[Job]]:
+    """Return rung, epochs, score, loss and training loss of each job by candidate."""
+    jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
+    for job in facts.history.jobs:
+        if job.candidate in jobs:
+            score = "diverged" if job.diverged else show(job.score)
+            jobs[job.candidate].append((job.rung, job.epochs, score, show(job.loss), show(job.training_loss)))
+    return jobs
+
+
 def candidates(facts: Facts) -> Section:
-    """Return the section."""
+    """Return the section of the table: it can be sorted, a row each."""
     names = [*COLUMNS, *(axis.name for axis in facts.varying)]
-    head = tag("tr", *(tag("th", name, scope="col") for name in names))
     body = [_row(facts, place, number) for place, number in enumerate(facts.drawn.tolist())]
     caption = f"Candidates, the best first{': ' + facts.drawn_remark.strip() if facts.drawn_remark else ''}"
-    whole = tag(
-        "table",
-        tag("caption", caption, class_="unseen"),
-        tag("thead", head),
-        tag("tbody", *body),
-        class_="numbers sortable",
-    )
-    box = tag("div", whole, class_="table tall", tabindex="0", role="region", aria_label=caption)
+    box = boxed_table(names, body, caption, "numbers sortable", "table tall")
     note = (
         "The winner, then the others by the rung that each has reached and by its score there. Score and loss are "
         "those of its best job."
@@ -36,21 +244,16 @@ def candidates(facts: Facts) -> Section:
 def _row(facts: Facts, place: int, number: int) -> Markup:
     row, standing = facts.history.candidates[number], facts.standing
     state = f"{standing.rung[number]}" + (" diverged" if standing.diverged[number] else "")
-    cells = [str(place + 1), state, f"{row['epochs']}", _number(row["score"]), _number(row["loss"])]
-    values = [float(place + 1), float(standing.rung[number]), float(row["epochs"]), row["score"], row["loss"]]
-    texts = [ABSENT if axis.level[number] < 0 else axis.texts[axis.level[number]] for axis in facts.varying]
-    orders = [int(axis.level[number]) for axis in facts.varying]
+    cells = [(str(place + 1), place + 1), (state, standing.rung[number]), (str(row["epochs"]), row["epochs"])]
+    cells += [(shown(row[name]), row[name]) for name in ("score", "loss")]
+    levels = [(axis.texts, int(axis.level[number])) for axis in facts.varying]
+    cells += [(ABSENT if level < 0 else texts[level], level) for texts, level in levels]
     return tag(
         "tr",
         tag("th", tag("button", number, type="button", class_="link", data_c=number), scope="row", data_v=number),
-        *(tag("td", text, data_v=_order(value)) for text, value in zip(cells, values, strict=True)),
-        *(tag("td", text, data_v=order) for text, order in zip(texts, orders, strict=True)),
+        *(tag("td", text, data_v=_order(value)) for text, value in cells),
         data_c=number,
     )
-
-
-def _number(value: float) -> str:
-    return "\u2013" if math.isnan(value) else show(value)
 
 
 def _order(value: float) -> str:
@@ -62,5 +265,4 @@ def _constant(facts: Facts) -> Markup | None:
     same = [axis for axis in facts.axes if not axis.varies]
     if not same:
         return None
-    pairs = [tag("div", tag("dt", axis.name), tag("dd", axis.texts[0])) for axis in same]
-    return folded("Hyperparameters that all candidates share", tag("dl", *pairs, class_="pairs"))
+    return folded("Hyperparameters that all candidates share", pairs((axis.name, axis.texts[0]) for axis in same))

@@ -1,20 +1,178 @@
-"""The frame of a chart: an SVG with its title and description, a grid, axes, a legend; and the figure around it.
+"""Charts: scales and their ticks, marks that differ without colour, and the frame: grid, axes, legend, figure.
 
     figure > div.chart > svg[role=img] > title, desc, grid, axes, marks        figcaption        details > table
+
+    o waiting   * (filled) promoted   x diverged   < worse than shown   star: the best
 
 Sizes are pixels of a page at rest. A `wide` or `medium` chart keeps a least width and scrolls in its own box, a
 `natural` one is never scaled, a `cell` fills its place, a `plain` one shrinks with the page.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ash.report.markup import Child, Markup, join, num, tag
-from ash.report.scale import Scale
 
 Tick = tuple[float, str]
+"""A place on an axis, and what is written there."""
+
+STEPS = (1.0, 2.0, 5.0)
+"""Of ticks, times a power of ten."""
+
+SHADES = 8
+"""Of rungs, pale below and strong above; a ladder of more shares them."""
 
 
-def svg(name: str, width: float, height: float, title: str, description: str, *marks: Child) -> Markup:
+@dataclass(frozen=True)
+class Scale:
+    """A linear or logarithmic scale from low, at the pixel `start`, to high, at `stop`; ticks need low < high."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def __call__(self, value: ArrayLike) -> NDArray[np.float64]:
+        """Return the pixel of each value; the middle where low is high."""
+        low, high, own = self._flat(self.low), self._flat(self.high), self._flat(value)
+        share = (own - low) / (high - low) if high != low else np.full_like(own, 0.5)
+        return np.asarray(self.start + share * (self.stop - self.start))
+
+    def at(self, value: float) -> float:
+        """Return the pixel of one value."""
+        return float(self(value))
+
+    def ticks(self, most: int = 6) -> list[Tick]:
+        """Return round numbers from low to high, and how they are written."""
+        values = _log_ticks(self.low, self.high, most) if self.log else _linear_ticks(self.low, self.high, most)
+        return [(value, f"{value:.10g}") for value in values]
+
+    def _flat(self, value: ArrayLike) -> NDArray[np.float64]:
+        numbers = np.asarray(value, np.float64)
+        return np.log(numbers) if self.log else numbers
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The size of a picture, and its margins: what is left of it is the area between the axes."""
+
+    width: float
+    height: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def across(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
+        """Return a scale from left to right; `room` is left beyond both ends, a share of the distance between them."""
+        return Scale(*_padded(low, high, room, log), self.left, self.width - self.right, log)
+
+    def upwards(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
+        """Return a scale from the bottom to the top."""
+        return Scale(*_padded(low, high, room, log), self.height - self.bottom, self.top, log)
+
+
+def _padded(low: float, high: float, share: float, log: bool) -> tuple[float, float]:
+    if log:
+        bottom, top = _padded(math.log(low), math.log(high), share, False)
+        return math.exp(bottom), math.exp(top)
+    room = (high - low) * share if high > low or not share else abs(high) * share or 1.0
+    return low - room, high + room
+
+
+def _linear_ticks(low: float, high: float, most: int) -> list[float]:
+    if not high > low:
+        return [low]
+    step = next(one for one in _steps((high - low) / most) if (high - low) / one <= most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    digits = max(0, -math.floor(math.log10(step)))
+    return [round(place * step, digits) + 0.0 for place in range(first, last + 1)]
+
+
+def _steps(least: float) -> list[float]:
+    power = 10.0 ** math.floor(math.log10(least))
+    return [step * power * factor for factor in (1.0, 10.0) for step in STEPS]
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for digits in (STEPS, (1.0, 3.0), (1.0,)):
+        found = [float(f"{digit:g}e{power}") for power in powers for digit in digits]
+        found = [value for value in found if low <= value <= high]
+        if len(found) <= most:
+            return found or [low, high]
+    return found[:: math.ceil(len(found) / most)]
+
+
+def shade(rung: int, rungs: int) -> str:
+    """Return the class of the shade of a rung."""
+    return f"r{round((SHADES - 1) * rung / max(rungs - 1, 1))}"
+
+
+def circle(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
+    """Return a point."""
+    return tag("circle", cx=x, cy=y, r=radius, data_c=candidate)
+
+
+def cross(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
+    """Return a diagonal cross."""
+    a, b, c, d = num(x - radius), num(x + radius), num(y - radius), num(y + radius)
+    return tag("path", d=f"M{a} {c}L{b} {d}M{a} {d}L{b} {c}", class_="cross", data_c=candidate)
+
+
+def arrow(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
+    """Return a triangle that points to the left."""
+    corners = ((x - radius, y), (x + radius, y - radius), (x + radius, y + radius))
+    return tag("polygon", points=coordinates(corners), class_="arrow", data_c=candidate)
+
+
+def star(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
+    """Return a star of five points, for the best."""
+    corners = []
+    for corner in range(10):
+        length, angle = radius * (1.0 if corner % 2 == 0 else 0.42), math.pi * corner / 5
+        corners.append((x + length * math.sin(angle), y - length * math.cos(angle)))
+    return tag("polygon", points=coordinates(corners), class_="star", data_c=candidate)
+
+
+def square(x: float, y: float, radius: float) -> Markup:
+    """Return a square."""
+    return tag("rect", x=x - radius, y=y - radius, width=2.0 * radius, height=2.0 * radius)
+
+
+def triangle(x: float, y: float, radius: float) -> Markup:
+    """Return a triangle that points upwards."""
+    return tag("polygon", points=coordinates(((x, y - radius), (x + radius, y + radius), (x - radius, y + radius))))
+
+
+def polyline(places: Iterable[tuple[float, float]], candidate: int | None = None) -> Markup:
+    """Return a line from each place to the next."""
+    return tag("polyline", points=coordinates(places), data_c=candidate)
+
+
+def coordinates(places: Iterable[tuple[float, float]]) -> str:
+    """Return the attribute `points`."""
+    return " ".join(f"{num(x)},{num(y)}" for x, y in places)
+
+
+def grouped(marks: Iterable[tuple[str, Markup]]) -> list[Markup]:
+    """Return a group for each class of marks, in the order of the classes."""
+    groups: dict[str, list[Markup]] = {}
+    for classes, mark in marks:
+        groups.setdefault(classes, []).append(mark)
+    return [tag("g", *own, class_=classes) for classes, own in sorted(groups.items())]
+
+
+STAR = tag("g", star(0, 0, 8), class_="winner")
+"""The mark of the best in a legend."""
+
+
+def svg(name: str, canvas: Canvas, title: str, description: str, *marks: Child) -> Markup:
     """Return a picture with what a screen reader says of it; `name` is unique on the page."""
     return tag(
         "svg",
@@ -22,9 +180,9 @@ def svg(name: str, width: float, height: float, title: str, description: str, *m
         tag("desc", description, id=f"{name}-desc"),
         *marks,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {num(width)} {num(height)}",
-        width=num(width),
-        height=num(height),
+        viewBox=f"0 0 {num(canvas.width)} {num(canvas.height)}",
+        width=canvas.width,
+        height=canvas.height,
         role="img",
         aria_labelledby=f"{name}-title {name}-desc",
     )
@@ -73,46 +231,8 @@ def axes(
 
 def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:
     """Return a list of marks, each drawn within -8..8 by -8..8, and what they mean."""
-    items = [
-        tag(
-            "li",
-            tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true"),
-            tag("span", text),
-        )
-        for mark, text in entries
-    ]
+    items = []
+    for mark, text in entries:
+        picture = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")
+        items.append(tag("li", picture, tag("span", text)))
     return tag("ul", *items, class_="legend")
-
-
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, classes: str = "", head_column: bool = True
-) -> Markup:
-    """Return a table in a box that scrolls; the first cell of a row names it."""
-    head = tag("tr", *(tag("th", name, scope="col") for name in header))
-    body = []
-    for first, *rest in rows:
-        named = tag("th", first, scope="row") if head_column else tag("td", first)
-        body.append(tag("tr", named, *(tag("td", cell) for cell in rest)))
-    whole = tag(
-        "table",
-        tag("caption", caption, class_="unseen"),
-        tag("thead", head),
-        tag("tbody", *body),
-        class_=classes or None,
-    )
-    return tag("div", whole, class_="table", tabindex="0", role="region", aria_label=caption)
-
-
-def folded(summary: str, *content: Child) -> Markup:
-    """Return content that a click unfolds, without JavaScript too."""
-    return tag("details", tag("summary", summary), *content)
-
-
-def counted(number: int, what: str) -> str:
-    """Return how many there are of something: 1 candidate, 2,048 candidates."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def shares(value: float) -> str:
-    """Return a share as a percentage: 43 %."""
-    return f"{100 * value:.0f}\u202f%"

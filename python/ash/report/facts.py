@@ -16,6 +16,7 @@ from ash.history.chart_data import ParameterAxis, parameter_axes
 from ash.history.history import RUNNING, History
 from ash.history.records import Standing, standing_of
 from ash.options import FUNCTION
+from ash.report.chart import shade
 from ash.report.markup import Markup
 
 MOST_KNOWN = 4096
@@ -79,6 +80,11 @@ class Facts:
         return thinned(self.known, MOST_DRAWN)
 
     @cached_property
+    def others(self) -> list[int]:
+        """Return those drawn but the winner, the best last: SVG draws it above the rest."""
+        return [number for number in self.drawn.tolist()[::-1] if number != self.history.best_candidate]
+
+    @cached_property
     def is_known(self) -> NDArray[np.bool_]:
         """Return for each job whether its candidate is known."""
         return np.isin(self.history.columns["candidate"], self.known)
@@ -93,10 +99,13 @@ class Facts:
         """Return those in which candidates differ."""
         return [axis for axis in self.axes if axis.varies]
 
-    @property
-    def rungs(self) -> int:
-        """Return how many rungs the charts shade."""
-        return len(self.history.rungs)
+    def shade(self, rung: int) -> str:
+        """Return the class of the shade of a rung."""
+        return shade(rung, len(self.history.rungs))
+
+    def shade_of(self, candidate: int) -> str:
+        """Return the class of the shade of the highest rung that a candidate has reached."""
+        return self.shade(int(self.standing.rung[candidate]))
 
     @property
     def drawn_remark(self) -> str:

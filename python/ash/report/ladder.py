@@ -1,28 +1,46 @@
-"""The section of the ladder: every job by score and rung, and what each rung has done as a table."""
+"""The sections of the ladder, every job by score and rung, and of the learning curves, score against epochs."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ash._utils.display import show
-from ash.history.chart_data import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
-from ash.report.chart import axes, counted, figure, legend, svg, table
+from ash.history.chart_data import (
+    FORECAST,
+    KINDS,
+    LadderPoints,
+    barrier_cuts,
+    ladder_points,
+    score_limits,
+    way_of_the_best,
+)
+from ash.history.records import Point
+from ash.history.records import curves as points_of
+from ash.report.chart import STAR, Canvas, arrow, axes, circle, cross, figure, grouped, legend, polyline, star, svg
 from ash.report.facts import Facts, Section
-from ash.report.marks import arrow, circle, cross, polygon, star
-from ash.report.markup import Markup, join, num, tag
-from ash.report.scale import Scale
+from ash.report.markup import Markup, counted, join, shown, table, tag
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 880.0, 96.0, 150.0, 30.0, 48.0
+Place = tuple[float, float]
+"""x and y in pixels."""
+
+LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bottom=48.0)
+"""Without a rung."""
 RUNG = 58.0
 """Height of a rung."""
-
+SHAPES = (circle, circle, arrow, cross)
+"""Of the marks, in the order of `KINDS`; waiting and promoted ones differ in how they are filled."""
 FEW = 600
 """With more points than that they are drawn smaller."""
 
+CURVES = Canvas(width=880.0, height=420.0, left=64.0, right=20.0, top=34.0, bottom=50.0)
+MOST_TICKS = 10
+
 
 def ladder(facts: Facts) -> Section:
-    """Return the section."""
+    """Return the section of the ladder: a picture, and what each rung has done as a table."""
     points = ladder_points(facts.history)
     caption = join(
         "Each mark is a job: one candidate trained for one rung. Filled ones were promoted, hollow ones wait. A dashed "
@@ -31,59 +49,56 @@ def ladder(facts: Facts) -> Section:
         _edge_remark(points),
         _known_remark(facts),
     )
-    drawn = figure(_picture(facts, points), caption, _legend(facts, points), kind="wide", label="The ladder")
+    drawn = figure(_ladder_picture(facts, points), caption, _legend(facts, points), kind="wide", label="The ladder")
     return Section("ladder", "Ladder", join(drawn, _table(facts)))
 
 
-def _picture(facts: Facts, points: LadderPoints) -> Markup:
+def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
     history = facts.history
     rungs = len(history.rungs)
-    height = TOP + RUNG * rungs + BOTTOM
-    x = Scale(points.left, points.right, LEFT, WIDTH - RIGHT)
-    y = Scale(-0.5, rungs - 0.5, height - BOTTOM, TOP)
+    canvas = replace(LADDER, height=LADDER.height + RUNG * rungs)
+    x, y = canvas.across(points.left, points.right), canvas.upwards(-0.5, rungs - 0.5)
     names = [(float(row["rung"]), f"rung {row['rung']}") for row in history.rungs]
-    shown = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
-    frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", shown, names)
+    ticks = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
+    frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", ticks, names)
     epochs = [
-        _beside(LEFT - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in history.rungs
+        _beside(x.start - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in history.rungs
     ]
-    notes = [_beside(WIDTH - RIGHT + 12, y.at(row["rung"]), "start", *_done(row)) for row in history.rungs]
+    notes = [_beside(x.stop + 12, y.at(row["rung"]), "start", *_done(row)) for row in history.rungs]
     cuts = [
         tag("line", x1=x.at(cut), x2=x.at(cut), y1=y.at(rung - 0.45), y2=y.at(rung + 0.45), class_="cut")
         for rung, cut in barrier_cuts(history).items()
     ]
+    places = list(zip(x(points.x).tolist(), y(points.y).tolist(), strict=True))
+    own = way_of_the_best(history).tolist()
+    tops = [places[row] for row in own if history.columns["rung"][row] == history.best_rung]
+    best = _best(history.best_candidate, [places[row] for row in own], tops, 4.0, 10)
     description = "; ".join(f"rung {row['rung']}: {', '.join(_done(row))}" for row in history.rungs)
-    marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(facts, points, x, y), _best(facts, points, x, y)]
-    return svg("ladder-chart", WIDTH, height, "Scores by rung", description, frame, *marks)
+    marks = [tag("g", *epochs, *notes, class_="ticks"), *cuts, *_marks(facts, points, places), best]
+    return svg("ladder-chart", canvas, "Scores by rung", description, frame, *marks)
 
 
-def _marks(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> list[Markup]:
+def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
     """Return a group of marks for each kind."""
     candidates = facts.history.columns["candidate"]
-    px, py = x(points.x), y(points.y)
-    few = len(px) <= FEW
-    radius = 3.6 if few else 2.2
+    radius = 3.6 if len(places) <= FEW else 2.2
     groups = []
     for kind, name in enumerate(KINDS):
         rows = np.flatnonzero((points.kind == kind) & facts.is_known)
-        draw = (circle, circle, arrow, cross)[kind]
-        marks = [draw(px[row], py[row], radius, int(candidates[row])) for row in rows]
+        marks = [SHAPES[kind](*places[row], radius, int(candidates[row])) for row in rows.tolist()]
         groups.append(tag("g", *marks, class_=f"marks {name.split()[0]}"))
     return groups
 
 
-def _best(facts: Facts, points: LadderPoints, x: Scale, y: Scale) -> Markup:
-    own = way_of_the_best(facts.history)
-    way = list(zip(x(points.x[own]).tolist(), y(points.y[own]).tolist(), strict=True))
-    top = own[facts.history.columns["rung"][own] == facts.history.best_rung]
-    best = facts.history.best_candidate
-    stars = [star(x.at(points.x[row]), y.at(points.y[row]), 10, best) for row in top]
-    dots = [circle(px, py, 4.0, best) for px, py in way]
-    return tag("g", tag("polyline", points=polygon(way), data_c=best), *dots, *stars, class_="winner")
+def _best(candidate: int, way: Sequence[Place], tops: Sequence[Place], dot: float, size: float) -> Markup:
+    """Return the way of the best: a line, a dot of this radius for each job, a star of that size where it is best."""
+    dots = [circle(*place, dot, candidate) for place in way]
+    stars = [star(*place, size, candidate) for place in tops]
+    return tag("g", polyline(way, candidate), *dots, *stars, class_="winner")
 
 
 def _beside(x: float, y: float, anchor: str, *lines: str) -> Markup:
-    spans = [tag("tspan", line, x=num(x), dy="1.25em" if place else "0") for place, line in enumerate(lines)]
+    spans = [tag("tspan", line, x=x, dy="1.25em" if place else "0") for place, line in enumerate(lines)]
     return tag("text", *spans, x=x, y=y - 6.0 * (len(lines) - 1) + 4, text_anchor=anchor)
 
 
@@ -106,15 +121,12 @@ def _known_remark(facts: Facts) -> str:
 
 
 def _legend(facts: Facts, points: LadderPoints) -> Markup:
-    dot = tag("circle", cx="0", cy="0", r="4")
-    marks = {"promoted": dot, "waiting": dot, "worse than shown": arrow(0, 0, 4), "diverged": cross(0, 0, 4)}
     entries = [
-        (tag("g", mark, class_=f"marks {name.split()[0]}"), name)
-        for name, mark in marks.items()
-        if (points.kind == KINDS.index(name)).any()
+        (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
+        for kind in (1, 0, 2, 3)  # promoted ones first
+        if (points.kind == kind).any()
     ]
-    best = tag("g", star(0, 0, 8), class_="winner")
-    return legend([*entries, (best, f"the best, candidate {facts.history.best_candidate}")])
+    return legend([*entries, (STAR, f"the best, candidate {facts.history.best_candidate}")])
 
 
 def _table(facts: Facts) -> Markup:
@@ -123,8 +135,8 @@ def _table(facts: Facts) -> Markup:
     for row in facts.history.rungs:
         places = "unlimited" if row["places"] is None else f"{row['places']:,}"
         counts = [f"{row[name]:,}" for name in ("finished", "promoted", "diverged")]
-        rates = [_number(row[name], 2) for name in ("recall", "rank_correlation")]
-        rows.append([str(row["rung"]), f"{row['epochs']:,}", places, *counts, *rates, _number(row["best_score"])])
+        rates = [shown(row[name], 2) for name in ("recall", "rank_correlation")]
+        rows.append([str(row["rung"]), f"{row['epochs']:,}", places, *counts, *rates, shown(row["best_score"])])
     remark = tag(
         "p",
         "Rank correlation is Spearman's, of the scores of a rung with the last scores of those that went beyond it.",
@@ -133,7 +145,44 @@ def _table(facts: Facts) -> Markup:
     return join(table(names, rows, "What became of each rung", "numbers"), remark)
 
 
-def _number(value: float, digits: int | None = None) -> str:
-    if math.isnan(value):
-        return "\u2013"
-    return show(value) if digits is None else f"{value:.{digits}f}"
+def curves(facts: Facts) -> Section:
+    """Return the section of learning curves: a line for each candidate."""
+    found = points_of(facts.history.jobs, facts.history.options.training)
+    low, high = score_limits(facts.history.columns, facts.history.options.eta)
+    below = sum(any(point.score < low for point in points) for points in found.values())
+    edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
+    caption = join(
+        f"Score{facts.where} after each job; a line joins the jobs of a candidate, stronger and thicker the "
+        "higher it came. Epochs are on a logarithmic scale.",
+        edge,
+        facts.drawn_remark,
+    )
+    picture = _curves_picture(facts, found, low, high)
+    return Section("curves", "Learning curves", figure(picture, caption, kind="wide", label="Learning curves"))
+
+
+def _curves_picture(facts: Facts, found: dict[int, list[Point]], low: float, high: float) -> Markup:
+    epochs = sorted({point.epochs for points in found.values() for point in points})
+    x = CURVES.across(epochs[0], epochs[-1], room=0.02, log=True)
+    y = CURVES.upwards(low, high, room=0.04)
+    ticks = [(float(tick), f"{tick:,}") for tick in epochs[:: 1 + (len(epochs) - 1) // MOST_TICKS]]
+    frame = axes(x, y, "epochs", facts.scored, ticks)
+
+    def places(candidate: int) -> list[Place]:
+        return [(x.at(point.epochs), y.at(max(point.score, low))) for point in found[candidate]]
+
+    def line(candidate: int) -> Markup:
+        """Return the line of a candidate; that of one job is a dot."""
+        way = places(candidate)
+        return polyline(way, candidate) if len(way) > 1 else circle(*way[0], 1.6, candidate)
+
+    best = facts.history.best_candidate
+    own, way = found[best], places(best)
+    top = own.index(min(own, key=lambda point: (-point.score, point.loss)))
+    description = (
+        f"{counted(len(found), 'candidate')}; the best, candidate {best}, goes "
+        f"{', '.join(show(point.score) for point in own)} over {', '.join(str(point.epochs) for point in own)} epochs"
+    )
+    lines = grouped((f"lines {facts.shade_of(row)}", line(row)) for row in facts.others if row in found)
+    winner = _best(best, way, [way[top]], 3.5, 9)
+    return svg("curves-chart", CURVES, "Score against epochs", description, frame, *lines, winner)

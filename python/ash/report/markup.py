@@ -6,15 +6,18 @@ Characters that neither HTML nor XML allows (controls, halves of surrogate pairs
 """
 
 import html
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+
+from ash._utils.display import show
 
 Child: TypeAlias = "str | int | Iterable[Child] | None"
 """What an element may hold: `Markup` as it is, other text escaped, nothing for None."""
 
 Value = str | int | float | bool | None
-"""Of an attribute: False and None leave it out, True is its name alone."""
+"""Of an attribute: False and None leave it out, True is its name alone, a float is a coordinate."""
 
 EMPTY = frozenset(
     ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
@@ -46,17 +49,6 @@ def tag(name: str, *children: Child, **attributes: Value) -> Markup:
     return Markup(f"<{head}/>") if name in EMPTY else Markup(f"<{head}>{join(*children)}</{name}>")
 
 
-def num(value: float) -> str:
-    """Return a coordinate: a tenth of a pixel is enough."""
-    text = f"{value:.1f}"
-    return text[:-2] if text.endswith(".0") else text
-
-
-def short(text: str, most: int) -> str:
-    """Return a text of at most so many characters, its end cut off if it must be."""
-    return text if len(text) <= most else text[: most - 1] + "\u2026"
-
-
 def _texts(children: Iterable[Child]) -> Iterable[str]:
     for child in children:
         if isinstance(child, Markup):
@@ -74,3 +66,57 @@ def _attribute(key: str, value: Value) -> str:
     if value is True:
         return f' {name}=""'
     return f' {name}="{escape(num(value) if isinstance(value, float) else str(value))}"'
+
+
+def num(value: float) -> str:
+    """Return a coordinate: a tenth of a pixel is enough."""
+    text = f"{value:.1f}"
+    return text[:-2] if text.endswith(".0") else text
+
+
+def shown(value: float, digits: int | None = None) -> str:
+    """Return a number as all of ash shows it, or with so many digits after the point; a dash for NaN."""
+    if math.isnan(value):
+        return "\u2013"
+    return show(value) if digits is None else f"{value:.{digits}f}"
+
+
+def short(text: str, most: int) -> str:
+    """Return a text of at most so many characters, its end cut off if it must be."""
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
+def counted(number: int, what: str) -> str:
+    """Return how many there are of something: 1 candidate, 2,048 candidates."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def shares(value: float) -> str:
+    """Return a share as a percentage: 43 %."""
+    return f"{100 * value:.0f}\u202f%"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, classes: str = "") -> Markup:
+    """Return a table in a box that scrolls; the first cell of a row names it."""
+    body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
+    return boxed_table(header, body, caption, classes)
+
+
+def boxed_table(
+    header: Sequence[str], body: Sequence[Markup], caption: str, classes: str, box: str = "table"
+) -> Markup:
+    """Return a table of rows that are elements already, in a box of the classes `box` that scrolls."""
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in header)))
+    named = tag("caption", caption, class_="unseen")
+    whole = tag("table", named, head, tag("tbody", *body), class_=classes or None)
+    return tag("div", whole, class_=box, tabindex="0", role="region", aria_label=caption)
+
+
+def pairs(items: Iterable[tuple[str, Child]], classes: str = "pairs") -> Markup:
+    """Return names and what each stands for."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_=classes)
+
+
+def folded(summary: str, *content: Child) -> Markup:
+    """Return content that a click unfolds, without JavaScript too."""
+    return tag("details", tag("summary", summary), *content)

@@ -1,10 +1,10 @@
-"""The head of a report: what was asked and what was found, in sentences and in a few figures."""
+"""The first and the last section: what was asked and found; settings, versions and digest of the run."""
 
 from ash._utils.display import show, show_seconds
+from ash._utils.installation import versions
 from ash.history.digest import SHORT_DIGEST
-from ash.report.chart import counted
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, join, tag
+from ash.report.markup import Markup, counted, folded, join, pairs, table, tag
 
 ALGORITHMS = {
     "ash": "asynchronous successive halving",
@@ -32,7 +32,7 @@ def headline(facts: Facts) -> str:
 
 
 def overview(facts: Facts) -> Section:
-    """Return the head."""
+    """Return the section at the head: sentences and a few figures."""
     body = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)), _figures(facts))
     return Section("overview", "Overview", body)
 
@@ -41,13 +41,11 @@ def _found(facts: Facts) -> Markup:
     history = facts.history
     kept = history.validation_pool
     where = facts.where if kept is None else f" on {len(kept.targets):,} validation rows"
-    best = tag(
-        "button", f"candidate {history.best_candidate}", class_="link", type="button", data_c=history.best_candidate
-    )
+    best = history.best_candidate
+    button = tag("button", f"candidate {best}", class_="link", type="button", data_c=best)
     return join(
-        "The best of ",
-        f"{counted(len(facts.ranked), 'candidate')}, ",
-        best,
+        f"The best of {counted(len(facts.ranked), 'candidate')}, ",
+        button,
         f", has {history.metric} {show(history.best_score)}{where} after rung {history.best_rung}. ",
         ENDED[history.ended],
     )
@@ -81,7 +79,7 @@ def _candidates(facts: Facts) -> str:
 def _figures(facts: Facts) -> Markup:
     history = facts.history
     digest = facts.history.digest[:SHORT_DIGEST] if facts.over else None
-    figures = [
+    figures: list[tuple[str, str]] = [
         (f"best {history.metric}", show(history.best_score)),
         ("candidates", f"{len(facts.ranked):,}"),
         ("jobs", f"{len(history.columns['rung']):,}"),
@@ -91,4 +89,43 @@ def _figures(facts: Facts) -> Markup:
         ("seed", str(history.seed)),
         ("digest", tag("code", digest) if digest else "at the end"),
     ]
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in figures), class_="figures")
+    return pairs(figures, "figures")
+
+
+def settings(facts: Facts) -> Section:
+    """Return the section of settings: arguments, what the states took, versions and machine, the digest."""
+    rows = [[name, _shown(value)] for name, value in facts.history.settings.items()]
+    given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
+    machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
+    started = tag("p", f"Started {facts.history.started:%Y-%m-%d %H:%M:%S %Z}.")
+    parts = [_digest(facts), started, given, folded("Versions and machine", machine), _memory(facts)]
+    return Section("settings", "Settings", join(*parts))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10**6 else str(value)
+
+
+def _digest(facts: Facts) -> Markup:
+    if not facts.over:
+        return tag("p", "The digest is known when the run has ended.")
+    return tag(
+        "p",
+        "Digest of hyperparameters, jobs, decisions and weights: ",
+        tag("code", facts.history.digest),
+        ". It is equal for the same data, space, settings and seed on any number of threads, unless time or an "
+        "interruption ended the run, or it was greedy on several threads.",
+    )
+
+
+def _memory(facts: Facts) -> Markup | None:
+    memory = facts.history.own_story().get("memory")
+    if memory is None:
+        return None
+    text = (
+        f"States of waiting candidates took at most {memory['peak_bytes'] / 1e6:,.3g} MB; {memory['dropped']:,} were "
+        f"dropped, which cost {memory['retrained_epochs']:,} epochs."
+    )
+    return tag("p", text, class_="note")

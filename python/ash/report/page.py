@@ -17,34 +17,16 @@ from string import Template
 
 from ash._utils.atomic_file import replace_file
 from ash.history.history import History
-from ash.report.candidates import candidates
-from ash.report.curves import curves
+from ash.report.candidates import candidates, data_block, parallel, selection_data
 from ash.report.facts import Facts, Section
-from ash.report.importance import importance
-from ash.report.ladder import ladder
+from ash.report.hyperparameters import importance, parameters
+from ash.report.ladder import curves, ladder
 from ash.report.markup import Markup, escape, join, tag
-from ash.report.overview import headline, overview
-from ash.report.parallel import parallel
-from ash.report.parameters import parameters
-from ash.report.scaling import scaling
-from ash.report.selection import data_block, selection_data
-from ash.report.settings import settings
-from ash.report.timeline import timeline
+from ash.report.overview import headline, overview, settings
+from ash.report.threads import scaling, timeline
 from ash.report.winner import winner
 
-SECTIONS = (
-    overview,
-    ladder,
-    curves,
-    winner,
-    importance,
-    parameters,
-    parallel,
-    candidates,
-    timeline,
-    scaling,
-    settings,
-)
+SECTIONS = (overview, ladder, curves, winner, importance, parameters, parallel, candidates, timeline, scaling, settings)
 OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
 """The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
 

@@ -1,34 +1,38 @@
 """The section of the winner: its hyperparameters, and how it does on the validation rows that chose it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ash._utils.display import show, show_param
-from ash.history.validation import Calibration, Residuals, calibration_of, confusion_of, residuals_of
-from ash.models.pool import Kept
+from ash.history.validation import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
 from ash.options import FUNCTION
-from ash.report.chart import axes, figure, folded, svg, table
-from ash.report.confusion import confusion
+from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
 from ash.report.facts import Facts, Section
-from ash.report.marks import polygon
-from ash.report.markup import Markup, join, num, short, tag
-from ash.report.scale import Scale, padded
+from ash.report.markup import Markup, folded, join, pairs, shares, short, table, tag
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
 """Points of a chart of predictions."""
-SIDE, LEFT, RIGHT, TOP, BOTTOM = 420.0, 66.0, 16.0, 34.0, 50.0
+SQUARE = Canvas(width=420.0, height=420.0, left=66.0, right=16.0, top=34.0, bottom=50.0)
+
+MATRIX = Canvas(width=108.0, height=86.0, left=96.0, right=12.0, top=34.0, bottom=52.0)
+"""Of a confusion matrix without a class."""
+LEAST_WIDTH = 320.0
+CELL, LARGE_CELL, FEW = 26.0, 44.0, 8
+"""Cells are large where there are few classes."""
+MOST_NUMBERS = 12
+"""Classes: with more, cells are too small for numbers."""
+FAINTEST = 0.12
 
 
 def winner(facts: Facts) -> Section:
     """Return the section."""
     history = facts.history
-    pairs = [tag("div", tag("dt", name), tag("dd", show_param(value))) for name, value in history.best_params.items()]
-    body = join(
-        tag("h3", f"Hyperparameters of candidate {history.best_candidate}"),
-        tag("dl", *pairs, class_="pairs"),
-        None if history.task == FUNCTION else tag("h3", "On the validation rows"),
-        None if history.task == FUNCTION else _held_out(facts),
-    )
+    params = ((name, show_param(value)) for name, value in history.best_params.items())
+    body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))
+    if history.task != FUNCTION:
+        body = join(body, tag("h3", "On the validation rows"), _held_out(facts))
     return Section("winner", "Winner", body)
 
 
@@ -37,34 +41,82 @@ def _held_out(facts: Facts) -> Markup:
         return tag("p", "Its predictions are shown when the run has ended.")
     kept = facts.history.validation_pool
     if kept is None:
-        return tag(
-            "p", "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
-        )
+        text = "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
+        return tag("p", text)
     note = tag("p", "These rows chose the winner, so it looks better here than on new ones.", class_="note")
     if facts.history.task == "regression":
         outputs = range(min(kept.targets.shape[1], MOST_OUTPUTS))
         charts = [_residuals(residuals_of(facts.history, output), output) for output in outputs]
     else:
-        charts = [confusion(confusion_of(facts.history)), _calibration(calibration_of(facts.history))]
-    return join(note, tag("div", *charts, class_="pair"), _of_more_outputs(kept))
-
-
-def _of_more_outputs(kept: Kept) -> Markup | None:
+        charts = [_confusion(confusion_of(facts.history)), _calibration(calibration_of(facts.history))]
     more = kept.targets.shape[1] - MOST_OUTPUTS
-    return tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
+    rest = tag("p", f"{more} more targets are not drawn.", class_="note") if more > 0 else None
+    return join(note, tag("div", *charts, class_="pair"), rest)
+
+
+def _confusion(found: Confusion) -> Markup:
+    """Return a cell for each true and predicted class, filled by the share of the rows of the true one."""
+    cell = LARGE_CELL if len(found.labels) <= FEW else CELL
+    side = cell * len(found.labels)
+    canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)
+    right = float(found.counts.trace()) / float(found.counts.sum())
+    frame = tag("rect", x=canvas.left, y=canvas.top, width=side, height=side, class_="frame")
+    marks = [frame, *_cells(found, cell), tag("g", *_names(found.labels, cell), class_="ticks")]
+    description = f"{shares(right)} of the rows have the class that is predicted"
+    picture = svg("confusion-chart", canvas, "Confusion matrix", description, *marks)
+    caption = f"Rows of each true class by the class that is predicted; {shares(right)} lie on the diagonal."
+    rows = [
+        [label, *(f"{count:g}" for count in row)]
+        for label, row in zip(found.labels, found.counts.tolist(), strict=True)
+    ]
+    listed = table(["true \\ predicted", *found.labels], rows, "Confusion matrix", "numbers")
+    return figure(picture, caption, folded("The same as a table", listed))
+
+
+def _cells(found: Confusion, cell: float) -> list[Markup]:
+    totals = found.counts.sum(axis=1, keepdims=True)
+    parts = np.divide(found.counts, totals, out=np.zeros_like(found.counts), where=totals > 0)
+    marks = []
+    for true, predicted in np.argwhere(found.counts > 0).tolist():
+        x, y, part = MATRIX.left + cell * predicted, MATRIX.top + cell * true, float(parts[true, predicted])
+        kind = "right" if true == predicted else "wrong"
+        filled = f"{FAINTEST + (1 - FAINTEST) * part:.2f}"
+        box = {"x": x + 1, "y": y + 1, "width": cell - 2, "height": cell - 2}
+        marks.append(tag("rect", **box, class_=f"cell {kind}", fill_opacity=filled))
+        if len(found.labels) <= MOST_NUMBERS:
+            place = {"x": x + cell / 2, "y": y + cell / 2 + 4}
+            strength = "count strong" if part > 0.5 else "count"
+            count = f"{found.counts[true, predicted]:g}"
+            marks.append(tag("text", count, **place, text_anchor="middle", class_=strength))
+    return marks
+
+
+def _names(labels: list[str], cell: float) -> list[Markup]:
+    left, top, side = MATRIX.left, MATRIX.top, cell * len(labels)
+    names = []
+    for place, label in enumerate(labels):
+        middle = cell * (place + 0.5)
+        below = short(label, 3 if cell == CELL else 6)
+        names.append(tag("text", short(label, 11), x=left - 8, y=top + middle + 4, text_anchor="end"))
+        names.append(tag("text", below, x=left + middle, y=top + side + 18, text_anchor="middle"))
+    middle = left + side / 2
+    return [
+        *names,
+        tag("text", "true class", x="0", y=top - 14, class_="name"),
+        tag("text", "predicted class", x=middle, y=top + side + 40, text_anchor="middle", class_="name"),
+    ]
 
 
 def _calibration(found: Calibration) -> Markup:
-    x = Scale(0.0, 1.0, LEFT, SIDE - RIGHT)
-    y = Scale(0.0, 1.0, SIDE - BOTTOM, TOP)
+    x, y = SQUARE.across(0.0, 1.0), SQUARE.upwards(0.0, 1.0)
     px, py = x(found.confidence).tolist(), y(found.right).tolist()
     radius = (3.0 + 9.0 * np.sqrt(found.weight / found.weight.max())).tolist()
-    points = [tag("circle", cx=num(a), cy=num(b), r=num(r)) for a, b, r in zip(px, py, radius, strict=True)]
-    even = tag("line", x1=x.at(0), y1=y.at(0), x2=x.at(1), y2=y.at(1), class_="even")
-    way = tag("g", tag("polyline", points=polygon(zip(px, py, strict=True))), *points, class_="series")
+    points = [circle(*place) for place in zip(px, py, radius, strict=True)]
+    even = tag("line", x1=x.start, y1=y.start, x2=x.stop, y2=y.stop, class_="even")
+    way = tag("g", polyline(zip(px, py, strict=True)), *points, class_="series")
     frame = axes(x, y, "mean probability of the predicted class", "share of rows of that class")
     description = f"expected calibration error {show(found.error)}"
-    picture = svg("calibration-chart", SIDE, SIDE, "Calibration", description, frame, even, way)
+    picture = svg("calibration-chart", SQUARE, "Calibration", description, frame, even, way)
     caption = (
         "How often the predicted class is right by how probable it was, in ten bins; a point is as large as its "
         "bin has rows. On the dotted line the winner is as sure as it is right; "
@@ -78,28 +130,17 @@ def _calibration(found: Calibration) -> Markup:
 
 def _residuals(found: Residuals, output: int) -> Markup:
     both = np.concatenate([found.true, found.predicted])
-    ends = padded(float(both.min()), float(both.max()))
-    x, y = Scale(*ends, LEFT, SIDE - RIGHT), Scale(*ends, SIDE - BOTTOM, TOP)
+    ends = float(both.min()), float(both.max())
+    x, y = SQUARE.across(*ends, room=0.04), SQUARE.upwards(*ends, room=0.04)
     every = -(-len(found.true) // MOST_ROWS)
-    pairs = zip(x(found.true[::every]).tolist(), y(found.predicted[::every]).tolist(), strict=True)
-    points = [tag("circle", cx=num(a), cy=num(b), r="2.5") for a, b in pairs]
-    even = tag("line", x1=x.at(ends[0]), y1=y.at(ends[0]), x2=x.at(ends[1]), y2=y.at(ends[1]), class_="even")
+    places = zip(x(found.true[::every]).tolist(), y(found.predicted[::every]).tolist(), strict=True)
+    points = tag("g", *(circle(*place, 2.5) for place in places), class_="cloud")
+    even = tag("line", x1=x.start, y1=y.start, x2=x.stop, y2=y.stop, class_="even")
     name = short(found.name, 30)
     frame = axes(x, y, f"true {name}", f"predicted {name}", x.ticks(5))
     summary = f"root of the mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
-    picture = svg(
-        f"residuals-{output}",
-        SIDE,
-        SIDE,
-        f"Predicted against true {found.name}",
-        summary,
-        frame,
-        even,
-        tag("g", *points, class_="cloud"),
-    )
+    title = f"Predicted against true {found.name}"
+    picture = svg(f"residuals-{output}", SQUARE, title, summary, frame, even, points)
     part = "" if every == 1 else f" Drawn is every {every}th row."
-    return figure(
-        picture,
-        f"Predicted against true {found.name} of {len(found.true):,} rows: {summary}. On the dotted line they are "
-        f"equal.{part}",
-    )
+    caption = f"{title} of {len(found.true):,} rows: {summary}. On the dotted line they are equal.{part}"
+    return figure(picture, caption)

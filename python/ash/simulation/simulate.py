@@ -1,7 +1,12 @@
-"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training."""
+"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training.
+
+    simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
+
+W: the seconds of all jobs on one thread    D: those of the candidate with most    p: threads
+"""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,17 +14,19 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
+from ash._utils.display import format_table
 from ash.errors import SettingError
+from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
 from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES
 from ash.simulation.cluster import Cluster, core_settings
-from ash.simulation.replay_tables import recorded_jobs
-from ash.simulation.simulation import SimulatedRun, Simulation, simulation_of
 
 if TYPE_CHECKING:
+    import pandas
+
     from ash.history.history import History
 
-__all__ = ["Simulation", "simulate", "simulate_result"]
+Table = NDArray[np.float64]
 
 THREADS = (1, 2, 4, 8, 16, 32, 64)
 ORDERS = ("finish", "start", "rung")
@@ -28,7 +35,106 @@ MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
 """What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
 
+_SHORTEST = 1e-9  # seconds; what the clock cannot tell from nothing is not free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
+
+_COLUMNS = {
+    "threads": "threads",
+    "makespan": "makespan",
+    "speedup": "speed-up",
+    "utilization": "busy",
+    "work_per_thread": "W/p",
+    "bound": "max(W/p, D)",
+    "halving": "SH, barriers",
+}
+_CLUSTER_COLUMNS = {
+    "processes": "processes",
+    **{name: _COLUMNS[name] for name in ("threads", "makespan", "speedup", "utilization", "work_per_thread")},
+    **{name: name for name in ("coordinator", "line", "latency", "bytes")},
+    "bounded_by": "bounded by",
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Simulation:
+    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in whatever unit the costs are.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One for each number of threads, in the order asked for:
+
+        threads
+            How many there are, p.
+        makespan
+            From the start until the last job has ended.
+        utilization
+            The share of the threads' time that they spent in jobs, help included, 0 to 1.
+        speedup
+            The makespan on one thread, of no cluster, by this one.
+        bound
+            ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
+        work_per_thread
+            ``W / p``: with teams no schedule is shorter.
+        halving
+            The sum over the rungs of their work by ``min(jobs, p)``: these jobs with a barrier after each rung, and
+            no more threads in a rung than it has jobs.
+        jobs, epochs
+            How many were finished.
+        work, chain
+            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do these.
+
+        and of a cluster, where seconds are again such that no schedule is shorter:
+
+        processes
+            How many there are.
+        bytes
+            Of data and states, each time that they were sent.
+        moves
+            Of states that stay, from one process to another.
+        coordinator
+            Seconds that the coordinator was busy with decisions.
+        line
+            Seconds that the busiest line was passing bytes one way.
+        latency
+            Seconds that messages were under way: two latencies for each job of the longest ladder of one candidate, or
+            for each of the jobs that share a place in flight, whichever is more.
+        bounded_by
+            Which of these is the longest: "work" (``W / p``), "longest chain" (D), "coordinator", "line" or "latency";
+            or "workers", W by the virtual workers of a reproducible schedule, which are then too few for the threads.
+            Where the makespan is far above all of them, some share the blame.
+    W : float
+        The seconds of all jobs on one thread, of the run on one thread.
+    D : float
+        The largest sum of the jobs of one candidate, which must follow each other, of the run on one thread.
+    settings : dict
+        The checked arguments.
+    """
+
+    rows: list[dict[str, Any]]
+    W: float
+    D: float
+    settings: dict[str, Any]
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return `rows` as a DataFrame.
+
+        Raises
+        ------
+        MissingExtra
+            pandas is not installed.
+        """
+        return to_frame(self.rows)
+
+    def __repr__(self) -> str:
+        """Show the arguments that matter most, W and D, and the rows as a table."""
+        own = self.settings
+        schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
+        teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
+        headline = f"{own['candidates']} candidates, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
+        columns = _COLUMNS if own["cluster"] is None else _CLUSTER_COLUMNS
+        table = format_table(list(columns.values()), [[row[name] for name in columns] for row in self.rows])
+        return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
 
 
 def simulate(
@@ -130,10 +236,9 @@ def simulate(
         seed=seed,
     )
     counts = _threads(threads)
-    rungs = len(_epochs(ladder))
     tables = {
-        "costs": _costs(costs, ladder["candidates"], rungs, settings["seed"]),
-        "scores": None if scores is None else _table("scores", scores, ladder["candidates"], rungs),
+        "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["seed"], "seconds", zero=False),
+        "scores": None if scores is None else _table("scores", scores, ladder),
     }
     return _simulation(ladder, settings, tables, counts, cluster)
 
@@ -169,7 +274,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
     settings, counts = _settings(**other), _threads(threads)
     tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
-    return _simulation(ladder, settings, dict(tables), counts, cluster)
+    return _simulation(ladder, settings, tables, counts, cluster)
 
 
 def _simulation(
@@ -181,24 +286,58 @@ def _simulation(
 ) -> Simulation:
     elsewhere: dict[str, Any] = {}
     if cluster is not None:
-        elsewhere = {"cluster": core_settings(cluster), "state_bytes": _state_bytes(cluster, ladder, settings["seed"])}
+        sizes = _amounts("state_bytes", cluster.state_bytes, ladder, settings["seed"], "bytes", zero=True)
+        elsewhere = {"cluster": core_settings(cluster), "state_bytes": sizes}
 
-    def run(count: int, **elsewhere: Any) -> SimulatedRun:
+    def run(count: int, **elsewhere: Any) -> tuple[dict[str, float], list[tuple[int, float]]]:
         totals, rungs, _ = _core.simulate(**ladder, **settings, **tables, **elsewhere, threads=count)
-        return SimulatedRun(totals, rungs)
+        return totals, rungs
 
+    runs = {count: run(count, **elsewhere) for count in dict.fromkeys(threads)}
+    alone, _ = runs[1] if cluster is None and 1 in runs else run(1)
     shown = {"max_rungs": ladder["max_rungs"] or None, "epoch_limit": ladder["epoch_limit"] or None}
     own = {**ladder, **shown, **settings, "cluster": cluster}
-    return simulation_of(partial(run, **elsewhere), partial(run, 1), threads, own)
+    rows = [_row(count, *runs[count], alone["makespan"]) for count in threads]
+    if cluster is not None:
+        rows = [{**row, **_cluster_row(row, *runs[row["threads"]], own)} for row in rows]
+    return Simulation(rows=rows, W=alone["work"], D=alone["chain"], settings=own)
 
 
-def _state_bytes(cluster: Cluster, ladder: LadderSettings, seed: int) -> NDArray[np.float64]:
-    """Return bytes that are finite and not negative, shaped as `_numbers` says."""
-    table = _numbers("state_bytes", cluster.state_bytes, ladder["candidates"], len(_epochs(ladder)), seed)
-    wrong = ~(np.isfinite(table) & (table >= 0))
-    if wrong.any():
-        raise SettingError(f"state_bytes holds {float(table[wrong][0])!r}; give bytes that are finite and not negative")
-    return table
+def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
+    """Return what every row has; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
+    return {
+        "threads": threads,
+        "makespan": totals["makespan"],
+        "utilization": totals["busy"] / (threads * totals["makespan"]),
+        "speedup": alone / totals["makespan"],
+        "bound": max(totals["work"] / threads, totals["chain"]),
+        "work_per_thread": totals["work"] / threads,
+        "halving": sum(seconds / min(jobs, threads) for jobs, seconds in rungs if jobs),
+        "jobs": int(totals["jobs"]),
+        "epochs": int(totals["epochs"]),
+        "work": totals["work"],
+        "chain": totals["chain"],
+    }
+
+
+def _cluster_row(
+    row: dict[str, Any], totals: dict[str, float], rungs: Sequence[tuple[int, float]], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what only a cluster has, and what bounds it."""
+    cluster = settings["cluster"]
+    reached = sum(1 for jobs, _ in rungs if jobs)
+    latency = 2 * cluster.latency * max(reached, row["jobs"] / (row["threads"] * cluster.in_flight))
+    own = {
+        "processes": int(totals["processes"]),
+        "bytes": totals["bytes"],
+        "moves": int(totals["moves"]),
+        **{"coordinator": totals["coordinator"], "line": totals["line"], "latency": latency},
+    }
+    bounds = {"work": row["work_per_thread"], "longest chain": row["chain"]}
+    bounds |= {name: own[name] for name in ("coordinator", "line", "latency")}
+    if settings["schedule"] == "reproducible":
+        bounds["workers"] = row["work"] / settings["workers"]
+    return {**own, "bounded_by": max(bounds, key=lambda name: bounds[name])}
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
@@ -244,28 +383,30 @@ def _threads(value: Any) -> list[int]:
     return [whole("threads", count, 1, MOST_THREADS) for count in value]
 
 
-def _costs(value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
-    """Return positive seconds: [1] or [candidates] of an epoch, or [candidates, rungs] of a job."""
-    table = _numbers("costs", 1.0 if value is None else value, candidates, rungs, seed)
-    wrong = ~(np.isfinite(table) & (table > 0))
+def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> Table:
+    """Return finite seconds or bytes: [1] of a number, else as `_table` does; positive unless `zero` is allowed.
+
+    They may be a number, an array, a distribution, or a callable.
+    """
+    candidates = ladder["candidates"]
+    if is_number(value):
+        table = np.array([float(value)])
+    else:
+        if hasattr(value, "rvs"):
+            value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
+        elif callable(value):
+            value = value(np.random.default_rng(seed), candidates)
+        table = _table(name, value, ladder)
+    wrong = ~np.isfinite(table) | (table < 0 if zero else table <= 0)
     if wrong.any():
-        raise SettingError(f"costs holds {float(table[wrong][0])!r}; give seconds that are positive and finite")
+        allowed = "finite and not negative" if zero else "positive and finite"
+        raise SettingError(f"{name} holds {float(table[wrong][0])!r}; give {unit} that are {allowed}")
     return table
 
 
-def _numbers(name: str, value: Any, candidates: int, rungs: int, seed: int) -> NDArray[np.float64]:
-    """Return what a number, an array, a distribution or a callable stands for: [1] or as `_table` does."""
-    if is_number(value):
-        return np.array([float(value)])
-    if hasattr(value, "rvs"):
-        value = value.rvs(size=candidates, random_state=np.random.default_rng(seed))
-    elif callable(value):
-        value = value(np.random.default_rng(seed), candidates)
-    return _table(name, value, candidates, rungs)
-
-
-def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.float64]:
+def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
     """Return a C-ordered float64 array of shape (candidates,) or (candidates, rungs)."""
+    candidates, rungs = ladder["candidates"], len(_epochs(ladder))
     allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
     try:
         table = np.ascontiguousarray(value, dtype=np.float64)
@@ -274,3 +415,119 @@ def _table(name: str, value: Any, candidates: int, rungs: int) -> NDArray[np.flo
     if np.shape(value) not in ((candidates,), (candidates, rungs)):
         raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")
     return table
+
+
+def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
+    """Return what each job took and yielded, also of those that are not on record.
+
+    A job on record costs, in virtual time, what it did in the run (after a greedy run: its seconds) and takes its
+    `core_seconds`. A job that is not takes the seconds an epoch of the candidate's other jobs, or the median over the
+    candidates, times its epochs, and yields the candidate's latest score and loss, or the medians of these. A
+    candidate without any job on record has teams of the median limit.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged,
+        team_limit.
+    candidates : int
+        How many rows.
+    epochs : sequence of int
+        Those of a job of each rung, a column each. Records of higher rungs only tell of the candidate.
+
+    Returns
+    -------
+    dict of str to float64 array
+        As `_core.simulate` takes them: virtual `costs`, real `seconds`, `scores` and `losses` [candidates, rungs], and
+        `team_limits` [candidates], the most threads that share a job.
+    """
+    seconds = np.maximum(columns["core_seconds"], _SHORTEST)
+    virtual = columns["virtual_end"] - columns["virtual_start"]
+    costs = virtual if (virtual > 0).all() else seconds
+    diverged = columns["diverged"].astype(bool)
+    limits = np.full(candidates, np.floor(np.median(columns["team_limit"])))
+    limits[columns["candidate"]] = columns["team_limit"]
+    return {
+        "costs": _durations(columns, costs, candidates, epochs),
+        "seconds": _durations(columns, seconds, candidates, epochs),
+        "scores": _results(columns, np.where(diverged, np.nan, columns["score"]), candidates, len(epochs)),
+        "losses": _results(columns, np.where(diverged, np.nan, columns["loss"]), candidates, len(epochs)),
+        "team_limits": limits,
+    }
+
+
+def _durations(columns: Columns, values: Table, candidates: int, epochs: Sequence[int]) -> Table:
+    total = np.bincount(columns["candidate"], values, candidates)
+    trained = np.bincount(columns["candidate"], columns["epochs"], candidates)
+    known = trained > 0
+    an_epoch = np.full(candidates, np.median(total[known] / trained[known]))
+    an_epoch[known] = total[known] / trained[known]
+    table = an_epoch[:, None] * np.asarray(epochs, np.float64)
+    _put(table, columns, values)
+    return table
+
+
+def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Table:
+    latest = np.full(candidates, np.nan)
+    upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    latest[columns["candidate"][upwards]] = values[upwards]
+    finite = latest[np.isfinite(latest)]
+    unknown = np.ones(candidates, bool)
+    unknown[columns["candidate"]] = False
+    latest[unknown] = np.median(finite) if len(finite) else 0.0
+    table = np.repeat(latest[:, None], rungs, axis=1)
+    _put(table, columns, values)
+    return table
+
+
+def _put(table: Table, columns: Columns, values: Table) -> None:
+    """Write the jobs on record where the table has their rung."""
+    here = columns["rung"] < table.shape[1]
+    table[columns["candidate"][here], columns["rung"][here]] = values[here]
+
+
+@dataclass(frozen=True)
+class Speedups:
+    """What `ash.simulate` says of a run, a number for each number of threads; see `Result.plot_scaling`.
+
+    Attributes
+    ----------
+    threads : list of int
+        Which is also the bound with teams, W by W/p.
+    bound, halving, alone : list of float
+        The bound without teams, W by max(W/p, D); SH with barriers; the schedule of the run, without teams.
+    shared : list of float or None
+        The schedule of the run with teams of `TEAM_EFFICIENCY`; None where the run was to have none.
+    measured : float
+        Of the run itself, on its threads: `core_seconds / wall_seconds`.
+    """
+
+    threads: list[int]
+    bound: list[float]
+    halving: list[float]
+    alone: list[float]
+    shared: list[float] | None
+    measured: float
+
+
+def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -> Speedups:
+    """Return the speed-ups of a run for numbers of threads, powers of two by default."""
+    counts = THREADS if threads is None else threads
+    rows = simulate_result(result, counts, teams=False).rows
+    shared = None
+    if result.options.teams:
+        with_teams = simulate_result(result, counts, teams=True, team_efficiency=TEAM_EFFICIENCY).rows
+        shared = [row["speedup"] for row in with_teams]
+    return Speedups(
+        threads=[row["threads"] for row in rows],
+        bound=_speedups(rows, "bound"),
+        halving=_speedups(rows, "halving"),
+        alone=[row["speedup"] for row in rows],
+        shared=shared,
+        measured=result.core_seconds / result.wall_seconds,
+    )
+
+
+def _speedups(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
+    """Return the work W by the seconds in a column of the simulation."""
+    return [row["threads"] * row["work_per_thread"] / row[name] for row in rows]

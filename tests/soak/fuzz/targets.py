@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ash
-from ash.cli.cli_show_journal import journal_lines
+from ash.cli.cli_show import journal_lines
 from ash.data.files import read_table
 from ash.errors import AshError, DataError, JournalError, ModelFormatError, SettingError
 

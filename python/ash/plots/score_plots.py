@@ -1,17 +1,18 @@
-"""The picture of a ladder: each candidate's score in each rung, what went up and what a barrier would have taken."""
+"""Pictures of scores: against epochs, a line for each candidate, and on the ladder, a mark for each job."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ash._utils.display import show
 from ash.history.chart_data import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash.history.history import History
+from ash.history.records import curves
 from ash.plots.axes import BLUE, GREEN, GREY, RED, axes_for, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ash.history.history import History
 
 FEW = 1000
 """With more points than that they are drawn smaller."""
@@ -25,8 +26,32 @@ STYLES: tuple[dict[str, Any], ...] = (
 """In the order of `KINDS`."""
 
 
-def plot_rungs(result: "History", ax: "Axes | None" = None) -> "Axes":
-    """Draw the ladder and return the axes; see `Result.plot_ladder`."""
+def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
+    """Draw score against epochs, a line for each candidate, and return the axes; see `Result.plot`.
+
+    Epochs as those of `ash.history.records.curves`. One collection holds all lines, so 10,000 candidates are drawn in a
+    second.
+    """
+    ax = axes_for("plot", ax, (6.4, 4.8))
+    from matplotlib.collections import LineCollection
+
+    found = curves(result.jobs, result.options.training)
+    lines = {candidate: np.array(curve)[:, :2] for candidate, curve in found.items()}
+    ax.add_collection(LineCollection([*lines.values()], colors=GREY, linewidths=0.6))
+    points = np.concatenate([*lines.values()])
+    ax.scatter(points[:, 0], points[:, 1], s=4, color=GREY)
+    best = lines[result.best_candidate]
+    label = f"candidate {result.best_candidate}: {show(result.best_score)}"
+    ax.plot(best[:, 0], best[:, 1], marker="o", color=RED, linewidth=2, label=label)
+    ax.set_xscale("log", base=max(2, result.options.eta))
+    ax.set_xlabel("epochs")
+    ax.set_ylabel(f"validation {result.metric}")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
+    """Draw each job by score and rung, the cuts of barriers and the way of the best; see `Result.plot_ladder`."""
     ax = axes_for("plot_ladder", ax, (7.5, 1.7 + 0.75 * len(result.rungs)))
     points = ladder_points(result)
     size = 18 if len(points.x) < FEW else 5
@@ -42,7 +67,7 @@ def plot_rungs(result: "History", ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def _draw_cuts(result: "History", ax: "Axes") -> None:
+def _draw_cuts(result: History, ax: "Axes") -> None:
     """Draw for each rung but the last the score of the last one that a barrier would have promoted."""
     cuts = barrier_cuts(result)
     if cuts:
@@ -51,7 +76,7 @@ def _draw_cuts(result: "History", ax: "Axes") -> None:
         ax.vlines([*cuts.values()], low, high, color=GREEN, linewidth=2, linestyle="--", label=label, zorder=0.5)
 
 
-def _draw_best(result: "History", points: LadderPoints, ax: "Axes") -> None:
+def _draw_best(result: History, points: LadderPoints, ax: "Axes") -> None:
     own = way_of_the_best(result)
     label = f"the best, candidate {result.best_candidate}"
     star = own[result.columns["rung"][own] == result.best_rung]
@@ -60,7 +85,7 @@ def _draw_best(result: "History", points: LadderPoints, ax: "Axes") -> None:
     ax.plot(x[star], y[star], color=RED, linewidth=1.5, marker="*", markersize=15, markeredgecolor="white", label=label)
 
 
-def _label_rungs(result: "History", ax: "Axes") -> None:
+def _label_rungs(result: History, ax: "Axes") -> None:
     """Write what the rungs are on the left and what they have done on the right."""
     numbers = [rung["rung"] for rung in result.rungs]
     ax.set_yticks(

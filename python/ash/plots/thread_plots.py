@@ -1,33 +1,31 @@
-"""The picture of the threads: who trained which rung when, and who helped whom."""
+"""Pictures of the threads: which of them trained which rung when and helped whom, and what more threads would bring."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.display import show_seconds
+from ash.history.history import History
 from ash.history.records import Columns
-from ash.plots.axes import axes_for, legend_beside, rung_colors
+from ash.plots.axes import BLUE, GREEN, ORANGE, RED, axes_for, legend_below, legend_beside, rung_colors
+from ash.simulation.simulate import TEAM_EFFICIENCY, speedups_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ash.history.history import History
-
 HEIGHT = 0.8
 """Of a bar; threads are 1 apart."""
-
 HATCH = "/////"
-
 MOST_TICKS = 16
 """Of threads, and of rungs in a column of the legend."""
-
 FEW = 60
 """With more jobs a thread than that there is no room for a white line between them."""
 
 
-def plot_threads(result: "History", ax: "Axes | None" = None) -> "Axes":
-    """Draw the threads and return the axes; see `Result.plot_timeline`.
+def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
+    """Draw the jobs of each thread over time and return the axes; see `Result.plot_timeline`.
 
     One collection holds all jobs and one all help, so 10,000 jobs are drawn in a second.
     """
@@ -64,3 +62,27 @@ def _bars(table: Columns) -> list[NDArray[np.float64]]:
     low, high = table["thread"] - HEIGHT / 2, table["thread"] + HEIGHT / 2
     x = np.stack([table["start"], table["start"], table["end"], table["end"]], axis=1)
     return [*np.stack([x, np.stack([low, high, high, low], axis=1)], axis=2)]
+
+
+def plot_speedup(result: History, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
+    """Draw speed-up by threads, simulated on the costs of the run and as measured; see `Result.plot_scaling`."""
+    ax = axes_for("plot_scaling", ax, (6.4, 5.2))
+    found = speedups_of(result, threads)
+    x = found.threads
+    ax.plot(x, x, ":", color="black", linewidth=1, zorder=3, label="bound with teams, W/p")
+    ax.plot(x, found.bound, "-.", color=ORANGE, label="bound without teams, max(W/p, D)")
+    ax.plot(x, found.halving, "s--", color=GREEN, markersize=4, label="SH with barriers, equal jobs")
+    ax.plot(x, found.alone, "o-", color=BLUE, markersize=5, linewidth=2.5, label="simulated without teams")
+    if found.shared is not None:
+        label = f"simulated with teams of {TEAM_EFFICIENCY:.0%}"
+        ax.plot(x, found.shared, "^-", color=BLUE, markersize=5, linewidth=1, label=label)
+    star = f"this run, measured on {result.threads}"
+    ax.plot([result.threads], [found.measured], "*", color=RED, markersize=14, markeredgecolor="white", label=star)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_xlabel("threads p")
+    ax.set_ylabel("speed-up")
+    legend_below(ax, columns=2)
+    return ax

@@ -1,0 +1,380 @@
+"""Callbacks that log a run to other tools: `MLflow`, `TensorBoard` and `WandB`, and what they share, `Tracker`.
+
+    settings | best score so far, by the epochs of all jobs | winner: hyperparameters, scores by epochs, files
+
+The tool is asked seldom, however many jobs there are: in the beginning, whenever the best score rises, and in the end.
+A callback holds what the tool has opened only while a run lasts, so that it can be copied and pickled. The package of a
+tool is imported when its callback is used.
+"""
+
+import math
+import os
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ash._utils.checks import whole
+from ash._utils.installation import require_extra
+from ash.callbacks.base import Callback, Run
+from ash.history.records import JobRecord, Point, curves
+from ash.result import Result
+
+if TYPE_CHECKING:
+    from ash.result import RunResult
+
+MOST_CANDIDATES = 1000
+"""That have a run of their own: each takes files or rows of a database."""
+
+
+class Tracker(Callback, ABC):
+    """Tells a tool of a run; each tool says how by the four abstract methods."""
+
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._epochs = 0
+        self._best = -math.inf
+
+    def on_start(self, run: Run) -> None:
+        """Open a run of the tool and log the settings."""
+        self._run, self._epochs, self._best = run, 0, -math.inf
+        with self._closed_on_error():
+            self._open(run)
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        """Log the score if it is the best so far."""
+        self._epochs += job.epochs
+        if not job.diverged and job.score > self._best:
+            self._best = job.score
+            self._log(job.score, self._epochs)
+
+    def on_end(self, result: "RunResult") -> None:
+        """Log the outcome and close the run of the tool."""
+        with self._closed_on_error(), TemporaryDirectory() as folder:
+            self._log(result.best_score, self._epochs)
+            self._finish(result, self._files(result, Path(folder)))
+        self._run = None
+        self._close(None)
+
+    def on_error(self, error: BaseException) -> None:
+        """Close the run of the tool as one that has failed."""
+        self._run = None
+        self._close(error)
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        """Close the run of the tool where it fails itself: nobody else calls `on_error` then."""
+        try:
+            yield
+        except BaseException as error:
+            self.on_error(error)
+            raise
+
+    def _files(self, result: "RunResult", folder: Path) -> list[Path]:
+        """Write the story of the run, and the model that predicts in the end if there is one; return where."""
+        files, predicts = [folder / "run.json"], None if self._run is None else self._run.model
+        result.to_json(files[0])
+        if predicts is None and isinstance(result, Result):
+            predicts = result.model
+        if predicts is not None:
+            files.insert(0, folder / "model.safetensors")
+            predicts.save(files[0])
+        return files
+
+    @abstractmethod
+    def _open(self, run: Run) -> None:
+        """Open a run of the tool and log the settings."""
+
+    @abstractmethod
+    def _log(self, best_score: float, epochs: int) -> None:
+        """Log the best score after so many epochs of all jobs."""
+
+    @abstractmethod
+    def _finish(self, result: "RunResult", files: list[Path]) -> None:
+        """Log the outcome."""
+
+    @abstractmethod
+    def _close(self, error: BaseException | None) -> None:
+        """Close the run of the tool."""
+
+
+def _totals(result: "RunResult") -> dict[str, float]:
+    """Return what a run took, as numbers."""
+    return {
+        "epochs": result.epochs,
+        "jobs": len(result.columns["rung"]),
+        "candidates": len(result.params),
+        "wall_seconds": result.wall_seconds,
+    }
+
+
+def _labels(result: "RunResult") -> dict[str, str]:
+    """Return what a run was, as text."""
+    return {
+        "task": result.task,
+        "metric": result.metric,
+        "ended": result.ended,
+        "best_candidate": str(result.best_candidate),
+        "digest": result.digest,
+    }
+
+
+def best_candidates(result: "RunResult", most: int) -> list[int]:
+    """Return so many of the best candidates, the best first (ties: lower loss, candidate); the diverged are none."""
+    rows = [row for row in result.candidates if not math.isnan(row["score"])]
+    rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
+    return [row["candidate"] for row in rows[:most]]
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters with what the tools have no type for as text: "(64, 32)", "None"."""
+    return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}
+
+
+class MLflow(Tracker):
+    """Logs to MLflow: one run, below the active one if there is one, which is active itself while ash tunes.
+
+    Parameters, "settings.<name>" of the run and the winner's hyperparameters; metrics `best_score` by the epochs of all
+    jobs, `score` and `loss` of the winner by its own, epochs, jobs, candidates and wall_seconds; tags task, metric,
+    ended, best_candidate and digest; artifacts model.safetensors (`ash.load`) and run.json (`Result.to_json`). Where
+    to, is up to `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
+
+    Parameters
+    ----------
+    run_name : str, optional
+        Of the run; MLflow makes one up by default.
+    candidates : int
+        So many of the best candidates get a nested run of their own: hyperparameters, scores and losses by epochs. At
+        most 1000.
+    tags : dict of str, optional
+        Further tags.
+
+    Raises
+    ------
+    MissingExtra
+        mlflow is not installed.
+    SettingError
+        `candidates` is not allowed.
+    """
+
+    def __init__(
+        self, run_name: str | None = None, *, candidates: int = 0, tags: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        require_extra("ash.callbacks.MLflow", "mlflow", "mlflow")
+        self.run_name = run_name
+        self.candidates = whole("candidates", candidates, 0, MOST_CANDIDATES)
+        self.tags = dict(tags or {})
+        self._id: str | None = None
+
+    def _open(self, run: Run) -> None:
+        import mlflow
+
+        below = mlflow.active_run() is not None
+        self._id = mlflow.start_run(run_name=self.run_name, nested=below, tags=self.tags).info.run_id
+        mlflow.log_params({f"settings.{name}": value for name, value in run.settings.items()}, run_id=self._id)
+
+    def _log(self, best_score: float, epochs: int) -> None:
+        import mlflow
+
+        mlflow.log_metrics({"best_score": best_score}, step=epochs, run_id=self._id)
+
+    def _finish(self, result: "RunResult", files: list[Path]) -> None:
+        import mlflow
+
+        mlflow.log_metrics(_totals(result), step=result.epochs, run_id=self._id)
+        client, points = mlflow.MlflowClient(), curves(result.jobs, result.options.training)
+        for name, value in _labels(result).items():
+            client.set_tag(self._id, name, value)
+        _log_candidate(result, result.best_candidate, points, str(self._id))
+        for file in files:
+            mlflow.log_artifact(str(file), run_id=self._id)
+        for candidate in best_candidates(result, self.candidates):
+            nested = client.create_run(  # which run is the active one makes no difference to it
+                client.get_run(self._id).info.experiment_id,
+                run_name=f"candidate {candidate}",
+                tags={"mlflow.parentRunId": self._id},
+            )
+            _log_candidate(result, candidate, points, nested.info.run_id)
+            client.set_terminated(nested.info.run_id)
+
+    def _close(self, error: BaseException | None) -> None:
+        import mlflow
+
+        if self._id is not None:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            mlflow.end_run("FINISHED" if error is None else "KILLED" if interrupted else "FAILED")
+        self._id = None
+
+
+def _log_candidate(result: "RunResult", candidate: int, points: Mapping[int, Sequence[Point]], run_id: str) -> None:
+    import mlflow
+
+    params: dict[str, Any] = _plain(result.params[candidate])
+    mlflow.log_params(params, run_id=run_id)
+    for point in points[candidate]:
+        mlflow.log_metrics({"score": point.score, "loss": point.loss}, step=point.epochs, run_id=run_id)
+
+
+class TensorBoard(Tracker):
+    """Writes event files that `tensorboard --logdir` shows: the curve of the best score while ash tunes, then the rest.
+
+    TensorFlow is not needed. Beside the curve, `logdir` gets the settings as text, model.safetensors (`ash.load`) and
+    run.json (`Result.to_json`); the folder "candidate 17" in it the hyperparameters of that candidate, for the tab
+    HPARAMS, and its score and loss by its own epochs.
+
+    Parameters
+    ----------
+    logdir : path-like
+        The folder of this run, made where it is missing; take another one for each run.
+    candidates : int
+        So many of the best candidates have a folder with their hyperparameters, scores and losses. At most 1000.
+
+    Raises
+    ------
+    MissingExtra
+        tensorboard is not installed.
+    SettingError
+        `candidates` is not allowed.
+    """
+
+    def __init__(self, logdir: str | os.PathLike[str], *, candidates: int = 16) -> None:
+        super().__init__()
+        require_extra("ash.callbacks.TensorBoard", "tensorboard", "tensorboard")
+        self.logdir = Path(logdir)
+        self.candidates = whole("candidates", candidates, 0, MOST_CANDIDATES)
+        self._writer: Any = None
+
+    def _open(self, run: Run) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._writer = EventFileWriter(str(self.logdir))
+        _add_event(self._writer, _markdown_table("settings", run.settings), 0, time.time())
+        self._writer.flush()
+
+    def _log(self, best_score: float, epochs: int) -> None:
+        _add_event(self._writer, _scalar_values(best_score=best_score), epochs, time.time())
+        self._writer.flush()
+
+    def _finish(self, result: "RunResult", files: list[Path]) -> None:
+        _add_event(
+            self._writer, _markdown_table("outcome", _labels(result) | result.best_params), result.epochs, time.time()
+        )
+        for file in files:
+            shutil.copy(file, self.logdir)
+        points = curves(result.jobs, result.options.training)
+        for candidate in best_candidates(result, self.candidates):
+            _write_candidate(result, candidate, points[candidate], self.logdir / f"candidate {candidate}")
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+
+
+def _write_candidate(result: "RunResult", candidate: int, points: Sequence[Point], folder: Path) -> None:
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    began = result.started.timestamp()
+    writer = EventFileWriter(str(folder))
+    try:
+        _add_event(writer, hparams_pb(_plain(result.params[candidate]), trial_id=folder.name), 0, began)
+        for point in points:
+            _add_event(writer, _scalar_values(score=point.score, loss=point.loss), point.epochs, began + point.seconds)
+    finally:
+        writer.close()
+
+
+def _add_event(writer: Any, summary: Any, step: int, wall_time: float) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    writer.add_event(Event(wall_time=wall_time, step=step, summary=summary))
+
+
+def _scalar_values(**values: float) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+
+def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
+    """Return a table in Markdown."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.text import metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    rows = "\n".join(["| name | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in values.items())])
+    about = metadata.create_summary_metadata(display_name=tag, description="")
+    return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=make_tensor_proto(rows.encode()))])
+
+
+class WandB(Tracker):
+    """Logs to Weights & Biases: one run, the current one (`wandb.run`) if there is one, which then stays open.
+
+    Config: `settings` of the run, and in the end `best_params`; history: `best_score` by `epochs` of all jobs, `score`
+    and `loss` of the winner by `winner_epochs`; summary: best_score, epochs, jobs, candidates, wall_seconds, task,
+    metric, ended, best_candidate, digest; a table `all_candidates` with a row each; an artifact of type "model" with
+    model.safetensors (`ash.load`) and run.json (`Result.to_json`).
+
+    Parameters
+    ----------
+    **init
+        Arguments of `wandb.init`, such as project, name, group, tags, or mode="offline".
+
+    Raises
+    ------
+    MissingExtra
+        wandb is not installed.
+    """
+
+    def __init__(self, **init: Any) -> None:
+        super().__init__()
+        require_extra("ash.callbacks.WandB", "wandb", "wandb")
+        self.init = init
+        self._live: Any = None
+        self._own = False
+
+    def _open(self, run: Run) -> None:
+        import wandb
+
+        self._own = wandb.run is None
+        self._live = wandb.init(**self.init) if self._own else wandb.run
+        self._live.config.update({"settings": run.settings})
+        self._live.define_metric("best_score", step_metric="epochs")
+        for name in ("score", "loss"):
+            self._live.define_metric(name, step_metric="winner_epochs")
+
+    def _log(self, best_score: float, epochs: int) -> None:
+        self._live.log({"best_score": best_score, "epochs": epochs})
+
+    def _finish(self, result: "RunResult", files: list[Path]) -> None:
+        import wandb
+
+        for point in curves(result.jobs, result.options.training)[result.best_candidate]:
+            self._live.log({"score": point.score, "loss": point.loss, "winner_epochs": point.epochs})
+        self._live.config.update({"best_params": result.best_params})
+        self._live.summary.update(_totals(result) | _labels(result))
+        columns = ["candidate", "rungs", "epochs", "score", "loss", "diverged"]
+        names = sorted({name for params in result.params for name in params})
+        rows = [[*(row[name] for name in columns), *_cells(row["params"], names)] for row in result.candidates]
+        self._live.log({"all_candidates": wandb.Table(columns=columns + names, data=rows)})
+        artifact = wandb.Artifact(f"ash-{self._live.id}", type="model", metadata=_totals(result) | _labels(result))
+        for file in files:
+            artifact.add_file(str(file))
+        self._live.log_artifact(artifact)
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._live is not None and self._own:
+            self._live.finish(exit_code=0 if error is None else 1)
+        self._live = None
+
+
+def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
+    """Return hyperparameters as text, since a column of a table has one type; None where there is none."""
+    known = _plain(params)
+    return [str(known[name]) if name in known else None for name in names]

@@ -1,0 +1,140 @@
+"""The sections of hyperparameters: how much each of them matters, and the best score against each, a chart each."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
+from ash.history.importance import LEAST, importance_of
+from ash.report.chart import STAR, Canvas, Scale, Tick, axes, circle, cross, figure, grouped, legend, star, svg
+from ash.report.facts import Facts, Section
+from ash.report.markup import Markup, counted, folded, join, shares, short, table, tag
+
+Numbers = NDArray[np.float64]
+
+BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
+"""Without a bar."""
+BAR = 26.0
+"""Height of a bar, with the gap to the next one."""
+
+PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=28.0)
+SPREAD = 0.24
+"""How far from its level a point may stand, by the distance of two levels."""
+SMALLEST, LARGEST = 1.9, 5.0
+"""Radius of a point of the lowest and of the highest rung."""
+LETTER = 7.0
+"""Width of a character on an axis, roughly."""
+
+
+def importance(facts: Facts) -> Section:
+    """Return the section of importance: a bar for each hyperparameter."""
+    title = "Importance"
+    if not facts.over:
+        return Section("importance", title, tag("p", "It is computed when the run has ended."))
+    found = importance_of(facts.history)
+    known = sorted(
+        ((share, name) for name, share in found.shares.items() if not math.isnan(share)),
+        key=lambda one: (-one[0], one[1]),
+    )
+    if not known:
+        few = found.candidates < LEAST
+        reason = f"it takes {LEAST} of them" if few else "by its hyperparameters a forest cannot tell how well one does"
+        text = f"Nothing can be told from {counted(found.candidates, 'candidate')}: {reason}."
+        return Section("importance", title, tag("p", text))
+    caption = (
+        "By how much worse a random forest predicts the ranks of candidates that it has not seen, when a "
+        f"hyperparameter is shuffled among them; shares of the sum. The forest, of "
+        f"{found.candidates:,} candidates, explains {shares(found.explained)} of the variance of the ranks: the less, "
+        "the less these bars mean."
+    )
+    rows = [[name, shares(share)] for share, name in known]
+    listed = table(["hyperparameter", "share"], rows, "Importance of hyperparameters", "numbers")
+    drawn = figure(_bars(known), caption, kind="medium", label=title)
+    return Section("importance", title, join(drawn, folded("The same as a table", listed)))
+
+
+def _bars(known: list[tuple[float, str]]) -> Markup:
+    canvas = replace(BARS, height=BARS.height + BAR * len(known))
+    x = canvas.across(0.0, known[0][0])
+    bars = []
+    for place, (share, name) in enumerate(known):
+        top, end = canvas.top + BAR * place, x.at(share)
+        bars.append(tag("text", short(name, 24), x=x.start - 10, y=top + 14, text_anchor="end"))
+        bars.append(tag("rect", x=x.start, y=top, width=max(end - x.start, 1.0), height="18", rx="2", class_="bar"))
+        bars.append(tag("text", shares(share), x=end + 8, y=top + 14))
+    description = ", ".join(f"{name} {share:.0%}" for share, name in known)
+    group = tag("g", *bars, class_="ticks")
+    return svg("importance-chart", canvas, "Importance of hyperparameters", description, group)
+
+
+def parameters(facts: Facts) -> Section:
+    """Return the section of small charts: the best score of each candidate against each hyperparameter."""
+    title = "Score by hyperparameter"
+    if not facts.varying:
+        return Section("parameters", title, tag("p", "All candidates have the same hyperparameters."))
+    charts = [tag("li", _panel(facts, axis, place)) for place, axis in enumerate(facts.varying)]
+    entries = [
+        (tag("g", circle(0, 0, _radius(facts, rung)), class_=f"points {facts.shade(rung)}"), f"rung {rung}")
+        for rung in range(len(facts.history.rungs))
+    ]
+    best = (STAR, f"the best, candidate {facts.history.best_candidate}")
+    lost = (tag("g", cross(0, 0, 4), class_="marks diverged"), "diverged")
+    text = (
+        "Best score of each candidate against the values of a hyperparameter. A point is larger and stronger, the "
+        "higher the rung that its candidate reached: it had more epochs. Scores below the axis stand at its lower end."
+    )
+    caption = tag("p", text, facts.drawn_remark, class_="note")
+    keys = legend([*entries, best, *([lost] if facts.standing.diverged.any() else [])])
+    return Section("parameters", title, join(caption, keys, tag("ul", *charts, class_="panels")))
+
+
+def _radius(facts: Facts, rung: int) -> float:
+    return SMALLEST + (LARGEST - SMALLEST) * rung / max(len(facts.history.rungs) - 1, 1)
+
+
+def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
+    low, high = score_limits(facts.history.columns, facts.history.options.eta)
+    y = PANEL.upwards(low, high, room=0.08)
+    x, ticks = _across(axis)
+    px = x(axis.of_candidates(axis.positions))
+    if axis.kind == "levels":
+        px = px + SPREAD * abs(x.at(1) - x.at(0)) * (2 * (np.arange(len(px)) * GOLDEN % 1.0) - 1)
+    py = y(np.maximum(np.where(np.isnan(facts.standing.best_score), low, facts.standing.best_score), low))
+    absent = int((axis.level[facts.ranked] < 0).sum())
+    note = f"{absent:,} without it" if absent else ""
+    frame = axes(x, y, "", short(axis.name, 26), ticks, y.ticks(4))
+    aside = tag("text", note, x=x.stop, y=PANEL.top - 12, text_anchor="end")
+    values = f"{len(axis.texts):,} values from {axis.texts[0]} to {axis.texts[-1]}"
+    description = f"{values}, {axis.kind}; {note or 'all candidates have it'}"
+    best = facts.history.best_candidate
+    winner = tag("g", star(px[best], py[best], 8, best) if axis.level[best] >= 0 else None, class_="winner")
+    marks = [frame, tag("g", aside, class_="ticks"), *grouped(_marks(facts, axis, px, py)), winner]
+    picture = svg(f"parameter-{place}", PANEL, f"Score against {axis.name}", description, *marks)
+    return tag("div", picture, class_="chart cell")
+
+
+def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
+    """Return the scale of a hyperparameter, and what is written on it."""
+    positions, log = axis.positions, axis.kind == "log"
+    if axis.kind != "levels":
+        x = PANEL.across(positions[0], positions[-1], room=0.04, log=log)
+        return x, x.ticks(4)
+    x = PANEL.across(-0.5, len(positions) - 0.5)
+    texts = [short(text, 14) for text in axis.texts]
+    every = math.ceil(len(texts) * LETTER * (1 + max(map(len, texts))) / (x.stop - x.start))
+    return x, [(float(place), texts[place]) for place in range(0, len(texts), every)]
+
+
+def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
+    """Yield the mark of each candidate but the winner's, and the classes of its group."""
+    for number in facts.others:
+        if axis.level[number] < 0:
+            continue
+        if math.isnan(facts.standing.best_score[number]):
+            yield "marks diverged", cross(px[number], py[number], 3, number)
+        else:
+            radius = _radius(facts, int(facts.standing.rung[number]))
+            yield f"points {facts.shade_of(number)}", circle(px[number], py[number], radius, number)
