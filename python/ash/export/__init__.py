@@ -5,6 +5,6 @@
                                         +--> cpp.py               one header without dependencies, for any compiler
                                         +--> sklearn_pipeline.py  a pipeline that needs no ash
 
-Only description.py reads models; each format reads a Description. The methods of a model (ash/models/exports.py)
+Only description.py reads models; each format reads a Description. The methods of a model (ash/models/model.py)
 import a format when it is asked for, so ash itself needs no package of theirs.
 """
