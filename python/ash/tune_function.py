@@ -18,9 +18,9 @@ from ash.function.initial_candidates import read_first
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads
 from ash.function.sources import Source, read_sampler, source_of
 from ash.history.history import History
+from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.journal.null_journal import NullJournal
-from ash.journal.resumption import seed_of
 from ash.options import FunctionOptions, read_function_options
 from ash.result.function_result import FunctionResult
 from ash.space.function_space import FunctionSpace, function_space

@@ -20,7 +20,6 @@ import time
 import warnings
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from ash import _core
@@ -28,12 +27,10 @@ from ash.errors import JournalCorrupt
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
-from ash.journal.database import Changes, Database
-from ash.journal.identity import Facts
+from ash.journal.database import Changes, Database, Row
+from ash.journal.identity import Facts, from_json
 from ash.journal.journal import Journal
-from ash.journal.null_journal import NullJournal
 from ash.journal.open_journal import OpenJournal
-from ash.journal.rows import Row
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
 
@@ -67,8 +64,8 @@ class RecordedRun(Protocol):
         """Return the jobs that have ended and are not decided."""
 
 
-class FunctionJournal(OpenJournal, NullJournal):
-    """The journal of one run: a context manager that closes it.
+class FunctionJournal(OpenJournal):
+    """The journal of one run of a function: a context manager that closes it.
 
     Parameters
     ----------
@@ -86,22 +83,15 @@ class FunctionJournal(OpenJournal, NullJournal):
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
         self.folder = self._states = self._path.with_name(f"{self._path.name}-states")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._closing(error):
-            if error is not None and self._run is not None and self._database is not None:
-                self._write(self._database, self._run)
-
     @property
     def written(self) -> int | None:
         """Return how many of the jobs that are decided are in the file."""
         return None if self._database is None else self._written
 
-    def agree(self, identity: Facts, options: RunOptions, asked: Facts, code: Facts | None = None) -> None:
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare; then read what there is."""
         before, code = self._facts.get("code"), code or {}
-        self._agree(identity, options, asked, {"code": code})
+        self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
         with self._sound():
             names = code.keys() - set(self._journal.allow_change)
@@ -120,7 +110,7 @@ class FunctionJournal(OpenJournal, NullJournal):
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
             self._known[key] = epochs, _answer(row, *others.get(key, (FINISHED, "", 1)))
-        self.params = {candidate: plain(json.loads(text)) for candidate, text in self._rows["candidates"]}
+        self.params = {candidate: from_json(json.loads(text)) for candidate, text in self._rows["candidates"]}
         self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
         held = self._held = self._facts.get("held", [])
         self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}
@@ -166,22 +156,9 @@ class FunctionJournal(OpenJournal, NullJournal):
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
 
-    def look(self) -> None:
-        """Write down what is new, unless the last commit was just now."""
-        if self._may_commit():
-            self._try_to_write()
-
-    def finish(self, ended: str) -> None:
-        """Write down all."""
-        self._try_to_write(ended)
-
-    def _try_to_write(self, ended: str | None = None) -> None:
-        if self._database is not None and self._run is not None:
-            with self._failing():
-                self._write(self._database, self._run, ended)
-
-    def _write(self, database: Database, run: RecordedRun, ended: str | None = None) -> None:
-        if self._retraces:
+    def _write(self, database: Database, ended: str | None = None) -> None:
+        run = self._run
+        if run is None or self._retraces:
             return
         changes, now = Changes(), time.monotonic()
         decided, held = run.decided, self._held_of(run)
@@ -232,13 +209,6 @@ def tidy(folder: Path) -> None:
     for each in folder.iterdir():
         if re.fullmatch(f"{WAITING}.*", each.name) and not each.is_symlink():
             shutil.rmtree(each, ignore_errors=True)
-
-
-def plain(value: Any) -> Any:
-    """Return hyperparameters of what JSON has made of them: its lists were tuples."""
-    if isinstance(value, dict):
-        return {name: plain(part) for name, part in value.items()}
-    return tuple(map(plain, value)) if isinstance(value, list) else value
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:

@@ -2,23 +2,29 @@
 
     changes of one look -> BEGIN, rows, facts, counts of rows, COMMIT        all or none, whenever the process dies
 
-Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. On a file
-system of the network, where that log does not work, a rollback journal takes its place; a warning says so. Readers see
-the last commit and change nothing; with the log they hold up nobody, without it a commit waits for them.
+Damage: SQLite notices damage to its own structure, but not a bit that has changed inside a value. So each row carries a
+hash of its other values. Numbers that must come back bit for bit, -0.0 and NaN too, are kept as the text that Python
+writes of them.
+Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. That log is
+memory shared between processes, which a file system of the network does not give (sqlite.org/wal.html). There a
+rollback journal takes its place; a warning says so, since locks are not to be trusted there either. Readers see the
+last commit and change nothing. With the log they hold up nobody, without it a commit waits for them.
 Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt.
 Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.rows import COUNTED, Row, checked, schema, with_checksum
 
 APPLICATION = 0x61736831
 """What SQLite calls the application id: "ash1"."""
@@ -27,6 +33,40 @@ VERSION = 1
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
 """How long a commit waits for a lock of SQLite, which a reader holds where there is no log."""
+NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
+)
+"""Names of file systems over a network, whole."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+Row = tuple[Any, ...]
+
+JOB_KEY = ("candidate INTEGER NOT NULL", "rung INTEGER NOT NULL")
+NUMBER = "number INTEGER PRIMARY KEY"
+TIMES = ('"start" REAL NOT NULL', '"end" REAL NOT NULL')
+
+TABLES = {
+    "facts": ("name TEXT PRIMARY KEY", "value TEXT NOT NULL"),
+    "candidates": ("candidate INTEGER PRIMARY KEY", "params TEXT NOT NULL"),
+    "jobs": (
+        *(NUMBER, *JOB_KEY, "epochs INTEGER NOT NULL"),
+        *("thread INTEGER NOT NULL", "team INTEGER NOT NULL", "team_limit INTEGER NOT NULL"),
+        *("score TEXT NOT NULL", "loss TEXT NOT NULL", "training_loss TEXT NOT NULL", "weights_hash TEXT NOT NULL"),
+        *(*TIMES, "fold_scores TEXT NOT NULL"),
+    ),
+    "steps": (NUMBER, *JOB_KEY, "finished INTEGER NOT NULL"),
+    "assists": (NUMBER, *JOB_KEY, "thread INTEGER NOT NULL", *TIMES, "busy REAL NOT NULL"),
+    "answers": (*JOB_KEY, "kind TEXT NOT NULL", "text TEXT NOT NULL", "state INTEGER NOT NULL"),
+    "states": (*JOB_KEY, "file TEXT NOT NULL", "bytes INTEGER NOT NULL", "hash TEXT NOT NULL"),
+}
+"""The columns of each table but the last, `checksum`."""
+KEYS = {
+    "jobs": ("UNIQUE (candidate, rung)",),
+    **dict.fromkeys(("answers", "states"), ("PRIMARY KEY (candidate, rung)",)),
+}
+
+COUNTED = ("candidates", "jobs", "steps", "assists", "answers", "states")
+"""Tables whose number of rows is a fact, so that a row that has vanished is missed."""
 
 
 class Database:
@@ -65,7 +105,7 @@ class Database:
         self._connection.execute("PRAGMA synchronous=FULL")
 
     def _make(self) -> None:
-        for statement in schema():
+        for statement in _schema():
             self._connection.execute(statement)
         self._connection.execute(f"PRAGMA application_id={APPLICATION}")
         self._connection.execute(f"PRAGMA user_version={VERSION}")
@@ -224,6 +264,71 @@ def check_head(path: Path) -> None:
         raise JournalError(f"{path} is not a journal of ash; it was left as it is")
 
 
+def log_works(path: Path) -> bool:
+    """Return whether a write-ahead log can be used beside a path; warn where it cannot."""
+    found = file_system(path)
+    if found is None or not NETWORK.fullmatch(found):
+        return True
+    text = f"{path} lies on a file system of the network ({found}), whose locks may fail; a local disk is safer"
+    warnings.warn(text, UserWarning, stacklevel=2)
+    return False
+
+
+def file_system(path: Path, mounts: str | None = None) -> str | None:
+    """Return the type of the file system that a path lies on, as Linux calls it; None where it does not say.
+
+    Parameters
+    ----------
+    mounts : str, optional
+        The text of /proc/self/mountinfo (proc(5)), by default as it is.
+    """
+    if mounts is None:
+        try:
+            mounts = MOUNTS.read_text(errors="surrogateescape")
+        except OSError:
+            return None
+    folder = os.path.realpath(path.parent)
+    best, kind = "", None
+    for line in mounts.splitlines():
+        head, _, tail = line.partition(" - ")
+        fields = head.split(" ")
+        if len(fields) < 5 or not tail:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
+        inside = folder == point or folder.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # of several on one point, the last
+            best, kind = point, tail.split(" ", 1)[0]
+    return kind
+
+
+def _schema() -> list[str]:
+    """Return the statements that make the tables."""
+    checksum = "checksum TEXT NOT NULL"
+    return [
+        f"CREATE TABLE {name} ({', '.join([*columns, checksum, *KEYS.get(name, ())])}) STRICT"
+        for name, columns in TABLES.items()
+    ]
+
+
+def with_checksum(table: str, row: Row) -> Row:
+    """Return a row with the hash of its table and values, as the last one."""
+    return (*row, _checksum(table, row))
+
+
+def _checked(table: str, rows: Iterable[Row]) -> list[Row]:
+    """Return rows without their hashes, or raise JournalCorrupt where one does not fit."""
+    found = []
+    for row in rows:
+        if _checksum(table, row[:-1]) != row[-1]:
+            raise JournalCorrupt(f"a row of {table} is damaged: {row[:3]!r}")
+        found.append(row[:-1])
+    return found
+
+
+def _checksum(table: str, row: Row) -> str:
+    return hashlib.blake2b(repr((table, *row)).encode(), digest_size=8).hexdigest()
+
+
 def _create(path: Path) -> None:
     """Make an empty file, for nobody but its owner, unless there is one."""
     try:
@@ -247,7 +352,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
         raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
-    if found != set(schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
+    if found != set(_schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
         raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
     return version
 
@@ -264,7 +369,7 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    return checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+    return _checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
 
 
 @contextlib.contextmanager

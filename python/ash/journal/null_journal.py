@@ -58,7 +58,7 @@ class NullJournal:
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder that was planned when the run was begun, if it was."""
 
-    def agree(self, identity: Facts, options: RunOptions, asked: Facts, code: Facts | None = None) -> None:
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or raise JournalError where the journal holds another run.
 
         Parameters
@@ -67,7 +67,7 @@ class NullJournal:
             What must be the same: `identity_of`, or `function_identity`.
         options : RunOptions
             With the ladder planned.
-        asked : dict
+        call : dict
             Who called, and with which arguments: for `ash.resume`.
         code : dict, optional
             Of a function: hashes of its source and of that of its costs.
