@@ -28,8 +28,7 @@ from ash.engine.refit import Final, finish, refit_seconds, refits
 from ash.errors import SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.journal.identity import identity_of
-from ash.journal.journal import Journal
-from ash.journal.null_journal import NullJournal
+from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.pool import KEPT_OF_FOLDS, networks_to_keep, read_kept

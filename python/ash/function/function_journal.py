@@ -20,16 +20,17 @@ import time
 import warnings
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ash import _core
 from ash.errors import JournalCorrupt
 from ash.function.answers import FINISHED, KINDS, Answer
+from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.journal.database import Changes, Database, Row
-from ash.journal.identity import Facts, from_json
-from ash.journal.journal import Journal
+from ash.journal.identity import from_json
+from ash.journal.journal import Facts, Journal
 from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
@@ -48,22 +49,6 @@ class Log:
         self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None where it was recalled
 
 
-class RecordedRun(Protocol):
-    """A run, as far as its journal has to know it."""
-
-    @property
-    def started(self) -> float:
-        """Return when its second 0 was, on the clock of the machine."""
-
-    @property
-    def decided(self) -> int:
-        """Return how many jobs were decided so far."""
-
-    @property
-    def held(self) -> list[Key]:
-        """Return the jobs that have ended and are not decided."""
-
-
 class FunctionJournal(OpenJournal):
     """The journal of one run of a function: a context manager that closes it.
 
@@ -73,7 +58,7 @@ class FunctionJournal(OpenJournal):
     """
 
     def __init__(self, journal: Journal) -> None:
-        self._run: RecordedRun | None = None
+        self._run: FunctionRun | None = None
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs, and what came of it
         self._greedy = self._anew = False  # anew: the steps of the journal are to be replaced
@@ -90,12 +75,13 @@ class FunctionJournal(OpenJournal):
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare; then read what there is."""
-        before, code = self._facts.get("code"), code or {}
+        code = code or {}
+        before = self._facts.get("code", code)
         self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
         with self._sound():
-            names = code.keys() - set(self._journal.allow_change)
-            changed = [] if before is None else [name for name in sorted(names) if _differ(before[name], code[name])]
+            names = sorted(code.keys() - set(self._journal.allow_change))
+            changed = [name for name in names if None not in (before[name], code[name]) and before[name] != code[name]]
             self._read()
         self._retraces = self._greedy and bool(self.params)
         if changed:
@@ -116,7 +102,7 @@ class FunctionJournal(OpenJournal):
         self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}
         self._rows = {}
 
-    def start(self, run: RecordedRun | None = None) -> tuple[datetime, float]:
+    def start(self, run: FunctionRun | None = None) -> tuple[datetime, float]:
         """Return when it was begun, and the seconds so far."""
         self._run = run
         return super().start()
@@ -172,7 +158,7 @@ class FunctionJournal(OpenJournal):
             self._log, self._anew, self._held = after, False, held
         self._written = decided
 
-    def _held_of(self, run: RecordedRun) -> list[list[int]]:
+    def _held_of(self, run: FunctionRun) -> list[list[int]]:
         """Return the jobs on record that no callback was told of: they are not decided, or were not come to yet."""
         new = [list(key) for key in run.held if key not in self.restored]
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
@@ -212,7 +198,7 @@ def tidy(folder: Path) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    what = (task.candidate, task.rung, task.epochs, answer.place, *ALONE)
+    what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     return number, *what, *scores, answer.start - started, answer.end - started, "[]"
 
@@ -221,9 +207,9 @@ def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
     score, rank = float(row[7]), -float(row[8])
     if kind not in KINDS or (kind == FINISHED) != math.isfinite(score) or math.isfinite(score) != math.isfinite(rank):
         raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
-    told: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
-    told["forecast"] = None if kind != FINISHED or rank == score else rank
-    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], place=row[4], **told)
+    details: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    details["forecast"] = None if kind != FINISHED or rank == score else rank
+    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], thread=row[4], **details)
 
 
 def _text(answer: Answer) -> str:
@@ -231,7 +217,3 @@ def _text(answer: Answer) -> str:
     if answer.kind == FINISHED:
         return "" if answer.info is None else json.dumps(answer.info)
     return answer.text.encode("utf-8", "backslashreplace").decode()
-
-
-def _differ(there: str | None, here: str | None) -> bool:
-    return there is not None and here is not None and there != here

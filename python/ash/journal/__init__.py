@@ -4,10 +4,10 @@
     run.ash-states/      weights and moments that would take long to train again: state_cache.py
     run.ash-lock         which process writes: lock.py
 
-    null_journal.py      what a journal is told, and when; the answers without one
-    open_journal.py      what all others share
+    journal.py           the argument; what a journal is told, and when; the answers without one
+    open_journal.py      what all journals share
     network_journal.py   the journal of a run of networks; that of a function: ash/function/function_journal.py
     identity.py          what must be the same when a run continues, and the call that began it
 
-Start with journal.py, the argument, and null_journal.py.
+Start with journal.py.
 """

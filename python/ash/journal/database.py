@@ -22,7 +22,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ash.errors import JournalCorrupt, JournalError
 
@@ -177,19 +177,11 @@ class Changes:
             self.rows.setdefault(table, []).extend(rows)
 
 
-class Contents:
-    """The rows of a journal at one commit, and its facts.
+class Contents(NamedTuple):
+    """The facts of a journal at one commit, and its rows by table, in order of their first columns."""
 
-    Attributes
-    ----------
-    facts : dict
-    rows : dict of str to list of tuple
-        By table, in order of their first columns.
-    """
-
-    def __init__(self, facts: dict[str, Any], rows: dict[str, list[Row]]) -> None:
-        self.facts = facts
-        self.rows = rows
+    facts: dict[str, Any]
+    rows: dict[str, list[Row]]
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
@@ -227,18 +219,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def real_path(path: Path) -> Path:
     """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
-    try:
+    with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")
         return Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 def check_place(path: Path) -> None:
     """Raise JournalError unless a journal is at a path, or can be; nothing is made."""
     log = path.with_name(f"{path.name}-wal")
-    try:
+    with _usable(path):
         if path.is_symlink() and not path.exists():
             raise JournalError(f"{path} is a link to a file that does not exist; give the path of a file")
         if path.is_dir():
@@ -247,19 +237,14 @@ def check_place(path: Path) -> None:
             raise JournalError(f"{path} cannot be a journal: there is no folder {path.parent}")
         if not path.exists() and log.exists():
             raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 def check_head(path: Path) -> None:
     """Raise JournalError unless a file, if there is one, can be written and begins as a journal does."""
     if not path.exists():
         return
-    try:
-        with path.open("r+b") as file:
-            head = file.read(len(HEADER))
-    except OSError as error:
-        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
+    with _usable(path), path.open("r+b") as file:
+        head = file.read(len(HEADER))
     if head not in (b"", HEADER):
         raise JournalError(f"{path} is not a journal of ash; it was left as it is")
 
@@ -331,11 +316,9 @@ def _checksum(table: str, row: Row) -> str:
 
 def _create(path: Path) -> None:
     """Make an empty file, for nobody but its owner, unless there is one."""
-    try:
+    with _usable(path):
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
-    except OSError as error:
-        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
@@ -361,15 +344,24 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
     """Insert rows and return how many were not there; facts take the place of older ones."""
     before = connection.total_changes
     if rows:
-        places = ", ".join("?" * (len(rows[0]) + 1))
+        marks = ", ".join("?" * (len(rows[0]) + 1))
         checked_rows = (with_checksum(table, row) for row in rows)
         first, last = ("INSERT OR REPLACE", "") if table == "facts" else ("INSERT", " ON CONFLICT DO NOTHING")
-        connection.executemany(f"{first} INTO {table} VALUES ({places}){last}", checked_rows)
+        connection.executemany(f"{first} INTO {table} VALUES ({marks}){last}", checked_rows)
     return connection.total_changes - before
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
     return _checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a path into an error that names the journal."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 @contextlib.contextmanager

@@ -28,12 +28,10 @@ from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Parts
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.history.json import space_story
-from ash.journal.journal import Journal
+from ash.journal.journal import Facts, Journal
 from ash.options import FUNCTION, Options
 from ash.space.domains import Domain
 from ash.space.space import Space
-
-Facts = dict[str, Any]
 
 RESULTS = ("eta", "min_epochs", "epoch_rows", "training", "metric", "task", "missing", "unknown", "seed")
 """Settings that each result depends on."""
@@ -84,11 +82,6 @@ def version_facts() -> Facts:
     return {"version of ash": build["version"], "fused multiply-adds": fused}
 
 
-def plan_of(options: Options) -> Facts:
-    """Return what was planned."""
-    return {name: getattr(options, name) for name in PLANNED}
-
-
 def space_of_facts(facts: Facts) -> Space:
     """Return the space that `space_story` was given, from what JSON has made of it."""
     return Space(
@@ -127,13 +120,13 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
     found = [
-        *_differences(there["settings"], here["settings"], allowed),
+        *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
         *_space_differences(there["space"], here["space"]),
     ]
     if "data" in here:
         found += _data_differences(there["data"], here["data"])
     if "version" not in allowed:
-        found += _differences(there["version"], here["version"], allowed)
+        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
     if found:
         raise JournalError(
             f"{journal} holds another run: {'; '.join(found)}. Nothing was changed; call it as it was begun, or give "
@@ -214,11 +207,7 @@ def _data_facts(folds: Sequence[Parts], data: Sequence[_core.Data]) -> Facts:
 
 def _data_differences(there: Facts, here: Facts) -> list[str]:
     counted = ("columns of X", "features", "classes", "folds", "training rows", "validation rows")
-    found = [
-        f"{name}: {_shown(there.get(name))} there, {_shown(here[name])} here"
-        for name in counted
-        if there.get(name) != here[name]
-    ]
+    found = _differences(there, here, counted)
     if found:
         return found
     found += ["X has columns of other names, kinds or levels"] if there["names"] != here["names"] else []
@@ -248,11 +237,15 @@ def _space_differences(there: Facts, here: Facts) -> list[str]:
     return found
 
 
-def _differences(there: Facts, here: Facts, allowed: Sequence[str]) -> list[str]:
+def _names(there: Facts, here: Facts, part: str, allowed: Sequence[str]) -> list[str]:
+    return sorted((there[part].keys() | here[part].keys()) - set(allowed))
+
+
+def _differences(there: Facts, here: Facts, names: Sequence[str]) -> list[str]:
     return [
         f"{name}: {_shown(there.get(name))} there, {_shown(here.get(name))} here"
-        for name in sorted(there.keys() | here.keys())
-        if name not in allowed and there.get(name) != here.get(name)
+        for name in names
+        if there.get(name) != here.get(name)
     ]
 
 

@@ -25,8 +25,8 @@ from ash._utils.checks import whole
 from ash.errors import JournalCorrupt
 from ash.history.records import Columns
 from ash.journal.database import Changes, Database, Row
-from ash.journal.identity import PLANNED, Facts, plan_of
-from ash.journal.journal import Journal
+from ash.journal.identity import PLANNED
+from ash.journal.journal import Facts, Journal
 from ash.journal.open_journal import OpenJournal
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions
@@ -70,7 +70,8 @@ class NetworkJournal(OpenJournal):
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare."""
-        plan = plan_of(options) if isinstance(options, Options) and options.planned else None
+        is_planned = isinstance(options, Options) and options.planned
+        plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
         self._agree(identity, options, call, {"plan": plan})
 
     def restore(

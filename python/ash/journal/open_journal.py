@@ -21,10 +21,9 @@ from typing import Any
 
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.journal.database import Changes, Database, check_head, check_place, log_works, real_path
-from ash.journal.identity import Facts, check_same
-from ash.journal.journal import Journal
+from ash.journal.identity import check_same
+from ash.journal.journal import Facts, Journal, NullJournal
 from ash.journal.lock import Lock
-from ash.journal.null_journal import NullJournal
 from ash.options import MOST_WORKERS, RunOptions
 
 MOST_RUNGS = 63
@@ -153,18 +152,15 @@ class OpenJournal(NullJournal):
 
     def _commit(self, database: Database, changes: Changes, now: float) -> None:
         """Write down what has changed since the last commit."""
-        changes.facts["progress"] = self._progress(now)
-        began = time.monotonic()
-        database.write(changes)
-        self._committed = time.monotonic()
-        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
-
-    def _progress(self, now: float) -> Facts:
-        return {
+        changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
             "process": os.getpid(),
         }
+        began = time.monotonic()
+        database.write(changes)
+        self._committed = time.monotonic()
+        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
 
     @contextlib.contextmanager
     def _sound(self) -> Iterator[None]:

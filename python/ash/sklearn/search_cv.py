@@ -19,7 +19,7 @@ from sklearn.utils import indexable
 from ash._utils.checks import whole, yes_or_no
 from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.executors.executor_argument import workers_of
-from ash.function.packing import can_pack
+from ash.function.answers import can_pack
 from ash.journal.journal import Journal
 from ash.options import LARGEST
 from ash.result.function_result import FunctionResult, causes

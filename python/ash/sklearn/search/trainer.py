@@ -23,7 +23,7 @@ from sklearn.utils.validation import _num_samples
 
 from ash.errors import SettingError
 from ash.function.answers import Scored
-from ash.function.initial_candidates import key_of
+from ash.function.sources import key_of
 from ash.sklearn.resumable.choose import Way
 from ash.sklearn.resumable.fitted_transformers import Heads
 from ash.sklearn.resumable.protocol import Continued, Rows, params_at
