@@ -264,15 +264,11 @@ class FunctionRun:
                 best = answer.score, task.candidate, task.rung
                 if self._best is None or self._best.is_behind(*best):
                     self._best = Best(*best, answer.state)
-            else:
-                self._fail(task, answer)
-
-    def _fail(self, task: _core.Task, answer: Answer) -> None:
-        self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
-        self._in_a_row += 1
-        most = self._options.most_failures
-        if most is not None and self._in_a_row >= most:
-            self._end("failures")
+                continue
+            self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+            self._in_a_row += 1
+            if self._options.most_failures is not None and self._in_a_row >= self._options.most_failures:
+                self._end("failures")
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best

@@ -94,15 +94,12 @@ class Database:
         with _named(path):
             self._connection = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
             try:
-                self._prepare(log)
+                self._is_new = _check(self._connection, path) == 0
+                self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
+                self._connection.execute("PRAGMA synchronous=FULL")
             except BaseException:
                 self._connection.close()
                 raise
-
-    def _prepare(self, log: bool) -> None:
-        self._is_new = _check(self._connection, self.path) == 0
-        self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
-        self._connection.execute("PRAGMA synchronous=FULL")
 
     def _make(self) -> None:
         for statement in _schema():
