@@ -138,7 +138,7 @@ class Trainer:
             seed = seed_of_candidate(self.seed, params)
             state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
         now = self.rungs.missing(epochs, before)
-        folds = tuple(self.idle_threads.each(self._fold, [(place, under, now) for place, under in enumerate(state)]))
+        folds = tuple(self.idle_threads.each(self._fold, [(number, under, now) for number, under in enumerate(state)]))
         score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         why = next((under.why for under in state if under.why), "")
         done = state[0].done
@@ -160,25 +160,25 @@ class Trainer:
         with config_context(**self.config), thread_limited(self.inner):
             return self._trained_and_scored(*fold)
 
-    def _trained_and_scored(self, place: int, under: Continued, epochs: int) -> FoldInfo:
-        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[place]
+    def _trained_and_scored(self, number: int, under: Continued, epochs: int) -> FoldInfo:
+        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[number]
         began, before = time.perf_counter(), (under.done, under.score)
         X, y = _safe_split(self.estimator, table.X, table.y, train)
-        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[place])
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number])
         under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held = X_test, y_test, params_at(table.score, test, count)
         scores = self.scorers.measure(under.estimator, *held)
         scored = time.perf_counter()
-        curve = self._curve(place, under, before, held)
+        curve = self._curve(number, under, before, held)
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
         return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
 
     def _curve(
-        self, place: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
+        self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
         """Return what led to the score of a fold on these rows: that of the last rung.
 
@@ -189,7 +189,7 @@ class Trainer:
             return ()
         if score is not None:
             return ((done, score),)
-        half = 0 if place else under.done // 2
+        half = 0 if number else under.done // 2
         early = under.at(half) if half else None
         known = None if early is None else self.scorers.ranking_of_other(early, *rows)
         if known is None:

@@ -95,11 +95,11 @@ class Rows:
         """Return how many there are."""
         return int(_num_samples(self.X))
 
-    def at(self, places: NDArray[np.int64]) -> Self:
+    def at(self, indices: NDArray[np.int64]) -> Self:
         """Return some of them, in this order."""
-        y = None if self.y is None else _safe_indexing(self.y, places)
-        params = params_at(self.params, places, self.count)
-        return type(self)(_safe_indexing(self.X, places), y, params, self.classes)
+        y = None if self.y is None else _safe_indexing(self.y, indices)
+        params = params_at(self.params, indices, self.count)
+        return type(self)(_safe_indexing(self.X, indices), y, params, self.classes)
 
     def fit(self, estimator: Any, **more: Any) -> Any:
         """Fit an estimator to them."""
@@ -168,10 +168,10 @@ class Continued:
         """Let go of what the next job does not need."""
 
 
-def params_at(params: dict[str, Any], places: NDArray[Any], count: int) -> dict[str, Any]:
+def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
     """Return parameters of which those with a value a row keep the values of these rows."""
     return {
-        name: _safe_indexing(value, places) if _is_of_rows(value, count) else value for name, value in params.items()
+        name: _safe_indexing(value, indices) if _is_of_rows(value, count) else value for name, value in params.items()
     }
 
 
