@@ -5,7 +5,7 @@ houses: 64 candidates of the same grid, three folds, the best fitted to all rows
 
 What this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
 unless their first folds are worse than the median. `ash` ranks forests and boosting by forecasts of their scores
-(python/ash/sklearn/search/forecast.py). Required: a score as good as the others' within half a percent, in less time.
+(python/ash/sklearn/forecast.py). Required: a score as good as the others' within half a percent, in less time.
 
 It takes most of an hour; --tables, --models and --contenders choose a part. One seed unless --seeds says more.
 """

@@ -5,8 +5,8 @@ from os import PathLike
 from typing import Any
 
 from ash.errors import SettingError
+from ash.journal.identity import GIVEN_AGAIN, begun_with
 from ash.journal.journal import Journal, read_journal
-from ash.journal.resumption import GIVEN_AGAIN, begun_with
 from ash.result import Result
 from ash.tune import tune
 

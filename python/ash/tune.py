@@ -7,8 +7,8 @@ from typing import Any
 from ash.callbacks.dispatch import read_callbacks
 from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
+from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
-from ash.journal.resumption import asked_of, seed_of
 from ash.options import read_options
 from ash.result import Result
 from ash.space.space import Space

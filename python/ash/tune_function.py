@@ -11,16 +11,14 @@ from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
-from ash.function.costs import Cost, read_costs
+from ash.function.clock import Cost, read_costs
 from ash.function.function_identity import code_of, identity_of
 from ash.function.function_run import FunctionRun
-from ash.function.initial_candidates import read_first
-from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads
-from ash.function.sources import Source, read_sampler, source_of
+from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
+from ash.function.sources import Source, read_first, read_sampler, source_of
 from ash.history.history import History
-from ash.journal.journal import Journal, read_journal
-from ash.journal.null_journal import NullJournal
-from ash.journal.resumption import seed_of
+from ash.journal.identity import seed_of
+from ash.journal.journal import Journal, NullJournal, read_journal
 from ash.options import FunctionOptions, read_function_options
 from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace, function_space
@@ -262,8 +260,6 @@ def _is_foreign(executor: Any) -> bool:
 def _places(train: Train, options: FunctionOptions, executor: Any) -> JobRunners:
     limit, count = options.job_limit, options.threads
     if _is_foreign(executor):
-        from ash.function.futures import Submitted
-
         return Submitted(train, count, limit, executor)
     if executor == PROCESSES:
         from ash.function.processes import Processes

@@ -16,7 +16,7 @@ import pytest
 
 import ash
 from ash.executors import dask_pool
-from ash.function import futures
+from ash.function import job_runners
 from executor_help import digits, expected, tuned
 
 
@@ -193,12 +193,12 @@ def test_the_workers_of_a_function_are_shown(
 
 
 def test_a_function_counts_the_workers_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(futures, "COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(job_runners, "COUNT_SECONDS", 0.0)
     present = {"tcp://a": 1, "tcp://b": 1}
     members = {"status": "running", "submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
     client = type("Client", (), {"__module__": "distributed.client", **members})()
     client.nthreads = lambda: present
-    places = futures.Submitted(climb, 2, None, client)
+    places = job_runners.Submitted(climb, 2, None, client)
     assert places.status[:3] == (2, 0, 0)
     present = {"tcp://b": 1}
     assert places.status[:3] == (1, 1, 0)

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from ash.executors.jobs import DONE, JobAnswer, Order, Shared
-from ash.executors.mpi_pool import MPIPool
-from ash.executors.mpi_worker import RankThreads
+from ash.executors.mpi_pool import MPIPool, RankThreads
 from executor_help import expected, raises_bad_pickle, raises_bad_unpickle
 from fault_help import HANG_SECONDS
 from mpi_help import run_script
@@ -26,9 +25,9 @@ from executor_help import do_after_meeting, raises, tuned
 
 def left():
     import threading
-    from ash.executors import jobs, mpi_worker
+    from ash.executors import jobs, mpi_pool
     threads = [each for each in threading.enumerate() if each.name.startswith("ash-rank")]
-    return len(jobs._known) + len(mpi_worker._runs) + len(threads)
+    return len(jobs._known) + len(mpi_pool._runs) + len(threads)
 
 if __name__ == "__main__":
     import ash

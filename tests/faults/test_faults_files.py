@@ -198,8 +198,8 @@ def test_f112_the_command_runs_no_code_of_a_file(tmp_path: Path) -> None:
     subprocess.run(command_line(str(table_file), "--candidates", "1"), cwd=tmp_path, capture_output=True, check=False)
     assert not mark.exists()
     # What a run sends to its own workers is unpickled.
-    workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool", "mpi_worker")}
-    workers |= {"function/packing.py"}
+    workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool")}
+    workers |= {"function/answers.py"}
     files = [
         path for path in (ROOT / "python").rglob("*.py") if str(path.relative_to(ROOT / "python/ash")) not in workers
     ]

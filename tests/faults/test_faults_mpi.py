@@ -12,7 +12,7 @@ import pytest
 
 import needs
 from ash._utils.machine import available_bytes
-from ash.executors.mpi_worker import PIECE
+from ash.executors.mpi_pool import PIECE
 from cluster_help import jobs_in
 from executor_help import BAD, expected, tuned
 from mpi_help import run_script

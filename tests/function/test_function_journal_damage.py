@@ -10,8 +10,7 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.database import Changes, Database
-from ash.journal.rows import with_checksum
+from ash.journal.database import Changes, Database, with_checksum
 from function_help import train
 from function_journal_help import looked_at, outcome, tune
 from journal_help import change, rows

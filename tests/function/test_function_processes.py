@@ -1,4 +1,4 @@
-"""Processes of ours: children that are forked from a nursery die, hang and leave, and the run goes on."""
+"""Processes of ours: children that are forked from a server die, hang and leave, and the run goes on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 import ash
-from ash.function.fork_server import Nursery
-from ash.function.packing import pack_function
-from ash.function.processes import Child, Processes
+from ash.function.answers import pack_function
+from ash.function.processes import Child, ForkServer, Processes
 from bench.peers.memory import family
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import limit_what_hangs, meet, train
@@ -118,11 +117,12 @@ def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
     assert len({number for _, *numbers in found for number in numbers}) == 16
 
 
-def test_a_nursery_that_was_killed_is_replaced() -> None:
+def test_a_fork_server_that_was_killed_is_replaced() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 3:
             parent = os.getppid()
-            if b"breed" in Path(f"/proc/{parent}/cmdline").read_bytes():  # and nobody who has taken over its children
+            command = Path(f"/proc/{parent}/cmdline").read_bytes()
+            if b"serve_forks" in command:  # and nobody who has taken over its children
                 os.kill(parent, signal.SIGKILL)
             time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -185,23 +185,23 @@ def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
-def test_a_nursery_by_hand() -> None:
-    nursery = Nursery()
-    child, connection = nursery.child()
-    nursery.kill(child)
-    assert nursery.ended(child) == "by SIGKILL" and nursery.ended(child) == "in a way that nobody knows"
-    nursery.kill(child)  # nobody
+def test_a_fork_server_by_hand() -> None:
+    server = ForkServer()
+    child, connection = server.child()
+    server.kill(child)
+    assert server.ended(child) == "by SIGKILL" and server.ended(child) == "in a way that nobody knows"
+    server.kill(child)  # nobody
     connection.close()
-    nursery.close()
-    assert nursery.ended(child) == "in a way that nobody knows"
-    nursery.close()
+    server.close()
+    assert server.ended(child) == "in a way that nobody knows"
+    server.close()
 
 
-def test_a_nursery_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """That child would read what is meant for the one in its place."""
-    ask, lost = Nursery._ask, []
+    ask, lost = ForkServer._ask, []
 
-    def killed_first(self: Nursery, message: bytes, *handles: int) -> str:
+    def killed_first(self: ForkServer, message: bytes, *handles: int) -> str:
         answer = ask(self, message, *handles)
         if not lost:
             lost.append(Path("/proc", answer, "stat"))
@@ -209,13 +209,13 @@ def test_a_nursery_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pyt
             raise OSError("it is no more")
         return answer
 
-    monkeypatch.setattr(Nursery, "_ask", killed_first)
-    nursery = Nursery()
-    child = Child(nursery, pack_function(train, "processes"))
+    monkeypatch.setattr(ForkServer, "_ask", killed_first)
+    server = ForkServer()
+    child = Child(server, pack_function(train, "processes"))
     wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())
     assert child.do(({"x": 0.3, "depth": 1}, 1, None), None).kind == "finished"
     child.close()
-    nursery.close()
+    server.close()
 
 
 def test_a_script_without_a_guard_is_not_run_again() -> None:

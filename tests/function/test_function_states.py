@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import ash
-from ash.function.packing import pack
+from ash.function.answers import pack
 from ash.function.state_store import LOST, States, size_of
 from function_help import run, train
 from function_journal_help import outcome, tune

@@ -81,7 +81,7 @@ def hide_files() -> None:
     """A rank that sees no file from now on; all of them do it together."""
     from mpi4py.futures import get_comm_workers
 
-    from ash.executors import mpi_worker
+    from ash.executors import mpi_pool
 
     class Nowhere:
         def __init__(self, path: str) -> None: ...
@@ -89,7 +89,7 @@ def hide_files() -> None:
         def is_file(self) -> bool:
             return False
 
-    mpi_worker.Path = Nowhere  # type: ignore[assignment, misc]
+    mpi_pool.Path = Nowhere  # type: ignore[assignment, misc]
     get_comm_workers().Barrier()
 
 

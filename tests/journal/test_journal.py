@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 import ash
 from ash.errors import JournalError, NothingFinished
-from ash.journal.results import scores_of
+from ash.journal.network_journal import scores_of
 from callback_help import Diary, Failing, Stopper, TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space

@@ -19,8 +19,7 @@ import pytest
 
 import ash
 from ash.errors import JournalError, JournalLocked
-from ash.journal.database import Changes, Database
-from ash.journal.file_system import file_system, log_works
+from ash.journal.database import Changes, Database, file_system, log_works
 from callback_help import Stopper
 from fault_help import HANG_SECONDS
 from journal_help import outcome, rows, run, stopped
@@ -117,7 +116,7 @@ def test_f69_the_file_system_of_a_path(folder: str, kind: str) -> None:
 def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("1 1 0:1 / / rw - nfs4 server:/ rw\n")
-    monkeypatch.setattr("ash.journal.file_system.MOUNTS", mounts)
+    monkeypatch.setattr("ash.journal.database.MOUNTS", mounts)
     path = tmp_path / "run.ash"
     with pytest.warns(UserWarning, match=r"a file system of the network \(nfs4\)"):
         assert not log_works(path)

@@ -16,7 +16,7 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.state_files import StateFolder
+from ash.journal.state_cache import StateFolder
 from journal_help import change, copy, outcome, rows, run, stopped, with_states
 
 pytestmark = pytest.mark.core
@@ -190,7 +190,7 @@ import os, sys
 from pathlib import Path
 import ash.journal.state_cache as state_cache
 from ash.journal.database import Database
-from ash.journal.state_files import StateFolder
+from ash.journal.state_cache import StateFolder
 from journal_help import run
 state_cache.SHARE, state_cache.WORTH = 1e6, 0.0
 write, commit = StateFolder.write, Database.write
@@ -223,7 +223,7 @@ def test_results_of_other_data_are_noticed_where_a_network_is_made_again(tmp_pat
     connection = sqlite3.connect(path)
     found = connection.execute("SELECT * FROM jobs").fetchall()
     connection.close()
-    from ash.journal.rows import with_checksum
+    from ash.journal.database import with_checksum
 
     for row in found:
         forged = with_checksum("jobs", (*row[:10], f"{int(row[10], 16) ^ 1:016x}", *row[11:-1]))

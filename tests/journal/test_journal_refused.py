@@ -16,8 +16,7 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError, SettingError
-from ash.journal.database import VERSION, Database
-from ash.journal.rows import with_checksum
+from ash.journal.database import VERSION, Database, with_checksum
 from callback_help import X, Y
 from estimator_help import classifier
 from fault_help import small_space

@@ -16,8 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.resumable.fitted_transformers import Heads, key_of_head
-from ash.sklearn.resumable.protocol import Rows
+from ash.sklearn.resumable.protocol import Rows, TransformerCache, key_of_transformers
 from continuing_help import X, Y, predicted, trained
 
 FITS: list[Any] = []
@@ -63,8 +62,8 @@ def test_passes_over_transformed_rows(sparse: bool) -> None:
 
 
 def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
-    heads, rows = Heads(), Rows(X, Y, {}, np.unique(Y))
-    common = replace(rows, heads=heads)
+    cache, rows = TransformerCache(), Rows(X, Y, {}, np.unique(Y))
+    common = replace(rows, cache=cache)
     found = []
     for with_std, leaf in ((True, 1), (True, 3), (False, 1), (True, 5)):
         pipeline = make_pipeline(Scaler(with_std=with_std), RandomForestClassifier(4, random_state=0))
@@ -76,8 +75,8 @@ def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
         np.testing.assert_array_equal(predicted(under), predicted(alone))
         found.append(under.estimator[0])
     assert len(FITS) == 2 + 4 and found[0] is found[1] is found[3] and found[2] is not found[0]
-    heads.clear()
-    assert heads.find(key_of_head(pipeline[:-1])) is None
+    cache.clear()
+    assert cache.find(key_of_transformers(pipeline[:-1])) is None
 
 
 class Spoiler(SGDClassifier):
@@ -90,7 +89,7 @@ class Spoiler(SGDClassifier):
 
 
 def test_nobody_changes_the_rows_of_others() -> None:
-    rows = Rows(X, Y, {}, np.unique(Y), Heads())
+    rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
     pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))  # else it is given a copy
     found = []
     for _ in range(3):
@@ -105,23 +104,24 @@ def test_nobody_changes_the_rows_of_others() -> None:
 @pytest.mark.parametrize("dense", [True, False])
 def test_only_rows_that_are_not_too_large_are_kept(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = OneHotEncoder(sparse_output=not dense).fit_transform(np.round(X))
-    heads = Heads()
-    heads.keep("one", None, rows)
-    monkeypatch.setattr("ash.sklearn.resumable.fitted_transformers.ROWS_BYTES", 1_000)
-    heads.keep("two", None, rows)
-    one, two = heads.find("one"), heads.find("two")
+    cache = TransformerCache()
+    cache.keep("one", None, rows)
+    monkeypatch.setattr("ash.sklearn.resumable.protocol.ROWS_BYTES", 1_000)
+    cache.keep("two", None, rows)
+    one, two = cache.find("one"), cache.find("two")
     assert one is not None and two is not None and two.rows is None and one.rows is not rows
     assert (one.rows != rows).sum() == 0
-    heads.keep("three", None, rows)
-    assert heads.find("one") is None and heads.find(None) is None and heads.find("three") is not None
-    assert pickle.loads(pickle.dumps(heads)).find("three") is None
+    cache.keep("three", None, rows)
+    assert cache.find("one") is None and cache.find(None) is None and cache.find("three") is not None
+    assert pickle.loads(pickle.dumps(cache)).find("three") is None
 
 
 def test_what_cannot_be_compared_is_not_shared() -> None:
     parts = FunctionTransformer(func=lambda cells: cells)
-    assert key_of_head(make_pipeline(parts)) is None
-    assert key_of_head(make_pipeline(StandardScaler())) == key_of_head(make_pipeline(StandardScaler()))
-    assert key_of_head(make_pipeline(StandardScaler())) != key_of_head(make_pipeline(StandardScaler(with_mean=False)))
+    assert key_of_transformers(make_pipeline(parts)) is None
+    scaler, other = make_pipeline(StandardScaler()), make_pipeline(StandardScaler(with_mean=False))
+    assert key_of_transformers(scaler) == key_of_transformers(make_pipeline(StandardScaler()))
+    assert key_of_transformers(scaler) != key_of_transformers(other)
 
 
 class Apart(TransformerMixin, BaseEstimator):
@@ -164,7 +164,7 @@ class Late(TransformerMixin, BaseEstimator):
 
 
 def test_one_bit_of_one_row_keeps_transformers_apart() -> None:
-    rows = Rows(X, Y, {}, np.unique(Y), Heads())
+    rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
     for _ in range(2):
         under = way_of(pipeline := make_pipeline(Late(), SGDClassifier(random_state=0))).begin(sklearn.clone(pipeline))
         for _ in range(2):

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from ash.sklearn.forecast import forecast
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
-from ash.sklearn.search.forecast import forecast
 
 
 def points(curve: object, *epochs: int) -> list[tuple[int, float]]:

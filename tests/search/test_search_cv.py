@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import ash
-from ash.sklearn.search.trainer import seed_of_candidate
+from ash.sklearn.trainer import seed_of_candidate
 from continuing_help import X, Y
 from estimator_help import scikit_learn_checks
 from search_help import SPACE, fitted, forest, search
@@ -240,7 +240,7 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_arguments_are_met_before_anything_is_trained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ash.sklearn.resumable.trees.Trees.more", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr("ash.sklearn.resumable.ensembles.Trees.more", lambda *_: pytest.fail("something was trained"))
     changes, words = WRONG[name]
     with pytest.raises(ash.SettingError, match=words):
         search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)

@@ -17,8 +17,8 @@ from sklearn.tree import DecisionTreeClassifier
 import ash
 from ash import _core
 from ash.history.records import survivors
-from ash.sklearn.search.forecast import forecast
-from ash.sklearn.search.trainer import read_info
+from ash.sklearn.cv_results import read_info
+from ash.sklearn.forecast import forecast
 from continuing_help import X, Y
 from search_help import fitted, forest, search
 

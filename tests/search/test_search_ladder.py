@@ -9,7 +9,7 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.search.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
+from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from continuing_help import Y
 from search_help import fitted, forest
 

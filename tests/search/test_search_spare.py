@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 import sklearn
 
-from ash.sklearn.search.idle_threads import Spare
+from ash.sklearn.search_threads import IdleThreads
 from search_help import fitted, forest
 
 SOON = 30.0  # seconds, within which all others come if they come at all
 
 
 def test_folds_of_the_only_job_are_done_at_a_time() -> None:
-    spare, meet = Spare(3), threading.Barrier(3)
+    spare, meet = IdleThreads(3), threading.Barrier(3)
     with spare.job():
         assert spare.each(lambda item: (meet.wait(SOON), item)[1], [4, 5, 6]) == [4, 5, 6]
 
 
 def test_no_more_than_there_are_threads() -> None:
-    spare, lock, busy, most = Spare(3), threading.Lock(), [0], [0]
+    spare, lock, busy, most = IdleThreads(3), threading.Lock(), [0], [0]
 
     def fold(item: int) -> int:
         with lock:
@@ -48,8 +48,8 @@ def test_no_more_than_there_are_threads() -> None:
 
 
 def test_where_every_thread_has_a_job_nobody_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Spare, "_help", lambda self, work: pytest.fail("a helper was started"))
-    spare, own = Spare(2), threading.get_ident()
+    monkeypatch.setattr(IdleThreads, "_help", lambda self, work: pytest.fail("a helper was started"))
+    spare, own = IdleThreads(2), threading.get_ident()
     with spare.job(), spare.job():
         assert spare.each(lambda _: threading.get_ident(), range(5)) == [own] * 5
     assert spare._busy == 0
@@ -57,7 +57,7 @@ def test_where_every_thread_has_a_job_nobody_helps(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_first_error_is_raised(threads: int) -> None:
-    spare, done = Spare(threads), []
+    spare, done = IdleThreads(threads), []
 
     def fold(item: int) -> None:
         done.append(item)
@@ -72,7 +72,7 @@ def test_the_first_error_is_raised(threads: int) -> None:
 
 def test_elsewhere_it_is_one_thread() -> None:
     own = threading.get_ident()
-    spare = pickle.loads(pickle.dumps(Spare(8)))
+    spare = pickle.loads(pickle.dumps(IdleThreads(8)))
     with spare.job():
         assert spare.each(lambda _: threading.get_ident(), range(4)) == [own] * 4
 
@@ -80,7 +80,8 @@ def test_elsewhere_it_is_one_thread() -> None:
 def test_a_search_is_the_same_however_its_folds_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = fitted(candidates=3, cv=4, n_jobs=1)
     helped: list[Any] = []
-    monkeypatch.setattr(Spare, "_help", lambda self, work, own=Spare._help: (helped.append(1), own(self, work)))
+    own = IdleThreads._help
+    monkeypatch.setattr(IdleThreads, "_help", lambda self, work: (helped.append(1), own(self, work)))
     together = fitted(candidates=3, cv=4, n_jobs=3)
     assert helped and alone.result_.digest == together.result_.digest
     names = [name for name in alone.cv_results_ if name.startswith("split")]

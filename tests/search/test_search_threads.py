@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info
 
 import needs
 from ash.errors import SettingError
-from ash.sklearn.search.inner import capped
+from ash.sklearn.search_threads import capped
 from continuing_help import X, Y
 from search_help import SPACE, fitted, forest
 

@@ -39,7 +39,7 @@ import ash.function.function_run as function_run
 import ash.journal.open_journal as open_journal
 import ash.journal.state_cache as state_cache
 import ash.sklearn.estimators
-from ash.journal.state_files import StateFolder
+from ash.journal.state_cache import StateFolder
 
 SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
 NETWORKS: dict[str, dict[str, Any]] = {

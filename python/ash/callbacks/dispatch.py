@@ -18,7 +18,7 @@ from ash.callbacks.base import Run
 from ash.errors import SettingError
 from ash.history.history import History
 from ash.history.records import Columns, JobRecord, job_rows
-from ash.journal.null_journal import Restored
+from ash.journal.journal import Restored
 from ash.space.hyperparameters import Params
 
 if TYPE_CHECKING:

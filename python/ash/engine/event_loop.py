@@ -18,7 +18,7 @@ from ash import _core
 from ash.callbacks.dispatch import Reporter
 from ash.engine.planning import Candidates
 from ash.executors.dispatcher import NoDispatcher
-from ash.journal.null_journal import NullJournal
+from ash.journal.journal import NullJournal
 from ash.options import Options
 from ash.progress.board import View
 from ash.progress.views import open_view

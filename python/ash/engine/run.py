@@ -28,8 +28,7 @@ from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import job_rows
 from ash.journal.identity import identity_of
-from ash.journal.journal import Journal
-from ash.journal.null_journal import NullJournal
+from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept

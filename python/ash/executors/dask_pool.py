@@ -8,20 +8,26 @@
 Dask's scheduler sends a job to where its state lies, moves that when it must, does a job again whose worker was lost,
 and computes again what was lost with it. Data that were lost with all workers are sent again, and candidates whose
 state is gone are trained from scratch, to the same bits.
+
+A client that is called while its loop ends never answers: Dask waits for a loop that no longer runs. So each call that
+waits for the scheduler is made by `ask`, in a thread of its own, and is given up once the client is closed.
 """
 
 import contextlib
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 from ash.errors import ExecutorFailed
-from ash.executors.dask_client import LOOK_SECONDS, ask, cancel_all
 from ash.executors.job_pool import Pool, border, no_worker
 from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
 
 Key = tuple[int, int]
+CLOSED = ("closing", "closed")
 FINISHED = "finished"
+LOOK_SECONDS = 0.1
 
 
 class DaskPool(Pool):
@@ -42,15 +48,15 @@ class DaskPool(Pool):
         self._data: Any = None
         self._trained: dict[str, Any] = {}  # by the key of what tells of it
         self._latest: dict[int, tuple[int, Any]] = {}  # of each candidate, its rung and trained
-        self._kept: dict[Key, Any] = {}
+        self._states: dict[Key, Any] = {}  # that are wanted in the end
         self._submitted = 0
         self._seen: set[str] = set()  # addresses of workers
 
     def bring(self, shared: Shared) -> str | None:
         """Look who is there, and scatter the data; ExecutorFailed where nobody takes them in time."""
         with border("the workers cannot be asked"):
-            told = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
-        for each in told:
+            found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
+        for each in found:
             if isinstance(each, str):
                 raise ExecutorFailed(each)
             if isinstance(each, Exception) and not isinstance(each, OSError):  # which is that it was lost meanwhile
@@ -62,15 +68,15 @@ class DaskPool(Pool):
             time.sleep(LOOK_SECONDS)
         return None
 
-    def submit(self, order: Order, *, again: bool = False, attach: bool = False) -> Any:
+    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
         """Submit a job, and return the future of what tells of it."""
-        before = self._before(order, again)
+        before = self._before(order, is_retry)
         name = f"ash-{self._where.token}-{order.candidate}-{order.rung}-{self._submitted}"
         self._submitted += 1
         trained = self.executor.submit(_train, self._where.versions, self._data, before, order, key=name, pure=False)
-        told = self.executor.submit(_tell, trained, key=f"{name}-told", pure=False)
-        self._trained[told.key] = trained
-        return told
+        answer = self.executor.submit(_tell, trained, key=f"{name}-told", pure=False)
+        self._trained[answer.key] = trained
+        return answer
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
         """Return what has come of futures that are done; of those that went well all at once."""
@@ -115,7 +121,7 @@ class DaskPool(Pool):
         """Keep the state after the last job."""
         if candidate in self._latest:
             rung, trained = self._latest[candidate]
-            self._kept[candidate, rung] = trained
+            self._states[candidate, rung] = trained
 
     def drop(self, candidate: int) -> None:
         """Let go of its state, unless that is kept."""
@@ -123,10 +129,10 @@ class DaskPool(Pool):
 
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """Return states, and let go of those that are no longer wanted."""
-        kept = {key: self._kept[key] for key in wanted if key in self._kept}
+        wanted_states = {key: self._states[key] for key in wanted if key in self._states}
         found = {}
         with contextlib.suppress(Exception):  # the scheduler is lost: all will be trained again
-            parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in kept.items()}
+            parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in wanted_states.items()}
             for key, future in parts.items():
                 with contextlib.suppress(Exception):  # lost for good: it will be trained again
                     found[key] = ask(self.executor, future.result)
@@ -139,7 +145,7 @@ class DaskPool(Pool):
     def close(self) -> None:
         """Let go of data and states."""
         self._latest.clear()
-        self._kept.clear()
+        self._states.clear()
         self._trained.clear()
         self._data = None
         super().close()
@@ -159,14 +165,74 @@ class DaskPool(Pool):
         except Exception as error:
             return error
 
-    def _before(self, order: Order, again: bool) -> Any:
+    def _before(self, order: Order, is_retry: bool) -> Any:
         """Return what the last job of the candidate has left, None where it is lost, or of no use."""
         if self._shared is not None and self._shared.rules["training"] == "restart":
             return None
         _, trained = self._latest.get(order.candidate, (0, None))
-        if again and trained is not None and trained.status != FINISHED:
+        if is_retry and trained is not None and trained.status != FINISHED:
             return None
         return trained
+
+
+def is_closed(client: Any) -> bool:
+    """Return whether a client is closed for good; Dask closes one itself when its scheduler does not answer."""
+    return client.status in CLOSED
+
+
+def closed(client: Any) -> str:
+    """Return what is told of a client that is closed."""
+    return (
+        f"executor={client!r} is closed, by its close() or because its scheduler does not answer; connect a new one "
+        "and make the same call again: a journal goes on from here"
+    )
+
+
+def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> Any:
+    """Call a method of a client, or of a future of its, that waits for the scheduler, and return what it returns.
+
+    Raises
+    ------
+    ExecutorFailed
+        The client is closed, or is so before there is an answer.
+    Exception
+        What the method raises.
+    """
+    answer: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call(*given, **keywords))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    if is_closed(client):
+        raise ExecutorFailed(closed(client))
+    threading.Thread(target=work, name="ash-ask", daemon=True).start()
+    while not wait([answer], LOOK_SECONDS).done:
+        if is_closed(client):
+            raise ExecutorFailed(closed(client))
+    return answer.result()
+
+
+def cancel_all(client: Any, futures: Sequence[Any]) -> None:
+    """Cancel futures whose results are no longer wanted."""
+    if futures:
+        with contextlib.suppress(Exception):  # a scheduler that cannot be told has lost them anyway
+            ask(client, client.cancel, list(futures))
+
+
+def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
+    """Return how many threads each worker has, as soon as there is one; ExecutorFailed where none comes."""
+    until = time.monotonic() + timeout
+    while True:
+        with border("the workers cannot be asked"):
+            found = dict(ask(client, client.nthreads))
+        if found:
+            return found
+        if time.monotonic() >= until:
+            raise ExecutorFailed(no_worker(client, timeout))
+        time.sleep(LOOK_SECONDS)
 
 
 def _train(expected: Versions, shared: Shared, before: Any, order: Order) -> JobAnswer:

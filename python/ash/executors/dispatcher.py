@@ -8,7 +8,7 @@ Invariants: (1) a job whose worker is lost is done by another: nothing else is; 
 a future that was replaced is of no account; (3) nothing is raised here: `error` is for the calling thread, which ends
 the run as any other error does, with all that had finished in the journal.
 Threads: start, close, fetch, status: the calling thread; futures are done in any thread, and go through the queue; all
-else is in the carrier's, which alone writes what `status` reads.
+else is in the dispatcher's, which alone writes what `status` reads.
 """
 
 import queue
@@ -98,15 +98,15 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the carrier of a run, which has these data and options."""
+    """Return what gives out the jobs of a run, which has these data and options."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
-    places = AHEAD * elsewhere.pool.workers
+    capacity = AHEAD * elsewhere.pool.workers
     if options.schedule == "reproducible":
-        places = min(places, options.workers)  # no more jobs are given out
-    return Dispatcher(elsewhere, data, rules, params, places)
+        capacity = min(capacity, options.workers)  # no more jobs are given out
+    return Dispatcher(elsewhere, data, rules, params, capacity)
 
 
 class Flight(NamedTuple):
@@ -120,7 +120,7 @@ class Flight(NamedTuple):
 
 
 class Dispatcher(NoDispatcher):
-    """A carrier: a context manager that brings the data to the workers, and drops them.
+    """A context manager that brings the data to the workers, carries jobs while it is open, and drops the data.
 
     Parameters
     ----------
@@ -131,17 +131,22 @@ class Dispatcher(NoDispatcher):
         Keywords of `_core.train_job`.
     params : list of dict
         Of the candidates by number; may grow.
-    places : int
+    capacity : int
         Jobs that may be on their way.
     """
 
     def __init__(
-        self, elsewhere: Elsewhere, data: Sequence[_core.Data], rules: dict[str, Any], params: list[Params], places: int
+        self,
+        elsewhere: Elsewhere,
+        data: Sequence[_core.Data],
+        rules: dict[str, Any],
+        params: list[Params],
+        capacity: int,
     ) -> None:
         self._pool, self._timeout = elsewhere
         self._params = params
         self._shared = Shared(secrets.token_hex(8), data, rules)
-        self._mailbox = self.mailbox = _core.Mailbox(places)
+        self._mailbox = self.mailbox = _core.Mailbox(capacity)
         self._flights: dict[int, Flight] = {}
         self._failed: list[Flight] = []  # to be submitted again, once there is a worker
         self._next = 0
@@ -151,7 +156,7 @@ class Dispatcher(NoDispatcher):
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0
         self._alone: float | None = None  # since when there is no worker
-        self._thread = threading.Thread(target=self._run, name="ash-carrier", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ash-dispatcher", daemon=True)
 
     def __enter__(self) -> Self:
         self._pool.open(self._shared)
@@ -216,7 +221,7 @@ class Dispatcher(NoDispatcher):
         own = self._next
         self._next += 1
         with border("the executor takes no more jobs"):
-            future = self._pool.submit(order, again=attempt > 1, attach=attach)
+            future = self._pool.submit(order, is_retry=attempt > 1, attach=attach)
             self._flights[own] = Flight(number, order, attempt, attach, future)
             future.add_done_callback(lambda _: self._tell(own))
         self._moved += _bytes(order.states)

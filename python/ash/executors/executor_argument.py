@@ -42,44 +42,35 @@ def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)
     if is_of(executor, DASK):
-        return _dask_threads(executor, timeout)
+        from ash.executors.dask_pool import wait_for_workers
+
+        return sum(wait_for_workers(executor, timeout).values())
     found = getattr(executor, "num_workers" if is_of(executor, MPI) else "_max_workers", None)
     return found if isinstance(found, int) and found > 0 else resolve_threads(None)
 
 
-def pool_of(executor: Any, threads: int | None, worker_timeout: float) -> Pool:
-    """Return how jobs of `ash.tune` go to an executor.
+def read_elsewhere(executor: Any, threads: int | None, worker_timeout: Any) -> Elsewhere | None:
+    """Return where the jobs of a run of `ash.tune` are done; None: here.
 
     Raises
     ------
     SettingError
-        It is none.
+        It is no executor, or the timeout is not allowed.
     ExecutorFailed
         A cluster of Dask has no worker in time.
     """
-    check_submit(executor)
-    workers = workers_of(executor, threads, worker_timeout)
-    if is_of(executor, DASK):
-        from ash.executors.dask_pool import DaskPool
-
-        return DaskPool(executor, workers, worker_timeout)
-    if is_of(executor, MPI):
-        from ash.executors.mpi_pool import MPIPool
-
-        return MPIPool(executor, workers)
-    return Pool(executor, workers)
-
-
-def read_elsewhere(executor: Any, threads: int | None, worker_timeout: Any) -> Elsewhere | None:
-    """Return where the jobs of a run of `ash.tune` are done; None: here. Errors as of `pool_of`."""
     seconds = read_seconds("worker_timeout", worker_timeout)
     if executor is None:
         return None
     timeout = math.inf if seconds is None else seconds
-    return Elsewhere(pool_of(executor, threads, timeout), timeout)
+    check_submit(executor)
+    workers = workers_of(executor, threads, timeout)
+    if is_of(executor, DASK):
+        from ash.executors.dask_pool import DaskPool
 
+        return Elsewhere(DaskPool(executor, workers, timeout), timeout)
+    if is_of(executor, MPI):
+        from ash.executors.mpi_pool import MPIPool
 
-def _dask_threads(client: Any, timeout: float) -> int:
-    from ash.executors.dask_client import wait_for_workers
-
-    return sum(wait_for_workers(client, timeout).values())
+        return Elsewhere(MPIPool(executor, workers), timeout)
+    return Elsewhere(Pool(executor, workers), timeout)

@@ -47,7 +47,7 @@ class Pool:
         self._shared = shared
         path = None
         if isinstance(self.executor, ThreadPoolExecutor):
-            know(shared, told=True)
+            know(shared, notified=True)
         else:
             path = self.bring(shared)
         self._where = Where(shared.token, versions(), path)
@@ -68,12 +68,12 @@ class Pool:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def submit(self, order: Order, *, again: bool = False, attach: bool = False) -> Any:
+    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
         """Submit a job, and return its future.
 
         Parameters
         ----------
-        again : bool
+        is_retry : bool
             It has failed before.
         attach : bool
             The worker lacks the data.

@@ -99,7 +99,7 @@ class Known(NamedTuple):
     shared: Shared
     path: str | None
     """Of the file that they came from."""
-    told: bool
+    notified: bool
     """Whether this process is told when the run ends."""
 
 
@@ -144,7 +144,7 @@ def differs(expected: Versions) -> str | None:
     )
 
 
-def know(shared: Shared, path: str | None = None, *, told: bool = False) -> None:
+def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
     """Keep the data of a run for the jobs of this process, and drop those of runs that have ended.
 
     Parameters
@@ -152,17 +152,17 @@ def know(shared: Shared, path: str | None = None, *, told: bool = False) -> None
     shared : Shared
     path : str, optional
         Of the file that they came from, which goes with the run.
-    told : bool
+    notified : bool
         Whether `forget` will be called when the run ends; else they make room for later ones.
     """
     with _lock:
         for token, known in list(_known.items()):
             if known.path is not None and not Path(known.path).exists():
                 del _known[token]
-        untold = [token for token, known in _known.items() if not known.told]
-        for token in untold[: max(0, len(untold) + 1 - MOST_KNOWN)]:
+        unnotified = [token for token, known in _known.items() if not known.notified]
+        for token in unnotified[: max(0, len(unnotified) + 1 - MOST_KNOWN)]:
             del _known[token]
-        _known[shared.token] = Known(shared, path, told)
+        _known[shared.token] = Known(shared, path, notified)
 
 
 def forget(token: str) -> None:

@@ -2,20 +2,23 @@
 
     read --one task a rank--> each waits for the others; one sees the file of the data, all have them then
 
-    submit --> queue --exchange: jobs, as many as a rank has free threads--> a rank (mpi_worker.py)
+    submit --> queue --exchange: jobs, as many as a rank has free threads--> threads of a rank
                      <--answers that are there, and how many are free now--
 
 Since each task of a collective waits until all have begun, every rank gets one; the same way they are told to drop the
 data. Where no rank sees the file, being on other machines all of them, the data go piece by piece with such tasks. An
 exchange goes to a rank that has none. Where its jobs fill the rank, as one does that has one thread, it lasts
-until there is an answer. Else it comes back soon, for more jobs; and while answers are to come that no exchange waits
-for, there is one with each rank, without jobs if need be.
+until there is an answer: a rank of one thread does its job in the exchange. Else it comes back soon, for more jobs; and
+while answers are to come that no exchange waits for, there is one with each rank, without jobs if need be.
 
 Invariants: (1) jobs are in the queue only while each rank has an exchange: so the next one is for the rank that has
 just come back, and brings no more than that has threads; (2) jobs and answers are packed one by one: an exchange fails
-with the executor only, and then all that is unanswered has failed.
+with the executor only, and then all that is unanswered has failed; an answer, which may be an error, is packed where it
+came to be, whatever it is.
 Threads: `_lock` guards all that changes. `_land` is called by a thread of mpi4py, or by whoever shuts the executor down
-and holds that one's lock then: so nothing is submitted after an exchange that has failed, nor ever under `_lock`.
+and holds that one's lock then: so nothing is submitted after an exchange that has failed, nor ever under `_lock`. In a
+rank, all but `RankThreads._do` is called in the thread that serves the executor. It owns all but `_done`, where the
+threads put answers.
 Cost: an exchange is a message each way. Exchanges that wait with free threads come back one in LOOK_SECONDS from all
 ranks together: so long a new job may have to wait for one.
 """
@@ -23,19 +26,25 @@ ranks together: so long a new job may have to wait for one.
 import contextlib
 import itertools
 import pickle
+import queue
 import threading
+import traceback
 from collections import deque
-from concurrent.futures import CancelledError, Future
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ash.executors.job_pool import Pool, border
-from ash.executors.jobs import JobAnswer, Order, Shared
-from ash.executors.mpi_worker import PIECE, begin, exchange, leave, read, receive
+from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
 
 LOOK_SECONDS = 0.001
+PIECE = 2**24
+"""Bytes of the data that go at a time: MPI has a limit, and what is under way lies in memory too."""
 _together = threading.Lock()  # two collectives at once would wait for each other
+_runs: dict[str, "RankThreads"] = {}  # in a rank, by token
+_arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have not begun, by token
 
 
 class MPIPool(Pool):
@@ -77,7 +86,7 @@ class MPIPool(Pool):
                 self._all(leave, [(self._shared.token,)] * ranks)
         super().close()
 
-    def submit(self, order: Order, *, again: bool = False, attach: bool = False) -> Future[JobAnswer]:
+    def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Future[JobAnswer]:
         """Submit a job, and return the future of its answer."""
         future: Future[JobAnswer] = Future()
         try:
@@ -174,3 +183,130 @@ def _unpacked(packed: bytes) -> Any:
         return pickle.loads(packed)
     except Exception as error:
         return error
+
+
+class RankThreads:
+    """In a rank: its threads for a run.
+
+    Parameters
+    ----------
+    count : int
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count, self._underway = count, 0
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="ash-rank")
+        self._done: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+
+    def exchange(self, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
+        """Take jobs, and return how many threads are free and the answers that are there.
+
+        Parameters
+        ----------
+        jobs : sequence
+            Numbers and packed calls.
+        seconds : float
+            To wait for an answer while a thread is free.
+        """
+        if self._count == 1:  # it would wait for the only thread: without one nobody has to be woken twice
+            return 1, [(number, _answer(packed)) for number, packed in jobs]
+        for number, packed in jobs:
+            self._underway += 1
+            self._threads.submit(self._do, number, packed)
+        found = []
+        try:
+            found.append(self._done.get(timeout=None if self._underway >= self._count else seconds))
+            while True:
+                found.append(self._done.get_nowait())
+        except queue.Empty:
+            self._underway -= len(found)
+        return self._count - self._underway, found
+
+    def end(self) -> None:
+        """Wait for what is underway."""
+        self._threads.shutdown()
+
+    def _do(self, number: int, packed: bytes) -> None:
+        self._done.put((number, _answer(packed)))
+
+
+def read(token: str, path: str) -> bool:
+    """Have the packed data of a run from a file, which one of the ranks reads for all; False where none can see it."""
+    from mpi4py.futures import get_comm_workers
+
+    ranks = get_comm_workers()
+    seen = Path(path).is_file()
+    root = max(ranks.allgather(ranks.Get_rank() if seen else -1))
+    if root < 0:
+        return False
+    data = _arriving.setdefault(token, bytearray())
+    pieces = _pieces_of(path) if ranks.Get_rank() == root else itertools.repeat(None)
+    while piece := ranks.bcast(next(pieces), root):
+        if isinstance(piece, OSError):
+            raise piece
+        data.extend(piece)
+    return True
+
+
+def _pieces_of(path: str) -> Iterator[bytes | OSError]:
+    """Yield the pieces of a file, or why it cannot be read; the last one is empty."""
+    try:
+        with Path(path).open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+        yield b""
+    except OSError as error:
+        yield error
+
+
+def receive(token: str, piece: bytes | None) -> None:
+    """Have the next piece of the packed data of a run, which one of the ranks brings along."""
+    from mpi4py.futures import get_comm_workers
+
+    ranks = get_comm_workers()
+    root = max(ranks.allgather(-1 if piece is None else ranks.Get_rank()))
+    _arriving.setdefault(token, bytearray()).extend(ranks.bcast(piece, root))
+
+
+def begin(token: str, threads: int) -> None:
+    """Have so many threads for the jobs of a run, whose data are here."""
+    from mpi4py.futures import get_comm_workers
+
+    get_comm_workers().Barrier()  # first: nobody is to wait for a rank that cannot read what has come
+    know(pickle.loads(_arriving.pop(token)), notified=True)
+    _runs[token] = RankThreads(threads)
+
+
+def exchange(token: str, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
+    """Exchange jobs of a run for answers, as `RankThreads` do."""
+    return _runs[token].exchange(jobs, seconds)
+
+
+def leave(token: str) -> None:
+    """End the threads of a run, and drop its data."""
+    from mpi4py.futures import get_comm_workers
+
+    get_comm_workers().Barrier()
+    _arriving.pop(token, None)
+    if token in _runs:  # else the data have not come
+        _runs.pop(token).end()
+    forget(token)
+
+
+def _answer(packed: bytes) -> bytes:
+    """Return the pickle of what a packed call returns, or of the error that it ends with."""
+    try:
+        function, *arguments = pickle.loads(packed)
+        return pickle.dumps(function(*arguments), protocol=5)
+    except BaseException as error:
+        trace = traceback.format_exc()  # which a pickle does not keep otherwise
+        error.add_note(trace)
+        try:
+            sent = pickle.dumps(error)
+            pickle.loads(sent)  # else whoever reads it would learn of that only
+        except Exception as why:
+            kind, cause = type(error).__name__, f"{type(why).__name__}: {why}"
+            lost = pickle.PicklingError(f"its error, {kind}, cannot be sent: {cause}")
+            lost.add_note(trace)
+            return pickle.dumps(lost)
+        return sent

@@ -1,4 +1,4 @@
-"""What became of a job: a score and a state, or why there is none.
+"""A job of the user's function, in this process or another: it is called, and what became of it is an answer.
 
     finished   a finite score
     failed     the function raised, or gave back what is no score
@@ -7,15 +7,26 @@
 
 Whatever a job does is a result, and the run goes on; only SystemExit, KeyboardInterrupt and the like, which the
 function raises to end more than itself, come out of the run.
+
+Functions and states go to other processes as bytes of cloudpickle, so that functions of a notebook and lambdas go too;
+answers come back as plain tuples. A state is packed where it was made and unpacked where the next job is done: in
+between it is bytes, and nobody else needs its class. These bytes come from processes that this one has started; no file
+holds them.
 """
 
+import contextlib
+import functools
 import math
+import pickle
 import traceback
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, NamedTuple
 
+import cloudpickle
 import numpy as np
+
+from ash.errors import SettingError
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
@@ -40,7 +51,7 @@ class Scored(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a job, and when: seconds of the clock of the machine, and in which of the places."""
+    """What became of a job, and when: seconds of the clock of the machine, and in which thread."""
 
     kind: str
     score: float = math.nan
@@ -48,7 +59,7 @@ class Answer(NamedTuple):
     text: str = ""
     start: float = 0.0
     end: float = 0.0
-    place: int = 0
+    thread: int = 0
     info: Any = None
     forecast: float | None = None
 
@@ -99,6 +110,65 @@ def read(given: Any) -> Answer:
     if not math.isfinite(number):
         return Answer(FAILED, text=f"the score is {number}", state=None)
     return Answer(FINISHED, number, state)
+
+
+def pack(value: Any) -> bytes:
+    """Return a value as bytes."""
+    return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def pack_function(train: Train, executor: Any) -> bytes:
+    """Return a function as bytes, or raise SettingError."""
+    try:
+        return pack(train)
+    except Exception as error:
+        raise SettingError(f"train={train!r} cannot be pickled for executor={executor!r}: {error}") from error
+
+
+def can_pack(value: Any) -> bool:
+    """Return whether a value can go to another process."""
+    try:
+        return bool(pack(value))
+    except Exception:  # of any kind: it is the value's own
+        return False
+
+
+def unpack(packed: bytes | None) -> Any:
+    """Return the value of bytes; None of none."""
+    return None if packed is None else pickle.loads(packed)
+
+
+def prepare(packed: bytes) -> None:
+    """Unpack a function, and so import what it needs, before its first job; what fails will be told by that."""
+    with contextlib.suppress(Exception):
+        _function(packed)
+
+
+def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) -> tuple[Any, ...]:
+    """Do a job, and return its answer as a tuple, with the state as bytes.
+
+    Raises
+    ------
+    BaseException
+        What is no Exception, from the function.
+    """
+    try:
+        train, before = _function(packed), unpack(state)
+    except Exception as error:
+        return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
+    answer = attempt(train, params, epochs, before)
+    if answer.kind != FINISHED:
+        return answer
+    try:
+        return answer._replace(state=None if answer.state is None else pack(answer.state))
+    except Exception as error:
+        return Answer(FAILED, text=f"the state cannot be pickled: {type(error).__name__}: {error}")
+
+
+@functools.lru_cache(maxsize=1)
+def _function(packed: bytes) -> Train:
+    function: Train = unpack(packed)
+    return function
 
 
 def _number(score: Any) -> float | None:

@@ -1,6 +1,6 @@
 """The processes in which jobs are done, and the one that they are forked from: what runs in them.
 
-    nursery: has imported what jobs need, and nothing of the user's; runs no thread of ours
+    server:  has imported what jobs need, and nothing of the user's; runs no thread of ours
        |  a connection comes over its socket -> fork, its number goes back
        v
     child: reads jobs from the connection, one at a time, until that is closed
@@ -22,7 +22,7 @@ import warnings
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ash.function.packing import do, prepare
+from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
 """How long a child may take to end by itself."""
@@ -31,25 +31,25 @@ GONE = "?"
 """What is told of a child that nobody knows."""
 
 
-def breed(handle: int) -> None:
+def serve_forks(handle: int) -> None:
     """Fork a child for each connection, and tell how one has ended, until the socket is closed; then end them all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: NumPy's wait for nobody
     children: set[int] = set()
-    with socket.socket(fileno=handle) as asked:
+    with socket.socket(fileno=handle) as requests:
         while True:
-            message, handles, *_ = socket.recv_fds(asked, 32, 1)
+            message, handles, *_ = socket.recv_fds(requests, 32, 1)
             if not message:
                 break
             if handles:
                 child = os.fork()
                 if child == 0:
-                    _live(asked, handles[0])
+                    _live(requests, handles[0])
                 os.close(handles[0])
                 children.add(child)
-                asked.sendall(b"%d" % child)
+                requests.sendall(b"%d" % child)
             else:
-                asked.sendall(_status(int(message), children).encode())
+                requests.sendall(_status(int(message), children).encode())
     for child in list(children):
         _status(child, children)
 
@@ -69,11 +69,11 @@ def _status(child: int, children: set[int]) -> str:
         time.sleep(LOOK_SECONDS)
 
 
-def _live(asked: socket.socket, handle: int) -> None:
+def _live(requests: socket.socket, handle: int) -> None:
     """Serve, and end this process."""
     status = 1
     try:
-        asked.close()
+        requests.close()
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()  # else all children would draw the same; Python's own does so by itself
         serve(handle)

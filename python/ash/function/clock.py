@@ -1,15 +1,36 @@
-"""The ladder of a run of a function, and its clock, as the core has them."""
+"""The clock of a run of a function, which the core has: it is made, and told what is on record.
 
+A run goes on from its journal as if the jobs on record had just been done:
+
+    virtual clock   asks for the same jobs whenever results come, so it needs no more than a table of them
+    greedy clock    decides in the order in which jobs have ended: its steps are retraced one by one
+
+What was handed out and has no result is the first to be done. Where the ladder gives another job than the step says,
+it is another ladder: what is left on record is then told as the clock comes to it.
+"""
+
+import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 from ash import _core
+from ash._utils.checks import is_number
+from ash.errors import SettingError
+from ash.function.job_runners import Key
 from ash.function.sources import Source
+from ash.journal.journal import NullJournal
 from ash.options import FunctionOptions
+from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
+Cost = Callable[[Params, int], float]
+"""How long a job lasts on the virtual clock, of its parameters and epochs."""
+Next = Callable[[], _core.Task | None]
+Start = Callable[[_core.Task], None]
 
-def clock_of(options: FunctionOptions, source: Source, cost: Callable[[Params, int], float] | None) -> _core.Clock:
+
+def clock_of(options: FunctionOptions, source: Source, cost: Cost | None) -> _core.Clock:
     """Return the ladder of the options, and its clock."""
     params = source.params
     return _core.Clock(
@@ -26,3 +47,95 @@ def clock_of(options: FunctionOptions, source: Source, cost: Callable[[Params, i
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
     )
+
+
+def read_costs(costs: Any) -> Cost | None:
+    """Return the argument `costs` of `ash.tune_function` as a function that gives positive numbers, or None.
+
+    Raises
+    ------
+    SettingError
+        It is neither a function nor a result; or, when the function is called, what it gives is no positive number.
+    """
+    if costs is None:
+        return None
+    if isinstance(costs, FunctionResult):
+        return _recorded(costs)
+    if not callable(costs):
+        raise SettingError(
+            f"costs={costs!r} is not allowed; give a function of parameters and epochs, or the result of an earlier run"
+        )
+
+    def cost(params: Params, epochs: int) -> float:
+        value = costs(params, epochs)
+        if not is_number(value) or not value > 0:
+            raise SettingError(f"costs gave {value!r} for {params} and {epochs} epochs; a positive number is needed")
+        return float(value)
+
+    return cost
+
+
+def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
+    """Go as far as known results reach, for a virtual clock; return the tasks that are to be done.
+
+    Parameters
+    ----------
+    following : callable
+        Gives the next task.
+    start : callable
+        Begins a task; a known one is recalled and ends at once.
+    is_over : callable
+        Whether the run has ended, which a result may do.
+    """
+    unknown = []
+    while not is_over() and (task := following()) is not None:
+        if journal.knows(_key(task)):
+            start(task)
+        else:
+            unknown.append(task)
+    journal.retraced(exactly=True)
+    return unknown
+
+
+def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
+    """Do the same for a greedy clock, by the steps on record, as far as the ladder agrees."""
+    given: dict[Key, _core.Task] = {}
+    exactly = True
+    for candidate, rung, has_ended in journal.steps:
+        key = candidate, rung
+        if is_over():
+            break
+        if has_ended:
+            exactly = key in given and journal.knows(key)
+            if exactly:
+                start(given.pop(key))
+        else:
+            task = following()
+            exactly = task is not None and _key(task) == key
+            if task is not None:
+                given[_key(task)] = task
+        if not exactly:
+            break
+    journal.retraced(exactly)
+    return list(given.values())
+
+
+def _recorded(result: FunctionResult) -> Cost:
+    """Return the mean seconds of an epoch with the same parameters, or of all where there was nobody like that."""
+    seconds: dict[str, float] = {}
+    epochs: dict[str, int] = {}
+    for job in result.jobs:
+        key = _text_of(result.params[job.candidate])
+        seconds[key] = seconds.get(key, 0.0) + job.end - job.start
+        epochs[key] = epochs.get(key, 0) + job.epochs
+    usual = max(sum(seconds.values()) / sum(epochs.values()), 1e-9)
+    rates = {key: max(seconds[key] / epochs[key], 1e-9) for key in seconds}
+    return lambda params, count: count * rates.get(_text_of(params), usual)
+
+
+def _text_of(params: Params) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _key(task: _core.Task) -> Key:
+    return task.candidate, task.rung

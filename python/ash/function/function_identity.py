@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ash.function.initial_candidates import key_of
+from ash.function.sources import key_of
 from ash.history.json_files import space_story
-from ash.journal.identity import Facts, deciding, version_facts
+from ash.journal.identity import deciding, version_facts
+from ash.journal.journal import Facts
 from ash.options import FunctionOptions
 from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace
@@ -30,13 +31,13 @@ def identity_of(
     train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
 ) -> Facts:
     """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
-    told = train.journal_identity() if hasattr(train, "journal_identity") else {}
+    of_object = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
-        **told,
+        **of_object,
         "function": name_of(train),
         "costs": _costs(costs),
-        "sampler": _sampler(sampler),
-        "first": _first(first),
+        "sampler": sampler if sampler is None or isinstance(sampler, str) else type(sampler).__qualname__,
+        "first": f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None,
     }
     version = version_facts()["version of ash"]  # kernels have no part in it
     return {
@@ -53,14 +54,18 @@ def code_of(train: Any, costs: Any) -> Facts:
 
 def name_of(function: Any) -> str:
     """Return what a function is called where it was defined, an object by its class."""
+    inner = _without_partial(function)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
+def _without_partial(function: Any) -> Any:
     while isinstance(function, partial):
         function = function.func
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+    return function
 
 
 def _source(function: Any) -> str | None:
-    while isinstance(function, partial):
-        function = function.func
+    function = _without_partial(function)
     if function is None:
         return None
     shown = function if hasattr(function, "__code__") or hasattr(function, "__wrapped__") else type(function)
@@ -76,14 +81,6 @@ def _costs(costs: Any) -> str | None:
         names = ("candidate", "epochs", "start", "end")
         return f"result {_hash(b''.join(costs.columns[name].tobytes() for name in names))}"
     return None if costs is None else name_of(costs)
-
-
-def _sampler(sampler: Any) -> str | None:
-    return sampler if sampler is None or isinstance(sampler, str) else type(sampler).__qualname__
-
-
-def _first(first: Sequence[Params]) -> str | None:
-    return f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None
 
 
 def _hash(content: str | bytes) -> str:

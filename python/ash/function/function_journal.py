@@ -20,20 +20,18 @@ import time
 import warnings
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from ash import _core
 from ash.errors import JournalCorrupt
 from ash.function.answers import FINISHED, KINDS, Answer
+from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
-from ash.journal.database import Changes, Database
-from ash.journal.identity import Facts
-from ash.journal.journal import Journal
-from ash.journal.null_journal import NullJournal
+from ash.journal.database import Changes, Database, Row
+from ash.journal.identity import from_json
+from ash.journal.journal import Facts, Journal
 from ash.journal.open_journal import OpenJournal
-from ash.journal.rows import Row
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
 
@@ -51,24 +49,8 @@ class Log:
         self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None where it was recalled
 
 
-class RecordedRun(Protocol):
-    """A run, as far as its journal has to know it."""
-
-    @property
-    def started(self) -> float:
-        """Return when its second 0 was, on the clock of the machine."""
-
-    @property
-    def decided(self) -> int:
-        """Return how many jobs were decided so far."""
-
-    @property
-    def held(self) -> list[Key]:
-        """Return the jobs that have ended and are not decided."""
-
-
-class FunctionJournal(OpenJournal, NullJournal):
-    """The journal of one run: a context manager that closes it.
+class FunctionJournal(OpenJournal):
+    """The journal of one run of a function: a context manager that closes it.
 
     Parameters
     ----------
@@ -76,7 +58,7 @@ class FunctionJournal(OpenJournal, NullJournal):
     """
 
     def __init__(self, journal: Journal) -> None:
-        self._run: RecordedRun | None = None
+        self._run: FunctionRun | None = None
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs, and what came of it
         self._greedy = self._anew = False  # anew: the steps of the journal are to be replaced
@@ -86,26 +68,20 @@ class FunctionJournal(OpenJournal, NullJournal):
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
         self.folder = self._states = self._path.with_name(f"{self._path.name}-states")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._closing(error):
-            if error is not None and self._run is not None and self._database is not None:
-                self._write(self._database, self._run)
-
     @property
     def written(self) -> int | None:
         """Return how many of the jobs that are decided are in the file."""
         return None if self._database is None else self._written
 
-    def agree(self, identity: Facts, options: RunOptions, asked: Facts, code: Facts | None = None) -> None:
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare; then read what there is."""
-        before, code = self._facts.get("code"), code or {}
-        self._agree(identity, options, asked, {"code": code})
+        code = code or {}
+        before = self._facts.get("code", code)
+        self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
         with self._sound():
-            names = code.keys() - set(self._journal.allow_change)
-            changed = [] if before is None else [name for name in sorted(names) if _differ(before[name], code[name])]
+            names = sorted(code.keys() - set(self._journal.allow_change))
+            changed = [name for name in names if None not in (before[name], code[name]) and before[name] != code[name]]
             self._read()
         self._retraces = self._greedy and bool(self.params)
         if changed:
@@ -120,13 +96,13 @@ class FunctionJournal(OpenJournal, NullJournal):
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
             self._known[key] = epochs, _answer(row, *others.get(key, (FINISHED, "", 1)))
-        self.params = {candidate: plain(json.loads(text)) for candidate, text in self._rows["candidates"]}
+        self.params = {candidate: from_json(json.loads(text)) for candidate, text in self._rows["candidates"]}
         self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
         held = self._held = self._facts.get("held", [])
         self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}
         self._rows = {}
 
-    def start(self, run: RecordedRun | None = None) -> tuple[datetime, float]:
+    def start(self, run: FunctionRun | None = None) -> tuple[datetime, float]:
         """Return when it was begun, and the seconds so far."""
         self._run = run
         return super().start()
@@ -166,22 +142,9 @@ class FunctionJournal(OpenJournal, NullJournal):
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
 
-    def look(self) -> None:
-        """Write down what is new, unless the last commit was just now."""
-        if self._may_commit():
-            self._try_to_write()
-
-    def finish(self, ended: str) -> None:
-        """Write down all."""
-        self._try_to_write(ended)
-
-    def _try_to_write(self, ended: str | None = None) -> None:
-        if self._database is not None and self._run is not None:
-            with self._failing():
-                self._write(self._database, self._run, ended)
-
-    def _write(self, database: Database, run: RecordedRun, ended: str | None = None) -> None:
-        if self._retraces:
+    def _write(self, database: Database, ended: str | None = None) -> None:
+        run = self._run
+        if run is None or self._retraces:
             return
         changes, now = Changes(), time.monotonic()
         decided, held = run.decided, self._held_of(run)
@@ -195,7 +158,7 @@ class FunctionJournal(OpenJournal, NullJournal):
             self._log, self._anew, self._held = after, False, held
         self._written = decided
 
-    def _held_of(self, run: RecordedRun) -> list[list[int]]:
+    def _held_of(self, run: FunctionRun) -> list[list[int]]:
         """Return the jobs on record that no callback was told of: they are not decided, or were not come to yet."""
         new = [list(key) for key in run.held if key not in self.restored]
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
@@ -234,15 +197,8 @@ def tidy(folder: Path) -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
-def plain(value: Any) -> Any:
-    """Return hyperparameters of what JSON has made of them: its lists were tuples."""
-    if isinstance(value, dict):
-        return {name: plain(part) for name, part in value.items()}
-    return tuple(map(plain, value)) if isinstance(value, list) else value
-
-
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    what = (task.candidate, task.rung, task.epochs, answer.place, *ALONE)
+    what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     return number, *what, *scores, answer.start - started, answer.end - started, "[]"
 
@@ -251,9 +207,9 @@ def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
     score, rank = float(row[7]), -float(row[8])
     if kind not in KINDS or (kind == FINISHED) != math.isfinite(score) or math.isfinite(score) != math.isfinite(rank):
         raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
-    told: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
-    told["forecast"] = None if kind != FINISHED or rank == score else rank
-    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], place=row[4], **told)
+    details: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    details["forecast"] = None if kind != FINISHED or rank == score else rank
+    return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], thread=row[4], **details)
 
 
 def _text(answer: Answer) -> str:
@@ -261,7 +217,3 @@ def _text(answer: Answer) -> str:
     if answer.kind == FINISHED:
         return "" if answer.info is None else json.dumps(answer.info)
     return answer.text.encode("utf-8", "backslashreplace").decode()
-
-
-def _differ(there: str | None, here: str | None) -> bool:
-    return there is not None and here is not None and there != here

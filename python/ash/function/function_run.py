@@ -1,21 +1,22 @@
 """A run of `ash.tune_function`: the thread that calls asks the clock, hands out jobs, and tells it what they gave.
 
-    source -> Clock.next -> places.start -> train(params, epochs, state) -> places.wait -> Clock.finish -> records
+    source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
 The ladder and both clocks are the core's; here is no rule of theirs. A state is kept (state_store.py) from the end of a
 job until its candidate is trained further, or is retired; the best one until a better one comes. With a journal what is
-on record is told first (replay.py);
-candidates whose states are of an earlier process are trained again (retraining.py).
+on record is told first (clock.py); candidates whose states are of an earlier process are trained again (retraining.py).
+Jobs are recorded as rows of `JobRecord`, which become the columns that the core has of networks.
 Invariants: (1) a job is on record once, in the order in which it was decided; (2) what the function did wrong is on
-record too, and nothing else of it is kept; (3) reproducible: places, their number and their speed have no part in it.
+record too, and nothing else of it is kept; (3) reproducible: runners, their number and their speed have no part in it.
 Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
 """
 
 import copy
+import math
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -23,25 +24,32 @@ import numpy as np
 
 from ash import _core
 from ash.callbacks.dispatch import Reporter
-from ash.function.answer_rows import END, Row, columns_of, row_of
 from ash.function.answers import FINISHED, Answer, failure
-from ash.function.best import Best, state_of
-from ash.function.clock import clock_of
+from ash.function.clock import Cost, catch_up, clock_of, retrace
 from ash.function.job_runners import JobRunners, Key
-from ash.function.replay import catch_up, retrace
-from ash.function.retraining import Again
+from ash.function.retraining import Best, Retraining, state_of
 from ash.function.sources import Source
 from ash.function.state_store import LOST, States
-from ash.history.records import Columns
-from ash.journal.null_journal import NullJournal
+from ash.history.records import Columns, JobRecord
+from ash.journal.journal import NullJournal
 from ash.options import FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.result import FailureRecord, FunctionResult, causes, no_score
 from ash.space.function_space import FunctionSpace
-from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
+
+Row = tuple[Any, ...]
+
+DTYPES: dict[str, Any] = {
+    **dict.fromkeys(JobRecord._fields, np.int64),
+    **dict.fromkeys(("score", "loss", "training_loss", "start", "end"), np.float64),
+    **dict.fromkeys(("virtual_start", "virtual_end", "core_seconds"), np.float64),
+    "diverged": np.bool_,
+    "weights_hash": np.uint64,
+}
+END = JobRecord._fields.index("end")
 
 
 class FunctionRun:
@@ -49,7 +57,7 @@ class FunctionRun:
 
     Parameters
     ----------
-    places : JobRunners
+    runners : JobRunners
         Where its jobs are done.
     source : Source
         Where its candidates come from.
@@ -61,21 +69,21 @@ class FunctionRun:
 
     def __init__(
         self,
-        places: JobRunners,
+        runners: JobRunners,
         source: Source,
         space: FunctionSpace,
         options: FunctionOptions,
-        cost: Callable[[Params, int], float] | None,
+        cost: Cost | None,
         journal: NullJournal,
     ) -> None:
-        self._places, self._space, self._options = places, space, options
+        self._runners, self._space, self._options = runners, space, options
         self._source, self._journal = source, journal
         self._clock = clock_of(options, source, cost)
         self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
         self._running: dict[Key, _core.Task] = {}
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
-        self._states = States(options.memory_limit, journal.folder, packed=places.packed)
-        self._again = Again(places, self._states, source.params, [rung["epochs"] for rung in self.rungs])
+        self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
+        self._retraining = Retraining(runners, self._states, source.params, [rung["epochs"] for rung in self.rungs])
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
@@ -83,7 +91,7 @@ class FunctionRun:
         self._best: Best | None = None
         self._events: list[Event] = []
         self._ended: str | None = None
-        self.started = 0.0
+        self.started = 0.0  # when second 0 was, on the clock of the machine
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -107,7 +115,9 @@ class FunctionRun:
 
     def jobs(self, first: int = 0) -> Columns:
         """Return the records from the `first` on, in order of decision, as `_core.Tuner.jobs` does."""
-        return columns_of(self._rows[first:])
+        rows = self._rows[first:]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(JobRecord._fields)
+        return {name: np.array(column, DTYPES[name]) for name, column in zip(DTYPES, columns, strict=True)}
 
     def run(self, reporter: Reporter) -> FunctionResult:
         """Do all jobs, and return what has come of them.
@@ -120,7 +130,7 @@ class FunctionRun:
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
         with self._states:
-            with open_view(self._options, self.rungs, lambda: self._places.status) as view:
+            with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
@@ -143,16 +153,16 @@ class FunctionRun:
         while True:
             self._hand_out()
             if self._ended is not None or not self._running:
-                return self._check_places()
-            for key, answer in self._places.wait(self._seconds_left()):
-                if (found := self._again.step(key, answer)) is not None:
+                return self._check_runners()
+            for key, answer in self._runners.wait(self._seconds_left()):
+                if (found := self._retraining.step(key, answer)) is not None:
                     self._finish(*found)
             now = time.monotonic()
             if now - looked >= WAKE_SECONDS:
                 looked = now
                 self._look(view, reporter)
 
-    def _check_places(self) -> None:
+    def _check_runners(self) -> None:
         if self._ended is None and not self._clock.finished:
             warnings.warn("all threads hang: the run ends with what there is", UserWarning, stacklevel=5)
             self._end("failures")
@@ -179,7 +189,7 @@ class FunctionRun:
         limit = self._options.time_limit
         if limit is not None and time.monotonic() - self.started >= limit:
             self._end("time_limit")
-        while self._places.free > 0 and self._ended is None:
+        while self._runners.free > 0 and self._ended is None:
             task = self._pending.popleft() if self._pending else self._next()
             if task is None:
                 return
@@ -215,9 +225,9 @@ class FunctionRun:
             self._finish(key, failure(error)._replace(start=time.monotonic(), end=time.monotonic()))
             return
         if state is LOST:
-            self._again.begin(task)
+            self._retraining.begin(task)
         else:
-            self._places.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
+            self._runners.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
 
     def _state(self, candidate: int) -> Any:
         """Return the state that the last job has left; a copy of the best so far, which may be changed in place."""
@@ -243,7 +253,7 @@ class FunctionRun:
         for decision in decisions:
             task, answer, started = self._answers.pop((decision.candidate, decision.rung))
             good = answer.kind == FINISHED
-            row = row_of(task, answer, started)
+            row = _row_of(task, answer, started)
             self._rows.append(row)
             self._infos.append(answer.info)
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
@@ -254,15 +264,11 @@ class FunctionRun:
                 best = answer.score, task.candidate, task.rung
                 if self._best is None or self._best.is_behind(*best):
                     self._best = Best(*best, answer.state)
-            else:
-                self._fail(task, answer)
-
-    def _fail(self, task: _core.Task, answer: Answer) -> None:
-        self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
-        self._in_a_row += 1
-        most = self._options.most_failures
-        if most is not None and self._in_a_row >= most:
-            self._end("failures")
+                continue
+            self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+            self._in_a_row += 1
+            if self._options.most_failures is not None and self._in_a_row >= self._options.most_failures:
+                self._end("failures")
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best
@@ -277,7 +283,7 @@ class FunctionRun:
         return FunctionResult(
             best_candidate=best.candidate,
             best_rung=best.rung,
-            best_state=self._places.open(state_of(best, self._again, ended, self._options.training)),
+            best_state=self._runners.open(state_of(best, self._retraining, ended, self._options.training)),
             failures=tuple(self._failures),
             memory=self._states.memory,
             infos=tuple(self._infos),
@@ -291,3 +297,11 @@ class FunctionRun:
             started=began,
             wall_seconds=seconds,
         )
+
+
+def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:
+    """Return the fields of a `JobRecord`: the loss is what it ranks by, negated; what only networks have is nothing."""
+    start, end = answer.start - started, answer.end - started
+    what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)
+    where = (answer.thread, start, end, 1, answer.kind != FINISHED, task.worker, task.start, task.finish)
+    return *what, *where, end - start, 0, 1

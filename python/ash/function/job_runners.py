@@ -1,4 +1,4 @@
-"""Where jobs are done: in the calling thread, or in threads beside it.
+"""Where jobs are done: in the calling thread, in threads beside it, or in an executor of the user's.
 
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
@@ -11,32 +11,45 @@ import queue
 import threading
 import time
 import warnings
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Self
 
-from ash.function.answers import LATE, Answer, Train, attempt
-
-if TYPE_CHECKING:
-    from ash.executors.dispatcher import Status
+from ash.errors import ExecutorFailed
+from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
+from ash.executors.dispatcher import COUNT_SECONDS, Status
+from ash.executors.executor_argument import DASK, is_of
+from ash.executors.job_pool import border, cancel_each
+from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do, pack_function, unpack
 
 Key = tuple[int, int]
 """What a job is known by: candidate and rung."""
 Answers = list[tuple[Key, Answer]]
 
 
-class JobRunners(Protocol):
-    """Somewhere jobs are done: a context manager that ends with what it has started."""
+class JobRunners:
+    """Somewhere jobs are done: a context manager that ends with what it has started.
+
+    Attributes
+    ----------
+    free : int
+        How many jobs may be started now.
+    packed : bool
+        Whether the state of an answer is bytes, which `open` unpacks.
+    """
 
     free: int
-    packed: bool
-    """Whether the state of an answer is bytes, which `open` unpacks."""
+    packed = False
 
     @property
-    def status(self) -> "Status | None":
+    def status(self) -> Status | None:
         """Return how it stands with the workers of an executor, None where there is none."""
+        return None
 
     def __enter__(self) -> Self:
         """Begin."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -45,32 +58,24 @@ class JobRunners(Protocol):
 
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Begin a job."""
+        raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
         """Return the answers that are there, as soon as there is one, or after so many seconds."""
+        raise NotImplementedError
 
     def open(self, state: Any) -> Any:
         """Return what the function gave back as a state, of what an answer has."""
+        return state
 
 
-class CallingThread:
+class CallingThread(JobRunners):
     """The calling thread: a job is done when it is started."""
-
-    packed = False
-    status: "Status | None" = None
 
     def __init__(self, train: Train) -> None:
         self._train = train
         self._answers: Answers = []
         self.free = 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._answers = []
 
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Do a job."""
@@ -85,12 +90,8 @@ class CallingThread:
         self.free = 1
         return answers
 
-    def open(self, state: Any) -> Any:
-        """Return the state as it is."""
-        return state
 
-
-class Beside:
+class ConcurrentRunners(JobRunners):
     """Jobs that others do, who put what comes of them into a queue; and the watch over those that take too long.
 
     Parameters
@@ -101,22 +102,12 @@ class Beside:
         Seconds that a job may take.
     """
 
-    packed = False
-
-    @property
-    def status(self) -> "Status | None":
-        """Return how it stands with the workers of an executor, None where there is none."""
-        return None
-
     def __init__(self, count: int, limit: float | None) -> None:
         self.free = count
         self._limit = limit
         self._begun: dict[Key, float] = {}  # of each job that is not answered
         self._lost: set[Key] = set()  # late ones that nobody can stop, and that have not ended yet
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
-
-    def __enter__(self) -> Self:
-        return self
 
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Begin a job."""
@@ -138,10 +129,6 @@ class Beside:
         except queue.Empty:
             self._find_late(answers)
         return answers
-
-    def open(self, state: Any) -> Any:
-        """Return the state as it is."""
-        return state
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
         job, answer = done
@@ -173,21 +160,24 @@ class Beside:
         return f"the job took longer than job_limit={self._limit:g} seconds"
 
 
-class RunnerThreads(Beside):
+class RunnerThreads(ConcurrentRunners):
     """Threads of this process. One that does not come back cannot be ended: it is left alone, and its place with it."""
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         super().__init__(count, limit)
         self._train = train
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for number in range(count):
-            threading.Thread(target=self._work, args=(number,), name=f"ash-{number}", daemon=True).start()
-        self._count = count
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"ash-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in range(self._count):
+        for _ in self._threads:
             self._tasks.put(None)
 
     def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
@@ -205,9 +195,118 @@ class RunnerThreads(Beside):
             job, *arguments = task
             try:
                 answer: Answer | BaseException = attempt(self._train, *arguments)._replace(
-                    place=number, end=time.monotonic()
+                    thread=number, end=time.monotonic()
                 )
             except BaseException as error:  # SystemExit and the like: for the calling thread
                 answer = error
             del task, arguments
             self._done.put((job, answer))
+
+
+class Submitted(ConcurrentRunners):
+    """Workers of an executor of the user's: of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
+
+    Its processes are not ours: one that hangs is left alone, and its place with it. Where one dies, an executor of the
+    standard library gives up all that it was doing: those jobs have died as well.
+    Threads: futures are done in any thread. A job is answered by what takes its future out.
+
+    Raises
+    ------
+    SettingError
+        The function cannot be pickled.
+    ExecutorFailed
+        A client of Dask is closed, or does not take the function.
+    """
+
+    def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
+        super().__init__(count, limit)
+        self._futures: dict[Key, Future[Any]] = {}
+        self._here = isinstance(executor, ThreadPoolExecutor)
+        self.packed = not self._here
+        self._function: Any = train
+        self._submit: Any = executor.submit
+        self._client: Any = executor if is_of(executor, DASK) else None
+        self._workers = count
+        self._seen: set[str] = set()  # addresses of Dask's workers
+        self._counted = float("-inf")
+        if not self._here:
+            self._function = pack_function(train, executor)
+        if self._client is not None:  # once to each worker; and two jobs that look alike are two
+            with border("the executor does not take the function"):
+                self._function = ask(executor, executor.scatter, self._function, broadcast=True, hash=False)
+            self._submit = partial(executor.submit, pure=False)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        futures = list(self._futures.values())
+        if self._client is None:
+            cancel_each(futures)
+        else:
+            cancel_all(self._client, futures)
+
+    @property
+    def status(self) -> Status:
+        """Return how it stands with the workers; of Dask it is asked once a second."""
+        if self._client is not None and time.monotonic() - self._counted >= COUNT_SECONDS:
+            self._count()
+        return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
+
+    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+        """Submit it."""
+        try:
+            with border("the executor takes no more jobs"):
+                future = self._submit(attempt if self._here else do, self._function, params, epochs, state)
+                self._futures[job] = future
+                future.add_done_callback(lambda done: self._land(job, done))
+        except ExecutorFailed as error:
+            self._futures.pop(job, None)
+            self._done.put((job, Answer(DIED, text=str(error), end=time.monotonic())))
+
+    def wait(self, seconds: float) -> Answers:
+        """Return answers as elsewhere; where a client of Dask is closed, all its jobs have died."""
+        answers = super().wait(seconds)
+        if not answers and self._is_closed():
+            for job in list(self._futures):
+                self._put(job, Answer(DIED, text=closed(self._client), end=time.monotonic()))
+        return answers
+
+    def open(self, state: Any) -> Any:
+        """Return the state, of its bytes where it has been in another process."""
+        return state if self._here else unpack(state)
+
+    def _count(self) -> None:
+        try:
+            present = set(ask(self._client, self._client.nthreads))
+        except Exception:  # there is no scheduler
+            present = set()
+        self._seen |= present
+        self._workers, self._counted = len(present), time.monotonic()
+
+    def _is_closed(self) -> bool:
+        return self._client is not None and is_closed(self._client)
+
+    def _land(self, job: Key, future: "Future[Any]") -> None:
+        answer: Answer | BaseException
+        try:
+            found = future.result() if self._client is None else ask(self._client, future.result)
+            answer = Answer(*found)._replace(end=time.monotonic())
+        except ExecutorFailed as error:
+            answer = Answer(DIED, text=str(error), end=time.monotonic())
+        except CancelledError:
+            answer = Answer(DIED, text="the executor has cancelled the job")
+        except Exception as error:
+            kind = DIED if _is_broken(error) else FAILED
+            answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
+        except BaseException as error:
+            answer = error
+        self._put(job, answer)
+
+    def _put(self, job: Key, answer: Answer | BaseException) -> None:
+        if self._futures.pop(job, None) is not None:
+            self._done.put((job, answer))
+
+
+def _is_broken(error: Exception) -> bool:
+    """Return whether the worker has died: loky, Dask and the standard library each have a class of their own for it."""
+    return any(each.__name__ in ("BrokenExecutor", "KilledWorker") for each in type(error).__mro__)

@@ -1,36 +1,142 @@
-"""Processes of ours, one a place: who dies costs its job, and who hangs is killed.
+"""Processes of ours, one a thread: who dies costs its job, and who hangs is killed.
 
-    place (a thread of this process) --params, epochs, state--> child.py --answer--> queue
+    thread of this process --params, epochs, state--> child (child.py is what runs there) --answer--> queue
 
-A child is forked from a new interpreter (fork_server.py), not from this one: nothing is copied of threads and locks,
-and the user's script is not run again, as multiprocessing would. It has the module path of the parent, and the
-function as bytes.
+A child is forked from a new interpreter, not from this one: nothing is copied of threads and locks, and the user's
+script is not run again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
 Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
 outlives the run, nor the parent.
-Threads: a place is used by its own thread; `kill` may be called by another.
+Threads: a child is used by its own thread; `kill` may be called by another.
 """
 
-import queue
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
-from ash.function.answers import DIED, FAILED, LATE, Answer, Train
-from ash.function.fork_server import Nursery
-from ash.function.job_runners import Beside, Key
-from ash.function.packing import pack_function, unpack
+from ash.function.answers import DIED, FAILED, LATE, Answer, Train, pack_function, unpack
+from ash.function.child import GONE
+from ash.function.job_runners import RunnerThreads
 
+CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
+MESSAGE = 32
 START_SECONDS = 300.0
 """How long a child may take to import what the function needs."""
+
+
+class ForkServer:
+    """A process that forks others. It is started with the first child, and again should it have been killed.
+
+    Threads: `child`, `ended` and `kill` may be called by any. One lock guards the socket, over which a question has one
+    answer, and the numbers of children: none is killed that was asked for, as its number may be another's by then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._living: set[int] = set()
+        self._inputs: list[IO[bytes]] = []  # while these are open, children live
+
+    def child(self) -> tuple[int, "Connection[Any, Any]"]:
+        """Return a new child, which waits for the function: its number, and our end of the connection to it.
+
+        Raises
+        ------
+        OSError
+            There can be none.
+        """
+        with self._lock:
+            try:
+                number, connection = self._born()
+            except OSError:
+                self._end()
+                number, connection = self._born()
+            self._living.add(number)
+        return number, connection
+
+    def ended(self, child: int) -> str:
+        """Return how a child that ends by itself, or was killed, has ended; it is no more after that."""
+        with self._lock:
+            self._living.discard(child)
+            try:
+                answer = self._ask(b"%d" % child)
+            except OSError:
+                answer = GONE
+        if answer in (GONE, ""):
+            return "in a way that nobody knows"
+        status = int(answer)
+        return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+
+    def kill(self, child: int) -> None:
+        """End a child at once."""
+        with self._lock:
+            if child in self._living:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let it end with all its children, whose connections are closed."""
+        with self._lock:
+            self._end()
+            for each in self._inputs:
+                each.close()
+
+    def _born(self) -> tuple[int, "Connection[Any, Any]"]:
+        ours, theirs = Pipe()
+        with theirs:
+            try:
+                if self._socket is None:
+                    self._begin()
+                answer = self._ask(b"child", theirs.fileno())
+                if not answer.isdecimal():
+                    raise OSError("no process can be started")
+                return int(answer), ours
+            except OSError:
+                ours.close()  # a child that was forked all the same, by a process that could not say so, ends by that
+                raise
+
+    def _ask(self, message: bytes, *handles: int) -> str:
+        if self._socket is None:
+            raise OSError("there is no such process")
+        if handles:
+            socket.send_fds(self._socket, [message], handles)
+        else:
+            self._socket.sendall(message)
+        return self._socket.recv(MESSAGE).decode()
+
+    def _begin(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            code = CODE.format(path=sys.path, handle=theirs.fileno())
+            words = [sys.executable, "-c", code]
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()])
+            if self._process.stdin is not None:
+                self._inputs.append(self._process.stdin)
+        self._socket = ours
+
+    def _end(self) -> None:
+        process, own, self._process, self._socket = self._process, self._socket, None, None
+        if own is not None:
+            own.close()
+        if process is not None:
+            process.wait()
 
 
 class Child:
     """One process. It is started with the first job."""
 
-    def __init__(self, nursery: Nursery, packed: bytes) -> None:
-        self._nursery = nursery
-        self._number, self._connection = nursery.child()
+    def __init__(self, server: ForkServer, packed: bytes) -> None:
+        self._server = server
+        self._number, self._connection = server.child()
         self._is_ready = self._has_ended = False
         self._connection.send_bytes(packed)
 
@@ -52,7 +158,7 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
-        self._nursery.kill(self._number)
+        self._server.kill(self._number)
 
     def close(self) -> None:
         """Let it end, or end it."""
@@ -67,45 +173,33 @@ class Child:
 
     def _end(self) -> str:
         self._has_ended = True
-        return self._nursery.ended(self._number)
+        return self._server.ended(self._number)
 
 
-class Processes(Beside):
-    """Processes of ours: see the module."""
+class Processes(RunnerThreads):
+    """Threads of this process that have a child each."""
 
     packed = True
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
-        super().__init__(count, None)  # here a place watches over its own
         self._packed = pack_function(train, "processes")
-        self._nursery = Nursery()
+        self._server = ForkServer()
         self._limit_of_child = limit
-        self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._children: list[Child | None] = [None] * count
         self._over = False
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"ash-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        super().__init__(train, count, None)  # a thread watches over its own child
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over = True
-        for _ in self._threads:
-            self._tasks.put(None)
+        super().__exit__(kind, error, trace)
         for child in self._children:
             if child is not None and self._begun:  # only where a job still runs is there something to be cut short
                 child.kill()
         for thread in self._threads:
             thread.join()
-        self._nursery.close()
-
-    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
-        """Put it where the next place that is free takes it."""
-        self._tasks.put((job, params, epochs, state))
+        self._server.close()
 
     def open(self, state: Any) -> Any:
         """Return the state of its bytes."""
@@ -118,14 +212,14 @@ class Processes(Beside):
                 answer = self._do(number, tuple(arguments))
             except Exception as error:  # no process can be started, say
                 answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
-            self._done.put((job, answer._replace(place=number, end=time.monotonic())))
+            self._done.put((job, answer._replace(thread=number, end=time.monotonic())))
         self._end(number)
 
     def _do(self, number: int, arguments: tuple[Any, ...]) -> Answer:
         child = self._children[number]
         if child is None or not child.alive:
             self._end(number)
-            child = self._children[number] = Child(self._nursery, self._packed)
+            child = self._children[number] = Child(self._server, self._packed)
         answer = child.do(arguments, self._limit_of_child)
         if answer.kind in (LATE, DIED):
             self._end(number)

@@ -6,18 +6,37 @@ What comes of the rungs below was decided before and is of no account now, unles
 cases: the state was of an earlier process, whose pickles nobody loads; or it had no room in memory nor on the disk.
 """
 
+import warnings
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ash import _core
 from ash.function.answers import FINISHED, Answer
 from ash.function.job_runners import JobRunners, Key
-from ash.function.state_store import States
+from ash.function.state_store import LOST, States
 from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 1.0
+FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
+"""Ends behind which nothing more is trained."""
 
 
-class Again:
+class Best(NamedTuple):
+    """The best job so far: higher scores first, then lower candidates, then lower rungs."""
+
+    score: float
+    candidate: int
+    rung: int
+    state: Any
+
+    def is_behind(self, score: float, candidate: int, rung: int) -> bool:
+        """Return whether another job is better."""
+        if score != self.score:
+            return score > self.score
+        return (candidate, rung) < (self.candidate, self.rung)
+
+
+class Retraining:
     """The candidates of a run that are trained again.
 
     Parameters
@@ -28,8 +47,8 @@ class Again:
         Of a job in each rung.
     """
 
-    def __init__(self, places: JobRunners, states: States, params: Sequence[Params], epochs: Sequence[int]) -> None:
-        self._places, self._states, self._params, self._epochs = places, states, params, epochs
+    def __init__(self, runners: JobRunners, states: States, params: Sequence[Params], epochs: Sequence[int]) -> None:
+        self._runners, self._states, self._params, self._epochs = runners, states, params, epochs
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
@@ -55,7 +74,7 @@ class Again:
         rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
         answer = None
         for rung in rungs:
-            if self._places.free <= 0:
+            if self._runners.free <= 0:
                 return None
             self._start((key[0], rung), None if answer is None else answer.state)
             answer = self._answer((key[0], rung))
@@ -67,10 +86,28 @@ class Again:
         candidate, rung = key
         if key != self._targets.get(candidate):
             self._states.retrained_epochs += self._epochs[rung]
-        self._places.start(key, dict(self._params[candidate]), self._epochs[rung], state)
+        self._runners.start(key, dict(self._params[candidate]), self._epochs[rung], state)
 
     def _answer(self, key: Key) -> Answer:
         while True:
-            for each, answer in self._places.wait(WAKE_SECONDS):
+            for each, answer in self._runners.wait(WAKE_SECONDS):
                 if each == key:
                     return answer
+
+
+def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
+    """Return the state of the best job; one of an earlier process is trained again, or None with a warning."""
+    if best.state is not LOST:
+        return best.state
+    why = f"a run that was ended by {ended!r} does not train it again"
+    if ended not in FROM_OUTSIDE:
+        try:
+            answer = retraining.complete((best.candidate, best.rung), training)
+        except KeyboardInterrupt:
+            why = "its training was interrupted"
+        else:
+            if answer is not None and answer.kind == FINISHED:
+                return answer.state
+            why = "all threads hang" if answer is None else f"to train it again has failed: {answer.text}"
+    warnings.warn(f"best_state is None: that of an earlier call is gone, and {why}", UserWarning, stacklevel=6)
+    return None

@@ -1,6 +1,6 @@
 """Where candidates come from: a draw, points that fill the space evenly, or a sampler of Optuna that learns.
 
-    params       those that there are, by number; what the user knows comes first
+    params       those that there are, by number; what the user knows comes first: configurations, or an earlier run
     more()       one more or some, when the clock stands still for want of them
     tell(...)    what became of one in the first rung, in order of decision
 
@@ -9,24 +9,39 @@ then: so whom a sampler proposes depends on no timing either, where the schedule
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
 """
 
+import json
+import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ash.errors import SettingError
-from ash.function.initial_candidates import key_of
+from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.history.history import History
+from ash.journal.journal import Journal
 from ash.options import LARGEST, FunctionOptions
+from ash.space.domains import Domain, encode
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
+
+if TYPE_CHECKING:
+    import optuna
 
 SOBOL = "sobol"
 CHUNK = 256
 FRUITLESS = 1000
 """Points in a row that are all there already: then the space is taken to be used up."""
+MOST_OF_EARLIER = 10
+"""How many configurations of an earlier run are tried again."""
+CANDIDATE, SCORE, LOSS = 1, 7, 8
+"""Columns of the table of jobs."""
+Ranked = tuple[float, float, int, Params]
+"""The score negated, the loss, the number and the parameters of a candidate: the lowest is the best."""
 
 
-class Source(Protocol):
+class Source:
     """Where candidates come from."""
 
     params: list[Params]
@@ -34,12 +49,13 @@ class Source(Protocol):
 
     def more(self) -> bool:
         """Add to `params`, and return whether anything was."""
+        raise NotImplementedError
 
     def tell(self, candidate: int, score: float | None) -> None:
-        """Take notice of a score in the first rung, None of a failure."""
+        """Take notice of a score in the first rung, None of a failure: by default nothing is learned."""
 
 
-class Drawn:
+class Drawn(Source):
     """A draw, or Sobol points: nothing is learned.
 
     Parameters
@@ -67,8 +83,76 @@ class Drawn:
         self.params += drawn
         return bool(drawn)
 
+
+class OptunaSource(Source):
+    """A sampler of Optuna: asked for one candidate at a time, and told the score that it had in the first rung.
+
+    A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler
+    with a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is
+    on record as of trials that were not its own, and goes on from there.
+    Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
+    without levels, so a sampler proposes numbers between them; integers keep their step; a choice is the place of its
+    option.
+
+    Parameters
+    ----------
+    first : sequence of dict
+        What comes before.
+    count : int
+        How many candidates in all.
+    known : dict of int to dict
+        Candidates that are on record.
+    """
+
+    def __init__(
+        self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any, known: Mapping[int, Params]
+    ) -> None:
+        import optuna
+
+        storage = optuna.storages.InMemoryStorage()
+        number = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE])
+        name = storage.get_study_name_from_id(number)
+        self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)  # without a word on stderr
+        self._space = space
+        self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
+        self.params = list(first)
+        self.count = count
+        self._known = known
+        self._strays = False  # it proposes others than those on record
+
+    def more(self) -> bool:
+        """Ask for one."""
+        number = len(self.params)
+        if number >= self.count:
+            return False
+        known = self._known.get(number)
+        trial = None if known is not None and self._strays else self._study.ask()
+        params = known if trial is None else _suggest(trial, self._space)
+        if trial is not None and known is not None and params != known:
+            self._stray(trial)
+            trial, params = None, known
+        self.params.append(params or {})
+        self._trials.append(trial)
+        return True
+
+    def _stray(self, trial: "optuna.Trial") -> None:
+        from optuna.trial import TrialState
+
+        self._strays = True
+        self._study.tell(trial, state=TrialState.FAIL)
+        text = "the sampler does not propose what is on record: that is taken, and it goes on from another random state"
+        warnings.warn(f"{text}; give it a seed to have it as without a break", UserWarning, stacklevel=2)
+
     def tell(self, candidate: int, score: float | None) -> None:
-        """Learn nothing."""
+        """Tell it."""
+        from optuna.trial import TrialState
+
+        trial = self._trials[candidate]
+        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+        if trial is not None:
+            self._study.tell(trial, score, state=state)
+        elif score is not None:
+            self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
 
 
 def source_of(
@@ -76,15 +160,13 @@ def source_of(
 ) -> Source:
     """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
     endless = options.candidates is None
-    asked = LARGEST if options.candidates is None else options.candidates
+    wanted = LARGEST if options.candidates is None else options.candidates
     if sampler is not None and sampler != SOBOL:
-        from ash.function.optuna_source import Asked
-
-        return Asked(first, space, asked, sampler, known)
+        return OptunaSource(first, space, wanted, sampler, known)
     others = space.size - sum(space.read(params)[1] for params in first)
-    count = min(asked, len(first) + others)
-    if count < asked and not endless:
-        text = f"candidates={asked} is more than the {count} configurations of the space; all of them are used."
+    count = min(wanted, len(first) + others)
+    if count < wanted and not endless:
+        text = f"candidates={wanted} is more than the {count} configurations of the space; all of them are used."
         warnings.warn(text, UserWarning, stacklevel=4)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
@@ -119,3 +201,140 @@ def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
                 seen.add(key)
                 yield params
     yield from (params for params in space.stream(seed) if key_of(params) not in seen)
+
+
+def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
+    """Return the argument `first`, each configuration once, or raise SettingError unless all are of the space."""
+    if first is None:
+        return []
+    if isinstance(first, History | Journal | str | os.PathLike):
+        return _of_earlier(first, space, candidates)
+    if not isinstance(first, Sequence) or isinstance(first, bytes):
+        raise SettingError(
+            f"first={first!r} is not allowed; give a list of dicts of hyperparameters, an earlier result, or the path "
+            "of a journal"
+        )
+    found: dict[str, Params] = {}
+    for place, params in enumerate(first):
+        try:
+            plain, _ = space.read(params)
+        except SettingError as error:
+            raise SettingError(f"first[{place}]: {error}") from None
+        found.setdefault(key_of(plain), plain)
+    if candidates is not None and len(found) > candidates:
+        raise SettingError(
+            f"first has {len(found)} configurations, more than candidates={candidates}; give more of these"
+        )
+    return list(found.values())
+
+
+def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
+    """Return the best configurations of an earlier run that are of the space, with a warning where some are not."""
+    most = MOST_OF_EARLIER if candidates is None else min(MOST_OF_EARLIER, candidates)
+    found: dict[str, Params] = {}
+    left_out: list[str] = []
+    for params in _best_first(first):
+        if len(found) == most:
+            break
+        try:
+            plain, _ = space.read(params)
+            found.setdefault(key_of(plain), plain)
+        except SettingError as error:
+            left_out.append(str(error))
+    if left_out:
+        text = f"first: {len(left_out)} configurations of the earlier run are not of this space and are left out"
+        warnings.warn(f"{text}, such as: {left_out[0]}", UserWarning, stacklevel=4)
+    return list(found.values())
+
+
+def key_of(params: Params) -> str:
+    """Return a text that is equal for equal configurations only."""
+    return ",".join(f"{name}={encode(params[name])}" for name in sorted(params))
+
+
+def _best_first(earlier: Any) -> list[Params]:
+    """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
+
+    Raises
+    ------
+    SettingError
+        The journal cannot be read, or nothing has a score.
+    """
+    try:
+        ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
+    except JournalError as error:
+        raise SettingError(f"first={earlier!r} is not allowed; {error}") from error
+    if not ranked:
+        raise SettingError(f"first={earlier!r} has no configuration with a score; leave it out")
+    return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
+
+
+def _of_result(result: History) -> Iterator[Ranked]:
+    for row in result.candidates:
+        if math.isfinite(row["score"]):
+            yield -row["score"], row["loss"], row["candidate"], row["params"]
+
+
+def _of_journal(earlier: Any) -> Iterator[Ranked]:
+    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+
+    path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
+    with reading(path) as connection:
+        rows = read_contents(connection).rows
+    best: dict[int, tuple[float, float]] = {}
+    try:
+        for job in rows["jobs"]:
+            rank = -float(job[SCORE]), float(job[LOSS])
+            if all(map(math.isfinite, rank)):
+                best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
+        params = {candidate: json.loads(text) for candidate, text in rows["candidates"]}
+        yield from ((*rank, candidate, params[candidate]) for candidate, rank in best.items())
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
+    """Return a configuration as a trial suggests it, name by name."""
+
+    def ask(name: str, number: int, domain: Domain) -> Any:
+        parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
+        if _is_range(domain, "integers"):
+            return trial.suggest_int(parameter, first, last, step=domain.levels[1] - first)
+        if _is_range(domain, "uniform", "log"):
+            return trial.suggest_float(parameter, first, last, log=domain.kind == "log")
+        return domain.levels[trial.suggest_categorical(parameter, list(range(len(domain.levels))))]
+
+    return space.walk(ask)
+
+
+def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optuna.trial.FrozenTrial":
+    """Return a finished trial of a configuration that was not asked for."""
+    from optuna import distributions as of
+    from optuna.trial import create_trial
+
+    values: Params = {}
+    spans: dict[str, of.BaseDistribution] = {}
+
+    def take(name: str, number: int, domain: Domain) -> Any:
+        parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
+        values[parameter] = params[name]
+        if _is_range(domain, "integers"):
+            spans[parameter] = of.IntDistribution(first, last, step=domain.levels[1] - first)
+        elif _is_range(domain, "uniform", "log"):
+            spans[parameter] = of.FloatDistribution(first, last, log=domain.kind == "log")
+        else:
+            spans[parameter] = of.CategoricalDistribution(list(range(len(domain.levels))))
+            values[parameter] = list(map(encode, domain.levels)).index(encode(params[name]))
+        return params[name]
+
+    space.walk(take)
+    return create_trial(value=score, params=values, distributions=spans)
+
+
+def _is_range(domain: Domain, *kinds: str) -> bool:
+    return domain.kind in kinds and len(domain.levels) > 1
+
+
+def _parameter(name: str, number: int) -> str:
+    """Return what Optuna knows a domain by: it has one for each name."""
+    return name if number == 0 else f"{name} ({number})"

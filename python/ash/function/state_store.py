@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ash.function.packing import pack, unpack
+from ash.function.answers import pack, unpack
 
 WAITING = "waiting-"
 """How the name of a folder begins."""

@@ -2,23 +2,29 @@
 
     changes of one look -> BEGIN, rows, facts, counts of rows, COMMIT        all or none, whenever the process dies
 
-Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. On a file
-system of the network, where that log does not work, a rollback journal takes its place; a warning says so. Readers see
-the last commit and change nothing; with the log they hold up nobody, without it a commit waits for them.
+Damage: SQLite notices damage to its own structure, but not a bit that has changed inside a value. So each row carries a
+hash of its other values. Numbers that must come back bit for bit, -0.0 and NaN too, are kept as the text that Python
+writes of them.
+Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. That log is
+memory shared between processes, which a file system of the network does not give (sqlite.org/wal.html). There a
+rollback journal takes its place; a warning says so, since locks are not to be trusted there either. Readers see the
+last commit and change nothing. With the log they hold up nobody, without it a commit waits for them.
 Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt.
 Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ash.errors import JournalCorrupt, JournalError
-from ash.journal.rows import COUNTED, Row, checked, schema, with_checksum
 
 APPLICATION = 0x61736831
 """What SQLite calls the application id: "ash1"."""
@@ -27,6 +33,40 @@ VERSION = 1
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
 """How long a commit waits for a lock of SQLite, which a reader holds where there is no log."""
+NETWORK = re.compile(
+    r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
+)
+"""Names of file systems over a network, whole."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+Row = tuple[Any, ...]
+
+JOB_KEY = ("candidate INTEGER NOT NULL", "rung INTEGER NOT NULL")
+NUMBER = "number INTEGER PRIMARY KEY"
+TIMES = ('"start" REAL NOT NULL', '"end" REAL NOT NULL')
+
+TABLES = {
+    "facts": ("name TEXT PRIMARY KEY", "value TEXT NOT NULL"),
+    "candidates": ("candidate INTEGER PRIMARY KEY", "params TEXT NOT NULL"),
+    "jobs": (
+        *(NUMBER, *JOB_KEY, "epochs INTEGER NOT NULL"),
+        *("thread INTEGER NOT NULL", "team INTEGER NOT NULL", "team_limit INTEGER NOT NULL"),
+        *("score TEXT NOT NULL", "loss TEXT NOT NULL", "training_loss TEXT NOT NULL", "weights_hash TEXT NOT NULL"),
+        *(*TIMES, "fold_scores TEXT NOT NULL"),
+    ),
+    "steps": (NUMBER, *JOB_KEY, "finished INTEGER NOT NULL"),
+    "assists": (NUMBER, *JOB_KEY, "thread INTEGER NOT NULL", *TIMES, "busy REAL NOT NULL"),
+    "answers": (*JOB_KEY, "kind TEXT NOT NULL", "text TEXT NOT NULL", "state INTEGER NOT NULL"),
+    "states": (*JOB_KEY, "file TEXT NOT NULL", "bytes INTEGER NOT NULL", "hash TEXT NOT NULL"),
+}
+"""The columns of each table but the last, `checksum`."""
+KEYS = {
+    "jobs": ("UNIQUE (candidate, rung)",),
+    **dict.fromkeys(("answers", "states"), ("PRIMARY KEY (candidate, rung)",)),
+}
+
+COUNTED = ("candidates", "jobs", "steps", "assists", "answers", "states")
+"""Tables whose number of rows is a fact, so that a row that has vanished is missed."""
 
 
 class Database:
@@ -54,18 +94,15 @@ class Database:
         with _named(path):
             self._connection = sqlite3.connect(path.absolute(), timeout=BUSY_SECONDS, isolation_level=None)
             try:
-                self._prepare(log)
+                self._is_new = _check(self._connection, path) == 0
+                self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
+                self._connection.execute("PRAGMA synchronous=FULL")
             except BaseException:
                 self._connection.close()
                 raise
 
-    def _prepare(self, log: bool) -> None:
-        self._is_new = _check(self._connection, self.path) == 0
-        self._connection.execute(f"PRAGMA journal_mode={'WAL' if log else 'DELETE'}")
-        self._connection.execute("PRAGMA synchronous=FULL")
-
     def _make(self) -> None:
-        for statement in schema():
+        for statement in _schema():
             self._connection.execute(statement)
         self._connection.execute(f"PRAGMA application_id={APPLICATION}")
         self._connection.execute(f"PRAGMA user_version={VERSION}")
@@ -137,19 +174,11 @@ class Changes:
             self.rows.setdefault(table, []).extend(rows)
 
 
-class Contents:
-    """The rows of a journal at one commit, and its facts.
+class Contents(NamedTuple):
+    """The facts of a journal at one commit, and its rows by table, in order of their first columns."""
 
-    Attributes
-    ----------
-    facts : dict
-    rows : dict of str to list of tuple
-        By table, in order of their first columns.
-    """
-
-    def __init__(self, facts: dict[str, Any], rows: dict[str, list[Row]]) -> None:
-        self.facts = facts
-        self.rows = rows
+    facts: dict[str, Any]
+    rows: dict[str, list[Row]]
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
@@ -187,18 +216,16 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 def real_path(path: Path) -> Path:
     """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
-    try:
+    with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")
         return Path(os.path.realpath(path)) if path.is_symlink() and path.exists() else path
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 def check_place(path: Path) -> None:
     """Raise JournalError unless a journal is at a path, or can be; nothing is made."""
     log = path.with_name(f"{path.name}-wal")
-    try:
+    with _usable(path):
         if path.is_symlink() and not path.exists():
             raise JournalError(f"{path} is a link to a file that does not exist; give the path of a file")
         if path.is_dir():
@@ -207,30 +234,88 @@ def check_place(path: Path) -> None:
             raise JournalError(f"{path} cannot be a journal: there is no folder {path.parent}")
         if not path.exists() and log.exists():
             raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 def check_head(path: Path) -> None:
     """Raise JournalError unless a file, if there is one, can be written and begins as a journal does."""
     if not path.exists():
         return
-    try:
-        with path.open("r+b") as file:
-            head = file.read(len(HEADER))
-    except OSError as error:
-        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
+    with _usable(path), path.open("r+b") as file:
+        head = file.read(len(HEADER))
     if head not in (b"", HEADER):
         raise JournalError(f"{path} is not a journal of ash; it was left as it is")
 
 
+def log_works(path: Path) -> bool:
+    """Return whether a write-ahead log can be used beside a path; warn where it cannot."""
+    found = file_system(path)
+    if found is None or not NETWORK.fullmatch(found):
+        return True
+    text = f"{path} lies on a file system of the network ({found}), whose locks may fail; a local disk is safer"
+    warnings.warn(text, UserWarning, stacklevel=2)
+    return False
+
+
+def file_system(path: Path, mounts: str | None = None) -> str | None:
+    """Return the type of the file system that a path lies on, as Linux calls it; None where it does not say.
+
+    Parameters
+    ----------
+    mounts : str, optional
+        The text of /proc/self/mountinfo (proc(5)), by default as it is.
+    """
+    if mounts is None:
+        try:
+            mounts = MOUNTS.read_text(errors="surrogateescape")
+        except OSError:
+            return None
+    folder = os.path.realpath(path.parent)
+    best, kind = "", None
+    for line in mounts.splitlines():
+        head, _, tail = line.partition(" - ")
+        fields = head.split(" ")
+        if len(fields) < 5 or not tail:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
+        inside = folder == point or folder.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):  # of several on one point, the last
+            best, kind = point, tail.split(" ", 1)[0]
+    return kind
+
+
+def _schema() -> list[str]:
+    """Return the statements that make the tables."""
+    checksum = "checksum TEXT NOT NULL"
+    return [
+        f"CREATE TABLE {name} ({', '.join([*columns, checksum, *KEYS.get(name, ())])}) STRICT"
+        for name, columns in TABLES.items()
+    ]
+
+
+def with_checksum(table: str, row: Row) -> Row:
+    """Return a row with the hash of its table and values, as the last one."""
+    return (*row, _checksum(table, row))
+
+
+def _checked(table: str, rows: Iterable[Row]) -> list[Row]:
+    """Return rows without their hashes, or raise JournalCorrupt where one does not fit."""
+    found = []
+    for row in rows:
+        if _checksum(table, row[:-1]) != row[-1]:
+            raise JournalCorrupt(f"a row of {table} is damaged: {row[:3]!r}")
+        found.append(row[:-1])
+    return found
+
+
+def _checksum(table: str, row: Row) -> str:
+    return hashlib.blake2b(repr((table, *row)).encode(), digest_size=8).hexdigest()
+
+
 def _create(path: Path) -> None:
     """Make an empty file, for nobody but its owner, unless there is one."""
-    try:
+    with _usable(path):
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
-    except OSError as error:
-        raise JournalError(f"{path} cannot be a journal: {error.strerror}") from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
@@ -247,7 +332,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
         raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
-    if found != set(schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
+    if found != set(_schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
         raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
     return version
 
@@ -256,15 +341,24 @@ def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> 
     """Insert rows and return how many were not there; facts take the place of older ones."""
     before = connection.total_changes
     if rows:
-        places = ", ".join("?" * (len(rows[0]) + 1))
+        marks = ", ".join("?" * (len(rows[0]) + 1))
         checked_rows = (with_checksum(table, row) for row in rows)
         first, last = ("INSERT OR REPLACE", "") if table == "facts" else ("INSERT", " ON CONFLICT DO NOTHING")
-        connection.executemany(f"{first} INTO {table} VALUES ({places}){last}", checked_rows)
+        connection.executemany(f"{first} INTO {table} VALUES ({marks}){last}", checked_rows)
     return connection.total_changes - before
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
-    return checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+    return _checked(table, connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2"))
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a path into an error that names the journal."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
 
 
 @contextlib.contextmanager

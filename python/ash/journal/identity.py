@@ -1,4 +1,6 @@
-"""What makes a run the one it is: whoever goes on from its journal must agree, or is told where not.
+"""The facts that a journal keeps of a run: what makes it the one it is, and the call that began it.
+
+Whoever goes on from a journal must agree with these, or is told where not:
 
     settings   what every result depends on (seed, epochs, ...) and what every decision does (eta, workers, ...)
     space      domains, levels and conditions
@@ -8,29 +10,38 @@
 Runs of functions have settings, a space and a version: ash/function/function_identity.py.
 
 How many candidates there are, how long they may take, on how many threads and in how much memory: these may change, as
-none of them changes a result. All facts are what JSON holds.
+none of them changes a result. By the call that began it `ash.resume` can make the same call again. All facts are what
+JSON holds.
 """
 
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ash import _core
+from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Fold
-from ash.errors import JournalError
+from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.history.json_files import space_story
+from ash.journal.journal import Facts, Journal
 from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
 from ash.space.domains import Domain
 from ash.space.space import Space
 
-Facts = dict[str, Any]
-
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
 """Options that follow from the time limit of a planned run: those of the journal are taken."""
+_TOLD = {name: option for name, option in option_table().items() if option.decides}
+OPEN = ("candidates", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
+"""Arguments of `ash.tune` that are repeated as they were given, since what they become depends on the plan."""
+REPEATED = tuple(name for name in _TOLD if name not in OPEN)
+"""Arguments that are repeated as they were read."""
+GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
+"""Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
 SHOWN = 60
 """Letters of a value in a message, at most."""
@@ -72,22 +83,24 @@ def version_facts() -> Facts:
     return {"version of ash": build["version"], "fused multiply-adds": fused}
 
 
-def plan_of(options: Options) -> Facts:
-    """Return what was planned, which a planned run takes from its journal."""
-    return {name: getattr(options, name) for name in PLANNED}
-
-
 def space_of_facts(facts: Facts) -> Space:
     """Return the space that `space_story` was given, from what JSON has made of it."""
     return Space(
         **{
             name: [
-                Domain(_tuples(one["levels"]), _tuples(one["default"]), _tuples(one["when"]), one["kind"])
+                Domain(from_json(one["levels"]), from_json(one["default"]), from_json(one["when"]), one["kind"])
                 for one in several
             ]
             for name, several in facts.items()
         }
     )
+
+
+def from_json(value: Any) -> Any:
+    """Return levels or hyperparameters as they were before JSON: its lists were tuples."""
+    if isinstance(value, dict):
+        return {name: from_json(part) for name, part in value.items()}
+    return tuple(map(from_json, value)) if isinstance(value, list) else value
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
@@ -108,18 +121,73 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
     found = [
-        *_differences(there["settings"], here["settings"], allowed),
+        *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
         *_space_differences(there["space"], here["space"]),
     ]
     if "data" in here:
         found += _data_differences(there["data"], here["data"])
     if "version" not in allowed:
-        found += _differences(there["version"], here["version"], allowed)
+        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
     if found:
         raise JournalError(
             f"{journal} holds another run: {'; '.join(found)}. Nothing was changed; call it as it was begun, or give "
             "another path for the journal"
         )
+
+
+def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
+    """Return who calls and with which arguments.
+
+    Parameters
+    ----------
+    by : str
+        The name of what was called.
+    given : dict
+        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
+    options : Options
+        As they were checked.
+    """
+    arguments = {name: getattr(options, name) for name in REPEATED}
+    plain = {name: _plain(given[name]) for name in OPEN if given[name] is None or isinstance(given[name], Real | str)}
+    lost = sorted(set(OPEN) - plain.keys())
+    return {"by": by, "arguments": {**arguments, **plain}, "given again": lost}
+
+
+def seed_of(journal: Journal | None) -> int | None:
+    """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
+    if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
+        return None
+    facts = _facts_of(journal)
+    try:
+        return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
+    except Exception as error:
+        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
+
+
+def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
+    """Return the space and the arguments that a journal was begun with, and the names of those that it could not keep.
+
+    Raises
+    ------
+    JournalError
+        There is no such journal, or an estimator has begun it.
+    """
+    facts = _facts_of(journal)
+    if "begun" not in facts:
+        raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
+    try:
+        begun = facts["begun"]
+        if begun["by"] != "ash.tune":
+            again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
+            raise JournalError(f"{journal.file} was begun by {begun['by']}; {again} again to go on")
+        arguments, lost = begun["arguments"], begun["given again"]
+        if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
+            raise ValueError("it was begun with arguments that there are not")
+        return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)
+    except AshError:
+        raise
+    except Exception as error:
+        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
@@ -141,11 +209,7 @@ def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
 
 def _data_differences(there: Facts, here: Facts) -> list[str]:
     counted = ("columns of X", "features", "classes", "folds", "training rows", "validation rows")
-    found = [
-        f"{name}: {_shown(there.get(name))} there, {_shown(here[name])} here"
-        for name in counted
-        if there.get(name) != here[name]
-    ]
+    found = _differences(there, here, counted)
     if found:
         return found
     found += ["X has columns of other names, kinds or levels"] if there["names"] != here["names"] else []
@@ -175,11 +239,15 @@ def _space_differences(there: Facts, here: Facts) -> list[str]:
     return found
 
 
-def _differences(there: Facts, here: Facts, allowed: Sequence[str]) -> list[str]:
+def _names(there: Facts, here: Facts, part: str, allowed: Sequence[str]) -> list[str]:
+    return sorted((there[part].keys() | here[part].keys()) - set(allowed))
+
+
+def _differences(there: Facts, here: Facts, names: Sequence[str]) -> list[str]:
     return [
         f"{name}: {_shown(there.get(name))} there, {_shown(here.get(name))} here"
-        for name in sorted(there.keys() | here.keys())
-        if name not in allowed and there.get(name) != here.get(name)
+        for name in names
+        if there.get(name) != here.get(name)
     ]
 
 
@@ -190,9 +258,19 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
-
-
 def _hash(value: Any) -> str:
     return hashlib.blake2b(repr(value).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python."""
+    if is_integer(value):
+        return int(value)
+    return float(value) if is_number(value) else value
+
+
+def _facts_of(journal: Journal) -> Facts:
+    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+
+    with reading(journal.file) as connection:
+        return dict(read_contents(connection).facts)

@@ -1,18 +1,28 @@
-"""The argument `journal` of `ash.tune`, the estimators and `ash.tune_function`, checked once before anything runs."""
+"""The argument `journal`, and what a run tells its journal and asks of it: here the answers without a journal."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
+from ash import _core
 from ash._utils.checks import one_of
 from ash.errors import SettingError
-from ash.options import option_names
+from ash.options import Options, RunOptions, option_names
+from ash.space.hyperparameters import Params
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
 """What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
+
+Facts = dict[str, Any]
+"""What a journal keeps of a run, as JSON holds it."""
+Restored = frozenset[tuple[int, int]]
+"""Candidate and rung of jobs that earlier calls have done."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +74,117 @@ class Journal:
 def read_journal(value: Any) -> Journal | None:
     """Return the argument `journal`, or raise SettingError unless it is None, a path or a Journal."""
     return value if value is None or isinstance(value, Journal) else Journal(value)
+
+
+class NullJournal:
+    """Nothing is recorded. A journal has the same methods, and they are called at the same times.
+
+    `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides what its runs need.
+
+    Attributes
+    ----------
+    restored : frozenset of (candidate, rung)
+        The jobs that callbacks were told of in earlier calls.
+    seconds : float
+        What earlier calls of this run have taken.
+    params : dict of int to dict
+        Of a function: the hyperparameters of candidates that earlier calls have begun.
+    steps : sequence of (candidate, rung, whether it has ended)
+        Of a greedy run of a function: the order in which jobs were handed out, and have ended.
+    folder : Path or None
+        Where files of a run of a function may lie.
+    """
+
+    restored: Restored = frozenset()
+    seconds = 0.0
+    params: Mapping[int, Params] = {}
+    steps: Sequence[tuple[int, int, bool]] = ()
+    folder: Path | None = None
+
+    @property
+    def written(self) -> int | None:
+        """Return how many of the jobs that are decided may be told, being in the file; None where there is no file."""
+        return None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what an error has left, and close the file."""
+
+    def planned(self, options: Options) -> Options | None:
+        """Return the options with the ladder that was planned when the run was begun, if it was."""
+
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
+        """Write down what the run is, or raise JournalError where the journal holds another run.
+
+        Parameters
+        ----------
+        identity : dict
+            What must be the same: `identity_of`, or `function_identity`.
+        options : RunOptions
+            With the ladder planned.
+        call : dict
+            Who called, and with which arguments: for `ash.resume`.
+        code : dict, optional
+            Of a function: hashes of its source and of that of its costs.
+        """
+
+    def start(self, run: Any = None) -> tuple[datetime, float]:
+        """Return when the training of this run was begun, and what it has taken in earlier calls; it continues now.
+
+        Parameters
+        ----------
+        run : FunctionRun, optional
+            Of a function: the run.
+        """
+        return datetime.now(UTC), 0.0
+
+    def look(self) -> None:
+        """Write down what has been found since the last look; the run may be going on."""
+
+    def finish(self, ended: str) -> None:
+        """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended."""
+
+    def restore(
+        self,
+        tuner: _core.Tuner,
+        params: Sequence[Params],
+        options: Options,
+        folds: int,
+        failed: Callable[[], bool],
+    ) -> None:
+        """Tell a tuner that has not started what earlier runs have found.
+
+        Parameters
+        ----------
+        params : sequence
+            Of the candidates so far, by number; it may grow.
+        folds : int
+        failed : callable
+            Whether the user's function that scores has failed: from then on what the core finds is of no account.
+        """
+
+    def completing(self) -> AbstractContextManager[None]:
+        """Return a context in which networks that are missing are trained again: what there is is written before."""
+        return nullcontext()
+
+    def knows(self, key: tuple[int, int]) -> bool:
+        """Return whether `recall` has an answer for this candidate and rung."""
+        return False
+
+    def recall(self, task: _core.Task) -> Any:
+        """Return the answer of a function's job in an earlier call, once, or None; its times are seconds of the run."""
+        return None
+
+    def retraced(self, exactly: bool) -> None:
+        """Take notice that the jobs of the earlier calls are done, and whether by the steps that were recorded."""
+
+    def handed_out(self, task: _core.Task, params: Params) -> None:
+        """Take notice of a job that the clock has given."""
+
+    def ended(self, task: _core.Task, answer: Any) -> None:
+        """Take notice of the answer of a job, None where it was recalled; times are those of the machine's clock."""

@@ -5,6 +5,7 @@
     look, every 50 ms               new results, one commit; with it states (state_cache.py); then callbacks are told
     finish                          the rest, and the networks that the result holds
 
+The core has results as columns, the journal has them as rows.
 Threads: the calling thread alone; the others train on while it writes.
 """
 
@@ -14,29 +15,39 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import whole
 from ash.errors import JournalCorrupt
-from ash.journal.database import Changes, Database
-from ash.journal.identity import PLANNED, Facts, plan_of
-from ash.journal.journal import Journal
-from ash.journal.null_journal import NullJournal
+from ash.history.records import Columns
+from ash.journal.database import Changes, Database, Row
+from ash.journal.identity import PLANNED
+from ash.journal.journal import Facts, Journal
 from ash.journal.open_journal import OpenJournal
-from ash.journal.pending_rows import News
-from ash.journal.results import assist_columns, job_columns
-from ash.journal.state_cache import Upkeep
-from ash.journal.state_files import StateFolder
+from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions
 from ash.space.hyperparameters import Params
 
+JOB = (
+    *("candidate", "rung", "epochs", "thread", "team", "team_limit", "score", "loss", "training_loss", "weights_hash"),
+    *("start", "end"),
+)
+"""The columns of a job that a journal keeps, in the order of its table; virtual times follow from the decisions."""
+ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
+TYPES = {"score": np.float64, "loss": np.float64, "training_loss": np.float64, "start": np.float64, "end": np.float64}
+EXACT = ("score", "loss", "training_loss")
+"""Numbers that come back bit for bit; SQLite would lose NaN and the sign of zero."""
 
-class NetworkJournal(OpenJournal, NullJournal):
-    """The journal of one run: a context manager that closes it.
+Scores = dict[tuple[int, int], list[float]]
+"""By candidate and rung: the score of each fold."""
+
+
+class NetworkJournal(OpenJournal):
+    """The journal of one run of networks: a context manager that closes it.
 
     Parameters
     ----------
@@ -48,13 +59,6 @@ class NetworkJournal(OpenJournal, NullJournal):
         super().__init__(journal)
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._closing(error):
-            if error is not None and self._tuner is not None and self._database is not None:
-                self._write(self._database, self._tuner)
-
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder of the journal."""
         plan = self._facts.get("plan")
@@ -64,10 +68,11 @@ class NetworkJournal(OpenJournal, NullJournal):
             known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
             return replace(options, **known, schedule="greedy")
 
-    def agree(self, identity: Facts, options: RunOptions, asked: Facts, code: Facts | None = None) -> None:
+    def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare."""
-        plan = plan_of(options) if isinstance(options, Options) and options.planned else None
-        self._agree(identity, options, asked, {"plan": plan})
+        is_planned = isinstance(options, Options) and options.planned
+        plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
+        self._agree(identity, options, call, {"plan": plan})
 
     def restore(
         self,
@@ -78,8 +83,8 @@ class NetworkJournal(OpenJournal, NullJournal):
         failed: Callable[[], bool],
     ) -> None:
         """Tell the tuner what there is."""
-        self._news = News(self._rows, params, greedy=options.schedule == "greedy", folds=folds)
-        self._upkeep = Upkeep(self._folder, options.memory_limit, self._rows["states"])
+        self._pending = PendingRows(self._rows, params, greedy=options.schedule == "greedy", folds=folds)
+        self._states = StateCache(self._folder, options.memory_limit, self._rows["states"])
         self._tuner, self._failed = tuner, failed
         if self._database is not None:
             self._folder.tidy(row[2] for row in self._rows["states"])
@@ -97,7 +102,7 @@ class NetworkJournal(OpenJournal, NullJournal):
             found = self._folder.read(name, size, text)
             if found is None:
                 unread.append(name)
-                self._upkeep.forget(name, changes)
+                self._states.forget(name, changes)
                 continue
             for (candidate, rung), parts in found.items():
                 if (candidate, rung) in self.restored:
@@ -108,7 +113,7 @@ class NetworkJournal(OpenJournal, NullJournal):
             with self._failing():
                 if self._database is not None:
                     self._database.write(changes)
-                    self._upkeep.committed()
+                    self._states.committed()
 
     def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
         columns, scores = job_columns(self._rows["jobs"], folds)
@@ -120,12 +125,7 @@ class NetworkJournal(OpenJournal, NullJournal):
     @property
     def written(self) -> int | None:
         """Return how many of the core's jobs are in the file."""
-        return None if self._database is None else self._news.jobs
-
-    def look(self) -> None:
-        """Write down what is new, unless the last commit was just now."""
-        if self._may_commit():
-            self._try_to_write()
+        return None if self._database is None else self._pending.jobs
 
     @contextmanager
     def completing(self) -> Iterator[None]:
@@ -136,30 +136,152 @@ class NetworkJournal(OpenJournal, NullJournal):
         except RuntimeError as error:
             raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
 
-    def finish(self, ended: str) -> None:
-        """Write down all."""
-        self._try_to_write(ended)
-
-    def _try_to_write(self, ended: str | None = None) -> None:
-        if self._database is not None and self._tuner is not None:
-            with self._failing():
-                self._write(self._database, self._tuner, ended)
-
-    def _write(self, database: Database, tuner: _core.Tuner, ended: str | None = None) -> None:
+    def _write(self, database: Database, ended: str | None = None) -> None:
+        tuner = self._tuner
+        if tuner is None:
+            return
         changes, now = Changes(), time.monotonic()
-        news = self._news.take(tuner, changes)
+        has_new_jobs = self._pending.take(tuner, changes)
         if self._failed():  # asked after the jobs were read: a failed score of them is known by now
             return
-        if news:
-            self._upkeep.note(self._news.read, self._news.new)
+        if has_new_jobs:
+            self._states.note(self._pending.read, self._pending.new)
         if ended is not None:
             changes.facts["ended"] = ended
-            self._upkeep.write_kept(tuner, changes)
-        elif news:
-            self._upkeep.write_some(tuner, changes)
+            self._states.write_kept(tuner, changes)
+        elif has_new_jobs:
+            self._states.write_some(tuner, changes)
         if not changes and not self._is_time(now):
             return
-        self._upkeep.drop(tuner, changes)
+        self._states.drop(tuner, changes)
         self._commit(database, changes, now)
-        self._upkeep.committed()
-        self._news.committed()
+        self._states.committed()
+        self._pending.committed()
+
+
+class PendingRows:
+    """What the core has recorded since the last commit, as rows that a journal does not have yet.
+
+    Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
+    is made again by the next one, and rows that were committed after all are there already.
+
+    Parameters
+    ----------
+    rows : dict of str to list of tuple
+        What the journal has: the jobs among them are told by the core again, and are not new.
+    params : sequence
+        Of the candidates so far, by number; it may grow.
+    greedy : bool
+        Whether the order of steps decides. They are written from the first on: those of the restored jobs, which the
+        core goes through before any other, take the place of what the journal has.
+    folds : int
+
+    Attributes
+    ----------
+    jobs : int
+        How many of the core's, in its order, are in the journal.
+    read, new : Columns
+        The jobs that were read last, and those of them that the journal does not have.
+    """
+
+    def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], *, greedy: bool, folds: int) -> None:
+        self._known = {(row[1], row[2]) for row in rows["jobs"]}  # candidate, rung
+        self._named = {row[0] for row in rows["candidates"]}
+        self._params = params
+        self._greedy, self._folds = greedy, folds
+        self._steps = self.jobs = 0  # how far the records are committed
+        self._assists = len(rows["assists"])
+        self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
+        self.read: Columns = {}
+        self.new: Columns = {}
+
+    def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
+        """Add to `changes` what is new, and return whether a job has ended since the last commit."""
+        steps = tuner.steps(self._steps)
+        self._next = (self._steps + len(steps), self.jobs, self._assists)
+        if self._greedy and len(steps):
+            if self._steps == 0:
+                changes.delete("steps")
+            changes.add("steps", [(number, *step) for number, step in enumerate(steps.tolist(), self._steps)])
+        if not steps[:, 2].any():
+            return False
+        self.read = tuner.jobs(self.jobs)
+        keys = _keys(self.read)
+        is_new = np.array([key not in self._known for key in keys], bool)
+        self.new = {name: column[is_new] for name, column in self.read.items()}
+        assists = assist_rows(tuner.assists(self._assists), self._assists)
+        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # of a single fold they are the jobs' own
+        changes.add("jobs", job_rows(self.new, len(self._known), scores))
+        changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
+        changes.add("assists", assists)
+        self._next = (self._next[0], self.jobs + len(keys), self._assists + len(assists))
+        return True
+
+    def committed(self) -> None:
+        """Take notice that what `take` has added is in the journal."""
+        if self._next[1] > self.jobs:
+            self._named.update(self._unnamed())
+            self._known.update(_keys(self.read))  # before the counter: rows are numbered by these
+        self._steps, self.jobs, self._assists = self._next
+
+    def _unnamed(self) -> list[Any]:
+        return sorted(set(self.new["candidate"].tolist()) - self._named)
+
+
+def _keys(columns: Columns) -> list[tuple[int, int]]:
+    return list(zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True))
+
+
+def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
+    """Return the rows of jobs that are numbered from `first` on; `fold_scores` of all that have not diverged."""
+    fields = [[_to_text(name, value) for value in columns[name].tolist()] for name in JOB]
+    rows = zip(*fields, strict=True)
+    return [
+        (number, *row, json.dumps([repr(score) for score in fold_scores.get((row[0], row[1]), ())]))
+        for number, row in enumerate(rows, first)
+    ]
+
+
+def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.float64]]:
+    """Return the columns of jobs and their scores [jobs, folds], NaN where one has diverged."""
+    values = list(zip(*rows, strict=True)) or [()] * (len(JOB) + 2)
+    columns = {name: _array(name, values[place]) for place, name in enumerate(JOB, 1)}
+    scores = np.full((len(rows), folds), np.nan)
+    for place, text in enumerate(values[-1]):
+        found = [float(score) for score in json.loads(text)]
+        if found:
+            scores[place] = found
+    return columns, scores
+
+
+def assist_rows(columns: Columns, first: int) -> list[Row]:
+    """Return the rows of assists that are numbered from `first` on."""
+    fields = [columns[name].tolist() for name in ASSIST]
+    return [(number, *row) for number, row in enumerate(zip(*fields, strict=True), first)]
+
+
+def assist_columns(rows: Sequence[Row]) -> Columns:
+    """Return the columns of assists."""
+    values = list(zip(*rows, strict=True)) or [()] * (len(ASSIST) + 1)
+    types = {**TYPES, "busy": np.float64}
+    return {name: np.array(values[place], types.get(name, np.int64)) for place, name in enumerate(ASSIST, 1)}
+
+
+def scores_of(columns: Columns) -> Scores:
+    """Return the scores of folds that the core has recorded."""
+    keys = zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True)
+    return dict(zip(keys, columns["scores"].tolist(), strict=True))
+
+
+def _to_text(name: str, value: Any) -> Any:
+    if name == "weights_hash":
+        return f"{value:016x}"
+    return repr(value) if name in EXACT else value
+
+
+def _array(name: str, values: Sequence[Any]) -> NDArray[Any]:
+    if name == "weights_hash":
+        return np.array([int(value, 16) for value in values], np.uint64)
+    if name in EXACT:
+        return np.array([float(value) for value in values], np.float64)
+    return np.array(values, TYPES.get(name, np.int64))

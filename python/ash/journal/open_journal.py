@@ -16,13 +16,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Self
+from types import TracebackType
+from typing import Any
 
 from ash.errors import AshError, JournalCorrupt, JournalError
-from ash.journal.database import Changes, Database, check_head, check_place, real_path
-from ash.journal.file_system import log_works
-from ash.journal.identity import Facts, check_same
-from ash.journal.journal import Journal
+from ash.journal.database import Changes, Database, check_head, check_place, log_works, real_path
+from ash.journal.identity import check_same
+from ash.journal.journal import Facts, Journal, NullJournal
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
 
@@ -34,16 +34,13 @@ COMMIT_SHARE = 0.005
 """Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of two hundred."""
 
 
-class OpenJournal:
-    """The journal of one run.
+class OpenJournal(NullJournal):
+    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`.
 
     Parameters
     ----------
     journal : Journal
     """
-
-    seconds = 0.0
-    """What earlier calls of this run have taken."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -82,10 +79,20 @@ class OpenJournal:
         if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
             raise ValueError("it has results of rungs that no ladder has")
 
-    def __enter__(self) -> Self:
-        return self
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it behind a last commit; where that fails, it is a note of the error that has ended the run."""
+        try:
+            if error is not None and self._database is not None:
+                self._write(self._database)
+        except JournalError as other:
+            if error is not None and str(other) != str(error):
+                error.add_note(f"the journal does not have everything: {other}")
+        finally:
+            self._close()
 
-    def _agree(self, identity: Facts, options: RunOptions, asked: Facts, more: Facts) -> None:
+    def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
         """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""
         if self._database is None:
             return
@@ -98,7 +105,7 @@ class OpenJournal:
         changes = Changes()
         changes.facts = {
             "run": identity,
-            "begun": {**asked, "date": date},
+            "begun": {**call, "date": date},
             "candidates": options.candidates,
             "ended": None,
             **more,
@@ -121,9 +128,23 @@ class OpenJournal:
         with self._sound():
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
-    def _may_commit(self) -> bool:
-        """Return whether the last commit was long enough ago."""
-        return time.monotonic() >= self._rests
+    def look(self) -> None:
+        """Write down what is new, unless the last commit was just now."""
+        if time.monotonic() >= self._rests:
+            self._try_to_write()
+
+    def finish(self, ended: str) -> None:
+        """Write down all."""
+        self._try_to_write(ended)
+
+    def _try_to_write(self, ended: str | None = None) -> None:
+        if self._database is not None:
+            with self._failing():
+                self._write(self._database, ended)
+
+    def _write(self, database: Database, ended: str | None = None) -> None:
+        """Write down what is new, if the run has begun, and how it has ended."""
+        raise NotImplementedError
 
     def _is_time(self, now: float) -> bool:
         """Return whether there is to be a commit though nothing is new: for the seconds that the run has taken."""
@@ -131,18 +152,15 @@ class OpenJournal:
 
     def _commit(self, database: Database, changes: Changes, now: float) -> None:
         """Write down what has changed since the last commit."""
-        changes.facts["progress"] = self._progress(now)
-        began = time.monotonic()
-        database.write(changes)
-        self._committed = time.monotonic()
-        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
-
-    def _progress(self, now: float) -> Facts:
-        return {
+        changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
             "process": os.getpid(),
         }
+        began = time.monotonic()
+        database.write(changes)
+        self._committed = time.monotonic()
+        self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
 
     @contextlib.contextmanager
     def _sound(self) -> Iterator[None]:
@@ -163,17 +181,6 @@ class OpenJournal:
             if self._journal.on_error == "raise":
                 raise
             warnings.warn(f"{error}; the run goes on without its journal", UserWarning, stacklevel=4)
-            self._close()
-
-    @contextlib.contextmanager
-    def _closing(self, error: BaseException | None) -> Iterator[None]:
-        """Close it behind the last commit; where that fails, it is a note of the error that has ended the run."""
-        try:
-            yield
-        except JournalError as other:
-            if error is not None and str(other) != str(error):
-                error.add_note(f"the journal does not have everything: {other}")
-        finally:
             self._close()
 
     def _close(self) -> None:

@@ -1,15 +1,40 @@
-"""`cv_results_` of the estimators: what scikit-learn's searches say of their candidates, an array a column."""
+"""`cv_results_` of the estimators and of a search: what scikit-learn's searches say, a row a candidate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash.history.records import Columns
-from ash.result import Result
+from ash.result import FunctionResult, Result
 from ash.space.hyperparameters import Params
+
+
+class FoldInfo(NamedTuple):
+    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
+
+    `curve` has epochs and scores that led to this one, as far as a forecast needs them.
+    """
+
+    test: dict[str, float]
+    train: dict[str, float]
+    fit_seconds: float
+    score_seconds: float
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+class JobInfo(NamedTuple):
+    """What a job tells: epochs of the candidate so far, those that were trained now, why not on, and its folds."""
+
+    done: int
+    trained: int
+    why: str
+    folds: tuple[FoldInfo, ...]
+
+
+Best = dict[int, tuple[float, int, JobInfo]]
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
@@ -26,21 +51,76 @@ def tuning_results(result: Result) -> dict[str, Any]:
     scores = np.array([row["score"] for row in rows], np.float64)
     params = [row["params"] for row in rows]
     columns: dict[str, Any] = {"params": params}
-    columns |= {f"param_{name}": values_of(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
+    columns |= {f"param_{name}": _values_of(params, name) for name in dict.fromkeys(chain.from_iterable(params))}
     splits = _scores_of_folds(result, scores)
     columns |= {f"split{fold}_test_score": splits[:, fold] for fold in range(splits.shape[1])}
     columns |= {
         "mean_test_score": scores,
         "std_test_score": splits.std(axis=1),
-        "rank_test_score": ranks_of(scores),
+        "rank_test_score": _ranks_of(scores),
         "rungs": np.array([row["rungs"] for row in rows], np.int64),
         "epochs": np.array([row["epochs"] for row in rows], np.int64),
-        "fit_time": seconds_of(result.columns, len(rows)),
+        "fit_time": _seconds_of(result.columns, len(rows)),
     }
     return columns
 
 
-def values_of(params: Sequence[Params], name: str) -> Any:
+def search_results(
+    result: FunctionResult, infos: Sequence[JobInfo | None], counts: str | None, error_score: float, splits: int
+) -> dict[str, Any]:
+    """Return a row for each candidate, in order of number.
+
+    Parameters
+    ----------
+    result : FunctionResult
+    infos : sequence
+        What each of its jobs has told.
+    counts : str or None
+        The parameter of the estimator that counts epochs: it stands in `params` with what the row is of.
+    error_score : float
+        For candidates without a score.
+    splits : int
+        How many folds there are.
+
+    Returns
+    -------
+    dict of arrays [candidates]
+        `params` (the list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_`, `std_` and
+        `rank_test_<score>` (and `train` where it was asked for), `mean_fit_time`, `std_fit_time`, `mean_score_time`,
+        `std_score_time` (of a fold in that job), `rung`, `resource` (epochs in all by then), `continued`, and
+        `fit_time` (of all its jobs).
+    """
+    best = _best_jobs(result, infos)
+    count = len(result.params)
+    rows = [best.get(candidate) for candidate in range(count)]
+    params = [
+        dict(each) if counts is None or row is None else {**each, counts: row[2].done}
+        for each, row in zip(result.params, rows, strict=True)
+    ]
+    names = dict.fromkeys(chain.from_iterable(params))
+    columns: dict[str, Any] = {f"param_{name}": _values_of(params, name) for name in names}
+    columns["params"] = params
+    best_infos = [None if row is None else row[2] for row in rows]
+    columns |= _times(best_infos, splits)
+    for which in ("test", "train"):
+        for name in _metrics(best_infos, which):
+            columns |= _scores(best_infos, which, name, error_score, splits)
+    columns["rung"] = np.array([-1 if row is None else row[1] for row in rows], np.int64)
+    columns["resource"] = np.array([0 if info is None else info.done for info in best_infos], np.int64)
+    columns["continued"] = np.array([info is not None and not info.why for info in best_infos], np.bool_)
+    columns["fit_time"] = _seconds_of(result.columns, count)
+    return columns
+
+
+def read_info(info: Any) -> JobInfo | None:
+    """Return what a job has told, which a journal gives back as lists."""
+    if info is None:
+        return None
+    done, trained, why, folds = info
+    return JobInfo(done, trained, why, tuple(FoldInfo(*fold) for fold in folds))
+
+
+def _values_of(params: Sequence[Params], name: str) -> Any:
     """Return a hyperparameter of each candidate, masked where it has none of that name."""
     values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
     for place, each in enumerate(params):
@@ -60,14 +140,56 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
     return splits
 
 
-def ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
+def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return 1 for the highest score; equal scores share the lower rank, NaN comes last."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
 
 
-def seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
+def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
     """Return the seconds of all jobs of each candidate."""
     seconds: NDArray[np.float64] = columns["end"] - columns["start"]
     return np.bincount(columns["candidate"], weights=seconds, minlength=candidates).astype(np.float64)
+
+
+def _best_jobs(result: FunctionResult, infos: Sequence[JobInfo | None]) -> Best:
+    """Return the score, rung and info of each candidate's best job; of equal ones the lowest."""
+    best: Best = {}
+    columns = result.columns
+    for candidate, rung, score, diverged, info in zip(
+        columns["candidate"], columns["rung"], columns["score"], columns["diverged"], infos, strict=True
+    ):
+        if info is not None and not diverged and (candidate not in best or score > best[candidate][0]):
+            best[int(candidate)] = float(score), int(rung), info
+    return best
+
+
+def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:
+    found = next((info for info in infos if info is not None), None)
+    return [] if found is None else list(getattr(found.folds[0], which))
+
+
+def _scores(infos: list[JobInfo | None], which: str, name: str, error: float, splits: int) -> Mapping[str, Any]:
+    table = _folds(infos, splits, lambda fold: getattr(fold, which)[name], error)
+    mean = table.mean(axis=1)
+    columns: dict[str, Any] = {f"split{fold}_{which}_{name}": table[:, fold] for fold in range(splits)}
+    columns |= {f"mean_{which}_{name}": mean, f"std_{which}_{name}": table.std(axis=1)}
+    return {**columns, f"rank_{which}_{name}": _ranks_of(mean)} if which == "test" else columns
+
+
+def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:
+    columns: dict[str, Any] = {}
+    for name in ("fit", "score"):
+        table = _folds(infos, splits, lambda fold, name=name: getattr(fold, f"{name}_seconds"), np.nan)
+        columns |= {f"mean_{name}_time": table.mean(axis=1), f"std_{name}_time": table.std(axis=1)}
+    return columns
+
+
+def _folds(infos: list[JobInfo | None], splits: int, value: Any, missing: float) -> NDArray[np.float64]:
+    """Return a number of each fold [candidates, folds]."""
+    rows: list[list[float]] = []
+    for info in infos:
+        folds: tuple[FoldInfo, ...] = () if info is None else info.folds
+        rows.append([float(value(fold)) for fold in folds] or [missing] * splits)
+    return np.array(rows, np.float64).reshape(len(infos), splits)

@@ -1,50 +1,95 @@
 """`ash.ASHSearchCV`: a search by scikit-learn's conventions over anything that can be trained further.
 
-fit -> the run of `ash.tune_function` over search/trainer.py -> result_ -> best_estimator_, on all rows, predicts
+fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimator_, on all rows, predicts
 """
 
+import copy
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone, is_classifier
-from sklearn.exceptions import FitFailedWarning
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import check_cv
-from sklearn.utils import indexable
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.checks import whole, yes_or_no
 from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.executors.executor_argument import workers_of
-from ash.function.packing import can_pack
+from ash.function.answers import can_pack
 from ash.journal.journal import Journal
 from ash.options import LARGEST
 from ash.result import FunctionResult, causes
+from ash.sklearn.cv_results import read_info, search_results
+from ash.sklearn.estimator_docs import documented_search
 from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
 from ash.sklearn.resumable.choose import Way, way_of
-from ash.sklearn.resumable.fitted_transformers import Heads
-from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows
-from ash.sklearn.resumable.trees import WARNING
-from ash.sklearn.search.constant import constant_score
-from ash.sklearn.search.delegates import Delegates
-from ash.sklearn.search.idle_threads import Spare
-from ash.sklearn.search.inner import capped, process_limited
-from ash.sklearn.search.routing import routed
-from ash.sklearn.search.search_checks import check_arguments, checked_space, labels_of
-from ash.sklearn.search.search_docs import documented
-from ash.sklearn.search.search_ladder import Rungs, rungs_of
-from ash.sklearn.search.search_results import search_results
-from ash.sklearn.search.search_scorers import SCORE, Scorers, read_scorers
-from ash.sklearn.search.trainer import FitError, SearchTable, Trainer, prepared, read_info, seed_of_candidate
+from ash.sklearn.resumable.ensembles import WARNING
+from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
+from ash.sklearn.search_arguments import (
+    SCORE,
+    Scorers,
+    check_arguments,
+    checked_space,
+    is_on,
+    labels_of,
+    read_scorers,
+    routed,
+)
+from ash.sklearn.search_ladder import Rungs, rungs_of
+from ash.sklearn.search_threads import IdleThreads, capped, process_limited
+from ash.sklearn.trainer import FitError, SearchTable, Trainer, constant_score, prepared, seed_of_candidate
 from ash.space.function_space import FunctionSpace
 from ash.tune_function import PROCESSES, tune_function
 
 
-@documented
-class ASHSearchCV(Delegates):
+def _has(name: str) -> Callable[[Any], bool]:
+    """Return a check whether the estimator of a search has a method; AttributeError says why not."""
+
+    def check(search: Any) -> bool:
+        if not search.refit:
+            raise AttributeError(
+                f"This {type(search).__name__} instance was initialized with `refit={search.refit!r}`: {name} is "
+                "available only after refitting on the best parameters; fit an estimator by `best_params_` yourself"
+            )
+        getattr(search.best_estimator_ if hasattr(search, "best_estimator_") else search.estimator, name)
+        return True
+
+    return check
+
+
+def _delegated(name: str, what: str) -> Any:
+    """Return a method that is there where the estimator has one of this name."""
+
+    def method(self: Any, X: Any) -> Any:
+        check_is_fitted(self)
+        return getattr(self.best_estimator_, name)(X)
+
+    method.__name__ = name
+    method.__doc__ = f"""Return {what}, by the best estimator.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As the estimator takes it.
+
+        Returns
+        -------
+        ndarray or DataFrame
+            What `best_estimator_` gives back. Only with `refit`, and of estimators that have this method.
+        """
+    return available_if(_has(name))(method)
+
+
+@documented_search
+class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Hyperparameters of any estimator of scikit-learn's kind, by asynchronous halving with cross-validation."""
 
     def __init__(
@@ -127,14 +172,80 @@ class ASHSearchCV(Delegates):
         """
         trainer, space = self._prepared(X, y, params)
         result = self._run(trainer, space)
-        for heads in trainer.heads:
-            heads.clear()
+        for cache in trainer.caches:
+            cache.clear()
         scorer = trainer.scorers.scorer
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         self._keep(result, trainer)
         if self.refit:
             self._fit_best(trainer)
         return self
+
+    predict = _delegated("predict", "predictions")
+    predict_proba = _delegated("predict_proba", "the probability of each class")
+    predict_log_proba = _delegated("predict_log_proba", "the logarithm of the probability of each class")
+    decision_function = _delegated("decision_function", "the values of the decision function")
+    score_samples = _delegated("score_samples", "a score of each row")
+    transform = _delegated("transform", "transformed rows")
+    inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
+
+    def score(self, X: Any, y: Any = None, **params: Any) -> float:
+        """Return the score of the best estimator, by `scoring`; of several scores the one that `refit` names.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        **params
+            For the scorer, with metadata routing.
+
+        Returns
+        -------
+        float
+        """
+        _has("score" if self.scoring is None else "fit")(self)
+        check_is_fitted(self)
+        if params and not is_on():
+            raise ValueError(
+                f"score got {sorted(params)}, which need metadata routing: "
+                "sklearn.set_config(enable_metadata_routing=True)"
+            )
+        given = dict(process_routing(self, "score", **params).scorer.score) if is_on() else {}
+        scorers = read_scorers(self.estimator, self.scoring, self.refit)
+        return scorers.measure(self.best_estimator_, X, y, given)[scorers.ranks]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Return how many columns `fit` has seen, as the best estimator says."""
+        try:
+            check_is_fitted(self)
+        except NotFittedError as error:
+            raise AttributeError(f"{type(self).__name__} object has no n_features_in_ attribute.") from error
+        return int(self.best_estimator_.n_features_in_)
+
+    @property
+    def classes_(self) -> Any:
+        """Return the labels, of a classifier."""
+        _has("classes_")(self)
+        return self.best_estimator_.classes_
+
+    def get_metadata_routing(self) -> Any:
+        """Return which parameters of `fit` and `score` go to estimator, scorer and splitter: a MetadataRouter."""
+        router = MetadataRouter(owner=self)
+        router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
+        scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
+        router.add(scorer=read_scorers(self.estimator, self.scoring, self.refit).scorer, method_mapping=scoring)
+        router.add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+        return router
+
+    def __sklearn_tags__(self) -> Any:
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
+        tags.regressor_tags = copy.deepcopy(inner.regressor_tags)
+        tags.target_tags = copy.deepcopy(inner.target_tags)
+        tags.input_tags = copy.deepcopy(inner.input_tags)
+        return tags
 
     def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, FunctionSpace]:
         """Return what trains candidates on these rows, and their space; everything that can be wrong is found here."""
@@ -171,9 +282,9 @@ class ASHSearchCV(Delegates):
             with_train=yes_or_no("return_train_score", self.return_train_score),
             ends_at_errors=isinstance(self.error_score, str),
             config=get_config(),
-            heads=[Heads() for _ in splits],
+            caches=[TransformerCache() for _ in splits],
             executor=executor,
-            spare=Spare(threads_of(self.n_jobs) if executor is None else 1),
+            idle_threads=IdleThreads(threads_of(self.n_jobs) if executor is None else 1),
             eta=self.eta,
             forecasts=yes_or_no("forecast", self.forecast),
             constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
@@ -224,7 +335,7 @@ class ASHSearchCV(Delegates):
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
-                if trainer.ends_at_errors:  # told by the error
+                if trainer.ends_at_errors:  # which the error says
                     warnings.filterwarnings("ignore", message="the run has ended after")
                 return tune_function(trainer, space, costs=costs, **settings)
         except FitError as error:
@@ -240,14 +351,14 @@ class ASHSearchCV(Delegates):
             warnings.warn(text, FitFailedWarning, stacklevel=3)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
-        told = [read_info(info) for info in result.infos]
-        infos = [info for info in told if info is not None]
+        all_infos = [read_info(info) for info in result.infos]
+        infos = [info for info in all_infos if info is not None]
         self.retrained_ = {why: sum(info.why == why for info in infos) for why in {i.why: 0 for i in infos} if why}
         self.continued_ = not self.retrained_ and not trainer.restart
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if trainer.ends_at_errors else float(self.error_score)
-        self.cv_results_ = search_results(result, told, counts, missing, len(trainer.splits))
+        self.cv_results_ = search_results(result, all_infos, counts, missing, len(trainer.splits))
         self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
         self.best_index_ = self.refit(self.cv_results_) if callable(self.refit) else result.best_candidate
         self.best_params_ = self.cv_results_["params"][self.best_index_]

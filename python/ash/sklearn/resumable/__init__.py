@@ -10,13 +10,10 @@
 An epoch is one unit of the resource: a tree, a round of boosting, a pass over the rows, a row. A `Continued` is the
 state between two jobs: it holds no rows, and can be pickled where the estimator can.
 
-    trees.py       warm_start: forests, extra trees, bagging, scikit-learn's gradient boosting
-    boosting.py    LightGBM, XGBoost, CatBoost: rounds added to a model
-    partial_fit.py partial_fit: passes over the rows, or further rows
-    nets.py        skorch: PyTorch modules with their optimizer
-    steps.py       a Pipeline: fitted transformers, and its last step by one of these
-    stages.py      an ensemble as it was after its first trees or rounds
-    retrained.py   anything else: from scratch, for all its epochs or on all its rows
+    ensembles.py    forests and boosting: scikit-learn's by warm_start, LightGBM, XGBoost, CatBoost
+    partial_fit.py  passes over the rows, or further rows; skorch: PyTorch modules with their optimizer
+    steps.py        a Pipeline: fitted transformers, and its last step by one of these
+    choose.py       which way; anything else: from scratch, for all its epochs or on all its rows
 
 Invariant: k epochs and then l more give what k + l at once do, bit for bit where the library promises so and draws no
 random numbers by round; tests/search/test_continuing.py has a test of each.

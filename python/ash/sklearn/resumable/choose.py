@@ -4,15 +4,15 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone
+
 from ash._utils.checks import is_integer
 from ash.errors import SettingError
-from ash.sklearn.resumable.boosting import CatBoost, LightGBM, XGBoost
-from ash.sklearn.resumable.nets import Nets
-from ash.sklearn.resumable.partial_fit import FurtherRows, Passes, can_pass
-from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued
-from ash.sklearn.resumable.retrained import Retrained
+from ash.sklearn.resumable.ensembles import CatBoost, LightGBM, Trees, XGBoost, is_forest
+from ash.sklearn.resumable.partial_fit import FurtherRows, Nets, Passes, can_pass, rows_in_order
+from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued, Rows
 from ash.sklearn.resumable.steps import Steps
-from ash.sklearn.resumable.trees import Trees, is_forest
 
 AUTO = "auto"
 USUAL_PASSES = 64
@@ -66,7 +66,8 @@ class Way:
         if self.inner is not None and self.inner.kind is not None:
             return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
         if self.kind is None:
-            return Retrained(estimator, self.resource, _reason(estimator, self.resource))
+            what = "rows" if self.resource == N_SAMPLES else self.resource
+            return Retrained(estimator, self.resource, f"{_name(estimator)} cannot be trained on by more {what}")
         why = self.kind.refuses(estimator)
         if why and self.parameter is None and self.resource != N_SAMPLES:
             raise SettingError(f"resource={self.resource!r}: {why}")
@@ -90,12 +91,37 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
     if resource in (AUTO, natural.resource):
         return natural
     if resource == N_SAMPLES:
-        return Way(N_SAMPLES, None, None, FurtherRows if can_pass(estimator) and _is_shallow(estimator) else None)
+        return Way(N_SAMPLES, None, None, FurtherRows if can_pass(estimator) and not _is_pipeline(estimator) else None)
     if resource == EPOCHS:
         if not can_pass(estimator):
             raise SettingError(f"resource={EPOCHS!r} needs an estimator with partial_fit; {_name(estimator)} has none")
         return Way(EPOCHS, None, USUAL_PASSES, Passes)
     return _by_parameter(estimator, resource)
+
+
+class Retrained(Continued):
+    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones."""
+
+    def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
+        super().__init__(estimator, parameter)
+        self._fresh = estimator
+        self.why = why
+
+    def more(self, rows: Rows, epochs: int) -> None:
+        """Train it anew for all its epochs; of rows no more than there are."""
+        self.done += epochs
+        self.estimator = clone(self._fresh)
+        if self.parameter == N_SAMPLES:
+            self.done = min(self.done, rows.count)
+            rows = rows.at(np.sort(rows_in_order(rows)[: self.done]))
+        else:
+            self.estimator.set_params(**{str(self.parameter): self.done})
+        rows.fit(self.estimator)
+        _predict_alone(self.estimator)
+
+    def rest(self) -> None:
+        """Let go of what was fitted."""
+        self.estimator = self._fresh
 
 
 def own_threads(estimator: Any) -> str | None:
@@ -155,10 +181,6 @@ def _is_pipeline(estimator: Any) -> bool:
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
 
 
-def _is_shallow(estimator: Any) -> bool:
-    return not _is_pipeline(estimator)
-
-
 def _is_a(estimator: Any, package: str, name: str) -> bool:
     return any(
         each.__name__ == name and each.__module__.partition(".")[0] == package
@@ -166,10 +188,13 @@ def _is_a(estimator: Any, package: str, name: str) -> bool:
     )
 
 
-def _reason(estimator: Any, resource: str) -> str:
-    what = "rows" if resource == N_SAMPLES else resource
-    return f"{_name(estimator)} cannot be trained on by more {what}"
-
-
 def _name(estimator: Any) -> str:
     return type(estimator).__name__
+
+
+def _predict_alone(estimator: Any) -> None:
+    """Let a forest, or one that is the last step, predict on one thread; ensembles.py says why."""
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][1] if steps else estimator
+    if is_forest(last):
+        last.set_params(n_jobs=1)

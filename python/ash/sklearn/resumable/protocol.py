@@ -1,14 +1,15 @@
-"""What all ways of training on have in common: rows, and an estimator under training."""
+"""What all ways of training on have in common: rows, transformers fitted to them, and an estimator under training."""
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
-
-from ash.sklearn.resumable.fitted_transformers import Heads
 
 N_SAMPLES, EPOCHS = "n_samples", "epochs"
 """Resources that no parameter of an estimator counts: rows, and passes over them."""
@@ -16,50 +17,94 @@ N_SAMPLES, EPOCHS = "n_samples", "epochs"
 AVERAGE, ROUNDS = "average", "rounds"
 """Laws of learning curves: an epoch is one more of what is averaged, or takes a share of what is left."""
 
+KINDS = 2
+ROWS_BYTES = 2**26
+
+
+class FittedTransformers(NamedTuple):
+    """Fitted transformers, and the rows that they gave, None where these are too large."""
+
+    transformers: Any
+    rows: Any
+
+    def transformed(self, X: Any) -> Any:
+        """Return the rows, for somebody who may change them; X is what they are made of."""
+        return self.transformers.transform(X) if self.rows is None else self.rows.copy()
+
+
+class TransformerCache:
+    """Transformers that candidates have in common: fitted once a fold, though each candidate is a pipeline of its own.
+
+        parameters of all steps but the last, as a hash --> fitted transformers, and the training rows as they gave them
+
+    Invariants: (1) only transformers that give the rows they were fitted to what `transform` gives; (2) what is kept is
+    of one fold, whose rows and parameters of `fit` do not change; (3) nobody changes what is kept: transformers
+    transform, in several threads at a time, and rows are copies. A candidate whose transformers have a random state of
+    their own has a hash of its own.
+    Cost: a hash for each candidate and fold, a copy of the rows for each job. Memory: rows of KINDS kinds, each of no
+    more than ROWS_BYTES.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: OrderedDict[str, FittedTransformers] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> "tuple[type[TransformerCache], tuple[()]]":
+        return TransformerCache, ()  # another process fits its own
+
+    def find(self, key: str | None) -> FittedTransformers | None:
+        """Return those of a kind, if they are there."""
+        with self._lock:
+            if key is None or key not in self._kinds:
+                return None
+            self._kinds.move_to_end(key)
+            return self._kinds[key]
+
+    def keep(self, key: str | None, transformers: Any, rows: Any) -> None:
+        """Keep them for others."""
+        if key is None:
+            return
+        with self._lock:
+            self._kinds[key] = FittedTransformers(transformers, rows.copy() if _bytes_of(rows) <= ROWS_BYTES else None)
+            self._kinds.move_to_end(key)
+            while len(self._kinds) > KINDS:
+                self._kinds.popitem(last=False)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            self._kinds.clear()
+
 
 @dataclass(frozen=True)
 class Rows:
     """The rows that an estimator is trained on; y is None where it learns without.
 
     `params` go to its `fit`; of those with a value a row, the rows are chosen too. `classes` are all labels that there
-    are, those of other rows included, None for regression. `heads` has transformers that are fitted to them.
+    are, those of other rows included, None for regression. `cache` has transformers that are fitted to them.
     """
 
     X: Any
     y: Any
     params: dict[str, Any] = field(default_factory=dict)
     classes: Any = None
-    heads: Heads | None = None
+    cache: TransformerCache | None = None
 
     @property
     def count(self) -> int:
         """Return how many there are."""
         return int(_num_samples(self.X))
 
-    def at(self, places: NDArray[np.int64]) -> Self:
+    def at(self, indices: NDArray[np.int64]) -> Self:
         """Return some of them, in this order."""
-        y = None if self.y is None else _safe_indexing(self.y, places)
-        params = params_at(self.params, places, self.count)
-        return type(self)(_safe_indexing(self.X, places), y, params, self.classes)
+        y = None if self.y is None else _safe_indexing(self.y, indices)
+        params = params_at(self.params, indices, self.count)
+        return type(self)(_safe_indexing(self.X, indices), y, params, self.classes)
 
     def fit(self, estimator: Any, **more: Any) -> Any:
         """Fit an estimator to them."""
         given = {**self.params, **more}
         return estimator.fit(self.X, **given) if self.y is None else estimator.fit(self.X, self.y, **given)
-
-
-def params_at(params: dict[str, Any], places: NDArray[Any], count: int) -> dict[str, Any]:
-    """Return parameters of which those with a value a row keep the values of these rows."""
-    return {
-        name: _safe_indexing(value, places) if _is_of_rows(value, count) else value for name, value in params.items()
-    }
-
-
-def _is_of_rows(value: Any, count: int) -> bool:
-    if isinstance(value, str | bytes | dict) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
-        return False
-    shape = getattr(value, "shape", None)
-    return bool(shape[0] == count if shape else shape is None and len(value) == count)
 
 
 class Continued:
@@ -89,13 +134,12 @@ class Continued:
     THREADS: ClassVar[str | None] = None
     """The parameter for the threads that the library starts itself."""
 
-    why, law = "", ""
+    why = ""
     score: float | None = None
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
-        self.estimator = estimator
-        self.parameter = parameter
-        self.done = 0
+        self.estimator, self.parameter, self.done = estimator, parameter, 0
+        self.law = self.law_of(estimator)
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -122,3 +166,35 @@ class Continued:
 
     def rest(self) -> None:
         """Let go of what the next job does not need."""
+
+
+def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
+    """Return parameters of which those with a value a row keep the values of these rows."""
+    return {
+        name: _safe_indexing(value, indices) if _is_of_rows(value, count) else value for name, value in params.items()
+    }
+
+
+def _is_of_rows(value: Any, count: int) -> bool:
+    if isinstance(value, str | bytes | dict) or not (hasattr(value, "__len__") or hasattr(value, "shape")):
+        return False
+    shape = getattr(value, "shape", None)
+    return bool(shape[0] == count if shape else shape is None and len(value) == count)
+
+
+def key_of_transformers(transformers: Any) -> str | None:
+    """Return a hash of transformers that are not fitted; None where they cannot be compared."""
+    try:
+        return str(joblib.hash(transformers))
+    except Exception:  # parameters that cannot be pickled
+        return None
+
+
+def _bytes_of(rows: Any) -> float:
+    """Return the size of rows in memory; of a kind that is not known, infinite."""
+    if hasattr(rows, "memory_usage"):  # a frame of pandas
+        return float(rows.memory_usage(deep=True).sum())
+    if hasattr(rows, "tocsr"):  # a sparse matrix of SciPy
+        sparse = rows.tocsr()
+        return float(sparse.data.nbytes + sparse.indices.nbytes + sparse.indptr.nbytes)
+    return float(rows.nbytes) if isinstance(rows, np.ndarray) else float("inf")

@@ -3,10 +3,10 @@
     rows -> transformers, fitted once -> rows of the last step -> its own way of being trained on
 
 Their parameters do not change between the jobs of a candidate, nor do the rows, so they are kept; and other candidates
-with the same ones take them over, with the rows that they gave (fitted_transformers.py), where there is a place for
-these. A transformer of which `fit_transform` is not `fit` and `transform`, as TargetEncoder's, which keeps a row's own
-target out of it, is found out in the first job, and fitted in each. All rows are compared, to the bit: which job has
-the ones and which the other may depend on time.
+with the same ones take them over, with the rows that they gave (`TransformerCache`), where there is a place for these.
+A transformer of which `fit_transform` is not `fit` and `transform`, as TargetEncoder's, which keeps a row's own target
+out of it, is found out in the first job, and fitted in each. All rows are compared, to the bit: which job has the ones
+and which the other may depend on time.
 """
 
 import copy
@@ -17,8 +17,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import process_routing
 
-from ash.sklearn.resumable.fitted_transformers import Heads, key_of_head
-from ash.sklearn.resumable.protocol import Continued, Rows
+from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, key_of_transformers
 
 
 class Steps(Continued):
@@ -34,7 +33,7 @@ class Steps(Continued):
     def __init__(self, pipeline: Any, last: Continued) -> None:
         self.parameter, self.done, self.law = last.parameter, 0, last.law
         self._pipeline, self._last = pipeline, last
-        self._head: Any = None  # the transformers, once they are fitted
+        self._transformers: Any = None  # once they are fitted
         self._key: str | None = None  # of them in what candidates have in common
         self._is_plain = True  # what they give to the rows that they were fitted to is what `transform` gives
         self.why = last.why
@@ -53,25 +52,25 @@ class Steps(Continued):
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
         if len(self._pipeline.steps) == 1:
             return rows.X
-        heads = Heads() if rows.heads is None else rows.heads
-        if self._head is None:
-            self._key = key_of_head(self._pipeline[:-1])
-        found = heads.find(self._key)
-        if self._head is None and found is not None:
-            self._head = found.transformers
-        if self._head is None or not self._is_plain:
-            return self._fitted(rows, params, heads)
-        return self._head.transform(rows.X) if found is None else found.transformed(rows.X)
+        cache = TransformerCache() if rows.cache is None else rows.cache
+        if self._transformers is None:
+            self._key = key_of_transformers(self._pipeline[:-1])
+        found = cache.find(self._key)
+        if self._transformers is None and found is not None:
+            self._transformers = found.transformers
+        if self._transformers is None or not self._is_plain:
+            return self._fitted(rows, params, cache)
+        return self._transformers.transform(rows.X) if found is None else found.transformed(rows.X)
 
-    def _fitted(self, rows: Rows, params: dict[str, Any], heads: Heads) -> Any:
+    def _fitted(self, rows: Rows, params: dict[str, Any], cache: TransformerCache) -> Any:
         """Fit the transformers, and return the rows that they give."""
-        begun = self._head is None
-        self._head = clone(self._pipeline[:-1])
-        made = self._head.fit_transform(rows.X, rows.y, **params)
+        begun = self._transformers is None
+        self._transformers = clone(self._pipeline[:-1])
+        made = self._transformers.fit_transform(rows.X, rows.y, **params)
         if begun:
-            self._is_plain = _are_equal(made, self._head.transform(rows.X))
+            self._is_plain = _are_equal(made, self._transformers.transform(rows.X))
         if self._is_plain:
-            heads.keep(self._key, self._head, made)
+            cache.keep(self._key, self._transformers, made)
         return made
 
     @property
@@ -86,8 +85,8 @@ class Steps(Continued):
 
     def _with(self, last: Any) -> Any:
         made = copy.copy(self._pipeline)
-        head = [] if self._head is None else self._head.steps
-        made.steps = [*head, (self._pipeline.steps[-1][0], last)]
+        first = [] if self._transformers is None else self._transformers.steps
+        made.steps = [*first, (self._pipeline.steps[-1][0], last)]
         return made
 
 
@@ -101,8 +100,8 @@ def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any],
         last = {key.removeprefix(prefix): value for key, value in params.items() if key.startswith(prefix)}
         return {key: value for key, value in params.items() if not key.startswith(prefix)}, last
     routed = process_routing(pipeline, "fit", **params)
-    asked = {key for step, _ in pipeline.steps[:-1] for asks in routed[step].values() for key in asks}
-    return {key: value for key, value in params.items() if key in asked}, dict(routed[name].fit)
+    requested = {key for step, _ in pipeline.steps[:-1] for asks in routed[step].values() for key in asks}
+    return {key: value for key, value in params.items() if key in requested}, dict(routed[name].fit)
 
 
 def _are_equal(one: Any, other: Any) -> bool:

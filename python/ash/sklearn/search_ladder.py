@@ -89,8 +89,8 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    filled = 63 if candidates is None else _filled(candidates, eta)
-    least = _least_rows(rows, classes) if way.resource == N_SAMPLES else 1
+    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # eta places in the last
+    least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)
         return Rungs(min_epochs, max(1, count))
@@ -114,21 +114,9 @@ def _most(way: Way, max_epochs: Any, rows: int) -> int:
     return way.usual
 
 
-def _least_rows(rows: int, classes: int) -> int:
-    return min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes))
-
-
 def _ratio(count: int, eta: int, restart: bool) -> int:
     """Return the epochs after so many rungs, by those of the first."""
     return eta ** (count - 1) if restart else sum(eta**rung for rung in range(count))
-
-
-def _filled(candidates: int, eta: int) -> int:
-    """Return how many rungs so many candidates fill: the last has at least eta places."""
-    count = 1
-    while candidates // eta**count >= eta:
-        count += 1
-    return count
 
 
 def _count(most: int, eta: int, restart: bool) -> int:

@@ -1,6 +1,6 @@
 """The function that a search tunes: a job trains all folds of one candidate on, and scores each.
 
-    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], what the folds have told
+    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], what the folds say
 
 Rows belong to the trainer: they go to another process once, with it, and never with a job.
 Threads: jobs of different candidates at the same time; nothing here is changed by a job.
@@ -8,56 +8,35 @@ Threads: jobs of different candidates at the same time; nothing here is changed 
 
 import hashlib
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
 from ash.errors import SettingError
 from ash.function.answers import Scored
-from ash.function.initial_candidates import key_of
+from ash.function.sources import key_of
+from ash.sklearn.cv_results import FoldInfo, JobInfo
+from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import Way
-from ash.sklearn.resumable.fitted_transformers import Heads
-from ash.sklearn.resumable.protocol import Continued, Rows, params_at
-from ash.sklearn.search.forecast import Point, forecast
-from ash.sklearn.search.idle_threads import Spare
-from ash.sklearn.search.inner import capped, process_limited, thread_limited
-from ash.sklearn.search.search_ladder import Rungs
-from ash.sklearn.search.search_scorers import Scorers
+from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, params_at
+from ash.sklearn.search_arguments import Scorers
+from ash.sklearn.search_ladder import Rungs
+from ash.sklearn.search_threads import IdleThreads, capped, process_limited, thread_limited
 from ash.space.hyperparameters import Params
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 SEEDS = 2**31 - 1
-
-
-class FoldInfo(NamedTuple):
-    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
-
-    `curve` has epochs and scores that led to this one, as far as a forecast needs them.
-    """
-
-    test: dict[str, float]
-    train: dict[str, float]
-    fit_seconds: float
-    score_seconds: float
-    curve: tuple[Point, ...] = ()
-
-
-class JobInfo(NamedTuple):
-    """What a job tells: epochs of the candidate so far, those that were trained now, why not on, and its folds."""
-
-    done: int
-    trained: int
-    why: str
-    folds: tuple[FoldInfo, ...]
 
 
 class FitError(BaseException):
@@ -87,9 +66,9 @@ class Trainer:
         Whether each rung trains from scratch.
     executor : None, "processes" or an executor
         Where jobs are done.
-    spare : Spare
+    idle_threads : IdleThreads
         The threads of all jobs in this process.
-    heads : list of Heads
+    caches : list of TransformerCache
         Of each fold, the fitted transformers that candidates have in common.
     forecasts : bool
         Whether candidates are ranked by what their score is expected to be after the next rung.
@@ -112,8 +91,8 @@ class Trainer:
     ends_at_errors: bool
     config: dict[str, Any]
     executor: Any
-    spare: Spare
-    heads: Sequence[Heads]
+    idle_threads: IdleThreads
+    caches: Sequence[TransformerCache]
     eta: int
     forecasts: bool
     constant: float | None
@@ -122,7 +101,7 @@ class Trainer:
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         """Do a job."""
         try:
-            with nullcontext() if self.here else process_limited(self.inner), self.spare.job():
+            with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
                 return self._job(params, epochs, state)
         except Exception as error:
             if self.ends_at_errors and self.here:
@@ -159,7 +138,7 @@ class Trainer:
             seed = seed_of_candidate(self.seed, params)
             state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
         now = self.rungs.missing(epochs, before)
-        folds = tuple(self.spare.each(self._fold, [(place, under, now) for place, under in enumerate(state)]))
+        folds = tuple(self.idle_threads.each(self._fold, [(number, under, now) for number, under in enumerate(state)]))
         score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         why = next((under.why for under in state if under.why), "")
         done = state[0].done
@@ -181,25 +160,25 @@ class Trainer:
         with config_context(**self.config), thread_limited(self.inner):
             return self._trained_and_scored(*fold)
 
-    def _trained_and_scored(self, place: int, under: Continued, epochs: int) -> FoldInfo:
-        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[place]
+    def _trained_and_scored(self, number: int, under: Continued, epochs: int) -> FoldInfo:
+        table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[number]
         began, before = time.perf_counter(), (under.done, under.score)
         X, y = _safe_split(self.estimator, table.X, table.y, train)
-        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.heads[place])
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number])
         under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held = X_test, y_test, params_at(table.score, test, count)
         scores = self.scorers.measure(under.estimator, *held)
         scored = time.perf_counter()
-        curve = self._curve(place, under, before, held)
+        curve = self._curve(number, under, before, held)
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
         return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
 
     def _curve(
-        self, place: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
+        self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
         """Return what led to the score of a fold on these rows: that of the last rung.
 
@@ -210,7 +189,7 @@ class Trainer:
             return ()
         if score is not None:
             return ((done, score),)
-        half = 0 if place else under.done // 2
+        half = 0 if number else under.done // 2
         early = under.at(half) if half else None
         known = None if early is None else self.scorers.ranking_of_other(early, *rows)
         if known is None:
@@ -224,14 +203,6 @@ def hash_of(what: str, value: Any) -> str:
         return str(joblib.hash(value))
     except Exception as error:
         raise SettingError(f"journal= needs to know {what} again, which cannot be pickled: {error}") from error
-
-
-def read_info(info: Any) -> "JobInfo | None":
-    """Return what a job has told, which a journal gives back as lists."""
-    if info is None:
-        return None
-    done, trained, why, folds = info
-    return JobInfo(done, trained, why, tuple(FoldInfo(*fold) for fold in folds))
 
 
 def prepared(estimator: Any, params: Params, seed: int) -> Any:
@@ -250,3 +221,21 @@ def seed_of_candidate(seed: int, params: Params) -> int:
     """Return a number that differs from candidate to candidate, of what it is and not of when it comes."""
     text = f"{seed}:{key_of(params)}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS
+
+
+def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Scorers) -> float | None:
+    """Return the score of what predicts the mean of the training rows, or how often each class is among them.
+
+    There the learning curve of boosting begins, before its first round. None where the estimator neither classifies nor
+    regresses, or the scorer asks for more than predictions.
+    """
+    if table.y is None or not (is_classifier(estimator) or is_regressor(estimator)):
+        return None
+    constant = DummyClassifier(strategy="prior") if is_classifier(estimator) else DummyRegressor()
+    (train, test), count = split, _num_samples(table.X)
+    _, y = _safe_split(estimator, table.X, table.y, train)
+    X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+        constant.fit(np.zeros((len(train), 1)), y)
+        return scorers.ranking_of_other(constant, X_test, y_test, params_at(table.score, test, count))

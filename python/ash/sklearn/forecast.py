@@ -66,12 +66,9 @@ def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> floa
     low, high = 0.0, 1.0  # a rate of 1 is a straight line
     for _ in range(HALVINGS):
         rate = (low + high) / 2
-        low, high = (rate, high) if _ratio(rate, t, u) < second / first else (low, rate)
+        is_low = _sum(rate, t, u) / _sum(rate, 0, t) < second / first
+        low, high = (rate, high) if is_low else (low, rate)
     return second * _sum(high, u, epochs) / _sum(high, t, u)
-
-
-def _ratio(rate: float, t: int, u: int) -> float:
-    return _sum(rate, t, u) / _sum(rate, 0, t)
 
 
 def _sum(rate: float, first: int, last: int) -> float:

@@ -1,0 +1,290 @@
+"""Ensembles that grow: trees or rounds of boosting are added to those that there are.
+
+    Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
+    LightGBM, XGBoost, CatBoost  by the argument of `fit` that takes a model
+
+An ensemble can be had as it was after its first trees or rounds too, for scorers: what the second half has brought
+tells more. Nothing is trained for that, and nothing of the ensemble is changed:
+
+    forests, boosting of trees in Python   a copy with the first of `estimators_`
+    histograms                             the stages that scikit-learn gives: staged_predict, staged_predict_proba, ...
+    LightGBM, XGBoost, CatBoost            the argument of `predict` that takes so many rounds
+
+What cannot be had as it was is not there: None, or an AttributeError of the scorer's. Cost: that of a prediction by so
+many trees.
+"""
+
+import copy
+from itertools import islice
+from typing import Any, ClassVar
+
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import accuracy_score, r2_score
+
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows
+
+WARNING = "class_weight presets"
+"""What a warning of forests begins with, that weights of classes should be of all rows: here they are."""
+HISTOGRAMS = "BaseHistGradientBoosting"
+SEEDS = 2**31
+VOICES = {"verbose", "verbosity", "silent", "logging_level"}
+METHODS = ("predict", "predict_proba", "decision_function")
+SCORES_USUALLY = ("sklearn.base", "catboost.core")
+"""Where `score` is defined that is accuracy or R2."""
+
+
+class Trees(Continued):
+    """An ensemble of scikit-learn with `warm_start`: trees are added to those that there are.
+
+    Forests, extra trees, bagging, isolation forests and GradientBoosting count `n_estimators`, HistGradientBoosting
+    `max_iter`. Forests draw the seeds of all trees from the random state anew and skip those that they have; boosting
+    keeps its random state: with a `random_state` the trees are those of one fit. Early stopping (`n_iter_no_change`,
+    `early_stopping`) is theirs as the user has set it: an estimator that has stopped tries a round or a few when it
+    goes on, and stops again. Forests grow on several threads and predict on one: on more they add up probabilities in
+    the order in which threads come, so that ties between classes would be broken by chance. Source: scikit-learn,
+    "Fitting additional trees", User Guide 1.11.2.
+    """
+
+    def __init__(self, estimator: Any, parameter: str | None) -> None:
+        super().__init__(estimator, parameter)
+        self._jobs = {"n_jobs": estimator.n_jobs} if is_forest(estimator) else {}
+
+    @staticmethod
+    def refuses(estimator: Any) -> str:
+        """Return what scikit-learn says of bagging with `oob_score`."""
+        bagging = _is_a(estimator, "BaseBagging")
+        return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
+
+    @staticmethod
+    def law_of(estimator: Any) -> str:
+        """Return whether its trees are averaged or added up; of others none is known."""
+        return AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
+
+    @staticmethod
+    def wants_process(estimator: Any) -> bool:
+        """Return whether its trees are grown by Python, leaf by leaf: threads would wait for its lock."""
+        return _is_a(estimator, HISTOGRAMS)
+
+    def more(self, rows: Rows, epochs: int) -> None:
+        """Grow so many trees, or rounds of them."""
+        self.done += epochs
+        self.estimator.set_params(**{str(self.parameter): self.done, "warm_start": True, **self._jobs})
+        rows.fit(self.estimator)
+        self.estimator.set_params(**dict.fromkeys(self._jobs, 1))
+
+    def at(self, epochs: int) -> Any:
+        """Return the ensemble of its first trees, or rounds of them."""
+        if not self.law:
+            return None
+        return _stage(self.estimator, epochs) if self.parameter == "max_iter" else _first_trees(self.estimator, epochs)
+
+
+class _Boosted(Continued):
+    """Rounds added to `estimator` by the argument of `fit` that takes a model; each library says how it is handed on.
+
+                  argument      of fit                           retrained instead
+        LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages them)
+        XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are no rounds)
+        CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which it chooses by
+                                                                 the rounds; whatever else it refuses, by its own words
+
+    These libraries begin their random numbers anew with each fit, so rows and columns would be drawn as in the first
+    rung again: a seed that is set is moved on by the rounds that there are.
+    """
+
+    THREADS: ClassVar[str | None] = "n_jobs"
+    ARGUMENT: ClassVar[str]
+    FIRST: ClassVar[str]
+    """The argument of `predict` for the first rounds."""
+    QUIET: ClassVar[dict[str, Any]] = {}
+    """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
+
+    def __init__(self, estimator: Any, parameter: str | None) -> None:
+        super().__init__(estimator, parameter)
+        said = {name for name, value in estimator.get_params().items() if value is not None}
+        said |= VOICES if said & VOICES else set()
+        estimator.set_params(**{name: value for name, value in self.QUIET.items() if name not in said})
+
+    def more(self, rows: Rows, epochs: int) -> None:
+        """Add so many rounds."""
+        params = self.estimator.get_params()
+        seed = params.get("random_state")
+        changed = {str(self.parameter): epochs}
+        if self.done and isinstance(seed, int):
+            changed["random_state"] = (seed + self.done) % SEEDS
+        before = {self.ARGUMENT: self._model()} if self.done else {}
+        self.estimator = rows.fit(clone(self.estimator).set_params(**changed), **before)
+        self.done += epochs
+        self._set_as_one_fit(seed)
+
+    @staticmethod
+    def law_of(estimator: Any) -> str:
+        """Return that of rounds."""
+        return ROUNDS
+
+    def at(self, epochs: int) -> Any:
+        """Return what predicts by its first rounds."""
+        return _stage(self.estimator, epochs, self.FIRST)
+
+    def _model(self) -> Any:
+        """Return the model so far, as `fit` takes it."""
+        return self.estimator
+
+    def _set_as_one_fit(self, seed: Any) -> None:
+        """Let the estimator say of itself what one fit would."""
+        params = {str(self.parameter): self.done}
+        if "random_state" in self.estimator.get_params():
+            params["random_state"] = seed
+        self.estimator.set_params(**params)
+
+
+class LightGBM(_Boosted):
+    """LGBMClassifier, LGBMRegressor, LGBMRanker."""
+
+    ARGUMENT: ClassVar[str] = "init_model"
+    FIRST: ClassVar[str] = "num_iteration"
+    QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
+
+    @staticmethod
+    def refuses(estimator: Any) -> str:
+        """Return which kind of boosting it is, where a model cannot be added to."""
+        params = estimator.get_params()
+        kind = str(params.get("boosting") or params.get("boost") or params.get("boosting_type"))
+        return f"LightGBM's {kind} weighs earlier trees anew" if kind in ("dart", "rf", "random_forest") else ""
+
+    def _model(self) -> Any:
+        return self.estimator.booster_
+
+
+class XGBoost(_Boosted):
+    """XGBClassifier, XGBRegressor, XGBRanker."""
+
+    ARGUMENT: ClassVar[str] = "xgb_model"
+    FIRST: ClassVar[str] = "iteration_range"
+
+    @staticmethod
+    def refuses(estimator: Any) -> str:
+        """Return which kind of boosting it is, where a model cannot be added to."""
+        if "XGBRF" in type(estimator).__name__:
+            return "trees of XGBoost's random forests are no rounds"
+        return "XGBoost's dart weighs earlier trees anew" if estimator.get_params().get("booster") == "dart" else ""
+
+    def _model(self) -> Any:
+        return self.estimator.get_booster()
+
+
+class CatBoost(_Boosted):
+    """CatBoostClassifier, CatBoostRegressor."""
+
+    THREADS: ClassVar[str | None] = "thread_count"
+    ARGUMENT: ClassVar[str] = "init_model"
+    FIRST: ClassVar[str] = "ntree_end"
+    QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}
+
+    @staticmethod
+    def refuses(estimator: Any) -> str:
+        """Return what keeps it from being trained on, as far as its parameters say."""
+        params = estimator.get_params()
+        if params.get("task_type") == "GPU":
+            return "CatBoost trains no model on, on a GPU"
+        if params.get("learning_rate") is None and params.get("eta") is None:
+            return "CatBoost chooses a learning_rate by the number of rounds where none is given"
+        return ""
+
+    def more(self, rows: Rows, epochs: int) -> None:
+        """Add so many rounds, or train all of them where CatBoost refuses to."""
+        if not self.why:
+            try:
+                return super().more(rows, epochs)
+            except Exception as error:
+                if not self.done or type(error).__name__ != "CatBoostError":
+                    raise
+                self.why = f"CatBoost says: {str(error).strip().splitlines()[0][-120:]}"
+        self.done += epochs
+        self.estimator = rows.fit(clone(self.estimator).set_params(**{str(self.parameter): self.done}))
+
+    def _set_as_one_fit(self, seed: Any) -> None:
+        """Say nothing: parameters of a fitted model are fixed."""
+
+
+class Stage:
+    """A fitted estimator that predicts as it did after its first rounds, and says of itself what it says.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With rounds; it is not changed.
+    count : int
+        How many of them.
+    argument : str or None
+        The parameter of its methods that limits the rounds; None: it has staged ones.
+    """
+
+    def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
+        self._estimator, self._count, self._argument = estimator, count, argument
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_estimator":  # of a copy that is being made
+            raise AttributeError(name)
+        if name.startswith("predict") and name not in METHODS:
+            raise AttributeError(f"{name} of an earlier stage is not known")
+        if name not in METHODS:
+            return getattr(self._estimator, name)
+        return self._limited(name)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Raise: it is there since a scorer asks for it."""
+        raise NotImplementedError("an earlier stage is not fitted again")
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy or R2, as the estimator's own method does."""
+        metric = accuracy_score if is_classifier(self) else r2_score
+        return float(metric(y, self.predict(X), sample_weight=sample_weight))
+
+    def _limited(self, name: str) -> Any:
+        """Return a method of this name, which scorers look at, for the first rounds."""
+        if self._argument is None:
+            staged = getattr(self._estimator, f"staged_{name}")
+
+            def method(X: Any) -> Any:
+                *_, last = islice(staged(X), self._count)
+                return last
+
+        else:
+            found = getattr(self._estimator, name)
+            limit = {self._argument: (0, self._count) if "range" in self._argument else self._count}
+
+            def method(X: Any) -> Any:
+                return found(X, **limit)
+
+        method.__name__ = name
+        return method
+
+
+def is_forest(estimator: Any) -> bool:
+    """Return whether it is a forest of scikit-learn's, which grows in threads; bagging would start processes."""
+    return _is_a(estimator, "BaseForest")
+
+
+def _is_boosting(estimator: Any) -> bool:
+    return _is_a(estimator, HISTOGRAMS) or _is_a(estimator, "BaseGradientBoosting")
+
+
+def _is_a(estimator: Any, name: str) -> bool:
+    return any(each.__name__ == name for each in type(estimator).__mro__)
+
+
+def _first_trees(ensemble: Any, count: int) -> Any:
+    """Return an ensemble of the first trees of one that keeps them in `estimators_`."""
+    made = copy.copy(ensemble)
+    made.estimators_ = ensemble.estimators_[:count]
+    return made.set_params(n_estimators=count)
+
+
+def _stage(estimator: Any, count: int, argument: str | None = None) -> Any:
+    """Return a `Stage`, None where the estimator has a `score` of its own."""
+    usual = getattr(getattr(type(estimator), "score", None), "__module__", "") in SCORES_USUALLY
+    return Stage(estimator, count, argument) if usual else None

@@ -1,0 +1,175 @@
+"""Arguments of a search and of its `fit`: checked before anything is trained, and handed to whom they are for.
+
+With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) estimator, scorer and splitter each get what
+they have requested of the parameters of `fit`. Without it `groups` are the splitter's, all others the estimator's;
+`sample_weight` also goes to scorers that take it, as in scikit-learn from 1.9 on: what is trained by weights is scored
+by them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Number, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone, is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from ash.errors import DataError, SettingError
+from ash.scoring.scorers import takes_weights
+from ash.space.function_space import FunctionSpace, function_space
+
+SCORE = "score"
+
+
+def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
+    """Raise SettingError unless estimator, refit and error_score are what they may be."""
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params") or isinstance(estimator, type):
+        raise SettingError(f"estimator={estimator!r} is not allowed; give an instance with fit and get_params")
+    if not isinstance(refit, bool | str | np.bool_) and not callable(refit):
+        raise SettingError(f"refit={refit!r} is not allowed; give True, False, a name of a score, or a function")
+    if not (error_score == "raise" if isinstance(error_score, str) else isinstance(error_score, Real)):
+        raise SettingError(f"error_score={error_score!r} is not allowed; give a number, or 'raise'")
+
+
+def checked_space(space: Any, estimator: Any) -> FunctionSpace:
+    """Return the argument `space`, or raise SettingError unless the estimator has all its hyperparameters."""
+    read = function_space(space)
+    for name, domains in read.domains.items():
+        try:
+            clone(estimator).set_params(**{name: domains[0].levels[0]})
+        except (ValueError, TypeError, AttributeError) as error:
+            listed = ", ".join(sorted(estimator.get_params(deep=True)))[:400]
+            who = type(estimator).__name__
+            raise SettingError(
+                f"space has {name!r}, which is no parameter of {who} ({error}); it has {listed}"
+            ) from None
+    return read
+
+
+def labels_of(estimator: Any, y: Any) -> Any:
+    """Return all labels of a classifier's y, None where there are none; raise DataError unless y is of its kind."""
+    if y is None and get_tags(estimator).target_tags.required:
+        raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if y is None or not is_classifier(estimator):
+        return None
+    try:
+        check_classification_targets(y)
+    except ValueError as error:
+        raise DataError(f"y: {error}") from None
+    kinds = ("binary", "multiclass", "multilabel-indicator")
+    return unique_labels(y) if type_of_target(y) in kinds else None
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """What is measured of an estimator.
+
+    Attributes
+    ----------
+    scorer : callable
+        ``scorer(estimator, X, y) -> number``, or a dict of numbers by name.
+    ranks : str
+        The name of the one that ranks; "score" where there is a single one without a name.
+    """
+
+    scorer: Any
+    ranks: str
+
+    def measure(self, estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> dict[str, float]:
+        """Return its scores by name.
+
+        Raises
+        ------
+        SettingError
+            It gives no number, or none of the name that ranks.
+        """
+        given = self.scorer(estimator, X, **params) if y is None else self.scorer(estimator, X, y, **params)
+        if not isinstance(given, dict):
+            return {SCORE: _number(given, self.scorer)}
+        if self.ranks not in given:
+            raise SettingError(_which_ranks(self.ranks if self.ranks != SCORE else True, list(given)))
+        return {name: _number(value, name) for name, value in given.items()}
+
+    def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
+        """Return which ranks of the scores of what is not the estimator, but predicts; None where that does not do."""
+        try:
+            return self.ranking(self.measure(other, X, y, params))
+        except Exception:  # a scorer of the user's may ask for anything that an estimator has
+            return None
+
+    def ranking(self, scores: Mapping[str, float]) -> float:
+        """Return which of them ranks candidates."""
+        return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))
+
+
+def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
+    """Return the arguments `scoring` and `refit`.
+
+    Raises
+    ------
+    SettingError
+        It is no scorer, or of several none is named that ranks.
+    """
+    named = isinstance(refit, str)
+    if callable(scoring):
+        return Scorers(scoring, refit if named else SCORE)
+    try:
+        scorer = check_scoring(estimator, scoring=scoring)
+    except (ValueError, TypeError) as error:
+        raise SettingError(f"scoring={scoring!r} is not allowed: {error}") from None
+    if scoring is None or isinstance(scoring, str):
+        return Scorers(scorer, SCORE)
+    names = list(scoring)
+    if not named or refit not in names:
+        raise SettingError(_which_ranks(refit, names))
+    return Scorers(scorer, refit)
+
+
+class Routed(NamedTuple):
+    """The parameters of each."""
+
+    fit: dict[str, Any]
+    score: dict[str, Any]
+    split: dict[str, Any]
+
+
+def is_on() -> bool:
+    """Return whether metadata routing is."""
+    return bool(get_config()["enable_metadata_routing"])
+
+
+def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
+    """Return the parameters of the `fit` of a search, those that are None left out."""
+    params = {name: value for name, value in params.items() if value is not None}
+    if is_on():
+        found = process_routing(search, "fit", **params)
+        return Routed(dict(found.estimator.fit), dict(found.scorer.score), dict(found.splitter.split))
+    groups = params.pop("groups", None)
+    weights = params.get("sample_weight")
+    weighed = weights is not None and _accepts_weights(scorer, search.estimator)
+    return Routed(params, {"sample_weight": weights} if weighed else {}, {} if groups is None else {"groups": groups})
+
+
+def _accepts_weights(scorer: Any, estimator: Any) -> bool:
+    """Return whether a scorer takes `sample_weight`, each of several where there are some."""
+    parts = getattr(scorer, "_scorers", None)
+    if isinstance(parts, dict):
+        return all(_accepts_weights(part, estimator) for part in parts.values())
+    return takes_weights(scorer, estimator)
+
+
+def _number(given: Any, what: Any) -> float:
+    value = given.item() if hasattr(given, "item") and getattr(given, "size", 1) == 1 else given
+    if not isinstance(value, Number) or isinstance(value, complex):
+        raise SettingError(f"scoring must return a number, got {given!r} ({type(given).__name__}) instead ({what}).")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _which_ranks(refit: Any, names: list[str]) -> str:
+    listed = ", ".join(map(repr, names))
+    return f"refit={refit!r} does not say which of several scores ranks the candidates; give one of {listed}"

@@ -1,0 +1,165 @@
+"""The threads of a search: those that libraries start themselves, and those that no job uses.
+
+Jobs at a time x inner threads never exceed the CPUs:
+
+    own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
+    OpenMP, BLAS     threadpoolctl; OpenMP's number belongs to a thread, so it is set in each job, BLAS's to the process
+    PyTorch          set_num_threads: the process's
+
+What belongs to the process is set once around the run where jobs are done in threads of this one, and in each job
+otherwise. An argument that the user has set to a positive number stays as it is; one that counts from all CPUs does
+not: where it would start processes, as n_jobs=-1 of a ColumnTransformer, it is 1.
+"""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+from ash._utils.checks import is_integer
+from ash.sklearn.resumable.choose import own_threads
+
+NAMES = ("n_jobs", "thread_count", "nthread", "num_threads")
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+
+
+class IdleThreads:
+    """Threads that no job uses, towards the end of a run mostly: folds of other jobs are trained in them.
+
+    Jobs and helpers together are never more than there are threads, but for jobs that begin while helpers are at work:
+    these end with the fold that they have. What the folds give does not depend on who trains them.
+    Threads: any. Cost: a thread for each helper, and a lock held for a few instructions.
+
+    Parameters
+    ----------
+    threads : int
+        How many there are for jobs and helpers.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._busy = 0
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> "tuple[type[IdleThreads], tuple[int]]":
+        return IdleThreads, (1,)  # another process has a thread for each job
+
+    @contextmanager
+    def job(self) -> Iterator[None]:
+        """Be at work as a job."""
+        with self._lock:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
+        """Return what a function gives for each item, some done in idle threads; raise what the first of them raises.
+
+        It is called within a job.
+        """
+        work = _Work(function, items)
+        helpers: list[threading.Thread] = []
+        while work.left:
+            for _ in range(len(work.left) - 1):
+                if self._enter():
+                    helpers.append(threading.Thread(target=self._help, args=(work,), daemon=True))
+                    helpers[-1].start()
+            work.do_next()
+        for helper in helpers:
+            helper.join()
+        return work.given()
+
+    def _enter(self) -> bool:
+        with self._lock:
+            free = self._busy < self._threads
+            self._busy += free
+        return free
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._busy -= 1
+
+    def _help(self, work: "_Work[Item, Given]") -> None:
+        try:
+            while work.left and self._busy <= self._threads:
+                work.do_next()
+        finally:
+            self._leave()
+
+
+class _Work(Generic[Item, Given]):
+    """Items of which each is done once, by whoever comes; after an error none is begun."""
+
+    def __init__(self, function: Callable[[Item], Given], items: Sequence[Item]) -> None:
+        self.left = deque(enumerate(items))
+        self._function = function
+        self._given: dict[int, Given] = {}
+        self._errors: dict[int, BaseException] = {}
+
+    def do_next(self) -> None:
+        try:
+            place, item = self.left.popleft()
+        except IndexError:  # somebody else has it
+            return
+        try:
+            self._given[place] = self._function(item)
+        except BaseException as error:  # raised again by the job
+            self._errors[place] = error
+            self.left.clear()
+
+    def given(self) -> list[Given]:
+        for place in sorted(self._errors):
+            raise self._errors[place]
+        return [self._given[place] for place in sorted(self._given)]
+
+
+def capped(estimator: Any, inner: int) -> dict[str, int]:
+    """Return the parameters to set so that an estimator, steps and all, starts no more than so many threads."""
+    params = estimator.get_params(deep=True)
+    found = {name: 1 for name, value in params.items() if name.rpartition("__")[2] in NAMES and _counts_from_all(value)}
+    parts = {f"{name}__": part for name, part in params.items() if hasattr(part, "get_params")}
+    for prefix, part in {"": estimator, **parts}.items():
+        own = None if isinstance(part, type) else own_threads(part)
+        if own is not None and (params.get(prefix + own) is None or _counts_from_all(params[prefix + own])):
+            found[prefix + own] = inner
+    return found
+
+
+@contextmanager
+def process_limited(inner: int) -> Iterator[None]:
+    """Limit BLAS, PyTorch and, in this thread, OpenMP."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    with ThreadpoolController().limit(limits=inner):
+        if torch is not None:
+            torch.set_num_threads(inner)
+        try:
+            yield
+        finally:
+            if torch is not None:
+                torch.set_num_threads(before)
+
+
+@contextmanager
+def thread_limited(inner: int) -> Iterator[None]:
+    """Limit OpenMP in this thread."""
+    with _controller(len(sys.modules)).limit(limits=inner, user_api="openmp"):
+        yield
+
+
+def _counts_from_all(value: Any) -> bool:
+    return is_integer(value) and value <= 0
+
+
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:
+    """Return what knows the libraries: looked for again once more has been imported, which takes a millisecond."""
+    return ThreadpoolController()
