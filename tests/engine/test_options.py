@@ -7,7 +7,7 @@ import pytest
 
 import ash
 from ash.cli import cli
-from ash.journal.resumption import OPEN, REPEATED
+from ash.journal.identity import OPEN, REPEATED
 from ash.options import FunctionOptions, Options, option_names, option_table
 
 pytestmark = pytest.mark.core
