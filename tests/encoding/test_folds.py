@@ -50,26 +50,18 @@ def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
     assert scores == {job.candidate: job.score for job in alone.jobs}
 
 
-def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate() -> None:
-    result = ash.tune(X, Y, cv=3, **FEW)
-    epochs = sum(2**rung for rung in range(result.best_rung + 1))
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate(training: str) -> None:
+    result = ash.tune(X, Y, cv=3, training=training, **FEW)
+    rung, candidate = result.best_rung, result.best_candidate
     whole = ash._core.Data(X, Y[:, None].astype(float), 3, np.arange(len(X)), np.arange(1))
     settings = ash.space.hyperparameters.to_settings(result.best_params)
-    cycles = result.best_rung + 1
-    network, losses = ash._core.train(whole, settings, 1, 0, result.best_candidate, cycles, 2)
-    assert len(losses) == epochs
+    epochs, cycles = (1, rung + 1) if training == "resume" else (2**rung, 1)
+    network, losses = ash._core.train(whole, settings, epochs, 0, candidate, cycles, 2)
+    assert len(losses) == (2 ** (rung + 1) - 1 if training == "resume" else 2**rung)
     outputs = network.predict(np.ascontiguousarray(X))
     assert np.array_equal(result.model.predict(X), outputs.argmax(axis=1))
     assert np.allclose(result.model.core.input_center, np.median(X, axis=0))
-
-
-def test_restart_trains_the_model_for_the_epochs_of_the_best_rung_alone() -> None:
-    result = ash.tune(X, Y, cv=3, training="restart", **FEW)
-    whole = ash._core.Data(X, Y[:, None].astype(float), 3, np.arange(len(X)), np.arange(1))
-    network, _ = ash._core.train(
-        whole, ash.space.hyperparameters.to_settings(result.best_params), 2**result.best_rung, 0, result.best_candidate
-    )
-    assert np.array_equal(result.model.predict(X), network.predict(np.ascontiguousarray(X)).argmax(axis=1))
 
 
 def test_groups_and_time_by_any_splitter() -> None:
