@@ -125,13 +125,6 @@ def test_threads_may_share_a_ladder():
     assert [rung["finished"] for rung in ladder.rungs] == [500, 250, 125, 62, 31, 15, 7, 3]
 
 
-def test_not_finite_is_diverged():
-    ladder = Ladder(4)
-    for score, loss in [(math.nan, 0.0), (1.0, math.inf), (-math.inf, 0.0), (1.0, 0.0)]:
-        ladder.report(ladder.next(), score, loss)
-    assert (ladder.rungs[0]["diverged"], ladder.next().candidate) == (3, 3)
-
-
 def test_checkpoints_of_the_retired_can_be_deleted():
     """What is kept between jobs is there when a job needs it, and gone when nothing is left to do."""
     ladder = Ladder(100, eta=3)
@@ -166,9 +159,3 @@ def test_ends_at_the_target_while_a_job_runs():
     assert (ladder.ending, ladder.finished, ladder.next()) == ("target", True, None)
     ladder.report(second, 0.7)
     assert ladder.rungs[0]["finished"] == 2
-
-
-def test_ends_when_all_is_done():
-    ladder = Ladder(1)
-    ladder.report(ladder.next(), 0.0)
-    assert (ladder.ending, ladder.take_retired()) == ("finished", [0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,19 @@ from reference_network import Hyperparameters, Network, Trainer
 
 ACTIVATIONS = ["relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "adamw"]
+PARTS: dict[str, dict[str, Any]] = {
+    "embedding": {"embedding": "periodic", "embedding_frequency": 0.2},
+    "scaling": {"input_scaling": True},
+    "ntk": {"parametrization": "ntk"},
+    "parametric": {"parametric_activation": True},
+}
+"""Settings of the recipe of RealMLP."""
+COMBINATIONS = {
+    "+".join(names): {key: value for name in names for key, value in PARTS[name].items()}
+    for count in range(1, len(PARTS) + 1)
+    for names in itertools.combinations(PARTS, count)
+}
+ALL = COMBINATIONS["+".join(PARTS)]
 FMA_SETS = [name for name in _core.instruction_sets() if name != "baseline"]
 
 
@@ -48,6 +62,21 @@ def settings(**changes: Any) -> _core.Settings:
     for name, value in {**values, **changes}.items():
         setattr(result, name, list(value) if isinstance(value, tuple) else value)
     return result
+
+
+def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
+    """Settings that the oracle is compared for: hardly any error grows, and every term of an update has a part."""
+    values = {
+        "hidden": (8, 16, 5)[:depth],
+        "activations": ("mish", "selu", "tanh")[:depth],
+        "optimizer": optimizer,
+        "learning_rate": 0.02 if optimizer.startswith("adam") else 0.05,
+        "epsilon": 1e-2,
+        "l2": 0.0 if optimizer == "adamw" else 0.01,
+        "weight_decay": 0.0 if optimizer == "adam" else 0.05,
+        "label_smoothing": 0.1 if task.startswith("classes") else 0.0,
+    }
+    return settings(**{**values, **changes})
 
 
 def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
