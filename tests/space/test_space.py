@@ -1,8 +1,10 @@
-"""Spaces of hyperparameters: validation, conditions, the exact size, and the default space (F33)."""
+"""Spaces of hyperparameters: validation, conditions, the exact size, the default space, drawing candidates (F33)."""
 
+from collections import Counter
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,9 @@ from ash.space.hyperparameters import check_params, to_settings
 
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, encode(value)) for name, value in params.items()))
+
+
+LARGE = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
 
 
 def momentum_space() -> Space:
@@ -245,3 +250,114 @@ def test_numbers_are_embedded_where_there_are_few_of_them(
 def test_labels_are_smoothed_for_accuracy_alone() -> None:
     space = default_space(6000, 8, 1, 2, numbers=8, metric="log_loss")
     assert "label_smoothing" not in space.domains
+
+
+# The draw: the default first, no repetition, uniform, the same everywhere
+
+
+def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
+    drawn = LARGE.sample(16_384, seed=3)
+    assert drawn[0] == LARGE.default
+    assert len({key(params) for params in drawn}) == 16_384
+
+
+def test_the_first_k_of_n_are_the_draw_of_k() -> None:
+    whole = LARGE.sample(300, seed=5)
+    for k in (1, 2, 17, 299):
+        assert LARGE.sample(k, seed=5) == whole[:k]
+
+
+def test_seeds() -> None:
+    space = LARGE
+    assert space.sample(50, seed=1) == space.sample(50, seed=np.int64(1))
+    assert space.sample(50, seed=1) != space.sample(50, seed=2)
+    assert len(space.sample(5, seed=2**200)) == 5
+    for seed in (-1, 0.5, "1", True, None):
+        with pytest.raises(SettingError, match="seed="):
+            space.sample(5, seed=seed)  # type: ignore[arg-type]
+    for n in (0, -1, 2.0, True):
+        with pytest.raises(SettingError, match="candidates="):
+            space.sample(n)  # type: ignore[arg-type]
+
+
+def test_the_draw_does_not_depend_on_the_versions() -> None:
+    """Fixed once: PCG64's raw words and the levels are the same everywhere."""
+    fixed = [
+        {"learning_rate": 0.00316, "hidden": (64,), "momentum": 0.45},
+        {"learning_rate": 0.000398, "hidden": (64,), "momentum": 0.63},
+        {"learning_rate": 0.00398, "hidden": (128, 64), "momentum": 0.855},
+        {"learning_rate": 0.0158, "hidden": (128, 64), "momentum": 0.855},
+        {"learning_rate": 0.0158, "hidden": (64,), "momentum": 0.135},
+    ]
+    space = Space(learning_rate=ash.log(1e-4, 1e-1), hidden=ash.choice((64,), (128, 64)), momentum=ash.uniform(0, 0.9))
+    assert space.sample(5, seed=2026) == fixed
+
+
+def test_the_draw_is_uniform() -> None:
+    space = momentum_space()
+    counts = Counter(key(space.sample(2, seed)[1]) for seed in range(2700))
+    assert len(counts) == space.size - 1
+    chi_square = sum((count - 100) ** 2 / 100 for count in counts.values())
+    assert chi_square < 60  # 26 degrees of freedom: exceeded once in 6,000 seeds' choices
+
+
+def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
+    space = momentum_space()
+    with pytest.warns(UserWarning, match="candidates=29 is more than the 28 configurations"):
+        drawn = space.sample(29, seed=4)
+    assert len({key(params) for params in drawn}) == 28
+    assert drawn == space.sample(28, seed=4)
+
+
+def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
+    space = momentum_space()
+    for seed in (0, 7, 2**90):
+        whole = list(space.stream(seed))
+        assert len({key(params) for params in whole}) == len(whole) == space.size
+        for n in (1, 2, 28):
+            assert space.sample(n, seed) == whole[:n]
+    assert list(Space().stream()) == [{}]
+    with pytest.raises(SettingError, match="seed="):
+        space.stream(-1)  # before anything is drawn
+
+
+def test_every_order_of_a_small_space_is_equally_likely() -> None:
+    """All six orders of what comes after the default: the shuffle is right to its end."""
+    space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
+    counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
+    assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5  # 5 degrees of freedom: once in 1,000
+
+
+def test_a_stream_of_many_ends_with_its_space() -> None:
+    space = Space(dropout=ash.uniform(0, 0.9, levels=200), momentum=ash.uniform(0, 0.9, levels=200))
+    assert sum(1 for _ in space.stream(3)) == 40_000
+
+
+def test_a_space_without_choice() -> None:
+    assert Space().size == 1
+    assert Space().sample(1) == [{}]
+    assert Space(batch_size="full", hidden=[4, 2]).sample(1) == [{"batch_size": "full", "hidden": (4, 2)}]
+
+
+def test_a_grid_beyond_64_bits() -> None:
+    names = ("learning_rate", "epsilon", "l2", "weight_decay", "momentum", "beta1", "beta2")
+    space = Space(**{name: ash.log(1e-9, 0.9, levels=1000) for name in names})
+    assert space.size == 1000**7 > 2**64
+    drawn = space.sample(500, seed=1)
+    assert len({key(params) for params in drawn}) == 500
+    assert 0.4 < np.mean([params["l2"] > 3e-5 for params in drawn]) < 0.6
+
+
+def test_a_sample_is_the_callers_own() -> None:
+    space = momentum_space()
+    space.sample(3)[0]["optimizer"] = "changed"
+    space.default["optimizer"] = "changed"
+    assert space.sample(1)[0]["optimizer"] == "sgd"
+    assert space.default["optimizer"] == "sgd"
+    with pytest.raises(TypeError):
+        space.domains["optimizer"] = ()  # type: ignore[index]
+
+
+def test_repr_says_how_much_there_is() -> None:
+    assert repr(momentum_space()).startswith("<ash.Space of 28 configurations (learning_rate: 4, optimizer: 3")
