@@ -107,12 +107,6 @@ def test_a_users_scorer_ranks_the_networks_and_the_loss_selects() -> None:
     assert fitted.result_.metric == "f1_macro" and fitted.result_.ensemble().metric == "log_loss"
 
 
-def test_the_model_is_saved(tmp_path: Any) -> None:
-    fitted = classifier().fit(X, Y)
-    fitted.model_.save(tmp_path / "model")
-    assert np.array_equal(ash.load(tmp_path / "model").predict_proba(X), fitted.predict_proba(X))
-
-
 @pytest.mark.parametrize("kind", ["classes", "targets"])
 def test_a_refit_trains_the_same_members_on(kind: str) -> None:
     estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)

@@ -36,7 +36,7 @@ KINDS: tuple[Kind, ...] = (ash.ASHClassifier, ash.ASHRegressor)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
-    names = [name for name in inspect.signature(kind).parameters]
+    names = inspect.signature(kind).parameters
     given: dict[str, Any] = {name: object() for name in names}
     estimator = kind(**given)
     assert vars(estimator) == given
@@ -89,14 +89,10 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"candidates": 0}, "candidates=0 is not allowed"),
-        ({"eta": 1}, "eta=1 is not allowed"),
         ({"space": 3}, "space=3 is not allowed; give an ash.Space"),
         ({"algorithm": "asha"}, "algorithm='asha' is not allowed"),
-        ({"n_jobs": 0}, "n_jobs=0 is not allowed"),
         ({"random_state": -1}, "random_state=-1 is not allowed; give an integer from 0"),
         ({"random_state": "a"}, "random_state='a' is not allowed: 'a' cannot be used to seed"),
-        ({"validation": 1.5}, "validation=1.5 is not allowed"),
         ({"candidates": None}, "candidates=None needs time_limit"),
     ],
 )
@@ -172,14 +168,6 @@ def test_cv_results_mask_what_a_candidate_does_not_have() -> None:
     mask = found["param_momentum"].mask
     assert mask.tolist() == ["momentum" not in params for params in found["params"]]
     assert 0 < mask.sum() < 6
-
-
-def test_cv_results_of_folds() -> None:
-    found = classifier(cv=3).fit(X, Y).cv_results_
-    splits = np.array([found[f"split{fold}_test_score"] for fold in range(3)])
-    assert "split3_test_score" not in found
-    assert np.allclose(splits.mean(axis=0), found["mean_test_score"], rtol=1e-12)
-    assert np.allclose(splits.std(axis=0), found["std_test_score"], rtol=1e-12)
 
 
 # Copies (F91)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.datasets import make_classification, make_regression
 
+import needs
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Continued, Rows
 
@@ -15,10 +16,21 @@ X, Y = make_classification(300, 10, n_informative=6, n_classes=3, random_state=0
 TARGETS = make_regression(300, 10, noise=5.0, random_state=0)[1]
 
 
+def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
+    return getattr(needs.package("lightgbm"), kind)(verbose=-1, n_jobs=1, **params)
+
+
+def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
+    return getattr(needs.package("xgboost"), kind)(n_jobs=1, **params)
+
+
+def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
+    made = {"verbose": False, "allow_writing_files": False, "thread_count": 1, **params}
+    return getattr(needs.package("catboost"), kind)(**made)
+
+
 def rows_for(estimator: Any, **params: Any) -> Rows:
     """The rows: labels for a classifier, else numbers."""
-    from sklearn.base import is_regressor
-
     if is_regressor(estimator):
         return Rows(X, TARGETS, params)
     return Rows(X, Y, params, np.unique(Y))

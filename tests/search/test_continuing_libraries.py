@@ -13,20 +13,7 @@ import ash
 import needs
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Rows
-from continuing_help import X, Y, predicted, rows_for, trained
-
-
-def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
-    return getattr(needs.package("lightgbm"), kind)(verbose=-1, n_jobs=1, **params)
-
-
-def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
-    return getattr(needs.package("xgboost"), kind)(n_jobs=1, **params)
-
-
-def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
-    made = {"verbose": False, "allow_writing_files": False, "thread_count": 1, **params}
-    return getattr(needs.package("catboost"), kind)(**made)
+from continuing_help import X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
 
 
 @pytest.mark.parametrize("kind", ["LGBMClassifier", "LGBMRegressor"])
