@@ -167,10 +167,3 @@ def test_a_refit_is_as_long_as_its_epochs() -> None:
     for most, batch_size, growth in ((None, 32, 360 / 288), (100, 32, 90 / 96), (100, "full", 360 / 288)):
         found = _growth(parts, options(epoch_rows=most), {"batch_size": batch_size})
         assert found == pytest.approx(growth)
-
-
-def test_an_estimator_keeps_it_as_given_and_refuses_it_in_fit() -> None:
-    estimator = ash.ASHClassifier(epoch_rows=-1)
-    assert estimator.get_params()["epoch_rows"] == -1
-    with pytest.raises(ash.SettingError, match=r"epoch_rows=-1 is not allowed; give an integer from 1 to"):
-        estimator.fit(X, Y)

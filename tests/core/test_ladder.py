@@ -238,7 +238,7 @@ def report(ladder, jobs, scores):
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestRetirement:
-    """Places of 8 candidates with eta 2: 8, 4, 2."""
+    """Places of 8 candidates with eta 2: 8, 4, 2. test_futures.py has all cases of all rules, for small ladders."""
 
     def test_capped_keeps_as_many_as_may_still_go_up(self, make):
         ladder = make(8)
@@ -248,68 +248,6 @@ class TestRetirement:
         assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
         assert ladder.take_retired() == []  # going up leaves those behind it where they were
         assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
-
-    def test_capped_retires_higher_up_when_fewer_can_come(self, make):
-        ladder = make(8)
-        jobs = start(ladder, 8)
-        report(ladder, jobs[:4], [0.4, 0.3, 0.2, 0.1])
-        climbers = [ladder.next(), ladder.next()]
-        assert report(ladder, climbers, [0.4, 0.3]) == [[], []]
-        assert ladder.next().rung == 2
-        # 1 waits in rung 1, where four must have finished: 2 and 3 can still come, whoever diverges here.
-        assert report(ladder, jobs[4:7], [NAN] * 3) == [[4], [5], [6]]
-        assert report(ladder, jobs[7:], [NAN]) == [[7]]
-        climbers = [ladder.next(), ladder.next()]
-        assert [(job.candidate, job.rung) for job in climbers] == [(2, 1), (3, 1)]
-        assert report(ladder, climbers, [NAN, 0.1]) == [[2], [3]]
-        assert ladder.next().candidate == 1
-
-    def test_capped_retires_higher_up_when_too_many_diverge(self, make):
-        ladder = make(8)
-        jobs = start(ladder, 8)
-        report(ladder, jobs[:4], [0.4, 0.3, 0.2, NAN])
-        climbers = [ladder.next(), ladder.next()]
-        report(ladder, climbers, [0.4, 0.3])
-        assert ladder.next().rung == 2
-        assert report(ladder, jobs[4:], [NAN] * 4) == [[4], [5], [6], [1, 7]]  # three are left: 1 waits for a fourth
-
-    def test_paper_ranks_the_promoted_as_well(self, make):
-        ladder = make(8, promotion="paper")
-        jobs = start(ladder, 8)
-        report(ladder, jobs[:2], [0.2, 0.1])
-        assert ladder.next().candidate == 0
-        assert report(ladder, jobs[2:5], [0.5, 0.4, 0.3]) == [[], [], [1]]  # fourth at best of all that finish: 0
-        assert [ladder.next().candidate for _ in range(2)] == [2, 3]
-        assert report(ladder, jobs[5:], [0.25, 0.24, 0.23]) == [[], [6], [7]]
-        assert ladder.next().candidate == 4
-        assert ladder.take_retired() == []
-        assert ladder.next().candidate == 5
-
-    def test_paper_lets_fewer_come_than_finish_below(self, make):
-        ladder = make(8, promotion="paper")
-        jobs = start(ladder, 8)
-        report(ladder, jobs[:4], [0.4, 0.3, NAN, NAN])
-        climbers = [ladder.next(), ladder.next()]
-        report(ladder, climbers, [0.4, 0.3])
-        assert ladder.next().rung == 2
-        # 1 is second in rung 1, where four must have finished: the four newcomers may all come, then three, two, one.
-        assert report(ladder, jobs[4:7], [NAN] * 3) == [[4], [5], [1, 6]]
-
-    def test_barrier_keeps_as_many_as_there_are_places(self, make):
-        ladder = make(8, algorithm="sh")
-        jobs = start(ladder, 8)
-        assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
-        assert report(ladder, jobs[4:], [0.0, 0.35, NAN, 1.0]) == [[4], [1], [6], [3]]
-        climbers = [ladder.next() for _ in range(4)]
-        assert [job.candidate for job in climbers] == [7, 0, 5, 2]
-        assert report(ladder, climbers, [0.1, 0.2, 0.3, 0.4]) == [[], [], [7], [0]]
-
-    def test_random_retires_the_diverged_and_the_last_rung(self, make):
-        ladder = make(4, algorithm="random")
-        jobs = start(ladder, 4)
-        assert report(ladder, jobs, [0.1, 0.2, NAN, 0.0]) == [[], [], [2], []]
-        climbers = [ladder.next() for _ in range(3)]
-        assert report(ladder, climbers, [0.3, NAN, 0.1]) == [[1], [0], [3]]
 
     @pytest.mark.parametrize("promotion", PROMOTIONS)
     def test_one_rung_is_the_last(self, make, promotion):

@@ -14,16 +14,6 @@ from ash.ladder import Job, Ladder
 pytestmark = pytest.mark.core
 
 
-def test_finds_the_best():
-    ladder = Ladder(64, algorithm="sh")
-    history = []
-    while (job := ladder.next()) is not None:
-        ladder.report(job, job.candidate)
-        history.append((job.candidate, job.rung, job.epochs))
-    assert history[-2:] == [(63, 5, 32), (62, 5, 32)]
-    assert ladder.finished
-
-
 def test_jobs_are_values():
     ladder = Ladder(2)
     job = ladder.next()
@@ -60,26 +50,20 @@ def test_refuses_in_a_sentence(arguments, sentence):
         Ladder(**{"candidates": 32, **arguments})
 
 
-def test_a_job_reported_twice():
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (Job(1, 0, 1), "reported before, or is not one of its jobs"),
+        *((job, "is not running in this ladder") for job in (Job(3, 0, 1), Job(0, 1, 1), Job(0, 0, 7), Job(-1, 0, 1))),
+        *((job, "is not a Job") for job in (None, 0, (0, 0, 1))),
+    ],
+)
+def test_what_is_not_one_of_its_running_jobs(job, sentence):
     ladder = Ladder(4)
-    job = ladder.next()
-    ladder.report(job, 1.0)
-    with pytest.raises(SettingError, match="reported before, or is not one of its jobs"):
+    jobs = [ladder.next() for _ in range(2)]
+    ladder.report(jobs[1], 1.0)
+    with pytest.raises(SettingError, match=sentence):
         ladder.report(job, 1.0)
-
-
-@pytest.mark.parametrize("job", [Job(3, 0, 1), Job(0, 1, 1), Job(0, 0, 7), Job(-1, 0, 1)])
-def test_a_foreign_job(job):
-    ladder = Ladder(4)
-    ladder.next()
-    with pytest.raises(SettingError, match="is not running in this ladder"):
-        ladder.report(job, 1.0)
-
-
-@pytest.mark.parametrize("job", [None, 0, (0, 0, 1)])
-def test_what_is_not_a_job(job):
-    with pytest.raises(SettingError, match="is not a Job"):
-        Ladder(4).report(job, 1.0)
 
 
 @pytest.mark.parametrize("value", [None, "0.5", True, [0.5], 1j])
@@ -96,14 +80,7 @@ def test_numbers_of_other_kinds():
     ladder = Ladder(4)
     for score in (1, np.float32(0.5), np.int64(2), 10**400):
         ladder.report(ladder.next(), score)
-    assert ladder.rungs[0] == {
-        "places": 4,
-        "epochs": 1,
-        "running": 0,
-        "finished": 3,
-        "promoted": 1,
-        "diverged": 1,
-    }
+    assert ladder.rungs[0] == {"places": 4, "epochs": 1, "running": 0, "finished": 3, "promoted": 1, "diverged": 1}
 
 
 def test_threads_may_share_a_ladder():
@@ -140,16 +117,6 @@ def test_checkpoints_of_the_retired_can_be_deleted():
         most = max(most, len(checkpoints))
     assert not checkpoints
     assert most < 40
-
-
-def test_ends_at_the_epoch_limit():
-    ladder = Ladder(8, epoch_limit=9)
-    spent = 0
-    while (job := ladder.next()) is not None:
-        assert ladder.ending is None
-        spent += job.epochs
-        ladder.report(job, 0.0)
-    assert (spent, ladder.ending, ladder.finished) == (8, "epoch_limit", True)
 
 
 def test_ends_at_the_target_while_a_job_runs():

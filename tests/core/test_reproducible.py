@@ -249,24 +249,3 @@ def test_what_a_network_scored_is_what_it_scores() -> None:
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)
-
-
-def test_results_say_what_a_candidate_had() -> None:
-    result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, progress=False)
-    assert set(RECIPE) <= set(result.best_params)
-    for params in result.params:
-        assert isinstance(params["input_scaling"], bool) and isinstance(params["embedding_frequency"], float)
-    table = result.to_pandas()
-    assert set(table["embedding"]) == {"periodic", "none"}
-    model = result.model
-    assert (model.core.numbers != []) == (result.best_params["embedding"] == "periodic")
-
-
-def test_estimators_take_the_recipe() -> None:
-    order = np.random.default_rng(0).permutation(200)
-    space = ash.Space(**RECIPE | {"embedding": "periodic", "input_scaling": True})
-    fits = [
-        ash.ASHRegressor(space, candidates=4, random_state=0).fit(X[rows], Y[rows]) for rows in (np.arange(200), order)
-    ]
-    assert fits[0].result_.digest == fits[1].result_.digest
-    assert (fits[0].predict(X) == fits[1].predict(X)).all()

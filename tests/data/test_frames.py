@@ -129,7 +129,7 @@ def of_pandas() -> Any:
             "s": pandas.array(["u", None, "v"], dtype="string"),
             "c": pandas.Categorical(["p", None, "q"]),
             "t": pandas.Series(["7", None, "8"], dtype=object),
-        },
+        }
     ).set_index(pandas.Index([5, 5, 5]))
 
 

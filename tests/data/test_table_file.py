@@ -142,10 +142,7 @@ def test_text_that_comes_late_is_as_it_stands_in_the_file(name, tmp_path):
         writer.join()
     else:
         data = read_table(written(tmp_path, text, name), "y")
-    assert cells(data.X) == {
-        "code": [cell or None for cell in columns[0]],
-        "x": [float(cell) for cell in columns[2]],
-    }
+    assert cells(data.X) == {"code": [cell or None for cell in columns[0]], "x": [float(cell) for cell in columns[2]]}
     assert data.y.tolist() == columns[1]
 
 

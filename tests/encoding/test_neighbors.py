@@ -18,14 +18,7 @@ import ash
 from ash.cli.cli import main
 from ash.data.frames import read_frame
 from ash.encoding.encoding import Encoding
-from ash.encoding.neighbors import (
-    FEWEST_ROWS,
-    LIMIT,
-    MOST_CELLS,
-    NEAREST,
-    SOFT,
-    may_have_neighbors,
-)
+from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, MOST_CELLS, NEAREST, SOFT, may_have_neighbors
 from ash.encoding.schema import learn_schema, schema_from_json
 from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from neighbors_help import ROWS, Doubles, learned, recurring, schema_of
@@ -225,12 +218,6 @@ def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
             assert np.array_equal(twin.predict(x + 0.01), model.predict(x + 0.01))
 
 
-def test_a_journal_goes_on(tmp_path: Path) -> None:
-    whole = fitted()
-    fitted(journal=tmp_path / "run.ash", epoch_limit=40)
-    assert fitted(journal=tmp_path / "run.ash", epoch_limit=10**6).digest == whole.digest
-
-
 # In a file
 
 
@@ -238,14 +225,6 @@ def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
     encoding = learned(*recurring()).encoding
     data, arrays = encoding_parts(encoding)
     return encoding, json.loads(json.dumps(data)), arrays
-
-
-def test_an_encoding_comes_back_from_its_parts() -> None:
-    encoding, data, arrays = saved()
-    read = encoding_from_parts(data, arrays)
-    assert (read.names, read.schema, read.targets) == (encoding.names, encoding.schema, encoding.targets)
-    frame = read_frame(recurring(seed=1)[0])
-    assert np.array_equal(read.block(frame, slice(0, ROWS)), encoding.block(frame, slice(0, ROWS)))
 
 
 def test_the_command_says_that_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, cross_validate
 
 from ash._utils.cpus import allowed_cpus, resolve_threads
 from ash.errors import SettingError
@@ -79,13 +79,6 @@ def test_any_number_of_threads_gives_the_same_digest(scoring: str | None) -> Non
         assert len({digest(classifier(n_jobs=n_jobs, cv=cv), X, Y) for n_jobs in (1, 2, 3, -1)}) == 1
 
 
-def test_threads_of_a_prediction_make_no_difference() -> None:
-    rows = np.random.default_rng(0).normal(size=(5000, 3))
-    fitted = classifier().fit(X, Y)
-    one, other = (fitted.set_params(n_jobs=n_jobs).predict_proba(rows) for n_jobs in (1, 2))
-    assert np.array_equal(one, other)
-
-
 def test_the_order_of_the_rows_makes_no_difference() -> None:
     order = np.random.default_rng(1).permutation(80)
     weights = np.random.default_rng(2).uniform(0.5, 2, 80)
@@ -113,11 +106,6 @@ def test_workers_of_joblib_share_the_processors(n_jobs: int | None, monkeypatch:
     search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
     assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)  # the refit is alone again
-
-
-def test_processes_find_the_same_as_this_one() -> None:
-    here, there = (cross_val_score(classifier(), X, Y, cv=3, n_jobs=n_jobs) for n_jobs in (None, 2))
-    assert here.tolist() == there.tolist()
 
 
 def test_threads_of_joblib_fit_beside_each_other() -> None:

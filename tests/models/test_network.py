@@ -23,12 +23,6 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def named():
-    frame = load_wine(as_frame=True)
-    return frame.data, ash.tune(frame.data, frame.target, candidates=2, progress=False).model
-
-
-@pytest.fixture(scope="module")
 def regression():
     return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False).model
 
@@ -129,14 +123,6 @@ def test_regression_has_no_probabilities(regression):
     assert regression.classes_ is None and regression.task == "regression"
 
 
-def test_column_names(named):
-    frame, network = named
-    assert network.feature_names == tuple(frame.columns)
-    assert (network.predict(frame) == network.predict(frame.to_numpy())).all()
-    with pytest.raises(ash.DataError, match="feature names should match"):
-        network.predict(frame[frame.columns[::-1]])
-
-
 def test_one_line_says_what_it_is(model):
     line = repr(model)
     assert line.startswith("Network(13-") and "3 classes" in line and "\n" not in line
@@ -153,13 +139,7 @@ def test_of_equal_probabilities_the_first_class_wins():
     )
     labels = np.array(["no", "yes"])
     network = ash.Network(
-        core,
-        classes=labels,
-        encoding=numbers(2),
-        target_names=None,
-        params={},
-        metric="accuracy",
-        validation_score=0.5,
+        core, classes=labels, encoding=numbers(2), target_names=None, params={}, metric="accuracy", validation_score=0.5
     )
     assert network.predict(np.ones((3, 2))).tolist() == ["no"] * 3
     assert network.predict_proba(np.ones((1, 2))).tolist() == [[0.5, 0.5]]

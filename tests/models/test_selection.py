@@ -9,14 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ash.models.selection import (
-    class_errors,
-    label_probabilities,
-    mean_parts,
-    row_losses,
-    select,
-    target_errors,
-)
+from ash.models.selection import class_errors, label_probabilities, mean_parts, row_losses, select, target_errors
 
 ROWS = 23
 

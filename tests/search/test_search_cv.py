@@ -100,10 +100,7 @@ def test_no_round_is_done_again() -> None:
     assert ours.trained_ == sum(end - start for start, end in Counting.fits) // 2
     Counting.fits = []
     restarted = fitted(
-        Counting(max_iter=4, early_stopping=False),
-        {"learning_rate": ash.log(0.01, 1)},
-        refit=False,
-        training="restart",
+        Counting(max_iter=4, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False, training="restart"
     )
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4 and not restarted.continued_
 

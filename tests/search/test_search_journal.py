@@ -109,9 +109,7 @@ def test_more_candidates_go_on_further(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "estimator",
-    [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))],
-    ids=["forest", "pipeline"],
+    "estimator", [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))], ids=["forest", "pipeline"]
 )
 def test_estimators_that_wait_are_bounded_in_memory(estimator: Any) -> None:
     space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.log(1e-5, 1e-1)}

@@ -43,15 +43,6 @@ def test_latency_and_decisions_by_hand() -> None:
     assert two["latency"] == 2.0, "two places a thread share the messages"
 
 
-def test_states_that_travel_by_hand() -> None:
-    """One thread; 10 bytes at 5 a second take 2 seconds: four jobs of 1 + 2, then two of 2 + 2 + 2."""
-    found = row_of(4, 1, Cluster(bandwidth=5.0, state_bytes=10, states="travel"))
-    assert (found["makespan"], found["bytes"], found["line"], found["moves"]) == (24.0, 80.0, 12.0, 0)
-    assert found["utilization"] == 8 / 24 and found["bounded_by"] == "line"
-    stays = row_of(4, 1, Cluster(bandwidth=5.0, state_bytes=10))
-    assert (stays["makespan"], stays["bytes"], stays["line"]) == (8.0, 0.0, 0.0)
-
-
 def test_a_state_that_must_move_by_hand() -> None:
     """At 3 candidate 2 has taken the place at home when 0 may go up: told at 4, its state has left at 5.
 
@@ -61,12 +52,6 @@ def test_a_state_that_must_move_by_hand() -> None:
     costs = [[1, 1], [1, 1], [10, 1], [1, 1]]
     found = row_of(4, 2, Cluster(latency=1.0, process_bandwidth=5.0, state_bytes=5), costs=costs, scores=[4, 1, 2, 3])
     assert (found["makespan"], found["moves"], found["bytes"], found["line"]) == (18.0, 1, 5.0, 1.0)
-
-
-def test_data_are_passed_on_by_hand() -> None:
-    """2 seconds from the coordinator, 1 from a process: they are there at 2, 4 and, from process 0, at 3."""
-    found = row_of(3, 3, Cluster(bandwidth=5.0, process_bandwidth=10.0, data_bytes=10), max_rungs=1)
-    assert (found["makespan"], found["bytes"], found["line"]) == (5.0, 30.0, 4.0)
 
 
 @pytest.mark.parametrize("seed", range(64))

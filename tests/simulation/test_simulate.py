@@ -50,25 +50,6 @@ def test_help_by_hand() -> None:
     assert helped.rows[0]["speedup"] == 2
 
 
-def test_a_helper_leaves_for_a_job_of_its_own() -> None:
-    """Three workers and three threads; job 1 takes longer than its cost, so that the result of 2 is held back.
-
-    thread 0  [ 1                  ][ 3  ]+ + + + + + + +
-    thread 1  [ 2  ]+ + + + + + + + [ 4  ]+ + + + + + + +
-    thread 2  [ 0: 10 seconds; at 4 three are left      ]
-              0    1                4    5              5 2/3
-    """
-    totals, _, columns = _core.simulate(
-        5,
-        np.array([10, 1, 1.5, 1, 1]),
-        **{"seconds": np.array([10.0, 4, 1, 1, 1]), "max_rungs": 1, "workers": 3, "threads": 3, "keep_jobs": True},
-    )
-    assert totals["makespan"] == pytest.approx(17 / 3) and totals["busy"] == pytest.approx(17)
-    assert columns["candidate"].tolist() == [1, 2, 3, 4, 0]
-    assert columns["thread"].tolist() == [0, 1, 0, 1, 2] and columns["team"].tolist() == [1, 1, 1, 1, 3]
-    assert columns["start"].tolist() == [0, 0, 4, 4, 0] and columns["end"][:4].tolist() == [4, 1, 5, 5]
-
-
 def test_one_epoch_costs_one_second_unless_told() -> None:
     found = simulate(128, threads=[1, 128], teams=False)
     assert (found.W, found.D) == (896, 127)
