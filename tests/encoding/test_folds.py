@@ -31,14 +31,6 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
     assert result.best_score == max(job.score for job in result.jobs)
 
 
-def test_folds_have_the_same_bits_on_any_threads_with_teams_and_without_memory() -> None:
-    digests = {
-        ash.tune(X, Y, cv=3, threads=threads, teams=teams, memory_limit=limit, **FEW).digest
-        for threads, teams, limit in ((1, True, None), (2, True, None), (2, False, None), (2, True, 1))
-    }
-    assert len(digests) == 1
-
-
 def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
     """The first fold trains with the seed of the run, so it scores what a run on its split scores."""
     first = np.arange(len(X)) % 4 != 0

@@ -230,16 +230,11 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 # The border
 
 
-@pytest.mark.parametrize("size", [0, -1, 1025, 1.5, True, "16", None])
-def test_what_is_no_size(result: ash.Result, size: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"size=.* is not allowed; give an integer from 1 to 1024"):
-        result.ensemble(size)
-
-
-@pytest.mark.parametrize("keep", [0, -1, 1025, 1.5, True, "16"])
-def test_what_is_no_number_to_keep(keep: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"keep=.* is not allowed; give an integer from 1 to 1024"):
-        tune(keep=keep)
+@pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
+def test_what_is_no_number_of_networks(result: ash.Result, count: Any) -> None:
+    for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(keep=keep))):
+        with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
+            call(count)
 
 
 def test_a_cross_validated_run_has_none() -> None:
@@ -324,24 +319,17 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
         (changed("version", 2), "reads 1: update ash"),
         (changed("members", None), "no list of networks"),
         (changed("members", []), "no list of networks"),
-        (changed("members", {"0": {}}), "no list of networks"),
         (changed("members", [1, 2, 3]), "a member has other entries"),
         (lambda tensors, about: about["members"].pop(), "belongs to none of"),
         (lambda tensors, about: about["members"].append(about["members"][0]), "are not those of"),
         (lambda tensors, about: about["members"][0].pop("params"), "other entries"),
         (of_member("encoding", {}), "other entries"),
-        (of_member("activations", ["relu", "exec"]), "unknown activation"),
         (of_member("activations", []), "are not those of"),
-        (of_member("params", []), "params"),
         (of_member("metric", "r2"), "metric"),
-        (of_member("validation_score", "high"), "validation_score"),
         (changed("metric", "rmse"), "metric"),
-        (changed("metric", 3), "metric"),
         (changed("validation_score", [1.0]), "validation_score"),
-        (changed("classes", {"dtype": "<i8", "values": [0, 1]}), "other classes"),
         (changed("classes", None), "does not fit"),
         (changed("encoding", {}), "encoding"),
-        (changed("target_names", ["a", "b"]), "target_names"),
         (dropped("weights"), "no tensor 'weights'"),
         (edited("weights", lambda weights: weights[:-1]), "weights are float64"),
         (edited("weights", lambda weights: weights.astype(np.float32)), "weights are float32"),
@@ -355,7 +343,6 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
         (renamed("0.bias.0", "-1.bias.0"), "belongs to none of"),
         (renamed("1.bias.0", "1.bias.7"), "are not those of"),
         (replaced("1.bias.0", np.zeros(2, np.float32)), "weight.0 has shape"),
-        (replaced("1.input_scale", np.zeros(6)), "not positive"),
         (replaced("1.input_center", np.full(6, np.nan)), "NaN or infinity"),
         (replaced("statistics.0", np.zeros((3, 2))), "encoding"),
         (lambda tensors, about: about.clear(), "format"),

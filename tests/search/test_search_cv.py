@@ -225,6 +225,7 @@ WRONG = [
     ({"return_train_score": 2}, "return_train_score=2 is not allowed"),
     ({"executor": "loky"}, "executor='loky' is not allowed"),
     ({"costs": 3}, "costs=3 is not allowed"),
+    ({"forecast": "no"}, "forecast='no' is not allowed"),
 ]
 
 

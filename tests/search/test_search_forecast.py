@@ -21,7 +21,7 @@ from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 from ash.sklearn.search.forecast import forecast
 from ash.sklearn.search.trainer import read_info
 from continuing_help import X, Y
-from search_help import fitted, forest, search
+from search_help import fitted, forest
 
 BOOSTING = {"learning_rate": ash.log(0.01, 1.0), "max_depth": [1, 2, 4]}
 RUNGS = {"max_epochs": 28, "max_rungs": 3}
@@ -98,12 +98,6 @@ def test_without_forecasts_scores_rank() -> None:
         columns = ours.result_.columns
         np.testing.assert_array_equal(columns["loss"], -columns["score"])
         assert all(not fold.curve for info in ours.result_.infos for fold in info.folds)
-
-
-def test_scores_of_the_same_jobs_are_the_same() -> None:
-    with_them, without = jobs(boosted()), jobs(boosted(forecast=False))
-    both = with_them.keys() & without.keys()
-    assert len(both) >= 8 and all(with_them[key].score == without[key].score for key in both)
 
 
 def test_one_outcome_wherever_jobs_are_done(tmp_path: Path) -> None:
@@ -198,11 +192,6 @@ def test_pictures_say_that_they_show_forecasts() -> None:
     ours, without = boosted(), boosted(forecast=False)
     assert "as expected after the next one" in ours.result_.plot_ladder().get_xlabel()
     assert "expected" not in without.result_.plot_ladder().get_xlabel()
-
-
-def test_a_setting_that_is_no_bool() -> None:
-    with pytest.raises(ash.SettingError, match="forecast='no' is not allowed"):
-        search(forecast="no").fit(X, Y)
 
 
 def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
