@@ -229,22 +229,6 @@ def test_layers_and_candidates_start_differently() -> None:
 # The recipe: embedding, factors of inputs, ntk, parametric activations
 
 
-@pytest.mark.parametrize("parts", COMBINATIONS)
-def test_each_part_is_felt_and_learned(parts: str) -> None:
-    """What is given differs from what is not; and an embedding and factors move away from where they began."""
-    data = core_data(*table(60, 6, 3, 3, seed=3), 3)
-    chosen = chosen_for("adamw", "classes", **COMBINATIONS[parts])
-    network, losses = _core.train(data, chosen, 6)
-    plain, plain_losses = _core.train(data, chosen_for("adamw", "classes"), 6)
-    assert not np.array_equal(losses, plain_losses)
-    assert network.weights[0].shape == (24 if "embedding" in parts else 6, 8)
-    assert plain.numbers == [] and network.numbers == (list(range(6)) if "embedding" in parts else [])
-    before, _ = _core.train(data, chosen, 0)
-    moved = np.abs(network.embedding - before.embedding)
-    for rows in (slice(0, 16), slice(16, 32), slice(32, 80), slice(80, 83)) if "embedding" in parts else ():
-        assert (moved[rows] > 1e-6).mean() > 0.9
-
-
 @pytest.mark.parametrize("batch_size", [0, 16])
 @pytest.mark.parametrize("parts", COMBINATIONS)
 def test_instruction_sets_agree_bit_for_bit_on_the_recipe(parts: str, batch_size: int) -> None:
@@ -256,12 +240,6 @@ def test_instruction_sets_agree_bit_for_bit_on_the_recipe(parts: str, batch_size
         network, own = _core.train(data, chosen, 3, cycles=2, instruction_set=name)
         assert same_bits(parameters(network), parameters(best)) and same_bits(own, losses), name
         assert same_bits(network.predict(x, 1, name), best.predict(x, 2)), name
-
-
-def test_the_frequency_has_no_effect_without_an_embedding() -> None:
-    data = core_data(*table(60, 6, 3, 3), 3)
-    found = [parameters(_core.train(data, settings(embedding_frequency=value), 3)[0]) for value in (0.0, 0.1, 1e6)]
-    assert same_bits(found[0], found[1]) and same_bits(found[0], found[2])
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

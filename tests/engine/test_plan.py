@@ -153,9 +153,12 @@ def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (options.schedule, options.promotion) == ("greedy", "improving")
 
 
-@pytest.mark.parametrize("given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}])
+@pytest.mark.parametrize(
+    "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
+)
 def test_who_says_how_is_not_planned_for(given: dict[str, object]) -> None:
-    result = ash.tune(*load_digits(return_X_y=True), time_limit=60, epoch_limit=4, progress=False, **given)  # type: ignore[arg-type]
+    settings = {"time_limit": 60, "epoch_limit": 4, "progress": False, **given}
+    result = ash.tune(*load_digits(return_X_y=True), **settings)  # type: ignore[arg-type]
     assert not result.options.planned
     assert result.options.candidates == given.get("candidates", 128)
 
@@ -172,12 +175,6 @@ def test_rows_of_an_epoch_are_planned_unless_the_user_says(
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **given, epoch_rows=300)
     assert own.options.planned and own.settings["epoch_rows"] == 300
-
-
-def test_without_a_time_auto_is_a_number() -> None:
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
-    result = ash.tune(*load_wine(return_X_y=True), space, progress=False)
-    assert result.options.candidates == 128 and result.options.min_epochs == 1
 
 
 @pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])

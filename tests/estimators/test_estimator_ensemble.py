@@ -19,16 +19,15 @@ pytestmark = pytest.mark.core
 Estimator = ash.ASHClassifier | ash.ASHRegressor
 
 
+SETTINGS = {"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, "refit": False}
+
+
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    return ash.ASHClassifier(
-        **{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, "refit": False, **changes}
-    )
+    return ash.ASHClassifier(**{**SETTINGS, **changes})
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(
-        **{"space": space(), "candidates": 24, "min_epochs": 4, "random_state": 2, "refit": False, **changes}
-    )
+    return ash.ASHRegressor(**{**SETTINGS, **changes})
 
 
 def members(estimator: Estimator) -> tuple[ash.Network, ...]:

@@ -74,11 +74,6 @@ def test_native_scores_come_without_python() -> None:
         assert digest(direct, *data) == estimator.result_.digest
 
 
-def test_the_defaults_are_those_of_score() -> None:
-    assert classifier().fit(X, Y).result_.metric == "accuracy" and regressor().fit(XR, YR).result_.metric == "r2"
-    assert digest(classifier(), X, Y) == digest(classifier(scoring="accuracy"), X, Y)
-
-
 # Functions of the user
 
 

@@ -187,17 +187,6 @@ def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -
         assert np.array_equal(ensemble.predict(rows), first.predict(rows, threads=1))
 
 
-def test_frames_are_checked_and_encoded() -> None:
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    frame["city"] = np.array(["x", "y", None], object)[np.arange(len(X)) % 3]
-    result = ash.tune(frame, Y, candidates=8, progress=False)
-    ensemble = result.ensemble()
-    assert ensemble.feature_names == (*"abcdef", "city")
-    assert ensemble.predict(frame).shape == (len(X),)
-    with pytest.raises(ash.DataError, match="now missing:\n- c\n"):
-        ensemble.predict(frame[["a", "b", "city"]])
-
-
 def test_what_does_not_fit_is_refused(result: ash.Result) -> None:
     ensemble = result.ensemble()
     with pytest.raises(ash.DataError, match="X has 2 features, but the ensemble is expecting 6 features"):

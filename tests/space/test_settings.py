@@ -172,16 +172,6 @@ def test_every_hyperparameter_reaches_the_core() -> None:
     assert to_settings({"batch_size": "full"}).batch_size == 0
 
 
-def test_no_part_of_the_recipe_excludes_another_setting() -> None:
-    """A frequency without an embedding is without effect, as the momentum of another optimizer is."""
-    for embedding in ("none", "periodic"):
-        given = {"embedding": embedding, "embedding_frequency": 0.5, "input_scaling": True, "parametrization": "ntk"}
-        given["parametric_activation"] = True
-        for other in ({"hidden": ()}, {"optimizer": "sgd"}, {"initialization": "he"}, {"activation": "selu"}):
-            full = check_params(given | other)
-            assert {name: full[name] for name in given} == given
-
-
 def test_what_is_not_named_has_the_default_of_the_table() -> None:
     settings = to_settings({})
     for name in [name for name in HYPERPARAMETERS if name not in ("hidden", "activation")]:
