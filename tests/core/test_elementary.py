@@ -68,7 +68,6 @@ def test_error_is_within_its_bound(function: str, instruction_set: str) -> None:
     x = samples(function)
     errors = errors_in_ulp(function, x, instruction_set)
     worst = int(errors.argmax())
-    print(f"{function} {instruction_set}: {errors[worst]:.3f} ulp at {x[worst]!r}")
     assert errors[worst] <= BOUNDS[function], f"{errors[worst]:.2f} ulp at {x[worst]!r}"
 
 

@@ -273,18 +273,3 @@ def test_what_is_no_encoding(changes: dict[str, Any], reason: str) -> None:
     _, _, data, arrays = saved()
     with pytest.raises(ValueError, match=reason):
         encoding_from_parts(data | changes, arrays)
-
-
-def test_arrays_that_are_no_statistics() -> None:
-    _, _, data, arrays = saved()
-    table = arrays["statistics.1"]
-    for bad, reason in [
-        ({}, r"arrays \[\] are not those of the columns with many levels"),
-        ({"statistics.1": table, "statistics.2": table}, "are not those"),
-        ({"statistics.1": table[:-1]}, "of shape"),
-        ({"statistics.1": table.astype("f4")}, "statistics.1 is float32"),
-        ({"statistics.1": np.where(table == table[0, 0], NAN, table)}, "NaN or infinity"),
-        ({"statistics.1": -np.abs(table) - 1}, "negative count"),
-    ]:
-        with pytest.raises(ValueError, match=reason):
-            encoding_from_parts(data, bad)

@@ -154,21 +154,24 @@ def members(model: Any) -> tuple[Any, ...]:
     return model.members if isinstance(model, ash.Ensemble) else (model,)
 
 
+def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Network:
+    """Train a kept candidate on the training rows of these parts, by hand."""
+    kept, options = end["kept"], end["options"]
+    settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
+    data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
+    rungs = kept.rungs[place] + 1
+    core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
+    return sharpen(core, kept.factors[place])
+
+
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
     kept, options, found = end["kept"], end["options"], []
-    settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
     for number, parts in enumerate(end["folds"]):
-        seed = (options.seed ^ (number * FOLD_SEED)) % 2**64
-        data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
-        rungs = kept.rungs[place] + 1
-        core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
-        frame = parts.table.frame
-        rows = X[frame.numbers_of(parts.validation)]
-        core = sharpen(core, kept.factors[place])
+        core = trained(end, place, parts, (options.seed ^ (number * FOLD_SEED)) % 2**64)
         network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
-        classes = network.classes_ is not None
-        found.append(network.predict_proba(rows) if classes else network.predict(rows))
+        rows = X[parts.table.frame.numbers_of(parts.validation)]
+        found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
     return np.concatenate(found)
 
 
@@ -192,7 +195,7 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     monkeypatch.setattr(ALL_ROWS, "FEW_ROWS", len(X))
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
-    kept, whole, options = (ends[0][name] for name in ("kept", "whole", "options"))
+    kept, whole = ends[0]["kept"], ends[0]["whole"]
     if y.ndim == 1:
         parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
     else:
@@ -202,17 +205,9 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     assert isinstance(model, ash.Ensemble) and len(model.members) == len(places) > 1
     assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
     assert [member.params for member in model.members] == [kept.networks[place].params for place in places]
-    data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
     for member, place in zip(model.members, places, strict=True):
-        settings, rungs = ash.space.hyperparameters.to_settings(member.params), kept.rungs[place] + 1
-        core, _ = _core.train(
-            data, settings, options.min_epochs, options.seed, kept.candidates[place], rungs, options.eta
-        )
-        core = sharpen(core, kept.factors[place])
-        assert (
-            member.core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
-            == core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
-        )
+        core, row = trained(ends[0], place, whole, ends[0]["options"].seed), np.zeros((1, 6), np.float32)
+        assert member.core.predict(row, 1).tobytes() == core.predict(row, 1).tobytes()
     assert len(whole.training) == len(X)
 
 

@@ -127,17 +127,6 @@ def test_a_drawn_seed_can_be_used_again():
     assert again.params == first.params and again.best_score == first.best_score
 
 
-def test_seeds_of_numpy_and_of_full_width():
-    assert quick(seed=np.int64(5)).seed == 5
-    assert quick(seed=2**64 - 1).seed == 2**64 - 1
-
-
-def test_a_space_smaller_than_the_wish():
-    space = ash.Space(learning_rate=ash.choice(0.01, 0.02, 0.03))
-    with pytest.warns(UserWarning, match="3 configurations"):
-        assert len(quick(space=space).params) == 3
-
-
 @pytest.mark.parametrize("algorithm", ["ash", "sh", "random"])
 @pytest.mark.parametrize("training", ["resume", "restart"])
 def test_every_algorithm_climbs_the_same_ladder(algorithm, training):

@@ -9,8 +9,7 @@ from sklearn import metrics
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import _core
-from data_help import numbers
+from result_help import network
 
 pytestmark = pytest.mark.core
 
@@ -123,18 +122,7 @@ def test_one_line_says_what_it_is(model):
 
 
 def test_of_equal_probabilities_the_first_class_wins():
-    core = _core.Network(
-        [np.zeros((2, 2), np.float32)],
-        [np.zeros(2, np.float32)],
-        [],
-        2,
-        *(np.zeros(2), np.ones(2), np.zeros(2)),
-        *(np.zeros(2), np.ones(2)),
-    )
-    labels = np.array(["no", "yes"])
-    network = ash.Network(
-        core, classes=labels, encoding=numbers(2), target_names=None, params={}, metric="accuracy", validation_score=0.5
-    )
-    assert network.predict(np.ones((3, 2))).tolist() == ["no"] * 3
-    assert network.predict_proba(np.ones((1, 2))).tolist() == [[0.5, 0.5]]
-    assert repr(network) == "Network(2-2, linear, 2 classes, validation accuracy 0.5)"
+    even = network(0.5, {})
+    assert even.predict(np.zeros((3, 2))).tolist() == [0] * 3
+    assert even.predict_proba(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]
+    assert repr(even) == "Network(2-2, linear, 2 classes, validation accuracy 0.5)"

@@ -35,11 +35,8 @@ def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
     for name in one.cv_results_.keys() - {*TIMES, "params"}:
         np.testing.assert_array_equal(one.cv_results_[name], other.cv_results_[name])
     assert one.cv_results_["params"] == other.cv_results_["params"]
-    assert (one.best_params_, one.best_score_, one.best_epochs_) == (
-        other.best_params_,
-        other.best_score_,
-        other.best_epochs_,
-    )
+    for name in ("best_params_", "best_score_", "best_epochs_"):
+        assert getattr(one, name) == getattr(other, name)
     assert one.predict_proba(X).tobytes() == other.predict_proba(X).tobytes()
 
 
