@@ -83,7 +83,7 @@ def test_a_batch_of_everything_is_not_cut() -> None:
     assert same_bits(parameters(whole), parameters(part))
 
 
-def test_both_sides_cut_alike() -> None:
+def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
     x, y = table(40, 2, 1, 0)
     for rows, most in itertools.product((1, 2, 7, 39, 40), (None, 1, 2, 3, 5, 19, 20, 21, 39, 40, 41)):
         assert rows_of_epoch(rows, most) == cut_data(x[:rows], y[:rows], 0, most or 0).epoch_rows

@@ -225,7 +225,7 @@ def core(rule: str, candidates: int, eta: int, rungs: int) -> _core.Ladder:
         (core, "random", 4, 2, 2, 4),
     ],
 )
-def test_those_retire_whom_no_future_promotes(
+def test_exactly_those_that_no_future_promotes_retire(
     make: Any, rule: str, candidates: int, eta: int, rungs: int, workers: int
 ) -> None:
     futures = Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers)

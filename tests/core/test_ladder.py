@@ -100,7 +100,7 @@ class TestConformance:
         job = ladder.next()
         assert (job.candidate, job.rung) == second
 
-    def test_paper_rule_forgets_who_fell_out_of_the_best(self, make):
+    def test_paper_rule_forgets_candidates_that_fell_out_of_the_best(self, make):
         ladder = make(16, promotion="paper")
         jobs = start(ladder, 4)
         for job, score in zip(jobs, [1.0, 0.0, 3.0, 2.0], strict=True):
@@ -112,7 +112,7 @@ class TestConformance:
         ("score", "loss", "improved", "third"),
         [(1.5, 9.0, True, 0), (1.0, 0.4, True, 1), (1.0, 0.5, False, 1), (1.0, 0.6, False, 1), (0.5, 0.0, False, 1)],
     )
-    def test_improving_leaves_aside_who_did_no_better_than_below(self, make, score, loss, improved, third):
+    def test_improving_skips_candidates_no_better_than_in_the_rung_below(self, make, score, loss, improved, third):
         ladder = make(16, promotion="improving")
         for job in start(ladder, 4):
             ladder.report(job, 1.0, 0.5)
@@ -244,7 +244,7 @@ def report(ladder, jobs, scores):
 class TestRetirement:
     """Places of 8 candidates with eta 2: 8, 4, 2. test_futures.py has all cases of all rules, for small ladders."""
 
-    def test_capped_keeps_as_many_as_may_still_go_up(self, make):
+    def test_capped_keeps_as_many_as_may_still_be_promoted(self, make):
         ladder = make(8)
         jobs = start(ladder, 8)
         assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
@@ -259,7 +259,7 @@ class TestRetirement:
         jobs = start(ladder, 8)
         assert report(ladder, jobs, [1.0, 2.0, NAN, 0.0, 3.0, 3.0, 3.0, 1.0]) == [[each] for each in range(8)]
 
-    def test_taken_together(self, make):
+    def test_several_retire_at_once(self, make):
         ladder = make(8)
         jobs = start(ladder, 8)
         for job in jobs:
@@ -330,7 +330,7 @@ class TestBudgets:
         assert ladder.next() is None
 
     @pytest.mark.parametrize(("score", "loss"), [(math.inf, 0.0), (0.9, NAN)])
-    def test_who_diverged_has_not_reached_the_target(self, make, score, loss):
+    def test_a_diverged_candidate_has_not_reached_the_target(self, make, score, loss):
         ladder = make(8, target=0.9)
         ladder.report(ladder.next(), score, loss)
         assert ladder.ending is None
@@ -342,7 +342,7 @@ class TestBudgets:
         ladder.report(ladder.next(), 0.5, 0.0)
         assert ladder.ending == "target"
 
-    def test_the_target_goes_before_the_limit(self, make):
+    def test_the_target_takes_precedence_over_the_limit(self, make):
         ladder = make(4, target=0.5, epoch_limit=2)
         report(ladder, start(ladder, 2), [0.4, 0.6])
         assert ladder.ending == "target"
@@ -481,7 +481,7 @@ def test_refuses_in_a_sentence(arguments, sentence):
         *((job, "is not a Job") for job in (None, 0, (0, 0, 1))),
     ],
 )
-def test_what_is_not_one_of_its_running_jobs(job, sentence):
+def test_only_a_running_job_of_the_ladder_can_be_reported(job, sentence):
     ladder = Ladder(4)
     jobs = [ladder.next() for _ in range(2)]
     ladder.report(jobs[1], 1.0)

@@ -233,7 +233,7 @@ def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> N
         assert outcome(result) == outcome(first), (threads, limit)
 
 
-def test_a_column_that_is_constant_in_one_fold_is_embedded_in_the_others(tune: Run) -> None:
+def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
     """Folds have networks of different widths then; the model has seen all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
     x[30:, 2] = 1.0  # a fold that validates on the first rows trains on nothing else

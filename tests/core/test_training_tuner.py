@@ -53,7 +53,7 @@ def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm
     assert all(each == one for each in found.values()), found.keys()
 
 
-def test_a_greedy_job_has_the_same_bits(three_classes: _core.Data) -> None:
+def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Data) -> None:
     """Which jobs the greedy schedule runs depends on timing with several threads; what a job yields does not."""
     one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
     for threads in (1, 2, 7):

@@ -337,7 +337,7 @@ def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
         (np.ma.masked_equal(X, 2), "X is a masked array"),
     ],
 )
-def test_what_is_no_table(bad: Any, message: str) -> None:
+def test_what_is_not_a_table_is_refused(bad: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_frame(bad)
 

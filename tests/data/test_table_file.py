@@ -198,7 +198,7 @@ def types_of_parquet():
     return arrow.table(columns)
 
 
-def test_parquet_and_csv_are_tuned_alike(tmp_path):
+def test_parquet_and_csv_give_the_same_run(tmp_path):
     table = types_of_parquet()
     parquet.write_table(table, tmp_path / "a.parquet")
     frame = table.to_pandas()

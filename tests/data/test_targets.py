@@ -70,7 +70,7 @@ def test_the_task_is_inferred_as_documented() -> None:
     assert read_training(X, [True, 2, True, 2, True, 3.5]).task == "regression"
 
 
-def test_the_task_can_be_told() -> None:
+def test_the_task_can_be_given() -> None:
     assert read_training(X, Y, "regression").classes_ is None
     assert read_training(X, [1, 2, 3, 4, 5, 6], "classification").classes == 6
     assert read_training(X, list("123456"), "regression").y[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
@@ -204,7 +204,7 @@ def test_few_validation_rows_may_miss_classes_but_training_never_does() -> None:
 
 
 @pytest.mark.parametrize("validation", [0, -1, 6, 7, 0.0, 1.0, 1.5, -0.1, float("nan"), "0.2", True, None])
-def test_parts_that_cannot_be(validation: Any) -> None:
+def test_impossible_sizes_of_the_validation_part(validation: Any) -> None:
     with pytest.raises(SettingError, match="validation"):
         split(read_training(X, Y), validation, 0)
 

@@ -269,7 +269,7 @@ def test_an_encoding_comes_back_from_its_parts() -> None:
         ({"targets": [0]}, "statistics.1 is float64 of shape"),
     ],
 )
-def test_what_is_no_encoding(changes: dict[str, Any], reason: str) -> None:
+def test_invalid_encodings_are_refused(changes: dict[str, Any], reason: str) -> None:
     _, _, data, arrays = saved()
     with pytest.raises(ValueError, match=reason):
         encoding_from_parts(data | changes, arrays)

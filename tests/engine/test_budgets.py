@@ -42,7 +42,7 @@ def test_all_jobs_together_keep_to_the_epoch_limit():
     assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
 
 
-def test_the_ladder_under_an_epoch_limit_is_the_beginning_of_the_whole_one():
+def test_a_run_under_an_epoch_limit_is_the_beginning_of_the_whole_run():
     whole, part = quick(threads=1), quick(threads=1, epoch_limit=40)
     assert 0 < len(part.jobs) < len(whole.jobs)
     scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
@@ -70,7 +70,7 @@ def test_the_first_score_that_reaches_the_target_ends_the_run():
     assert result.jobs[-1].score == result.best_score >= target
 
 
-def test_a_target_that_nobody_reaches_changes_nothing():
+def test_a_target_that_is_not_reached_changes_nothing():
     result = quick(target=1.5)
     assert result.ended == "finished" and result.digest == quick().digest
 
@@ -168,7 +168,7 @@ def test_a_refit_that_needs_all_gets_all(clock: list[float]) -> None:
     assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.REFIT)
 
 
-def test_what_is_not_needed_is_trained_on(clock: list[float]) -> None:
+def test_time_that_the_refit_does_not_need_is_used_for_training(clock: list[float]) -> None:
     given = Deadline(100.0, 100.0, refit=True)
     assert train(clock, given, [4.0, 3.5]) == pytest.approx(given.end - 4.0)
     given = Deadline(clock[0], 100.0, refit=True)

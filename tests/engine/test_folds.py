@@ -113,7 +113,7 @@ def test_weights_are_repeated_rows_in_the_folds_of_a_splitter() -> None:
         (GroupKFold(3), r"is not allowed: The 'groups' parameter should not be None"),
     ],
 )
-def test_what_is_no_cross_validation(cv: Any, message: str) -> None:
+def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ash.tune(WINES, CULTIVARS, cv=cv, **FEW)
 
@@ -254,7 +254,7 @@ def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.Monkey
     assert ends[0]["kept"].predictions.shape[1] == len(ends[0]["kept"].targets) == rows != len(X)
 
 
-def test_where_time_is_short_the_best_is_trained_and_the_others_as_far_as_they_go(
+def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends = watched(monkeypatch)
@@ -286,7 +286,7 @@ def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.Monke
     assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
 
 
-def test_who_diverges_on_all_rows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_that_diverge_on_all_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = members(fitted().model_)
     train = ALL_ROWS.train_through
     calls: list[int] = []
@@ -307,7 +307,7 @@ def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkey
     assert np.isfinite(search.predict_proba(X)).all()
 
 
-def test_who_interrupts_waits_for_one_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_trains_only_the_best_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     places: list[Any] = []
     train = ALL_ROWS._train
     monkeypatch.setattr(
@@ -349,7 +349,7 @@ def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["states", "results"])
 @pytest.mark.parametrize("limit", [20, 70, 130])
-def test_a_fit_that_goes_on_from_a_journal_predicts_the_same(
+def test_a_fit_resumed_from_a_journal_predicts_the_same(
     limit: int, with_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if with_files:

@@ -254,7 +254,7 @@ def test_validation_table_must_fit():
         quick(validation=(X, y[:-1]))
 
 
-def test_wished_metric_that_is_undefined_is_refused():
+def test_an_explicit_metric_that_is_undefined_is_refused():
     X, y = load_breast_cancer(return_X_y=True)
     ones = np.flatnonzero(y == 1)[:20]
     with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):

@@ -70,7 +70,7 @@ def test_searches_over_our_parameters() -> None:
     assert serial.best_estimator_.result_.digest == search.best_estimator_.result_.digest
 
 
-def test_a_setting_that_cannot_be_is_an_error_of_its_fold() -> None:
+def test_an_invalid_setting_fails_its_fold_only() -> None:
     """F48: `error_score`."""
     search = GridSearchCV(classifier(), {"eta": [1, 2]}, cv=2, error_score=np.nan)
     with pytest.warns(Warning):
@@ -180,7 +180,7 @@ def test_n_jobs_as_in_joblib(n_jobs: Any, expected: int) -> None:
 
 
 @pytest.mark.parametrize("n_jobs", [0, 1.5, True, "all", [1]])
-def test_what_is_no_n_jobs(n_jobs: Any) -> None:
+def test_invalid_n_jobs_is_refused(n_jobs: Any) -> None:
     fitted = classifier(candidates=2).fit(X, Y).set_params(n_jobs=n_jobs)
     for call in (lambda: fitted.fit(X, Y), lambda: fitted.predict(X), lambda: fitted.predict_proba(X)):
         with pytest.raises(SettingError, match=r"n_jobs=.* is not allowed: a number of threads, -1 for all of them"):

@@ -59,7 +59,7 @@ def test_one_means_a_single_network() -> None:
 
 
 @pytest.mark.parametrize("ensemble", [0, 1025, 1.5, True, "16", None])
-def test_what_is_no_ensemble_is_refused_before_anything_runs(ensemble: Any) -> None:
+def test_invalid_ensemble_sizes_are_refused_before_anything_runs(ensemble: Any) -> None:
     estimator = classifier(ensemble=ensemble)
     with pytest.raises(ash.SettingError, match=r"ensemble=.* is not allowed; give an integer from 1 to 1024"):
         estimator.fit(X, Y)
@@ -158,7 +158,7 @@ def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyP
     assert all(seconds < 850 for seconds in left[:2]) and all(seconds > 980 for seconds in left[2:])
 
 
-def test_a_validation_table_of_its_own_is_not_trained_on() -> None:
+def test_a_separate_validation_table_is_not_trained_on() -> None:
     held = (X[:40], Y[:40])
     first, second = (classifier(validation=held, refit=refit).fit(X[40:], Y[40:]) for refit in (True, False))
     assert bits(first) == bits(second)

@@ -133,7 +133,7 @@ def test_weights_count_in_the_score(name: str) -> None:
     assert weighted.result_.digest == repeated.result_.digest
 
 
-def test_a_metric_without_weights_goes_without_them() -> None:
+def test_a_metric_that_takes_no_weights_is_called_without_them() -> None:
     fitted = regressor(scoring="neg_max_error").fit(XR, YR, WEIGHTS)
     assert math.isfinite(fitted.best_score_)
     assert 0 <= classifier(scoring=make_scorer(lambda a, b: np.mean(a == b))).fit(X, Y, WEIGHTS).best_score_ <= 1
@@ -196,7 +196,7 @@ def test_what_a_scorer_raises_ends_the_run(error: BaseException) -> None:
     assert classifier().fit(X, Y).best_score_ > 0
 
 
-def test_a_scorer_may_fit_others() -> None:
+def test_a_scorer_may_fit_other_estimators() -> None:
     def scorer(estimator: Any, X: Any, y: Any) -> float:
         return float(classifier(candidates=2, scoring=get_scorer("f1_macro"), n_jobs=1).fit(X, y).best_score_)
 
@@ -240,7 +240,7 @@ def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
 
 
 @pytest.mark.parametrize("scoring", ["accuracyy", "", ["accuracy"], {"a": "accuracy"}, 3])
-def test_what_is_no_scorer(scoring: Any) -> None:
+def test_invalid_scorers_are_refused(scoring: Any) -> None:
     with pytest.raises(SettingError, match=r"scoring=.* is not allowed"):
         classifier(scoring=scoring).fit(X, Y)
 

@@ -230,7 +230,7 @@ def test_an_int_for_the_same_run_each_time() -> None:
     assert classifier(random_state=2**64 - 1).fit(X, Y).result_.seed == 2**64 - 1
 
 
-def test_a_random_state_goes_on() -> None:
+def test_each_fit_draws_from_a_given_random_state() -> None:
     one, other = np.random.RandomState(3), np.random.RandomState(3)
     first = digest(classifier(random_state=one), X, Y)
     assert digest(classifier(random_state=one), X, Y) != first == digest(classifier(random_state=other), X, Y)

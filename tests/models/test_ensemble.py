@@ -220,7 +220,7 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
-def test_what_is_no_number_of_networks(result: ash.Result, count: Any) -> None:
+def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
     for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(keep=keep))):
         with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
             call(count)
@@ -341,7 +341,7 @@ def test_contents_that_do_not_fit(path: Path, change: Callable[[Tensors, About],
     check_refused(path, change, complaint)
 
 
-def test_networks_of_other_outputs_do_not_go_together(tmp_path: Path) -> None:
+def test_members_must_have_the_same_outputs(tmp_path: Path) -> None:
     one, two = (tune(y, candidates=4).ensemble(1) for y in (YR[:, 0], YR))
     one.save(tmp_path / "one")
     two.save(tmp_path / "two")

@@ -247,7 +247,7 @@ def test_foreign_files(content, tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
-def test_safetensors_of_others(tmp_path):
+def test_safetensors_files_of_other_programs(tmp_path):
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other")
     with pytest.raises(ash.ModelFormatError, match="no model of ash"):
         ash.load(tmp_path / "other")
@@ -312,7 +312,7 @@ def test_f106_contents_that_do_not_fit(path, change, complaint):
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"format": NaN}', "[]", "1e400", "null"])
-def test_metadata_that_is_no_table(path, text):
+def test_metadata_that_is_not_a_json_object(path, text):
     write(path, read(path)[0], text)
     with pytest.raises(ash.ModelFormatError, match="metadata"):
         ash.load(path)
@@ -479,7 +479,7 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
     assert stat.S_IMODE(os.stat(link).st_mode) == 0o600
 
 
-def test_saving_into_a_folder_that_is_not_there(tmp_path):
+def test_saving_into_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         trained("network")[0].save(tmp_path / "none" / "model")
     assert error.value.filename == str(tmp_path / "none" / "model") and error.value.filename2 is None

@@ -34,7 +34,7 @@ def test_probabilities(model):
     assert (model.classes_[probabilities.argmax(axis=1)] == model.predict(X)).all()
 
 
-def test_predictions_depend_neither_on_threads_nor_on_company(model):
+def test_predictions_depend_neither_on_threads_nor_on_other_rows(model):
     many = np.tile(X, (20, 1))
     expected = model.predict_proba(many, threads=1)
     assert (model.predict_proba(many, threads=2) == expected).all()

@@ -81,7 +81,7 @@ def test_without_labels() -> None:
     np.testing.assert_array_equal(under.estimator.score_samples(X), alone.score_samples(X))
 
 
-def test_boosting_that_has_stopped_early_goes_on_and_stops() -> None:
+def test_boosting_that_stopped_early_stops_again_when_trained_further() -> None:
     for make in (
         lambda: GradientBoostingClassifier(learning_rate=1.0, n_iter_no_change=2, random_state=0),
         lambda: HistGradientBoostingClassifier(
@@ -140,7 +140,7 @@ def test_few_rows_have_all_classes() -> None:
     assert list(under.estimator.classes_) == [0, 1, 7]
 
 
-def test_what_cannot_go_on_is_retrained_for_all_its_epochs() -> None:
+def test_estimators_that_cannot_be_trained_further_are_retrained() -> None:
     logistic = trained(LogisticRegression(random_state=0), 100, 200, resource="max_iter")
     assert (
         logistic.estimator.max_iter == 300
@@ -177,7 +177,7 @@ def test_a_state_is_picklable_and_small() -> None:
         (RandomForestClassifier(), "epochs", "resource='epochs' needs an estimator with partial_fit"),
     ],
 )
-def test_what_is_no_resource(estimator: Any, resource: Any, words: str) -> None:
+def test_invalid_resources_are_refused(estimator: Any, resource: Any, words: str) -> None:
     with pytest.raises(SettingError, match=words):
         way_of(estimator, resource)
 
@@ -251,7 +251,7 @@ def test_what_an_earlier_stage_cannot_tell_is_not_there() -> None:
         stage.fit(X, Y)
 
 
-def test_an_estimator_with_a_score_of_its_own_has_no_stages() -> None:
+def test_an_estimator_with_its_own_score_method_has_no_stages() -> None:
     class Own(HistGradientBoostingClassifier):
         def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
             return 0.25

@@ -92,7 +92,7 @@ class Spoiler(SGDClassifier):
         return self
 
 
-def test_nobody_changes_the_rows_of_others() -> None:
+def test_a_candidate_cannot_change_the_rows_of_another() -> None:
     rows = Rows(X, Y, {}, np.unique(Y), Heads())
     pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))  # else it is given a copy
     found = []
@@ -142,7 +142,7 @@ class Apart(TransformerMixin, BaseEstimator):
         return np.column_stack([X, np.full(len(X), self.mean_)])
 
 
-def test_what_keeps_a_row_s_own_target_out_goes_on_doing_so() -> None:
+def test_transformers_that_leave_out_a_row_s_own_target_are_refitted() -> None:
     pipeline = make_pipeline(Apart(), RandomForestClassifier(random_state=0))
     on, alone = trained(pipeline, 3, 5), sklearn.clone(pipeline).set_params(randomforestclassifier__n_estimators=8)
     assert len(FITS) == 2
@@ -207,7 +207,7 @@ def test_without_transformers_and_within_each_other() -> None:
         np.testing.assert_array_equal(predicted(on), alone)
 
 
-def test_a_last_step_that_cannot_go_on() -> None:
+def test_a_last_step_that_cannot_be_trained_further() -> None:
     on = trained(make_pipeline(Scaler(), BaggingClassifier(oob_score=True, random_state=0, n_estimators=30)), 20, 10)
     assert on.why == "oob_score of bagging allows no warm_start" and len(on.estimator[-1].estimators_) == 30
     FITS.clear()
@@ -216,7 +216,7 @@ def test_a_last_step_that_cannot_go_on() -> None:
     assert way_of(make_pipeline(Scaler(), "passthrough")).resource == "n_samples"
 
 
-def test_a_pipeline_that_is_not_scikit_learn_s_is_retrained() -> None:
+def test_pipelines_of_other_packages_are_retrained() -> None:
     class Pipeline(sklearn.pipeline.Pipeline):
         """As of a package that samples rows on the way."""
 
@@ -257,7 +257,7 @@ PLAIN = {"learning_rate": 0.1, "bootstrap_type": "No", "random_strength": 0}
         *((catboost, kind, PLAIN, lambda each: each.tree_count_) for kind in CATBOOST),
     ],
 )
-def test_boosting_goes_on(make: Any, kind: str, params: dict[str, Any], rounds: Any) -> None:
+def test_boosting_is_trained_further(make: Any, kind: str, params: dict[str, Any], rounds: Any) -> None:
     estimator = make(kind, random_state=0, **params)
     at_once, on = trained(estimator, 20), trained(estimator, 4, 6, 10)
     assert not on.why and on.done == rounds(on.estimator) == 20
@@ -273,7 +273,7 @@ def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
     assert columns[: len(columns) // 2] != columns[len(columns) // 2 :]
 
 
-def test_lightgbm_that_cannot_go_on() -> None:
+def test_lightgbm_that_cannot_be_trained_further() -> None:
     for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
         estimator = lightgbm(boosting_type=kind, random_state=0, **more)
         on = trained(estimator, 3, 7)
@@ -281,7 +281,7 @@ def test_lightgbm_that_cannot_go_on() -> None:
         np.testing.assert_array_equal(predicted(on), predicted(trained(estimator, 10)))
 
 
-def test_xgboost_that_cannot_go_on() -> None:
+def test_xgboost_that_cannot_be_trained_further() -> None:
     for kind, params, why in (
         ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart weighs earlier trees anew"),
         ("XGBRFClassifier", {}, "trees of XGBoost's random forests are no rounds"),
@@ -341,7 +341,7 @@ def net(**params: Any) -> Any:
     return skorch.NeuralNetClassifier(Module, **{**given, "train_split": None, "verbose": 0, **params})
 
 
-def test_a_module_of_pytorch_goes_on_with_its_optimizer() -> None:
+def test_a_pytorch_module_is_trained_further_with_its_optimizer_state() -> None:
     way, rows = way_of(net()), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
     at_once, on = way.begin(net(), 5), way.begin(net(), 5)
     at_once.more(rows, 6)

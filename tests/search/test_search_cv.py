@@ -108,7 +108,7 @@ def test_no_round_is_done_again() -> None:
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4 and not restarted.continued_
 
 
-def test_what_is_retrained_is_told() -> None:
+def test_retrained_estimators_are_listed_with_the_reason() -> None:
     ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8], "min_samples_leaf": [1, 3]}, candidates=6)
     why = "DecisionTreeClassifier cannot be trained on by more rows"
     assert ours.resource_ == "n_samples" and not ours.continued_ and ours.retrained_ == {why: len(ours.result_.jobs)}
@@ -135,7 +135,7 @@ def test_several_scores() -> None:
         assert ours.score(X, Y) == get_scorer("neg_log_loss")(ours.best_estimator_, X, Y)
 
 
-def test_a_scorer_of_one_s_own() -> None:
+def test_a_scorer_that_returns_a_dict() -> None:
     def both(estimator: Any, X: Any, y: Any) -> dict[str, float]:
         right = float(accuracy_score(y, estimator.predict(X)))
         return {"right": right, "wrong": -1 + right}
@@ -394,7 +394,7 @@ def totals(found: Rungs, eta: int, restart: bool) -> list[int]:
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("eta", [2, 3, 4, 7])
-def test_the_top_rung_ends_at_the_whole(eta: int, restart: bool) -> None:
+def test_the_top_rung_ends_at_max_epochs(eta: int, restart: bool) -> None:
     for epochs in range(1, 300):
         found = rungs(epochs, eta, restart)
         after = totals(found, eta, restart)
@@ -412,7 +412,7 @@ def test_the_usual_rungs() -> None:
     assert totals(rungs(100, 4, candidates=15), 4, False) == [100]
 
 
-def test_rungs_of_the_user_are_as_they_are() -> None:
+def test_explicit_rungs_are_kept() -> None:
     assert rungs(100, 3, min_epochs=2) == Rungs(2, 4)
     assert rungs(5, 3, max_epochs=None, min_epochs=2, max_rungs=3) == Rungs(2, 3)
     assert totals(rungs(100, 3, max_rungs=4), 3, False) == [2, 8, 26, 100]
@@ -429,7 +429,7 @@ def test_estimators_have_these_epochs() -> None:
     assert ours.trained_ == 8 * 1 + 4 * 2 + 2 * 7
 
 
-def test_all_rows_are_the_whole_of_rows() -> None:
+def test_the_top_rung_trains_on_all_rows() -> None:
     ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8, 16], "ccp_alpha": [0.0, 0.001]}, cv=2)
     table = ours.cv_results_
     assert ours.resource_ == "n_samples" and table["resource"].min() >= LEAST_ROWS
@@ -437,7 +437,7 @@ def test_all_rows_are_the_whole_of_rows() -> None:
     assert table["rung"].max() > 0 and set(top) == {len(Y) // 2}
 
 
-def test_anew_from_the_first_rung_as_much() -> None:
+def test_restarted_candidates_train_the_full_epochs_of_a_rung() -> None:
     ours = fitted(forest(n_estimators=10), eta=2, training="restart")
     table = ours.cv_results_
     assert set(table["resource"][table["rung"] == table["rung"].max()]) == {10} and not ours.continued_

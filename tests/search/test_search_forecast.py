@@ -68,7 +68,7 @@ def test_the_constant_is_how_often_each_class_is_there() -> None:
 
 
 @pytest.mark.parametrize("make", [boosted, lambda **changes: fitted(forest(n_estimators=28), **RUNGS, **changes)])
-def test_who_goes_up_is_expected_to_be_best(make: Any) -> None:
+def test_candidates_expected_to_be_best_are_promoted(make: Any) -> None:
     ours = make(algorithm="sh")
     result = ours.result_
     for rung in range(2):
@@ -161,7 +161,7 @@ def test_a_rung_of_one_epoch_has_no_half() -> None:
     assert {job.epochs for job in first} == {1} and all(-job.loss == job.score for job in first)
 
 
-def test_samplers_are_told_forecasts() -> None:
+def test_samplers_receive_forecasts() -> None:
     import optuna
 
     class Told(optuna.samplers.RandomSampler):  # type: ignore[misc]
@@ -233,7 +233,7 @@ def test_first_rounds_come_nearer_by_equal_shares(halves: tuple[int, int], rate:
         assert forecast(ROUNDS, points(curve, 0, *halves), after) == pytest.approx(curve(after), rel=1e-6)
 
 
-def test_gains_that_hardly_shrink_go_on_nearly_in_a_straight_line() -> None:
+def test_gains_that_hardly_shrink_are_extrapolated_almost_linearly() -> None:
     assert forecast(ROUNDS, [(0, 0.0), (2, 0.2), (4, 0.4 - 1e-9)], 20) == pytest.approx(2.0, rel=1e-6)
     assert forecast(ROUNDS, [(0, 0.0), (2, 0.2), (4, 0.4)], 20) == 0.4, "and no further"
 
@@ -252,7 +252,7 @@ def test_later_rounds_bring_as_much_for_the_same_factor() -> None:
     assert forecast(ROUNDS, [(4, 0.7), (20, 0.8)], 40) == pytest.approx(0.8 + 0.1 * math.log(2) / math.log(5))
 
 
-def test_what_is_not_known_is_the_last_score() -> None:
+def test_without_a_law_the_forecast_is_the_last_score() -> None:
     for law in (AVERAGE, ROUNDS, ""):
         assert forecast(law, [(4, 0.7)], 20) == forecast(law, [(0, 0.5), (4, 0.7)], 20) == 0.7
     assert forecast("", [(0, 0.5), (2, 0.6), (4, 0.7)], 20) == 0.7

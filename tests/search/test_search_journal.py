@@ -41,7 +41,9 @@ def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 9, 13])
-def test_a_search_goes_on_to_the_same_end(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_search_ends_as_an_uninterrupted_one(
+    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked_at(monkeypatch)
     whole = fitted()
     before = ended_early(tmp_path / "run.ash", jobs)
@@ -92,14 +94,14 @@ def test_another_search_is_refused(changes: dict[str, Any], named: str, tmp_path
         other.fit(*rows)
 
 
-def test_what_cannot_be_known_again_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_journal_refuses_a_scorer_that_cannot_be_pickled(tmp_path: Path) -> None:
     scorer = make_scorer(lambda y, predicted: float((y == predicted).mean()))
     with pytest.raises(ash.SettingError, match="journal= needs to know scoring again, which cannot be pickled"):
         search(scoring=scorer, journal=tmp_path / "run.ash").fit(X, Y)
     assert fitted(scoring=scorer).best_score_ > 0.5
 
 
-def test_more_candidates_go_on_further(tmp_path: Path) -> None:
+def test_a_resumed_search_may_have_more_candidates(tmp_path: Path) -> None:
     fitted(candidates=4, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
     more = fitted(candidates=8, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
     check_equal(more, fitted(candidates=8, min_epochs=2, max_rungs=3))

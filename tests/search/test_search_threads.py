@@ -134,7 +134,7 @@ def test_threads_inside_of_an_executor(executor: str, cpus: Cpus) -> None:
     assert {job.score for job in ours.result_.jobs} == {11.0}
 
 
-def test_who_has_threads_of_its_own() -> None:
+def test_threads_are_capped_in_nested_estimators() -> None:
     forest = RandomForestClassifier()
     assert capped(forest, 3) == {"n_jobs": 3}
     assert capped(RandomForestClassifier(n_jobs=2), 3) == {}
@@ -204,7 +204,7 @@ def test_no_more_than_there_are_threads() -> None:
     assert spare._busy == 0
 
 
-def test_where_every_thread_has_a_job_nobody_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_helpers_where_every_thread_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Spare, "_help", lambda self, work: pytest.fail("a helper was started"))
     spare, own = Spare(2), threading.get_ident()
     with spare.job(), spare.job():

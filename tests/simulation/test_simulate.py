@@ -52,7 +52,7 @@ def test_four_candidates_by_hand() -> None:
     }
 
 
-def test_help_by_hand() -> None:
+def test_helpers_computed_by_hand() -> None:
     """One job of 12 seconds, three threads: each further one adds half of its time."""
     alone, helped = (simulate(1, costs=12, threads=3, team_efficiency=0.5, teams=teams) for teams in (False, True))
     assert makespans(alone) == [12] and makespans(helped) == [6]
@@ -60,7 +60,7 @@ def test_help_by_hand() -> None:
     assert helped.rows[0]["speedup"] == 2
 
 
-def test_one_epoch_costs_one_second_unless_told() -> None:
+def test_one_epoch_costs_one_second_by_default() -> None:
     found = simulate(128, threads=[1, 128], teams=False)
     assert (found.W, found.D) == (896, 127)
     assert found.rows[0]["makespan"] == 896 and found.rows[0]["epochs"] == 896
@@ -295,7 +295,7 @@ def test_latency_and_decisions_by_hand() -> None:
     assert two["latency"] == 2.0, "two places a thread share the messages"
 
 
-def test_a_state_that_must_move_by_hand() -> None:
+def test_moving_a_state_computed_by_hand() -> None:
     """At 3 candidate 2 has taken the place at home when 0 may go up: told at 4, its state has left at 5.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
@@ -434,7 +434,7 @@ def test_clusters_refuse_in_a_sentence(arguments: dict[str, Any], sentence: str)
         simulate(4, cluster=Cluster(**arguments))
 
 
-def test_refuses_teams_and_what_is_no_cluster() -> None:
+def test_teams_and_invalid_clusters_are_refused() -> None:
     with pytest.raises(ash.SettingError, match="teams=True is not allowed with a cluster: its threads form none"):
         simulate(4, cluster=Cluster(), teams=True)
     with pytest.raises(ash.SettingError, match=r"cluster=8 is not allowed; give an ash\.Cluster, or None"):

@@ -53,7 +53,7 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
     return reported
 
 
-def test_the_best_half_goes_on() -> None:
+def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
     # The only one; the worse of two; the best of three; the last; the second of five, and of three in rung 1; the best.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
@@ -68,7 +68,7 @@ def test_rungs_are_at_powers_of_eta() -> None:
     assert study(best_then_worse, eta=2) == [9, 2]
 
 
-def test_f42_who_jumps_over_rungs_is_scored_at_each_and_nan_ends_it() -> None:
+def test_f42_a_trial_that_skips_rungs_is_scored_at_each_and_nan_ends_it() -> None:
     own = optuna.create_study(direction="maximize", pruner=LadderPruner())
     first = own.ask()
     first.report(0.5, 8)

@@ -72,7 +72,7 @@ REFUSED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
-def test_what_is_not_allowed_is_named_with_what_is(name: str) -> None:
+def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
     for value in REFUSED[name]:
         with pytest.raises(SettingError) as caught:
             to_settings({name: value})
@@ -172,7 +172,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
     assert to_settings({"batch_size": "full"}).batch_size == 0
 
 
-def test_what_is_not_named_has_the_default_of_the_table() -> None:
+def test_omitted_hyperparameters_have_their_defaults() -> None:
     settings = to_settings({})
     for name in [name for name in HYPERPARAMETERS if name not in ("hidden", "activation")]:
         assert getattr(settings, name) == HYPERPARAMETERS[name].default, name

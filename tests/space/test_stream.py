@@ -48,7 +48,7 @@ def test_how_many_are_drawn_together_changes_nothing(threads, monkeypatch):
         assert result.digest == expected.digest and result.params == expected.params
 
 
-def test_greedy_streams_go_on_drawing(monkeypatch):
+def test_greedy_streams_keep_drawing_candidates(monkeypatch):
     monkeypatch.setattr("ash.engine.candidates.CHUNK", 2)
     result = endless(epoch_limit=150, schedule="greedy")
     assert result.ended == "epoch_limit" and 10 < len(result.params) <= 150
