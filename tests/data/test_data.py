@@ -25,8 +25,6 @@ X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0]
 Y = np.array([0, 1, 0, 1, 0, 1])
 NAN = float("nan")
 TUNER = _core.Tuner
-
-
 INFINITIES = [("inf", "U9"), (-np.inf, "f2"), (10**400, object)]
 
 

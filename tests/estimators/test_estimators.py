@@ -6,6 +6,7 @@ What is refused, and weights, are tested in tests/data and by scikit-learn's own
 from __future__ import annotations
 
 import copy
+import doctest
 import importlib
 import inspect
 import pickle
@@ -45,7 +46,6 @@ def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
     given: dict[str, Any] = {name: object() for name in names}
     estimator = kind(**given)
     assert vars(estimator) == given
-    assert all(vars(estimator)[name] is given[name] for name in names)
     assert estimator.get_params() == given
     assert sorted(names) == sorted(kind().get_params())
 
@@ -269,8 +269,6 @@ def test_it_is_shown_in_a_notebook(fitted: bool) -> None:
 
 
 def test_the_docstrings_tell_all_parameters_and_run() -> None:
-    import doctest
-
     for kind in KINDS:
         assert kind.__doc__ is not None
         for name in inspect.signature(kind).parameters:

@@ -479,15 +479,10 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
     assert stat.S_IMODE(os.stat(link).st_mode) == 0o600
 
 
-def test_saving_into_a_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
-        trained("network")[0].save(tmp_path / "none" / "model")
-    assert error.value.filename == str(tmp_path / "none" / "model") and error.value.filename2 is None
-
-
-def test_saving_where_a_folder_is(tmp_path):
-    (tmp_path / "model").mkdir()
-    with pytest.raises(IsADirectoryError) as error:
-        trained("network")[0].save(tmp_path / "model")
-    assert error.value.filename == str(tmp_path / "model") and error.value.filename2 is None
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+@pytest.mark.parametrize(("name", "error"), [("none/model", FileNotFoundError), ("folder", IsADirectoryError)])
+def test_saving_where_there_can_be_no_file(name, error, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error) as refusal:
+        trained("network")[0].save(tmp_path / name)
+    assert refusal.value.filename == str(tmp_path / name) and refusal.value.filename2 is None
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

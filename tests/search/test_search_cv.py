@@ -267,22 +267,6 @@ def test_arguments_of_the_run_pass_through() -> None:
     assert fitted(target=0.0).result_.ended == "target" and ours.result_.importance()
 
 
-CHECKED = [
-    ash.ASHSearchCV(
-        LogisticRegression(), {"C": [0.1, 1.0]}, candidates=2, cv=2, error_score="raise", random_state=0, n_jobs=1
-    ),
-    ash.ASHSearchCV(
-        SGDClassifier(), {"alpha": [1e-4, 1e-2]}, candidates=2, cv=2, max_epochs=6, error_score="raise", n_jobs=1
-    ),
-]
-
-
-@scikit_learn_checks(*CHECKED)
-@pytest.mark.filterwarnings("default")
-def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    check(estimator)
-
-
 # Weights, groups and other metadata, with routing and without
 
 WEIGHTS = np.where(Y == 0, 5.0, np.linspace(0.1, 1, len(Y)))
@@ -441,3 +425,21 @@ def test_restarted_candidates_train_the_full_epochs_of_a_rung() -> None:
     ours = fitted(forest(n_estimators=10), eta=2, training="restart")
     table = ours.cv_results_
     assert set(table["resource"][table["rung"] == table["rung"].max()]) == {10} and not ours.continued_
+
+
+# scikit-learn's own checks
+
+CHECKED = [
+    ash.ASHSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, candidates=2, cv=2, error_score="raise", random_state=0, n_jobs=1
+    ),
+    ash.ASHSearchCV(
+        SGDClassifier(), {"alpha": [1e-4, 1e-2]}, candidates=2, cv=2, max_epochs=6, error_score="raise", n_jobs=1
+    ),
+]
+
+
+@scikit_learn_checks(*CHECKED)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
+    check(estimator)

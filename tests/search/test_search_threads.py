@@ -158,8 +158,7 @@ def test_threads_are_capped_in_nested_estimators() -> None:
 def test_libraries(package: str, kind: str, name: str) -> None:
     estimator = getattr(needs.package(package), kind)()
     assert capped(estimator, 3) == {name: 3}
-    set_to = {name: 2}
-    assert capped(estimator.set_params(**set_to), 3) == {}
+    assert capped(estimator.set_params(**{name: 2}), 3) == {}
 
 
 def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:

@@ -378,16 +378,15 @@ def test_the_first_k_of_n_are_the_draw_of_k() -> None:
 
 
 def test_seeds() -> None:
-    space = LARGE
-    assert space.sample(50, seed=1) == space.sample(50, seed=np.int64(1))
-    assert space.sample(50, seed=1) != space.sample(50, seed=2)
-    assert len(space.sample(5, seed=2**200)) == 5
+    assert LARGE.sample(50, seed=1) == LARGE.sample(50, seed=np.int64(1))
+    assert LARGE.sample(50, seed=1) != LARGE.sample(50, seed=2)
+    assert len(LARGE.sample(5, seed=2**200)) == 5
     for seed in (-1, 0.5, "1", True, None):
         with pytest.raises(SettingError, match="seed="):
-            space.sample(5, seed=seed)  # type: ignore[arg-type]
+            LARGE.sample(5, seed=seed)  # type: ignore[arg-type]
     for n in (0, -1, 2.0, True):
         with pytest.raises(SettingError, match="candidates="):
-            space.sample(n)  # type: ignore[arg-type]
+            LARGE.sample(n)  # type: ignore[arg-type]
 
 
 def test_the_draw_does_not_depend_on_the_versions() -> None:
