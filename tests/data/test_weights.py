@@ -151,7 +151,7 @@ def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
 
 @pytest.mark.parametrize("estimator", [ash.ASHClassifier, ash.ASHRegressor])
 @pytest.mark.parametrize("kind", ["numbers", "mixed"])
-def test_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
+def test_f18_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
     columns = mixed_columns(120)
     x = np.array(list(zip(*columns.values(), strict=True)), object)
     y = mixed_target(columns)
