@@ -130,6 +130,7 @@ def test_as_many_rows_as_there_are_make_no_difference() -> None:
 
 @pytest.mark.parametrize("cv", [None, 3])
 def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_epoch_rows(MOST_WHOLE) is None and default_epoch_rows(MOST_WHOLE + 1) == PART
     expected = run(epoch_rows=100, cv=cv)
     monkeypatch.setattr("ash.engine.planning.MOST_WHOLE", 200)
     monkeypatch.setattr("ash.engine.planning.PART", 100)
@@ -137,10 +138,6 @@ def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: 
     assert found.settings["epoch_rows"] == 100 and found.digest == expected.digest
     assert same_bits(parameters(found.model.core), parameters(expected.model.core))
     assert run(epoch_rows=150).settings["epoch_rows"] == 150
-
-
-def test_the_default_is_all_rows_up_to_a_number() -> None:
-    assert default_epoch_rows(MOST_WHOLE) is None and default_epoch_rows(MOST_WHOLE + 1) == PART
 
 
 # Estimators

@@ -226,11 +226,8 @@ def test_what_is_kept_for_an_ensemble_is_counted_and_never_dropped():
     assert many.memory["peak_bytes"] > arenas
 
 
-def test_epochs_trained_again_do_not_count():
+def test_retrained_epochs_do_not_count_and_restarts_retrain_none():
     assert wide(memory_limit=1).epochs == wide().epochs == wide(memory_limit=1, epoch_limit=10**6).epochs
-
-
-def test_restarted_training_keeps_nothing_to_drop():
     assert wide(training="restart", memory_limit=1).memory["retrained_epochs"] == 0
 
 
