@@ -7,8 +7,7 @@ import pytest
 
 from ash import _core
 from reference_network import Array
-from scaling_help import quartiles
-from training_help import FMA_SETS, robust, same_bits, settings
+from training_help import FMA_SETS, quartiles, robust, same_bits, settings
 
 NAN = float("nan")
 RANDOM = np.random.default_rng(11)

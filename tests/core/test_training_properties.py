@@ -265,17 +265,6 @@ def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
     assert np.isfinite(losses).all() and np.isfinite(parameters(network)).all()
 
 
-def test_an_embedding_finds_a_wave_that_a_plain_network_does_not() -> None:
-    """Eight waves over the range of x, for a linear model: without an embedding there is nothing to be found."""
-    x = np.linspace(-1, 1, 400)[:, None]
-    data = core_data(x, np.sin(8 * np.pi * x), 0)
-    changes = {"optimizer": "adamw", "learning_rate": 0.03, "batch_size": 20, "parametrization": "ntk"}
-    _, plain = _core.train(data, settings(**changes), 60)
-    _, embedded = _core.train(data, settings(**changes, embedding="periodic", embedding_frequency=2.0), 60)
-    assert plain[-1] > 0.9
-    assert embedded[-1] < 0.1
-
-
 @pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
 def test_ntk_begins_with_variance_one_a_row_and_zeros_at_the_end(initialization: str) -> None:
     """Where the initialization is not named; one that is named is meant."""

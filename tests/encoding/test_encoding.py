@@ -16,7 +16,7 @@ from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.target_statistics import MOST_STATISTICS
 from ash.encoding.training_encoding import learn_encoding
 from ash.errors import DataError
-from encoding_help import ROWS, cities, learned, mixed
+from data_help import ROWS, cities, learned, mixed
 
 pytestmark = pytest.mark.core
 

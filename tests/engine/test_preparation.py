@@ -14,11 +14,9 @@ from ash._utils import memory
 from ash.engine import core_data
 from ash.engine.core_data import prepare
 from ash.errors import DataError
-from data_help import LAYOUTS, mixed_columns, mixed_target, parts_from, start
-from encoding_help import ROWS
+from data_help import LAYOUTS, ROWS, mixed_columns, mixed_target, parts_from, start
 from fault_help import small_space
-from scaling_help import quartiles
-from training_help import reference, robust, settings
+from training_help import quartiles, reference, robust, settings
 
 NAN = float("nan")
 RANDOM = np.random.default_rng(0)

@@ -13,8 +13,7 @@ import pandas
 import pytest
 
 import ash
-from data_help import mixed_columns, mixed_target
-from encoding_help import ROWS
+from data_help import ROWS, mixed_columns, mixed_target
 from fault_help import small_space
 from model_file_help import changed, check_refused, dropped, edited, poisoned, read, write
 
@@ -105,17 +104,6 @@ def test_several_targets_have_statistics_of_each(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     assert ash.load(tmp_path / "model").encoding.statistics[4].shape[1] == 4
     assert np.array_equal(ash.load(tmp_path / "model").predict(later()), model.predict(later()))
-
-
-def test_a_network_of_numbers_has_no_statistics(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(ROWS, 2))
-    x[3, 1] = np.nan
-    model = train(x, TARGET)
-    model.save(tmp_path / "model")
-    tensors, about = read(tmp_path / "model")
-    assert not [name for name in tensors if name.startswith("statistics")]
-    assert about["encoding"]["targets"] == []
-    assert np.array_equal(ash.load(tmp_path / "model").predict(x), model.predict(x))
 
 
 # What does not fit

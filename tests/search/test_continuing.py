@@ -30,7 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from ash.errors import SettingError
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Rows
-from continuing_help import TARGETS, X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
+from search_help import TARGETS, X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
 
 OURS: dict[str, Any] = {
     "forest": RandomForestClassifier(random_state=0),

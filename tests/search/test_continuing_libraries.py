@@ -21,7 +21,7 @@ import needs
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.fitted_transformers import Heads, key_of_head
 from ash.sklearn.resumable.protocol import Rows
-from continuing_help import X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
+from search_help import X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
 
 FITS: list[Any] = []
 

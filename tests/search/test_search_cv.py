@@ -25,9 +25,8 @@ import ash
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.search.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from ash.sklearn.search.trainer import seed_of_candidate
-from continuing_help import X, Y
 from estimator_help import scikit_learn_checks
-from search_help import SPACE, fitted, forest, search
+from search_help import SPACE, X, Y, fitted, forest, search
 
 
 def test_a_search_of_a_forest() -> None:

@@ -20,8 +20,7 @@ from ash.history.rung_stats import survivors
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 from ash.sklearn.search.forecast import forecast
 from ash.sklearn.search.trainer import read_info
-from continuing_help import X, Y
-from search_help import fitted, forest
+from search_help import X, Y, fitted, forest
 
 BOOSTING = {"learning_rate": ash.log(0.01, 1.0), "max_depth": [1, 2, 4]}
 RUNGS = {"max_epochs": 28, "max_rungs": 3}

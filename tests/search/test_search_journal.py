@@ -13,9 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import ash
-from continuing_help import X, Y
 from function_journal_help import Breaks, keys, looked_at
-from search_help import fitted, forest, search
+from search_help import X, Y, fitted, forest, search
 
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "fit_time")
 

@@ -26,8 +26,7 @@ import needs
 from ash.errors import SettingError
 from ash.sklearn.search.idle_threads import Spare
 from ash.sklearn.search.inner import capped
-from continuing_help import X, Y
-from search_help import SPACE, fitted, forest
+from search_help import SPACE, X, Y, fitted, forest
 
 Cpus = Callable[[int], None]
 
