@@ -83,7 +83,7 @@ def test_a_batch_of_everything_is_not_cut() -> None:
     assert same_bits(parameters(whole), parameters(part))
 
 
-def test_both_sides_cut_alike() -> None:
+def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
     x, y = table(40, 2, 1, 0)
     for rows, most in itertools.product((1, 2, 7, 39, 40), (None, 1, 2, 3, 5, 19, 20, 21, 39, 40, 41)):
         assert rows_of_epoch(rows, most) == cut_data(x[:rows], y[:rows], 0, most or 0).epoch_rows
@@ -130,6 +130,7 @@ def test_as_many_rows_as_there_are_make_no_difference() -> None:
 
 @pytest.mark.parametrize("cv", [None, 3])
 def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_epoch_rows(MOST_WHOLE) is None and default_epoch_rows(MOST_WHOLE + 1) == PART
     expected = run(epoch_rows=100, cv=cv)
     monkeypatch.setattr("ash.engine.planning.MOST_WHOLE", 200)
     monkeypatch.setattr("ash.engine.planning.PART", 100)
@@ -137,10 +138,6 @@ def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: 
     assert found.settings["epoch_rows"] == 100 and found.digest == expected.digest
     assert same_bits(parameters(found.model.core), parameters(expected.model.core))
     assert run(epoch_rows=150).settings["epoch_rows"] == 150
-
-
-def test_the_default_is_all_rows_up_to_a_number() -> None:
-    assert default_epoch_rows(MOST_WHOLE) is None and default_epoch_rows(MOST_WHOLE + 1) == PART
 
 
 # Estimators
@@ -167,10 +164,3 @@ def test_a_refit_is_as_long_as_its_epochs() -> None:
     for most, batch_size, growth in ((None, 32, 360 / 288), (100, 32, 90 / 96), (100, "full", 360 / 288)):
         found = _growth(parts, options(epoch_rows=most), {"batch_size": batch_size})
         assert found == pytest.approx(growth)
-
-
-def test_an_estimator_keeps_it_as_given_and_refuses_it_in_fit() -> None:
-    estimator = ash.ASHClassifier(epoch_rows=-1)
-    assert estimator.get_params()["epoch_rows"] == -1
-    with pytest.raises(ash.SettingError, match=r"epoch_rows=-1 is not allowed; give an integer from 1 to"):
-        estimator.fit(X, Y)

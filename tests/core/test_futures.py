@@ -187,49 +187,46 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
     return {"eta": eta, "algorithm": "ash" if ash else rule, "promotion": rule if ash else "capped"}
 
 
-@pytest.mark.parametrize(
-    ("rule", "candidates", "eta", "rungs", "workers"),
-    [
-        ("capped", 6, 2, 3, 6),
-        ("capped", 7, 2, 3, 1),
-        ("capped", 8, 3, 3, 8),
-        ("paper", 5, 2, 3, 5),
-        ("paper", 6, 2, 3, 2),
-        ("paper", 6, 3, 3, 6),
-        ("paper", 7, 3, 3, 1),
-        ("improving", 6, 2, 3, 3),
-        ("sh", 7, 2, 3, 7),
-        ("random", 3, 2, 3, 3),
-    ],
-)
-def test_reference_retires_whom_no_future_promotes(rule, candidates, eta, rungs, workers):
-    def make():
-        ladder = ReferenceLadder(candidates, **arguments(rule, eta))
-        for k in range(len(ladder._rungs), rungs):  # higher than so few candidates would have it
-            ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))
-        return ladder
+def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
+    """The oracle with so many rungs, which may be more than so few candidates would have."""
+    ladder = ReferenceLadder(candidates, **arguments(rule, eta))
+    for k in range(len(ladder._rungs), rungs):
+        ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))
+    return ladder
 
-    check_all_states(Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers), make)
+
+def core(rule: str, candidates: int, eta: int, rungs: int) -> _core.Ladder:
+    ladder = _core.Ladder(candidates, **arguments(rule, eta))
+    assert len(ladder.rungs) == rungs
+    return ladder
 
 
 @pytest.mark.parametrize(
-    ("rule", "candidates", "eta", "workers"),
+    ("make", "rule", "candidates", "eta", "rungs", "workers"),
     [
-        ("capped", 8, 2, 8),
-        ("capped", 8, 2, 1),
-        ("capped", 10, 3, 3),
-        ("paper", 8, 2, 2),
-        ("paper", 8, 2, 1),
-        ("paper", 9, 3, 3),
-        ("improving", 8, 2, 2),
-        ("sh", 8, 2, 8),
-        ("random", 4, 2, 4),
+        (reference, "capped", 6, 2, 3, 6),
+        (reference, "capped", 7, 2, 3, 1),
+        (reference, "capped", 8, 3, 3, 8),
+        (reference, "paper", 5, 2, 3, 5),
+        (reference, "paper", 6, 2, 3, 2),
+        (reference, "paper", 6, 3, 3, 6),
+        (reference, "paper", 7, 3, 3, 1),
+        (reference, "improving", 6, 2, 3, 3),
+        (reference, "sh", 7, 2, 3, 7),
+        (reference, "random", 3, 2, 3, 3),
+        (core, "capped", 8, 2, 3, 8),
+        (core, "capped", 8, 2, 3, 1),
+        (core, "capped", 10, 3, 2, 3),
+        (core, "paper", 8, 2, 3, 2),
+        (core, "paper", 8, 2, 3, 1),
+        (core, "paper", 9, 3, 2, 3),
+        (core, "improving", 8, 2, 3, 2),
+        (core, "sh", 8, 2, 3, 8),
+        (core, "random", 4, 2, 2, 4),
     ],
 )
-def test_core_retires_whom_no_future_promotes(rule, candidates, eta, workers):
-    def make():
-        return _core.Ladder(candidates, **arguments(rule, eta))
-
-    rungs = len(make().rungs)
-    assert rungs == (3 if candidates == 8 else 2)
-    check_all_states(Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers), make)
+def test_exactly_those_that_no_future_promotes_retire(
+    make: Any, rule: str, candidates: int, eta: int, rungs: int, workers: int
+) -> None:
+    futures = Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers)
+    check_all_states(futures, lambda: make(rule, candidates, eta, rungs))

@@ -514,7 +514,7 @@ def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> Non
         assert bits == record["bytes"]
 
 
-def test_a_journal_of_an_earlier_ash_goes_on(tmp_path: Path) -> None:
+def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
     journal = shutil.copy(FILES / "table.ash", tmp_path)
     ended = ash.resume(journal, *diabetes(), progress=False)
     result = ash.resume(journal, *diabetes(), epoch_limit=1000, progress=False)
@@ -523,7 +523,7 @@ def test_a_journal_of_an_earlier_ash_goes_on(tmp_path: Path) -> None:
     assert run_record(result).items() <= golden()["runs"]["regression"]["exact"].items()
 
 
-def test_a_journal_of_a_function_goes_on(tmp_path: Path) -> None:
+def test_a_journal_of_a_function_is_resumed(tmp_path: Path) -> None:
     journal = shutil.copy(FILES / "function.ash", tmp_path)
     ended = function_run(journal=journal, epoch_limit=30)(tmp_path)
     assert ended["exact"]["jobs"] < golden()["runs"]["function"]["exact"]["jobs"]

@@ -1,13 +1,19 @@
-"""The rules of promotion, one conformance class that the reference ladder and the native one pass."""
+"""The rules of promotion, retirement and ending, as sentences that the reference ladder and the native one pass."""
 
 import math
+import pickle
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ash import _core
+from ash import SettingError, _core
+from ash.ladder import Job, Ladder
 from reference import PROMOTIONS, ReferenceLadder
 
 pytestmark = pytest.mark.core
@@ -65,9 +71,6 @@ class TestConformance:
         assert column(ladder, "places") == places
         assert column(ladder, "epochs") == [eta**k for k in range(len(places))]
 
-    def test_last_rung_of_729_trains_243_epochs(self, make):
-        assert column(make(729, eta=3), "epochs") == [1, 3, 9, 27, 81, 243]
-
     def test_min_epochs_and_max_rungs(self, make):
         ladder = make(128, min_epochs=5, max_rungs=3)
         assert column(ladder, "epochs") == [5, 10, 20]
@@ -97,7 +100,7 @@ class TestConformance:
         job = ladder.next()
         assert (job.candidate, job.rung) == second
 
-    def test_paper_rule_forgets_who_fell_out_of_the_best(self, make):
+    def test_paper_rule_forgets_candidates_that_fell_out_of_the_best(self, make):
         ladder = make(16, promotion="paper")
         jobs = start(ladder, 4)
         for job, score in zip(jobs, [1.0, 0.0, 3.0, 2.0], strict=True):
@@ -109,7 +112,7 @@ class TestConformance:
         ("score", "loss", "improved", "third"),
         [(1.5, 9.0, True, 0), (1.0, 0.4, True, 1), (1.0, 0.5, False, 1), (1.0, 0.6, False, 1), (0.5, 0.0, False, 1)],
     )
-    def test_improving_leaves_aside_who_did_no_better_than_below(self, make, score, loss, improved, third):
+    def test_improving_skips_candidates_no_better_than_in_the_rung_below(self, make, score, loss, improved, third):
         ladder = make(16, promotion="improving")
         for job in start(ladder, 4):
             ladder.report(job, 1.0, 0.5)
@@ -228,10 +231,321 @@ class TestConformance:
         assert column(make(4, min_epochs=2**62 - 1), "epochs") == [2**62 - 1, 2**63 - 2]
 
 
+def report(ladder, jobs, scores):
+    """Report these, and return who retired at each."""
+    retired = []
+    for job, score in zip(jobs, scores, strict=True):
+        ladder.report(job, score, 0.0)
+        retired.append(sorted(ladder.take_retired()))
+    return retired
+
+
+@pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
+class TestRetirement:
+    """Places of 8 candidates with eta 2: 8, 4, 2. test_futures.py has all cases of all rules, for small ladders."""
+
+    def test_capped_keeps_as_many_as_may_still_be_promoted(self, make):
+        ladder = make(8)
+        jobs = start(ladder, 8)
+        assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
+        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four may go up: 0, 5, 2, 3
+        assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
+        assert ladder.take_retired() == []  # going up leaves those behind it where they were
+        assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
+
+    @pytest.mark.parametrize("promotion", PROMOTIONS)
+    def test_one_rung_is_the_last(self, make, promotion):
+        ladder = make(8, max_rungs=1, promotion=promotion)
+        jobs = start(ladder, 8)
+        assert report(ladder, jobs, [1.0, 2.0, NAN, 0.0, 3.0, 3.0, 3.0, 1.0]) == [[each] for each in range(8)]
+
+    def test_several_retire_at_once(self, make):
+        ladder = make(8)
+        jobs = start(ladder, 8)
+        for job in jobs:
+            ladder.report(job, -job.candidate, 0.0)
+        assert sorted(ladder.take_retired()) == [4, 5, 6, 7]
+        assert ladder.take_retired() == []
+
+
+@pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
+class TestBudgets:
+    """The epoch limit, the target and how a ladder says that it has come to an end."""
+
+    def test_nothing_smaller_is_given_than_what_exceeds_the_limit(self, make):
+        ladder = make(8, epoch_limit=5)
+        jobs = start(ladder, 4)
+        report(ladder, jobs[:2], [1.0, 0.5])
+        assert not ladder.has_job()  # rung 1 takes 2 epochs and one is left
+        assert ladder.next() is None
+        assert ladder.ending is None
+        report(ladder, jobs[2:], [0.0, 0.0])
+        assert ladder.next() is None
+        assert (ladder.finished, ladder.ending) == (True, "epoch_limit")
+
+    def test_a_limit_met_exactly(self, make):
+        ladder = make(4, epoch_limit=8)
+        while (job := ladder.next()) is not None:
+            ladder.report(job, 0.0, 0.0)
+        assert ladder.ending == "finished"
+        assert [rung["finished"] for rung in ladder.rungs] == [4, 2]
+
+    def test_a_limit_below_one_job(self, make):
+        ladder = make(4, min_epochs=3, epoch_limit=2)
+        assert ladder.next() is None
+        assert (ladder.finished, ladder.ending) == (True, "epoch_limit")
+
+    def test_waiting_for_a_report_is_not_the_limit(self, make):
+        ladder = make(2, epoch_limit=2)
+        jobs = start(ladder, 2)
+        assert ladder.next() is None
+        report(ladder, jobs, [0.0, 0.0])
+        assert ladder.ending == "finished"
+
+    @pytest.mark.parametrize("workers", [1, 5])
+    @pytest.mark.parametrize("algorithm", ["ash", "sh", "random"])
+    def test_epochs_never_exceed_the_limit(self, make, algorithm, workers):
+        for limit in range(1, 120, 7):
+            ladder = make(32, algorithm=algorithm, epoch_limit=limit)
+            draw = random.Random(limit)
+            running, spent = [], 0
+            while not ladder.finished:
+                while len(running) < workers and (job := ladder.next()) is not None:
+                    running.append(job)
+                    spent += job.epochs
+                assert spent <= limit
+                ladder.report(running.pop(draw.randrange(len(running))), draw.choice([NAN, 0.1, 0.2]), 0.0)
+            assert ladder.ending in ("epoch_limit", "finished")
+
+    def test_the_target_ends_it_while_others_run(self, make):
+        ladder = make(8, target=0.9)
+        jobs = start(ladder, 4)
+        report(ladder, jobs[:2], [0.89, 0.9])
+        assert (ladder.finished, ladder.ending, ladder.has_job()) == (True, "target", False)
+        assert ladder.next() is None
+        report(ladder, jobs[2:], [0.1, NAN])
+        rung = ladder.rungs[0]
+        assert (rung["running"], rung["finished"], rung["diverged"], rung["promoted"]) == (0, 4, 1, 0)
+        assert ladder.ending == "target"
+        assert ladder.next() is None
+
+    @pytest.mark.parametrize(("score", "loss"), [(math.inf, 0.0), (0.9, NAN)])
+    def test_a_diverged_candidate_has_not_reached_the_target(self, make, score, loss):
+        ladder = make(8, target=0.9)
+        ladder.report(ladder.next(), score, loss)
+        assert ladder.ending is None
+        assert ladder.has_job()
+
+    def test_the_target_in_a_higher_rung(self, make):
+        ladder = make(4, target=0.5)
+        report(ladder, start(ladder, 2), [0.4, 0.3])
+        ladder.report(ladder.next(), 0.5, 0.0)
+        assert ladder.ending == "target"
+
+    def test_the_target_takes_precedence_over_the_limit(self, make):
+        ladder = make(4, target=0.5, epoch_limit=2)
+        report(ladder, start(ladder, 2), [0.4, 0.6])
+        assert ladder.ending == "target"
+
+
+# Both in step on random histories: jobs, counts, retirement and ending agree
+
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
+LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])
+LADDERS = st.fixed_dictionaries(
+    {
+        "candidates": st.integers(1, 60),
+        "eta": st.integers(2, 5),
+        "min_epochs": st.integers(1, 3),
+        "max_rungs": st.integers(0, 4),
+        "algorithm": st.sampled_from(ALGORITHMS),
+        "promotion": st.sampled_from(PROMOTIONS),
+        "epoch_limit": st.just(0) | st.integers(1, 400),
+        "target": st.sampled_from([NAN, NAN, 0.9, 1.0]),
+    }
+)
+
+
+def as_tuple(job: Any) -> tuple[int, int, int] | None:
+    """Return a job of any ladder as something to compare."""
+    return None if job is None else (job.candidate, job.rung, job.epochs)
+
+
+def agree(core: Any, oracle: Any, retired: list[int]) -> None:
+    """Compare all that two ladders tell of themselves, and add to those who retired before."""
+    assert core.rungs == oracle.rungs
+    assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
+    new = core.take_retired()
+    assert sorted(new) == oracle.take_retired()
+    assert len(new) <= 1 + len(core.rungs)  # who diverged, and one a rung
+    retired += new
+
+
+def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
+    """Ask and tell both ladders the same; all that they say must agree until nothing runs and nothing can be had."""
+    core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
+    running: list[tuple[Any, Any]] = []
+    retired: list[int] = []
+    while running or not core.finished:
+        # choose() names a running job to report, or one more than that: ask.
+        place = choose(range(len(running) + (len(running) < workers)))
+        if place == len(running):
+            jobs = core.next(), oracle.next()
+            assert as_tuple(jobs[0]) == as_tuple(jobs[1])
+            if jobs[0] is not None:
+                assert jobs[0].candidate not in retired
+                running.append(jobs)
+                continue
+            place = choose(range(len(running)))
+        score, loss = outcome()
+        for ladder, job in zip((core, oracle), running.pop(place), strict=True):
+            ladder.report(job, score, loss)
+        agree(core, oracle, retired)
+    agree(core, oracle, retired)
+    assert len(retired) == len(set(retired))
+    if arguments["promotion"] == "capped":
+        assert all(rung["finished"] <= rung["places"] for rung in core.rungs)
+    if core.ending == "finished":
+        assert sorted(retired) == list(range(arguments["candidates"]))
+
+
+@given(arguments=LADDERS, workers=st.integers(1, 40), data=st.data())
+def test_core_and_reference_agree_on_drawn_histories(arguments, workers, data):
+    walk_in_step(
+        arguments,
+        workers,
+        choose=lambda places: data.draw(st.sampled_from(places)),
+        outcome=lambda: (data.draw(SCORES), data.draw(LOSSES)),
+    )
+
+
+@pytest.mark.parametrize("promotion", PROMOTIONS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_capped_rungs_never_overflow(algorithm):
-    draw = random.Random(1)
-    for candidates in range(1, 80):
-        ladder = _core.Ladder(candidates, algorithm=algorithm)
-        run_all(ladder, lambda job: draw.choice([NAN, 0.1, 0.2, 0.3]), workers=1 + candidates % 9)
-        assert all(rung["finished"] <= rung["places"] for rung in ladder.rungs)
+@pytest.mark.parametrize(("candidates", "eta"), [(128, 2), (81, 3), (100, 10), (57, 4)])
+def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candidates, eta):
+    for workers in (1, 2, 7, 32, 1000):
+        draw = random.Random(f"{algorithm} {promotion} {candidates} {workers}")
+        scores = [draw.random(), NAN, 0.5, *(level / 20 for level in range(20))]
+        walk_in_step(
+            {"candidates": candidates, "eta": eta, "algorithm": algorithm, "promotion": promotion},
+            workers,
+            choose=draw.choice,
+            outcome=lambda draw=draw, scores=scores: (draw.choice(scores), draw.choice([0.0, 0.1, NAN, 0.1, 0.2])),
+        )
+
+
+# `ash.Ladder`: values for jobs, and sentences for mistakes
+
+
+def test_jobs_are_values():
+    ladder = Ladder(2)
+    job = ladder.next()
+    assert job == Job(candidate=0, rung=0, epochs=1)
+    ladder.report(pickle.loads(pickle.dumps(job)), 0.5)
+    assert ladder.rungs[0]["finished"] == 1
+    assert repr(ladder) == "<ash.Ladder finished 1/2>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"candidates": 0}, r"candidates=0 is out of range; give an integer from 1 to"),
+        ({"candidates": 10.0}, r"candidates=10\.0 is not an integer"),
+        ({"candidates": True}, r"candidates=True is not an integer"),
+        ({"eta": 1}, r"eta=1 is out of range; give an integer from 2"),
+        ({"eta": 2.5}, r"eta=2\.5 is not an integer"),
+        ({"min_epochs": 0}, r"min_epochs=0 is out of range"),
+        ({"max_rungs": 0}, r"max_rungs=0 is out of range"),
+        ({"min_epochs": 2**60}, r"min_epochs=\d+ is too large: the last rung, 4,"),
+        ({"algorithm": "asha"}, r"algorithm='asha' is not known; choose one of 'ash', 'sh', 'random'"),
+        ({"promotion": None}, r"promotion=None is not known; choose one of 'capped', 'paper', 'improving'"),
+        ({"epoch_limit": 0}, r"epoch_limit=0 is out of range; give an integer from 1 to"),
+        ({"epoch_limit": 1e6}, r"epoch_limit=1000000\.0 is not an integer"),
+        ({"epoch_limit": 9, "min_epochs": 10}, r"epoch_limit=9 allows no job at all; give at least min_epochs.* 10"),
+        ({"target": "0.9"}, r"target='0\.9' is not a number; give a finite float"),
+        ({"target": True}, r"target=True is not a number"),
+        ({"target": math.nan}, r"target=nan is not finite"),
+        ({"target": 10**400}, r"target=1\d+ is not finite"),
+    ],
+)
+def test_refuses_in_a_sentence(arguments, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        Ladder(**{"candidates": 32, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (Job(1, 0, 1), "reported before, or is not one of its jobs"),
+        *((job, "is not running in this ladder") for job in (Job(3, 0, 1), Job(0, 1, 1), Job(0, 0, 7), Job(-1, 0, 1))),
+        *((job, "is not a Job") for job in (None, 0, (0, 0, 1))),
+    ],
+)
+def test_only_a_running_job_of_the_ladder_can_be_reported(job, sentence):
+    ladder = Ladder(4)
+    jobs = [ladder.next() for _ in range(2)]
+    ladder.report(jobs[1], 1.0)
+    with pytest.raises(SettingError, match=sentence):
+        ladder.report(job, 1.0)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True, [0.5], 1j])
+@pytest.mark.parametrize("name", ["score", "loss"])
+def test_what_is_not_a_number_leaves_the_job_running(name, value):
+    ladder = Ladder(4)
+    job = ladder.next()
+    with pytest.raises(SettingError, match=f"{name}=.* is not a number"):
+        ladder.report(job, **{"score": 1.0, name: value})
+    ladder.report(job, 1.0)
+
+
+def test_numbers_of_other_kinds():
+    ladder = Ladder(4)
+    for score in (1, np.float32(0.5), np.int64(2), 10**400):
+        ladder.report(ladder.next(), score)
+    assert ladder.rungs[0] == {"places": 4, "epochs": 1, "running": 0, "finished": 3, "promoted": 1, "diverged": 1}
+
+
+def test_threads_may_share_a_ladder():
+    """Every job goes to one thread, and all places are filled."""
+    ladder = Ladder(500)
+
+    def work(seed):
+        draw = random.Random(seed)
+        while not ladder.finished:
+            job = ladder.next()
+            if job is not None:
+                ladder.report(job, draw.random())
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [rung["finished"] for rung in ladder.rungs] == [500, 250, 125, 62, 31, 15, 7, 3]
+
+
+def test_checkpoints_of_the_retired_can_be_deleted():
+    """What is kept between jobs is there when a job needs it, and gone when nothing is left to do."""
+    ladder = Ladder(100, eta=3)
+    draw = random.Random(5)
+    checkpoints = {}
+    most = 0
+    while (job := ladder.next()) is not None:
+        assert (job.candidate in checkpoints) == (job.rung > 0)
+        checkpoints[job.candidate] = job.rung
+        ladder.report(job, draw.random())
+        for candidate in ladder.take_retired():
+            del checkpoints[candidate]
+        most = max(most, len(checkpoints))
+    assert not checkpoints
+    assert most < 40
+
+
+def test_ends_at_the_target_while_a_job_runs():
+    ladder = Ladder(8, target=np.float32(0.5))
+    first, second = ladder.next(), ladder.next()
+    ladder.report(first, 0.5)
+    assert (ladder.ending, ladder.finished, ladder.next()) == ("target", True, None)
+    ladder.report(second, 0.7)
+    assert ladder.rungs[0]["finished"] == 2

@@ -37,32 +37,20 @@ def as_sklearn(probabilities):
 @pytest.mark.parametrize("levels", [3, 1000], ids=["ties", "distinct"])
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("rows", [rows for rows in ROWS if rows >= 10])
-class TestClassification:
-    def test_accuracy(self, rows, classes, levels):
-        y, p = labels_and_probabilities(rows, classes, levels, seed=1)
-        assert native("accuracy", y, p, classes) == metrics.accuracy_score(y, p.argmax(axis=1))
-
-    def test_balanced_accuracy(self, rows, classes, levels):
-        y, p = labels_and_probabilities(rows, classes, levels, seed=2)
-        expected = metrics.balanced_accuracy_score(y, p.argmax(axis=1))
-        assert native("balanced_accuracy", y, p, classes) == pytest.approx(expected, rel=1e-14)
-
-    def test_log_loss(self, rows, classes, levels):
-        y, p = labels_and_probabilities(rows, classes, levels, seed=3)
-        expected = -metrics.log_loss(y, as_sklearn(p), labels=range(classes))
-        assert native("log_loss", y, p, classes) == pytest.approx(expected, rel=1e-6)
-
-    def test_auc(self, rows, classes, levels):
-        y, p = labels_and_probabilities(rows, classes, levels, seed=4)
-        if classes == 2:
-            expected = metrics.roc_auc_score(y, p[:, 1])
-        else:
-            each = [metrics.roc_auc_score(y == k, p[:, k]) for k in range(classes)]
-            expected = np.mean(each)
-            # It ranks what as_sklearn() has rounded anew, which may part or join a tie.
-            ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
-            assert ovr == pytest.approx(expected, abs=0.01)
-        assert native("auc", y, p, classes) == pytest.approx(expected, rel=1e-13)
+def test_classification(rows, classes, levels):
+    y, p = labels_and_probabilities(rows, classes, levels, seed=1)
+    labels = p.argmax(axis=1)
+    assert native("accuracy", y, p, classes) == metrics.accuracy_score(y, labels)
+    balanced = metrics.balanced_accuracy_score(y, labels)
+    assert native("balanced_accuracy", y, p, classes) == pytest.approx(balanced, rel=1e-14)
+    loss = metrics.log_loss(y, as_sklearn(p), labels=range(classes))
+    assert native("log_loss", y, p, classes) == pytest.approx(-loss, rel=1e-6)
+    each = [metrics.roc_auc_score(y == k, p[:, k]) for k in range(classes)]
+    auc = each[1] if classes == 2 else np.mean(each)
+    assert native("auc", y, p, classes) == pytest.approx(auc, rel=1e-13)
+    if classes > 2:  # it ranks what as_sklearn() has rounded anew, which may part or join a tie
+        ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
+        assert ovr == pytest.approx(auc, abs=0.01)
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 5])

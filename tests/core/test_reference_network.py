@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +11,19 @@ import numpy as np
 import pytest
 
 import needs
-from reference_layers import FUNCTIONS, Activation, Array, CrossEntropy, Dense, SquaredError
-from reference_network import Hyperparameters, Network, Trainer, random_parameters
+from reference_layers import Activation, Array, CrossEntropy, Dense, Embedding, Scaling, SquaredError
+from reference_network import Hyperparameters, Network, Trainer, parameters_of, random_parameters
+from training_help import ACTIVATIONS, OPTIMIZERS
+
+pytestmark = pytest.mark.core
 
 # A central difference with step h errs by about h^2/6 times the third derivative plus 1e-16/h: 1e-5 balances both.
 STEP = 1e-5
 TOLERANCE = 1e-7
-ACTIVATIONS = sorted(FUNCTIONS)
-OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "adamw"]
+FEATURES = 5
+NUMBERS = [0, 2, 3]
+"""The features that are embedded."""
+INPUTS = FEATURES + 3 * len(NUMBERS)
 
 
 def numerical_gradient(function: Callable[[], float], parameter: Array) -> Array:
@@ -41,72 +47,87 @@ def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -
     return x, y
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_slope_is_the_numerical_one(name: str) -> None:
-    x = np.random.default_rng(1).normal(size=(5, 7)) * 3
+def random_embedding(seed: int = 1) -> Embedding:
+    return Embedding(NUMBERS, np.random.default_rng(seed).normal(size=(83, len(NUMBERS))) * 0.3)
+
+
+def recipe(settings: Hyperparameters, outputs: int, classes: int) -> Network:
+    sizes = [INPUTS, *settings.hidden, outputs]
+    factors = np.random.default_rng(2).uniform(0.5, 2, INPUTS)
+    network = Network(*random_parameters(sizes, seed=3), settings, classes, random_embedding(), Scaling(factors))
+    for layer in network.activations:
+        if layer.shares is not None:
+            layer.shares = np.random.default_rng(8).uniform(-0.5, 1.5, len(layer.shares))
+    return network
+
+
+LAYERS: dict[str, Any] = {
+    **{name: lambda name=name: Activation(name) for name in ACTIVATIONS},
+    "shares": lambda: Activation("mish", np.random.default_rng(1).uniform(-0.5, 1.5, FEATURES)),
+    "dense": lambda: Dense(*(part[0] for part in random_parameters([FEATURES, 3], seed=3))),
+    "embedding": lambda: random_embedding(),
+    "scaling": lambda: Scaling(np.arange(1.0, FEATURES + 1)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_gradient_of_the_input_of_a_layer_is_the_numerical_one(name: str) -> None:
+    layer, x = LAYERS[name](), np.random.default_rng(1).normal(size=(6, FEATURES)) * 3
     x[np.abs(x) < 0.01] = 0.5  # a difference across the corner of relu would measure the corner
-    direction = np.random.default_rng(2).normal(size=x.shape)
-    layer = Activation(name)
-    layer.forward(x)
-    slope = layer.backward(direction)
+    direction = np.random.default_rng(2).normal(size=layer.forward(x).shape)
+    below = layer.backward(direction)
     expected = numerical_gradient(lambda: float((layer.forward(x) * direction).sum()), x)
-    np.testing.assert_allclose(slope, expected, atol=TOLERANCE)
+    np.testing.assert_allclose(below, expected, atol=TOLERANCE)
 
 
-def test_dense_gradients_are_the_numerical_ones() -> None:
-    (weights,), (biases,) = random_parameters([4, 3], seed=3)
-    x = np.random.default_rng(4).normal(size=(6, 4))
-    direction = np.random.default_rng(5).normal(size=(6, 3))
-    layer = Dense(weights, biases)
-
-    def total() -> float:
-        return float((layer.forward(x) * direction).sum())
-
-    layer.forward(x)
-    input_gradient = layer.backward(direction)
-    np.testing.assert_allclose(layer.weight_gradient, numerical_gradient(total, layer.weights), atol=TOLERANCE)
-    np.testing.assert_allclose(layer.bias_gradient, numerical_gradient(total, layer.biases), atol=TOLERANCE)
-    np.testing.assert_allclose(input_gradient, numerical_gradient(total, x), atol=TOLERANCE)
-
-
-@pytest.mark.parametrize(("classes", "smoothing"), [(2, 0.0), (2, 0.1), (5, 0.0), (5, 0.2), (1, 0.0)])
-def test_cross_entropy_gradient_is_the_numerical_one(classes: int, smoothing: float) -> None:
-    _, y = table(6, 1, 1, classes)
-    logits = np.random.default_rng(6).normal(size=(6, classes)) * 2
-    loss = CrossEntropy(classes, smoothing)
-    loss.forward(logits, y)
-    expected = numerical_gradient(lambda: loss.forward(logits, y), logits)
-    loss.forward(logits, y)
-    np.testing.assert_allclose(loss.backward(), expected, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("outputs", [1, 4])
-def test_squared_error_gradient_is_the_numerical_one(outputs: int) -> None:
-    predictions, y = table(6, outputs, outputs, 0)
-    loss = SquaredError()
+@pytest.mark.parametrize(
+    ("loss", "classes", "outputs"),
+    [
+        *((CrossEntropy(classes, share), classes, classes) for classes, share in ((1, 0), (2, 0), (2, 0.1), (5, 0.2))),
+        (SquaredError(), 0, 1),
+        (SquaredError(), 0, 4),
+    ],
+)
+def test_the_gradient_of_a_loss_is_the_numerical_one(loss: Any, classes: int, outputs: int) -> None:
+    _, y = table(6, 1, outputs, classes)
+    predictions = np.random.default_rng(6).normal(size=(6, outputs)) * 2
     loss.forward(predictions, y)
     gradient = loss.backward()
-    np.testing.assert_allclose(
-        gradient, numerical_gradient(lambda: loss.forward(predictions, y), predictions), atol=TOLERANCE
-    )
+    expected = numerical_gradient(lambda: loss.forward(predictions, y), predictions)
+    np.testing.assert_allclose(gradient, expected, atol=TOLERANCE)
+
+
+def check_gradients(network: Network, x: Array, y: Array, parameters: int) -> None:
+    """Compare the gradients of all that is learned with numerical ones."""
+    network.gradients(x, y)
+    learned = parameters_of(network, ntk=False)
+    assert len(learned) == parameters
+    found = [getattr(parameter.layer, parameter.gradient).copy() for parameter in learned]
+
+    def total() -> float:
+        return network.loss.forward(network.forward(x), y)
+
+    for parameter, gradient in zip(learned, found, strict=True):
+        value = getattr(parameter.layer, parameter.name)
+        np.testing.assert_allclose(gradient, numerical_gradient(total, value), atol=TOLERANCE, err_msg=parameter.name)
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 3), (3, 4, 2)])
-def test_network_gradients_are_the_numerical_ones(hidden: tuple[int, ...], activation: str, classes: int) -> None:
+def test_gradients_of_a_network_are_the_numerical_ones(hidden: tuple[int, ...], activation: str, classes: int) -> None:
     settings = Hyperparameters(hidden=hidden, activations=(activation,) * len(hidden), label_smoothing=0.1)
     x, y = table(7, 3, 2, classes, seed=7)
     network = Network(*random_parameters([3, *hidden, classes or 2], seed=8), settings, classes)
-    network.gradients(x, y)
-    gradients = [(layer.weight_gradient, layer.bias_gradient) for layer in network.dense]
+    check_gradients(network, x, y, 2 + 2 * len(hidden))
 
-    def total() -> float:
-        return network.loss.forward(network.forward(x), y)
 
-    for layer, (weight_gradient, bias_gradient) in zip(network.dense, gradients, strict=True):
-        np.testing.assert_allclose(weight_gradient, numerical_gradient(total, layer.weights), atol=TOLERANCE)
-        np.testing.assert_allclose(bias_gradient, numerical_gradient(total, layer.biases), atol=TOLERANCE)
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("activation", ["selu", "mish"])
+def test_gradients_of_the_recipe_are_the_numerical_ones(activation: str, classes: int) -> None:
+    settings = Hyperparameters((4, 3), (activation,) * 2, label_smoothing=0.1, parametric_activation=True)
+    x, y = table(7, FEATURES, 2, classes, seed=7)
+    check_gradients(recipe(settings, classes or 2, classes), x, y, 6 + 2 + 1 + 4)
 
 
 SKLEARN_SOLVERS = {
@@ -261,3 +282,139 @@ def test_orders_decide_which_rows_share_a_batch() -> None:
     assert losses == pytest.approx([(4 + 1.44) / 2])
     assert network.dense[0].weights[0, 0] == pytest.approx(0.44)
     assert network.dense[0].biases[0] == pytest.approx(-0.16)
+
+
+# The recipe: embedding, factors, shares of activations, ntk
+
+
+def test_an_embedding_is_its_formula_loop_by_loop() -> None:
+    layer = random_embedding()
+    parameters = layer.parameters()
+    x = np.random.default_rng(4).normal(size=(4, FEATURES))
+    found = layer.forward(x)
+    assert found.shape == (4, INPUTS)
+    np.testing.assert_array_equal(found[:, :FEATURES], x)
+    for row in range(4):
+        for place, number in enumerate(NUMBERS):
+            column = parameters[:, place]
+            for d in range(3):
+                value = column[80 + d]
+                for k in range(16):
+                    turns = column[k] * x[row, number] + column[16 + k]
+                    value += column[32 + 3 * k + d] * math.cos(2 * math.pi * turns)
+                assert found[row, FEATURES + d * len(NUMBERS) + place] == pytest.approx(value, rel=1e-12)
+
+
+def test_an_update_by_hand() -> None:
+    """x = 2, f x w = 3 * 2 * 0.5 = 3, y = 1: loss 4, so 2 * 2 * x w for f, 2 * 2 * f x for w, 4 for b; ntk shares."""
+    settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", parametrization="ntk", l2=0.5)
+    network = Network([np.array([[0.5]])], [np.zeros(1)], settings, 0, scaling=Scaling(np.array([3.0])))
+    assert Trainer(network, settings).job(np.array([[2.0]]), np.array([[1.0]]), epochs=1) == [4.0]
+    assert network.scaling is not None
+    assert network.scaling.factors[0] == pytest.approx(3 - 0.1 * 6 * 4 * 1)
+    assert network.dense[0].weights[0, 0] == pytest.approx(0.5 - 0.1 * (24 + 0.5 * 0.5))
+    assert network.dense[0].biases[0] == pytest.approx(-0.1 * 0.1 * 4)
+
+
+def test_shares_of_ntk() -> None:
+    network = recipe(Hyperparameters(hidden=(4,), activations=("relu",), parametric_activation=True), 2, 0)
+    shares = {
+        (type(p.layer).__name__, p.name, len(getattr(p.layer, p.name))): p.share for p in parameters_of(network, True)
+    }
+    assert shares == {
+        ("Dense", "weights", INPUTS): pytest.approx(1 / math.sqrt(INPUTS)),
+        ("Dense", "weights", 4): 0.5,
+        ("Dense", "biases", 4): 0.1,
+        ("Dense", "biases", 2): 0.1,
+        ("Activation", "shares", 4): 0.1,
+        ("Scaling", "factors", INPUTS): 6.0,
+        ("Embedding", "frequency", 16): 0.1,
+        ("Embedding", "phase", 16): pytest.approx(0.1 / (2 * math.pi)),
+        ("Embedding", "mix", 16): 0.1,
+        ("Embedding", "bias", 3): 0.1,
+    }
+    plain = {p.name: p.share for p in parameters_of(network, False)}
+    assert plain.pop("phase") == pytest.approx(1 / (2 * math.pi))
+    assert set(plain.values()) == {1.0}
+
+
+def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
+    """The same network as torch would have it; scaled: weights divided by sqrt(inputs), as ntk is defined."""
+    numbers = x[:, NUMBERS]
+    angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
+    values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)
+    x = torch.cat([x, values.reshape(len(x), -1)], dim=1) * learned["factors"]
+    for layer in range(depth):
+        weights = learned[f"weights.{layer}"]
+        x = x @ (weights / math.sqrt(len(weights)) if scaled else weights) + learned[f"biases.{layer}"]
+        if layer + 1 < depth:
+            x = x + learned["shares"] * (torch.nn.functional.mish(x) - x)
+    return x
+
+
+def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, Any]:
+    found = {}
+    for number, dense in enumerate(network.dense):
+        found[f"weights.{number}"] = dense.weights * (math.sqrt(len(dense.weights)) if scaled else 1)
+        found[f"biases.{number}"] = dense.biases
+    assert network.scaling is not None and network.embedding is not None
+    found["factors"] = network.scaling.factors
+    found["shares"] = network.activations[0].shares
+    for name in ("frequency", "phase", "mix", "bias"):
+        found[name] = getattr(network.embedding, name) * (2 * math.pi if name == "phase" else 1)
+    return {name: torch.tensor(value, requires_grad=True) for name, value in found.items()}
+
+
+def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
+    """Groups whose rate is a share; decay is by the whole rate, so its factor is divided by the share.
+
+    Without Adam, phases in radians go 2 pi times as far as those in turns at 1 / (2 pi) of the rate.
+    """
+    groups = []
+    for name, value in learned.items():
+        kind = name.partition(".")[0]
+        weights = 1.0 if scaled else 1 / math.sqrt(len(value))
+        share = {"weights": weights, "biases": 0.1, "factors": 6.0}.get(kind, 0.1)
+        rate = settings.learning_rate * share * (2 * math.pi if kind == "phase" and not scaled else 1)
+        decay = settings.weight_decay / share if kind == "weights" else 0.0
+        groups.append({"params": [value], "lr": rate, "weight_decay": decay})
+    return {
+        "sgd": lambda: torch.optim.SGD(groups),
+        "momentum": lambda: torch.optim.SGD(groups, momentum=0.9),
+        "nesterov": lambda: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
+        "adam": lambda: torch.optim.Adam(groups, eps=settings.epsilon),
+        "adamw": lambda: torch.optim.AdamW(groups, eps=settings.epsilon),
+    }[settings.optimizer]()
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
+    """Under Adam, whose direction does not depend on the size of a gradient, torch has ntk as it is defined."""
+    torch = needs.package("torch")
+    settings = Hyperparameters(
+        hidden=(4,),
+        activations=("mish",),
+        optimizer=optimizer,
+        learning_rate=0.01,
+        learning_rate_schedule="constant",
+        weight_decay=0.3 if optimizer == "adamw" else 0.0,
+        epsilon=1e-30,
+        parametrization="ntk",
+        parametric_activation=True,
+    )
+    x, y = table(30, FEATURES, 2, classes, seed=11)
+    network = recipe(settings, classes or 2, classes)
+    scaled = optimizer.startswith("adam")
+    learned = recipe_parameters(torch, network, scaled)
+    theirs = recipe_optimizer(torch, settings, learned, scaled)
+    criterion = torch.nn.CrossEntropyLoss() if classes else torch.nn.MSELoss()
+    target = torch.tensor(y[:, 0]).long() if classes else torch.tensor(y)
+    for _ in range(5):
+        theirs.zero_grad()
+        criterion(recipe_forward(torch, learned, torch.tensor(x), 2, scaled), target).backward()
+        theirs.step()
+    Trainer(network, settings).job(x, y, epochs=5)
+    for name, mine in recipe_parameters(torch, network, scaled).items():
+        mine, other = mine.detach().numpy(), learned[name].detach().numpy()
+        np.testing.assert_allclose(mine, other, rtol=1e-7, atol=1e-9, err_msg=name)

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Data
 
 import ash
 from ash import _core
+from data_help import mixed_columns, mixed_target
 from fault_help import python
 from training_help import FMA_SETS, parameters
+
+pytestmark = pytest.mark.core
 
 THREADS = (1, 2, 3, 4, 7)
 SEEDS = range(5)
@@ -186,3 +190,62 @@ def test_another_process_finds_the_same(diabetes: Data, environment: dict[str, s
     here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest
     there = python(ELSEWHERE, **environment)
     assert there.stdout.strip() == here, there.stderr
+
+
+# The recipe of RealMLP in the space
+
+RECIPE: dict[str, Any] = {
+    "activation": ash.choice("mish", "selu", "relu"),
+    "parametrization": ash.choice("ntk", "standard"),
+    "input_scaling": ash.choice(True, False),
+    "parametric_activation": ash.choice(True, False),
+    "embedding": ash.choice("periodic", "none"),
+    "embedding_frequency": ash.log(0.05, 5.0),
+    "dropout": ash.choice(0.0, 0.2),
+    "learning_rate": ash.log(1e-3, 0.3),
+}
+SMALL_RECIPE = ash.Space(hidden=ash.choice((16,), (), (24, 12)), batch_size=ash.choice(32, 16, "full"), **RECIPE)
+LARGE_RECIPE = ash.Space(hidden=ash.choice((192, 128), (128,)), batch_size=128, **RECIPE)  # worth a team
+X = np.array(list(zip(*mixed_columns(200).values(), strict=True)), object)
+Y = mixed_target(mixed_columns(200))
+
+
+@pytest.mark.parametrize("space", [SMALL_RECIPE, LARGE_RECIPE], ids=["small", "large"])
+def test_the_recipe_has_one_outcome_however_it_is_computed(tune: Run, data: Data, space: ash.Space) -> None:
+    settings = {"space": space, "candidates": 12}
+    first = tune(data, teams=False, **settings)
+    assert {params["embedding"] for params in first.params} == {"periodic", "none"}
+    for name in ("input_scaling", "parametric_activation"):
+        assert {params[name] for params in first.params} == {True, False}
+    cases = itertools.product((1, 2, 3), (True, False), (TIGHT, LOOSE), FMA_SETS)
+    for threads, teams, limit, name in cases:
+        result = tune(data, threads=threads, teams=teams, memory_limit=limit, instruction_set=name, **settings)
+        assert outcome(result) == outcome(first), (threads, teams, limit, name)
+
+
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> None:
+    weights = np.random.default_rng(2).uniform(0.5, 3, 200)
+    settings = {"space": SMALL_RECIPE, "candidates": 8, "cv": 3, "sample_weight": weights, "training": training}
+    first = tune((X, Y), teams=False, **settings)
+    for threads, limit in itertools.product((1, 2, 3), (TIGHT, LOOSE)):
+        result = tune((X, Y), threads=threads, memory_limit=limit, **settings)
+        assert outcome(result) == outcome(first), (threads, limit)
+
+
+def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
+    """Folds have networks of different widths then; the model has seen all rows."""
+    x = np.random.default_rng(3).normal(size=(90, 4))
+    x[30:, 2] = 1.0  # a fold that validates on the first rows trains on nothing else
+    folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]
+    settings = {"space": ash.Space(**RECIPE | {"embedding": "periodic"}), "candidates": 4, "cv": folds}
+    results = [tune((x, x[:, 0] ** 2), threads=threads, **settings) for threads in (1, 2)]
+    assert outcome(results[0]) == outcome(results[1])
+    assert results[0].model.core.numbers == [0, 1, 2, 3]
+
+
+def test_what_a_network_scored_is_what_it_scores() -> None:
+    """The evaluation reads weights and factors apart, the model has them multiplied."""
+    for seed in range(3):
+        result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
+        assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

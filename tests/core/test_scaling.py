@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-from pathlib import Path
-
 import numpy as np
-import pandas
 import pytest
-from sklearn.preprocessing import RobustScaler
 
-import ash
 from ash import _core
 from reference_network import Array
-from scaling_help import quartiles
-from training_help import FMA_SETS, robust, same_bits, settings
+from training_help import FMA_SETS, quartiles, robust, same_bits, settings
 
 NAN = float("nan")
 RANDOM = np.random.default_rng(11)
@@ -71,14 +63,6 @@ def test_center_and_scale_are_those_of_numpy() -> None:
     assert (upper == lower).tolist() == ruled.tolist()
     half_range = (np.nanmax(X, axis=0) - np.nanmin(X, axis=0)) / 2
     assert scale == pytest.approx(np.where(ruled, half_range, upper - lower), rel=1e-12)
-
-
-def test_center_and_scale_are_those_of_the_robust_scaler() -> None:
-    columns = ~np.isin(list(COLUMNS), RULED)
-    theirs = RobustScaler().fit(X[:, columns])
-    center, scale = scaling(built(X[:, columns]))
-    assert center == pytest.approx(theirs.center_, rel=1e-12)
-    assert scale == pytest.approx(theirs.scale_, rel=1e-12)
 
 
 def test_values_are_scaled_and_then_clipped_smoothly() -> None:
@@ -167,16 +151,3 @@ def test_quartiles_of_many_rows_come_from_a_sample_that_is_the_same_for_any_bloc
     for block in (1, 999):
         other = scaling(built(x, block=block))
         assert same_bits(other[0], center) and same_bits(other[1], scale)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_model_keeps_its_scaling_in_files_and_copies(threads: int, tmp_path: Path) -> None:
-    frame = pandas.DataFrame(COLUMNS).assign(color=np.array(["red", "green", "blue"])[np.arange(ROWS) % 3])
-    y = X[:, 0] + 3 * (frame["color"] == "red")
-    model = ash.tune(frame, y, candidates=2, max_rungs=1, threads=threads, progress=False).model
-    assert sorted(set(model.core.input_limit.tolist())) == [0, 3]
-    model.save(tmp_path / "model")
-    for twin in (ash.load(tmp_path / "model"), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        for name in ("input_center", "input_scale", "input_limit"):
-            assert same_bits(getattr(twin.core, name), getattr(model.core, name))
-        assert same_bits(twin.predict(frame, threads=threads), model.predict(frame))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from ash import _core
 from training_help import (
     ACTIVATIONS,
+    ALL,
+    COMBINATIONS,
     FMA_SETS,
+    OPTIMIZERS,
+    chosen_for,
     core_data,
     parameters,
     robust,
@@ -106,7 +111,7 @@ def test_same_seed_same_bits() -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> None:
     """F57: all with a fused multiply-add; the baseline has none, so its products round twice.
 
@@ -121,19 +126,13 @@ def test_instruction_sets_agree_bit_for_bit(activation: str, optimizer: str) -> 
         np.testing.assert_allclose(train_bits(instruction_set="baseline", **chosen), best, rtol=2e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
-def test_resumed_equals_uninterrupted(optimizer: str) -> None:
+@pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_equals_uninterrupted(optimizer: str, parts: dict[str, Any]) -> None:
     """At a constant rate, 2 jobs of 3 epochs are 1 job of 6, bit for bit: shuffles and dropout count all epochs."""
     data = core_data(*table(75, 6, 3, 3), 3)
-    chosen = settings(
-        hidden=(20,),
-        activations=("relu",),
-        optimizer=optimizer,
-        learning_rate=0.01,
-        learning_rate_schedule="constant",
-        batch_size=16,
-        dropout=0.3,
-    )
+    changes = {"learning_rate_schedule": "constant", "batch_size": 16, "dropout": 0.3}
+    chosen = chosen_for(optimizer, "classes", **changes, **parts)
     once, once_losses = _core.train(data, chosen, 6)
     for cycles in (2, 3, 6):
         resumed, losses = _core.train(data, chosen, 6 // cycles, cycles=cycles)
@@ -225,3 +224,83 @@ def test_layers_and_candidates_start_differently() -> None:
     assert len(np.intersect1d(first.weights[0], first.weights[1])) < 10
     assert len(np.intersect1d(first.weights[0], second.weights[0])) < 10
     assert len(np.intersect1d(first.weights[0], reseeded.weights[0])) < 10
+
+
+# The recipe: embedding, factors of inputs, ntk, parametric activations
+
+
+@pytest.mark.parametrize("batch_size", [0, 16])
+@pytest.mark.parametrize("parts", COMBINATIONS)
+def test_instruction_sets_agree_bit_for_bit_on_the_recipe(parts: str, batch_size: int) -> None:
+    data = core_data(*table(75, 17, 3, 3), 3)
+    chosen = chosen_for("adamw", "classes", batch_size=batch_size, dropout=0.2, **COMBINATIONS[parts])
+    best, losses = _core.train(data, chosen, 3, cycles=2)
+    x = table(75, 17, 3, 3)[0]
+    for name in FMA_SETS:
+        network, own = _core.train(data, chosen, 3, cycles=2, instruction_set=name)
+        assert same_bits(parameters(network), parameters(best)) and same_bits(own, losses), name
+        assert same_bits(network.predict(x, 1, name), best.predict(x, 2)), name
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_parametric_activations_begin_as_plain_ones_and_move(activation: str) -> None:
+    """Those of the identity have no gradient, and l2 and decay leave shares alone."""
+    x, y = table(60, 6, 3, 3)
+    data = core_data(x, y, 3)
+    chosen = {"hidden": (9, 5), "activations": (activation,) * 2, "l2": 0.5, "weight_decay": 0.5}
+    plain, _ = _core.train(data, settings(**chosen), 0)
+    begun, _ = _core.train(data, settings(parametric_activation=True, **chosen), 0)
+    assert plain.shares == [] and [share.tolist() for share in begun.shares] == [[1.0] * 9, [1.0] * 5]
+    np.testing.assert_array_equal(begun.predict(x), plain.predict(x))
+    moved, _ = _core.train(data, settings(parametric_activation=True, **chosen), 3)
+    still = [bool((share == 1).all()) for share in moved.shares]
+    assert still == [activation == "identity"] * 2
+
+
+@pytest.mark.parametrize("frequency", [0.0, 1e6])
+def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
+    data = core_data(*table(60, 6, 3, 3), 3)
+    chosen = chosen_for("adamw", "classes", **{**ALL, "embedding_frequency": frequency})
+    network, losses = _core.train(data, chosen, 5)
+    assert np.isfinite(losses).all() and np.isfinite(parameters(network)).all()
+
+
+@pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
+def test_ntk_begins_with_variance_one_a_row_and_zeros_at_the_end(initialization: str) -> None:
+    """Where the initialization is not named; one that is named is meant."""
+    data = core_data(*table(20, 400, 1, 0), 0)
+    chosen = {"hidden": (300,), "activations": ("relu",), "initialization": initialization}
+    network, _ = _core.train(data, settings(**chosen, parametrization="ntk"), 0)
+    plain, _ = _core.train(data, settings(**chosen), 0)
+    if initialization == "auto":
+        assert network.weights[0].var() == pytest.approx(1 / 400, rel=0.013)
+        assert np.abs(network.weights[0]).max() <= np.sqrt(3 / 400) * (1 + 1e-6)
+        assert not network.weights[1].any()
+    else:
+        assert same_bits(parameters(network), parameters(plain))
+
+
+@pytest.mark.parametrize("frequency", [0.1, 3.0])
+def test_an_embedding_begins_as_documented(frequency: float) -> None:
+    """Normal frequencies; phases in a turn, mixes and biases of a layer with 16 inputs, uniform.
+
+    16 * 2000 frequencies: their variance errs by sqrt(2 / 32,000) = 0.8 %, of which five are allowed.
+    """
+    data = core_data(np.random.default_rng(0).normal(size=(8, 2000)), np.arange(8.0)[:, None], 0)
+    chosen = settings(embedding="periodic", embedding_frequency=frequency)
+    network, _ = _core.train(data, chosen, 0)
+    frequencies, phases, mixes, biases = np.split(network.embedding.astype(np.float64), [16, 32, 80])
+    assert network.embedding.shape == (83, 2000)
+    scaled = frequencies / frequency
+    assert scaled.var() == pytest.approx(1, rel=0.04)
+    assert abs(scaled.mean()) < 5 / np.sqrt(scaled.size)
+    assert (scaled**4).mean() == pytest.approx(3, rel=0.1)  # of twelve uniform numbers 2.9
+    for part, bound in ((phases, 0.5), (mixes, 0.25), (biases, 0.25)):
+        assert 0.99 * bound < np.abs(part).max() <= bound
+        assert part.var() == pytest.approx(bound**2 / 3, rel=0.05)
+        assert abs(part.mean()) < 5 * bound / np.sqrt(3 * part.size)
+    rows = np.corrcoef(network.embedding)
+    assert np.abs(rows - np.eye(83)).max() < 6 / np.sqrt(2000)
+    other, _ = _core.train(data, chosen, 0, candidate=1)
+    assert (other.embedding == network.embedding).mean() < 1e-4
+    assert abs(np.corrcoef(other.embedding.ravel(), network.embedding.ravel())[0, 1]) < 5 / np.sqrt(83 * 2000)

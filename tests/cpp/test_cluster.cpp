@@ -1,4 +1,4 @@
-// Simulated clusters: cases computed by hand, and what is refused; the plain Python twin is compared in test_cluster.py.
+// Simulated clusters: cases computed by hand, and what is refused; the plain Python twin is compared in test_simulate.py.
 #include <doctest/doctest.h>
 
 #include <cstdint>

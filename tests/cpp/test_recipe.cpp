@@ -1,5 +1,5 @@
 // The recipe of RealMLP in training: the same bits on every instruction set, resumed, and in a used workspace; padding
-// that stays zero; a network that is what its state is. What it computes is checked in tests/core/test_recipe.py.
+// that stays zero; a network that is what its state is. What it computes is checked in tests/core/test_training.py.
 #include <doctest/doctest.h>
 
 #include <algorithm>

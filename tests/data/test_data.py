@@ -1,19 +1,22 @@
-"""Features that are trained on: numbers of any kind and layout, gaps, text (F05, F07, F14, F15, F21, F29)."""
+"""Features that are trained on and predicted from, and those that are refused (F01-F03, F05, F06, F13-F16, F29)."""
 
 import threading
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
+import polars
 import pytest
+from scipy import sparse
 
+import ash
 from ash import _core
+from ash._utils import machine
+from ash.data.arrays import check_memory
 from ash.data.table import read_training
 from ash.engine.core_data import prepare
 from ash.errors import DataError
-from data_help import LAYOUTS, bits, parts_from, start, values
+from data_help import bits, parts_from, start, values
 from fault_help import quick
 
 pytestmark = pytest.mark.core
@@ -22,6 +25,7 @@ X = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0], [9.0, 1.0, 0.0]
 Y = np.array([0, 1, 0, 1, 0, 1])
 NAN = float("nan")
 TUNER = _core.Tuner
+INFINITIES = [("inf", "U9"), (-np.inf, "f2"), (10**400, object)]
 
 
 def with_cell(value: Any, dtype: Any = float) -> np.ndarray:
@@ -33,47 +37,6 @@ def with_cell(value: Any, dtype: Any = float) -> np.ndarray:
 # Features that can be read
 
 
-@pytest.mark.parametrize(
-    "dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">f4", ">i2", ">f8", "O", "U9"]
-)
-@pytest.mark.parametrize("layout", [*LAYOUTS, "read-only"])
-def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> None:
-    given = LAYOUTS.get(layout, np.copy)(X.astype(dtype))
-    given.flags.writeable = layout != "read-only"
-    before = given.copy()
-    parts = parts_from(given, Y)
-    assert np.array_equal(values(parts.table.frame), X)
-    assert bits(parts) == bits(parts_from(X, Y))
-    assert np.array_equal(given, before)
-
-
-def test_bool_longdouble_and_memmap(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", X)
-    for given, expected in [
-        (X > 2, (X > 2).astype(float)),
-        (X.astype(np.longdouble), X),
-        (np.load(tmp_path / "x.npy", mmap_mode="r"), X),
-    ]:
-        assert np.array_equal(values(read_training(given, Y).frame), expected)
-        assert bits(parts_from(given, Y)) == bits(parts_from(expected, Y))
-
-
-def test_lists_and_objects_of_numbers() -> None:
-    mixed = X.astype(object)
-    mixed[0, 0], mixed[1, 1], mixed[2, 2] = "0.0", Decimal(4), np.float32(8)
-    for given in (X.tolist(), [[str(cell) for cell in row] for row in X], mixed):
-        assert np.array_equal(values(read_training(given, Y.tolist()).frame), X)
-        assert bits(parts_from(given, Y)) == bits(parts_from(X, Y))
-
-
-def test_array_protocol() -> None:
-    class Wrapped:
-        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-            return X
-
-    assert bits(parts_from(Wrapped(), Y)) == bits(parts_from(X, Y))
-
-
 def test_frames_give_their_column_names() -> None:
     frame = pandas.DataFrame(X, columns=["a", "b", "c"], index=[7, 7, 7, 1, 2, 3])
     frame["b"] = frame["b"].astype("int8")
@@ -82,15 +45,8 @@ def test_frames_give_their_column_names() -> None:
     assert (table.frame.names, table.target_names) == (("a", "b", "c"), ("label",))
     assert np.array_equal(values(table.frame), np.column_stack([X[:, :2], X[:, 2] > 2]))
     assert read_training(pandas.DataFrame(X), Y).frame.names is None
-    assert values(read_training(pandas.DataFrame(X).convert_dtypes(), Y).frame).tolist() == X.tolist()
-
-
-def test_frames_of_polars() -> None:
-    import polars
-
-    table = read_training(polars.DataFrame(X, schema=["a", "b", "c"]), polars.Series("label", Y))
-    assert (table.frame.names, table.target_names) == (("a", "b", "c"), ("label",))
-    assert np.array_equal(values(table.frame), X)
+    polar = read_training(polars.DataFrame(X, schema=["a", "b", "c"]), polars.Series("label", Y))
+    assert (polar.frame.names, polar.target_names) == (table.frame.names, table.target_names)
 
 
 def test_missing_cells_are_learned_from_or_refused() -> None:
@@ -102,21 +58,6 @@ def test_missing_cells_are_learned_from_or_refused() -> None:
         assert start(parts).input_limit.tolist() == [3, 3, 0, 3]
         with pytest.raises(DataError, match=r"Input X contains NaN in column 1 \(1 of 6 rows, first row 3\): fill or"):
             parts_from(given, Y, missing="error")
-
-
-@pytest.mark.parametrize(
-    ("given", "names"),
-    [
-        (with_cell("abc", object), {f"x1={text}" for text in ("0.0", "1.0", "2.0", "4.0", "7.0", "abc")}),
-        (np.array([[cell, 1] for cell in ["u", "v", None] * 2], object), {"x0=u", "x0=v", "x0 is missing"}),
-        ([["u", 0.5], ["v", 1]] * 3, {"x0=u", "x0=v"}),
-        (X.astype("U9").astype(object)[:, :1] + "x", {f"x0={number}.0x" for number in (0, 2, 3, 5, 6, 9)}),
-    ],
-)
-def test_text_becomes_categories(given: Any, names: set[str]) -> None:
-    parts = parts_from(given, Y)
-    assert {name for name in parts.encoding.names if "=" in name or "missing" in name} == names
-    assert bits(parts)
 
 
 class Overwriter:
@@ -191,3 +132,82 @@ def test_features_to_predict_from() -> None:
             network.predict(X[:, :2])
     with pytest.raises(DataError, match=r"feature names should match .*\n.*in the same order"):
         named.predict(frame[["b", "a", "c"]])
+
+
+# Features that are refused
+
+
+@pytest.fixture(scope="module")
+def model() -> ash.Network:
+    return quick(X, Y, candidates=1, validation=2).model
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((0, 3)), r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1"),
+        (X[:, 0], "Expected 2D array, got 1D array instead. Reshape your data"),
+        (with_cell({"a": 1}, object), r"column 1, row 3: argument must be a string or a real number, not 'dict'"),
+        (with_cell(np.inf), r"Input X contains infinity .* in column 1 \(1 of 6 rows, first row 3\)"),
+        (np.where(X == 1, np.inf, np.where(X == 2, NAN, X)), r"infinity .* in column 1 \(2 of 6 rows, first row 0\)"),
+        *((with_cell(cell, dtype), "Input X contains infinity") for cell, dtype in INFINITIES),
+        (with_cell(-1e300), r"a value too large for dtype\('float32'\) in column 1 .*: rescale"),
+        ("table.csv", "X is text or a path"),
+    ],
+)
+def test_what_is_neither_trained_on_nor_predicted_from(model: ash.Network, bad: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        parts_from(bad, Y)
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(DataError, match=message):
+        model.predict(bad)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "dok", "lil"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_sparse_is_refused(kind: str, index: Any) -> None:
+    for make in (getattr(sparse, f"{kind}_matrix"), getattr(sparse, f"{kind}_array")):
+        matrix = make(X)
+        for name in ("indices", "indptr"):
+            if hasattr(matrix, name):
+                setattr(matrix, name, getattr(matrix, name).astype(index))
+        with pytest.raises(DataError, match="Sparse data was passed for X, but dense data is required"):
+            read_training(matrix, Y)
+        with pytest.raises(DataError, match="Sparse data was passed for y"):
+            read_training(X, matrix)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([1, np.inf, 3, 4, 5, 6], r"infinity .* in column 1 \('b'\) \(1 of 6 rows, first row 1\)"),
+        ([1, None, 3, 4, 5, 6], r"NaN in column 1 \('b'\) \(1 of 6 rows, first row 1\)"),
+        (pandas.array([1, None, 3, 4, 5, 6], dtype="Int64"), r"NaN in column 1 \('b'\)"),
+        (pandas.Categorical(["u", None, "v"] * 2), r"NaN in column 1 \('b'\) \(2 of 6 rows, first row 1\)"),
+    ],
+)
+def test_bad_columns_of_frames_are_named(column: Any, message: str) -> None:
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(b=column)
+    with pytest.raises(DataError, match=message):
+        parts_from(frame, Y, missing="error")
+
+
+def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64 - 1)
+    for given in (X, X.tolist(), pandas.DataFrame(X)):
+        with pytest.raises(DataError, match=r"X of shape \(6, 3\) needs about 3.58e-07 GiB .* only 3.57e-07 GiB are"):
+            read_training(given, Y)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64)  # a row is padded to a cache line
+    assert read_training(X, Y).rows == 6
+    monkeypatch.setattr(machine, "available_bytes", lambda: None)
+    assert read_training(X, Y).rows == 6
+
+
+def test_sizes_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_bytes", lambda: 2**50)
+    rows, columns = np.int32(2**30), np.int32(2**30)
+    with pytest.raises(DataError, match=r"needs about 4.29e\+09 GiB"):
+        check_memory(rows, columns, "X")  # type: ignore[arg-type]
+    huge = np.lib.stride_tricks.as_strided(np.zeros(1), (2**36, 2**20), (0, 0))
+    with pytest.raises(DataError, match=r"X of shape \(68719476736, 1048576\) needs about"):
+        read_training(huge, Y)

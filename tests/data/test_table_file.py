@@ -142,10 +142,7 @@ def test_text_that_comes_late_is_as_it_stands_in_the_file(name, tmp_path):
         writer.join()
     else:
         data = read_table(written(tmp_path, text, name), "y")
-    assert cells(data.X) == {
-        "code": [cell or None for cell in columns[0]],
-        "x": [float(cell) for cell in columns[2]],
-    }
+    assert cells(data.X) == {"code": [cell or None for cell in columns[0]], "x": [float(cell) for cell in columns[2]]}
     assert data.y.tolist() == columns[1]
 
 
@@ -201,7 +198,7 @@ def types_of_parquet():
     return arrow.table(columns)
 
 
-def test_parquet_and_csv_are_tuned_alike(tmp_path):
+def test_parquet_and_csv_give_the_same_run(tmp_path):
     table = types_of_parquet()
     parquet.write_table(table, tmp_path / "a.parquet")
     frame = table.to_pandas()

@@ -1,5 +1,6 @@
-"""Targets: labels and numbers of any kind, which task they ask for, and what cannot be learned (F04, F08-F12, F30)."""
+"""Targets: labels and numbers of any kind, which task they ask for, how rows are split by them (F04, F08-F12, F30)."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
-from ash.data.table import read_training
+from ash.data.table import Table, read_training, split
 from ash.errors import DataError, SettingError
 from data_help import values
 
@@ -66,9 +67,10 @@ def test_the_task_is_inferred_as_documented() -> None:
     assert task(np.arange(100_000) % 90) == "regression"
     assert task(list("abcdef")) == "classification"
     assert task(np.arange(40, dtype=float) % 4) == "classification"
+    assert read_training(X, [True, 2, True, 2, True, 3.5]).task == "regression"
 
 
-def test_the_task_can_be_told() -> None:
+def test_the_task_can_be_given() -> None:
     assert read_training(X, Y, "regression").classes_ is None
     assert read_training(X, [1, 2, 3, 4, 5, 6], "classification").classes == 6
     assert read_training(X, list("123456"), "regression").y[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
@@ -116,7 +118,6 @@ def test_one_hot_targets_warn() -> None:
         ([0.5, 1.5, 0.5, 1.5, 0.5, 1.5], "classification", "Unknown label type: continuous"),
         (np.eye(2)[Y], "classification", "Unknown label type: y has 2 columns"),
         (["a", 1, "b", 2, "a", 1], None, "Unknown label type: y holds objects of type int, str"),
-        ([True, 2, True, 2, True, 3.5], None, None),
         (np.array([True, "a", 1, 2, 3, 4], object), None, "Unknown label type"),
         ([{"a": 1}] * 6, None, "Unknown label type"),
         ([b"a", b"b"] * 3, None, "decode the labels"),
@@ -130,10 +131,7 @@ def test_one_hot_targets_warn() -> None:
         (np.ma.masked_equal(Y, 1), None, "y is a masked array"),
     ],
 )
-def test_targets_that_cannot_be_learned(y: Any, task: str | None, message: str | None) -> None:
-    if message is None:
-        assert read_training(X, y, task).task == "regression"
-        return
+def test_targets_that_cannot_be_learned(y: Any, task: str | None, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_training(X, y, task)
 
@@ -144,3 +142,87 @@ def test_one_sample_and_one_feature() -> None:
     with pytest.raises(DataError, match="n_samples=1"):
         read_training(X, Y.astype(float), "regression", [0, 0, 1, 0, 0, 0])
     assert values(read_training(X[:, :1], Y).frame).tolist() == X[:, :1].tolist()
+
+
+# The split into training and validation rows
+
+
+def table_of(labels: Any, task: str | None = None) -> Table:
+    labels = np.asarray(labels)
+    return read_training(np.arange(len(labels), dtype=float)[:, None], labels, task)
+
+
+def assert_split(table: Table, training: np.ndarray, validating: np.ndarray) -> None:
+    assert training.dtype == validating.dtype == np.int64
+    assert np.array_equal(np.sort(np.concatenate([training, validating])), np.arange(table.rows))
+    assert np.all(np.diff(training) > 0)
+    assert np.all(np.diff(validating) > 0)
+
+
+def test_split_by_class_keeps_the_shares() -> None:
+    table = table_of(np.repeat(["a", "b", "c"], [100, 50, 10]))
+    training, validating = split(table, 0.2, 0)
+    assert_split(table, training, validating)
+    assert np.bincount(table.y[validating, 0].astype(int)).tolist() == [20, 10, 2]
+
+
+def test_split_of_numbers() -> None:
+    table = table_of(np.linspace(0.5, 9.7, 103))
+    for validation, count in ((0.2, 21), (np.float32(0.5), 52), (7, 7), (np.int64(102), 102), (1e-9, 1), (0.9999, 102)):
+        training, validating = split(table, validation, 1)  # type: ignore[arg-type]
+        assert_split(table, training, validating)
+        assert len(validating) == count
+
+
+def test_same_seed_same_split() -> None:
+    for table in (table_of(np.arange(200) % 4), table_of(np.linspace(0.5, 9, 200))):
+        first = split(table, 0.25, 2**80)
+        assert all(np.array_equal(one, other) for one, other in zip(first, split(table, 0.25, 2**80), strict=True))
+        assert not np.array_equal(first[1], split(table, 0.25, 1)[1])
+
+
+def test_a_class_with_one_row_trains() -> None:
+    table = table_of(["a"] * 10 + ["b"] * 9 + ["c"])
+    with pytest.warns(UserWarning, match="1 classes have one row only"):
+        training, validating = split(table, 0.3, 0)
+    assert_split(table, training, validating)
+    assert 19 in training
+    assert len(validating) == 6
+
+
+def test_few_validation_rows_may_miss_classes_but_training_never_does() -> None:
+    table = table_of(np.arange(40) % 20)
+    for validation in (1, 5, 19, 20):
+        for seed in range(5):
+            training, validating = split(table, validation, seed)
+            assert_split(table, training, validating)
+            assert len(validating) == validation
+            assert len(np.unique(table.y[training])) == 20
+    table = table_of([0] * 95 + [1] * 2 + [2] * 3)
+    for seed in range(20):
+        assert len(np.unique(table.y[split(table, 0.9, seed)[0]])) == 3
+
+
+@pytest.mark.parametrize("validation", [0, -1, 6, 7, 0.0, 1.0, 1.5, -0.1, float("nan"), "0.2", True, None])
+def test_impossible_sizes_of_the_validation_part(validation: Any) -> None:
+    with pytest.raises(SettingError, match="validation"):
+        split(read_training(X, Y), validation, 0)
+
+
+def test_too_few_rows_to_train_every_class() -> None:
+    with pytest.raises(SettingError, match="leaves 1 rows to train, fewer than the 2 classes"):
+        split(read_training(X, Y), 5, 0)
+    with (
+        pytest.raises(SettingError, match="leaves 4 rows to train, fewer than the 6 classes"),
+        pytest.warns(UserWarning, match="6 classes have one row only"),
+    ):
+        split(table_of(list("abcdef")), 2, 0)
+    for seed in (-1, 1.5, "a", None):
+        with pytest.raises(SettingError, match="seed="):
+            split(read_training(X, Y), 2, seed)  # type: ignore[arg-type]
+
+
+def test_nothing_warns_on_ordinary_data() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split(read_training(X, Y), 2, 0)

@@ -54,7 +54,7 @@ XR, YR = targets()
         (np.ma.masked_equal([1, 2, 3], 2), "sample_weight is a masked array"),
     ],
 )
-def test_what_is_no_weight(bad: Any, message: str) -> None:
+def test_invalid_weights_are_refused(bad: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_weights(bad, 3)
 
@@ -82,7 +82,7 @@ def test_weights_of_any_container() -> None:
     assert read_weights([True, False, True], 3).tolist() == [1, 0, 1]
 
 
-def test_equal_weights_are_none() -> None:
+def test_equal_weights_count_as_no_weights() -> None:
     for given in (None, 1, 0.25, np.float32(7), np.array(3), [2, 2, 2], np.ones(3)):
         assert read_weights(given, 3) is None
     assert quick(X, Y, sample_weight=3).digest == quick(X, Y).digest == quick(X, Y, sample_weight=[0.1] * 60).digest
@@ -150,7 +150,7 @@ def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
 
 @pytest.mark.parametrize("estimator", [ash.ASHClassifier, ash.ASHRegressor])
 @pytest.mark.parametrize("kind", ["numbers", "mixed"])
-def test_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
+def test_f18_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
     columns = mixed_columns(120)
     x = np.array(list(zip(*columns.values(), strict=True)), object)
     y = mixed_target(columns)
@@ -209,7 +209,7 @@ def test_the_score_is_weighted(metric: str, theirs: Callable[..., float]) -> Non
     assert abs(theirs(y[rows], guess) - weighted) > 1e-3
 
 
-def test_a_validation_table_of_its_own_counts_alike() -> None:
+def test_rows_of_a_validation_table_have_equal_weights() -> None:
     weights = np.random.default_rng(12).uniform(0.1, 5, 60)
     result = quick(XR, YR, sample_weight=weights, metric="mae", validation=(XR[:20], YR[:20]))
     assert result.best_score == pytest.approx(-np.abs(result.model.predict(XR[:20]) - YR[:20]).mean(), rel=1e-5)

@@ -1,7 +1,8 @@
-"""Neighbors: which tables have them, what they tell of a row, and that models keep them."""
+"""Neighbors: which tables have them, what they tell of a row, that models keep them, and files that do not fit."""
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from pathlib import Path
@@ -14,17 +15,42 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 import ash
+from ash.cli.cli import main
 from ash.data.frames import read_frame
-from ash.encoding.neighbors import (
-    FEWEST_ROWS,
-    LIMIT,
-    MOST_CELLS,
-    NEAREST,
-    SOFT,
-    may_have_neighbors,
-)
-from ash.encoding.schema import learn_schema
-from neighbors_help import ROWS, Doubles, learned, recurring, schema_of
+from ash.encoding.encoding import Encoding
+from ash.encoding.neighbors import FEWEST_ROWS, LIMIT, MOST_CELLS, NEAREST, SOFT, may_have_neighbors, with_neighbors
+from ash.encoding.schema import Schema, learn_schema, schema_from_json
+from ash.encoding.serialize import encoding_from_parts, encoding_parts
+from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
+
+Doubles = NDArray[np.float64]
+ROWS = 600
+
+
+def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
+    """Return rows of which a share are copies, and targets: a smooth function, and what each row has alone."""
+    random = np.random.default_rng(seed)
+    fresh = rows - int(share * rows)
+    x = random.normal(size=(fresh, columns)).round(3)
+    y = np.sin(2 * x[:, 0]) + random.normal(size=fresh)
+    chosen = np.concatenate([np.arange(fresh), random.choice(fresh, rows - fresh)])
+    order = random.permutation(rows)
+    return x[chosen][order], (y[chosen] + 0.1 * random.normal(size=rows))[order]
+
+
+def schema_of(x: Any, y: Any) -> Schema:
+    """Return what the border makes of a table."""
+    frame = read_frame(x)
+    schema = learn_schema(frame, missing="indicator")
+    y = np.reshape(np.asarray(y, float), (len(y), -1))
+    return with_neighbors(schema, frame.all_numbers(), y)
+
+
+def learned(x: Any, y: Any, training: Any = None, **options: Any) -> TrainingEncoding:
+    order = np.random.default_rng(1).permutation(len(x)) if training is None else training
+    targets = np.reshape(np.asarray(y, float), (len(y), -1))
+    return learn_encoding(schema_of(x, y), read_frame(x), targets=targets, classes=0, training=order, **options)
+
 
 NAN = float("nan")
 
@@ -221,7 +247,51 @@ def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
             assert np.array_equal(twin.predict(x + 0.01), model.predict(x + 0.01))
 
 
-def test_a_journal_goes_on(tmp_path: Path) -> None:
-    whole = fitted()
-    fitted(journal=tmp_path / "run.ash", epoch_limit=40)
-    assert fitted(journal=tmp_path / "run.ash", epoch_limit=10**6).digest == whole.digest
+# In a file
+
+
+def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
+    encoding = learned(*recurring())
+    data, arrays = encoding_parts(encoding)
+    return encoding, json.loads(json.dumps(data)), arrays
+
+
+def test_the_command_says_that_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ash.tune(*recurring(), candidates=2, progress=False).model
+    model.save(tmp_path / "model.safetensors")
+    assert main(["show", str(tmp_path / "model.safetensors")]) == 0
+    assert model.encoding.neighbors is not None
+    rows = len(model.encoding.neighbors.rows)
+    assert capsys.readouterr().out.endswith(f"rows recur: {rows} distinct rows of training are in the model\n")
+
+
+def test_arrays_that_are_no_neighbors() -> None:
+    _, data, arrays = saved()
+    few = {name: array[: NEAREST - 1] if len(array) > 3 else array for name, array in arrays.items()}
+    changes: list[tuple[dict[str, Any], str]] = [
+        (few, f"there are {NEAREST - 1} distinct rows"),
+        ({**arrays, "statistics.0": np.zeros((9, 2))}, r"arrays \['statistics.0'\] are not those"),
+    ]
+    for name, array in arrays.items():
+        without = {key: value for key, value in arrays.items() if key != name}
+        changes.append((without, "distinct rows|is not finite"))
+        changes.append(({**arrays, name: array.astype("f4")}, "is not finite float64"))
+        changes.append(({**arrays, name: np.where(array == array.flat[0], NAN, array)}, "is not finite float64"))
+    for name in ("neighbors.weights", "neighbors.inverse"):
+        changes.append(({**arrays, name: -arrays[name]}, "negative weights or scales"))
+    changes.append(({**arrays, "neighbors.rows": 9 * arrays["neighbors.rows"]}, "further out"))
+    for bad, reason in changes:
+        with pytest.raises(ValueError, match=reason):
+            encoding_from_parts(data, bad)
+
+
+def test_a_schema_that_does_not_fit_neighbors() -> None:
+    _, data, arrays = saved()
+    text = [{"kind": "category", "dtype": "str", "levels": ["a"], "missing": False}]
+    with pytest.raises(ValueError, match="does not say whether rows have neighbors"):
+        schema_from_json(data["schema"] | {"neighbors": 1})
+    with pytest.raises(ValueError, match="text"):
+        schema_from_json(data["schema"] | {"columns": text})
+    assert schema_from_json({key: value for key, value in data["schema"].items() if key != "neighbors"})
+    with pytest.raises(ValueError, match=r"targets do not fit|are not those"):
+        encoding_from_parts(data | {"schema": data["schema"] | {"neighbors": False}}, arrays)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 import ash
 from ash.data.frames import Frame, read_frame
 from ash.encoding.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_from_json
-from ash.encoding.serialize import encoding_from_parts, encoding_parts
 from ash.encoding.spiked_numbers import MOST_COLUMNS, SEEN_ROWS, with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError
@@ -156,16 +155,6 @@ def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
 def test_levels_of_tiny_and_of_huge_numbers() -> None:
     for factor in (np.finfo(float).smallest_subnormal, 1e-300, 1e30):
         assert len(levels_of(gains() * factor)) == len(levels_of(gains()))
-
-
-def test_an_encoding_comes_back_from_its_parts() -> None:
-    frame = read_frame(np.column_stack([np.arange(ROWS), gains()]))
-    encoding = encoded(frame, np.random.default_rng(7).normal(size=(ROWS, 1)))
-    data, arrays = encoding_parts(encoding)
-    assert set(arrays) == {"statistics.1"}
-    read = encoding_from_parts(data, arrays)
-    assert (read.names, read.schema) == (encoding.names, encoding.schema)
-    assert np.array_equal(read.block(frame, slice(0, ROWS)), encoding.block(frame, slice(0, ROWS)))
 
 
 MANY = [float(level) for level in range(ONE_HOT_LEVELS + 1)]

@@ -73,7 +73,7 @@ def test_blocks_of_any_size_give_the_same_order(cells: int, monkeypatch: pytest.
     assert rows_of(ordered(x, y)) == expected
 
 
-def test_gaps_are_alike_and_so_are_zeros() -> None:
+def test_missing_cells_are_equal_and_so_are_signed_zeros() -> None:
     other = X.copy()
     other[1, 0] = other[6, 1] = -NAN
     other[[3, 4]] = X[[4, 3]]

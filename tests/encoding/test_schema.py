@@ -214,6 +214,6 @@ def saved(columns: Any, names: Any = None) -> dict[str, Any]:
         (saved([column(levels=["a", "a"])]), "not sorted and unique"),
     ],
 )
-def test_what_is_no_schema(data: Any, reason: str) -> None:
+def test_invalid_schemas_are_refused(data: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         schema_from_json(data)

@@ -1,16 +1,23 @@
-"""What ends a run before its ladder does: seconds, epochs, a score; each leaves the best network so far."""
+"""What limits a run: epochs, a score, seconds, memory; what has finished is kept, no limit changes a decision."""
+
+from __future__ import annotations
 
 import importlib
 import itertools
+import math
 import time
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 import ash
+from ash._utils import machine
 from ash.engine import deadline
+from ash.engine.deadline import Deadline
 from callback_help import TimeIsUp
+
+pytestmark = pytest.mark.core
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(
@@ -20,14 +27,6 @@ SPACE = ash.Space(
 
 def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
     return ash.tune(X, y, space, **{"candidates": 16, "threads": 2, "progress": False, **settings})
-
-
-def digests(**settings):
-    """Return the digests of one run on different threads, with and without teams: one, if nothing depends on it."""
-    return {
-        quick(threads=threads, teams=teams, **settings).digest
-        for threads, teams in itertools.product((1, 2), (True, False))
-    }
 
 
 # Epochs
@@ -43,7 +42,7 @@ def test_all_jobs_together_keep_to_the_epoch_limit():
     assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
 
 
-def test_the_ladder_under_an_epoch_limit_is_the_beginning_of_the_whole_one():
+def test_a_run_under_an_epoch_limit_is_the_beginning_of_the_whole_run():
     whole, part = quick(threads=1), quick(threads=1, epoch_limit=40)
     assert 0 < len(part.jobs) < len(whole.jobs)
     scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
@@ -54,10 +53,6 @@ def test_an_epoch_limit_of_one_job():
     result = quick(min_epochs=7, epoch_limit=7)
     assert [(job.candidate, job.rung, job.epochs) for job in result.jobs] == [(0, 0, 7)]
     assert result.best_candidate == 0 and result.ended == "epoch_limit"
-
-
-def test_an_epoch_limit_is_reproducible():
-    assert len(digests(epoch_limit=37)) == 1
 
 
 # A target
@@ -75,12 +70,7 @@ def test_the_first_score_that_reaches_the_target_ends_the_run():
     assert result.jobs[-1].score == result.best_score >= target
 
 
-def test_a_target_is_reproducible():
-    for target in (0.6, 0.9):
-        assert len(digests(target=target)) == 1
-
-
-def test_a_target_that_nobody_reaches_changes_nothing():
+def test_a_target_that_is_not_reached_changes_nothing():
     result = quick(target=1.5)
     assert result.ended == "finished" and result.digest == quick().digest
 
@@ -106,7 +96,7 @@ def test_what_had_finished_when_time_was_over_is_kept(schedule, monkeypatch):
     limit = {"candidates": None, "time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
     result = quick(X[:1500], y[:1500], None, validation=validation, schedule=schedule, **limit)
     assert result.ended == "time_limit" and not result.interrupted
-    assert result.wall_seconds > 0
+    assert result.wall_seconds > 0 and "time limit" in repr(result)
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
     assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
 
@@ -132,10 +122,10 @@ def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_no_time_for_a_single_job(schedule):
-    for candidates in (4, None):
-        with pytest.raises(ash.NothingFinished, match="the time limit was over"):
-            quick(candidates=candidates, time_limit=0, schedule=schedule)
+@pytest.mark.parametrize("candidates", [4, None])
+def test_no_time_for_a_single_job(schedule, candidates):
+    with pytest.raises(ash.NothingFinished, match=r"the time limit was over after .* before the first job ended"):
+        quick(candidates=candidates, time_limit=0, schedule=schedule)
 
 
 def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
@@ -144,3 +134,103 @@ def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
     limits = {"time_limit": 100, "epoch_limit": 10**9, "target": 2.0}
     result = quick(space=None, candidates=None, callbacks=[TimeIsUp(monkeypatch, 100)], **limits)
     assert result.ended == "time_limit"
+
+
+# The deadline: it leaves a refit the time that it needs, and no more
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(deadline, "monotonic", lambda: now[0])
+    return now
+
+
+def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
+    """Train until nothing is left, and return when that was; what is needed changes with every look."""
+    looks = iter(needed)
+    while (left := given.left(lambda: next(looks))) > 0:
+        clock[0] += left
+    return clock[0]
+
+
+def test_without_a_limit_there_is_no_end(clock: list[float]) -> None:
+    assert Deadline(100.0, None, refit=True).left() == math.inf
+
+
+def test_without_a_refit_only_the_rest_is_kept_free(clock: list[float]) -> None:
+    assert Deadline(100.0, 10.0, refit=False).left() == pytest.approx(10 * (1 - deadline.REST))
+    assert Deadline(100.0, 1000.0, refit=False).left() == pytest.approx(1000 - deadline.LONGEST_REST)
+
+
+def test_a_refit_that_needs_all_gets_all(clock: list[float]) -> None:
+    given = Deadline(100.0, 100.0, refit=True)
+    assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.REFIT)
+
+
+def test_time_that_the_refit_does_not_need_is_used_for_training(clock: list[float]) -> None:
+    given = Deadline(100.0, 100.0, refit=True)
+    assert train(clock, given, [4.0, 3.5]) == pytest.approx(given.end - 4.0)
+    given = Deadline(clock[0], 100.0, refit=True)
+    assert train(clock, given, [8.0, 2.0, 2.0]) == pytest.approx(given.end - 2.0)
+
+
+def test_more_needed_than_before_ends_it_at_once(clock: list[float]) -> None:
+    given = Deadline(100.0, 100.0, refit=True)
+    assert train(clock, given, [8.0, 12.0]) == pytest.approx(given.end - 8.0)
+
+
+def test_the_time_of_the_call_counts(clock: list[float]) -> None:
+    assert Deadline(90.0, 20.0, refit=False).left() == pytest.approx(20 * (1 - deadline.REST) - 10)
+
+
+# Memory of waiting candidates: a limit costs time and changes no outcome
+
+
+def wide(X=WINE[0], y=WINE[1], **settings):
+    space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
+    return ash.tune(X, y, space, **{"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
+
+
+@pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])
+def test_the_default_is_half_of_what_is_left(left, limit, monkeypatch):
+    monkeypatch.setattr(machine, "available_bytes", lambda: left)
+    assert machine.default_limit() == limit
+
+
+def test_the_limit_of_the_run_is_in_the_result(monkeypatch):
+    monkeypatch.setattr(machine, "available_bytes", lambda: 10**9)
+    assert wide().settings["memory_limit"] == 500_000_000 == wide().memory["limit"]
+    assert wide(memory_limit=12_345).settings["memory_limit"] == 12_345
+    monkeypatch.setattr(machine, "available_bytes", lambda: None)
+    assert wide().settings["memory_limit"] is None and wide().memory["limit"] == 0
+
+
+@pytest.mark.parametrize("data", [WINE, load_diabetes(return_X_y=True)], ids=["classes", "targets"])
+def test_a_tight_limit_retrains_to_the_same_outcome(data):
+    loose = wide(*data, threads=1)
+    assert loose.memory["dropped"] == loose.memory["retrained_epochs"] == 0 < loose.memory["peak_bytes"]
+    for threads in (1, 2):
+        tight = wide(*data, threads=threads, memory_limit=1)
+        assert tight.digest == loose.digest and tight.best_params == loose.best_params
+        assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
+        # On more threads, a result may wait for the decision before it, its state still at work: the peak is timing's.
+        assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
+
+
+def test_what_is_kept_for_an_ensemble_is_counted_and_never_dropped():
+    few, many = (wide(threads=1, memory_limit=1, keep=keep) for keep in (1, 32))
+    assert few.digest == many.digest
+    assert many.memory["dropped"] < few.memory["dropped"] and many.memory["peak_bytes"] > few.memory["peak_bytes"]
+    arenas = sum(part.nbytes for network in many.kept.networks for part in network.core.weights)
+    assert many.memory["peak_bytes"] > arenas
+
+
+def test_retrained_epochs_do_not_count_and_restarts_retrain_none():
+    assert wide(memory_limit=1).epochs == wide().epochs == wide(memory_limit=1, epoch_limit=10**6).epochs
+    assert wide(training="restart", memory_limit=1).memory["retrained_epochs"] == 0
+
+
+def test_a_limit_of_an_endless_stream():
+    free, tight = (wide(candidates=None, epoch_limit=300, memory_limit=limit) for limit in (None, 10_000))
+    assert free.digest == tight.digest and tight.memory["dropped"] > 0

@@ -70,7 +70,7 @@ BATCH = sum(params["batch_size"] for params in LARGE) / len(LARGE)
 @pytest.mark.parametrize("validation", [0, 500, 250_000])
 @pytest.mark.parametrize("rows", [900, 5_000, 100_000, 100_001, 10**6])
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3, 5, 60, 3_600])
-def test_a_first_job_leaves_time_for_others(
+def test_the_first_job_leaves_time_for_more_jobs(
     seconds: float, rows: int, validation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-11)
@@ -106,7 +106,7 @@ def test_seconds_on_a_million_rows_are_enough_to_compare() -> None:
     assert fixed.max_rungs == 1 and fixed.epochs < 2 and fixed.epoch_rows == 10**6
 
 
-def test_who_takes_all_rows_at_once_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_batches_take_all_rows_per_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
     full = [{"hidden": (8,), "batch_size": "full"}]
     found = ash.plan(10**6, 10, full, time_limit=1, threads=1)
@@ -153,9 +153,12 @@ def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (options.schedule, options.promotion) == ("greedy", "improving")
 
 
-@pytest.mark.parametrize("given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}])
-def test_who_says_how_is_not_planned_for(given: dict[str, object]) -> None:
-    result = ash.tune(*load_digits(return_X_y=True), time_limit=60, epoch_limit=4, progress=False, **given)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
+)
+def test_explicit_arguments_are_not_planned(given: dict[str, object]) -> None:
+    settings = {"time_limit": 60, "epoch_limit": 4, "progress": False, **given}
+    result = ash.tune(*load_digits(return_X_y=True), **settings)  # type: ignore[arg-type]
     assert not result.options.planned
     assert result.options.candidates == given.get("candidates", 128)
 
@@ -172,12 +175,6 @@ def test_rows_of_an_epoch_are_planned_unless_the_user_says(
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
     own = ash.tune(*load_digits(return_X_y=True), space, **given, epoch_rows=300)
     assert own.options.planned and own.settings["epoch_rows"] == 300
-
-
-def test_without_a_time_auto_is_a_number() -> None:
-    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
-    result = ash.tune(*load_wine(return_X_y=True), space, progress=False)
-    assert result.options.candidates == 128 and result.options.min_epochs == 1
 
 
 @pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])

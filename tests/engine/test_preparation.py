@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas
+import polars
+import pyarrow
 import pytest
 
 import ash
@@ -12,11 +14,9 @@ from ash._utils import machine
 from ash.engine import core_data
 from ash.engine.core_data import prepare
 from ash.errors import DataError
-from data_help import mixed_columns, mixed_target, parts_from, start
-from encoding_help import ROWS
+from data_help import LAYOUTS, ROWS, mixed_columns, mixed_target, parts_from, start
 from fault_help import small_space
-from scaling_help import quartiles
-from training_help import reference, robust, settings
+from training_help import quartiles, reference, robust, settings
 
 NAN = float("nan")
 RANDOM = np.random.default_rng(0)
@@ -132,21 +132,14 @@ def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.Monk
 
 
 def test_numbers_of_any_layout_give_the_same_result() -> None:
-    import polars
-    import pyarrow
-
     x = np.round(np.random.default_rng(1).normal(size=(90, 4)) * 64) / 64
     x[[2, 7], 1] = NAN
     y = TARGETS[:, 0]
     names = list("abcd")
     expected = quick(x, y).digest
     for given in (
-        np.asfortranarray(x),
-        x.astype("f4"),
-        x.astype(">f8"),
-        np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
-        x[::-1].copy()[::-1],
-        x.astype(object),
+        *(layout(x) for layout in LAYOUTS.values()),
+        *(x.astype(dtype) for dtype in ("f4", ">f8", np.longdouble, object, "U24")),
         x.tolist(),
         pandas.DataFrame(x, columns=names),
         pandas.DataFrame(x.astype("f4"), columns=names).convert_dtypes(),
@@ -160,9 +153,6 @@ def test_numbers_of_any_layout_give_the_same_result() -> None:
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_mixed_columns_of_every_library_give_the_same_result(task: str) -> None:
-    import polars
-    import pyarrow
-
     columns = mixed_columns()
     y = mixed_target(columns)
     if task == "classification":

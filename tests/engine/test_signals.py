@@ -9,12 +9,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from sklearn.datasets import load_digits
 
 import ash
+import data_help
+from ash.cli.cli import main
 from fault_help import HANG_SECONDS
 
 # A signal comes a moment after the first event of a kind: a run is then under way, however slow the machine is.
@@ -47,9 +50,10 @@ def interrupt_after(kind, number=signal.SIGINT):
 """
 PARTIAL = """
 interrupt_after("finished")
-result = ash.tune(X, y, candidates=5_000, min_epochs=20, threads=2, progress=PROGRESS)
+result = ash.tune(X, y, CANDIDATES, min_epochs=20, threads=2)
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
+assert ash.tune(X, y, candidates=2, progress=False).ended == "finished"
 """
 NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
@@ -73,13 +77,9 @@ def child(code, status=0, **settings):
     return done
 
 
-@pytest.mark.parametrize("progress", [True, False])
-def test_ctrl_c_returns_what_has_finished(progress):
-    child(PARTIAL.replace("PROGRESS", str(progress)))
-
-
-def test_ctrl_c_ends_an_endless_stream():
-    child(PARTIAL.replace("PROGRESS", "False").replace("candidates=5_000", "candidates=None, target=2.0"))
+@pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, target=2.0, progress=False"])
+def test_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
+    child(PARTIAL.replace("CANDIDATES", candidates))
 
 
 def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
@@ -87,42 +87,18 @@ def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
     assert child(NOTHING).stdout == "nothing\n"
 
 
-def test_a_second_run_after_ctrl_c():
-    child(
-        PARTIAL.replace("PROGRESS", "False") + "assert ash.tune(X, y, candidates=2, progress=False).ended == 'finished'"
-    )
-
-
-class StubbornTuner:
-    """A core that needs long to end: Ctrl-C comes while the threads run, and again while they are waited for."""
-
-    rungs = ({"epochs": 1, "places": 1},)
-
-    def __init__(self):
-        self.stopped = 0
-
-    def start(self):
-        pass
-
-    def stop(self):
-        self.stopped += 1
-
-    def events(self):
-        return []
-
-    def wait(self, seconds):
-        raise KeyboardInterrupt
-
-
 def test_a_second_ctrl_c_raises_at_once():
+    """Of a core that needs long to end: the first comes while the threads run, the second while they are waited for."""
     module = importlib.import_module("ash.engine.event_loop")
-    options = importlib.import_module("data_help").options(progress=False)
-    tuner = StubbornTuner()
+    tuner = Mock(rungs=({"epochs": 1, "places": 1},))
+    tuner.events.return_value = []
+    tuner.wait.side_effect = KeyboardInterrupt
+    candidates = module.Candidates([{}], 1, iter(()))
+    told = (module.NullJournal(), module.Reporter(()), module.NoDispatcher(), ())
+    loop = module.EventLoop(tuner, candidates, data_help.options(progress=False), *told)
     with pytest.raises(KeyboardInterrupt):
-        candidates = module.Candidates([{}], 1, iter(()))
-        told = (module.NullJournal(), module.Reporter(()), module.NoDispatcher(), ())
-        module.EventLoop(tuner, candidates, options, *told).run(lambda: math.inf)
-    assert tuner.stopped > 0
+        loop.run(lambda: math.inf)
+    assert tuner.stop.called
 
 
 def test_a_failing_view_stops_the_threads(monkeypatch):
@@ -156,20 +132,12 @@ def test_the_command_writes_what_there_is(tmp_path, number, status):
 
 
 def test_the_command_gives_its_handler_back(tmp_path):
-    from ash.cli.cli import main
-
     before = signal.getsignal(signal.SIGTERM)
     assert main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_command_outside_of_the_main_thread(tmp_path):
-    from ash.cli.cli import main
-
-    status = []
-    thread = threading.Thread(
-        target=lambda: status.append(main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]))
-    )
-    thread.start()
-    thread.join()
-    assert status == [0] and os.listdir(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(main, ["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]).result() == 0
+    assert os.listdir(tmp_path)

@@ -1,27 +1,29 @@
-"""The estimators inside what scikit-learn has for others: pipelines, searches, ensembles, routed weights."""
+"""The estimators inside what scikit-learn and joblib have for others, and their threads: no bit depends on them."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.datasets import make_classification
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import BaggingRegressor, StackingClassifier, VotingClassifier
-from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from ash._utils.machine import allowed_cpus, resolve_threads
 from ash.errors import SettingError
 from estimator_help import classifier, digest, framed, regressor, scikit_learn_of
-from fault_help import table, targets
+from fault_help import python, table, targets
 
 X, Y = table(120)
 XR, YR = targets(120)
@@ -68,7 +70,7 @@ def test_searches_over_our_parameters() -> None:
     assert serial.best_estimator_.result_.digest == search.best_estimator_.result_.digest
 
 
-def test_a_setting_that_cannot_be_is_an_error_of_its_fold() -> None:
+def test_an_invalid_setting_fails_its_fold_only() -> None:
     """F48: `error_score`."""
     search = GridSearchCV(classifier(), {"eta": [1, 2]}, cv=2, error_score=np.nan)
     with pytest.warns(Warning):
@@ -108,13 +110,6 @@ def test_calibration(method: str) -> None:
     assert calibrated.score(X, np.array(["no", "yes"])[Y]) > 0.6
 
 
-def test_targets_that_are_transformed() -> None:
-    positive = np.exp(YR / 4)
-    fitted = TransformedTargetRegressor(regressor(), func=np.log, inverse_func=np.exp).fit(XR, positive)
-    direct = regressor().fit(XR, np.log(positive))
-    assert np.allclose(fitted.predict(XR), np.exp(direct.predict(XR)), rtol=1e-9)
-
-
 def test_several_targets_at_once_and_one_by_one() -> None:
     y = np.column_stack([YR, -2 * YR + XR[:, 1]])
     together, apart = regressor(candidates=16).fit(XR, y), MultiOutputRegressor(regressor(candidates=16)).fit(XR, y)
@@ -123,15 +118,6 @@ def test_several_targets_at_once_and_one_by_one() -> None:
     assert together.score(XR, y) > 0.3 and apart.score(XR, y) > 0.3
     labels = np.column_stack([Y, XR[:, 1] > 0])
     assert MultiOutputClassifier(classifier()).fit(X, labels).predict(X).shape == (120, 2)
-
-
-def test_importances_of_columns() -> None:
-    data, y = make_classification(
-        150, 4, n_informative=1, n_redundant=0, n_clusters_per_class=1, shuffle=False, random_state=0
-    )
-    fitted = classifier(candidates=16).fit(data, y)
-    found = permutation_importance(fitted, data, y, n_repeats=3, random_state=0)
-    assert found.importances_mean.argmax() == 0
 
 
 # Routed metadata
@@ -174,3 +160,106 @@ def test_weights_are_routed_to_the_score(routing: None) -> None:
     rows = found["indices"]["test"][0]
     expected: Any = found["estimator"][0].score(X[rows], Y[rows], sample_weight=WEIGHTS[rows])
     assert found["test_score"][0] == expected != found["estimator"][0].score(X[rows], Y[rows])
+
+
+# Threads: what n_jobs means
+
+CPUS = resolve_threads(None)
+
+
+def threads(**changes: Any) -> int:
+    return int(classifier(candidates=2, **changes).fit(X, Y).result_.threads)
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "expected"),
+    [(None, 1), (1, 1), (2, min(2, CPUS)), (np.int64(1), 1), (-1, CPUS), (-2, max(1, CPUS - 1)), (-99, 1), (99, CPUS)],
+)
+def test_n_jobs_as_in_joblib(n_jobs: Any, expected: int) -> None:
+    assert threads(n_jobs=n_jobs) == expected
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.5, True, "all", [1]])
+def test_invalid_n_jobs_is_refused(n_jobs: Any) -> None:
+    fitted = classifier(candidates=2).fit(X, Y).set_params(n_jobs=n_jobs)
+    for call in (lambda: fitted.fit(X, Y), lambda: fitted.predict(X), lambda: fitted.predict_proba(X)):
+        with pytest.raises(SettingError, match=r"n_jobs=.* is not allowed: a number of threads, -1 for all of them"):
+            call()
+
+
+def test_the_context_of_joblib_counts_where_none_is_asked_for() -> None:
+    for backend in ("loky", "threading"):
+        with joblib.parallel_config(backend, n_jobs=2):
+            assert [threads(n_jobs=n_jobs) for n_jobs in (None, 1, -1)] == [min(2, CPUS), 1, CPUS]
+    with joblib.parallel_config("sequential"):
+        assert [threads(n_jobs=n_jobs) for n_jobs in (None, 1, -1)] == [1, 1, 1]
+
+
+LIMITED = """
+import json
+import sys
+from estimator_help import classifier
+from fault_help import table
+X, Y = table(80)
+print(json.dumps([classifier(candidates=2, n_jobs=n_jobs).fit(X, Y).result_.threads for n_jobs in (None, 1, 2, -1)]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"), [("1", 1), ("2,1", min(2, allowed_cpus().count)), ("abc", allowed_cpus().count)]
+)
+def test_never_more_than_omp_num_threads(limit: str, most: int) -> None:
+    done = python(LIMITED, OMP_NUM_THREADS=limit, PYTHONPATH=":".join(sys.path))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [1, 1, min(2, most), most]
+
+
+# No bit depends on it
+
+
+@pytest.mark.parametrize("scoring", [None, "explained_variance"])
+def test_any_number_of_threads_gives_the_same_digest(scoring: str | None) -> None:
+    digests = {digest(regressor(n_jobs=n_jobs, scoring=scoring), XR, YR) for n_jobs in (1, 2, 3, -1)}
+    assert len(digests) == 1
+    for cv in (None, 3):
+        assert len({digest(classifier(n_jobs=n_jobs, cv=cv), X, Y) for n_jobs in (1, 2, 3, -1)}) == 1
+
+
+def test_the_order_of_the_rows_makes_no_difference() -> None:
+    order = np.random.default_rng(1).permutation(120)
+    weights = np.random.default_rng(2).uniform(0.5, 2, 120)
+    for one in (classifier(), classifier(scoring="f1_macro"), classifier(cv=3)):
+        assert digest(one, X, Y) == digest(one, X[order], Y[order])
+        assert digest(one, X, Y, weights) == digest(one, X[order], Y[order], weights[order]) != digest(one, X, Y)
+
+
+# Inside others
+
+
+def recording(estimator: Any, X: Any, y: Any) -> float:
+    """A score for others that tells how many threads the fit had."""
+    return float(estimator.result_.threads)
+
+
+@pytest.mark.parametrize("n_jobs", [None, -1])
+def test_workers_of_joblib_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F81: no more threads together than processors; at least one each. (joblib hands on what the user has set.)"""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cpus = resolve_threads(None)
+    found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)
+    assert found["test_score"].max() <= max(1, cpus // 2)
+    search = GridSearchCV(classifier(candidates=2, n_jobs=n_jobs), {"eta": [2, 3]}, n_jobs=2, cv=2, scoring=recording)
+    search.fit(X, Y)
+    assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
+    assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)  # the refit is alone again
+
+
+def test_threads_of_joblib_fit_beside_each_other() -> None:
+    """Several runs at once, and predictions of one estimator from several threads."""
+    fits = joblib.Parallel(n_jobs=4, backend="threading")(
+        joblib.delayed(digest)(classifier(random_state=seed % 2), X, Y) for seed in range(8)
+    )
+    assert fits == [digest(classifier(random_state=seed % 2), X, Y) for seed in range(8)]
+    fitted = classifier().fit(X, Y)
+    predicted = joblib.Parallel(n_jobs=4, backend="threading")(joblib.delayed(fitted.predict)(X) for _ in range(16))
+    assert all(np.array_equal(one, fitted.predict(X)) for one in predicted)

@@ -29,35 +29,41 @@ TRAIN, HELD_OUT = slice(0, 80), slice(80, 120)
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
 
 
-def against(name: str, estimator: Any, X: Any, y: Any) -> tuple[float, float]:
-    """The score of the run on rows held out, and scikit-learn's scorer of its best network on them."""
-    estimator.set_params(scoring=name, ensemble=1, validation=(X[HELD_OUT], y[HELD_OUT])).fit(X[TRAIN], y[TRAIN])
-    return estimator.best_score_, get_scorer(name)(estimator, X[HELD_OUT], y[HELD_OUT])
-
-
 CLASSIFICATION = [name for name, metric in NATIVE.items() if metric not in ("r2", "rmse", "mae")]
 REGRESSION = [name for name in NATIVE if name not in CLASSIFICATION]
+DATA: dict[str, tuple[Any, Any, Any]] = {
+    "two classes": (classifier, X, Y),
+    "two texts": (classifier, X, np.array(["no", "yes"])[Y]),
+    "three classes": (classifier, X3, Y3),
+    "three texts": (classifier, X3, np.array(["x", "y", "z"])[Y3]),
+    "numbers": (regressor, XR, YR),
+    "two targets": (regressor, XR, np.column_stack([YR, 10 * np.sin(YR)])),
+}
+OTHERS = {
+    "two classes": [
+        *("f1", "f1_macro", "matthews_corrcoef", "average_precision", "neg_brier_score", "roc_auc_ovo", "jaccard"),
+        *("d2_log_loss_score", "precision", "recall"),
+    ],
+    "three texts": ["f1_macro", "roc_auc_ovo", "roc_auc_ovr_weighted"],
+    "numbers": ["neg_median_absolute_error", "explained_variance", "neg_max_error", "neg_mean_squared_error"],
+}
+"""Scorers of scikit-learn that the core does not have."""
+SCORED = [
+    *((kind, name) for kind in ("two classes", "two texts") for name in CLASSIFICATION),
+    *(("three classes", name) for name in CLASSIFICATION if name != "roc_auc"),
+    *((kind, name) for kind in ("numbers", "two targets") for name in REGRESSION),
+    *((kind, name) for kind, names in OTHERS.items() for name in names),
+]
 
 
-@pytest.mark.parametrize("name", CLASSIFICATION)
-def test_native_scores_of_two_classes_are_those_of_scikit_learn(name: str) -> None:
-    for labels in (Y, np.array(["no", "yes"])[Y]):
-        ours, theirs = against(name, classifier(), X, labels)
-        assert ours == pytest.approx(theirs, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", [name for name in CLASSIFICATION if name != "roc_auc"])
-def test_native_scores_of_three_classes_are_those_of_scikit_learn(name: str) -> None:
-    ours, theirs = against(name, classifier(), X3, Y3)
-    assert ours == pytest.approx(theirs, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", REGRESSION)
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_native_scores_of_a_regression_are_those_of_scikit_learn(name: str, outputs: int) -> None:
-    y = YR if outputs == 1 else np.column_stack([YR, 10 * np.sin(YR)])
-    ours, theirs = against(name, regressor(), XR, y)
-    assert ours == pytest.approx(theirs, abs=1e-6)
+@pytest.mark.parametrize(("kind", "name"), SCORED)
+def test_scores_of_rows_held_out_are_those_of_scikit_learn(kind: str, name: str) -> None:
+    if name not in get_scorer_names():
+        needs.not_here(f"this scikit-learn has no scorer {name}")
+    make, x, y = DATA[kind]
+    best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT])).fit(x[TRAIN], y[TRAIN])
+    assert best.best_score_ == pytest.approx(get_scorer(name)(best, x[HELD_OUT], y[HELD_OUT]), abs=1e-6)
+    assert best.result_.metric == NATIVE.get(name, name)
 
 
 def test_native_scores_come_without_python() -> None:
@@ -68,40 +74,7 @@ def test_native_scores_come_without_python() -> None:
         assert digest(direct, *data) == estimator.result_.digest
 
 
-def test_the_defaults_are_those_of_score() -> None:
-    assert classifier().fit(X, Y).result_.metric == "accuracy" and regressor().fit(XR, YR).result_.metric == "r2"
-    assert digest(classifier(), X, Y) == digest(classifier(scoring="accuracy"), X, Y)
-
-
-# Scorers of scikit-learn that the core does not have
-
-BINARY = (
-    *("f1", "f1_macro", "matthews_corrcoef", "average_precision", "neg_brier_score", "roc_auc_ovo", "jaccard"),
-    *("d2_log_loss_score", "precision", "recall"),
-)
-OTHERS = ("neg_median_absolute_error", "explained_variance", "neg_max_error", "neg_mean_squared_error")
-
-
-@pytest.mark.parametrize("name", BINARY)
-def test_scorers_of_two_classes(name: str) -> None:
-    if name not in get_scorer_names():
-        needs.not_here(f"this scikit-learn has no scorer {name}")
-    ours, theirs = against(name, classifier(), X, Y)
-    assert ours == pytest.approx(theirs, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", ["f1_macro", "roc_auc_ovo", "roc_auc_ovr_weighted"])
-def test_scorers_of_three_classes(name: str) -> None:
-    ours, theirs = against(name, classifier(), X3, np.array(["x", "y", "z"])[Y3])
-    assert ours == pytest.approx(theirs, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_scorers_of_a_regression(name: str) -> None:
-    estimator = regressor()
-    ours, theirs = against(name, estimator, XR, YR)
-    assert ours == pytest.approx(theirs, abs=1e-6)
-    assert estimator.result_.metric == name
+# Functions of the user
 
 
 def test_a_scorer_is_given_the_users_own_rows() -> None:
@@ -160,7 +133,7 @@ def test_weights_count_in_the_score(name: str) -> None:
     assert weighted.result_.digest == repeated.result_.digest
 
 
-def test_a_metric_without_weights_goes_without_them() -> None:
+def test_a_metric_that_takes_no_weights_is_called_without_them() -> None:
     fitted = regressor(scoring="neg_max_error").fit(XR, YR, WEIGHTS)
     assert math.isfinite(fitted.best_score_)
     assert 0 <= classifier(scoring=make_scorer(lambda a, b: np.mean(a == b))).fit(X, Y, WEIGHTS).best_score_ <= 1
@@ -223,7 +196,7 @@ def test_what_a_scorer_raises_ends_the_run(error: BaseException) -> None:
     assert classifier().fit(X, Y).best_score_ > 0
 
 
-def test_a_scorer_may_fit_others() -> None:
+def test_a_scorer_may_fit_other_estimators() -> None:
     def scorer(estimator: Any, X: Any, y: Any) -> float:
         return float(classifier(candidates=2, scoring=get_scorer("f1_macro"), n_jobs=1).fit(X, y).best_score_)
 
@@ -267,7 +240,7 @@ def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
 
 
 @pytest.mark.parametrize("scoring", ["accuracyy", "", ["accuracy"], {"a": "accuracy"}, 3])
-def test_what_is_no_scorer(scoring: Any) -> None:
+def test_invalid_scorers_are_refused(scoring: Any) -> None:
     with pytest.raises(SettingError, match=r"scoring=.* is not allowed"):
         classifier(scoring=scoring).fit(X, Y)
 

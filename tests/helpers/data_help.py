@@ -1,4 +1,4 @@
-"""Shared by the tests of what the core is given: options, tables by value, the way from a table to a network."""
+"""Shared by the tests of what the core is given: options, tables, encodings, the way from a table to a network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,33 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
-from ash.data.frames import Frame
+from ash.data.frames import Frame, read_frame
 from ash.encoding.data_split import Fold, read_table, split_table
 from ash.encoding.encoding import Encoding
-from ash.encoding.schema import ColumnSchema, Schema
+from ash.encoding.schema import ColumnSchema, Schema, learn_schema
+from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.engine.core_data import prepare
 from ash.options import Options, read_options
-from encoding_help import ROWS, cities
 from training_help import parameters, settings
+
+ROWS = 400
+
+
+def learned(frame: Frame, y: NDArray[np.float64] | None = None, **options: Any) -> TrainingEncoding:
+    targets = np.zeros((frame.rows, 1)) if y is None else y
+    options = {"classes": 0, "training": np.arange(frame.rows)} | options
+    return learn_encoding(learn_schema(frame, missing="indicator"), frame, targets=targets, **options)
+
+
+def mixed(rows: list[list[Any]]) -> Frame:
+    return read_frame(np.array(rows, object))
+
+
+def cities(seed: int = 0, rows: int = ROWS) -> list[str | None]:
+    """Return levels of very different frequency, more than have features of their own, some missing."""
+    drawn = np.random.default_rng(seed).geometric(0.04, rows)
+    return [None if number == 3 else f"city {number}" for number in drawn.tolist()]
+
 
 LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "C": np.ascontiguousarray,

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -11,8 +12,21 @@ from ash.models.file import digest
 
 
 def read(path):
+    """Return the tensors of a file, and what it says of itself."""
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["ash"])  # noqa: SIM118
+
+
+def write(path, tensors, about):
+    """Write a file that is sound but for its content."""
+    text = about if isinstance(about, str) else json.dumps(about)
+    save_file(tensors, path, metadata={"ash": text, "sha256": digest(text, tensors)})
+
+
+def content(path):
+    """Return all that a file holds, as something to compare."""
+    tensors, about = read(path)
+    return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}, about
 
 
 def check_refused(path, change, complaint):
@@ -25,7 +39,27 @@ def check_refused(path, change, complaint):
     assert str(refusal.value).startswith(str(path))
 
 
-def write(path, tensors, about):
-    """Write a file that is sound but for its content."""
-    text = about if isinstance(about, str) else json.dumps(about)
-    save_file(tensors, path, metadata={"ash": text, "sha256": digest(text, tensors)})
+# Changes of a file's content
+
+
+def changed(key, value):
+    """Return a change of what the file says of itself."""
+    return lambda tensors, about: about.__setitem__(key, value)
+
+
+def replaced(name, tensor):
+    return lambda tensors, about: tensors.__setitem__(name, tensor)
+
+
+def edited(name, edit):
+    """Return a change of a tensor by a function."""
+    return lambda tensors, about: tensors.__setitem__(name, np.ascontiguousarray(edit(tensors[name])))
+
+
+def poisoned(name, place, value=np.nan):
+    """Return a change of one number of a tensor."""
+    return lambda tensors, about: tensors[name].__setitem__(place, value)
+
+
+def dropped(name):
+    return lambda tensors, about: tensors.pop(name)

@@ -1,13 +1,56 @@
-"""Searches for tests: cheap ones."""
+"""Estimators that are trained further, and searches over them: small ones of each library, and their rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone, is_regressor
+from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier
 
 import ash
-from continuing_help import X, Y
+import needs
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.resumable.protocol import Continued, Rows
+
+X, Y = make_classification(300, 10, n_informative=6, n_classes=3, random_state=0)
+TARGETS = make_regression(300, 10, noise=5.0, random_state=0)[1]
+
+
+def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
+    return getattr(needs.package("lightgbm"), kind)(verbose=-1, n_jobs=1, **params)
+
+
+def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
+    return getattr(needs.package("xgboost"), kind)(n_jobs=1, **params)
+
+
+def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
+    made = {"verbose": False, "allow_writing_files": False, "thread_count": 1, **params}
+    return getattr(needs.package("catboost"), kind)(**made)
+
+
+def rows_for(estimator: Any, **params: Any) -> Rows:
+    """The rows: labels for a classifier, else numbers."""
+    if is_regressor(estimator):
+        return Rows(X, TARGETS, params)
+    return Rows(X, Y, params, np.unique(Y))
+
+
+def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
+    """The estimator after jobs of so many epochs."""
+    under = way_of(estimator, resource).begin(clone(estimator))
+    for count in epochs:
+        under.more(rows_for(estimator, **params), count)
+    return under
+
+
+def predicted(under: Continued) -> Any:
+    """What it predicts: probabilities where it can."""
+    method = "predict_proba" if hasattr(under.estimator, "predict_proba") else "predict"
+    return getattr(under.estimator, method)(X)
+
 
 SPACE = {"max_features": [1, 2, 4, 8], "min_samples_leaf": [1, 2, 5]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,19 @@ from reference_network import Hyperparameters, Network, Trainer
 
 ACTIVATIONS = ["relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity"]
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "adam", "adamw"]
+PARTS: dict[str, dict[str, Any]] = {
+    "embedding": {"embedding": "periodic", "embedding_frequency": 0.2},
+    "scaling": {"input_scaling": True},
+    "ntk": {"parametrization": "ntk"},
+    "parametric": {"parametric_activation": True},
+}
+"""Settings of the recipe of RealMLP."""
+COMBINATIONS = {
+    "+".join(names): {key: value for name in names for key, value in PARTS[name].items()}
+    for count in range(1, len(PARTS) + 1)
+    for names in itertools.combinations(PARTS, count)
+}
+ALL = COMBINATIONS["+".join(PARTS)]
 FMA_SETS = [name for name in _core.instruction_sets() if name != "baseline"]
 
 
@@ -48,6 +62,21 @@ def settings(**changes: Any) -> _core.Settings:
     for name, value in {**values, **changes}.items():
         setattr(result, name, list(value) if isinstance(value, tuple) else value)
     return result
+
+
+def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
+    """Settings that the oracle is compared for: hardly any error grows, and every term of an update has a part."""
+    values = {
+        "hidden": (8, 16, 5)[:depth],
+        "activations": ("mish", "selu", "tanh")[:depth],
+        "optimizer": optimizer,
+        "learning_rate": 0.02 if optimizer.startswith("adam") else 0.05,
+        "epsilon": 1e-2,
+        "l2": 0.0 if optimizer == "adamw" else 0.01,
+        "weight_decay": 0.0 if optimizer == "adam" else 0.05,
+        "label_smoothing": 0.1 if task.startswith("classes") else 0.0,
+    }
+    return settings(**{**values, **changes})
 
 
 def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
@@ -157,3 +186,27 @@ def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
     columns = [np.asarray(jobs[name], dtype=np.float64) for name in ("score", "loss", "training_loss")]
     keys = zip(jobs["candidate"].tolist(), jobs["rung"].tolist(), strict=True)
     return {key: tuple(c[row].tobytes() for c in columns) for row, key in enumerate(keys)}
+
+
+def quantile(values: Array, weights: Array, share: float) -> float:
+    """The mean of a unit of weight at `share` of the sorted values; a unit is 1, or the mean weight if that is less."""
+    order = np.argsort(values)
+    used = np.concatenate([[0], np.cumsum(weights[order])])
+    unit = min(1.0, used[-1] / len(values))
+    start = share * (used[-1] - unit)
+    shares = np.clip(used[1:], start, start + unit) - np.clip(used[:-1], start, start + unit)
+    return float(np.average(values[order], weights=shares))
+
+
+def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
+    """Center and scale of the known cells of each column, each so many times; a constant has the scale 1."""
+    found = []
+    for column in x.T:
+        known = ~np.isnan(column)
+        values = column[known]
+        lower, median, upper = (quantile(values, weights[known], share) for share in (0.25, 0.5, 0.75))
+        half_range = (values.max() - values.min()) / 2
+        distance = upper - lower if upper - lower > 1e-12 * half_range else half_range
+        found.append((median, distance if half_range > 0 else 1.0))
+    center, scale = np.array(found).T
+    return center, scale

@@ -1,9 +1,12 @@
-"""The ensemble of a run: which networks were kept, what it predicts, on any threads, after a pickle, at the border."""
+"""The ensemble of a run: which networks were kept, what it predicts, on any threads, in a file, on the command line."""
 
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,12 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import ash
 from ash import _core
+from ash.cli.cli import main
 from ash.models.ensemble import mean_loss, row_losses
 from ash.models.pool import KEEP, PREDICTION_BYTES, networks_to_keep
+from ash.space.hyperparameters import ACTIVATIONS
 from ensemble_help import WEIGHTS, YR, X, Y, tune
+from model_file_help import changed, check_refused, dropped, edited, read, replaced, write
 
 pytestmark = pytest.mark.core
 
@@ -181,17 +187,6 @@ def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -
         assert np.array_equal(ensemble.predict(rows), first.predict(rows, threads=1))
 
 
-def test_frames_are_checked_and_encoded() -> None:
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    frame["city"] = np.array(["x", "y", None], object)[np.arange(len(X)) % 3]
-    result = ash.tune(frame, Y, candidates=8, progress=False)
-    ensemble = result.ensemble()
-    assert ensemble.feature_names == (*"abcdef", "city")
-    assert ensemble.predict(frame).shape == (len(X),)
-    with pytest.raises(ash.DataError, match="now missing:\n- c\n"):
-        ensemble.predict(frame[["a", "b", "city"]])
-
-
 def test_what_does_not_fit_is_refused(result: ash.Result) -> None:
     ensemble = result.ensemble()
     with pytest.raises(ash.DataError, match="X has 2 features, but the ensemble is expecting 6 features"):
@@ -224,16 +219,11 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 # The border
 
 
-@pytest.mark.parametrize("size", [0, -1, 1025, 1.5, True, "16", None])
-def test_what_is_no_size(result: ash.Result, size: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"size=.* is not allowed; give an integer from 1 to 1024"):
-        result.ensemble(size)
-
-
-@pytest.mark.parametrize("keep", [0, -1, 1025, 1.5, True, "16"])
-def test_what_is_no_number_to_keep(keep: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"keep=.* is not allowed; give an integer from 1 to 1024"):
-        tune(keep=keep)
+@pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
+def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
+    for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(keep=keep))):
+        with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
+            call(count)
 
 
 def test_a_cross_validated_run_has_none() -> None:
@@ -250,3 +240,148 @@ def test_of_one_network_that_was_kept() -> None:
     ensemble = result.ensemble()
     assert ensemble.members == (result.model,) and ensemble.weights.tolist() == [1.0]
     assert np.array_equal(ensemble.predict_proba(X), result.model.predict_proba(X))
+
+
+# In a file; test_model_file.py has what holds for every kind of model
+
+Tensors, About = dict[str, Any], dict[str, Any]
+NAMES = [*"abcdef"]
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> ash.Ensemble:
+    found = tune(seed=1).ensemble()
+    assert len(found.members) > 2
+    return found
+
+
+@pytest.fixture
+def path(ensemble: ash.Ensemble, tmp_path: Path) -> Path:
+    path = tmp_path / "ensemble.safetensors"
+    ensemble.save(path)
+    return path
+
+
+def test_two_targets_and_columns_of_many_levels(tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=NAMES)
+    frame["city"] = [f"city {number % 60}" for number in range(len(X))]
+    result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, progress=False)
+    ensemble = result.ensemble()
+    ensemble.save(tmp_path / "model")
+    twin = ash.load(tmp_path / "model")
+    assert np.array_equal(twin.predict(frame), ensemble.predict(frame))
+    assert twin.classes_ is None and twin.n_outputs_ == 2
+    assert twin.target_names == ("u", "v") and twin.feature_names == (*NAMES, "city")
+    assert twin.encoding.statistics[-1] is not None
+
+
+def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path) -> None:
+    ensemble.members[1].save(tmp_path / "model")
+    twin = ash.load(tmp_path / "model")
+    assert isinstance(twin, ash.Network) and np.array_equal(twin.predict(X), ensemble.members[1].predict(X))
+    tensors, about = read(tmp_path / "model")
+    assert about["format"] == "ash-network" and about["version"] == 1 and "0.bias.0" not in tensors
+
+
+def test_a_model_that_a_users_scorer_has_scored_comes_back(tmp_path: Path) -> None:
+    fitted = ash.ASHClassifier(candidates=8, scoring="f1_macro", random_state=0).fit(X, Y)
+    network, ensemble = fitted.result_.model, fitted.result_.ensemble()
+    assert network.metric == "f1_macro" and ensemble.metric == "log_loss"
+    assert ensemble.validation_score < 0
+    for model in (network, ensemble):
+        model.save(tmp_path / "model")
+        assert repr(ash.load(tmp_path / "model")) == repr(model)
+
+
+def renamed(old: str, new: str) -> Callable[[Tensors, About], Any]:
+    return lambda tensors, about: tensors.__setitem__(new, tensors.pop(old))
+
+
+def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
+    return lambda tensors, about: about["members"][1].__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (changed("format", "ash-network"), "activations are no list"),
+        (changed("version", 2), "reads 1: update ash"),
+        (changed("members", None), "no list of networks"),
+        (changed("members", []), "no list of networks"),
+        (changed("members", [1, 2, 3]), "a member has other entries"),
+        (lambda tensors, about: about["members"].pop(), "belongs to none of"),
+        (lambda tensors, about: about["members"].append(about["members"][0]), "are not those of"),
+        (lambda tensors, about: about["members"][0].pop("params"), "other entries"),
+        (of_member("encoding", {}), "other entries"),
+        (of_member("activations", []), "are not those of"),
+        (of_member("metric", "r2"), "metric"),
+        (changed("metric", "rmse"), "metric"),
+        (changed("validation_score", [1.0]), "validation_score"),
+        (changed("classes", None), "does not fit"),
+        (changed("encoding", {}), "encoding"),
+        (dropped("weights"), "no tensor 'weights'"),
+        (edited("weights", lambda weights: weights[:-1]), "weights are float64"),
+        (edited("weights", lambda weights: weights.astype(np.float32)), "weights are float32"),
+        (edited("weights", lambda weights: weights[:, None]), "weights are float64"),
+        (edited("weights", lambda weights: weights * 1.01), "no shares"),
+        (edited("weights", lambda weights: np.r_[0.0, weights[0] + weights[1], weights[2:]]), "no shares"),
+        (edited("weights", lambda weights: weights * np.nan), "no shares"),
+        (edited("weights", lambda weights: np.r_[-1.0, weights[0] + weights[1] + 1, weights[2:]]), "no shares"),
+        (renamed("0.bias.0", "00.bias.0"), "belongs to none of"),
+        (renamed("0.bias.0", "bias.0"), "belongs to none of"),
+        (renamed("0.bias.0", "-1.bias.0"), "belongs to none of"),
+        (renamed("1.bias.0", "1.bias.7"), "are not those of"),
+        (replaced("1.bias.0", np.zeros(2, np.float32)), "weight.0 has shape"),
+        (replaced("1.input_center", np.full(6, np.nan)), "NaN or infinity"),
+        (replaced("statistics.0", np.zeros((3, 2))), "encoding"),
+        (lambda tensors, about: about.clear(), "format"),
+    ],
+)
+def test_contents_that_do_not_fit(path: Path, change: Callable[[Tensors, About], Any], complaint: str) -> None:
+    check_refused(path, change, complaint)
+
+
+def test_members_must_have_the_same_outputs(tmp_path: Path) -> None:
+    one, two = (tune(y, candidates=4).ensemble(1) for y in (YR[:, 0], YR))
+    one.save(tmp_path / "one")
+    two.save(tmp_path / "two")
+    (tensors, about), (others, other) = read(tmp_path / "one"), read(tmp_path / "two")
+    tensors |= {f"1{name[1:]}": tensor for name, tensor in others.items() if name != "weights"}
+    about["members"] += other["members"]
+    write(tmp_path / "both", tensors | {"weights": np.array([0.5, 0.5])}, json.loads(json.dumps(about)))
+    with pytest.raises(ash.ModelFormatError, match=r"its networks have \[1, 2\] outputs"):
+        ash.load(tmp_path / "both")
+
+
+# The command line
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    frame = pd.DataFrame(X, columns=NAMES)
+    frame.assign(target=Y).to_csv(tmp_path / "data.csv", index=False)
+    ash.tune(frame, pd.Series(Y, name="target"), candidates=12, progress=False).ensemble().save(tmp_path / "model")
+    return str(tmp_path / "data.csv")
+
+
+def test_the_command_predicts_with_an_ensemble(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(table).parent / "model"
+    assert main(["predict", str(path), table, "--proba"]) == 0
+    out, err = capsys.readouterr()
+    rows = out.splitlines()
+    assert rows[0] == "target,probability_0,probability_1,probability_2" and len(rows) == 1 + len(X)
+    model = ash.load(path)
+    assert [int(row.split(",")[0]) for row in rows[1:]] == model.predict(pd.DataFrame(X, columns=NAMES)).tolist()
+    assert err.startswith("accuracy ") and f"on {len(X)} rows" in err
+
+
+def test_the_command_shows_an_ensemble(table: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(table).parent / "model"
+    assert main(["show", str(path)]) == 0
+    out = capsys.readouterr().out
+    model = ash.load(path)
+    assert isinstance(model, ash.Ensemble)
+    assert f"those of {len(model.members)} networks" in out and "classification of 'target', 3 classes" in out
+    shown = [line.split() for line in out.splitlines() if line.rstrip().endswith((*ACTIVATIONS, "linear"))]
+    assert [int(words[0]) for words in shown] == list(range(len(model.members)))
+    assert [float(words[1]) for words in shown] == pytest.approx(model.weights.tolist(), rel=1e-3)

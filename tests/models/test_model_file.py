@@ -1,60 +1,174 @@
 """Models on disk: they come back bit for bit, and no damaged or foreign file gets any further than an error."""
 
+import copy
 import json
 import os
 import pickle
 import stat
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+import cloudpickle
+import joblib
 import numpy as np
+import pandas
 import pytest
 from safetensors.numpy import save_file
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
+from ash import _core
 from ash._utils import atomic_file
-from model_file_help import check_refused, read, write
+from ash.models.load import PARAMETERS
+from data_help import mixed_columns, mixed_target
+from model_file_help import changed, check_refused, content, dropped, edited, poisoned, read, replaced, write
 
 pytestmark = pytest.mark.core
 
 X, Y = load_wine(return_X_y=True)
-SPACE = ash.Space(hidden=(4, 3), learning_rate=ash.choice(0.003, 0.01))
+COLUMNS = mixed_columns(200)
+MIXED = np.array(list(zip(*COLUMNS.values(), [2.5] * 200, strict=True)), object)
+TARGET = mixed_target(COLUMNS)
+RATES = ash.choice(0.003, 0.01)
+SPACE = ash.Space(hidden=(4, 3), learning_rate=RATES)
+PLAIN = {"hidden": (6,), "input_scaling": True, "parametrization": "ntk", "learning_rate": RATES}
+EMBEDDING = ash.Space(**PLAIN, embedding="periodic")
+PARAMETRIC = ash.Space(hidden=(6, 4), activation="selu", parametric_activation=True, learning_rate=RATES)
+MANY = ash.Space(
+    hidden=ash.choice((6,), ()),
+    embedding=ash.choice("periodic", "none"),
+    parametric_activation=ash.choice(True, False),
+    learning_rate=ash.log(1e-3, 1e-1),
+)
 
 
-def train(y, X=X, **settings):
-    return ash.tune(X, y, SPACE, candidates=1, progress=False, **settings).model
+def run(y=Y, X=X, space=SPACE, candidates=1, **settings):
+    return ash.tune(X, y, space, candidates=candidates, progress=False, **settings)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return train(Y)
+def train(*data, **settings):
+    return run(*data, **settings).model
+
+
+MODELS = {
+    "network": lambda: (train(), X),
+    "embedding": lambda: (train(TARGET, MIXED, EMBEDDING), MIXED),
+    "parametric activations": lambda: (train(space=PARAMETRIC), X),
+    "columns": lambda: (train(TARGET, pandas.DataFrame(COLUMNS, dtype=object)), pandas.DataFrame(COLUMNS)),
+    "ensemble": lambda: (run(space=MANY, candidates=12).ensemble(), X),
+    "ensemble of columns": lambda: (run(TARGET, MIXED, MANY, 12).ensemble(), MIXED),
+}
+"""A model of each kind, and rows for it."""
+
+
+@cache
+def trained(kind):
+    return MODELS[kind]()
 
 
 @pytest.fixture
-def path(model, tmp_path):
-    path = tmp_path / "model.safetensors"
-    model.save(path)
+def path(tmp_path):
+    """A file of a plain network."""
+    return saved("network", tmp_path)
+
+
+def saved(kind, folder):
+    path = folder / "model.safetensors"
+    trained(kind)[0].save(path)
     return path
 
 
-def test_it_comes_back_bit_for_bit(model, path):
-    twin = ash.load(path)
-    assert (twin.predict_proba(X) == model.predict_proba(X)).all()
-    assert twin.params == model.params and twin.params["hidden"] == (4, 3)
-    assert twin.metric == "accuracy" and twin.validation_score == model.validation_score
-    assert twin.classes_.dtype == model.classes_.dtype and repr(twin) == repr(model)
-    assert ash.load(str(path)).score(X, Y) == model.score(X, Y)
+def outputs(model, rows):
+    """What it predicts: probabilities where there are classes."""
+    return model.predict(rows) if model.classes_ is None else model.predict_proba(rows)
 
 
-def test_it_comes_back_in_another_process(model, path):
+# Every kind of model
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_it_comes_back_bit_for_bit(kind, tmp_path):
+    (model, rows), path = trained(kind), saved(kind, tmp_path)
+    twin = ash.load(str(path))
+    assert "ensemble" not in kind or len(twin.members) > 1
+    assert np.array_equal(outputs(twin, rows), outputs(model, rows))
+    assert type(twin) is type(model) and repr(twin) == repr(model)
+    assert (twin.metric, twin.validation_score) == (model.metric, model.validation_score)
+    assert (twin.encoding.schema, twin.encoding.names) == (model.encoding.schema, model.encoding.names)
+    for one, other in zip(getattr(twin, "members", [twin]), getattr(model, "members", [model]), strict=True):
+        assert one.params == other.params and one.encoding is twin.encoding
+        assert np.array_equal(one.predict(rows), other.predict(rows))
+    twin.save(tmp_path / "again")
+    assert content(tmp_path / "again") == content(path)
+
+
+@pytest.mark.parametrize("kind", ["network", "ensemble"])
+def test_it_comes_back_in_another_process(kind, tmp_path):
     code = (
         "import ash, sys; from sklearn.datasets import load_wine;"
         "print(ash.load(sys.argv[1]).predict_proba(load_wine().data).tobytes().hex())"
     )
-    shown = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == model.predict_proba(X).tobytes().hex()
+    command = [sys.executable, "-c", code, str(saved(kind, tmp_path))]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == trained(kind)[0].predict_proba(X).tobytes().hex()
+
+
+def by_joblib(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib")
+
+
+COPIES = {
+    "copy": lambda model, _: copy.copy(model),
+    "deepcopy": lambda model, _: copy.deepcopy(model),
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+    "cloudpickle": lambda model, _: pickle.loads(cloudpickle.dumps(model)),
+    "joblib": by_joblib,
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("kind", MODELS)
+def test_copies_are_the_same_model(kind, way, tmp_path):
+    model, rows = trained(kind)
+    twin = COPIES[way](model, tmp_path)
+    assert np.array_equal(twin.predict(rows), model.predict(rows)) and repr(twin) == repr(model)
+    twin.save(tmp_path / "twin")
+    assert content(tmp_path / "twin") == content(saved(kind, tmp_path))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_truncations_are_found(kind, tmp_path):
+    content, cut = saved(kind, tmp_path).read_bytes(), tmp_path / "cut"
+    for length in [*range(0, len(content), max(37, len(content) // 100)), len(content) - 1]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(ash.ModelFormatError, match="cut"):
+            ash.load(cut)
+    cut.write_bytes(content + b"\0")
+    with pytest.raises(ash.ModelFormatError, match="cut"):
+        ash.load(cut)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_flipped_bits_are_found(kind, tmp_path):
+    content, random, refused = saved(kind, tmp_path).read_bytes(), np.random.default_rng(0), 0
+    model, rows = trained(kind)
+    for place in random.integers(0, len(content), 200):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << random.integers(8)
+        (tmp_path / "flipped").write_bytes(flipped)
+        try:
+            twin = ash.load(tmp_path / "flipped")
+        except ash.ModelFormatError:
+            refused += 1
+        else:
+            assert np.array_equal(outputs(twin, rows), outputs(model, rows)) and repr(twin) == repr(model)
+    assert refused > 190
+
+
+# Labels and names
 
 
 @pytest.mark.parametrize(
@@ -65,6 +179,7 @@ def test_it_comes_back_in_another_process(model, path):
         np.array([1, 2, 2**53], dtype=np.int64),
         np.array([0, 7, 255], dtype=np.uint8),
         np.array([-0.0, 1.0, 3.0], dtype=np.float32),
+        np.array([True, False, True]),
     ],
     ids=lambda labels: labels.dtype.str,
 )
@@ -77,12 +192,6 @@ def test_labels_survive_with_their_dtype(labels, tmp_path):
     assert twin.predict(X).tolist() == model.predict(X).tolist()
 
 
-def test_two_boolean_classes(tmp_path):
-    model = train(Y == 1)
-    model.save(tmp_path / "model")
-    assert ash.load(tmp_path / "model").predict(X).dtype == bool
-
-
 def test_regression_with_names(tmp_path):
     data = load_diabetes(as_frame=True)
     model = train(data.target, data.data)
@@ -93,12 +202,15 @@ def test_regression_with_names(tmp_path):
     assert (twin.predict(data.data) == model.predict(data.data)).all()
 
 
-def test_labels_that_the_format_does_not_hold(model, tmp_path):
-    odd = pickle.loads(pickle.dumps(model))
+def test_labels_that_the_format_does_not_hold(tmp_path):
+    odd = pickle.loads(pickle.dumps(trained("network")[0]))
     odd.classes_ = np.array([1, "two", None], dtype=object)
     with pytest.raises(ash.ModelFormatError, match="labels of dtype object"):
         odd.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+# Files that are no models
 
 
 def test_missing_and_unreadable_files_are_errors_of_the_system(tmp_path):
@@ -135,52 +247,13 @@ def test_foreign_files(content, tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
-def test_safetensors_of_others(tmp_path):
+def test_safetensors_files_of_other_programs(tmp_path):
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other")
     with pytest.raises(ash.ModelFormatError, match="no model of ash"):
         ash.load(tmp_path / "other")
 
 
-def test_every_truncation(path, tmp_path):
-    content = path.read_bytes()
-    cut = tmp_path / "cut"
-    for length in [*range(0, len(content), 37), len(content) - 1]:
-        cut.write_bytes(content[:length])
-        with pytest.raises(ash.ModelFormatError, match="cut"):
-            ash.load(cut)
-    cut.write_bytes(content + b"\0")
-    with pytest.raises(ash.ModelFormatError, match="cut"):
-        ash.load(cut)
-
-
-def test_flipped_bits_are_found(model, path, tmp_path):
-    content = path.read_bytes()
-    expected = model.predict_proba(X)
-    random = np.random.default_rng(0)
-    refused = 0
-    for place in random.integers(0, len(content), 400):
-        flipped = bytearray(content)
-        flipped[place] ^= 1 << random.integers(8)
-        (tmp_path / "flipped").write_bytes(flipped)
-        try:
-            twin = ash.load(tmp_path / "flipped")
-        except ash.ModelFormatError:
-            refused += 1
-        else:
-            assert (twin.predict_proba(X) == expected).all() and twin.classes_.tolist() == model.classes_.tolist()
-    assert refused > 390
-
-
-def changed(key, value):
-    return lambda tensors, about: about.__setitem__(key, value)
-
-
-def replaced(name, tensor):
-    return lambda tensors, about: tensors.__setitem__(name, tensor)
-
-
-def poisoned(tensors, about):
-    tensors["weight.1"][2, 1] = np.nan
+# Contents that do not fit
 
 
 @pytest.mark.parametrize(
@@ -227,10 +300,10 @@ def poisoned(tensors, about):
         (replaced("input_limit", np.full(13, -3.0)), "neither 0 nor 3"),
         (replaced("input_limit", np.full(13, np.nan)), "NaN or infinity"),
         (replaced("input_limit", np.full(13, 3.0, np.float32)), "input_limit is float32"),
-        (lambda tensors, about: tensors.pop("input_limit"), "not those of"),
+        (dropped("input_limit"), "not those of"),
         (replaced("input_scale", np.full(13, 5e-324)), "core refuses it: standardization"),
-        (poisoned, "weight.1 holds NaN"),
-        (lambda tensors, about: tensors.pop("bias.0"), "not those of"),
+        (poisoned("weight.1", (2, 1)), "weight.1 holds NaN"),
+        (dropped("bias.0"), "not those of"),
         (lambda tensors, about: about.clear(), "format"),
     ],
 )
@@ -239,7 +312,7 @@ def test_f106_contents_that_do_not_fit(path, change, complaint):
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"format": NaN}', "[]", "1e400", "null"])
-def test_metadata_that_is_no_table(path, text):
+def test_metadata_that_is_not_a_json_object(path, text):
     write(path, read(path)[0], text)
     with pytest.raises(ash.ModelFormatError, match="metadata"):
         ash.load(path)
@@ -253,7 +326,135 @@ def test_a_sound_file_with_other_numbers_is_found_by_its_checksum(path):
         ash.load(path)
 
 
-def test_a_crash_while_saving_leaves_the_old_file(model, path, monkeypatch):
+# An embedding
+
+
+def test_numbers_are_embedded_and_nothing_else_is():
+    """Not what is constant, and not the 0 and 1 of levels and gaps; the statistics of many levels are numbers."""
+    model = trained("embedding")[0]
+    core, names = model.core, model.encoding.names
+    assert [names[feature] for feature in core.numbers] == ["x0", "x1", "x2", "x4: target mean", "x4: log count"]
+    assert [name for feature, name in enumerate(names) if feature not in core.numbers] == [
+        *("x0 is missing", "x1 is missing", "x2 is missing"),
+        *("x3=blue", "x3=green", "x3=red", "x3 is missing", "x5"),
+    ]
+    assert core.embedding.shape == (PARAMETERS, 5)
+    assert core.weights[0].shape == (len(names) + 3 * 5, 6)
+    assert not core.weights[0][-16].any()  # of the constant column, the last before what the embedding makes
+
+
+def test_without_numbers_there_is_no_embedding():
+    x = MIXED[:, 3:4]
+    with_it, plain = (train(TARGET, x, space) for space in (EMBEDDING, ash.Space(**PLAIN)))
+    assert with_it.core.numbers == [] and with_it.core.embedding.shape == (PARAMETERS, 0)
+    assert np.array_equal(plain.predict(x), with_it.predict(x))
+
+
+def test_a_file_from_before_embeddings_is_read(path):
+    tensors, about = read(path)
+    assert about.pop("numbers") == [] and "embedding" not in tensors
+    write(path, tensors, about)
+    assert np.array_equal(ash.load(path).predict_proba(X), trained("network")[0].predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (changed("numbers", [1, 0, 2, 10, 11]), "numbers are no features in order"),
+        (changed("numbers", [0, 0, 2, 10, 11]), "numbers are no features in order"),
+        (changed("numbers", [0, 2, 4, 10, 13]), "a number is none of"),
+        (changed("numbers", [0, 2, 4, 10]), "embedding has shape"),
+        (changed("numbers", []), "not those of"),
+        (changed("numbers", None), "numbers are no list of features"),
+        (changed("numbers", "01"), "numbers are no list of features"),
+        (changed("numbers", {"0": 1}), "numbers are no list of features"),
+        (changed("numbers", 2), "numbers are no list of features"),
+        (changed("numbers", [0, 1.0]), "numbers are no list of features"),
+        (changed("numbers", [False, True]), "numbers are no list of features"),
+        (changed("numbers", [0, "1"]), "numbers are no list of features"),
+        (changed("numbers", [-1, 2, 4, 10, 11]), "numbers are no features in order"),
+        (changed("numbers", [0, 2, 4, 10, 10**400]), "a number is none of"),
+        (changed("numbers", [0, 2, 4, 10, 2**31]), "a number is none of"),
+        (changed("numbers", [-(2**63), 2, 4, 10, 11]), "numbers are no features in order"),
+        (changed("numbers", list(range(10_000))), "a number is none of"),
+        (lambda tensors, about: about.pop("numbers"), "not those of"),
+        (dropped("embedding"), "not those of"),
+        (edited("embedding", np.transpose), "embedding has shape"),
+        (poisoned("embedding", (7, 1)), "embedding holds NaN or infinity"),
+        (edited("weight.0", lambda weights: weights[:13]), "weight.0 has shape"),
+        (replaced("embedding", np.zeros((PARAMETERS, 1), np.float32)), "embedding has shape"),
+        (replaced("embedding", np.zeros((PARAMETERS, 0), np.float32)), "embedding is empty"),
+        (replaced("embedding", np.zeros(PARAMETERS * 3, np.float32)), "embedding is float32"),
+        (replaced("embedding", np.zeros((PARAMETERS, 3), np.float64)), "embedding is float64"),
+        (replaced("embedding.1", np.zeros((PARAMETERS, 3), np.float32)), "not those of"),
+    ],
+)
+def test_an_embedding_that_does_not_fit(change, complaint, tmp_path):
+    check_refused(saved("embedding", tmp_path), change, complaint)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shape"),
+    [([0], (PARAMETERS * 2,)), ([0, 1], (2, PARAMETERS)), ([0, 1], (PARAMETERS, 1)), ([], (PARAMETERS, 1))],
+)
+def test_the_core_takes_a_column_a_number(numbers, shape):
+    zeros, ones = np.zeros(2), np.ones(2)
+    weights = np.zeros((2 + 3 * len(numbers), 1), np.float32)
+    about = ([weights], [np.zeros(1, np.float32)], [], 0, zeros, ones, zeros, zeros[:1], ones[:1])
+    assert _core.Network(*about, numbers, np.zeros((PARAMETERS, len(numbers)), np.float32)).numbers == numbers
+    with pytest.raises(ValueError, match="embedding"):
+        _core.Network(*about, numbers, np.zeros(shape, np.float32))
+
+
+# Parametric activations
+
+
+def test_each_hidden_neuron_has_a_share_of_its_own():
+    shares = trained("parametric activations")[0].core.shares
+    assert [len(share) for share in shares] == [6, 4] and len(set(np.concatenate(shares).tolist())) == 10
+
+
+@pytest.mark.parametrize("hidden", [(), (5,)])
+def test_a_file_without_shares_is_that_of_plain_activations(hidden, tmp_path):
+    model = train(space=ash.Space(hidden=hidden, parametric_activation=not hidden))
+    model.save(tmp_path / "plain")
+    tensors, about = read(tmp_path / "plain")
+    assert not any(name.startswith("share") for name in tensors)
+    about["params"].pop("parametric_activation")
+    write(tmp_path / "plain", tensors, about)
+    assert (ash.load(tmp_path / "plain").predict_proba(X) == model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (dropped("share.1"), "not those of"),
+        (dropped("share.0"), "not those of"),
+        (replaced("share.2", np.ones(3, np.float32)), "not those of"),
+        (edited("share.1", lambda shares: shares[:3]), "share.1 has 3 numbers instead of 4"),
+        (edited("share.0", lambda shares: shares[None]), "share.0 is float32"),
+        (poisoned("share.0", 2, np.inf), "share.0 holds NaN or infinity"),
+    ],
+)
+def test_shares_that_do_not_fit(change, complaint, tmp_path):
+    check_refused(saved("parametric activations", tmp_path), change, complaint)
+
+
+@pytest.mark.parametrize("shapes", [[(3,)], [(2,), (1,)], [(1, 2)], [(2,), (2,)]])
+def test_the_core_takes_a_share_for_each_output_of_a_hidden_layer(shapes):
+    zeros, ones = np.zeros(2), np.ones(2)
+    weights = [np.zeros((2, 2), np.float32), np.zeros((2, 1), np.float32)]
+    biases = [np.zeros(2, np.float32), np.zeros(1, np.float32)]
+    about = (weights, biases, ["relu"], 0, zeros, ones, zeros, zeros[:1], ones[:1])
+    assert len(_core.Network(*about, shares=[np.ones(2, np.float32)]).shares) == 1
+    with pytest.raises(ValueError, match="shares"):
+        _core.Network(*about, shares=[np.ones(shape, np.float32) for shape in shapes])
+
+
+# Saving
+
+
+def test_a_crash_while_saving_leaves_the_old_file(path, monkeypatch):
     before = path.read_bytes()
 
     def fail(*_):
@@ -268,25 +469,20 @@ def test_a_crash_while_saving_leaves_the_old_file(model, path, monkeypatch):
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_saving_replaces_a_link_and_not_what_it_points_to(model, tmp_path):
+def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     link = tmp_path / "model"
     link.symlink_to(victim)
-    model.save(link)
+    trained("network")[0].save(link)
     assert victim.read_text() == "precious" and not link.is_symlink()
     assert stat.S_IMODE(os.stat(link).st_mode) == 0o600
 
 
-def test_saving_into_a_folder_that_is_not_there(model, tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
-        model.save(tmp_path / "none" / "model")
-    assert error.value.filename == str(tmp_path / "none" / "model") and error.value.filename2 is None
-
-
-def test_saving_where_a_folder_is(model, tmp_path):
-    (tmp_path / "model").mkdir()
-    with pytest.raises(IsADirectoryError) as error:
-        model.save(tmp_path / "model")
-    assert error.value.filename == str(tmp_path / "model") and error.value.filename2 is None
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+@pytest.mark.parametrize(("name", "error"), [("none/model", FileNotFoundError), ("folder", IsADirectoryError)])
+def test_saving_where_there_can_be_no_file(name, error, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error) as refusal:
+        trained("network")[0].save(tmp_path / name)
+    assert refusal.value.filename == str(tmp_path / name) and refusal.value.filename2 is None
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -1,18 +1,15 @@
 """A network as its user sees it: predictions, scores, what it refuses, copies."""
 
-import copy
-import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash import _core
-from data_help import numbers
+from result_help import network
 
 pytestmark = pytest.mark.core
 
@@ -22,12 +19,6 @@ X, Y = load_wine(return_X_y=True)
 @pytest.fixture(scope="module")
 def model():
     return ash.tune(X, Y, candidates=8, progress=False).model
-
-
-@pytest.fixture(scope="module")
-def named():
-    frame = load_wine(as_frame=True)
-    return frame.data, ash.tune(frame.data, frame.target, candidates=2, progress=False).model
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def test_probabilities(model):
     assert (model.classes_[probabilities.argmax(axis=1)] == model.predict(X)).all()
 
 
-def test_predictions_depend_neither_on_threads_nor_on_company(model):
+def test_predictions_depend_neither_on_threads_nor_on_other_rows(model):
     many = np.tile(X, (20, 1))
     expected = model.predict_proba(many, threads=1)
     assert (model.predict_proba(many, threads=2) == expected).all()
@@ -105,13 +96,7 @@ def test_undefined_score_is_nan_with_a_warning(model, regression):
         assert np.isnan(regression.score(data[:1], target[:1]))
 
 
-def test_refused_input(model, regression):
-    with pytest.raises(ash.DataError, match=r"X has 3 features, but .* is expecting 13"):
-        model.predict(X[:, :3])
-    with pytest.raises(ash.DataError, match="Reshape your data"):
-        model.predict(X[0])
-    with pytest.raises(ash.DataError, match=r"infinity .* in column 0 \(2 of 2 rows"):
-        model.predict(np.full((2, 13), np.inf))
+def test_scores_that_are_refused(model, regression):
     with pytest.raises(ash.DataError, match="expected"):
         model.score(X, Y[:5])
     with pytest.raises(ash.SettingError, match="does not fit classification"):
@@ -131,52 +116,13 @@ def test_regression_has_no_probabilities(regression):
     assert regression.classes_ is None and regression.task == "regression"
 
 
-def test_column_names(named):
-    frame, network = named
-    assert network.feature_names == tuple(frame.columns)
-    assert (network.predict(frame) == network.predict(frame.to_numpy())).all()
-    with pytest.raises(ash.DataError, match="feature names should match"):
-        network.predict(frame[frame.columns[::-1]])
-
-
-def test_copies_predict_the_same(model, regression):
-    data = load_diabetes().data
-    for network, rows in ((model, X), (regression, data)):
-        for twin in (pickle.loads(pickle.dumps(network)), copy.copy(network), copy.deepcopy(network)):
-            assert (twin.predict(rows) == network.predict(rows)).all()
-            assert twin.params == network.params and repr(twin) == repr(network)
-
-
 def test_one_line_says_what_it_is(model):
     line = repr(model)
     assert line.startswith("Network(13-") and "3 classes" in line and "\n" not in line
 
 
 def test_of_equal_probabilities_the_first_class_wins():
-    core = _core.Network(
-        [np.zeros((2, 2), np.float32)],
-        [np.zeros(2, np.float32)],
-        [],
-        2,
-        *(np.zeros(2), np.ones(2), np.zeros(2)),
-        *(np.zeros(2), np.ones(2)),
-    )
-    labels = np.array(["no", "yes"])
-    network = ash.Network(
-        core,
-        classes=labels,
-        encoding=numbers(2),
-        target_names=None,
-        params={},
-        metric="accuracy",
-        validation_score=0.5,
-    )
-    assert network.predict(np.ones((3, 2))).tolist() == ["no"] * 3
-    assert network.predict_proba(np.ones((1, 2))).tolist() == [[0.5, 0.5]]
-    assert repr(network) == "Network(2-2, linear, 2 classes, validation accuracy 0.5)"
-
-
-def test_breast_cancer_probabilities_rank():
-    data, target = load_breast_cancer(return_X_y=True)
-    network = ash.tune(data[:400], target[:400], candidates=8, progress=False).model
-    assert metrics.roc_auc_score(target[400:], network.predict_proba(data[400:])[:, 1]) > 0.95
+    even = network(0.5, {})
+    assert even.predict(np.zeros((3, 2))).tolist() == [0] * 3
+    assert even.predict_proba(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]
+    assert repr(even) == "Network(2-2, linear, 2 classes, validation accuracy 0.5)"

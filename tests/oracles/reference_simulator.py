@@ -1,12 +1,16 @@
-"""A run on threads in plain Python, over the rules of reference.py: the oracle for the simulator.
+"""Runs on threads and on clusters in plain Python, over the rules of reference.py: the oracles for the simulator.
 
 The reproducible schedule is told quite differently from the core's. First the ladder is run on its virtual workers
 alone, as if every job took just its cost: that settles which tasks there are, the order in which they are decided, and
 how many must be decided before each can begin. Only then threads execute this plan.
+
+Nothing is kept that can be computed anew: a line of a cluster remembers all that ever entered it and passes it again
+for each question, vacancies and idle threads are counted among all jobs whenever somebody asks.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from reference import Job, ReferenceLadder
 
@@ -173,3 +177,180 @@ class Threads:
         if job is not None:
             job.helpers.add(thread)
             job.team = max(job.team, job.members)
+
+
+# Clusters
+
+
+@dataclass
+class Line:
+    """One way of a line: (when they came, bytes) of all messages, in their order."""
+
+    bandwidth: float
+    entered: list[tuple[float, float]] = field(default_factory=list)
+
+    def passed(self) -> list[tuple[float, float]]:
+        """Return from when to when each message passed."""
+        times: list[tuple[float, float]] = []
+        for came, size in self.entered:
+            begin = max(times[-1][1] if times else 0.0, came)
+            times.append((begin, begin + size / self.bandwidth))
+        return times
+
+    def enter(self, now: float, size: float) -> float:
+        """Return when it has passed; what has no bytes does not wait."""
+        if size == 0:
+            return now
+        self.entered.append((now, size))
+        return self.passed()[-1][1]
+
+    def busy(self, now: float) -> float:
+        return sum(max(0.0, min(end, now) - min(begin, now)) for begin, end in self.passed())
+
+
+@dataclass
+class Process:
+    number: int
+    threads: list[int]
+    into: Line
+    out: Line
+    data: float = 0.0
+
+
+@dataclass
+class Flight:
+    """A job from when it is given out until its result is known."""
+
+    task: Task
+    process: Process
+    number: int
+    stage: str  # arriving, waiting, running, returning
+    until: float  # the end of the stage; of one that waits, when it arrived
+    thread: int = -1
+    start: float = 0.0
+    end: float = 0.0
+
+
+RANKS = {"returning": 0, "free": 1, "arriving": 2, "running": 3}
+
+
+@dataclass
+class Cluster:
+    """The core's `Cluster`, in the same words."""
+
+    threads: int
+    settings: dict[str, Any]
+    state: Callable[[Job], float]
+    now: float = 0.0
+    busy: float = 0.0
+    bytes: float = 0.0
+    moves: int = 0
+    given: int = 0
+    free_at: float = 0.0
+    flights: list[Flight] = field(default_factory=list)
+    homes: dict[int, Process] = field(default_factory=dict)
+    jobs: dict[Job, tuple[int, float, float]] = field(default_factory=dict)  # thread, start, end
+
+    def __post_init__(self) -> None:
+        own = self.settings
+        self.into, self.out = Line(own["bandwidth"]), Line(own["bandwidth"])
+        numbers = [
+            list(range(first, min(first + own["threads_per_process"], self.threads)))
+            for first in range(0, self.threads, own["threads_per_process"])
+        ]
+        width = own["process_bandwidth"]
+        self.processes = [Process(k, each, Line(width), Line(width)) for k, each in enumerate(numbers)]
+
+    def run(self, clock: Greedy | Planned, seconds: Callable[[Job], float]) -> None:
+        self.send_data()
+        self.give_out(clock)
+        while self.flights:
+            moving = [each for each in self.flights if each.stage != "waiting"]
+            events = [(each.until, RANKS[each.stage], self.tie(each), each) for each in moving]
+            if self.free_at > self.now:
+                events.append((self.free_at, RANKS["free"], 0, None))
+            self.now, _, _, flight = min(events, key=lambda event: event[:3])
+            if flight is not None:
+                self.go_on(flight, clock)
+            self.start_waiting(seconds)
+            self.give_out(clock)
+            self.start_waiting(seconds)
+
+    def tie(self, flight: Flight) -> int:
+        return flight.number if flight.stage == "arriving" else flight.thread
+
+    def send(self, out: Line, into: Line, now: float, size: float) -> float:
+        self.bytes += size
+        return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
+
+    def send_data(self) -> None:
+        """Whoever has the data sends them to one more, round by round."""
+        holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
+        missing = list(self.processes) if self.settings["data_bytes"] else []
+        while missing:
+            for out, since, _ in list(holders):
+                if missing:
+                    to = missing.pop(0)
+                    to.data = self.send(out, to.into, since, self.settings["data_bytes"])
+                    holders.append((to.out, to.data, to))
+
+    def vacancies(self, process: Process) -> int:
+        flying = sum(1 for each in self.flights if each.process is process)
+        return self.settings["in_flight"] * len(process.threads) - flying
+
+    def give_out(self, clock: Greedy | Planned) -> None:
+        while self.free_at <= self.now and any(self.vacancies(each) > 0 for each in self.processes):
+            task = clock.next()
+            if task is None:
+                return
+            home = self.homes.get(task.job.candidate)
+            to = max(self.processes, key=lambda each: (self.vacancies(each), -each.number))
+            if self.settings["states_stay"] and home is not None and self.vacancies(home) > 0:
+                to = home
+            self.free_at = self.now + self.settings["decision_seconds"]
+            arrival = max(self.arrival(task.job, home, to), to.data)
+            self.flights.append(Flight(task, to, self.given, "arriving", arrival))
+            self.given += 1
+
+    def arrival(self, job: Job, home: Process | None, to: Process) -> float:
+        told = self.free_at + self.settings["latency"]
+        if home is None:
+            return told
+        size = self.state(Job(job.candidate, job.rung - 1, 0))
+        if not self.settings["states_stay"]:
+            return self.send(self.out, to.into, self.free_at, size)
+        if home is to:
+            return told
+        self.moves += 1
+        return self.send(home.out, to.into, told, size)
+
+    def go_on(self, flight: Flight, clock: Greedy | Planned) -> None:
+        if flight.stage == "arriving":
+            flight.stage = "waiting"
+        elif flight.stage == "running":
+            flight.stage, flight.end = "returning", self.now
+            self.busy += flight.end - flight.start
+            self.homes[flight.task.job.candidate] = flight.process
+            if self.settings["states_stay"]:
+                flight.until = self.now + self.settings["latency"]
+            else:
+                size = self.state(flight.task.job)
+                flight.until = self.send(flight.process.out, self.into, self.now, size)
+        else:
+            self.flights.remove(flight)
+            self.jobs[flight.task.job] = (flight.thread, flight.start, flight.end)
+            clock.finish(flight.task)
+
+    def start_waiting(self, seconds: Callable[[Job], float]) -> None:
+        """Let idle threads take what waits at their process, first come, first served."""
+        for flight in sorted(self.flights, key=lambda each: (each.until, each.number)):
+            taken = {each.thread for each in self.flights if each.stage == "running"}
+            idle = [thread for thread in flight.process.threads if thread not in taken]
+            if flight.stage == "waiting" and idle:
+                flight.stage, flight.thread, flight.start = "running", idle[0], self.now
+                flight.until = self.now + seconds(flight.task.job)
+
+    def line(self) -> float:
+        """Return the seconds of the busiest one, one way."""
+        ways = [self.into, self.out, *(way for each in self.processes for way in (each.into, each.out))]
+        return max(way.busy(self.now) for way in ways)

@@ -1,30 +1,36 @@
-"""Training on: k epochs and l more are k + l at once, and nothing is done again."""
+"""Training on: k epochs and l more are k + l at once, nothing is done again, and earlier stages can be looked at."""
 
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     IsolationForest,
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
+from sklearn.metrics import get_scorer
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ash.errors import SettingError
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.resumable.protocol import Rows
-from continuing_help import TARGETS, X, Y, predicted, rows_for, trained
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Rows
+from search_help import TARGETS, X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
 
 OURS: dict[str, Any] = {
     "forest": RandomForestClassifier(random_state=0),
@@ -75,7 +81,7 @@ def test_without_labels() -> None:
     np.testing.assert_array_equal(under.estimator.score_samples(X), alone.score_samples(X))
 
 
-def test_boosting_that_has_stopped_early_goes_on_and_stops() -> None:
+def test_boosting_that_stopped_early_stops_again_when_trained_further() -> None:
     for make in (
         lambda: GradientBoostingClassifier(learning_rate=1.0, n_iter_no_change=2, random_state=0),
         lambda: HistGradientBoostingClassifier(
@@ -134,7 +140,7 @@ def test_few_rows_have_all_classes() -> None:
     assert list(under.estimator.classes_) == [0, 1, 7]
 
 
-def test_what_cannot_go_on_is_retrained_for_all_its_epochs() -> None:
+def test_estimators_that_cannot_be_trained_further_are_retrained() -> None:
     logistic = trained(LogisticRegression(random_state=0), 100, 200, resource="max_iter")
     assert (
         logistic.estimator.max_iter == 300
@@ -162,17 +168,16 @@ def test_a_state_is_picklable_and_small() -> None:
     assert len(pickle.dumps(tree)) < 1000
 
 
-WRONG = {
-    "kind": (SGDClassifier(), 3, "resource=3 is not allowed; give 'auto', 'n_samples' or"),
-    "unknown": (RandomForestClassifier(), "n_trees", "resource='n_trees' is no parameter of RandomForestClassifier"),
-    "no number": (RandomForestClassifier(), "criterion", "resource='criterion' counts nothing: it is 'gini'"),
-    "passes": (RandomForestClassifier(), "epochs", "resource='epochs' needs an estimator with partial_fit"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_a_resource_that_is_none(name: str) -> None:
-    estimator, resource, words = WRONG[name]
+@pytest.mark.parametrize(
+    ("estimator", "resource", "words"),
+    [
+        (SGDClassifier(), 3, "resource=3 is not allowed; give 'auto', 'n_samples' or"),
+        (RandomForestClassifier(), "n_trees", "resource='n_trees' is no parameter of RandomForestClassifier"),
+        (RandomForestClassifier(), "criterion", "resource='criterion' counts nothing: it is 'gini'"),
+        (RandomForestClassifier(), "epochs", "resource='epochs' needs an estimator with partial_fit"),
+    ],
+)
+def test_invalid_resources_are_refused(estimator: Any, resource: Any, words: str) -> None:
     with pytest.raises(SettingError, match=words):
         way_of(estimator, resource)
 
@@ -180,3 +185,75 @@ def test_a_resource_that_is_none(name: str) -> None:
 def test_a_candidate_without_partial_fit() -> None:
     with pytest.raises(SettingError, match="MLPClassifier with these parameters has no partial_fit"):
         way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
+
+
+# An ensemble as it was after its first trees predicts and scores like one that was trained for no more
+
+ALL, FEW = 7, 3
+
+
+STAGED: dict[str, Any] = {
+    "forest": lambda: RandomForestClassifier(random_state=0),
+    "boosting": lambda: GradientBoostingClassifier(random_state=0, subsample=0.7),
+    "histograms": lambda: HistGradientBoostingClassifier(random_state=0, early_stopping=False),
+    "pipeline": lambda: make_pipeline(StandardScaler(), HistGradientBoostingClassifier(random_state=0)),
+    "extra trees": lambda: ExtraTreesRegressor(random_state=0),
+    "boosting of numbers": lambda: GradientBoostingRegressor(random_state=0),
+    "histograms of numbers": lambda: HistGradientBoostingRegressor(random_state=0),
+}
+LIBRARIES: dict[str, Any] = {
+    kind: partial(library, kind, random_state=0, **params)
+    for library, kinds, params in (
+        (lightgbm, ("LGBMClassifier", "LGBMRegressor"), {"min_child_samples": 5, "colsample_bytree": 0.5}),
+        (xgboost, ("XGBClassifier", "XGBRegressor"), {"n_estimators": 100, "subsample": 0.7}),
+        (catboost, ("CatBoostClassifier", "CatBoostRegressor"), {"learning_rate": 0.3}),
+    )
+    for kind in kinds
+}
+
+
+@pytest.mark.parametrize("make", [*STAGED.values(), *LIBRARIES.values()], ids=[*STAGED, *LIBRARIES])
+def test_stages_score_as_they_did(make: Any) -> None:
+    estimator = make()
+    whole, few = trained(estimator, ALL), trained(estimator, FEW)
+    assert whole.at(FEW) is not None
+    names, y = ("neg_root_mean_squared_error",), TARGETS
+    if is_classifier(estimator):
+        names, y = ("accuracy", "neg_log_loss", "roc_auc_ovr"), Y
+        np.testing.assert_allclose(whole.at(FEW).predict_proba(X), few.estimator.predict_proba(X), rtol=1e-5, atol=1e-6)
+    for score in (*map(get_scorer, names), lambda each, x, y: each.score(x, y)):
+        assert score(whole.at(FEW), X, y) == pytest.approx(score(few.estimator, X, y), rel=1e-5)
+        assert score(whole.at(ALL), X, y) == score(whole.estimator, X, y)
+
+
+def test_laws() -> None:
+    laws = {name: way_of(make()).begin(make()).law for name, make in STAGED.items()}
+    averages = {name: AVERAGE for name in ("forest", "extra trees")}
+    assert laws == {**dict.fromkeys(STAGED, ROUNDS), **averages}
+    for estimator in (BaggingClassifier(), SGDClassifier()):
+        under = trained(estimator, 2)
+        assert under.law == "" and under.at(1) is None
+
+
+def test_nothing_of_the_whole_is_changed() -> None:
+    for make in (STAGED["forest"], STAGED["boosting"], STAGED["histograms"]):
+        whole = trained(make(), ALL)
+        before = whole.estimator.predict_proba(X)
+        whole.at(FEW).predict(X)
+        np.testing.assert_array_equal(whole.estimator.predict_proba(X), before)
+        assert getattr(whole.estimator, str(whole.parameter)) == ALL
+
+
+def test_what_an_earlier_stage_cannot_tell_is_not_there() -> None:
+    stage = trained(STAGED["histograms"](), ALL).at(FEW)
+    assert not hasattr(stage, "predict_log_proba") and list(stage.classes_) == [0, 1, 2]
+    with pytest.raises(NotImplementedError):
+        stage.fit(X, Y)
+
+
+def test_an_estimator_with_its_own_score_method_has_no_stages() -> None:
+    class Own(HistGradientBoostingClassifier):
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+            return 0.25
+
+    assert trained(Own(), ALL).at(FEW) is None

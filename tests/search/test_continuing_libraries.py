@@ -1,41 +1,269 @@
-"""Training on in other libraries: LightGBM, XGBoost, CatBoost, skorch."""
+"""Training on inside of pipelines, whose transformers are fitted once, and in other libraries."""
 
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import ash
 import needs
 from ash.sklearn.resumable.choose import way_of
-from ash.sklearn.resumable.protocol import Rows
-from continuing_help import X, Y, predicted, rows_for, trained
+from ash.sklearn.resumable.protocol import Rows, TransformerCache, key_of_transformers
+from search_help import X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
+
+FITS: list[Any] = []
 
 
-def lightgbm(kind: str = "LGBMClassifier", **params: Any) -> Any:
-    return getattr(needs.package("lightgbm"), kind)(verbose=-1, n_jobs=1, **params)
+class Scaler(StandardScaler):
+    """Writes down when it is fitted, and with which weights."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        FITS.append(sample_weight)
+        return super().fit(X, y, sample_weight)
 
 
-def xgboost(kind: str = "XGBClassifier", **params: Any) -> Any:
-    return getattr(needs.package("xgboost"), kind)(n_jobs=1, **params)
+@pytest.fixture(autouse=True)
+def nothing_fitted() -> None:
+    FITS.clear()
 
 
-def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
-    made = {"verbose": False, "allow_writing_files": False, "thread_count": 1, **params}
-    return getattr(needs.package("catboost"), kind)(**made)
+def test_transformers_are_fitted_once() -> None:
+    pipeline = make_pipeline(Scaler(), RandomForestClassifier(random_state=0))
+    way = way_of(pipeline)
+    assert (way.resource, way.usual) == ("randomforestclassifier__n_estimators", 100)
+    on = trained(pipeline, 2, 3, 4)
+    assert len(FITS) == 1 and on.done == 9 and not on.why
+    assert type(on.estimator) is Pipeline and len(on.estimator[-1].estimators_) == 9
+    alone = make_pipeline(StandardScaler(), RandomForestClassifier(9, random_state=0)).fit(X, Y)
+    np.testing.assert_array_equal(predicted(on), alone.predict_proba(X))
 
 
-@pytest.mark.parametrize("kind", ["LGBMClassifier", "LGBMRegressor"])
-def test_lightgbm(kind: str) -> None:
-    estimator = lightgbm(kind, random_state=0)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_passes_over_transformed_rows(sparse: bool) -> None:
+    first = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse)
+    pipeline = make_pipeline(first, SGDClassifier(random_state=0, loss="log_loss"))
+    assert way_of(pipeline).resource == "epochs"
+    cells = Rows(np.round(X), Y, {}, np.unique(Y))
+    found = []
+    for jobs in ((5,), (2, 3)):
+        under = way_of(pipeline).begin(sklearn.clone(pipeline))
+        for epochs in jobs:
+            under.more(cells, epochs)
+        found.append(under.estimator.predict_proba(cells.X))
+    np.testing.assert_array_equal(*found)
+
+
+def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
+    heads, rows = TransformerCache(), Rows(X, Y, {}, np.unique(Y))
+    common = replace(rows, heads=heads)
+    found = []
+    for with_std, leaf in ((True, 1), (True, 3), (False, 1), (True, 5)):
+        pipeline = make_pipeline(Scaler(with_std=with_std), RandomForestClassifier(4, random_state=0))
+        pipeline.set_params(randomforestclassifier__min_samples_leaf=leaf)
+        under, alone = (way_of(pipeline).begin(sklearn.clone(pipeline)) for _ in range(2))
+        for epochs in (2, 3):
+            under.more(common, epochs)
+            alone.more(rows, epochs)
+        np.testing.assert_array_equal(predicted(under), predicted(alone))
+        found.append(under.estimator[0])
+    assert len(FITS) == 2 + 4 and found[0] is found[1] is found[3] and found[2] is not found[0]
+    heads.clear()
+    assert heads.find(key_of_transformers(pipeline[:-1])) is None
+
+
+class Spoiler(SGDClassifier):
+    """Writes into the rows that it is given."""
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        super().partial_fit(X, y, classes, sample_weight)
+        X[:] = 0
+        return self
+
+
+def test_a_candidate_cannot_change_the_rows_of_another() -> None:
+    rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
+    pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))  # else it is given a copy
+    found = []
+    for _ in range(3):
+        under = way_of(pipeline).begin(sklearn.clone(pipeline))
+        for epochs in (1, 1):
+            under.more(rows, epochs)
+        found.append(under.estimator[-1].coef_)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_only_rows_that_are_not_too_large_are_kept(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = OneHotEncoder(sparse_output=not dense).fit_transform(np.round(X))
+    heads = TransformerCache()
+    heads.keep("one", None, rows)
+    monkeypatch.setattr("ash.sklearn.resumable.protocol.ROWS_BYTES", 1_000)
+    heads.keep("two", None, rows)
+    one, two = heads.find("one"), heads.find("two")
+    assert one is not None and two is not None and two.rows is None and one.rows is not rows
+    assert (one.rows != rows).sum() == 0
+    heads.keep("three", None, rows)
+    assert heads.find("one") is None and heads.find(None) is None and heads.find("three") is not None
+    assert pickle.loads(pickle.dumps(heads)).find("three") is None
+
+
+def test_what_cannot_be_compared_is_not_shared() -> None:
+    parts = FunctionTransformer(func=lambda cells: cells)
+    assert key_of_transformers(make_pipeline(parts)) is None
+    assert key_of_transformers(make_pipeline(StandardScaler())) == key_of_transformers(make_pipeline(StandardScaler()))
+    assert key_of_transformers(make_pipeline(StandardScaler())) != key_of_transformers(
+        make_pipeline(StandardScaler(with_mean=False))
+    )
+
+
+class Apart(TransformerMixin, BaseEstimator):
+    """As TargetEncoder: what it gives to the rows that it is fitted to is not what it gives to others."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        self.mean_ = np.asarray(y).mean()
+        return self
+
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        FITS.append(None)
+        return np.column_stack([X, (self.fit(X, y).mean_ * len(y) - y) / (len(y) - 1)])
+
+    def transform(self, X: Any) -> Any:
+        return np.column_stack([X, np.full(len(X), self.mean_)])
+
+
+def test_transformers_that_leave_out_a_row_s_own_target_are_refitted() -> None:
+    pipeline = make_pipeline(Apart(), RandomForestClassifier(random_state=0))
+    on, alone = trained(pipeline, 3, 5), sklearn.clone(pipeline).set_params(randomforestclassifier__n_estimators=8)
+    assert len(FITS) == 2
+    np.testing.assert_array_equal(predicted(on), alone.fit(X, Y).predict_proba(X))
+
+
+class Late(TransformerMixin, BaseEstimator):
+    """What it gives to the rows that it is fitted to differs in the last bit of the last one."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        self.fitted_ = True
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        FITS.append(None)
+        made = self.fit(X).transform(X)
+        made[-1, -1:] = np.nextafter(made[-1, -1], np.inf)
+        return made
+
+    def transform(self, X: Any) -> Any:
+        return X + 1
+
+
+def test_one_bit_of_one_row_keeps_transformers_apart() -> None:
+    rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
+    for _ in range(2):
+        under = way_of(pipeline := make_pipeline(Late(), SGDClassifier(random_state=0))).begin(sklearn.clone(pipeline))
+        for _ in range(2):
+            under.more(rows, 1)
+    assert len(FITS) == 4, "fitted in each job of each candidate"
+
+
+def test_parameters_of_fit_go_to_their_steps() -> None:
+    weights = np.linspace(0.1, 1, len(Y))
+    pipeline = Pipeline([("scaler", Scaler()), ("forest", RandomForestClassifier(random_state=0))])
+    on = trained(pipeline, 2, 3, scaler__sample_weight=weights, forest__sample_weight=weights)
+    assert [pytest.approx(weights)] == FITS
+    alone = sklearn.clone(pipeline).set_params(forest__n_estimators=5)
+    alone.fit(X, Y, scaler__sample_weight=weights, forest__sample_weight=weights)
+    np.testing.assert_array_equal(predicted(on), alone.predict_proba(X))
+
+
+def test_metadata_routing_inside_of_a_pipeline() -> None:
+    weights = np.linspace(0.1, 1, len(Y))
+    with sklearn.config_context(enable_metadata_routing=True):
+        forest = RandomForestClassifier(random_state=0).set_fit_request(sample_weight=True)
+        pipeline = make_pipeline(Scaler().set_fit_request(sample_weight=False), forest)
+        on = trained(pipeline, 2, 3, sample_weight=weights)
+        assert FITS == [None]
+        alone = (
+            sklearn.clone(pipeline).set_params(randomforestclassifier__n_estimators=5).fit(X, Y, sample_weight=weights)
+        )
+        np.testing.assert_array_equal(predicted(on), alone.predict_proba(X))
+
+
+def test_without_transformers_and_within_each_other() -> None:
+    forest = RandomForestClassifier(random_state=0)
+    alone = RandomForestClassifier(5, random_state=0).fit(X, Y).predict_proba(X)
+    for pipeline in (make_pipeline(forest), make_pipeline("passthrough", make_pipeline("passthrough", forest))):
+        on = trained(pipeline, 2, 3)
+        assert not on.why
+        np.testing.assert_array_equal(predicted(on), alone)
+
+
+def test_a_last_step_that_cannot_be_trained_further() -> None:
+    on = trained(make_pipeline(Scaler(), BaggingClassifier(oob_score=True, random_state=0, n_estimators=30)), 20, 10)
+    assert on.why == "oob_score of bagging allows no warm_start" and len(on.estimator[-1].estimators_) == 30
+    FITS.clear()
+    on = trained(make_pipeline(Scaler(), LogisticRegression()), 100, 200)
+    assert on.done == 300 and on.why == "Pipeline cannot be trained on by more rows" and len(FITS) == 2
+    assert way_of(make_pipeline(Scaler(), "passthrough")).resource == "n_samples"
+
+
+def test_pipelines_of_other_packages_are_retrained() -> None:
+    class Pipeline(sklearn.pipeline.Pipeline):
+        """As of a package that samples rows on the way."""
+
+    assert way_of(Pipeline([("forest", RandomForestClassifier())])).resource == "n_samples"
+
+
+def test_rows_that_cannot_be_compared_are_transformed_anew() -> None:
+    class Odd(TransformerMixin, BaseEstimator):
+        def fit(self, X: Any, y: Any = None) -> Any:
+            FITS.append(None)
+            self.fitted_ = True
+            return self
+
+        def fit_transform(self, X: Any, y: Any = None) -> Any:
+            return self.fit(X).transform(X) and X
+
+        def transform(self, X: Any) -> Any:
+            return [[each] for each in X.tolist()]
+
+    assert trained(make_pipeline(Odd(), RandomForestClassifier()), 1, 1).done == 2
+    assert len(FITS) == 2
+
+
+# Other libraries
+
+LIGHTGBM = ("LGBMClassifier", "LGBMRegressor")
+XGBOOST = ("XGBClassifier", "XGBRegressor")
+CATBOOST = ("CatBoostClassifier", "CatBoostRegressor")
+PLAIN = {"learning_rate": 0.1, "bootstrap_type": "No", "random_strength": 0}
+"""Without chance, CatBoost's later trees are those of a longer training."""
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "params", "rounds"),
+    [
+        *((lightgbm, kind, {}, lambda each: each.booster_.current_iteration()) for kind in LIGHTGBM),
+        *((xgboost, kind, {}, lambda each: each.get_booster().num_boosted_rounds()) for kind in XGBOOST),
+        *((catboost, kind, PLAIN, lambda each: each.tree_count_) for kind in CATBOOST),
+    ],
+)
+def test_boosting_is_trained_further(make: Any, kind: str, params: dict[str, Any], rounds: Any) -> None:
+    estimator = make(kind, random_state=0, **params)
     at_once, on = trained(estimator, 20), trained(estimator, 4, 6, 10)
-    assert not on.why and on.done == 20 and on.estimator.booster_.current_iteration() == 20
-    assert on.estimator.get_params() == at_once.estimator.get_params() and on.estimator.n_estimators == 20
-    np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-5)
+    assert not on.why and on.done == rounds(on.estimator) == 20
+    assert make is catboost or on.estimator.get_params() == at_once.estimator.get_params()
+    np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-4, atol=1e-5)
 
 
 def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
@@ -46,7 +274,7 @@ def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
     assert columns[: len(columns) // 2] != columns[len(columns) // 2 :]
 
 
-def test_lightgbm_that_cannot_go_on() -> None:
+def test_lightgbm_that_cannot_be_trained_further() -> None:
     for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
         estimator = lightgbm(boosting_type=kind, random_state=0, **more)
         on = trained(estimator, 3, 7)
@@ -54,29 +282,12 @@ def test_lightgbm_that_cannot_go_on() -> None:
         np.testing.assert_array_equal(predicted(on), predicted(trained(estimator, 10)))
 
 
-@pytest.mark.parametrize("kind", ["XGBClassifier", "XGBRegressor"])
-def test_xgboost(kind: str) -> None:
-    estimator = xgboost(kind, random_state=0)
-    at_once, on = trained(estimator, 20), trained(estimator, 4, 6, 10)
-    assert not on.why and on.estimator.get_booster().num_boosted_rounds() == 20
-    assert on.estimator.get_params() == at_once.estimator.get_params()
-    np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-4, atol=1e-5)
-
-
-def test_xgboost_that_cannot_go_on() -> None:
+def test_xgboost_that_cannot_be_trained_further() -> None:
     for kind, params, why in (
         ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart weighs earlier trees anew"),
         ("XGBRFClassifier", {}, "trees of XGBoost's random forests are no rounds"),
     ):
         assert trained(xgboost(kind, **params), 2, 3).why == why
-
-
-@pytest.mark.parametrize("kind", ["CatBoostClassifier", "CatBoostRegressor"])
-def test_catboost(kind: str) -> None:
-    estimator = catboost(kind, learning_rate=0.1, bootstrap_type="No", random_strength=0)
-    on = trained(estimator, 3, 5)
-    assert not on.why and on.estimator.tree_count_ == 8
-    np.testing.assert_allclose(predicted(on), predicted(trained(estimator, 8)), rtol=1e-6)
 
 
 def test_catboost_chooses_a_rate_by_the_rounds() -> None:
@@ -131,7 +342,7 @@ def net(**params: Any) -> Any:
     return skorch.NeuralNetClassifier(Module, **{**given, "train_split": None, "verbose": 0, **params})
 
 
-def test_a_module_of_pytorch_goes_on_with_its_optimizer() -> None:
+def test_a_pytorch_module_is_trained_further_with_its_optimizer_state() -> None:
     way, rows = way_of(net()), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
     at_once, on = way.begin(net(), 5), way.begin(net(), 5)
     at_once.more(rows, 6)

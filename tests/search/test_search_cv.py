@@ -1,4 +1,4 @@
-"""`ash.ASHSearchCV`: what scikit-learn's searches promise, and that candidates go on from where they stand."""
+"""`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and that candidates are trained on."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import ash
+from ash.sklearn.resumable.choose import way_of
+from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from ash.sklearn.trainer import seed_of_candidate
-from continuing_help import X, Y
 from estimator_help import scikit_learn_checks
-from search_help import SPACE, fitted, forest, search
+from search_help import SPACE, X, Y, fitted, forest, search
 
 
 def test_a_search_of_a_forest() -> None:
@@ -100,15 +102,12 @@ def test_no_round_is_done_again() -> None:
     assert ours.trained_ == sum(end - start for start, end in Counting.fits) // 2
     Counting.fits = []
     restarted = fitted(
-        Counting(max_iter=4, early_stopping=False),
-        {"learning_rate": ash.log(0.01, 1)},
-        refit=False,
-        training="restart",
+        Counting(max_iter=4, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False, training="restart"
     )
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4 and not restarted.continued_
 
 
-def test_what_is_retrained_is_told() -> None:
+def test_retrained_estimators_are_listed_with_the_reason() -> None:
     ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8], "min_samples_leaf": [1, 3]}, candidates=6)
     why = "DecisionTreeClassifier cannot be trained on by more rows"
     assert ours.resource_ == "n_samples" and not ours.continued_ and ours.retrained_ == {why: len(ours.result_.jobs)}
@@ -135,7 +134,7 @@ def test_several_scores() -> None:
         assert ours.score(X, Y) == get_scorer("neg_log_loss")(ours.best_estimator_, X, Y)
 
 
-def test_a_scorer_of_one_s_own() -> None:
+def test_a_scorer_that_returns_a_dict() -> None:
     def both(estimator: Any, X: Any, y: Any) -> dict[str, float]:
         right = float(accuracy_score(y, estimator.predict(X)))
         return {"right": right, "wrong": -1 + right}
@@ -211,37 +210,32 @@ def test_a_job_that_fails_is_no_end() -> None:
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
 
 
-WRONG: dict[str, Any] = {
-    "estimator": ({"estimator": 3}, "estimator=3 is not allowed"),
-    "a class": ({"estimator": LogisticRegression}, "is not allowed; give an instance"),
-    "space": (
-        {"space": {"max_feature": [1]}},
-        "space has 'max_feature', which is no parameter",
-    ),
-    "resource": ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
-    "no resource": ({"resource": "trees"}, "resource='trees' is no parameter"),
-    "no end": ({"resource": "max_leaf_nodes"}, "resource='max_leaf_nodes' has no value in the estimator"),
-    "epochs": ({"min_epochs": 0}, "min_epochs=0 is not allowed"),
-    "all three": ({"min_epochs": 1, "max_epochs": 4, "max_rungs": 2}, "max_epochs=4 is not allowed beside"),
-    "scoring": ({"scoring": "accurate"}, "scoring='accurate' is not allowed"),
-    "several": ({"scoring": ["accuracy", "f1_macro"]}, "refit=True does not say which of several scores"),
-    "none ranks": ({"scoring": ["accuracy"], "refit": False}, "refit=False does not say which"),
-    "refit": ({"refit": 3}, "refit=3 is not allowed"),
-    "error": ({"error_score": "nan"}, "error_score='nan' is not allowed"),
-    "train": ({"return_train_score": 2}, "return_train_score=2 is not allowed"),
-    "jobs": ({"n_jobs": 0}, "n_jobs=0 is not allowed"),
-    "candidates": ({"candidates": 0}, "candidates=0 is not allowed"),
-    "eta": ({"eta": 1}, "eta=1 is not allowed"),
-    "seed": ({"random_state": -1}, "random_state=-1 is not allowed"),
-    "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
-    "costs": ({"costs": 3}, "costs=3 is not allowed"),
-}
+WRONG = [
+    ({"estimator": 3}, "estimator=3 is not allowed"),
+    ({"estimator": LogisticRegression}, "is not allowed; give an instance"),
+    ({"space": {"max_feature": [1]}}, "space has 'max_feature', which is no parameter"),
+    ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
+    ({"resource": "trees"}, "resource='trees' is no parameter"),
+    ({"resource": "max_leaf_nodes"}, "resource='max_leaf_nodes' has no value in the estimator"),
+    ({"min_epochs": 0}, "min_epochs=0 is not allowed"),
+    ({"min_epochs": 1, "max_epochs": 4, "max_rungs": 2}, "max_epochs=4 is not allowed beside"),
+    ({"scoring": "accurate"}, "scoring='accurate' is not allowed"),
+    ({"scoring": ["accuracy", "f1_macro"]}, "refit=True does not say which of several scores"),
+    ({"scoring": ["accuracy"], "refit": False}, "refit=False does not say which"),
+    ({"refit": 3}, "refit=3 is not allowed"),
+    ({"error_score": "nan"}, "error_score='nan' is not allowed"),
+    ({"return_train_score": 2}, "return_train_score=2 is not allowed"),
+    ({"executor": "loky"}, "executor='loky' is not allowed"),
+    ({"costs": 3}, "costs=3 is not allowed"),
+    ({"forecast": "no"}, "forecast='no' is not allowed"),
+]
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_arguments_are_met_before_anything_is_trained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("changes", "words"), WRONG)
+def test_wrong_arguments_are_refused_before_anything_is_trained(
+    changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ash.sklearn.resumable.ensembles.Trees.more", lambda *_: pytest.fail("something was trained"))
-    changes, words = WRONG[name]
     with pytest.raises(ash.SettingError, match=words):
         search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)
 
@@ -272,9 +266,167 @@ def test_arguments_of_the_run_pass_through() -> None:
     assert fitted(target=0.0).result_.ended == "target" and ours.result_.importance()
 
 
-def test_the_best_makes_a_scorer() -> None:
-    assert make_scorer(accuracy_score)(fitted(), X, Y) > 0.8
+# Weights, groups and other metadata, with routing and without
 
+WEIGHTS = np.where(Y == 0, 5.0, np.linspace(0.1, 1, len(Y)))
+GROUPS = np.arange(len(Y)) % 4
+
+
+def weighted(estimator: Any, folds: Any) -> list[float]:
+    """Scores of fits by weights, by weights."""
+    scores = []
+    for train, test in folds:
+        made = sklearn.clone(estimator).fit(X[train], Y[train], sample_weight=WEIGHTS[train])
+        scores.append(accuracy_score(Y[test], made.predict(X[test]), sample_weight=WEIGHTS[test]))
+    return scores
+
+
+def of_best(ours: Any) -> list[float]:
+    return [ours.cv_results_[f"split{fold}_test_score"][ours.best_index_] for fold in range(ours.n_splits_)]
+
+
+def best(ours: Any) -> Any:
+    return sklearn.clone(ours.best_estimator_)
+
+
+def test_weights_train_and_score() -> None:
+    folds = list(sklearn.model_selection.StratifiedKFold(2).split(X, Y))
+    for scoring in (None, "accuracy"):
+        ours = search(scoring=scoring).fit(X, Y, sample_weight=WEIGHTS)
+        np.testing.assert_allclose(of_best(ours), weighted(best(ours), folds))
+        alone = best(ours).fit(X, Y, sample_weight=WEIGHTS)
+        np.testing.assert_array_equal(ours.predict_proba(X), alone.predict_proba(X))
+    assert search().fit(X, Y, sample_weight=None).result_.digest == fitted().result_.digest
+
+
+def test_a_scorer_that_knows_no_weights() -> None:
+    plain = search(scoring=lambda estimator, X, y: accuracy_score(y, estimator.predict(X)))
+    plain.fit(X, Y, sample_weight=WEIGHTS)
+    several = search(scoring={"plain": plain.scoring, "known": "accuracy"}, refit="plain")
+    several.fit(X, Y, sample_weight=WEIGHTS)
+    assert several.cv_results_["mean_test_plain"][several.best_index_] == several.best_score_
+    np.testing.assert_array_equal(several.cv_results_["mean_test_plain"], several.cv_results_["mean_test_known"])
+
+
+def test_parameters_of_a_step() -> None:
+    pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=7, max_depth=4))
+    space = {"randomforestclassifier__max_features": [1, 2, 4]}
+    ours = search(pipeline, space, candidates=3).fit(X, Y, randomforestclassifier__sample_weight=WEIGHTS)
+    alone = best(ours).fit(X, Y, randomforestclassifier__sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(ours.predict_proba(X), alone.predict_proba(X))
+    assert ours.continued_
+
+
+def test_routing_gives_each_what_it_asks_for() -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        asks = forest().set_fit_request(sample_weight=True)
+        ours = search(asks, cv=GroupKFold(2), scoring=scorer).fit(X, Y, sample_weight=WEIGHTS, groups=GROUPS)
+        np.testing.assert_allclose(of_best(ours), weighted(best(ours), GroupKFold(2).split(X, Y, GROUPS)))
+        expected = scorer(ours.best_estimator_, X, Y, sample_weight=WEIGHTS)
+        assert ours.score(X, Y, sample_weight=WEIGHTS) == expected
+        unweighted = search(forest().set_fit_request(sample_weight=False), scoring=scorer)
+        unweighted.fit(X, Y, sample_weight=WEIGHTS)
+        np.testing.assert_array_equal(unweighted.predict_proba(X), best(unweighted).fit(X, Y).predict_proba(X))
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="sample_weight"):
+            search(scoring=scorer).fit(X, Y, sample_weight=WEIGHTS)
+
+
+def test_a_search_is_routed_through() -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+        inner = search(forest().set_fit_request(sample_weight=True), SPACE, candidates=2, scoring=scorer)
+        found = cross_validate(
+            inner,
+            X,
+            Y,
+            params={"sample_weight": WEIGHTS},
+            cv=2,
+            return_estimator=True,
+            error_score="raise",
+            scoring=scorer,
+        )
+        assert (found["test_score"] > 0.5).all()
+        requests = inner.get_metadata_routing()
+        assert requests.consumes("fit", ["sample_weight", "groups"]) == {"sample_weight"}
+
+
+def test_without_routing_score_takes_no_more() -> None:
+    with pytest.raises(ValueError, match=r"score got \['sample_weight'\], which need metadata routing"):
+        fitted().score(X, Y, sample_weight=WEIGHTS)
+
+
+# The rungs of a search, and the epochs that its estimators have after each
+
+
+def rungs(epochs: int, eta: int, restart: bool = False, candidates: int | None = None, **given: Any) -> Rungs:
+    asked = {"min_epochs": None, "max_epochs": epochs, "max_rungs": None, **given}
+    return rungs_of(way_of(forest()), eta, **asked, candidates=candidates, restart=restart, rows=len(Y), classes=3)
+
+
+def totals(found: Rungs, eta: int, restart: bool) -> list[int]:
+    """Return the epochs of a candidate after each rung, by doing its jobs."""
+    assert found.max_rungs is not None
+    done = [0]
+    for rung in range(found.max_rungs):
+        job = found.min_epochs * eta**rung
+        before = 0 if restart else done[-1]
+        done.append(before + found.missing(job, before))
+    return done[1:]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("eta", [2, 3, 4, 7])
+def test_the_top_rung_ends_at_max_epochs(eta: int, restart: bool) -> None:
+    for epochs in range(1, 300):
+        found = rungs(epochs, eta, restart)
+        after = totals(found, eta, restart)
+        trained = np.array(after) if restart else np.diff([0, *after])
+        assert after[-1] == epochs and (np.diff(trained) > 0).all(), (epochs, after)
+        assert after[0] >= max(1, epochs // MOST_RATIO)
+
+
+def test_the_usual_rungs() -> None:
+    assert totals(rungs(100, 4), 4, False) == [4, 20, 100]
+    assert totals(rungs(100, 3), 3, False) == [7, 28, 100]
+    assert totals(rungs(100, 2, restart=True), 2, True) == [6, 12, 24, 48, 100]
+    assert totals(rungs(100, 4, candidates=64), 4, False) == [4, 20, 100]
+    assert totals(rungs(100, 4, candidates=63), 4, False) == [20, 100]
+    assert totals(rungs(100, 4, candidates=15), 4, False) == [100]
+
+
+def test_explicit_rungs_are_kept() -> None:
+    assert rungs(100, 3, min_epochs=2) == Rungs(2, 4)
+    assert rungs(5, 3, max_epochs=None, min_epochs=2, max_rungs=3) == Rungs(2, 3)
+    assert totals(rungs(100, 3, max_rungs=4), 3, False) == [2, 8, 26, 100]
+    assert rungs(12, 3, max_rungs=4).max_rungs == 2  # 13 epochs would be needed for three
+
+
+def test_estimators_have_these_epochs() -> None:
+    ours = fitted(forest(n_estimators=10), eta=2)
+    assert [rung["epochs"] for rung in ours.result_.rungs] == [1, 2, 4]
+    table = ours.cv_results_
+    assert set(table["resource"][table["rung"] == 2]) <= {10} and set(table["resource"][table["rung"] == 0]) <= {1}
+    state = ours.result_.best_state
+    assert {len(under.estimator.estimators_) for under in state} == {ours.best_epochs_}
+    assert ours.trained_ == 8 * 1 + 4 * 2 + 2 * 7
+
+
+def test_the_top_rung_trains_on_all_rows() -> None:
+    ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8, 16], "ccp_alpha": [0.0, 0.001]}, cv=2)
+    table = ours.cv_results_
+    assert ours.resource_ == "n_samples" and table["resource"].min() >= LEAST_ROWS
+    top = table["resource"][table["rung"] == table["rung"].max()]
+    assert table["rung"].max() > 0 and set(top) == {len(Y) // 2}
+
+
+def test_restarted_candidates_train_the_full_epochs_of_a_rung() -> None:
+    ours = fitted(forest(n_estimators=10), eta=2, training="restart")
+    table = ours.cv_results_
+    assert set(table["resource"][table["rung"] == table["rung"].max()]) == {10} and not ours.continued_
+
+
+# scikit-learn's own checks
 
 CHECKED = [
     ash.ASHSearchCV(

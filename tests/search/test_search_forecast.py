@@ -1,4 +1,4 @@
-"""A search by forecasts: who goes up is who is expected to be best after the next rung, and no score is changed."""
+"""Forecasts: laws of learning curves, and a search that promotes by them and changes no score."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ash import _core
 from ash.history.records import survivors
 from ash.sklearn.cv_results import read_info
 from ash.sklearn.forecast import forecast
-from continuing_help import X, Y
-from search_help import fitted, forest, search
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
+from search_help import X, Y, fitted, forest
 
 BOOSTING = {"learning_rate": ash.log(0.01, 1.0), "max_depth": [1, 2, 4]}
 RUNGS = {"max_epochs": 28, "max_rungs": 3}
@@ -67,7 +67,7 @@ def test_the_constant_is_how_often_each_class_is_there() -> None:
 
 
 @pytest.mark.parametrize("make", [boosted, lambda **changes: fitted(forest(n_estimators=28), **RUNGS, **changes)])
-def test_who_goes_up_is_expected_to_be_best(make: Any) -> None:
+def test_candidates_expected_to_be_best_are_promoted(make: Any) -> None:
     ours = make(algorithm="sh")
     result = ours.result_
     for rung in range(2):
@@ -97,12 +97,6 @@ def test_without_forecasts_scores_rank() -> None:
         columns = ours.result_.columns
         np.testing.assert_array_equal(columns["loss"], -columns["score"])
         assert all(not fold.curve for info in ours.result_.infos for fold in info.folds)
-
-
-def test_scores_of_the_same_jobs_are_the_same() -> None:
-    with_them, without = jobs(boosted()), jobs(boosted(forecast=False))
-    both = with_them.keys() & without.keys()
-    assert len(both) >= 8 and all(with_them[key].score == without[key].score for key in both)
 
 
 def test_one_outcome_wherever_jobs_are_done(tmp_path: Path) -> None:
@@ -166,7 +160,7 @@ def test_a_rung_of_one_epoch_has_no_half() -> None:
     assert {job.epochs for job in first} == {1} and all(-job.loss == job.score for job in first)
 
 
-def test_samplers_are_told_forecasts() -> None:
+def test_samplers_receive_forecasts() -> None:
     import optuna
 
     class Told(optuna.samplers.RandomSampler):  # type: ignore[misc]
@@ -199,11 +193,6 @@ def test_pictures_say_that_they_show_forecasts() -> None:
     assert "expected" not in without.result_.plot_ladder().get_xlabel()
 
 
-def test_a_setting_that_is_no_bool() -> None:
-    with pytest.raises(ash.SettingError, match="forecast='no' is not allowed"):
-        search(forecast="no").fit(X, Y)
-
-
 def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
     def strict(estimator: Any, X: Any, y: Any) -> float:
         if not isinstance(estimator, HistGradientBoostingClassifier):
@@ -214,3 +203,70 @@ def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
     ours = fitted(HistGradientBoostingClassifier(random_state=0), space, scoring=strict, **RUNGS)
     assert not ours.result_.failures
     assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}
+
+
+# Laws: learning curves that follow one are foretold, and others are left as they are
+
+
+def points(curve: object, *epochs: int) -> list[tuple[int, float]]:
+    return [(each, curve(each)) for each in epochs]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("epochs", [(1, 2), (2, 4), (2, 5), (4, 20), (7, 8)])
+@pytest.mark.parametrize("share", [-0.4, 0.0, 3.0])
+def test_an_average_comes_nearer_to_its_limit_by_one_in_t(epochs: tuple[int, int], share: float) -> None:
+    def curve(t: int) -> float:
+        return 0.9 - share / t
+
+    assert forecast(AVERAGE, points(curve, *epochs), 100) == pytest.approx(curve(100), rel=1e-12)
+    assert forecast(AVERAGE, points(curve, *epochs), 10**9) == pytest.approx(0.9, rel=1e-8)
+
+
+@pytest.mark.parametrize("halves", [(1, 2), (2, 4), (2, 5), (3, 7), (10, 21)])
+@pytest.mark.parametrize("rate", [0.3, 0.7, 0.9, 0.98, 0.999])
+def test_first_rounds_come_nearer_by_equal_shares(halves: tuple[int, int], rate: float) -> None:
+    def curve(t: int) -> float:
+        return -0.5 - 0.7 * rate**t
+
+    for after in (22, 100, 1000):
+        assert forecast(ROUNDS, points(curve, 0, *halves), after) == pytest.approx(curve(after), rel=1e-6)
+
+
+def test_gains_that_hardly_shrink_are_extrapolated_almost_linearly() -> None:
+    assert forecast(ROUNDS, [(0, 0.0), (2, 0.2), (4, 0.4 - 1e-9)], 20) == pytest.approx(2.0, rel=1e-6)
+    assert forecast(ROUNDS, [(0, 0.0), (2, 0.2), (4, 0.4)], 20) == 0.4, "and no further"
+
+
+FLAT = [(0.5, 0.5, 0.6), (0.5, 0.51, 0.6), (0.5, 0.4, 0.6), (0.5, 0.6, 0.6), (0.5, 0.6, 0.4)]
+
+
+@pytest.mark.parametrize("scores", FLAT)
+def test_first_rounds_whose_gains_do_not_shrink_tell_nothing(scores: tuple[float, ...]) -> None:
+    assert forecast(ROUNDS, list(zip((0, 2, 4), scores, strict=True)), 20) == scores[-1]
+
+
+def test_later_rounds_bring_as_much_for_the_same_factor() -> None:
+    assert forecast(ROUNDS, [(4, 0.7), (20, 0.8)], 100) == pytest.approx(0.9)
+    assert forecast(ROUNDS, [(4, 0.8), (20, 0.7)], 100) == pytest.approx(0.6), "who has begun to fall goes on falling"
+    assert forecast(ROUNDS, [(4, 0.7), (20, 0.8)], 40) == pytest.approx(0.8 + 0.1 * math.log(2) / math.log(5))
+
+
+def test_without_a_law_the_forecast_is_the_last_score() -> None:
+    for law in (AVERAGE, ROUNDS, ""):
+        assert forecast(law, [(4, 0.7)], 20) == forecast(law, [(0, 0.5), (4, 0.7)], 20) == 0.7
+    assert forecast("", [(0, 0.5), (2, 0.6), (4, 0.7)], 20) == 0.7
+
+
+def test_it_rises_with_the_last_score_and_is_finite() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        low, half, last = np.sort(random.uniform(-1, 1, 3))
+        for law, known in ((AVERAGE, [(2, half)]), (ROUNDS, [(4, half)])):
+            here, there = (forecast(law, [*known, (5, last + step)], 25) for step in (0.0, 0.01))
+            assert math.isfinite(here) and here < there
+        share = random.uniform(0.05, 0.9)
+        here, there = (
+            forecast(ROUNDS, [(0, low), (2, half), (4, half + (half - low) * part)], 20)
+            for part in (share, share + 0.05)
+        )
+        assert half < here < there

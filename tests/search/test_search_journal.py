@@ -13,9 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import ash
-from continuing_help import X, Y
 from function_journal_help import Breaks, keys, looked_at
-from search_help import fitted, forest, search
+from search_help import X, Y, fitted, forest, search
 
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "fit_time")
 
@@ -35,16 +34,15 @@ def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
     for name in one.cv_results_.keys() - {*TIMES, "params"}:
         np.testing.assert_array_equal(one.cv_results_[name], other.cv_results_[name])
     assert one.cv_results_["params"] == other.cv_results_["params"]
-    assert (one.best_params_, one.best_score_, one.best_epochs_) == (
-        other.best_params_,
-        other.best_score_,
-        other.best_epochs_,
-    )
+    for name in ("best_params_", "best_score_", "best_epochs_"):
+        assert getattr(one, name) == getattr(other, name)
     assert one.predict_proba(X).tobytes() == other.predict_proba(X).tobytes()
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 9, 13])
-def test_a_search_goes_on_to_the_same_end(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_search_ends_as_an_uninterrupted_one(
+    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked_at(monkeypatch)
     whole = fitted()
     before = ended_early(tmp_path / "run.ash", jobs)
@@ -95,23 +93,21 @@ def test_another_search_is_refused(changes: dict[str, Any], named: str, tmp_path
         other.fit(*rows)
 
 
-def test_what_cannot_be_known_again_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_journal_refuses_a_scorer_that_cannot_be_pickled(tmp_path: Path) -> None:
     scorer = make_scorer(lambda y, predicted: float((y == predicted).mean()))
     with pytest.raises(ash.SettingError, match="journal= needs to know scoring again, which cannot be pickled"):
         search(scoring=scorer, journal=tmp_path / "run.ash").fit(X, Y)
     assert fitted(scoring=scorer).best_score_ > 0.5
 
 
-def test_more_candidates_go_on_further(tmp_path: Path) -> None:
+def test_a_resumed_search_may_have_more_candidates(tmp_path: Path) -> None:
     fitted(candidates=4, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
     more = fitted(candidates=8, journal=tmp_path / "run.ash", min_epochs=2, max_rungs=3)
     check_equal(more, fitted(candidates=8, min_epochs=2, max_rungs=3))
 
 
 @pytest.mark.parametrize(
-    "estimator",
-    [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))],
-    ids=["forest", "pipeline"],
+    "estimator", [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))], ids=["forest", "pipeline"]
 )
 def test_estimators_that_wait_are_bounded_in_memory(estimator: Any) -> None:
     space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.log(1e-5, 1e-1)}

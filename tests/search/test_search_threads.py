@@ -1,16 +1,19 @@
-"""Jobs at a time x threads of their libraries never exceed the CPUs."""
+"""Jobs at a time x threads of their libraries never exceed the CPUs, and threads without a job do folds of others."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -21,9 +24,8 @@ from threadpoolctl import threadpool_info
 
 import needs
 from ash.errors import SettingError
-from ash.sklearn.search_threads import capped
-from continuing_help import X, Y
-from search_help import SPACE, fitted, forest
+from ash.sklearn.search_threads import IdleThreads, capped
+from search_help import SPACE, X, Y, fitted, forest
 
 Cpus = Callable[[int], None]
 
@@ -130,7 +132,7 @@ def test_threads_inside_of_an_executor(executor: str, cpus: Cpus) -> None:
     assert {job.score for job in ours.result_.jobs} == {11.0}
 
 
-def test_who_has_threads_of_its_own() -> None:
+def test_threads_are_capped_in_nested_estimators() -> None:
     forest = RandomForestClassifier()
     assert capped(forest, 3) == {"n_jobs": 3}
     assert capped(RandomForestClassifier(n_jobs=2), 3) == {}
@@ -154,8 +156,7 @@ def test_who_has_threads_of_its_own() -> None:
 def test_libraries(package: str, kind: str, name: str) -> None:
     estimator = getattr(needs.package(package), kind)()
     assert capped(estimator, 3) == {name: 3}
-    set_to = {name: 2}
-    assert capped(estimator.set_params(**set_to), 3) == {}
+    assert capped(estimator.set_params(**{name: 2}), 3) == {}
 
 
 def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
@@ -164,3 +165,97 @@ def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
     with pytest.raises(AttributeError):
         ours.estimator.classes_  # noqa: B018
     assert ours.predict(X).shape == Y.shape
+
+
+# Folds in threads that no job uses
+
+SOON = 30.0  # seconds, within which all others come if they come at all
+
+
+def test_folds_of_the_only_job_are_done_at_a_time() -> None:
+    idle, meet = IdleThreads(3), threading.Barrier(3)
+    with idle.job():
+        assert idle.each(lambda item: (meet.wait(SOON), item)[1], [4, 5, 6]) == [4, 5, 6]
+
+
+def test_no_more_than_there_are_threads() -> None:
+    idle, lock, busy, most = IdleThreads(3), threading.Lock(), [0], [0]
+
+    def fold(item: int) -> int:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        time.sleep(0.001)
+        with lock:
+            busy[0] -= 1
+        return item
+
+    def job(_: int) -> list[int]:
+        with idle.job():
+            return idle.each(fold, range(7))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(job, range(20))) == [list(range(7))] * 20
+    # A job that begins while a helper has a fold is one more until then.
+    assert most[0] <= 5
+    assert idle._busy == 0
+
+
+def test_there_are_no_helpers_where_every_thread_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IdleThreads, "_help", lambda self, work: pytest.fail("a helper was started"))
+    idle, own = IdleThreads(2), threading.get_ident()
+    with idle.job(), idle.job():
+        assert idle.each(lambda _: threading.get_ident(), range(5)) == [own] * 5
+    assert idle._busy == 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_first_error_is_raised(threads: int) -> None:
+    idle, done = IdleThreads(threads), []
+
+    def fold(item: int) -> None:
+        done.append(item)
+        if item:
+            raise SystemExit(item)
+        time.sleep(0.05)
+
+    with pytest.raises(SystemExit, match="1"), idle.job():
+        idle.each(fold, range(50))
+    assert idle._busy == 0 and len(done) <= 2 * threads
+
+
+def test_elsewhere_it_is_one_thread() -> None:
+    own = threading.get_ident()
+    idle = pickle.loads(pickle.dumps(IdleThreads(8)))
+    with idle.job():
+        assert idle.each(lambda _: threading.get_ident(), range(4)) == [own] * 4
+
+
+def test_a_search_is_the_same_however_its_folds_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = fitted(candidates=3, cv=4, n_jobs=1)
+    helped: list[Any] = []
+    monkeypatch.setattr(
+        IdleThreads, "_help", lambda self, work, own=IdleThreads._help: (helped.append(1), own(self, work))
+    )
+    together = fitted(candidates=3, cv=4, n_jobs=3)
+    assert helped and alone.result_.digest == together.result_.digest
+    names = [name for name in alone.cv_results_ if name.startswith("split")]
+    assert len(names) == 4
+    for name in names:
+        np.testing.assert_array_equal(alone.cv_results_[name], together.cv_results_[name])
+
+
+def test_helpers_have_the_configuration_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[tuple[int, bool]] = set()
+    kind = type(forest())
+    own = kind.fit
+
+    def fit(self: Any, *given: Any, **more: Any) -> Any:
+        time.sleep(0.02)  # others may come
+        seen.add((threading.get_ident(), sklearn.get_config()["assume_finite"]))
+        return own(self, *given, **more)
+
+    monkeypatch.setattr(kind, "fit", fit)
+    with sklearn.config_context(assume_finite=True):
+        fitted(candidates=1, cv=6, n_jobs=3)
+    assert len(seen) > 1 and all(finite for _, finite in seen)

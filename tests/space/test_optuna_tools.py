@@ -53,7 +53,7 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
     return reported
 
 
-def test_the_best_half_goes_on() -> None:
+def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
     # The only one; the worse of two; the best of three; the last; the second of five, and of three in rung 1; the best.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
@@ -68,7 +68,7 @@ def test_rungs_are_at_powers_of_eta() -> None:
     assert study(best_then_worse, eta=2) == [9, 2]
 
 
-def test_f42_who_jumps_over_rungs_is_scored_at_each_and_nan_ends_it() -> None:
+def test_f42_a_trial_that_skips_rungs_is_scored_at_each_and_nan_ends_it() -> None:
     own = optuna.create_study(direction="maximize", pruner=LadderPruner())
     first = own.ask()
     first.report(0.5, 8)
@@ -85,33 +85,25 @@ def test_f42_who_jumps_over_rungs_is_scored_at_each_and_nan_ends_it() -> None:
     assert third.should_prune()
 
 
+def proposals(order: list[int], workers: int = 1, seed: int = 3) -> list[dict[str, Any]]:
+    """The parameters of trials that are asked for theirs in some order."""
+    own = optuna.create_study(sampler=LevelSampler(seed=seed))
+    trials = [own.ask() for _ in order]
+
+    def ask(number: int) -> None:
+        trials[number].suggest_float("x", 1e-3, 1, log=True)
+        trials[number].suggest_categorical("kind", ["a", "b", None])
+        trials[number].suggest_int("depth", 1, 9, step=2)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(ask, order))
+    return [trial.params for trial in own.trials]
+
+
 def test_proposals_depend_on_no_order() -> None:
-    def params(order: list[int], workers: int) -> list[dict[str, Any]]:
-        own = optuna.create_study(sampler=LevelSampler(seed=3))
-        trials = [own.ask() for _ in order]
-        ask = [
-            lambda trial: trial.suggest_float("x", 1e-3, 1, log=True),
-            lambda trial: trial.suggest_categorical("kind", ["a", "b", None]),
-            lambda trial: trial.suggest_int("depth", 1, 9, step=2),
-        ]
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda number: [one(trials[number]) for one in ask], order))
-        return [trial.params for trial in own.trials]
-
-    one = params(list(range(30)), 1)
-    assert one == params(list(range(29, -1, -1)), 4)
+    one = proposals([*range(30)])
+    assert one == proposals([*range(29, -1, -1)], workers=4) != proposals([*range(30)], seed=4)
     assert len({tuple(each.values()) for each in one}) > 20
-    assert one != [trial.params for trial in _study_of(LevelSampler(seed=4), 30).trials]
-
-
-def _study_of(sampler: Any, trials: int) -> Any:
-    own = optuna.create_study(sampler=sampler)
-    for _ in range(trials):
-        trial = own.ask()
-        trial.suggest_float("x", 1e-3, 1, log=True)
-        trial.suggest_categorical("kind", ["a", "b", None])
-        trial.suggest_int("depth", 1, 9, step=2)
-    return own
 
 
 def test_levels_are_those_of_a_space() -> None:

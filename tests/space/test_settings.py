@@ -24,105 +24,61 @@ def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
     assert type(check_value(name, default)) is type(default)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "plain"),
-    [
-        ("hidden", [128, 64], (128, 64)),
-        ("hidden", (np.int64(8),), (8,)),
-        ("hidden", 32, (32,)),
-        ("hidden", (), ()),
-        ("hidden", (1,), (1,)),
-        ("hidden", (4096,), (4096,)),
-        ("activation", np.str_("tanh"), "tanh"),
-        ("activation", ["relu", "tanh"], ("relu", "tanh")),
-        ("learning_rate", 1e6, 1e6),
-        ("learning_rate", np.float32(0.5), 0.5),
-        ("momentum", 0, 0.0),
-        ("batch_size", "full", "full"),
-        ("batch_size", np.int32(7), 7),
-        ("dropout", 0.5, 0.5),
-        ("activation", ("selu", "mish"), ("selu", "mish")),
-        ("parametrization", np.str_("ntk"), "ntk"),
-        ("input_scaling", np.True_, True),
-        ("input_scaling", np.False_, False),
-        ("parametric_activation", np.True_, True),
-        ("embedding", "periodic", "periodic"),
-        ("embedding_frequency", 0, 0.0),
-        ("embedding_frequency", np.float32(1e6), 1e6),
-    ],
-)
-def test_plain_form(name: str, value: Any, plain: Any) -> None:
-    read = check_value(name, value)
-    assert read == plain
-    assert type(read) is type(plain)
+PLAIN: dict[str, list[tuple[Any, Any]]] = {
+    "hidden": [([128, 64], (128, 64)), ((np.int64(8),), (8,)), (32, (32,)), ((), ()), ((4096,), (4096,))],
+    "activation": [(np.str_("tanh"), "tanh"), (["relu", "tanh"], ("relu", "tanh")), (("mish",), ("mish",))],
+    "learning_rate": [(1e6, 1e6), (np.float32(0.5), 0.5)],
+    "momentum": [(0, 0.0)],
+    "batch_size": [("full", "full"), (np.int32(7), 7)],
+    "dropout": [(0.5, 0.5)],
+    "parametrization": [(np.str_("ntk"), "ntk")],
+    "input_scaling": [(np.True_, True), (np.False_, False)],
+    "parametric_activation": [(np.True_, True)],
+    "embedding": [("periodic", "periodic")],
+    "embedding_frequency": [(0, 0.0), (np.float32(1e6), 1e6)],
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("hidden", (0,)),
-        ("hidden", (64, -1)),
-        ("hidden", (64.0,)),
-        ("hidden", (True,)),
-        ("hidden", "64"),
-        ("hidden", (16_385,)),
-        ("hidden", (8,) * 65),
-        ("hidden", None),
-        ("hidden", ((64,),)),
-        ("activation", "reluu"),
-        ("activation", ("relu", "softmax")),
-        ("activation", 3),
-        ("optimizer", "lbfgs"),
-        ("optimizer", ("sgd",)),
-        ("learning_rate", 0.0),
-        ("learning_rate", -1e-3),
-        ("learning_rate", float("nan")),
-        ("learning_rate", float("inf")),
-        ("learning_rate", "0.1"),
-        ("learning_rate", True),
-        ("learning_rate", 1e-3j),
-        pytest.param("learning_rate", 10**400, id="learning_rate-huge"),
-        ("learning_rate_schedule", "cosine"),
-        ("momentum", 1.0),
-        ("beta1", -0.1),
-        ("beta2", 1),
-        ("epsilon", 0.0),
-        ("l2", -1e-9),
-        ("weight_decay", float("nan")),
-        ("dropout", 1.5),
-        ("dropout", 1.0),
-        ("label_smoothing", 1.0),
-        ("batch_size", 0),
-        ("batch_size", 32.0),
-        ("batch_size", "all"),
-        ("batch_size", 2**31),
-        ("initialization", "random"),
-        ("parametrization", "mup"),
-        ("parametrization", None),
-        ("input_scaling", 1),
-        ("input_scaling", 0.0),
-        ("input_scaling", "True"),
-        ("input_scaling", None),
-        ("parametric_activation", 1),
-        ("parametric_activation", "relu"),
-        ("embedding", "plr"),
-        ("embedding", True),
-        ("embedding", None),
-        ("embedding_frequency", -1e-9),
-        ("embedding_frequency", 1.1e6),
-        ("embedding_frequency", float("nan")),
-        ("embedding_frequency", float("inf")),
-        ("embedding_frequency", True),
-        ("embedding_frequency", "0.1"),
-        ("activation", "Mish"),
-    ],
-)
-def test_what_is_not_allowed_is_named_with_what_is(name: str, value: Any) -> None:
-    with pytest.raises(SettingError) as caught:
-        to_settings({name: value})
-    are_levels = value in [("sgd",), ((64,),)]
-    hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if are_levels else ""
-    assert str(caught.value) == f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}."
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_form(name: str) -> None:
+    for value, plain in PLAIN[name]:
+        read = check_value(name, value)
+        assert read == plain and type(read) is type(plain)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+REFUSED: dict[str, list[Any]] = {
+    "hidden": [(0,), (64, -1), (64.0,), (True,), "64", (16_385,), (8,) * 65, None, ((64,),)],
+    "activation": ["reluu", "Mish", ("relu", "softmax"), 3],
+    "optimizer": ["lbfgs", ("sgd",)],
+    "learning_rate": [0.0, -1e-3, NAN, INFINITY, "0.1", True, 1e-3j, 10**400],
+    "learning_rate_schedule": ["cosine"],
+    "momentum": [1.0],
+    "beta1": [-0.1],
+    "beta2": [1],
+    "epsilon": [0.0],
+    "l2": [-1e-9],
+    "weight_decay": [NAN],
+    "dropout": [1.5, 1.0],
+    "label_smoothing": [1.0],
+    "batch_size": [0, 32.0, "all", 2**31],
+    "initialization": ["random"],
+    "parametrization": ["mup", None],
+    "input_scaling": [1, 0.0, "True", None],
+    "parametric_activation": [1, "relu"],
+    "embedding": ["plr", True, None],
+    "embedding_frequency": [-1e-9, 1.1e6, NAN, INFINITY, True, "0.1"],
+}
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
+    for value in REFUSED[name]:
+        with pytest.raises(SettingError) as caught:
+            to_settings({name: value})
+        are_levels = value in [("sgd",), ((64,),)]
+        hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if are_levels else ""
+        assert str(caught.value) == f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}."
 
 
 @pytest.mark.parametrize(
@@ -148,17 +104,16 @@ def test_unknown_names_get_the_nearest(name: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["epochs", "candidates", "threads", "eta", "min_epochs", "epoch_rows", "max_iter", "time_limit"]
+    ("names", "words"),
+    [
+        (["epochs", "candidates", "eta", "min_epochs", "epoch_rows", "max_iter", "time_limit"], "part of the budget"),
+        (["seed", "metric", "validation", "random_state"], "an argument of ash.tune"),
+    ],
 )
-def test_the_budget_is_not_searched(name: str) -> None:
-    with pytest.raises(SettingError, match=f"'{name}' is part of the budget"):
-        check_params({name: 1})
-
-
-@pytest.mark.parametrize("name", ["seed", "metric", "validation", "random_state"])
-def test_what_belongs_to_the_run_is_not_searched(name: str) -> None:
-    with pytest.raises(SettingError, match=f"'{name}' is an argument of ash.tune"):
-        check_params({name: 1})
+def test_budget_and_arguments_of_the_run_are_not_searched(names: list[str], words: str) -> None:
+    for name in names:
+        with pytest.raises(SettingError, match=f"'{name}' is {words}"):
+            check_params({name: 1})
 
 
 @pytest.mark.parametrize("name", [*inspect.signature(ash.tune).parameters][3:])
@@ -217,17 +172,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
     assert to_settings({"batch_size": "full"}).batch_size == 0
 
 
-def test_no_part_of_the_recipe_excludes_another_setting() -> None:
-    """A frequency without an embedding is without effect, as the momentum of another optimizer is."""
-    for embedding in ("none", "periodic"):
-        given = {"embedding": embedding, "embedding_frequency": 0.5, "input_scaling": True, "parametrization": "ntk"}
-        given["parametric_activation"] = True
-        for other in ({"hidden": ()}, {"optimizer": "sgd"}, {"initialization": "he"}, {"activation": "selu"}):
-            full = check_params(given | other)
-            assert {name: full[name] for name in given} == given
-
-
-def test_what_is_not_named_has_the_default_of_the_table() -> None:
+def test_omitted_hyperparameters_have_their_defaults() -> None:
     settings = to_settings({})
     for name in [name for name in HYPERPARAMETERS if name not in ("hidden", "activation")]:
         assert getattr(settings, name) == HYPERPARAMETERS[name].default, name

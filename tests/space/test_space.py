@@ -1,8 +1,11 @@
-"""Spaces of hyperparameters: validation, conditions, the exact size, and the default space (F33)."""
+"""Domains and spaces of hyperparameters: levels, conditions, sizes, how candidates are drawn (F33-F35)."""
 
+import math
+from collections import Counter
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +18,120 @@ from ash.space.domains import encode
 from ash.space.hyperparameters import check_params, to_settings
 
 
+def test_levels_are_rounded_and_the_bounds_exact() -> None:
+    assert ash.log(1e-4, 1e-1, levels=4).levels == (0.0001, 0.001, 0.01, 0.1)
+    assert ash.log(1e-3, 1e-1, levels=5).levels == (0.001, 0.00316, 0.01, 0.0316, 0.1)
+    assert ash.uniform(0.0, 1.0, levels=5).levels == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert ash.uniform(0, 1, levels=4).levels == (0.0, 0.333, 0.667, 1.0)
+    assert ash.uniform(0.8, 0.99, levels=3).levels == (0.8, 0.895, 0.99)
+    assert ash.uniform(1000, 1001, levels=3).levels == (1000.0, 1000.5, 1001.0)
+    assert ash.log(0.123456789, 0.2, levels=2).levels == (0.123456789, 0.2)
+    assert ash.integers(1, 10, step=4).levels == (1, 5, 9)
+
+
+def test_usual_numbers_of_levels() -> None:
+    assert ash.log(1e-4, 1e-1).levels[:4] == (0.0001, 0.000126, 0.000158, 0.0002)
+    assert len(ash.log(1e-4, 1e-1).levels) == 31
+    assert ash.uniform(0, 1).levels[:3] == (0.0, 0.05, 0.1)
+
+
+def test_close_levels_get_more_digits() -> None:
+    for domain in (ash.log(0.999, 1.0, levels=1001), ash.uniform(-1e-9, 1e-9, levels=777), ash.log(1e-300, 1e300)):
+        assert all(low < high for low, high in zip(domain.levels, domain.levels[1:], strict=False))
+
+
+@given(st.floats(1e-12, 1e12), st.floats(1.0, 1e6), st.integers(2, 60))
+def test_log_levels_are_near_the_exact_ones(low: float, ratio: float, count: int) -> None:
+    high = low * ratio
+    if not high > low * (1 + 1e-9):
+        assert ash.log(low, low).levels == (low,)
+        return
+    levels = ash.log(low, high, levels=count).levels
+    assert (levels[0], levels[-1], len(levels)) == (low, high, count)
+    exact = low * (high / low) ** (np.arange(count) / (count - 1))
+    assert np.allclose(levels, exact, rtol=6e-3, atol=0)
+
+
+def test_default_levels() -> None:
+    assert ash.choice("a", "b").default == "a"
+    assert ash.choice("a", "b", default="b").default == "b"
+    assert ash.integers(1, 5).default == 3
+    assert ash.integers(0, 10, step=5, default=np.int64(10)).default == 10
+    assert ash.log(1e-4, 1e-2, levels=3).default == 1e-3
+    assert ash.uniform(0, 1, levels=5).default == 0.5
+    assert ash.log(1e-3, 1e-1, levels=3, default=0.02).levels == (0.001, 0.01, 0.02, 0.1)
+    assert ash.uniform(0, 1, levels=2, default=1).levels == (0.0, 1.0)
+
+
+def test_low_equals_high_is_one_level() -> None:
+    assert ash.integers(3, 3).levels == (3,)
+    assert ash.uniform(0.5, 0.5).levels == (0.5,)
+    assert ash.log(0.5, 0.5).levels == (0.5,)
+
+
+def test_duplicate_unhashable_and_nan_options() -> None:
+    assert ash.choice(1, 2, 1, 2).levels == (1, 2)
+    assert ash.choice([64, 32], (64, 32), [8]).levels == ((64, 32), (8,))
+    nan = ash.choice(float("nan"), float("nan"), 1.0, default=float("nan"))
+    assert len(nan.levels) == 2
+    assert math.isnan(nan.default)
+    assert len({encode(value) for value in (1, 1.0, True, "1", None, (1,))}) == 6
+    assert encode(np.float64(0.5)) == encode(0.5)
+    assert Space(hidden=ash.choice(32, (32,), [32])).size == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ash.choice(),
+        lambda: ash.choice(1, 2, default=3),
+        lambda: ash.choice({"a": 1}),
+        lambda: ash.choice(np.zeros(3)),
+        lambda: ash.integers(5, 1),
+        lambda: ash.integers(1, 5, step=5),
+        lambda: ash.integers(1, 5, step=0),
+        lambda: ash.integers(1.0, 5),  # type: ignore[arg-type]
+        lambda: ash.integers(1, 5, default=9),
+        lambda: ash.integers(0, 5, step=5, default=3),
+        lambda: ash.integers(True, 5),
+        lambda: ash.integers(0, 10**9),
+        lambda: ash.uniform(1.0, 0.0),
+        lambda: ash.uniform(0.0, float("nan")),
+        lambda: ash.uniform(float("-inf"), 0.0),
+        lambda: ash.uniform("0", 1),  # type: ignore[arg-type]
+        lambda: ash.uniform(0, 1, levels=1),
+        lambda: ash.uniform(0, 1, levels=2.5),  # type: ignore[arg-type]
+        lambda: ash.uniform(0, 1, default=2),
+        lambda: ash.uniform(1.0, 1.0 + 2**-50, levels=1000),
+        lambda: ash.log(0.0, 1.0),
+        lambda: ash.log(-1.0, 1.0),
+        lambda: ash.log(1.0, 0.1),
+        lambda: ash.log(0.1, float("inf")),
+        lambda: ash.log(0.1, 1, levels=10**9),
+        lambda: ash.log(0.1, 1, default=float("nan")),
+        lambda: ash.choice(1).when(),
+        lambda: ash.choice(1).when(optimizer="sgd").when(optimizer="adam"),
+    ],
+)
+def test_domains_that_make_no_sense(make: Any) -> None:
+    with pytest.raises(SettingError):
+        make()
+
+
+def test_a_list_of_options_is_meant_as_options() -> None:
+    with pytest.raises(SettingError, match=r"choice\(\[32, 64\]\) is one option, .* as choice\(32, 64\)"):
+        ash.choice([32, 64])
+    assert ash.choice((32, 64)).levels == ((32, 64),), "a tuple is one"
+
+
+# Spaces
+
+
 def key(params: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, encode(value)) for name, value in params.items()))
+
+
+LARGE = default_space(4000, 64, 1, 10, numbers=64, metric="accuracy")
 
 
 def momentum_space() -> Space:
@@ -245,3 +360,113 @@ def test_numbers_are_embedded_where_there_are_few_of_them(
 def test_labels_are_smoothed_for_accuracy_alone() -> None:
     space = default_space(6000, 8, 1, 2, numbers=8, metric="log_loss")
     assert "label_smoothing" not in space.domains
+
+
+# The draw: the default first, no repetition, uniform, the same everywhere
+
+
+def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
+    drawn = LARGE.sample(16_384, seed=3)
+    assert drawn[0] == LARGE.default
+    assert len({key(params) for params in drawn}) == 16_384
+
+
+def test_the_first_k_of_n_are_the_draw_of_k() -> None:
+    whole = LARGE.sample(300, seed=5)
+    for k in (1, 2, 17, 299):
+        assert LARGE.sample(k, seed=5) == whole[:k]
+
+
+def test_seeds() -> None:
+    assert LARGE.sample(50, seed=1) == LARGE.sample(50, seed=np.int64(1))
+    assert LARGE.sample(50, seed=1) != LARGE.sample(50, seed=2)
+    assert len(LARGE.sample(5, seed=2**200)) == 5
+    for seed in (-1, 0.5, "1", True, None):
+        with pytest.raises(SettingError, match="seed="):
+            LARGE.sample(5, seed=seed)  # type: ignore[arg-type]
+    for n in (0, -1, 2.0, True):
+        with pytest.raises(SettingError, match="candidates="):
+            LARGE.sample(n)  # type: ignore[arg-type]
+
+
+def test_the_draw_does_not_depend_on_the_versions() -> None:
+    """Fixed once: PCG64's raw words and the levels are the same everywhere."""
+    fixed = [
+        {"learning_rate": 0.00316, "hidden": (64,), "momentum": 0.45},
+        {"learning_rate": 0.000398, "hidden": (64,), "momentum": 0.63},
+        {"learning_rate": 0.00398, "hidden": (128, 64), "momentum": 0.855},
+        {"learning_rate": 0.0158, "hidden": (128, 64), "momentum": 0.855},
+        {"learning_rate": 0.0158, "hidden": (64,), "momentum": 0.135},
+    ]
+    space = Space(learning_rate=ash.log(1e-4, 1e-1), hidden=ash.choice((64,), (128, 64)), momentum=ash.uniform(0, 0.9))
+    assert space.sample(5, seed=2026) == fixed
+
+
+def test_the_draw_is_uniform() -> None:
+    space = momentum_space()
+    counts = Counter(key(space.sample(2, seed)[1]) for seed in range(2700))
+    assert len(counts) == space.size - 1
+    chi_square = sum((count - 100) ** 2 / 100 for count in counts.values())
+    assert chi_square < 60  # 26 degrees of freedom: exceeded once in 6,000 seeds' choices
+
+
+def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
+    space = momentum_space()
+    with pytest.warns(UserWarning, match="candidates=29 is more than the 28 configurations"):
+        drawn = space.sample(29, seed=4)
+    assert len({key(params) for params in drawn}) == 28
+    assert drawn == space.sample(28, seed=4)
+
+
+def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
+    space = momentum_space()
+    for seed in (0, 7, 2**90):
+        whole = list(space.stream(seed))
+        assert len({key(params) for params in whole}) == len(whole) == space.size
+        for n in (1, 2, 28):
+            assert space.sample(n, seed) == whole[:n]
+    assert list(Space().stream()) == [{}]
+    with pytest.raises(SettingError, match="seed="):
+        space.stream(-1)  # before anything is drawn
+
+
+def test_every_order_of_a_small_space_is_equally_likely() -> None:
+    """All six orders of what comes after the default: the shuffle is right to its end."""
+    space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
+    counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
+    assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5  # 5 degrees of freedom: once in 1,000
+
+
+def test_a_stream_of_many_ends_with_its_space() -> None:
+    space = Space(dropout=ash.uniform(0, 0.9, levels=200), momentum=ash.uniform(0, 0.9, levels=200))
+    assert sum(1 for _ in space.stream(3)) == 40_000
+
+
+def test_a_space_without_choice() -> None:
+    assert Space().size == 1
+    assert Space().sample(1) == [{}]
+    assert Space(batch_size="full", hidden=[4, 2]).sample(1) == [{"batch_size": "full", "hidden": (4, 2)}]
+
+
+def test_a_grid_beyond_64_bits() -> None:
+    names = ("learning_rate", "epsilon", "l2", "weight_decay", "momentum", "beta1", "beta2")
+    space = Space(**{name: ash.log(1e-9, 0.9, levels=1000) for name in names})
+    assert space.size == 1000**7 > 2**64
+    drawn = space.sample(500, seed=1)
+    assert len({key(params) for params in drawn}) == 500
+    assert 0.4 < np.mean([params["l2"] > 3e-5 for params in drawn]) < 0.6
+
+
+def test_a_sample_is_the_callers_own() -> None:
+    space = momentum_space()
+    space.sample(3)[0]["optimizer"] = "changed"
+    space.default["optimizer"] = "changed"
+    assert space.sample(1)[0]["optimizer"] == "sgd"
+    assert space.default["optimizer"] == "sgd"
+    with pytest.raises(TypeError):
+        space.domains["optimizer"] = ()  # type: ignore[index]
+
+
+def test_repr_says_how_much_there_is() -> None:
+    assert repr(momentum_space()).startswith("<ash.Space of 28 configurations (learning_rate: 4, optimizer: 3")

@@ -48,7 +48,7 @@ def test_how_many_are_drawn_together_changes_nothing(threads, monkeypatch):
         assert result.digest == expected.digest and result.params == expected.params
 
 
-def test_greedy_streams_go_on_drawing(monkeypatch):
+def test_greedy_streams_keep_drawing_candidates(monkeypatch):
     monkeypatch.setattr("ash.engine.planning.CHUNK", 2)
     result = endless(epoch_limit=150, schedule="greedy")
     assert result.ended == "epoch_limit" and 10 < len(result.params) <= 150
@@ -73,10 +73,3 @@ def test_random_search_without_end():
     result = endless(algorithm="random", max_rungs=2, epoch_limit=90)
     assert {job.epochs for job in result.jobs} == {1, 2}
     assert result.rungs[0]["finished"] - result.rungs[1]["finished"] <= 32
-
-
-def test_progress_of_a_stream(capfd):
-    endless(epoch_limit=50, progress=True)
-    endless(target=0.3, progress=True)
-    first, second = (line for line in capfd.readouterr().err.splitlines() if line.startswith("ash: "))
-    assert " of 50 epochs in " in first and " of " not in second and "best accuracy" in second

@@ -1,4 +1,4 @@
-"""What predicts after cross-validation: selected by the validation rows of all folds, trained on all rows."""
+"""Cross-validation as the parts of one job, and what predicts then: selected by all folds, trained on all rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit, StratifiedKFold, TimeSeriesSplit
 
 import ash
 from ash import _core
@@ -21,6 +21,109 @@ from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
 pytestmark = pytest.mark.core
+
+WINES, CULTIVARS = load_wine(return_X_y=True)
+FEW: dict[str, Any] = {"candidates": 8, "seed": 0, "progress": False}
+
+
+def fold_means(result: ash.Result) -> dict[tuple[int, int], float]:
+    found = result.fold_scores
+    keys = zip(found["candidate"].tolist(), found["rung"].tolist(), strict=True)
+    return dict(zip(keys, found["scores"].mean(axis=1).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("cv", [3, KFold(4), StratifiedKFold(3, shuffle=True, random_state=1), ShuffleSplit(2)])
+def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
+    result = ash.tune(WINES, CULTIVARS, cv=cv, **FEW)
+    means = fold_means(result)
+    assert len(result.jobs) == len(means) == 8 + 4 + 2
+    for job in result.jobs:
+        assert job.score == pytest.approx(means[job.candidate, job.rung], abs=1e-15)
+    assert result.best_score == max(job.score for job in result.jobs)
+
+
+def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
+    """The first fold trains with the seed of the run, so it scores what a run on its split scores."""
+    first = np.arange(len(WINES)) % 4 != 0
+    pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
+    space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
+    both = ash.tune(WINES, CULTIVARS, space, cv=pairs, max_rungs=1, **FEW)
+    alone = ash.tune(
+        WINES[first], CULTIVARS[first], space, validation=(WINES[~first], CULTIVARS[~first]), max_rungs=1, **FEW
+    )
+    scores = dict(zip(both.fold_scores["candidate"].tolist(), both.fold_scores["scores"][:, 0].tolist(), strict=True))
+    assert scores == {job.candidate: job.score for job in alone.jobs}
+
+
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate(training: str) -> None:
+    result = ash.tune(WINES, CULTIVARS, cv=3, training=training, **FEW)
+    rung, candidate = result.best_rung, result.best_candidate
+    whole = ash._core.Data(WINES, CULTIVARS[:, None].astype(float), 3, np.arange(len(WINES)), np.arange(1))
+    settings = ash.space.hyperparameters.to_settings(result.best_params)
+    epochs, cycles = (1, rung + 1) if training == "resume" else (2**rung, 1)
+    network, losses = ash._core.train(whole, settings, epochs, 0, candidate, cycles, 2)
+    assert len(losses) == (2 ** (rung + 1) - 1 if training == "resume" else 2**rung)
+    outputs = network.predict(np.ascontiguousarray(WINES))
+    assert np.array_equal(result.model.predict(WINES), outputs.argmax(axis=1))
+    assert np.allclose(result.model.core.input_center, np.median(WINES, axis=0))
+
+
+def test_groups_and_time_by_any_splitter() -> None:
+    groups = np.arange(len(WINES)) % 5
+    by_group = ash.tune(WINES, CULTIVARS, cv=GroupKFold(5), groups=groups, **FEW)
+    assert by_group.fold_scores["scores"].shape == (14, 5)
+    left_out = ash.tune(WINES, CULTIVARS, cv=LeaveOneGroupOut(), groups=groups, **FEW)
+    assert left_out.fold_scores["scores"].shape == (14, 5)
+    in_time = ash.tune(*load_diabetes(return_X_y=True), cv=TimeSeriesSplit(3), **FEW)
+    assert in_time.fold_scores["scores"].shape[1] == 3
+
+
+def test_estimators_with_folds() -> None:
+    model = ash.ASHClassifier(candidates=8, random_state=0, cv=3).fit(WINES, CULTIVARS)
+    table = model.cv_results_
+    folds = np.column_stack([table[f"split{fold}_test_score"] for fold in range(3)])
+    assert np.allclose(folds.mean(axis=1), table["mean_test_score"])
+    assert np.allclose(folds.std(axis=1), table["std_test_score"])
+    order = np.random.default_rng(0).permutation(len(WINES))
+    turned = ash.ASHClassifier(candidates=8, random_state=0, cv=3).fit(WINES[order], CULTIVARS[order])
+    assert turned.result_.digest == model.result_.digest
+    assert np.array_equal(turned.predict(WINES), model.predict(WINES))
+
+
+def test_weights_are_repeated_rows_in_the_folds_of_a_splitter() -> None:
+    times = np.random.default_rng(2).integers(0, 3, len(WINES))
+    place = np.arange(len(WINES)) % 3
+    repeated = np.repeat(np.arange(len(WINES)), times)
+    pairs = [(np.flatnonzero(place != fold), np.flatnonzero(place == fold)) for fold in range(3)]
+    copies = [(np.flatnonzero(place[repeated] != fold), np.flatnonzero(place[repeated] == fold)) for fold in range(3)]
+    weighted = ash.ASHClassifier(candidates=4, random_state=0, cv=pairs).fit(WINES, CULTIVARS, sample_weight=times)
+    plain = ash.ASHClassifier(candidates=4, random_state=0, cv=copies).fit(WINES[repeated], CULTIVARS[repeated])
+    assert weighted.result_.digest == plain.result_.digest
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (1, r"cv=1 is not allowed: a number of folds from 2 to 178"),
+        (100, r"cv=100 is not allowed"),
+        ("five", r"cv='five' is not allowed"),
+        ([([0, 1, 999], [3])], r"fold 0 of cv has no row numbers of a table of 178 rows"),
+        ([([0, 1], [])], r"fold 0 of cv has a part without rows"),
+        (GroupKFold(3), r"is not allowed: The 'groups' parameter should not be None"),
+    ],
+)
+def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ash.tune(WINES, CULTIVARS, cv=cv, **FEW)
+
+
+def test_groups_without_a_splitter_are_refused() -> None:
+    with pytest.raises(ash.SettingError, match=r"groups are given, but nothing that splits by them"):
+        ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
+
+
+# What predicts after cross-validation
 
 ALL_ROWS = importlib.import_module("ash.engine.refit")
 RUN = importlib.import_module("ash.engine.run")
@@ -61,21 +164,24 @@ def members(model: Any) -> tuple[Any, ...]:
     return model.members if isinstance(model, ash.Ensemble) else (model,)
 
 
+def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Network:
+    """Train a kept candidate on the training rows of these parts, by hand."""
+    kept, options = end["kept"], end["options"]
+    settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
+    data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
+    rungs = kept.rungs[place] + 1
+    core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
+    return sharpen(core, kept.factors[place])
+
+
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
     kept, options, found = end["kept"], end["options"], []
-    settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
     for number, parts in enumerate(end["folds"]):
-        seed = (options.seed ^ (number * FOLD_SEED)) % 2**64
-        data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
-        rungs = kept.rungs[place] + 1
-        core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
-        frame = parts.table.frame
-        rows = X[frame.numbers_of(parts.validation)]
-        core = sharpen(core, kept.factors[place])
+        core = trained(end, place, parts, (options.seed ^ (number * FOLD_SEED)) % 2**64)
         network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
-        classes = network.classes_ is not None
-        found.append(network.predict_proba(rows) if classes else network.predict(rows))
+        rows = X[parts.table.frame.numbers_of(parts.validation)]
+        found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
     return np.concatenate(found)
 
 
@@ -99,7 +205,7 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     monkeypatch.setattr(ALL_ROWS, "FEW_ROWS", len(X))
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
-    kept, whole, options = (ends[0][name] for name in ("kept", "whole", "options"))
+    kept, whole = ends[0]["kept"], ends[0]["whole"]
     if y.ndim == 1:
         parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
     else:
@@ -109,17 +215,9 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     assert isinstance(model, ash.Ensemble) and len(model.members) == len(places) > 1
     assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
     assert [member.params for member in model.members] == [kept.networks[place].params for place in places]
-    data = ALL_ROWS.prepare(whole, epoch_rows=options.epoch_rows)
     for member, place in zip(model.members, places, strict=True):
-        settings, rungs = ash.space.hyperparameters.to_settings(member.params), kept.rungs[place] + 1
-        core, _ = _core.train(
-            data, settings, options.min_epochs, options.seed, kept.candidates[place], rungs, options.eta
-        )
-        core = sharpen(core, kept.factors[place])
-        assert (
-            member.core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
-            == core.predict(np.zeros((1, 6), np.float32), 1).tobytes()
-        )
+        core, row = trained(ends[0], place, whole, ends[0]["options"].seed), np.zeros((1, 6), np.float32)
+        assert member.core.predict(row, 1).tobytes() == core.predict(row, 1).tobytes()
     assert len(whole.training) == len(X)
 
 
@@ -166,7 +264,7 @@ def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.Monkey
     assert ends[0]["kept"].predictions.shape[1] == len(ends[0]["kept"].targets) == rows != len(X)
 
 
-def test_where_time_is_short_the_best_is_trained_and_the_others_as_far_as_they_go(
+def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends = watched(monkeypatch)
@@ -198,7 +296,7 @@ def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.Monke
     assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
 
 
-def test_who_diverges_on_all_rows_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_that_diverge_on_all_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = members(fitted().model_)
     train = ALL_ROWS.train_through
     calls: list[int] = []
@@ -219,7 +317,7 @@ def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkey
     assert np.isfinite(search.predict_proba(X)).all()
 
 
-def test_who_interrupts_waits_for_one_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_trains_only_the_best_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     places: list[Any] = []
     train = ALL_ROWS._train
     monkeypatch.setattr(
@@ -261,7 +359,7 @@ def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["states", "results"])
 @pytest.mark.parametrize("limit", [20, 70, 130])
-def test_a_fit_that_goes_on_from_a_journal_predicts_the_same(
+def test_a_fit_resumed_from_a_journal_predicts_the_same(
     limit: int, with_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if with_files:
