@@ -17,6 +17,7 @@ import pytest
 
 import ash
 from ash.executors import dask_pool
+from callback_help import After
 from executor_help import Wrapped, expected, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -83,21 +84,6 @@ def functions(client: Any, function: Any = climb, **given: Any) -> Any:
     )
 
 
-class Then(ash.Callback):
-    """Calls a function once those jobs have ended that are not held."""
-
-    def __init__(self, call: Callable[[ash.Run], Any]) -> None:
-        self.left, self.call = FREE, call
-
-    def on_start(self, run: ash.Run) -> None:
-        self.run = run
-
-    def on_job(self, job: Any, params: Any) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.call(self.run)
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Return the address of a scheduler with a worker, in this process."""
@@ -160,7 +146,7 @@ def test_f96_a_client_that_is_closed_while_jobs_are_underway(
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     with pytest.raises(ash.ExecutorFailed, match=CLOSED):
-        tuned(executor=client, worker_timeout=None, callbacks=[Then(lambda run: client.close())], **UNDERWAY)
+        tuned(executor=client, worker_timeout=None, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
 def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
@@ -168,7 +154,7 @@ def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     close_at("cancel")
-    result = tuned(executor=client, callbacks=[Then(lambda run: run.stop())], **UNDERWAY)
+    result = tuned(executor=client, callbacks=[After(FREE, lambda run: run.stop())], **UNDERWAY)
     assert (result.ended, client.status) == ("stopped", "closed")
 
 
@@ -207,7 +193,7 @@ def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
 
 
 def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
-    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: client.close())])
+    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: client.close())])
     assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
     assert {job.candidate for job in result.jobs} == set(range(32))
 
@@ -216,7 +202,7 @@ def test_f96_a_client_that_is_closed_when_jobs_of_a_function_are_cancelled(
     client: Any, gate: int, close_at: Any
 ) -> None:
     close_at("cancel")
-    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: run.stop())])
+    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: run.stop())])
     assert (result.ended, client.status) == ("stopped", "closed")
 
 
@@ -252,6 +238,6 @@ def test_f96_jobs_that_cannot_be_cancelled() -> None:
     def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
         return threads.submit(call, *arguments) if number <= FREE else Refusing(Future(), "cancel")
 
-    stop = [Then(lambda run: run.stop())]
+    stop = [After(FREE, lambda run: run.stop())]
     assert tuned(executor=Wrapped(submit), threads=2, callbacks=stop, **UNDERWAY).ended == "stopped"
-    assert functions(Wrapped(submit), threads=2, callbacks=[Then(lambda run: run.stop())]).ended == "stopped"
+    assert functions(Wrapped(submit), threads=2, callbacks=[After(FREE, lambda run: run.stop())]).ended == "stopped"

@@ -256,8 +256,3 @@ def test_conditions_hold() -> None:
     )
     for params in result.params:
         assert ("depth" in params) == (params["model"] == "tree") != ("c" in params)
-
-
-def test_light_import() -> None:
-    done = python("import sys, ash; print([name for name in ('joblib', 'multiprocessing') if name in sys.modules])")
-    assert "joblib" not in done.stdout, done.stdout

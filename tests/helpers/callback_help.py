@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -101,6 +102,21 @@ class Stopper(Diary):
         super().on_job(job, params)
         if len(self.jobs) == self.most:
             self.run.stop()
+
+
+class After(ash.Callback):
+    """Calls a function with the run once, when so many jobs have ended."""
+
+    def __init__(self, jobs: int, call: Callable[[ash.Run], Any]) -> None:
+        self.left, self.call = jobs, call
+
+    def on_start(self, run: ash.Run) -> None:
+        self.run = run
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.call(self.run)
 
 
 class Failing(ash.Callback):

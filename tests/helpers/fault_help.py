@@ -61,7 +61,7 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs code in a fresh interpreter with these environment variables changed, in this folder or that one."""
+    """Run code in a fresh interpreter that finds the helpers, in this folder or that one."""
     return _run(["-c", code, *arguments], environment, folder)
 
 
@@ -74,8 +74,8 @@ def run(
     **environment: str,
 ) -> str:
     """What a fresh interpreter prints that has a table; it must end well: a hang is a failure."""
-    here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
-    done = python(before + COMMON.replace("{expected}", expected) + code, folder=folder, **here)
+    whole = before + COMMON.replace("{expected}", expected) + code
+    done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -83,6 +83,16 @@ def run(
 def python_file(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same with a file of this folder."""
     return _run([str(Path(__file__).with_name(name)), *arguments], environment)
+
+
+class Canary:
+    """Makes a folder of this name when it is unpickled."""
+
+    def __init__(self, name: str | Path = "canary") -> None:
+        self.name = str(name)
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.name,)
 
 
 def wait_until(happened: Callable[[], Any]) -> None:
@@ -97,7 +107,7 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
     return subprocess.run(
         [sys.executable, *words],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,

@@ -23,6 +23,7 @@ import ash
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
+from callback_help import After
 from cluster_help import cluster, jobs_in
 from executor_help import tuned
 from hosts_cluster import AFTER, cluster_on
@@ -34,18 +35,6 @@ LIFE = "3 s"
 WORKERS = 2
 DELAY, LOSS = 0.02, 0.01
 """Of frames between hosts: seconds, and a share."""
-
-
-class Hold(ash.Callback):
-    """Holds a wire once, after some jobs."""
-
-    def __init__(self, wire: Any, seconds: float) -> None:
-        self.wire, self.seconds, self.jobs = wire, seconds, 0
-
-    def on_job(self, job: Any, params: Any) -> None:
-        self.jobs += 1
-        if self.jobs == AFTER:
-            self.wire.hold(self.seconds)
 
 
 class Runs:
@@ -115,7 +104,7 @@ def held(seconds: float) -> dict[str, Any]:
         ):
             client.wait_for_workers(WORKERS, timeout=60)
             began = time.monotonic()
-            runs.add(client, Hold(started.wire, seconds))
+            runs.add(client, After(AFTER, lambda run: started.wire.hold(seconds)))
             took = time.monotonic() - began
     return {"held": seconds, "seconds": took, **runs.told()}
 
