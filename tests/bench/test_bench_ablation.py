@@ -1,7 +1,5 @@
 """The bench `ablation`: what a variant trains, what is planned and measured, and what is made of known losses."""
 
-from __future__ import annotations
-
 import math
 from argparse import Namespace
 from pathlib import Path

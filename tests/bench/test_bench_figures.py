@@ -1,7 +1,5 @@
 """What the benches make of their JSON: the student project's tables, the pages, the README, and how old figures are."""
 
-from __future__ import annotations
-
 import importlib
 import math
 import subprocess

@@ -1,7 +1,5 @@
 """The bench `quality`: what it plans, how a fit is measured, and what its page makes of known errors."""
 
-from __future__ import annotations
-
 import math
 import time
 from argparse import Namespace

@@ -1,7 +1,5 @@
 """For tests of benches: one of two cases, and what stands in the tables that a bench has made."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,10 +34,8 @@ def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench
 
 
 def table(shown: list[Section], begins: str) -> Table:
-    """Return the table whose title begins so."""
     return next(each for each in shown if isinstance(each, Table) and each.title.startswith(begins))
 
 
 def row(found: Table, name: str) -> dict[str, str]:
-    """Return the cells of a row by their columns."""
     return next(dict(zip(found.header, cells, strict=True)) for cells in found.rows if cells[0] == name)
