@@ -3,8 +3,6 @@
 Whatever the call, a run has its result all the same, or ends with an error of ash in words; none waits for ever.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import pytest
 import ash
 from ash.executors import dask_pool
 from callback_help import After
-from executor_help import Wrapped, expected, tuned
+from executor_help import Wrapped, climb, expected, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -62,11 +60,6 @@ def held_tell(gate: int, trained: Any) -> Any:
     return TELL(trained)
 
 
-def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    behind = epochs + (state or 0)
-    return -abs(params["x"] - 0.3) - 1 / behind, behind
-
-
 def held_climb(gate: int, params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
     gates[gate].enter()
     return climb(params, epochs, state)
@@ -86,7 +79,6 @@ def functions(client: Any, function: Any = climb, **given: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Return the address of a scheduler with a worker, in this process."""
     given: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": 50, "processes": False}
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **given) as cluster:
         yield cluster.scheduler_address
@@ -100,7 +92,6 @@ def client(address: str) -> Iterator[Any]:
 
 @pytest.fixture
 def gate() -> Iterator[int]:
-    """Return the number of a gate."""
     gates.append(Gate())
     yield len(gates) - 1
     gates[-1].open()
@@ -149,12 +140,23 @@ def test_f96_a_client_that_is_closed_while_jobs_are_underway(
         tuned(executor=client, worker_timeout=None, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
+def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
+    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: client.close())])
+    assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
+    assert {job.candidate for job in result.jobs} == set(range(32))
+
+
+@pytest.mark.parametrize("of_a_function", [False, True])
 def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
-    client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
+    of_a_function: bool, client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     close_at("cancel")
-    result = tuned(executor=client, callbacks=[After(FREE, lambda run: run.stop())], **UNDERWAY)
+    stop = [After(FREE, lambda run: run.stop())]
+    if of_a_function:
+        result = functions(client, partial(held_climb, gate), callbacks=stop)
+    else:
+        result = tuned(executor=client, callbacks=stop, **UNDERWAY)
     assert (result.ended, client.status) == ("stopped", "closed")
 
 
@@ -190,20 +192,6 @@ def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
         result = functions(client)
         assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
         assert {job.candidate for job in result.jobs} == set(range(32))
-
-
-def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
-    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: client.close())])
-    assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
-    assert {job.candidate for job in result.jobs} == set(range(32))
-
-
-def test_f96_a_client_that_is_closed_when_jobs_of_a_function_are_cancelled(
-    client: Any, gate: int, close_at: Any
-) -> None:
-    close_at("cancel")
-    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: run.stop())])
-    assert (result.ended, client.status) == ("stopped", "closed")
 
 
 class Refusing:

@@ -3,8 +3,6 @@
 What must come of it is what threads here would have decided: the same digest, and the same rows of the journal.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator
@@ -33,7 +31,6 @@ LOST = (
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
-    """Return the digest and the journal of the run in threads."""
     path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
     return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
 

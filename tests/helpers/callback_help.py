@@ -1,7 +1,5 @@
 """Callbacks for tests, and short runs for them."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
@@ -18,15 +16,7 @@ X, Y = load_wine(return_X_y=True)
 
 
 class TimeIsUp(ash.Callback):
-    """Lets so many seconds pass on the clock of this process, once so many jobs have ended: no test waits for a limit.
-
-    Parameters
-    ----------
-    patch : pytest.MonkeyPatch
-    seconds : float
-        More than the time limit of the run.
-    jobs : int
-    """
+    """Lets so many seconds pass on the clock of this process, once so many jobs have ended; no test waits."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -120,8 +110,6 @@ class After(ash.Callback):
 
 
 class Failing(ash.Callback):
-    """Raises an error of its own in one of the methods."""
-
     def __init__(self, method: str, error: BaseException) -> None:
         self.error = error
         setattr(self, method, self.fail)

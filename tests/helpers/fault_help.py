@@ -1,7 +1,5 @@
 """Shared by the tests of faults: small tables, short runs, and child processes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -58,6 +56,11 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
     return ash.tune(X, y, small_space() if space is None else space, **settings)
 
 
+def environment_of_tests() -> dict[str, str]:
+    """Return one in which the modules of the tests are found."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -107,7 +110,7 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
     return subprocess.run(
         [sys.executable, *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        env={**environment_of_tests(), **environment},
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,
@@ -118,3 +121,14 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
 def command_line(*arguments: str) -> list[str]:
     """The command `ash-tune` as a list, by the module, so that it is the one under test."""
     return [sys.executable, "-m", "ash", *arguments]
+
+
+def refused(capsys: Any, *arguments: str) -> str:
+    """Return the one line with which the command refuses its arguments."""
+    from ash.cli.cli import main
+
+    capsys.readouterr()
+    assert main([*arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return str(err)
