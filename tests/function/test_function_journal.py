@@ -1,8 +1,7 @@
 """The journal of a function: a run that was ended anyhow goes on as if it had never been, whoever did its jobs."""
 
-from __future__ import annotations
-
 import json
+import re
 import sqlite3
 import sys
 import threading
@@ -235,7 +234,7 @@ def test_failures_are_results(tmp_path: Path) -> None:
     assert texts == {"ValueError", "the score is nan"}
 
 
-def test_many_failures_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
+def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
     function, path = Counted(), tmp_path / "run.ash"
 
     def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -244,11 +243,11 @@ def test_many_failures_end_it_again_until_more_are_allowed(tmp_path: Path) -> No
         return function(params, epochs, state)
 
     for _ in range(2):
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
+        with pytest.warns(UserWarning) as warned:
             result = tune(path, function=fails, most_failures=5, workers=1)
-        assert any("5 failures in a row" in str(each.message) for each in warned)
-        assert result.ended == "failures" and len(result.jobs) == 15
+        said = "\n".join(str(each.message) for each in warned)
+        assert re.search("5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone", said)
+        assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -279,20 +278,6 @@ def test_nothing_has_finished_yet(tmp_path: Path) -> None:
         tune(path, Stopper(0))
     with pytest.raises(NothingFinished):
         tune(path, time_limit=0)
-    assert outcome(tune(path)) == outcome(tune(None))
-
-
-def test_what_ends_more_than_a_job_leaves_what_there_was(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if epochs == 2:
-            raise SystemExit(3)
-        return train(params, epochs, state)
-
-    with pytest.raises(SystemExit):
-        tune(path, function=function)
-    assert rows(path, "SELECT count(*) FROM jobs")[0][0] > 3
     assert outcome(tune(path)) == outcome(tune(None))
 
 
@@ -333,12 +318,6 @@ def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
     assert tune(path, costs=earlier).digest == tune(None, costs=earlier).digest
     with pytest.raises(ash.JournalError, match=r"costs: 'result [0-9a-f]+' there, 'cost' here"):
         tune(path, costs=cost)
-
-
-def test_a_seed_that_is_left_open_is_the_one_of_the_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    first = tune(path, seed=None)
-    assert outcome(tune(path, seed=None)) == outcome(first)
 
 
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))

@@ -1,7 +1,5 @@
 """Processes of ours: children that are forked from a nursery die, hang and leave, and the run goes on."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Where the candidates of a function come from: what is known, Sobol points, samplers of Optuna."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Functions to tune, for tests: cheap ones whose outcome is known, and those that fail in every way."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable
@@ -26,12 +24,10 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def run(function: Any = train, **changes: Any) -> ash.FunctionResult:
-    """The run of these tests."""
     return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:
-    """As long as the candidate is deep."""
     return float(epochs * params["depth"])
 
 
@@ -60,11 +56,9 @@ def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, 
 
 
 def decided(result: ash.FunctionResult) -> list[Any]:
-    """The same of a result."""
     return [(job.candidate, job.rung, job.epochs, job.score) for job in result.jobs]
 
 
 def wait(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """As `train`, for different times."""
     time.sleep(0.002 * params["depth"])
     return train(params, epochs, state)
