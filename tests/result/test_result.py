@@ -47,14 +47,6 @@ def test_records_are_those_of_the_columns(result):
     assert result.memory["peak_bytes"] > 0 == result.memory["dropped"] == result.memory["retrained_epochs"]
 
 
-def test_a_thread_does_one_thing_at_a_time(result):
-    jobs = [(job.thread, job.start, job.end) for job in result.jobs]
-    assists = zip(*(result.assists[name].tolist() for name in ("thread", "start", "end")), strict=True)
-    for thread in range(2):
-        own = sorted(busy[1:] for busy in [*jobs, *assists] if busy[0] == thread)
-        assert all(before[1] <= after[0] for before, after in pairwise(own))
-
-
 def test_helpers_count_in_core_seconds():
     result = make_result(candidates=16, threads=4)
     helped = {(job.candidate, job.rung): 0.0 for job in result.jobs}
