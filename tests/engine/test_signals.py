@@ -46,10 +46,12 @@ def interrupt_after(kind, number=signal.SIGINT):
     module.open_view = watch
 """
 PARTIAL = """
+before = signal.getsignal(signal.SIGINT)
 interrupt_after("finished")
 result = ash.tune(X, y, candidates=5_000, min_epochs=20, threads=2, progress=PROGRESS)
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
+assert signal.getsignal(signal.SIGINT) is before
 """
 NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
@@ -74,7 +76,7 @@ def child(code, status=0, **settings):
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_ctrl_c_returns_what_has_finished(progress):
+def test_f76_ctrl_c_returns_what_has_finished(progress):
     child(PARTIAL.replace("PROGRESS", str(progress)))
 
 
@@ -82,7 +84,7 @@ def test_ctrl_c_ends_an_endless_stream():
     child(PARTIAL.replace("PROGRESS", "False").replace("candidates=5_000", "candidates=None, target=2.0"))
 
 
-def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
+def test_f76_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
     """In the middle of a job that would take hours."""
     assert child(NOTHING).stdout == "nothing\n"
 
@@ -146,7 +148,7 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
-def test_the_command_writes_what_there_is(tmp_path, number, status):
+def test_f76_f77_the_command_writes_what_there_is(tmp_path, number, status):
     done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
     names = {file.name for file in (tmp_path / "out").iterdir()}
