@@ -1,7 +1,5 @@
 """Estimators that are trained on, for tests: small ones of each library, and the rows they learn from."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tables whose rows recur, for tests of neighbors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

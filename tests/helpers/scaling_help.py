@@ -1,7 +1,5 @@
 """The definition of center and scale of a feature in plain NumPy, with weights of any kind."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reference_network import Array

@@ -1,7 +1,5 @@
 """Searches for tests: cheap ones."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sklearn.ensemble import RandomForestClassifier
