@@ -28,7 +28,6 @@ BEGAN = time.monotonic()
 LAST = [
     "test_docs",
     "test_faults",
-    "test_journal_kills",
     "test_journal_disk",
     "test_readme",
     "test_mpi",
@@ -37,10 +36,9 @@ LAST = [
     "test_report_browser",
     "test_signals",
     "test_slurm",
-    "test_tracking_servers",
+    "test_trackers",
     "test_dask",
-    "test_hosts",
-    "test_notebook",
+    "test_progress",
     "test_bench",
 ]
 """Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""

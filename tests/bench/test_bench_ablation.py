@@ -1,7 +1,5 @@
 """The bench `ablation`: what a variant trains, what is planned and measured, and what is made of known losses."""
 
-from __future__ import annotations
-
 import math
 from argparse import Namespace
 from pathlib import Path
@@ -26,8 +24,8 @@ from bench.ablation import (
     ratio,
     sections,
 )
-from bench.figures import Section, Table
 from bench.quality.tables import FILES, SMALL, Split, split
+from bench_help import row, table
 
 OF_CLASSES = {
     "activation": "selu",
@@ -203,14 +201,6 @@ def test_all_tables_count_alike_for_the_seeds_that_they_share() -> None:
     values |= {"california, recipe": value([1.0]), "california, relu": value([8.0]), "adult, recipe": value([0.1])}
     found, count = overall(values, "relu", "error", FILES + SMALL)
     assert found is not None and found.mean == pytest.approx(4) and found.low is None and count == 2
-
-
-def table(shown: list[Section], begins: str) -> Table:
-    return next(each for each in shown if isinstance(each, Table) and each.title.startswith(begins))
-
-
-def row(found: Table, name: str) -> dict[str, str]:
-    return next(dict(zip(found.header, cells, strict=True)) for cells in found.rows if cells[0] == name)
 
 
 def test_tables_say_what_pays_and_what_was_not_there() -> None:

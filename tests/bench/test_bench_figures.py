@@ -1,7 +1,5 @@
 """What the benches make of their JSON: the student project's tables, the pages, the README, and how old figures are."""
 
-from __future__ import annotations
-
 import importlib
 import math
 import subprocess
@@ -12,10 +10,11 @@ from typing import Any
 import pytest
 
 from bench import SUBJECTS, machine, report
-from bench.figures import Picture, Section, Table
+from bench.figures import Picture, Table
 from bench.ladder import expected_seconds
 from bench.record import RESULTS, Record
 from bench.tables import page, published
+from bench_help import table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "bench" / "pages"
@@ -42,10 +41,6 @@ def values(**changes: Any) -> dict[str, Any]:
     schedule["used"] = {name: {"min": 0.8, "median": 0.89, "max": 0.9} for name in ("reproducible", "greedy")}
     found = {"load_digits, full-batch, 128": {**case, **changes}, "load_digits, schedules": schedule}
     return {**found, "load_digits, allocations": memory}
-
-
-def table(sections: list[Section], begins: str) -> Table:
-    return next(each for each in sections if isinstance(each, Table) and each.title.startswith(begins))
 
 
 def only_row(found: Table) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The bench `quality`: what it plans, how a fit is measured, and what its page makes of known errors."""
 
-from __future__ import annotations
-
 import math
 import time
 from argparse import Namespace
@@ -17,13 +15,14 @@ from conftest import SAMPLES
 
 import needs
 from bench import quality
-from bench.figures import Picture, Section, Table
+from bench.figures import Picture, Table
 from bench.machine import CORE
 from bench.quality.contenders import CONTENDERS, OURS, TUNED, Task, epochs_within, stopping_at, tuned
 from bench.quality.measure import LEAST_PROBABILITY, log_loss, measure, root_mean_square
 from bench.quality.page import Fits, curves, mean_ranks, ranked, readme, sections
 from bench.quality.plan import Fit, fits
 from bench.quality.tables import FILE, FILES, SMALL, TABLES, Source, split
+from bench_help import row, table
 
 
 def options(**changes: Any) -> Namespace:
@@ -175,14 +174,6 @@ def made(table: str, contender: str, errors: Iterable[float], limit: float = 60.
         Fit(table, contender, limit, seed).key: {**value, "error": error, **changes}
         for seed, error in enumerate(errors)
     }
-
-
-def table(shown: list[Section], begins: str) -> Table:
-    return next(each for each in shown if isinstance(each, Table) and each.title.startswith(begins))
-
-
-def row(found: Table, name: str) -> dict[str, str]:
-    return next(dict(zip(found.header, cells, strict=True)) for cells in found.rows if cells[0] == name)
 
 
 def test_contenders_are_compared_over_the_seeds_that_both_have() -> None:

@@ -1,5 +1,6 @@
 """The command line: real tables in, files and a report out, one line for each mistake."""
 
+import argparse
 import csv
 import gzip
 import json
@@ -14,8 +15,9 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.cli.cli import main
+from ash.cli.cli import _bytes, main
 from ash.cli.cli_report import cell, write_csv
+from fault_help import refused
 
 WINE = load_wine(as_frame=True).frame
 
@@ -28,14 +30,6 @@ def run(*arguments, **settings):
 def wine_csv(tmp_path):
     WINE.to_csv(tmp_path / "wine.csv", index=False)
     return str(tmp_path / "wine.csv")
-
-
-def refused(capsys, *arguments):
-    """Return the one line with which the command refuses its arguments."""
-    assert main([arguments[0], "--candidates", "2", *arguments[1:]]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
-    return err
 
 
 def test_digits_in_an_empty_folder(tmp_path):
@@ -111,13 +105,6 @@ def test_tables_of_scikit_learn(name, tmp_path, capsys):
     assert ("r2" if name == "diabetes" else "accuracy") in capsys.readouterr().out
 
 
-def test_model_knows_the_columns(wine_csv, tmp_path):
-    assert main([wine_csv, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
-    model = ash.load(tmp_path / "model.safetensors")
-    assert model.feature_names == tuple(WINE.columns[:-1])
-    assert model.score(WINE.drop(columns="target"), WINE["target"]) > 0.3
-
-
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
@@ -176,7 +163,7 @@ def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
     assert "time limit was over" in refused(capsys, "wine", "--time", "0", "--quiet")
     (tmp_path / "file").write_text("")
-    assert "file" in refused(capsys, "wine", "--quiet", "--out", str(tmp_path / "file"))
+    assert "file" in refused(capsys, "wine", "--candidates", "2", "--quiet", "--out", str(tmp_path / "file"))
 
 
 @pytest.mark.parametrize(
@@ -222,58 +209,37 @@ def test_quiet_is_quiet(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_reader_that_leaves_early(tmp_path):
-    script = f"'{sys.executable}' -m ash wine --candidates 4 | true; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("end", ["| true; exit ${PIPESTATUS[0]}", ">&-", "2>&-", ">&- 2>&-"])
+def test_f118_streams_that_end_early_or_are_closed(end, tmp_path):
+    script = f"'{sys.executable}' -m ash wine --candidates 4 {end}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.strip() == "0"
-    assert "Broken" not in done.stderr and "Traceback" not in done.stderr
-    assert (tmp_path / "ash-tune-out" / "model.safetensors").exists()
-
-
-@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
-def test_closed_streams(closing, tmp_path):
-    script = f"'{sys.executable}' -m ash wine --candidates 4 {closing}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0 and "Traceback" not in done.stderr
-    assert (tmp_path / "ash-tune-out" / "jobs.csv").exists()
+    assert done.returncode == 0 and "Broken" not in done.stderr and "Traceback" not in done.stderr
+    assert {"jobs.csv", "model.safetensors"} <= {file.name for file in (tmp_path / "ash-tune-out").iterdir()}
 
 
 @pytest.mark.parametrize(
     "variables",
     [
-        {"TERM": "dumb", "COLUMNS": "20"},
-        {"NO_COLOR": "1", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         {"PYTHONIOENCODING": "ascii"},
-        {"HOME": "/proc"},
+        {"HOME": "/proc", "XDG_CACHE_HOME": "/proc"},
     ],
-    ids=["dumb", "ascii", "ascii streams", "home"],
+    ids=["F118-dumb", "F118-ascii", "F118-ascii-streams", "F118-home"],
 )
 def test_poor_surroundings(variables, tmp_path):
     WINE.rename(columns={"target": "größe"}).to_csv(tmp_path / "wein.csv", index=False)
     done = run("wein.csv", "--candidates", "4", cwd=tmp_path, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
-    assert "accuracy" in done.stdout
+    assert "accuracy" in done.stdout and "Traceback" not in done.stderr and "\x1b" not in done.stdout
+    assert (tmp_path / "ash-tune-out" / "model.safetensors").exists()
 
 
 def test_cells_are_harmless_and_read_back(tmp_path):
-    assert [cell(text) for text in ("=1+1", "+1", "-1", "@x", "\tx", "plain", "a=b")] == [
-        "'=1+1",
-        "'+1",
-        "'-1",
-        "'@x",
-        "'\tx",
-        "plain",
-        "a=b",
-    ]
-    assert [cell(value) for value in (-0.1, 3, (64, 32), (), None, float("nan"), True)] == [
-        "-0.1",
-        "3",
-        "[64, 32]",
-        "[]",
-        "",
-        "",
-        "True",
-    ]
+    assert all(cell(text) == f"'{text}" for text in ("=1+1", "+1", "-1", "@x", "\tx"))
+    assert all(cell(text) == text for text in ("plain", "a=b"))
+    assert [cell(value) for value in (-0.1, 3, (64, 32), ())] == ["-0.1", "3", "[64, 32]", "[]"]
+    assert [cell(value) for value in (None, float("nan"), True)] == ["", "", "True"]
     write_csv(tmp_path / "a.csv", [{"x": 0.1, "text": 'a,"b"\n'}, {"x": 1 / 3, "more": "=cmd|' /C calc'!A0"}])
     with open(tmp_path / "a.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -291,3 +257,31 @@ def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == "" and "diverged" in err.splitlines()[0]
     assert "learning_rate" in err and "1e+20" in err
+
+
+def test_schedule_and_limits(tmp_path):
+    def summary(*arguments):
+        assert main(["wine", "--quiet", "--out", str(tmp_path), "--json", str(tmp_path / "s.json"), *arguments]) == 0
+        return json.loads((tmp_path / "s.json").read_text())
+
+    stream = summary("--candidates", "all", "--epochs", "40", "--memory-limit", "3k", "--workers", "8")
+    assert stream["ended"] == "epoch_limit" and stream["epochs"] <= 40
+    for name, value in {"candidates": None, "epoch_limit": 40, "memory_limit": 3072, "workers": 8}.items():
+        assert stream["settings"][name] == value
+    aimed = summary("--candidates", "all", "--stop-at", "0.5", "--schedule", "greedy", "--no-teams")
+    assert aimed["ended"] == "target" and aimed["validation_score"] >= 0.5
+    for name, value in {"target": 0.5, "schedule": "greedy", "teams": False}.items():
+        assert aimed["settings"][name] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("7", 7), ("2K", 2048), ("500m", 500 << 20), ("2G", 2 << 30), ("1T", 1 << 40)]
+)
+def test_sizes_in_bytes(text, size):
+    assert _bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "2GB", "1.5G", "-1", "2 G", "\u0661"])
+def test_what_is_no_size(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="K, M, G or T"):
+        _bytes(text)

@@ -1,11 +1,8 @@
 """The command with its jobs elsewhere: `--dask`, and as the first rank of MPI."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
-import os
 import re
 import signal
 import socket
@@ -14,34 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ash.cli.cli import main
-from cluster_help import ONE_THREAD, cluster, dask, environment
-from fault_help import HANG_SECONDS, wait_until
+from fault_help import HANG_SECONDS, refused, wait_until
 from mpi_help import under_mpi
 
 DIGITS = ("digits", "--candidates", "16", "--workers", "4")
-HELD = """
-import os, time
-if os.environ.get("PMI_RANK") != "0":
-    from ash.executors import dask_pool, jobs
-    def held(job):
-        def do(*given):
-            if given[-1].candidate >= 12:
-                time.sleep(1000)
-            return job(*given)
-        return do
-    jobs.do, dask_pool._train = held(jobs.do), held(dask_pool._train)
-"""
-"""A module that Python imports when it starts: workers do not come to the end of a run, so that it is in the middle."""
 
 
 @pytest.fixture(scope="module")
 def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the digest of the command in threads."""
     folder = tmp_path_factory.mktemp("threads")
     assert main([*DIGITS, "--quiet", "--out", str(folder / "threads"), "--json", str(folder / "threads.json")]) == 0
     found: str = json.loads((folder / "threads.json").read_text())["digest"]
@@ -49,45 +30,8 @@ def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def ran(folder: Path, processes: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Return what has come of the command under MPI."""
     command = under_mpi(processes, "-m", "ash", *words)
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
-
-
-def holding(folder: Path) -> dict[str, str]:
-    """Return the environment of processes that are held."""
-    (folder / "held").mkdir()
-    (folder / "held" / "sitecustomize.py").write_text(HELD, encoding="utf-8")
-    path = os.pathsep.join([str(folder / "held"), os.environ.get("PYTHONPATH", "")])
-    return {**environment(), "PYTHONPATH": path}
-
-
-@contextlib.contextmanager
-def started(command: list[str], **given: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background; it has ended at the end of the block."""
-    with subprocess.Popen(command, **given) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-@contextlib.contextmanager
-def running(folder: Path, *words: str, **given: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background; its errors go to a file."""
-    with (folder / "err").open("w") as err, started([*words], cwd=folder, stderr=err, text=True, **given) as process:
-        yield process
-
-
-def ranks(folder: Path) -> dict[int, int]:
-    """Return the processes of the ranks that run in a folder."""
-    found = {}
-    for each in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            rank = re.search(rb"\0PMI_RANK=(\d+)", (each / "environ").read_bytes())
-            if rank is not None and os.readlink(each / "cwd") == str(folder):
-                found[int(rank[1])] = int(each.name)
-    return found
 
 
 def jobs_in(journal: Path) -> int:
@@ -121,11 +65,7 @@ def test_dask_does_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Return the one line with which the command ends."""
-    assert main(["wine", "--candidates", "2", "--quiet", *words]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
-    return err
+    return refused(capsys, "wine", "--candidates", "2", "--quiet", *words)
 
 
 @pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
@@ -146,29 +86,6 @@ def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         found = complaint(capsys, "--dask", cluster.scheduler_address, "--worker-timeout", "0.5")
     assert "has had no worker for worker_timeout=0.5 seconds; start some" in found
-
-
-def test_f96_a_scheduler_that_dies_ends_the_run_and_it_goes_on_elsewhere(digest: str, tmp_path: Path) -> None:
-    journal = tmp_path / "run.ash"
-    own = [sys.executable, "-m", "ash", *DIGITS, "--journal", str(journal), "--json", "summary.json", "--quiet"]
-    with cluster(tmp_path, workers=0) as made:
-        worker = dask("worker", made.wire.address, *ONE_THREAD)
-        command = [*own, "--dask", made.wire.address, "--worker-timeout", "5"]
-        with (
-            started(worker, env=holding(tmp_path), stderr=subprocess.DEVNULL) as held,
-            started(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process,
-        ):
-            wait_until(lambda: jobs_in(journal) >= 4)
-            made.scheduler.kill()
-            made.wire.close()
-            err = process.communicate(timeout=HANG_SECONDS)[1]
-            held.kill()
-    assert process.returncode == 2 and err.count("\n") == 1, err
-    assert re.search(
-        r"no worker for worker_timeout=5 seconds|<Client: .*> is closed, .* its scheduler does not answer", err
-    )
-    subprocess.run(own, cwd=tmp_path, check=True, timeout=HANG_SECONDS)
-    assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
 
 
 def test_without_dask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,20 +130,17 @@ def test_what_is_refused_under_mpi_is_one_line_of_ours(tmp_path: Path) -> None:
         assert [each.startswith(line) for each in done.stderr.splitlines() if "MPI_Abort" not in each] == [True]
 
 
-def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(digest: str, tmp_path: Path) -> None:
-    words = (*DIGITS, "--journal", "run.ash", "--json", "summary.json")
-    with running(tmp_path, *under_mpi(3, "-m", "ash", *words), env=holding(tmp_path)) as process:
-        wait_until(lambda: jobs_in(tmp_path / "run.ash") >= 4)
-        os.kill(ranks(tmp_path)[2], signal.SIGKILL)
-        assert process.wait(HANG_SECONDS) != 0
-    assert not (tmp_path / "summary.json").exists()
-    wait_until(lambda: not ranks(tmp_path))
-    done = ran(tmp_path, 3, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "summary.json").read_text())["digest"] == digest
-
-
 LONG = ("digits", "--candidates", "20000", "--journal", "run.ash", "--json", "summary.json")
+
+
+@contextlib.contextmanager
+def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in the background, with its errors in a file; it has ended at the end of the block."""
+    with (folder / "err").open("w") as err, subprocess.Popen(words, cwd=folder, stderr=err, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:

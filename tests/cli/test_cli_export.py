@@ -1,8 +1,5 @@
 """`ash-tune export`: a file of each format, or one line on why not."""
 
-from __future__ import annotations
-
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import needs
 from ash.cli.cli import main
 from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
+from fault_help import refused
 
 PLAIN = {"plain": True, "activations": ["relu"], "classes": 0}
 
@@ -32,14 +30,6 @@ def exported(model: str, format: str, *more: str) -> tuple[Any, Any, Path]:
     assert main(["export", model, "--format", format, "--out", str(path), *more]) == 0
     loaded = ash.load(model)
     return loaded, random_rows(np.random.default_rng(4), loaded), path
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    capsys.readouterr()
-    assert main(["export", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
-    return err
 
 
 def test_onnx(model: str) -> None:
@@ -77,29 +67,22 @@ def test_ensembles(tmp_path: Path) -> None:
 
 def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "out")]
-    assert "none: no such file; MODEL is" in refused(capsys, str(tmp_path / "none"), "--format", "cpp", *out)
+    assert "none: no such file; MODEL is" in refused(capsys, "export", str(tmp_path / "none"), "--format", "cpp", *out)
     (tmp_path / "text").write_text("a,b\n")
-    assert "text: no safetensors file" in refused(capsys, str(tmp_path / "text"), "--format", "cpp", *out)
+    assert "text: no safetensors file" in refused(capsys, "export", str(tmp_path / "text"), "--format", "cpp", *out)
     nowhere = str(tmp_path / "none" / "out")
-    assert f"{nowhere}: no such file or folder" in refused(capsys, model, "--format", "cpp", "--out", nowhere)
-    assert "Is a directory" in refused(capsys, model, "--format", "sklearn", "--out", str(tmp_path))
-    assert "'int' is taken in C++" in refused(capsys, model, "--format", "cpp", *out, "--namespace", "int")
-    assert "--missing is for --format onnx alone" in refused(capsys, model, "--format", "cpp", *out, "--missing", "?")
+    assert f"{nowhere}: no such file or folder" in refused(capsys, "export", model, "--format", "cpp", "--out", nowhere)
+    assert "Is a directory" in refused(capsys, "export", model, "--format", "sklearn", "--out", str(tmp_path))
+    assert "'int' is taken in C++" in refused(capsys, "export", model, "--format", "cpp", *out, "--namespace", "int")
+    assert "--missing is for --format onnx alone" in refused(
+        capsys, "export", model, "--format", "cpp", *out, "--missing", "?"
+    )
     assert "--namespace is for --format cpp alone" in refused(
-        capsys, model, "--format", "torch", *out, "--namespace", "a"
+        capsys, "export", model, "--format", "torch", *out, "--namespace", "a"
     )
     random_network(np.random.default_rng(3), **PLAIN | {"activations": ["mish"]}).save(model)
-    assert "cannot express the activation 'mish'" in refused(capsys, model, "--format", "sklearn", *out)
+    assert "cannot express the activation 'mish'" in refused(capsys, "export", model, "--format", "sklearn", *out)
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("package", ["onnx", "torch"])
-def test_packages_that_are_not_there(
-    package: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    complaint = refused(capsys, model, "--format", package, "--out", str(tmp_path / "out"))
-    assert f"needs {package}; install it by: pip install 'ash-tune[{package}]'" in complaint
 
 
 def test_what_must_be_said(model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """`ash-tune predict` and `ash-tune show`: what a model says about a file, and about itself."""
 
 import csv
-import gzip
 import hashlib
 import io
 import re
@@ -12,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from conftest import SAMPLES
 
 import ash
 from ash.cli.cli import main
 from ash.data.files import read_table
-
-ADULT = SAMPLES / "adult.csv.gz"
+from fault_help import refused
 
 
 def make_rows(count, seed=0):
@@ -62,14 +59,6 @@ def predicted(capsys, *arguments):
     out, err = capsys.readouterr()
     header, *rows = csv.reader(io.StringIO(out, newline=""))
     return header, rows, err
-
-
-def refused(capsys, *arguments):
-    capsys.readouterr()
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
-    return err
 
 
 def test_predictions_are_those_of_the_model(folder, model, capsys):
@@ -247,13 +236,3 @@ def test_a_column_that_only_the_test_part_fills_is_left_out(tmp_path, capsys):
     assert main([data, "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     assert "warning: left out: column 0 ('note')" in capsys.readouterr().err
     assert ash.load(tmp_path / "model.safetensors").feature_names == ("age", "color", "code")
-
-
-def test_adult(tmp_path, capsys):
-    assert main([str(ADULT), "--candidates", "4", "--epochs", "12", "--out", str(tmp_path)]) == 0
-    found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)
-    assert float(found[2]) > 0.83
-    with gzip.open(ADULT, "rt") as file:
-        count = sum(1 for _ in file) - 1
-    _, rows, err = predicted(capsys, str(tmp_path / "model.safetensors"), str(ADULT))
-    assert len(rows) == count and err.endswith(f" on {count} rows\n") and float(err.split()[1]) > 0.83

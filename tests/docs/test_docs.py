@@ -3,8 +3,6 @@
 `sphinx-build`, which .ci/run does with warnings as errors, runs the same blocks, and the examples of the gallery.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

@@ -49,11 +49,13 @@ def interrupt_after(kind, number=signal.SIGINT):
     module.open_view = watch
 """
 PARTIAL = """
+before = signal.getsignal(signal.SIGINT)
 interrupt_after("finished")
 result = ash.tune(X, y, CANDIDATES, min_epochs=20, threads=2)
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
 assert ash.tune(X, y, candidates=2, progress=False).ended == "finished"
+assert signal.getsignal(signal.SIGINT) is before
 """
 NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
@@ -78,11 +80,11 @@ def child(code, status=0, **settings):
 
 
 @pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, target=2.0, progress=False"])
-def test_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
+def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
     child(PARTIAL.replace("CANDIDATES", candidates))
 
 
-def test_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
+def test_f76_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
     """In the middle of a job that would take hours."""
     assert child(NOTHING).stdout == "nothing\n"
 
@@ -122,7 +124,7 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
-def test_the_command_writes_what_there_is(tmp_path, number, status):
+def test_f76_f77_the_command_writes_what_there_is(tmp_path, number, status):
     done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
     names = {file.name for file in (tmp_path / "out").iterdir()}

@@ -3,8 +3,6 @@
 Whatever the call, a run has its result all the same, or ends with an error of ash in words; none waits for ever.
 """
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +15,8 @@ import pytest
 
 import ash
 from ash.executors import dask_pool
-from executor_help import Wrapped, expected, tuned
+from callback_help import After
+from executor_help import Wrapped, climb, expected, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -61,11 +60,6 @@ def held_tell(gate: int, trained: Any) -> Any:
     return TELL(trained)
 
 
-def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    behind = epochs + (state or 0)
-    return -abs(params["x"] - 0.3) - 1 / behind, behind
-
-
 def held_climb(gate: int, params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
     gates[gate].enter()
     return climb(params, epochs, state)
@@ -83,24 +77,8 @@ def functions(client: Any, function: Any = climb, **given: Any) -> Any:
     )
 
 
-class Then(ash.Callback):
-    """Calls a function once those jobs have ended that are not held."""
-
-    def __init__(self, call: Callable[[ash.Run], Any]) -> None:
-        self.left, self.call = FREE, call
-
-    def on_start(self, run: ash.Run) -> None:
-        self.run = run
-
-    def on_job(self, job: Any, params: Any) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.call(self.run)
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Return the address of a scheduler with a worker, in this process."""
     given: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": 50, "processes": False}
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **given) as cluster:
         yield cluster.scheduler_address
@@ -114,7 +92,6 @@ def client(address: str) -> Iterator[Any]:
 
 @pytest.fixture
 def gate() -> Iterator[int]:
-    """Return the number of a gate."""
     gates.append(Gate())
     yield len(gates) - 1
     gates[-1].open()
@@ -160,15 +137,26 @@ def test_f96_a_client_that_is_closed_while_jobs_are_underway(
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     with pytest.raises(ash.ExecutorFailed, match=CLOSED):
-        tuned(executor=client, worker_timeout=None, callbacks=[Then(lambda run: client.close())], **UNDERWAY)
+        tuned(executor=client, worker_timeout=None, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
+def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
+    result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: client.close())])
+    assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
+    assert {job.candidate for job in result.jobs} == set(range(32))
+
+
+@pytest.mark.parametrize("of_a_function", [False, True])
 def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
-    client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
+    of_a_function: bool, client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     close_at("cancel")
-    result = tuned(executor=client, callbacks=[Then(lambda run: run.stop())], **UNDERWAY)
+    stop = [After(FREE, lambda run: run.stop())]
+    if of_a_function:
+        result = functions(client, partial(held_climb, gate), callbacks=stop)
+    else:
+        result = tuned(executor=client, callbacks=stop, **UNDERWAY)
     assert (result.ended, client.status) == ("stopped", "closed")
 
 
@@ -206,20 +194,6 @@ def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
         assert {job.candidate for job in result.jobs} == set(range(32))
 
 
-def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
-    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: client.close())])
-    assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
-    assert {job.candidate for job in result.jobs} == set(range(32))
-
-
-def test_f96_a_client_that_is_closed_when_jobs_of_a_function_are_cancelled(
-    client: Any, gate: int, close_at: Any
-) -> None:
-    close_at("cancel")
-    result = functions(client, partial(held_climb, gate), callbacks=[Then(lambda run: run.stop())])
-    assert (result.ended, client.status) == ("stopped", "closed")
-
-
 class Refusing:
     """A future of which one method fails."""
 
@@ -252,6 +226,6 @@ def test_f96_jobs_that_cannot_be_cancelled() -> None:
     def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
         return threads.submit(call, *arguments) if number <= FREE else Refusing(Future(), "cancel")
 
-    stop = [Then(lambda run: run.stop())]
+    stop = [After(FREE, lambda run: run.stop())]
     assert tuned(executor=Wrapped(submit), threads=2, callbacks=stop, **UNDERWAY).ended == "stopped"
-    assert functions(Wrapped(submit), threads=2, callbacks=[Then(lambda run: run.stop())]).ended == "stopped"
+    assert functions(Wrapped(submit), threads=2, callbacks=[After(FREE, lambda run: run.stop())]).ended == "stopped"

@@ -1,7 +1,5 @@
 """A cluster of Dask as `executor=`: processes of this machine, with a scheduler between."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
@@ -17,7 +15,7 @@ import pytest
 import ash
 from ash.executors import dask_pool
 from ash.function import job_runners
-from executor_help import digits, expected, tuned
+from executor_help import climb, digits, expected, tuned
 
 
 @pytest.fixture(scope="module")
@@ -116,28 +114,6 @@ def test_f93_workers_that_die_change_nothing(most: int) -> None:
     assert len(set(zip(columns["candidate"], columns["rung"], strict=True))) == len(columns["rung"])
 
 
-@pytest.mark.faults
-@pytest.mark.filterwarnings("ignore")
-def test_f95_without_workers_it_waits_and_ends_and_goes_on_elsewhere(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        client.wait_for_workers(1)
-
-        class Leave(ash.Callback):
-            def on_job(self, job: Any, params: Any) -> None:
-                if job.rung == 0 and job.candidate == 9:
-                    cluster.scale(0)
-
-        with pytest.raises(ash.ExecutorFailed, match="has had no worker for worker_timeout=3 seconds; start some"):
-            tuned(executor=client, worker_timeout=3, journal=path, min_epochs=16, callbacks=[Leave()])
-        with pytest.raises(ash.ExecutorFailed, match="no worker for worker_timeout=0 seconds"):
-            tuned(executor=client, worker_timeout=0)
-    assert tuned(threads=2, journal=path, min_epochs=16).digest == tuned(threads=1, min_epochs=16).digest
-
-
 def test_workers_that_are_gone_are_counted() -> None:
     present = {"tcp://a": 1, "tcp://b": 1}
     data = SimpleNamespace(status="finished")
@@ -161,11 +137,6 @@ def test_f99_another_version_is_refused(client: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(dask_pool, "versions", lambda: own._replace(numpy="1.0"))
     with pytest.raises(ash.ExecutorFailed, match=r"the worker .* has ash .* this process ash .* and numpy 1\.0"):
         tuned(executor=client)
-
-
-def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    behind = epochs + (state or 0)
-    return -abs(params["x"] - 0.3) - 1 / behind, behind
 
 
 def napping(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:

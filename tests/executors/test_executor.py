@@ -1,8 +1,7 @@
 """`executor=` of `ash.tune`: the same bits as in threads, whatever fails on the way."""
 
-from __future__ import annotations
-
 import multiprocessing
+import pickle
 import re
 import tempfile
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -10,15 +9,17 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import loky
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 import ash
+from ash import _core
 from ash.executors import jobs
-from ash.executors.jobs import Order, versions
-from callback_help import TimeIsUp
+from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
+from callback_help import Diary, TimeIsUp
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
 
 
@@ -37,21 +38,18 @@ def test_threads_of_an_executor() -> None:
     assert jobs._known == {}
 
 
-def test_processes(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+POOLS = {
+    "processes": lambda: ProcessPoolExecutor(2, multiprocessing.get_context("spawn")),
+    "loky": lambda: loky.ProcessPoolExecutor(2),
+}
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_processes(kind: str, tmp_path: Path) -> None:
+    with POOLS[kind]() as executor:
         result = tuned(executor=executor, journal=tmp_path / "run.ash")
     assert result.digest == expected()
     assert ash.resume(tmp_path / "run.ash", *digits()).digest == expected()
-
-
-def test_loky() -> None:
-    import loky
-
-    executor = loky.get_reusable_executor(max_workers=2)
-    try:
-        assert tuned(executor=executor).digest == expected()
-    finally:
-        executor.shutdown()
 
 
 @pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}, {"algorithm": "sh"}, {"memory_limit": 1}])
@@ -181,14 +179,9 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_goes_on(tmp_path: Pa
 
     with pytest.raises(ash.ExecutorFailed, match="the executor is broken, and takes no more jobs: BrokenProcessPool"):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
-    told: list[int] = []
-
-    class Count(ash.Callback):
-        def on_start(self, run: ash.Run) -> None:
-            told.append(run.resumed)
-
-    again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[Count()])
-    assert again.digest == expected() and told[0] > 0
+    diary = Diary()
+    again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[diary])
+    assert again.digest == expected() and diary.pages[0][1].resumed > 0
 
 
 @pytest.mark.faults
@@ -255,3 +248,58 @@ def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() ->
         assert twin.callbacks[0] is not estimator.callbacks[0] and twin.get_params()["candidates"] == 4
         X, y = digits()
         assert np.isfinite(cross_val_score(estimator, X[:200], y[:200], cv=2)).all()
+
+
+# What travels to the workers, and what a worker keeps
+
+
+def digits_data(classes: int = 10) -> _core.Data:
+    X, y = digits()
+    targets = y[:, None].astype(float) if classes else X[:, 20:23]
+    rows = np.arange(len(X), dtype=np.int64)
+    return _core.Data(*map(np.ascontiguousarray, (X, targets)), classes, rows[:1000], rows[1000:])
+
+
+@pytest.mark.parametrize("classes", [10, 0])
+def test_data_are_the_same_when_they_arrive(classes: int) -> None:
+    data = digits_data(classes)
+    again = pickle.loads(pickle.dumps(data))
+    assert again.digests() == data.digests()
+    assert (again.features, again.outputs, again.epoch_rows) == (data.features, data.outputs, data.epoch_rows)
+    assert again.constant_features == data.constant_features
+
+
+def test_data_that_do_not_fit_are_refused() -> None:
+    parts = digits_data().__getstate__()  # type: ignore[attr-defined]
+    for place, wrong in ((0, 65), (1, 5), (4, [99]), (6, (*parts[6][:3], parts[6][3][:-1], *parts[6][4:]))):
+        with pytest.raises(ValueError, match=r"data: |standardization: "):
+            _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
+
+
+def test_states_of_other_networks_are_refused() -> None:
+    rules = {"min_epochs": 1, "eta": 2, "training": "resume", "metric": "accuracy", "seed": 0}
+    shared = Shared("token", [digits_data()], rules)
+    first = jobs.train(shared, Order(0, 0, 1, {"hidden": (16,)}, ()))
+    jobs.train(shared, Order(0, 1, 2, {"hidden": (16,)}, first.states))
+    with pytest.raises(ValueError, match="candidate 0 has states of other sizes or epochs"):
+        jobs.train(shared, Order(0, 1, 2, {"hidden": (32,)}, first.states))
+
+
+def test_a_process_keeps_the_data_of_few_runs() -> None:
+    for number in range(5):
+        jobs.know(Shared(str(number), [], {}))
+    assert list(jobs._known) == ["3", "4"]
+    jobs.know(Shared("5", [], {}), "/nowhere/at/all")
+    jobs.know(Shared("6", [], {}))
+    assert list(jobs._known) == ["4", "6"]
+    jobs._known.clear()
+    assert jobs.do(Where("7", versions(), "/nowhere/at/all"), None, Order(0, 0, 1, {}, ())) == JobAnswer(jobs.LACKS)
+
+
+def test_a_run_of_this_process_keeps_its_data_beside_any_number_of_others() -> None:
+    for token in ("own", "first", "second", "third"):
+        jobs.know(Shared(token, [], {}), told=token == "own")
+    assert list(jobs._known) == ["own", "second", "third"]
+    jobs.forget("own")
+    assert list(jobs._known) == ["second", "third"]
+    jobs._known.clear()

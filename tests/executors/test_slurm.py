@@ -1,7 +1,5 @@
 """The job scripts of examples/slurm: they are run here, by an `srun` that starts as many copies as there are tasks."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -62,10 +60,6 @@ def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.Co
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
-
-
-def test_there_is_one_for_each_way() -> None:
-    assert NAMES == ["array", "dask", "mpi", "one_node"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Models as C++ headers: compiled with all warnings as errors, and compared with what the model itself predicts."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,7 @@ import pytest
 import ash
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
-from ash.export.cpp import floating, header
-from ash.export.description import describe
+from ash.export.cpp import floating
 from ash.space.hyperparameters import ACTIVATIONS
 from export_help import (
     COMPILERS,
@@ -23,16 +20,12 @@ from export_help import (
     check_outputs,
     compile_header,
     compiler,
-    mixed_frame,
-    mixed_y,
-    odd_rows,
     run_program,
 )
 from export_random import LABELS, random_ensemble, random_network, random_rows
 
 
 def check(model: Any, program: Path, X: Any) -> None:
-    """Compare a model and its compiled header on a table."""
     printed = np.array(run_program(program, X))
     outputs, decided = printed[:, :-1], printed[:, -1].astype(int)
     check_outputs(model, outputs, X)
@@ -56,18 +49,6 @@ def test_every_activation_with_and_without_shares(name: str, tmp_path: Path) -> 
     model.to_cpp(tmp_path / "model.hpp", namespace="shop::price")
     program = compile_header(tmp_path, name, "-O2", namespace="shop::price")
     check(model, program, random_rows(random, model, 100))
-
-
-def test_a_trained_ensemble_from_a_file(tmp_path: Path) -> None:
-    frame = mixed_frame(300)
-    result = ash.tune(frame, mixed_y(frame), candidates=4, max_rungs=1, threads=1, progress=False)
-    result.ensemble(4).save(tmp_path / "model.safetensors")
-    model = ash.load(tmp_path / "model.safetensors")
-    assert header(describe(model), "m") == header(describe(result.ensemble(4)), "m")
-    model.to_cpp(tmp_path / "model.hpp")
-    program = compile_header(tmp_path, "g++", "-O0")
-    check(model, program, frame)
-    check(model, program, odd_rows())
 
 
 def test_what_predict_refuses_is_false(tmp_path: Path) -> None:
@@ -158,22 +139,3 @@ def test_namespaces_that_are_no_names(name: Any, tmp_path: Path) -> None:
     with pytest.raises(ash.SettingError, match=r"namespace=.*pass a name of C\+\+ such as"):
         random_network(np.random.default_rng(3)).to_cpp(tmp_path / "model.hpp", namespace=name)
     assert not (tmp_path / "model.hpp").exists()
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError):
-        random_network(np.random.default_rng(3)).to_cpp(tmp_path)
-
-
-def test_an_export_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, path = random_network(np.random.default_rng(3)), tmp_path / "model.hpp"
-    network.to_cpp(path)
-    before = path.read_bytes()
-
-    def full(_: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="disk full"):
-        random_network(np.random.default_rng(4)).to_cpp(path)
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

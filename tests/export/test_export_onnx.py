@@ -1,9 +1,6 @@
 """Models as ONNX: checked by onnx, run by onnxruntime, compared with what the model itself predicts."""
 
-from __future__ import annotations
-
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,6 @@ from ash.encoding.schema import ColumnSchema, Schema
 from export_help import MISSING, cells, check_labels, check_outputs, feeds, mixed_frame, mixed_y, odd_rows
 from export_random import LABELS, random_encoding, random_ensemble, random_network, random_rows
 
-ONNX = "{} is not installed: pip install '.[test]'"
-
 
 def session(model: Any, path: Path, missing: str = MISSING) -> Any:
     """Write a model, let onnx check all of it, and load it."""
@@ -37,14 +32,12 @@ def without_nul(X: Any) -> Any:
 
 
 def run(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
-    """The outputs by name."""
     loaded = session(model, path)
     names = [output.name for output in loaded.get_outputs()]
     return dict(zip(names, loaded.run(names, feeds(model, X)), strict=True))
 
 
 def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
-    """Compare a model and its export on a table, and return the outputs of the export."""
     X = without_nul(X)
     outputs = run(model, path, X)
     if model.classes_ is None:
@@ -181,12 +174,3 @@ def test_a_model_beyond_the_format_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("ash.export.onnx.MOST_BYTES", 100)
     with pytest.raises(ash.SettingError, match="a file of ONNX holds less than 2: export a smaller one"):
         random_network(np.random.default_rng(8)).to_onnx(tmp_path / "model.onnx", missing=MISSING)
-
-
-def test_files_and_packages_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = random_network(np.random.default_rng(9))
-    with pytest.raises(FileNotFoundError, match=r"model\.onnx"):
-        network.to_onnx(tmp_path / "none" / "model.onnx", missing=MISSING)
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ash.MissingExtra, match=r"to_onnx needs onnx; install it by: pip install 'ash-tune\[onnx\]'"):
-        network.to_onnx(tmp_path / "model.onnx")

@@ -1,7 +1,5 @@
 """Models as pipelines of scikit-learn: the same predictions without ash, or a sentence on what has no counterpart."""
 
-from __future__ import annotations
-
 import pickle
 import subprocess
 import sys
@@ -55,7 +53,6 @@ def test_ensembles(seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Any, Any]:
-    """A frame, and an ensemble that was trained on it."""
     frame = mixed_frame(300)
     space = ash.Space(hidden=ash.choice((8,), (6, 4), ()), activation="tanh", learning_rate=ash.log(1e-2, 1e-1))
     result = ash.tune(frame, mixed_y(frame), space, candidates=6, max_rungs=2, threads=1, progress=False)
@@ -96,7 +93,6 @@ def test_the_pipeline_needs_no_ash(trained: Any, tmp_path: Path) -> None:
 
 
 def parts_of(pipeline: Any) -> list[Any]:
-    """The estimators in a pipeline, at any depth."""
     inner = [one for one in pipeline.get_params(deep=True).values() if hasattr(one, "get_params")]
     return [pipeline, *inner]
 

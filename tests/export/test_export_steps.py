@@ -1,7 +1,5 @@
 """What all exports are made from: a description of the model that says the same as the core, in plain steps."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Exports of models that were tuned on real tables: all formats agree with the model on rows that it has not seen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,7 +19,6 @@ PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", lear
 
 
 def sample(name: str) -> tuple[Any, Any]:
-    """A sample of a real table, and its target."""
     table = pandas.read_csv(SAMPLES / f"{name}.csv.gz")
     return table.drop(columns="target"), table["target"]
 

@@ -1,11 +1,8 @@
 """Models as modules of PyTorch: the same outputs, parameters that are learned, programs that need no ash."""
 
-from __future__ import annotations
-
 import copy
 import io
 import pickle
-import sys
 from typing import Any
 
 import numpy as np
@@ -29,7 +26,6 @@ def run(module: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def check(model: Any, module: Any, X: Any) -> None:
-    """Compare a model and its module on a table."""
     outputs = run(module, model.encode(X))
     if model.classes_ is not None:
         outputs = np.asarray(torch.from_numpy(outputs).softmax(dim=1).numpy())
@@ -137,10 +133,3 @@ def test_no_random_number_of_the_user_is_drawn() -> None:
     state = torch.get_rng_state()
     random_network(np.random.default_rng(0)).to_torch()
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = random_network(np.random.default_rng(0))
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ash.MissingExtra, match=r"to_torch needs torch; install it by: pip install 'ash-tune\[torch\]'"):
-        network.to_torch()

@@ -1,12 +1,11 @@
-"""The faults of data and settings (F01 to F37), a line each: a call, and the error to end in, or that it works.
+"""The faults of data, settings and numerics (F01 to F57), by the line: a call, and the error to end in, or none.
 
-The details are tested where the parts are tested; this table makes sure that no fault is forgotten and that each is
-met at the public face; F29 is in `test_data.py`. `test_faults_running.py` has the faults of a run: numerics, threads,
-signals, surroundings.
+The details are tested where the parts are tested; these tables make sure that no fault is forgotten and that each is
+met at the public face. F29 is in test_data.py, and faults of processes and machines are in the files beside this one.
 """
 
-from __future__ import annotations
-
+import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from scipy import sparse
 
 import ash
-from ash.errors import AshError, DataError, SettingError
+from ash.errors import AllDiverged, AshError, DataError, SettingError
 from fault_help import quick, small_space, table, targets
+from fault_list import NOT_DUE, SECTIONS, counts, lines, numbers_in
 
 pytestmark = pytest.mark.core
 
@@ -74,6 +75,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
     ("F31-none", lambda: quick(None, Y), DataError, r"None"),
     ("F31-three-dimensional", lambda: quick(X[:, :, None], Y), DataError, r"3"),
     ("F31-masked", lambda: quick(np.ma.masked_greater(X, 1.0), Y), DataError, r"(?i)mask"),
+    ("F31-no-columns", lambda: quick(pandas.DataFrame(index=range(60)), Y), DataError, r"0 feature|column"),
     ("F31-path", lambda: quick("table.csv", Y), DataError, r"(?i)str|path"),
     ("F33-unknown", lambda: ash.Space(learning_rates=0.1), SettingError, r"learning_rate\b"),
     ("F33-peer", lambda: ash.Space(hidden_layer_sizes=(3,)), SettingError, r"hidden\b"),
@@ -273,11 +275,6 @@ def test_a_target_in_one_column_is_warned_of(y: np.ndarray) -> None:
     assert result.model.predict(X).shape == (60,)
 
 
-def test_f31_a_frame_without_columns() -> None:
-    with pytest.raises(DataError, match=r"0 feature|column"):
-        quick(pandas.DataFrame(index=range(60)), Y)
-
-
 @pytest.mark.parametrize(
     ("candidates", "eta", "epochs"),
     [
@@ -293,3 +290,149 @@ def test_f31_a_frame_without_columns() -> None:
 def test_rungs_are_whole_numbers(candidates: int, eta: int, epochs: list[int]) -> None:
     """Powers by integers: a floating logarithm loses the last rung at 243 / 3 and 1000 / 10."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
+
+
+def test_f16_sparse_matrices_are_refused() -> None:
+    for kind in (sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix, sparse.csr_array):
+        for integers in (np.int32, np.int64):
+            matrix = kind(X)
+            for name in ("indices", "indptr"):
+                if hasattr(matrix, name):
+                    setattr(matrix, name, getattr(matrix, name).astype(integers))
+            with pytest.raises(DataError, match=r"(?i)sparse"):
+                quick(matrix, Y)
+
+
+def test_f24_many_levels_and_odd_names() -> None:
+    rows = 100_000
+    names = [f"level {number}" for number in range(rows - 4)] + ["a\0b", "\N{GRINNING FACE}", "x" * 10_000, "\u202e"]
+    frame = pandas.DataFrame({"level": names, "number": np.arange(rows, dtype=float)})
+    labels = np.arange(rows) % 2
+    result = quick(frame, labels, candidates=1, max_rungs=1, space=small_space(batch_size=4096))
+    assert len(result.model.encoding.schema.columns[0].levels) <= 2**16
+    assert result.model.predict(frame[-10:]).shape == (10,)
+
+
+def test_f26_columns_of_other_kinds_are_named() -> None:
+    times = pandas.date_range("2026-01-01", periods=len(Y))
+    odd = {
+        "datetime": times,
+        "timedelta": times - times[0],
+        "period": times.to_period("D"),
+        "list": [[1, 2]] * len(Y),
+        "struct": [{"a": 1}] * len(Y),
+    }
+    for kind, values in odd.items():
+        frame = pandas.DataFrame({"fine": X[:, 0], f"the {kind}": values})
+        with pytest.raises(DataError, match=f"the {kind}"):
+            quick(frame, Y)
+
+
+def test_f27_an_index_is_of_no_account() -> None:
+    expected = quick(X, Y).digest
+    for index in ([0] * len(Y), pandas.MultiIndex.from_product([range(6), range(10)]), range(100, 40, -1)):
+        assert quick(pandas.DataFrame(X, index=index), pandas.Series(Y, index=index)).digest == expected
+
+
+def test_f39_threads_as_in_joblib() -> None:
+    for wrong in (0, 1.5, "2"):
+        with pytest.raises(ash.SettingError, match="threads"):
+            quick(X, Y, threads=wrong)
+    assert quick(X, Y, threads=-1).threads >= 1 and quick(X, Y, threads=-2).threads >= 1
+    with pytest.warns(UserWarning, match="is more than this process may use"):
+        assert quick(X, Y, threads=4096).threads <= (os.cpu_count() or 1)
+
+
+EXPLODING = {"hidden": (20, 20), "activation": "identity", "optimizer": "sgd", "batch_size": 8}
+
+
+def test_f49_all_diverged_has_the_table_of_causes() -> None:
+    space = ash.Space(**EXPLODING, learning_rate=ash.choice(1e6, 2e6, 3e6, 4e6))
+    with pytest.raises(AllDiverged) as caught:
+        quick(XR, YR, space, min_epochs=4)
+    for word in ("candidate", "learning_rate", "optimizer", "epochs", "loss", "sgd", "3e+06"):
+        assert word in str(caught.value)
+
+
+def test_f50_equal_scores_go_up_by_number() -> None:
+    ladder = ash.Ladder(16, algorithm="sh")
+    order = []
+    while (job := ladder.next()) is not None:
+        order.append((job.rung, job.candidate))
+        ladder.report(job, 0.5, 1.0)
+    assert order == [(rung, candidate) for rung in range(4) for candidate in range(16 >> rung)]
+
+
+def test_f51_divergence_ranks_last_and_poisons_nothing() -> None:
+    space = ash.Space(**EXPLODING, learning_rate=ash.choice(0.01, 0.011, 0.012, 0.013, 1e6, 1.1e6, 1.2e6, 1.3e6))
+    result = quick(XR, YR, space, candidates=8, min_epochs=4)
+    exploded = [row for row in result.candidates if row["params"]["learning_rate"] > 1]
+    assert len(exploded) == 4 and all(row["diverged"] and row["rungs"] == 1 for row in exploded)
+    assert max(row["rungs"] for row in result.candidates) == 3
+    assert np.isfinite(result.best_score)
+
+
+@pytest.mark.parametrize("scale", [pytest.param(1e30, id="F52-huge"), pytest.param(1e-30, id="F52-tiny")])
+def test_features_of_any_scale(scale: float) -> None:
+    result = quick(X * scale, Y)
+    assert result.best_score == pytest.approx(quick(X, Y).best_score, abs=0.1)
+    assert np.isfinite(result.model.predict_proba(X * scale)).all()
+
+
+def test_f54_f57_the_build_checks_nan_and_knows_its_instruction_set() -> None:
+    from ash import _core
+
+    build = _core.build_info()
+    assert "fast-math" not in build["flags"]
+    assert build["instruction_set"] == _core.instruction_sets()[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"batch_size": 1}, id="F55-batch-1"),
+        pytest.param({"batch_size": 10**6}, id="F55-batch-above-rows"),
+        pytest.param({"batch_size": 47}, id="F55-last-batch-1"),
+        pytest.param({"batch_size": "full"}, id="F55-full"),
+        pytest.param({"hidden": (1,)}, id="F55-width-1"),
+        pytest.param({"hidden": (4096,)}, id="F55-width-4096"),
+        pytest.param({"hidden": ()}, id="F55-depth-0"),
+    ],
+)
+def test_sizes_at_the_edge(changes: dict[str, object]) -> None:
+    assert quick(X, Y, small_space(**changes)).best_score > 0.3
+
+
+def test_f56_constant_target_and_undefined_metric() -> None:
+    with pytest.warns(UserWarning, match="undefined"):
+        result = quick(XR, np.full(60, 4.5), min_epochs=50)
+    np.testing.assert_allclose(result.model.predict(XR), 4.5, atol=0.5)
+    with pytest.raises(SettingError, match="r2"):
+        quick(XR, np.full(60, 4.5), metric="r2")
+
+
+def test_f78_inside_asyncio() -> None:
+    async def both() -> tuple[ash.Result, ash.Result]:
+        return quick(X, Y), await asyncio.to_thread(quick, X, Y)
+
+    here, there = asyncio.run(both())
+    assert here.best_score == there.best_score
+
+
+def test_every_fault_has_a_test_or_a_reason() -> None:
+    found = numbers_in(Path(__file__).parents[1])
+    due = {number for faults in SECTIONS.values() for number in faults} - NOT_DUE.keys()
+    assert [f"F{number:02}" for number in sorted(due - found)] == []
+    assert [f"F{number:02}" for number in sorted(found & NOT_DUE.keys())] == []
+
+
+def test_the_table_of_faults_counts_what_was_tried() -> None:
+    rows = counts(["test_f58_a", "test_x[F64-b]", "test_f103_f05_c"], ["test_f61_d"], ["test_f115_e"])
+    found = {
+        row["section"]: tuple(row[name] for name in ("faults", "due", "tried", "survived", "skipped")) for row in rows
+    }
+    assert found["crash, journal, disk"] == (3, 18, 3, 2, 0)
+    assert found["data"] == (1, 32, 1, 1, 0)
+    assert found["many machines"] == (0, 10, 0, 0, 0)
+    assert found["environment"] == (0, 5, 0, 0, 1)
+    assert [line.split()[-1] for line in lines(rows)[1:]] == [str(row["skipped"]) for row in rows]

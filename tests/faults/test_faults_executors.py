@@ -4,8 +4,6 @@ What fails is what mpi4py's and loky's own tests do to their executors. No run m
 journal goes on.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import threading
 import time
@@ -18,6 +16,7 @@ import pytest
 
 import ash
 from ash.executors import job_pool
+from callback_help import After
 from executor_help import BAD, Wrapped, expected, tuned
 
 ENDED = r"^(candidate \d+ has failed in rung 0 on 3 workers|the executor is broken)"
@@ -66,12 +65,9 @@ def test_f100_a_pool_that_is_shut_down_in_the_middle(tmp_path: Path) -> None:
     """What had not begun is cancelled, and no more is taken."""
     path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
 
-    class Shut(ash.Callback):
-        def on_job(self, job: Any, params: Any) -> None:
-            executor.shutdown(wait=False, cancel_futures=True)
-
+    shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
     with pytest.raises(ash.ExecutorFailed, match="the executor takes no more jobs: RuntimeError: cannot schedule"):
-        tuned(executor=executor, journal=path, callbacks=[Shut()], min_epochs=8)
+        tuned(executor=executor, journal=path, callbacks=[shut], min_epochs=8)
     assert tuned(threads=2, journal=path, min_epochs=8).digest == tuned(threads=1, min_epochs=8).digest
 
 
@@ -136,25 +132,19 @@ def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedil
 
         return own.submit(slow) if number == 1 else threads.submit(quick)
 
-    class Watch(threading.Thread):
-        """Lets it go once nothing has been done for some seconds."""
+    def let_go() -> int:
+        """Let it go once nothing has been done for some seconds."""
+        seen = -1
+        while seen != others[0] or not seen:
+            seen = others[0]
+            time.sleep(3)
+        first.set()
+        return seen
 
-        def run(self) -> None:
-            seen = -1
-            while seen != others[0] or not seen:
-                seen = others[0]
-                time.sleep(3)
-            told.append(seen)
-            first.set()
-
-    told: list[int] = []
-    own = ThreadPoolExecutor(1)
-    watch = Watch()
-    watch.start()
-    with own:
+    with ThreadPoolExecutor(2) as own:
+        told = own.submit(let_go)
         result = tuned(executor=Wrapped(submit), threads=2, schedule="greedy")
-    watch.join()
-    assert told[0] >= 0.9 * len(result.jobs)
+    assert told.result() >= 0.9 * len(result.jobs)
 
 
 def test_f98_a_slow_worker_changes_nothing() -> None:

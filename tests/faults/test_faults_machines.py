@@ -3,8 +3,6 @@
 What must come of it is what threads here would have decided: the same digest, and the same rows of the journal.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 
 import ash
 from ash.executors import dask_pool
+from callback_help import After
 from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
 from executor_help import BAD, deadly, deadly_job, tuned
@@ -30,21 +29,8 @@ LOST = (
 """What ends a run without a scheduler: which of the two comes first depends on when Dask gives its connection up."""
 
 
-class After(ash.Callback):
-    """Calls a function once, when so many jobs have ended."""
-
-    def __init__(self, jobs: int, call: Any) -> None:
-        self.left, self.call = jobs, call
-
-    def on_job(self, job: Any, params: Any) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.call()
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any]]:
-    """Return the digest and the journal of the run in threads."""
     path = tmp_path_factory.mktemp("undisturbed") / "run.ash"
     return tuned(threads=2, journal=path, **LONG).digest, jobs_in(path)
 
@@ -117,7 +103,7 @@ def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
             time.sleep(2)
             started.add_worker()
 
-        result = tuned(executor=client, journal=tmp_path / "run.ash", callbacks=[After(9, leave)], **LONG)
+        result = tuned(executor=client, journal=tmp_path / "run.ash", callbacks=[After(9, lambda run: leave())], **LONG)
     assert (result.digest, jobs_in(tmp_path / "run.ash")) == undisturbed
 
 
@@ -130,7 +116,7 @@ def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undist
             started.wire.close()
 
         with pytest.raises(ash.ExecutorFailed, match=LOST):
-            tuned(executor=client, worker_timeout=2, journal=path, callbacks=[After(9, kill)], **LONG)
+            tuned(executor=client, worker_timeout=2, journal=path, callbacks=[After(9, lambda run: kill())], **LONG)
     assert 9 <= len(jobs_in(path)) < len(undisturbed[1])
     (tmp_path / "scheduler.json").unlink()
     with cluster(tmp_path) as started, connected(started) as client:
@@ -150,7 +136,7 @@ def test_f102_a_wire_that_is_cut_ends_the_run(tmp_path: Path) -> None:
         connected(started) as client,
         pytest.raises(ash.ExecutorFailed, match=LOST),
     ):
-        tuned(executor=client, worker_timeout=2, callbacks=[After(9, started.wire.close)], **LONG)
+        tuned(executor=client, worker_timeout=2, callbacks=[After(9, lambda run: started.wire.close())], **LONG)
 
 
 def test_f100_bad_pickles_end_the_run_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,52 +1,40 @@
-"""The faults of processes (F79 to F92): forks, ends of the interpreter, threads, copies, scarce resources.
+"""The faults of processes (F79 to F92): forks, workers of others, ends of the interpreter, threads, copies, memory.
 
 Each runs in a fresh interpreter, since what is tested is what a process has done before.
 """
 
-from __future__ import annotations
+import itertools
+from pathlib import Path
 
 import pytest
 
+import needs
 from fault_help import run
 
 
 @pytest.fixture(scope="module")
 def digest() -> str:
-    """The digest of the run that all of them do."""
     return run("print(quick(X, Y).digest)")
 
 
-FORKS = """
-warnings.simplefilter("ignore")
-def in_child():
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if quick(X, Y, threads=2).digest == EXPECTED else 1)
-    return child
-"""
-
-
-def test_f79_a_fit_in_the_child_after_one_in_the_parent(digest: str) -> None:
-    code = """
-quick(X, Y, threads=2)
-children = [in_child() for _ in range(3)]
-print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
-"""
-    assert run(FORKS + code, expected=digest) == "[0, 0, 0]"
-
-
-def test_f79_multiprocessing_by_fork(digest: str) -> None:
+def test_f79_fits_in_children_after_one_in_the_parent(digest: str) -> None:
     code = """
 import multiprocessing
 def again(_):
     return quick(X, Y, threads=2).digest
+def in_child():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if again(0) == EXPECTED else 1)
+    return child
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    quick(X, Y, threads=2)
+    again(0)
+    print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in [in_child() for _ in range(3)]])
     with multiprocessing.get_context("fork").Pool(2) as pool:
         print(set(pool.map(again, range(4))) == {EXPECTED})
 """
-    assert run(code, expected=digest) == "True"
+    assert run(code, expected=digest) == "[0, 0, 0]\nTrue"
 
 
 def test_f80_a_fork_while_another_thread_tunes(digest: str) -> None:
@@ -182,7 +170,7 @@ print(quick(X, Y).digest == before)
     assert run(code) == "True"
 
 
-def test_f90_a_second_interpreter_is_refused() -> None:
+def test_f90_a_second_interpreter_is_refused(digest: str) -> None:
     code = """
 name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
 interpreters = __import__(name)
@@ -190,7 +178,7 @@ other = interpreters.create()
 found = interpreters.run_string(other, "try:\\n    import ash\\nexcept ImportError:\\n    pass\\n")
 print(found is None and quick(X, Y).digest == EXPECTED)
 """
-    assert run(code, expected=run("print(quick(X, Y).digest)")) == "True"
+    assert run(code, expected=digest) == "True"
 
 
 def test_f91_copies_of_estimators_and_results() -> None:
@@ -235,7 +223,7 @@ print(after[0] - before[0] < {more} * 1e4, after[1] - before[1], after[2] <= bef
     assert run(code) == "True 0 True"
 
 
-def test_f92_too_little_memory_is_a_memory_error() -> None:
+def test_f92_too_little_memory_is_a_memory_error(digest: str) -> None:
     code = """
 import resource
 quick(X, Y)
@@ -248,5 +236,57 @@ except MemoryError:
     print("memory")
 print(quick(X, Y).digest == EXPECTED)
 """
-    found = run(code, expected=run("print(quick(X, Y).digest)")).split()
-    assert found == ["memory", "True"]
+    assert run(code, expected=digest).split() == ["memory", "True"]
+
+
+THREADS_OF = """
+def threads_of(n_jobs):
+    from ash.sklearn.estimator_parameters import threads_of
+    return threads_of(n_jobs)
+CPUS = len(os.sched_getaffinity(0))
+"""
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"], ids=lambda backend: f"F81-{backend}")
+def test_workers_of_joblib_share_the_processors(backend: str) -> None:
+    code = f"""
+import joblib
+if __name__ == "__main__":
+    with joblib.parallel_config(backend="{backend}", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(threads_of)(-1) for n in range(4))
+    assert all(2 * count <= max(2, CPUS) for count in found), found
+    print("shared", joblib.Parallel(2, "{backend}")(joblib.delayed(threads_of)(None) for n in range(2)))
+"""
+    assert run(THREADS_OF + code) == "shared [1, 1]"
+
+
+@pytest.mark.parametrize("processes", [True, False], ids=["F81-dask-processes", "F81-dask-threads"])
+def test_workers_of_dask_share_the_processors(processes: bool, digest: str, tmp_path: Path) -> None:
+    code = f"""
+warnings.simplefilter("ignore")
+import dask, distributed
+def fitted(number):
+    x, y = table()
+    own = ash.ASHClassifier(small_space(), candidates=4, random_state=number, n_jobs=-1).fit(x, y).result_
+    return own.threads, own.digest, quick(x, y, journal=f"{{number}}.ash").digest == EXPECTED
+if __name__ == "__main__":
+    dask.config.set({{"distributed.worker.daemon": False}})
+    workers, threads = (2, 1) if {processes} else (1, 2)
+    settings = dict(processes={processes}, n_workers=workers, threads_per_worker=threads, dashboard_address=None)
+    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
+        found = client.gather(client.map(fitted, range(4), pure=False))
+    here = [fitted(number)[1] for number in range(4)]
+    assert [text for _, text, _ in found] == here, found
+    print(sum(sorted(count for count, *_ in found)[-2:]) <= max(2, CPUS), all(same for *_, same in found))
+"""
+    assert run(THREADS_OF + code, expected=digest, folder=tmp_path) == "True True"
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(["ash", "sklearn"]), *[
+    pair for name in ("torch", "lightgbm", "xgboost") for pair in ((name, "ash"), ("ash", name))
+]], ids=lambda order: f"F82-{'-'.join(order)}")  # fmt: skip
+def test_any_order_of_imports(order: tuple[str, str], digest: str) -> None:
+    for name in order:
+        needs.installed(name)
+    imports = "".join(f"import {name}\n" for name in order)
+    assert run("print(quick(X, Y, threads=2).digest)", before=imports) == digest

@@ -1,14 +1,11 @@
 """What a function of the user's may do wrong: raise, give back nonsense, hang, die; nothing of it ends the run."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import os
 import random
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
@@ -19,16 +16,9 @@ import numpy as np
 import pytest
 from joblib.externals import loky
 
-import ash
 from ash.errors import AllFailed, NothingFinished
 from fault_help import HANG_SECONDS, python, wait_until
-from function_help import SPACE, limit_what_hangs, train, wild
-
-SETTINGS: dict[str, Any] = {"candidates": 32, "seed": 3, "progress": False}
-
-
-def run(function: Any, **changes: Any) -> ash.FunctionResult:
-    return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
+from function_help import run, train
 
 
 class Unshowable:
@@ -102,26 +92,11 @@ def test_f43_a_traceback_is_on_record() -> None:
         assert "Odd: odd" in repr(result)
 
 
-def test_f43_many_in_a_row_end_the_run() -> None:
-    calls = []
-
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        calls.append(params)
-        if len(calls) > 10:
-            raise OSError("the disk is gone")
-        return train(params, epochs, state)
-
-    with pytest.warns(UserWarning, match="5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone"):
-        result = run(function, threads=1, most_failures=5)
-    assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
-    assert len(calls) == 15
-
-
 def test_f49_all_that_fail_are_an_error_with_causes() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         raise KeyError(params["kind"])
 
-    with pytest.raises(AllFailed, match=r"all 32 jobs have failed:(.|\n)*failed +KeyError: 'a'"):
+    with pytest.raises(AllFailed, match=r"all 40 jobs have failed:(.|\n)*failed +KeyError: 'a'"):
         run(function, threads=1)
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)
@@ -162,7 +137,7 @@ def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
     release.set()
     assert [failure.kind for failure in result.failures] == ["late"] and result.ended == "finished"
     assert result.params[result.failures[0].candidate] == hung[0]
-    assert len({job.candidate for job in result.jobs}) == 32
+    assert len({job.candidate for job in result.jobs}) == 40
     others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
     assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one at a time
 
@@ -180,16 +155,6 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
     release.set()
     assert result.ended == "failures" and result.failures[0].kind == "late"
     assert any("all threads hang" in str(each.message) for each in warned)
-
-
-def test_f47_a_process_that_hangs_or_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    limit_what_hangs(monkeypatch)
-    result = run(wild, candidates=200, executor="processes", threads=2, job_limit=0.2, most_failures=None)
-    kinds = Counter(failure.kind for failure in result.failures)
-    what = Counter(round(params["x"] * 1000) % 16 for params in result.params)
-    assert kinds == Counter({"failed": what[0] + what[3], "late": what[1], "died": what[2]})
-    assert all("SIGKILL" in failure.text for failure in result.failures if failure.kind == "died")
-    assert {job.candidate for job in result.jobs} == set(range(200)) and result.ended == "finished"
 
 
 def test_what_cannot_be_pickled_fails_alone() -> None:
@@ -211,29 +176,23 @@ def test_a_worker_of_an_executor_that_dies() -> None:
         result = run(function, executor=pool, most_failures=None)
     first = next(number for number, params in enumerate(result.params) if params["depth"] == 2)
     assert {failure.kind for failure in result.failures} == {"died"} and "BrokenProcessPool" in result.failures[0].text
-    assert {failure.candidate for failure in result.failures} >= set(range(first, 32))
+    assert {failure.candidate for failure in result.failures} >= set(range(first, 40))
     result = run(function, executor="processes", threads=1)
     assert {failure.text for failure in result.failures} == {"the process of the job has ended with exit status 3"}
     executor = loky.get_reusable_executor(1)
-    assert len(run(train, executor=executor).jobs) > 32
+    assert len(run(train, executor=executor).jobs) > 40
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: f"F86-{type(error).__name__}")
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), GeneratorExit(), KeyboardInterrupt()], ids=lambda error: f"F86-{type(error).__name__}"
+)
 def test_what_ends_more_than_a_job_comes_out(error: BaseException, threads: int) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         raise error
 
     with pytest.raises(type(error)):
         run(function, threads=threads)
-
-
-def test_f86_ctrl_c_of_the_function_before_anything_has_ended() -> None:
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(function, threads=1)
 
 
 def test_f87_functions_that_import_log_and_call_ash_again() -> None:
@@ -245,7 +204,7 @@ def test_f87_functions_that_import_log_and_call_ash_again() -> None:
             return run(train, threads=1, candidates=2).best_score, 1
         return train(params, epochs, state)
 
-    assert len(run(function, threads=2).jobs) > 32
+    assert len(run(function, threads=2).jobs) > 40
 
 
 def test_f88_the_interpreter_ends_while_threads_hang() -> None:
@@ -282,20 +241,3 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
     python(code, str(tmp_path))
     (child,) = tmp_path.iterdir()
     wait_until(lambda: not Path(f"/proc/{child.name}").exists())
-
-
-@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_candidates_that_fail_at_random_are_all_accounted_for(count: int) -> None:
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if round(params["y"] * 1e6) % 3 == 0:
-            raise RuntimeError(f"y is {params['y']}")
-        return train(params, epochs, state)
-
-    space = {**SPACE, "y": ash.uniform(0, 1, levels=5001)}
-    settings = {**SETTINGS, "candidates": count, "most_failures": None}
-    result = ash.tune_function(function, space, threads=1, **settings)
-    failed = [number for number, params in enumerate(result.params) if round(params["y"] * 1e6) % 3 == 0]
-    assert sorted(failure.candidate for failure in result.failures) == failed and len(failed) > count / 5
-    assert sorted(job.candidate for job in result.jobs if job.rung == 0) == list(range(count))
-    keys = [(job.candidate, job.rung) for job in result.jobs]
-    assert len(keys) == len(set(keys))

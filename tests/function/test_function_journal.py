@@ -1,21 +1,25 @@
-"""The journal of a function: a run that was ended anyhow goes on as if it had never been."""
+"""The journal of a function: a run that was ended anyhow goes on as if it had never been, whoever did its jobs."""
 
-from __future__ import annotations
-
+import json
+import re
 import sqlite3
+import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 import ash
 from ash.errors import NothingFinished
+from ash.function.function_journal import FunctionJournal
 from callback_help import Diary, Stopper, TimeIsUp
 from fault_help import HANG_SECONDS
-from function_help import limit_what_hangs, train, wait, wild
+from function_help import cost, train, wait
 from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
 from journal_help import copy, rows
 
@@ -230,18 +234,7 @@ def test_failures_are_results(tmp_path: Path) -> None:
     assert texts == {"ValueError", "the score is nan"}
 
 
-def test_jobs_that_die_or_hang_are_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit_what_hangs(monkeypatch)
-    path = tmp_path / "run.ash"
-    settings = {"function": wild, "executor": "processes", "job_limit": 0.2, "max_rungs": 1, "most_failures": None}
-    first = tune(path, candidates=60, **settings)
-    second = tune(path, candidates=60, **settings)
-    assert {failure.kind for failure in first.failures} == {"failed", "late", "died"}
-    assert second.failures == first.failures and second.digest == first.digest
-    assert second.best_state == first.best_state
-
-
-def test_many_failures_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
+def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
     function, path = Counted(), tmp_path / "run.ash"
 
     def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -250,11 +243,11 @@ def test_many_failures_end_it_again_until_more_are_allowed(tmp_path: Path) -> No
         return function(params, epochs, state)
 
     for _ in range(2):
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
+        with pytest.warns(UserWarning) as warned:
             result = tune(path, function=fails, most_failures=5, workers=1)
-        assert any("5 failures in a row" in str(each.message) for each in warned)
-        assert result.ended == "failures" and len(result.jobs) == 15
+        said = "\n".join(str(each.message) for each in warned)
+        assert re.search("5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone", said)
+        assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -288,15 +281,79 @@ def test_nothing_has_finished_yet(tmp_path: Path) -> None:
     assert outcome(tune(path)) == outcome(tune(None))
 
 
-def test_what_ends_more_than_a_job_leaves_what_there_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
+def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
 
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        if epochs == 2:
-            raise SystemExit(3)
-        return train(params, epochs, state)
+    def settings() -> dict[str, Any]:
+        return {"sampler": optuna.samplers.TPESampler(seed=7, n_startup_trials=5), **schedule}
 
-    with pytest.raises(SystemExit):
-        tune(path, function=function)
-    assert rows(path, "SELECT count(*) FROM jobs")[0][0] > 3
+    broken(path, 21, **settings())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert outcome(tune(path, **settings())) == outcome(tune(None, **settings()))
+
+
+def test_a_sampler_without_a_seed_keeps_the_candidates_that_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    broken(path, 21, sampler=optuna.samplers.RandomSampler())
+    there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
+    with pytest.warns(UserWarning, match="the sampler does not propose what is on record"):
+        result = tune(path, sampler=optuna.samplers.RandomSampler())
+    assert len(there) > 10 and all(result.params[number] == params for number, params in there.items())
+    assert len(result.params) == 40 and len({params["x"] for params in result.params}) > 30
+
+
+def test_an_executor_and_the_calling_thread_may_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    broken(path, 15, executor="processes", threads=2)
+    with ThreadPoolExecutor(2) as pool:
+        broken(path, 15, executor=pool, threads=2)
     assert outcome(tune(path)) == outcome(tune(None))
+
+
+def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
+    earlier, path = tune(None, function=wait), tmp_path / "run.ash"
+    broken(path, 15, costs=earlier)
+    assert tune(path, costs=earlier).digest == tune(None, costs=earlier).digest
+    with pytest.raises(ash.JournalError, match=r"costs: 'result [0-9a-f]+' there, 'cost' here"):
+        tune(path, costs=cost)
+
+
+@pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
+def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any], tmp_path: Path) -> None:
+    path, expected = tmp_path / "run.ash", tune(None, **schedule)
+    broken(path, 30, **schedule)
+    tables = "jobs", "steps", "candidates", "answers"
+    before = [rows(path, f"SELECT * FROM {table}") for table in tables]
+    real, left = FunctionJournal.recall, [10]
+
+    def recall(self: Any, task: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return real(self, task)
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(FunctionJournal, "recall", recall)
+        assert tune(path, **schedule).ended == "interrupted"
+    assert [rows(path, f"SELECT * FROM {table}") for table in tables] == before
+    assert outcome(tune(path, **schedule)) == outcome(expected)
+
+
+def test_what_was_held_back_is_told_though_a_call_did_not_come_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    slow = {"costs": lambda params, epochs: epochs * (1 if params["x"] == 0.5 else 9), "workers": 8}
+    expected = list(keys(tune(None, **slow).jobs))
+    told: list[tuple[int, int]] = []
+    for jobs in (3, 9):
+        told += keys(broken(path, jobs, function=wait, threads=2, **slow))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FunctionJournal, "recall", lambda self, task: sys.exit())
+            with pytest.raises(SystemExit):
+                tune(path, function=wait, threads=2, **slow)
+    last = Diary()
+    tune(path, last, function=wait, **slow)
+    told += keys(job for job, _ in last.jobs)
+    assert len(told) == len(set(told)) and set(told) <= set(expected)

@@ -1,13 +1,9 @@
-"""Who may use the journal of a function and for what: other runs are refused, damage is found, the disk may fail."""
-
-from __future__ import annotations
+"""What the journal of a function is refused for: another run, and what was changed behind its back."""
 
 import importlib.util
+import itertools
 import os
 import pickle
-import signal
-import subprocess
-import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -18,22 +14,14 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalError, JournalLocked
+from ash.errors import JournalCorrupt, JournalError
 from ash.function.function_identity import name_of
-from fault_help import small_space
-from function_help import SPACE, cost, limit_what_hangs, train, wait, wild
-from function_journal_help import VIRTUAL, Counted, outcome, tune
-from journal_help import rows
+from ash.journal.database import Changes, Database, with_checksum
+from fault_help import Canary
+from function_help import SPACE, cost, train, wait
+from function_journal_help import Counted, looked_at, outcome, tune
+from journal_help import change, rows
 from journal_help import run as run_networks
-
-HOLDER = """
-import sys, time
-import ash
-from ash.function.function_journal import FunctionJournal
-with FunctionJournal(ash.Journal(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
 
 
 def half(params: dict[str, Any], epochs: int) -> float:
@@ -128,30 +116,6 @@ def test_names_of_functions() -> None:
     assert name_of(Object()) == name_of(Object()) and name_of(Object()).endswith("Object") and name_of(None)
 
 
-def test_f67_f68_one_process_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    tune(path, epoch_limit=20)
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with pytest.raises(JournalLocked, match=rf"in use by process {holder.pid} on "):
-            tune(path)
-        assert holder.poll() is None, "it was waited for"
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    assert outcome(tune(path)) == outcome(tune(None))
-
-
-def test_f67_a_function_that_uses_its_own_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-
-    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        with pytest.raises(JournalLocked, match=rf"another run of this process, {os.getpid()}"):
-            tune(path)
-        return train(params, epochs, state)
-
-    tune(path, function=function, candidates=4)
-
-
 def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path) -> None:
     path, seen = tmp_path / "run.ash", []
 
@@ -165,38 +129,6 @@ def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path)
     assert len({found for _, found in seen}) > 1
     text = "\n".join(journal_lines(str(path)))
     assert "ended: finished" in text and ".function" in text and "best score" in text and "failures  none" in text
-
-
-def test_failures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit_what_hangs(monkeypatch)
-    path = tmp_path / "run.ash"
-    settings = {"executor": "processes", "job_limit": 0.2, "max_rungs": 1, "most_failures": None}
-    tune(path, function=wild, candidates=60, **settings)
-    text = "\n".join(journal_lines(str(path)))
-    assert "died, " in text and "failed, " in text and " late" in text
-
-
-@pytest.mark.parametrize("journal", [3, "", b"run.ash"], ids=repr)
-def test_f64_what_is_no_path(journal: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"journal=.* is not allowed; give the path of a file, or None"):
-        ash.tune_function(train, SPACE, journal=journal, **VIRTUAL)
-
-
-def test_f64_what_is_no_journal_is_left_as_it_is(tmp_path: Path) -> None:
-    other = tmp_path / "text"
-    other.write_text("something else, which is long enough")
-    with pytest.raises(JournalError, match="is not a journal of ash"):
-        tune(other)
-    assert other.read_text().startswith("something else")
-    with pytest.raises(JournalError, match="is a folder"):
-        tune(tmp_path)
-
-
-class Canary:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return os.mkdir, ("canary",)
 
 
 def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,15 +156,64 @@ def test_f75_a_journal_of_many_results_is_read_again(count: int, tmp_path: Path)
     assert rows(path, "SELECT count(*) FROM jobs") == [(count,)]
 
 
-def test_networks_have_no_answers(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    ash.tune([[0.0], [1.0]] * 20, [0, 1] * 20, small_space(), candidates=2, journal=path, progress=False)
-    assert rows(path, "SELECT count(*) FROM answers") == [(0,)]
-
-
 def test_costs_are_compared_by_their_source_too(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(ash.Journal(path), costs=lambda params, epochs: epochs, epoch_limit=20)
     with pytest.warns(UserWarning, match="the source of costs is another than it was"):
         tune(ash.Journal(path), costs=lambda params, epochs: epochs * 2)
     assert cost({"depth": 1}, 1) == 1
+
+
+# Damage
+
+
+def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    return None if params["depth"] == 2 else train(params, epochs, state)
+
+
+FORGED: dict[str, tuple[str, int, dict[int, Any], str]] = {
+    "epochs": ("jobs", 3, {3: 77}, "has other epochs"),
+    "score": ("jobs", 3, {7: "0.5"}, "has no outcome"),  # of a failure
+    "no number": ("jobs", 3, {7: "high"}, "could not convert"),
+    "rung": ("jobs", 3, {2: 80}, "rungs that no ladder has"),
+    "candidate": ("jobs", 3, {1: 10**6}, "cannot have had a turn"),
+    "params": ("candidates", 3, {1: '{"x": 0.1}'}, "has other hyperparameters"),
+    "no params": ("candidates", 3, {1: "["}, "damaged"),
+    "kind": ("answers", 0, {2: "lost"}, "has no outcome"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED, ids=lambda name: f"F61-{name}")
+def test_what_cannot_be_is_damage_though_its_hash_is_right(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, function=fails)
+    table, place, values, message = FORGED[name]
+    row = list(rows(path, f"SELECT * FROM {table} ORDER BY 1, 2")[place][:-1])
+    key = tuple(row[:2])
+    for column, value in values.items():
+        row[column] = value
+    names = [found[1] for found in rows(path, f"PRAGMA table_info({table})")]
+    settings = ", ".join(f'"{each}" = ?' for each in names)
+    change(
+        path,
+        f'UPDATE {table} SET {settings} WHERE "{names[0]}" = ? AND "{names[1]}" = ?',
+        *with_checksum(table, tuple(row)),
+        *key,
+    )
+    with pytest.raises(JournalCorrupt, match=message):
+        tune(path, function=fails)
+
+
+def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, real = itertools.count(1), Database.write
+
+    def write(self: Database, changes: Changes) -> None:
+        if next(count) > 2:
+            raise JournalError("the disk is full")
+        real(self, changes)
+
+    looked_at(monkeypatch)
+    monkeypatch.setattr(Database, "write", write)
+    with pytest.warns(UserWarning, match="the disk is full; the run goes on without its journal") as warned:
+        result = tune(ash.Journal(tmp_path / "run.ash", on_error="continue"))
+    assert outcome(result) == outcome(tune(None)) and len(warned) == 1

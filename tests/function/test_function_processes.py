@@ -1,7 +1,5 @@
 """Processes of ours: children that are forked from a server die, hang and leave, and the run goes on."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 import ash
+from ash.cli.cli_show import journal_lines
 from ash.function.answers import pack_function
 from ash.function.processes import Child, ForkServer, Processes
 from bench.peers.memory import family
@@ -69,6 +68,8 @@ def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
     assert set(kinds.values()) == {"died", "late", "failed"}
     assert Counter(job.candidate for job in result.jobs if job.rung == 0) == Counter(range(1500))
     assert rows(path, "SELECT count(*) FROM jobs") == [(len(result.jobs),)]
+    shown = "\n".join(journal_lines(str(path)))
+    assert "died, " in shown and "failed, " in shown and " late" in shown
     again = ash.tune_function(random_faults, SPACE, **settings)
     assert again.failures == result.failures and again.digest == result.digest
 

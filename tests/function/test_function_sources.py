@@ -1,7 +1,5 @@
 """Where the candidates of a function come from: what is known, Sobol points, samplers of Optuna."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from pathlib import Path
@@ -187,9 +185,7 @@ def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
         settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of independent sampling, under conditions
-            return ash.tune_function(
-                wait, TREE, candidates=24, first=[{"kind": "linear", "depth": 2, "x": 0.3}], **settings
-            )
+            return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **settings)
 
     one, two = found(1), found(2)
     assert one.digest == two.digest and len(one.params) == 24

@@ -1,10 +1,7 @@
 """What one can look at after a run of a function: the same as of networks, but for a winner on validation rows."""
 
-from __future__ import annotations
-
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +85,6 @@ with ash.Dashboard() as dashboard:
 
 @pytest.mark.parametrize("tool", ["MLflow()", "TensorBoard('events')"])
 def test_trackers_and_the_dashboard(tool: str, tmp_path: Path) -> None:
-    done = python(TRACKED.replace("{tool}", tool), folder=tmp_path, PYTHONPATH=":".join(sys.path))
+    done = python(TRACKED.replace("{tool}", tool), folder=tmp_path)
     assert done.returncode == 0 and done.stdout.endswith("finished\n"), done.stderr
     assert list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("model.safetensors"))

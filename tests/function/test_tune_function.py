@@ -1,20 +1,17 @@
 """`ash.tune_function`: the ladder's rules with a function of the user's, in one thread and in many."""
 
-from __future__ import annotations
-
 import copy
 import itertools
 import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import pytest
 from joblib.externals import loky
 
 import ash
-from callback_help import Diary, Stopper, TimeIsUp
+from callback_help import Diary, Stopper
 from fault_help import HANG_SECONDS, python
 from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
 
@@ -94,17 +91,6 @@ def test_a_stream_ends_by_a_limit() -> None:
     assert run(candidates=None, target=0.9, threads=1).ended == "target"
 
 
-def test_a_space_that_holds_fewer() -> None:
-    with pytest.warns(UserWarning, match="more than the 3 configurations"):
-        result = ash.tune_function(train, {"x": [0.1, 0.2, 0.3], "depth": 1}, candidates=9, threads=1, progress=False)
-    assert len(result.params) == 3
-
-
-def test_a_time_limit_ends_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = run(wait, candidates=None, time_limit=100, threads=2, callbacks=[TimeIsUp(monkeypatch, 100)])
-    assert result.ended == "time_limit" and len(result.jobs) >= 5
-
-
 def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         state = [] if state is None else state
@@ -126,7 +112,7 @@ def test_states_of_those_who_have_retired_are_let_go() -> None:
         def __del__(self) -> None:
             alive[0] -= 1
 
-        def __deepcopy__(self, memo: Any) -> State:
+        def __deepcopy__(self, memo: Any) -> Self:
             return State(self.epochs)
 
     most = [0]
@@ -160,17 +146,6 @@ def test_tables_and_text() -> None:
     assert "score 0.9" in text and "schedule greedy" in text and result.digest[:16] in text
     again = pickle.loads(pickle.dumps(result))
     assert again.digest == result.digest and again.best_state == result.best_state
-
-
-def test_params_are_the_function_s_own() -> None:
-    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
-        x = params.pop("x")
-        params.clear()
-        np.random.seed(0)
-        return -abs(x - 0.5)
-
-    one, two = run(function, threads=1), run(function, threads=1)
-    assert all("x" in params for params in one.params) and one.digest == two.digest
 
 
 def test_jobs_are_done_at_once_in_threads_and_never_more_than_that() -> None:
@@ -256,8 +231,3 @@ def test_conditions_hold() -> None:
     )
     for params in result.params:
         assert ("depth" in params) == (params["model"] == "tree") != ("c" in params)
-
-
-def test_light_import() -> None:
-    done = python("import sys, ash; print([name for name in ('joblib', 'multiprocessing') if name in sys.modules])")
-    assert "joblib" not in done.stdout, done.stdout

@@ -1,6 +1,4 @@
-"""A bench of two cases, for the tests of what every bench is."""
-
-from __future__ import annotations
+"""For tests of benches: one of two cases, and what stands in the tables that a bench has made."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -33,3 +31,11 @@ def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench
     cases = [case("first"), case("second")]
     given = {"cases": lambda _: cases, "sections": sections, **changes}
     return Bench("lengths", "Lengths of names", ("cpp/ash", "bench/record.py"), **given)
+
+
+def table(shown: list[Section], begins: str) -> Table:
+    return next(each for each in shown if isinstance(each, Table) and each.title.startswith(begins))
+
+
+def row(found: Table, name: str) -> dict[str, str]:
+    return next(dict(zip(found.header, cells, strict=True)) for cells in found.rows if cells[0] == name)

@@ -1,7 +1,5 @@
 """A headless Chromium for tests of pages: what a page logs and asks for is written down."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections.abc import Iterator
@@ -22,7 +20,6 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 @contextlib.contextmanager
 def open_browser() -> Iterator[Any]:
-    """A browser."""
     from playwright.sync_api import sync_playwright
 
     path = needs.program("chromium", *CHROMIUM)
@@ -41,7 +38,6 @@ class Visit:
     asked: list[str] = field(default_factory=list)
 
     def number(self, script: str) -> float:
-        """What an expression of the page is."""
         return float(self.page.evaluate(script))
 
     def wait_for(self, script: str) -> None:
@@ -53,7 +49,6 @@ class Visit:
         pytest.fail(f"never came true: {script}")
 
     def color(self, selector: str, name: str = "background-color") -> str:
-        """A colour as the browser has computed it."""
         return str(self.page.eval_on_selector(selector, f"one => getComputedStyle(one)['{name}']"))
 
     def shown(self, selector: str) -> int:

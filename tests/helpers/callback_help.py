@@ -1,9 +1,8 @@
 """Callbacks for tests, and short runs for them."""
 
-from __future__ import annotations
-
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,15 +16,7 @@ X, Y = load_wine(return_X_y=True)
 
 
 class TimeIsUp(ash.Callback):
-    """Lets so many seconds pass on the clock of this process, once so many jobs have ended: no test waits for a limit.
-
-    Parameters
-    ----------
-    patch : pytest.MonkeyPatch
-    seconds : float
-        More than the time limit of the run.
-    jobs : int
-    """
+    """Lets so many seconds pass on the clock of this process, once so many jobs have ended; no test waits."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -103,9 +94,22 @@ class Stopper(Diary):
             self.run.stop()
 
 
-class Failing(ash.Callback):
-    """Raises an error of its own in one of the methods."""
+class After(ash.Callback):
+    """Calls a function with the run once, when so many jobs have ended."""
 
+    def __init__(self, jobs: int, call: Callable[[ash.Run], Any]) -> None:
+        self.left, self.call = jobs, call
+
+    def on_start(self, run: ash.Run) -> None:
+        self.run = run
+
+    def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.call(self.run)
+
+
+class Failing(ash.Callback):
     def __init__(self, method: str, error: BaseException) -> None:
         self.error = error
         setattr(self, method, self.fail)

@@ -7,11 +7,8 @@
 Threads: one a direction of each connection; `hold` and `go_on` may be called from any.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -21,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from fault_help import environment_of_tests
 
 CHUNK = 1 << 16
 QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_LOGGING__DISTRIBUTED": "critical"}
@@ -45,7 +44,6 @@ class Wire:
         return f"tcp://{host}:{port}"
 
     def hold(self, seconds: float) -> None:
-        """Let nothing through for so many seconds."""
         self._open.clear()
         threading.Timer(seconds, self._open.set).start()
 
@@ -76,14 +74,12 @@ class Wire:
 
 
 def dask(program: str, *words: str) -> list[str]:
-    """Return the command that starts a scheduler or a worker."""
     return [sys.executable, "-m", f"distributed.cli.dask_{program}", "--no-dashboard", *words]
 
 
 def environment() -> dict[str, str]:
-    """Return one in which the modules of the tests are found."""
-    path = os.pathsep.join(sys.path)
-    return {**os.environ, **QUIET, "PYTHONPATH": path}
+    """Return that of the tests, in which Dask says little."""
+    return environment_of_tests() | QUIET
 
 
 def _start(*command: str) -> subprocess.Popen[bytes]:
@@ -91,7 +87,6 @@ def _start(*command: str) -> subprocess.Popen[bytes]:
 
 
 def _address_in(file: Path, scheduler: subprocess.Popen[bytes], seconds: float = 60) -> tuple[str, int]:
-    """Return host and port that a scheduler has written down."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and scheduler.poll() is None:
         with contextlib.suppress(OSError, ValueError):
@@ -114,7 +109,6 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Start one and end it; all of it talks through a wire."""
     file = folder / "scheduler.json"
     file.unlink(missing_ok=True)
     scheduler = _start(*dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)))

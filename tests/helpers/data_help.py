@@ -1,7 +1,5 @@
 """Shared by the tests of what the core is given: options, tables, encodings, the way from a table to a network."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Shared by the tests of ensembles: noisy tables on which an average is better, and runs of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Shared by the tests of the estimators: small ones, and the columns of one table in several libraries."""
 
-from __future__ import annotations
-
 import importlib
 import os
 from typing import Any

@@ -1,7 +1,5 @@
 """A run of 32 digit networks, as all tests of executors make it, and executors that count or fail."""
 
-from __future__ import annotations
-
 import functools
 import os
 import pickle
@@ -102,60 +100,17 @@ def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
     return dask_pool._train(expected, shared, before, order)
 
 
+def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    """A function that is the better the nearer x is to 0.3, and the longer it was trained."""
+    behind = epochs + (state or 0)
+    return -abs(params["x"] - 0.3) - 1 / behind, behind
+
+
 def deadly(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
     """A function that kills its worker where x is 13."""
     if params["x"] == 13:
         os._exit(1)
     return float(params["x"]), state
-
-
-class BadPickle:
-    """What cannot be pickled."""
-
-    def __reduce__(self) -> Any:
-        raise pickle.PicklingError("it is not to be pickled")
-
-
-class BadCall(BadPickle):
-    """The same, to be called."""
-
-    def __call__(self, *arguments: Any) -> Any:
-        raise AssertionError("it cannot have arrived")
-
-
-class BadUnpickle:
-    """What can be pickled, but not unpickled."""
-
-    def __reduce__(self) -> Any:
-        return _unpickled, ()
-
-
-class BadPickleError(BadPickle, Exception):
-    """The same, to be raised."""
-
-
-class BadUnpickleError(BadUnpickle, Exception):
-    """The same, to be raised."""
-
-
-def _unpickled() -> Any:
-    raise pickle.UnpicklingError("it is not to be unpickled")
-
-
-def returns_bad_pickle(*arguments: Any) -> Any:
-    return BadPickle()
-
-
-def returns_bad_unpickle(*arguments: Any) -> Any:
-    return BadUnpickle()
-
-
-def raises_bad_pickle(*arguments: Any) -> Any:
-    raise BadPickleError
-
-
-def raises_bad_unpickle(*arguments: Any) -> Any:
-    raise BadUnpickleError
 
 
 def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
@@ -165,15 +120,40 @@ def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
     return jobs.do(*arguments)
 
 
-def raises(*arguments: Any) -> Any:
-    raise ValueError("this job cannot be done")
+class BadPickle(Exception):
+    """What cannot be pickled, be it returned, raised or called."""
+
+    def __reduce__(self) -> Any:
+        raise pickle.PicklingError("it is not to be pickled")
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise AssertionError("it cannot have arrived")
+
+
+class BadUnpickle(Exception):
+    """What can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _unpickled, ()
+
+
+def _unpickled() -> Any:
+    raise pickle.UnpicklingError("it is not to be unpickled")
+
+
+def returns(kind: type[Exception], *arguments: Any) -> Any:
+    return kind()
+
+
+def raises(error: Exception | type[Exception], *arguments: Any) -> Any:
+    raise error
 
 
 BAD: dict[str, Callable[..., Any]] = {
-    "returns bad pickle": returns_bad_pickle,
-    "returns bad unpickle": returns_bad_unpickle,
-    "raises bad pickle": raises_bad_pickle,
-    "raises bad unpickle": raises_bad_unpickle,
-    "is bad pickle": BadCall(),
+    "returns bad pickle": functools.partial(returns, BadPickle),
+    "returns bad unpickle": functools.partial(returns, BadUnpickle),
+    "raises bad pickle": functools.partial(raises, BadPickle),
+    "raises bad unpickle": functools.partial(raises, BadUnpickle),
+    "is bad pickle": BadPickle(),
 }
 """What a worker might do instead of a job, that mpi4py's own tests do to its executor."""

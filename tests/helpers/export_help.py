@@ -1,7 +1,5 @@
 """Shared by the tests of exports: tables of all kinds, and what other programs make of an exported model."""
 
-from __future__ import annotations
-
 import math
 import subprocess
 from pathlib import Path

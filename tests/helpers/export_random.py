@@ -1,7 +1,5 @@
 """Networks with random columns, layers and weights for the tests of exports: all that a model can be, untrained."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Any
 

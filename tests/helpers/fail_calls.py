@@ -10,8 +10,6 @@ Prints one JSON object: the calls that failed, and how many of them ended the ru
 Source: libfiu, fiu-control.h and its documentation of the POSIX preload library.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

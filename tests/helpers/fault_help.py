@@ -1,7 +1,5 @@
 """Shared by the tests of faults: small tables, short runs, and child processes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -58,10 +56,15 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
     return ash.tune(X, y, small_space() if space is None else space, **settings)
 
 
+def environment_of_tests() -> dict[str, str]:
+    """Return one in which the modules of the tests are found."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs code in a fresh interpreter with these environment variables changed, in this folder or that one."""
+    """Run code in a fresh interpreter that finds the helpers, in this folder or that one."""
     return _run(["-c", code, *arguments], environment, folder)
 
 
@@ -74,8 +77,8 @@ def run(
     **environment: str,
 ) -> str:
     """What a fresh interpreter prints that has a table; it must end well: a hang is a failure."""
-    here = {"PYTHONPATH": ":".join([*sys.path]), "PYTHONFAULTHANDLER": "1", **environment}
-    done = python(before + COMMON.replace("{expected}", expected) + code, folder=folder, **here)
+    whole = before + COMMON.replace("{expected}", expected) + code
+    done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -83,6 +86,16 @@ def run(
 def python_file(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The same with a file of this folder."""
     return _run([str(Path(__file__).with_name(name)), *arguments], environment)
+
+
+class Canary:
+    """Makes a folder of this name when it is unpickled."""
+
+    def __init__(self, name: str | Path = "canary") -> None:
+        self.name = str(name)
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.name,)
 
 
 def wait_until(happened: Callable[[], Any]) -> None:
@@ -97,7 +110,7 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
     return subprocess.run(
         [sys.executable, *words],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**environment_of_tests(), **environment},
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,
@@ -108,3 +121,14 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
 def command_line(*arguments: str) -> list[str]:
     """The command `ash-tune` as a list, by the module, so that it is the one under test."""
     return [sys.executable, "-m", "ash", *arguments]
+
+
+def refused(capsys: Any, *arguments: str) -> str:
+    """Return the one line with which the command refuses its arguments."""
+    from ash.cli.cli import main
+
+    capsys.readouterr()
+    assert main([*arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ash-tune: error: ") and err.count("\n") == 1
+    return str(err)

@@ -4,8 +4,6 @@ A fault is tested where its number stands in the name or the id of a test: `test
 tests carry the mark `faults`; `pytest -m faults` ends with a table of what was tried and what was survived.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping

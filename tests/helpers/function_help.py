@@ -1,7 +1,5 @@
 """Functions to tune, for tests: cheap ones whose outcome is known, and those that fail in every way."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable
@@ -26,21 +24,14 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def run(function: Any = train, **changes: Any) -> ash.FunctionResult:
-    """The run of these tests."""
     return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:
-    """As long as the candidate is deep."""
     return float(epochs * params["depth"])
 
 
-def is_hanging(params: dict[str, Any]) -> bool:
-    """Whether `wild` hangs."""
-    return round(params["x"] * 1000) % 16 == 1
-
-
-def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool] = is_hanging) -> None:
+def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
     """Let the limit of jobs in processes hold for those only that hang: on a busy machine any job may take long."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[0]) else None))
@@ -65,25 +56,9 @@ def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, 
 
 
 def decided(result: ash.FunctionResult) -> list[Any]:
-    """The same of a result."""
     return [(job.candidate, job.rung, job.epochs, job.score) for job in result.jobs]
 
 
 def wait(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """As `train`, for different times."""
     time.sleep(0.002 * params["depth"])
-    return train(params, epochs, state)
-
-
-def wild(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """Fails, hangs or dies, by what x is; one in four."""
-    what = round(params["x"] * 1000) % 16
-    if what == 0:
-        raise ValueError(f"x is {params['x']}")
-    if is_hanging(params):
-        time.sleep(1000)
-    if what == 2:
-        os.kill(os.getpid(), 9)
-    if what == 3:
-        return float("nan"), None
     return train(params, epochs, state)

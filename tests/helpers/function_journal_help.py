@@ -1,13 +1,11 @@
 """Runs of functions with a journal, for tests: interrupted ones, and what must be equal in the end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ash
-from callback_help import Diary
+from callback_help import After, Diary
 from function_help import SETTINGS, SPACE, cost, train
 
 VIRTUAL: dict[str, Any] = {"costs": cost, "workers": 4}
@@ -32,7 +30,6 @@ class Counted:
 
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
-    """The run of these tests: on one thread, on the virtual clock."""
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
     if isinstance(journal, Path):  # functions of tests have many names
         journal = ash.Journal(journal, allow_change=["function"])
@@ -49,30 +46,19 @@ def outcome(result: ash.FunctionResult) -> list[Any]:
     return [jobs, failures, result.digest, result.params, result.best_state, result.ended]
 
 
-class Breaks(Diary):
-    """Ends the process, as far as a run can tell, after so many jobs."""
-
-    def __init__(self, jobs: int) -> None:
-        super().__init__()
-        self.left = jobs
-
-    def on_job(self, job: Any, params: Any) -> None:
-        super().on_job(job, params)
-        self.left -= 1
-        if self.left == 0:
-            raise SystemExit
-
-
 def broken(journal: Path, jobs: int, **changes: Any) -> list[Any]:
     """Begin the run, end it in the middle, and return the jobs that were told."""
-    breaks = Breaks(jobs)
+    diary = Diary()
+
+    def end(run: ash.Run) -> None:
+        raise SystemExit
+
     try:
-        tune(journal, breaks, **changes)
+        tune(journal, diary, After(jobs, end), **changes)
     except SystemExit:
-        return [job for job, _ in breaks.jobs]
+        return [job for job, _ in diary.jobs]
     raise AssertionError("it came to its end")
 
 
 def keys(jobs: Any) -> Iterator[tuple[int, int]]:
-    """Candidate and rung of jobs."""
     return ((job.candidate, job.rung) for job in jobs)

@@ -1,12 +1,10 @@
 """A cluster of Dask on hosts, and a run on it.
 
-    host 0            scheduler, and the run: hosts_run.py
+    host 0            scheduler, and the run, which this file is the program of
     host 1, 2, ...    a worker each
 
 All are processes of this machine, with its files: the journal that the run writes is read here.
 """
-
-from __future__ import annotations
 
 import contextlib
 import json
@@ -16,26 +14,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import distributed
+
+import ash
 from cluster_help import ONE_THREAD, dask, environment
+from executor_help import tuned
 from hosts_help import Hosts, address
 
 PORT = "8786"
 SCHEDULER = f"tcp://{address(0)}:{PORT}"
-RUN = Path(__file__).with_name("hosts_run.py")
 LIMIT_SECONDS = "250"
 AFTER = 9
 """Jobs, after which it is the middle of a run."""
 
 
 class HostCluster:
-    """A cluster that is there.
-
-    Parameters
-    ----------
-    hosts : Hosts
-    patience : int
-        Seconds without an answer after which the other end of a connection is taken for lost; Dask wants 11 or more.
-    """
+    """A cluster; after `patience` seconds without an answer a connection is taken for lost (for Dask 11 or more)."""
 
     def __init__(self, hosts: Hosts, patience: int) -> None:
         self._hosts = hosts
@@ -44,20 +38,13 @@ class HostCluster:
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def add_worker(self, host: int) -> None:
-        """Start a worker on a host."""
         words = (SCHEDULER, "--host", address(host), *ONE_THREAD)
         self.workers.append(self._start(host, *dask("worker", *words)))
 
     def run(self, journal: Path, call: Callable[[], None] = lambda: None, **settings: Any) -> str:
-        """Make a run of digit networks, in the middle of which something is called once.
-
-        Returns
-        -------
-        str
-            The digest of the run, or why it has none.
-        """
+        """Return the digest of a run of digit networks, or why it has none; in the middle something is called once."""
         words = (SCHEDULER, str(len(self.workers)), str(journal), json.dumps(settings))
-        command = ("timeout", LIMIT_SECONDS, sys.executable, str(RUN), *words)
+        command = ("timeout", LIMIT_SECONDS, sys.executable, __file__, *words)
         with self._start(0, *command, stdout=subprocess.PIPE) as run:
             assert run.stdout is not None
             lines = []
@@ -70,7 +57,6 @@ class HostCluster:
         return lines[-1]
 
     def end(self) -> None:
-        """End it, without a word to anybody."""
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
@@ -81,7 +67,6 @@ class HostCluster:
 
 @contextlib.contextmanager
 def cluster_on(hosts: Hosts, workers: Sequence[int], patience: int = 30) -> Iterator[HostCluster]:
-    """Start a cluster with workers on these hosts, and end it."""
     started = HostCluster(hosts, patience)
     try:
         for host in workers:
@@ -89,3 +74,23 @@ def cluster_on(hosts: Hosts, workers: Sequence[int], patience: int = 30) -> Iter
         yield started
     finally:
         started.end()
+
+
+class Tell(ash.Callback):
+    def on_job(self, job: Any, params: Any) -> None:
+        print("job", flush=True)
+
+
+def main() -> None:
+    """Make a run on a cluster: hosts_cluster.py SCHEDULER WORKERS JOURNAL SETTINGS, the last as JSON."""
+    scheduler, workers, journal, settings = sys.argv[1:]
+    with distributed.Client(scheduler, set_as_default=False, timeout=60) as client:
+        client.wait_for_workers(int(workers), timeout=60)
+        try:
+            print(tuned(executor=client, journal=journal, callbacks=[Tell()], **json.loads(settings)).digest)
+        except ash.ExecutorFailed as error:
+            print(error)
+
+
+if __name__ == "__main__":
+    main()

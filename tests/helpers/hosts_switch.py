@@ -12,8 +12,6 @@ A host computes no checksums for its veth, which a frame read here would lack: P
 what the kernel has still to compute, and takes it again when the frame is sent.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -28,7 +26,6 @@ LARGEST = 1 << 17
 
 
 def opened(device: str) -> socket.socket:
-    """Return a socket that reads and writes the frames of a device."""
     port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     port.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     port.bind((device, 0))
@@ -37,8 +34,6 @@ def opened(device: str) -> socket.socket:
 
 
 class Switch:
-    """What is between the ports."""
-
     def __init__(self, ports: int, delay: float, loss: float, seed: int) -> None:
         self._ports = [opened(f"port{number}") for number in range(ports)]
         self._delay, self._loss, self._random = delay, loss, random.Random(seed)

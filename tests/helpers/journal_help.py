@@ -1,7 +1,5 @@
 """Runs with a journal, for tests: short ones, interrupted ones, and what must be equal in the end."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from pathlib import Path
@@ -42,7 +40,6 @@ def outcome(result: ash.Result) -> list[Any]:
 
 
 def copy(journal: Path, to: Path) -> Path:
-    """A copy of a journal and all that lies beside it."""
     for file in journal.parent.glob(f"{journal.name}*"):
         target = to.with_name(to.name + file.name.removeprefix(journal.name))
         shutil.copytree(file, target) if file.is_dir() else shutil.copy(file, target)
@@ -50,7 +47,6 @@ def copy(journal: Path, to: Path) -> Path:
 
 
 def rows(journal: Path, query: str) -> list[Any]:
-    """What SQLite finds in a journal."""
     connection = sqlite3.connect(journal)
     try:
         return connection.execute(query).fetchall()
@@ -59,7 +55,6 @@ def rows(journal: Path, query: str) -> list[Any]:
 
 
 def change(journal: Path, statement: str, *values: Any) -> None:
-    """Change a journal behind the back of ash."""
     connection = sqlite3.connect(journal)
     try:
         with connection:
@@ -75,5 +70,4 @@ def with_states(patch: Any) -> None:
 
 
 def regression() -> dict[str, Any]:
-    """Changes that make the run one of a regression."""
     return {"data": load_diabetes(return_X_y=True)}

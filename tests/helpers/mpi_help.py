@@ -1,14 +1,12 @@
 """Commands and scripts under mpiexec, as a user would run them, and programs that are installed beside this Python."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from fault_help import HANG_SECONDS
+from fault_help import HANG_SECONDS, environment_of_tests
 
 
 def with_programs() -> dict[str, str]:
@@ -17,7 +15,6 @@ def with_programs() -> dict[str, str]:
 
 
 def mpiexec() -> str:
-    """Return its path."""
     found = shutil.which("mpiexec", path=with_programs()["PATH"])
     assert found is not None, "mpiexec is missing: pip install mpich"
     return found
@@ -32,10 +29,9 @@ def run_script(processes: int, script: str, folder: Path, *words: str) -> subpro
     """Return what has come of a script that finds the modules of the tests: rank 0 decides, the others work."""
     file = folder / "script.py"
     file.write_text(script, encoding="utf-8")
-    path = os.pathsep.join(sys.path)
     return subprocess.run(
         under_mpi(processes, str(file), *words),
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment_of_tests(),
         capture_output=True,
         text=True,
         timeout=HANG_SECONDS,

@@ -5,8 +5,6 @@ A test is skipped without what it needs, and the reason says how to get it. ASH_
 installation could prevent. At the end of a run the skips are counted by their reasons.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import os
@@ -58,7 +56,6 @@ def program(*names: str) -> str:
 
 
 def lacking(name: str) -> str:
-    """Return the reason of a skip: what is missing."""
     return f"{name} is missing: {HOW[name]}"
 
 
@@ -76,24 +73,20 @@ def not_here(why: str) -> NoReturn:
 
 
 def pytest_configure() -> None:
-    """Check ASH_REQUIRE."""
     REQUIRED.update(names_in(os.environ.get("ASH_REQUIRE", "")))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a skipped test if ASH_REQUIRE says so."""
     return checked((yield))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Fail a skipped module if ASH_REQUIRE says so."""
     return checked((yield))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the skips by their reasons."""
     reasons = Counter(map(reason, terminalreporter.stats.get("skipped", [])))
     if reasons:
         terminalreporter.ensure_newline()

@@ -1,7 +1,5 @@
 """Reports as their readers' programs see them, and results to make them of."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re
@@ -10,9 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import NDArray
 
-import ash
 from ash.models.pool import Kept
 from ash.result import Result
 from result_help import make_result
@@ -55,7 +51,6 @@ class Outline(HTMLParser):
 
 
 def section(text: str, name: str) -> str:
-    """The part of a page with that anchor."""
     found = re.search(rf'<section id="{name}".*?</section>', text, re.DOTALL)
     assert found is not None, name
     return found[0]
@@ -68,12 +63,10 @@ def pictures(text: str) -> dict[str, ElementTree.Element]:
 
 
 def group(picture: ElementTree.Element, classes: str) -> list[ElementTree.Element]:
-    """What a group of marks holds."""
     return [child for one in picture.iter(f"{SVG}g") if one.get("class") == classes for child in one]
 
 
 def data(text: str) -> dict[str, Any]:
-    """What the script reads."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     assert found is not None
     parsed: dict[str, Any] = json.loads(found[1])
@@ -81,7 +74,6 @@ def data(text: str) -> dict[str, Any]:
 
 
 def table(text: str, caption: str) -> list[list[str]]:
-    """The texts of the cells of a table, the heading first."""
     found = re.search(rf"<table[^>]*><caption[^>]*>{caption}.*?</table>", text, re.DOTALL)
     assert found is not None, caption
     rows = ElementTree.fromstring(found[0]).iter("tr")
@@ -94,11 +86,7 @@ def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Resul
     outputs = random.dirichlet(np.ones(len(labels)), (1, rows)).astype(np.float32)
     targets = random.integers(0, len(labels), (rows, 1)).astype(float)
     result.model.classes_ = np.array(labels, object)
-    return dataclasses.replace(result, kept=_kept(result.model, outputs, targets))
-
-
-def _kept(network: ash.Network, outputs: NDArray[np.float32], targets: NDArray[np.float64]) -> Kept:
-    return Kept((network,), (0,), (0,), (1.0,), outputs, targets, None)
+    return dataclasses.replace(result, kept=Kept((result.model,), (0,), (0,), (1.0,), outputs, targets, None))
 
 
 def hostile_result() -> Result:

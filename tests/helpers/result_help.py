@@ -1,9 +1,8 @@
 """Results made by hand: a real ladder on a clock of our own, no training, and the columns that it would leave."""
 
-from __future__ import annotations
-
 import dataclasses
 import heapq
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +34,15 @@ COLUMNS = {
 ASSISTS = {"candidate": np.int64, "rung": np.int64, "thread": np.int64, "start": np.float64, "end": np.float64}
 
 
+def read_json(text: str) -> Any:
+    """Read strict JSON: Python's reader would take NaN too."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def options(**changes: Any) -> Options:
     """Checked arguments of a run: 16 candidates on 2 threads unless told otherwise."""
     given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
@@ -56,7 +64,6 @@ def no_assists() -> Columns:
 
 
 def one_fold(rows: list[dict[str, Any]]) -> Columns:
-    """The scores of a run without cross-validation, job by job."""
     kept = [row for row in rows if not row["diverged"]]
     table = {name: np.array([row[name] for row in kept], np.int64) for name in ("candidate", "rung")}
     return table | {"scores": np.array([[row["score"]] for row in kept], np.float64).reshape(-1, 1)}
@@ -88,14 +95,8 @@ def make_result(
 ) -> Result:
     """Run a ladder on a clock; a candidate's score rises with its rung by a curve of its own.
 
-    Parameters
-    ----------
-    diverge : float
-        The share of candidates that diverge in rung 0.
-    noise : float
-        How much the ranks change from rung to rung.
-    **changes
-        Arguments of `ash.tune`.
+    `diverge` is the share of candidates that diverge in rung 0, `noise` how much the ranks change from rung to rung;
+    `changes` are arguments of `ash.tune`.
     """
     wanted = options(**changes)
     count = wanted.candidates or 200

@@ -1,7 +1,5 @@
 """Estimators that are trained further, and searches over them: small ones of each library, and their rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -16,26 +16,11 @@ from result_help import columns, make_result
 pytestmark = pytest.mark.core
 
 PARAMS = ({"learning_rate": 0.1, "hidden": (64, 32)}, {"learning_rate": 1e-05, "activation": "relu"})
+FIELDS = ("candidate", "rung", "epochs", "score", "loss", "training_loss", "diverged", "weights_hash")
 JOBS = [
-    {
-        "candidate": 0,
-        "rung": 0,
-        "epochs": 1,
-        "score": 0.5,
-        "loss": 1.25,
-        "training_loss": 2.0,
-        "weights_hash": 2**64 - 1,
-    },
-    {
-        "candidate": 1,
-        "rung": 0,
-        "epochs": 1,
-        "score": np.nan,
-        "loss": np.inf,
-        "training_loss": np.nan,
-        "diverged": True,
-    },
-    {"candidate": 0, "rung": 1, "epochs": 2, "score": 0.75, "loss": 0.5, "training_loss": 0.25, "weights_hash": 7},
+    (0, 0, 1, 0.5, 1.25, 2.0, False, 2**64 - 1),
+    (1, 0, 1, np.nan, np.inf, np.nan, True, 0),
+    (0, 1, 2, 0.75, 0.5, 0.25, False, 7),
 ]
 DIGEST = "dd3fb9d5f19063936e858cdc24ae4243c8d03128ddac612b88ebc03b9c8dc185"
 
@@ -47,7 +32,8 @@ def result():
 
 @pytest.fixture
 def small(result):
-    return dataclasses.replace(result, params=PARAMS, columns=columns(JOBS), best_candidate=0, best_rung=1)
+    table = columns([dict(zip(FIELDS, job, strict=True)) for job in JOBS])
+    return dataclasses.replace(result, params=PARAMS, columns=table, best_candidate=0, best_rung=1)
 
 
 def test_every_byte_is_as_documented(small):

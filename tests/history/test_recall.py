@@ -104,15 +104,6 @@ def test_a_barrier_misses_nobody():
     assert [row["recall"] for row in result.rungs[:-1]] == [1.0, 1.0, 1.0]
 
 
-def test_asynchronous_halving_may_miss_some_but_says_so():
-    X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=32, threads=2, seed=0, progress=False)
-    for row in result.rungs[:-1]:
-        own = [job for job in result.jobs if job.rung == row["rung"]]
-        above = {job.candidate for job in result.jobs if job.rung == row["rung"] + 1}
-        assert row["recall"] == slow_recall([(job.candidate, job.score, job.loss) for job in own], above, 2)
-
-
 def test_rank_correlation_is_that_of_scipy_with_the_last_scores():
     random = np.random.default_rng(0)
     first = [(candidate, round(float(random.random()), 1), 1.0) for candidate in range(20)]

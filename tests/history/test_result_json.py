@@ -1,10 +1,10 @@
-"""A result as JSON and as a frame of polars: nothing is lost, and both agree with the result itself."""
+"""A result as JSON, as a frame of polars and as a trace: nothing is lost, and all agree with the result itself."""
 
-from __future__ import annotations
-
+import dataclasses
 import json
 import math
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
-from ash.errors import MissingExtra, SettingError
-from result_help import make_result
+from ash.errors import SettingError
+from result_help import make_result, read_json
 
 SPACE = ash.Space(
     hidden=ash.choice((32,), (16, 8), ()),
@@ -29,15 +29,6 @@ def result() -> ash.Result:
     return ash.tune(*load_wine(return_X_y=True), SPACE, candidates=16, progress=False)
 
 
-def read(text: str) -> Any:
-    """Read strict JSON: Python's reader would take NaN too."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(word)
-
-    return json.loads(text, parse_constant=refuse)
-
-
 def same(ours: Any, theirs: Any) -> bool:
     return ours == theirs or (isinstance(ours, float) and not math.isfinite(ours) and theirs is None)
 
@@ -45,8 +36,9 @@ def same(ours: Any, theirs: Any) -> bool:
 # JSON
 
 
-def test_the_whole_story(result: ash.Result) -> None:
-    document = read(result.to_json())
+def test_the_whole_story(result: ash.Result, tmp_path: Path) -> None:
+    assert result.to_json(tmp_path / "run.json") is None and (tmp_path / "run.json").read_text() == result.to_json()
+    document = read_json(result.to_json())
     assert (document["format"], document["version"]) == ("ash run", 1)
     assert set(document) == {
         *("format", "version", "task", "metric", "ended", "digest", "best", "settings", "space", "candidates", "rungs"),
@@ -60,7 +52,7 @@ def test_the_whole_story(result: ash.Result) -> None:
 
 
 def test_jobs_read_back_exactly(result: ash.Result) -> None:
-    jobs = read(result.to_json())["jobs"]
+    jobs = read_json(result.to_json())["jobs"]
     assert len(jobs) == len(result.jobs)
     for ours, theirs in zip(result.jobs, jobs, strict=True):
         hash_of_weights = int(theirs.pop("weights_hash"), 16)
@@ -70,34 +62,16 @@ def test_jobs_read_back_exactly(result: ash.Result) -> None:
 
 
 def test_the_space_is_told(result: ash.Result) -> None:
-    space = read(result.to_json())["space"]
+    space = read_json(result.to_json())["space"]
     assert space["hidden"] == [{"kind": "choice", "levels": [[32], [16, 8], []], "default": [32], "when": []}]
     assert space["momentum"][0]["kind"] == "uniform" and space["momentum"][0]["when"] == [["optimizer", "momentum"]]
 
 
 def test_what_is_no_number_is_null() -> None:
-    document = read(make_result(diverge=0.4).to_json())
+    document = read_json(make_result(diverge=0.4).to_json())
     gone = [job for job in document["jobs"] if job["diverged"]]
     assert gone and all(job["score"] is None and job["loss"] is None for job in gone)
     assert document["rungs"][-1]["recall"] is None
-
-
-def test_a_file_is_written_whole_or_not_at_all(
-    result: ash.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "run.json"
-    assert result.to_json(path) is None and path.read_text() == result.to_json()
-    before = path.read_bytes()
-    with pytest.raises(FileNotFoundError):
-        result.to_json(tmp_path / "no such folder" / "run.json")
-
-    def full(_: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="disk full"):
-        make_result().to_json(path)
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 # polars
@@ -125,9 +99,103 @@ def test_columns_of_several_types(result: ash.Result) -> None:
     assert frame.schema["momentum"] == polars.Float64 and frame["score"].max() == result.best_score
 
 
-def test_what_polars_cannot_be_asked_for(result: ash.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_polars_cannot_be_asked_for(result: ash.Result) -> None:
     with pytest.raises(SettingError, match="table='threads' is not allowed; it must be one of 'candidates', 'jobs'"):
         result.to_polars("threads")
-    monkeypatch.setitem(__import__("sys").modules, "polars", None)
-    with pytest.raises(MissingExtra, match=r"to_polars needs polars; install it by: pip install 'ash-tune\[polars\]'"):
-        result.to_polars()
+
+
+# Traces: JSON that Perfetto reads, with nothing on a row at the same time
+
+
+def written(result, path):
+    result.trace(path)
+    return read_json(path.read_text(encoding="ascii"))
+
+
+def bars(content, process, category=None):
+    return [
+        event
+        for event in content["traceEvents"]
+        if event["ph"] == "X" and event["pid"] == process and category in (None, event["cat"])
+    ]
+
+
+def check_rows(events):
+    """No two bars of a row overlap, to the nanosecond, and none is negative."""
+    rows = {}
+    for event in events:
+        start, length = round(event["ts"] * 1000), round(event["dur"] * 1000)
+        assert start >= 0 and length >= 0
+        rows.setdefault((event["pid"], event["tid"]), []).append((start, start + length))
+    for own in rows.values():
+        assert all(before[1] <= after[0] for before, after in pairwise(sorted(own)))
+    return rows
+
+
+def names(content, what):
+    return {
+        (event["pid"], event["tid"]): event["args"]["name"] for event in content["traceEvents"] if event["name"] == what
+    }
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_bar_a_job_and_a_bar_an_assist(tmp_path, threads):
+    result = make_result(candidates=32, threads=threads, diverge=0.2)
+    content = written(result, tmp_path / "trace.json")
+    assert len(bars(content, 1, "job")) == len(result.jobs) == len(bars(content, 2))
+    assert len(bars(content, 1, "team")) == len(result.assists["thread"]) and (threads == 1) == (
+        len(result.assists["thread"]) == 0
+    )
+    check_rows(bars(content, 1))
+    check_rows(bars(content, 2))
+    process = names(content, "process_name")
+    assert process == {(1, 0): "ash", (2, 0): "virtual workers"}
+    rows = names(content, "thread_name")
+    assert {rows[1, thread] for thread in range(threads)} == {f"thread {thread}" for thread in range(threads)}
+    assert {(event["pid"], event["tid"]) for event in bars(content, 1) + bars(content, 2)} <= set(rows)
+    assert content["otherData"]["digest"] == result.digest
+
+
+def test_a_bar_says_what_it_was(tmp_path):
+    result = make_result(candidates=16, diverge=0.3, seed=1)
+    content = written(result, tmp_path / "trace.json")
+    for job, event in zip(result.jobs, bars(content, 1, "job"), strict=True):
+        args = event["args"]
+        assert event["tid"] == job.thread and event["name"] == f"rung {job.rung}, candidate {job.candidate}"
+        assert event["ts"] == pytest.approx(job.start * 1e6, abs=1e-3)
+        assert event["dur"] == pytest.approx((job.end - job.start) * 1e6, abs=2e-3)
+        assert (args["candidate"], args["rung"], args["epochs"]) == (job.candidate, job.rung, job.epochs)
+        assert args["score"] == (None if job.diverged else job.score) and args["loss"] == (
+            None if job.diverged else job.loss
+        )
+        assert args["params"]["learning_rate"] == result.params[job.candidate]["learning_rate"]
+    assert any(job.diverged for job in result.jobs)
+
+
+def test_virtual_time_ends_with_the_run(tmp_path):
+    result = make_result(candidates=16, wall_seconds=3.0)
+    content = written(result, tmp_path / "trace.json")
+    ends = [event["ts"] + event["dur"] for event in bars(content, 2)]
+    assert max(ends) == pytest.approx(3e6, abs=1e-3)
+    last = max(job.virtual_end for job in result.jobs)
+    assert f"is {3.0 / last:.6g} s" in content["otherData"]["virtual_time"]
+    for job, event in zip(result.jobs, bars(content, 2), strict=True):
+        assert event["tid"] == job.worker and event["ts"] == pytest.approx(3e6 * job.virtual_start / last, abs=1e-3)
+
+
+def test_greedy_runs_have_no_virtual_workers(tmp_path):
+    result = make_result(candidates=8)
+    zeros = np.zeros(len(result.jobs))
+    greedy = dataclasses.replace(result, columns={**result.columns, "virtual_start": zeros, "virtual_end": zeros})
+    content = written(greedy, tmp_path / "trace.json")
+    assert not bars(content, 2) and names(content, "process_name") == {(1, 0): "ash"}
+    assert "virtual_time" not in content["otherData"]
+
+
+def test_a_real_run(tmp_path):
+    X, y = load_wine(return_X_y=True)
+    result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False)
+    content = written(result, tmp_path / "trace.json")
+    assert len(bars(content, 1, "job")) == len(bars(content, 2)) == len(result.jobs)
+    assert {row for _, row in check_rows(bars(content, 1))} <= {0, 1}
+    assert {row for _, row in check_rows(bars(content, 2))} <= set(range(32))

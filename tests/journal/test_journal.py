@@ -1,7 +1,5 @@
 """The journal: a run that was ended anyhow goes on to the very result that it would have had without a break."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import warnings
@@ -15,7 +13,7 @@ from sklearn.model_selection import GroupKFold
 import ash
 from ash.errors import JournalError, NothingFinished
 from ash.journal.network_journal import scores_of
-from callback_help import Diary, Failing, Stopper, TimeIsUp, X, Y
+from callback_help import After, Diary, Failing, Stopper, TimeIsUp, X, Y
 from estimator_help import classifier
 from fault_help import small_space
 from journal_help import EPOCHS, JOBS, copy, outcome, regression, rows, run, stopped, with_states
@@ -121,17 +119,6 @@ def test_a_greedy_run_keeps_every_result_and_goes_on_with_what_was_running(tmp_p
     assert all(expected[job.candidate, job.rung] == job.weights_hash for job in again.jobs)
 
 
-def test_a_greedy_run_goes_on_again_and_again(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    seen: set[tuple[int, int, int]] = set()
-    for jobs in (5, 11, 17, 23):
-        result = stopped(path, jobs, schedule="greedy", threads=2)
-        found = {(job.candidate, job.rung, job.weights_hash) for job in result.jobs}
-        assert seen < found  # nothing that was known is missing
-        seen = found
-    assert seen < {(job.candidate, job.rung, job.weights_hash) for job in run(path, schedule="greedy").jobs}
-
-
 def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     first = run(path, TimeIsUp(monkeypatch, 20), candidates="auto", min_epochs=None, time_limit=20.0)
@@ -162,19 +149,15 @@ def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_f46_a_callback_that_fails_has_its_job_in_the_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
+    path, diary = tmp_path / "run.ash", Diary()
 
-    class FailsAtThird(Stopper):
-        def on_job(self, job: Any, params: Any) -> None:
-            super().on_job(job, params)
-            if len(self.jobs) == 3:
-                raise LookupError("third")
+    def fails(run: ash.Run) -> None:
+        raise LookupError("third")
 
-    failing = FailsAtThird(99)
     with pytest.raises(LookupError, match="third"):
-        run(path, failing)
+        run(path, diary, After(3, fails))
     there = rows(path, "SELECT candidate, rung FROM jobs ORDER BY number")
-    assert there[:3] == [(job.candidate, job.rung) for job, _ in failing.jobs]
+    assert there[:3] == [(job.candidate, job.rung) for job, _ in diary.jobs]
     assert outcome(run(path)) == outcome(run(None))
 
 
@@ -218,11 +201,11 @@ def test_estimators_go_on_too(tmp_path: Path) -> None:
         ash.resume(path, X, Y)
 
 
-def test_scores_of_a_function_that_fails_are_not_kept(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    failing = [True]
+def test_a_scorer_is_asked_once_and_its_failure_is_no_score(tmp_path: Path) -> None:
+    path, calls, failing = tmp_path / "run.ash", [], [True]
 
     def share_right(estimator: Any, x: Any, y: Any) -> float:
+        calls.append(1)
         if failing:
             raise OSError("the disk of the scorer is full")
         return float((estimator.predict(x) == y).mean())
@@ -232,36 +215,16 @@ def test_scores_of_a_function_that_fails_are_not_kept(tmp_path: Path) -> None:
         classifier(**settings, journal=path).fit(X, Y)
     assert rows(path, "SELECT count(*) FROM jobs WHERE score = 'nan'") == [(0,)]
     failing.clear()
-    again = classifier(**settings, journal=path).fit(X, Y)
-    assert again.result_.digest == classifier(**settings).fit(X, Y).result_.digest
+    expected = classifier(**settings).fit(X, Y).result_.digest
+    assert classifier(**settings, journal=path).fit(X, Y).result_.digest == expected
+    before = len(calls)
+    assert classifier(**settings, journal=path).fit(X, Y).result_.digest == expected and len(calls) == before
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, candidates=np.int64(8), validation=np.float64(0.25), min_epochs=np.int32(4))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(first)
-
-
-def test_resume_knows_of_an_extension(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    run(path, candidates=8)
-    longer = ash.resume(path, X, Y, candidates=16, progress=False)
-    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(longer) == outcome(run(None))
-
-
-def test_a_scorer_is_not_asked_again(tmp_path: Path) -> None:
-    calls = []
-
-    def share_right(estimator: Any, x: Any, y: Any) -> float:
-        calls.append(1)
-        return float((estimator.predict(x) == y).mean())
-
-    settings = {"space": small_space(), "candidates": 8, "random_state": 0, "scoring": share_right}
-    path = tmp_path / "run.ash"
-    first = classifier(**settings, journal=path).fit(X, Y)
-    before = len(calls)
-    again = classifier(**settings, journal=path).fit(X, Y)
-    assert len(calls) == before and again.result_.digest == first.result_.digest
 
 
 def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
@@ -289,6 +252,7 @@ def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
     assert outcome(again) == outcome(run(None, **settings))
     more = ash.resume(str(path), X, Y, candidates=27, epoch_limit=10**6, progress=False)
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
+    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 

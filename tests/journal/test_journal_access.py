@@ -1,8 +1,5 @@
 """Who may use a journal, and where it lies: one writer at a time, readers, forks, file systems."""
 
-from __future__ import annotations
-
-import itertools
 import multiprocessing
 import os
 import re
@@ -10,8 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -20,6 +17,7 @@ import pytest
 import ash
 from ash.errors import JournalError, JournalLocked
 from ash.journal.database import Changes, Database, file_system, log_works
+from ash.journal.open_journal import COMMIT_SHARE, HEARTBEAT, OpenJournal
 from callback_help import Stopper
 from fault_help import HANG_SECONDS
 from journal_help import outcome, rows, run, stopped
@@ -135,23 +133,23 @@ def test_each_commit_is_synced(tmp_path: Path) -> None:
 
 
 def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    times: list[tuple[float, float]] = []
-    real = Database.write
+    clock, took, real = [0.0], [0.0], Database.write
 
     def write(self: Database, changes: Changes) -> None:
-        began = time.monotonic()
-        time.sleep(0.002)
+        clock[0] += took[0]
         real(self, changes)
-        times.append((began, time.monotonic()))
 
-    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 0.05)
+    monkeypatch.setattr("ash.journal.open_journal.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(Database, "write", write)
-    with mock.patch("ash.engine.event_loop.WAKE_SECONDS", 1e-3):
-        run(tmp_path / "run.ash", candidates=64, min_epochs=800)
-    looks = times[1:-2]  # but those of the beginning and the end
-    assert len(looks) > 2
-    for (began, ended), (following, _) in itertools.pairwise(looks):
-        assert following - ended >= 0.999 * min((ended - began) / 0.05, 1.0)
+    journal = OpenJournal(ash.Journal(tmp_path / "run.ash"))
+    for took[0], rest in ((0.001, 0.001 / COMMIT_SHARE), (1.0, HEARTBEAT)):
+        journal._commit(journal._database, Changes(), clock[0])
+        ended = clock[0]
+        clock[0] = ended + 0.99 * rest
+        assert not journal._may_commit()
+        clock[0] = ended + 1.01 * rest
+        assert journal._may_commit()
+    journal._close()
 
 
 def test_f69_here_there_is_a_log(tmp_path: Path) -> None:

@@ -1,13 +1,7 @@
 """Damaged journals and states: found and said, or of no account; never a wrong result, no row without its file."""
 
-from __future__ import annotations
-
 import os
 import random
-import shutil
-import sqlite3
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +10,9 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError
+from ash.journal.database import with_checksum
 from ash.journal.state_cache import StateFolder
+from fault_help import python
 from journal_help import change, copy, outcome, rows, run, stopped, with_states
 
 pytestmark = pytest.mark.core
@@ -83,18 +79,13 @@ def test_f61_bits_flipped_anywhere(begun: Path, tmp_path: Path, expected: list[A
 
 def test_f61_a_log_that_was_cut_or_changed(tmp_path: Path, expected: list[Any]) -> None:
     path = tmp_path / "run.ash"
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom callback_help import Stopper\nfrom journal_help import run\n"
-        "class Dies(Stopper):\n"
-        "    def on_job(self, job, params):\n"
-        "        super().on_job(job, params)\n"
-        "        if len(self.jobs) == 9: os._exit(9)\n"
-        "run(Path(sys.argv[1]), Dies(99))\n"
-    )
-    died = subprocess.run(
-        [sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[1] / "helpers", check=False
-    )
-    assert died.returncode == 9
+    code = """
+import os, sys
+from callback_help import After
+from journal_help import run
+run(sys.argv[1], After(9, lambda run: os._exit(9)))
+"""
+    assert python(code, str(path)).returncode == 9
     log = path.with_name("run.ash-wal").read_bytes()
     assert log
     generator = random.Random(2)
@@ -154,12 +145,6 @@ def test_f72_states_that_are_damaged_are_trained_again(left_with_states: Path, t
         assert outcome(result) == expected
 
 
-def test_f72_the_whole_folder_may_be_lost(left_with_states: Path) -> None:
-    shutil.rmtree(left_with_states.with_name("states.ash-states"))
-    with pytest.warns(UserWarning, match="they are trained again"):
-        assert outcome(run(left_with_states, **SLOW)) == outcome(run(None, **SLOW))
-
-
 def test_states_that_nobody_needs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     stopped(tmp_path / "run.ash", 20, **SLOW, keep=1)
@@ -207,10 +192,7 @@ def die(database, changes):
 StateFolder.write, Database.write = count, die
 run(Path(sys.argv[1]), min_epochs=40)
 """
-    died = subprocess.run(
-        [sys.executable, "-c", code, str(path), place], cwd=Path(__file__).parents[1] / "helpers", check=False
-    )
-    assert died.returncode == -9
+    assert python(code, str(path), place).returncode == -9
     named = {name for (name,) in rows(path, "SELECT DISTINCT file FROM states")}
     there = {file.name for file in (tmp_path / "run.ash-states").iterdir()}
     assert named <= there and len(there - named) == (place == "file")
@@ -220,12 +202,7 @@ run(Path(sys.argv[1]), min_epochs=40)
 def test_results_of_other_data_are_noticed_where_a_network_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     run(path)
-    connection = sqlite3.connect(path)
-    found = connection.execute("SELECT * FROM jobs").fetchall()
-    connection.close()
-    from ash.journal.database import with_checksum
-
-    for row in found:
+    for row in rows(path, "SELECT * FROM jobs"):
         forged = with_checksum("jobs", (*row[:10], f"{int(row[10], 16) ^ 1:016x}", *row[11:-1]))
         change(path, "UPDATE jobs SET weights_hash = ?, checksum = ? WHERE number = ?", forged[10], forged[-1], row[0])
     with pytest.raises(JournalCorrupt, match="other weights than its result says"):

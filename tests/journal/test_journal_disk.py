@@ -1,8 +1,7 @@
-"""A disk that fails a journal: full, read-only, slow to say so; at the first write, the second, and so on."""
-
-from __future__ import annotations
+"""A disk that fails a journal, full or read-only, at the first call of the system, the second, and so on; and kills."""
 
 import errno
+import itertools
 import json
 import os
 import re
@@ -22,10 +21,9 @@ import needs
 from ash.errors import JournalError
 from ash.journal import database
 from callback_help import Diary
-from fault_help import python_file
-from journal_help import copy, outcome, rows, run, stopped
+from fault_help import environment_of_tests, python_file
+from journal_help import JOBS, copy, outcome, rows, run, stopped
 
-MOST = 400  # writes of a run; it ends well before
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
 """By default every third call fails in turn; the slow tests let every call fail."""
 
@@ -59,95 +57,22 @@ def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -
     assert failed > 4
 
 
-class Failing:
-    """Lets the n-th call of a function of the system fail."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, number: int, code: int) -> None:
-        self.calls, self.number, self.code = 0, number, code
-        self.real = getattr(os, name)
-        monkeypatch.setattr(os, name, self)
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self.calls += 1
-        if self.calls == self.number:
-            raise OSError(self.code, os.strerror(self.code), "a file")
-        return self.real(*arguments, **named)
-
-
-@STEPS
-@pytest.mark.parametrize(("name", "code"), [("fsync", errno.EIO), ("replace", errno.ENOSPC), ("open", errno.EMFILE)])
-def test_f62_the_nth_call_of_the_system_fails(name: str, code: int, step: int, tmp_path: Path) -> None:
-    expected = outcome(run(None))
-    for number in range(1, MOST, step):
-        path = tmp_path / f"{number}.ash"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ash.journal.state_cache.SHARE", 1e6)
-            failing = Failing(patch, name, number, code)
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # states are done without
-                    run(path)
-                over = failing.calls < number
-            except JournalError:
-                over = False
-        assert outcome(run(path)) == expected
-        if over:
-            break
-    assert 1 < number < MOST
-
-
-def failing_insert(patch: pytest.MonkeyPatch, number: int) -> list[int]:
-    """Let the n-th insertion of rows fail; the list grows by one with each."""
-    calls: list[int] = []
-    real = database._insert
+@pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
+def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
+    """What is known counts: a run that is over is not trained again."""
+    path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
 
     def insert(*arguments: Any) -> int:
-        calls.append(1)
-        if len(calls) == number:
+        if next(calls) == number:
             raise sqlite3.OperationalError("disk I/O error")
         return real(*arguments)
 
-    patch.setattr(database, "_insert", insert)
-    return calls
-
-
-@STEPS
-def test_f62_the_nth_commit_fails(step: int, tmp_path: Path) -> None:
-    expected = outcome(run(None))
-    for number in range(1, MOST, step):
-        path = tmp_path / f"{number}.ash"
-        with pytest.MonkeyPatch.context() as patch:
-            calls = failing_insert(patch, number)
-            try:
-                run(path)
-            except JournalError as error:
-                assert "disk I/O error" in str(error)
-        assert outcome(run(path)) == expected
-        if len(calls) < number:
-            break
-    assert 4 < number < MOST
-
-
-def test_f62_what_is_known_counts_though_the_journal_cannot_be_written(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    first = run(path)
-    diary = Diary()
+    first = stopped(path, jobs) if jobs < JOBS else run(path)
     with pytest.MonkeyPatch.context() as patch:
-        failing_insert(patch, 1)
+        patch.setattr(database, "_insert", insert)
         with pytest.warns(UserWarning, match="disk I/O error; the run goes on without its journal"):
-            again = run(ash.Journal(path, on_error="continue"), diary)
-    assert outcome(again) == outcome(first)
-    assert again.jobs == first.jobs and diary.jobs == []  # nothing was trained
-
-
-def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    stopped(path, 5)
-    with pytest.MonkeyPatch.context() as patch:
-        failing_insert(patch, 3)
-        with pytest.warns(UserWarning, match="disk I/O error; the run goes on without its journal"):
-            result = run(ash.Journal(path, on_error="continue"))
-    assert outcome(result) == outcome(run(None))
+            result = run(ash.Journal(path, on_error="continue"), diary)
+    assert outcome(result) == outcome(run(None)) and len(diary.jobs) == JOBS - len(first.jobs)
     assert outcome(run(path)) == outcome(result)
 
 
@@ -185,7 +110,7 @@ def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
     code = f"from journal_help import run; run({str(folder / 'run.ash')!r})"
     done = subprocess.run(
         [*forbidden, sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment_of_tests(),
         capture_output=True,
         text=True,
         check=False,
@@ -242,3 +167,18 @@ def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
         assert words_shown in shown.stdout
     refused = subprocess.run([*words, "--seed", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 2 and "seed: 0 there, 1 here" in refused.stderr
+
+
+KILLS = [("networks", 40), ("functions", 10)]
+SOAK = [("networks", 1000), ("functions", 100)]
+
+
+@pytest.mark.parametrize(("what", "kills"), KILLS + [pytest.param(*soak, marks=pytest.mark.slow) for soak in SOAK])
+def test_f58_kills_at_random_times_lose_nothing(what: str, kills: int) -> None:
+    words = [sys.executable, "kill_runs.py", "--kills", str(kills), "--what", what]
+    done = subprocess.run(words, cwd=Path(__file__).parents[1] / "soak", capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    wrong = {name: found[name] for name in ("lost", "changed", "twice", "unlike", "stray")}
+    assert not any(wrong.values()), found
+    assert found["kills"] >= kills and found["runs"] > kills / 4 and found["acknowledged"] > 30 * found["runs"]

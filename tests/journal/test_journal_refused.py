@@ -1,7 +1,5 @@
 """What a journal refuses: another run, another program's file, another process; each by a sentence that says why."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -16,7 +14,7 @@ import pytest
 
 import ash
 from ash.errors import JournalCorrupt, JournalError, SettingError
-from ash.journal.database import VERSION, Database, with_checksum
+from ash.journal.database import VERSION, Changes, Database, with_checksum
 from callback_help import X, Y
 from estimator_help import classifier
 from fault_help import small_space
@@ -64,20 +62,26 @@ def test_f66_another_run_is_refused_with_the_difference(what: str, begun: Path) 
     assert begun.read_bytes() == before
 
 
-def test_f66_other_units_of_the_target(tmp_path: Path) -> None:
-    x, y = regression()["data"]
-    path = tmp_path / "run.ash"
-    stopped(path, 5, data=(x, y), metric="rmse")
-    with pytest.raises(JournalError, match="y is in other units"):
-        run(path, data=(x, 1000 * y), metric="rmse")
+REGRESSION = regression()["data"]
+FRAME = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
+DOMAINS = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
+PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "units": ({"data": REGRESSION}, {"data": (REGRESSION[0], 1000 * REGRESSION[1])}, "y is in other units"),
+    "order of names": (
+        {"space": ash.Space(**DOMAINS)},
+        {"space": ash.Space(**dict(reversed(DOMAINS.items())))},
+        "the names of the space are in another order",
+    ),
+    "column names": ({"data": (FRAME, Y)}, {"data": (FRAME.rename(columns={"c0": "d0"}), Y)}, "columns of other names"),
+}
 
 
-def test_f66_the_order_of_names_makes_other_candidates(tmp_path: Path) -> None:
-    domains = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
-    path = tmp_path / "run.ash"
-    stopped(path, 5, space=ash.Space(**domains))
-    with pytest.raises(JournalError, match="the names of the space are in another order"):
-        run(path, space=ash.Space(**dict(reversed(domains.items()))))
+@pytest.mark.parametrize("what", PAIRS)
+def test_f66_a_run_that_differs_from_one_of_a_kind(what: str, tmp_path: Path) -> None:
+    first, second, difference = PAIRS[what]
+    stopped(tmp_path / "run.ash", 5, **first)
+    with pytest.raises(JournalError, match=difference):
+        run(tmp_path / "run.ash", **second)
 
 
 def test_f66_another_function_of_the_same_name(tmp_path: Path) -> None:
@@ -101,22 +105,12 @@ def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
             run(path, candidates=None, epoch_limit=500)
 
 
-def test_f66_column_names_differ(tmp_path: Path) -> None:
-    path = tmp_path / "run.ash"
-    frame = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
-    run(path, data=(frame, Y))
-    with pytest.raises(JournalError, match="columns of other names"):
-        run(path, data=(frame.rename(columns={"c0": "d0"}), Y))
-
-
 def test_f66_another_version_is_refused_unless_allowed(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 5)
     database = Database(path)
     facts = database.read().facts
     facts["run"]["version"]["version of ash"] = "0.0.9"
-    from ash.journal.database import Changes
-
     changes = Changes()
     changes.facts = {"run": facts["run"]}
     database.write(changes)
@@ -134,27 +128,23 @@ def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "message"),
+    ("call", "message"),
     [
-        (3, "journal=3 is not allowed; give the path of a file, or None"),
-        ("", "journal='' is not allowed"),
-        (True, "journal=True is not allowed"),
+        (lambda: run(3), "journal=3 is not allowed; give the path of a file, or None"),
+        (lambda: run(""), "journal='' is not allowed"),
+        (lambda: run(True), "journal=True is not allowed"),
+        (
+            lambda: ash.Journal("a", on_error="ignore"),
+            "on_error='ignore' is not allowed; it must be one of 'raise', 'co",
+        ),
+        (lambda: ash.Journal("a", allow_change=["seed"]), "allow_change='seed' is not allowed"),
+        (lambda: ash.Journal("a", allow_change="workers"), "give a list of names"),
+        (lambda: ash.resume(None, X, Y), "journal=None is not allowed"),
     ],
 )
-def test_the_argument_is_checked(value: Any, message: str) -> None:
+def test_arguments_are_checked(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingError, match=re.escape(message)):
-        run(value)
-
-
-def test_the_rarer_wishes_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="on_error='ignore' is not allowed; it must be one of 'raise', 'continue'"):
-        ash.Journal(tmp_path / "a", on_error="ignore")
-    with pytest.raises(SettingError, match="allow_change='seed' is not allowed"):
-        ash.Journal(tmp_path / "a", allow_change=["seed"])
-    with pytest.raises(SettingError, match="give a list of names"):
-        ash.Journal(tmp_path / "a", allow_change="workers")
-    with pytest.raises(SettingError, match="journal=None is not allowed"):
-        ash.resume(None, X, Y)  # type: ignore[arg-type]
+        call()
 
 
 def _of_another_program(path: Path) -> None:
@@ -175,8 +165,6 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "log alone": (lambda path: path.with_name(f"{path.name}-wal").write_bytes(b"x"), "is there without run.ash"),
 }
-
-
 FACTS = {
     "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}', '{"seconds": NaN}', '{"seconds": -1}'],
     "run": ["{}", "[]", '{"settings": 1, "space": 2, "data": 3, "version": 4}', '"run"'],

@@ -1,12 +1,14 @@
-"""What is seen of a run: the counts, who sees what, and outputs that fail."""
+"""What is seen of a run, on a terminal and in a notebook: the counts, who sees what, and outputs that fail."""
 
 import contextlib
 import io
 import math
 import os
 import pty
+import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,8 +17,8 @@ from sklearn.datasets import load_wine
 import ash
 import data_help
 from ash.executors.dispatcher import Status
-from ash.progress.board import Board, BoardView, View
-from ash.progress.views import open_view
+from ash.progress.board import Board, BoardView
+from ash.progress.views import open_view, render
 
 LADDER = [{"epochs": 1, "places": 4}, {"epochs": 2, "places": 2}]
 NAN = math.nan
@@ -57,6 +59,16 @@ def options(progress, **changes):
 
 def board(status=None, **changes):
     return Board(LADDER, options(None, **changes), lambda: status)
+
+
+def live_table(counts, width=80, encoding="ascii"):
+    from ash.progress.live_view import render
+
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
+    Console(file=stream, width=width, no_color=True, force_terminal=False).print(render(counts))
+    stream.flush()
+    return raw.getvalue().decode(encoding)
 
 
 def test_events_are_counted():
@@ -128,11 +140,7 @@ def test_a_line_says_it_all():
     ],
 )
 def test_the_workers_of_an_executor_have_a_line(status, line):
-    from ash.progress.live_view import render
-
-    stream = io.StringIO()
-    Console(file=stream, width=80, no_color=True, force_terminal=False).print(render(board(status)))
-    assert stream.getvalue().splitlines()[-1] == line
+    assert live_table(board(status)).splitlines()[-1] == line
     assert line in board(status).line().split("; ") and "workers" not in board().line()
 
 
@@ -192,45 +200,25 @@ def test_a_run_outlives_its_terminal(failing, term, monkeypatch):
     assert result.ended == "finished"
 
 
-def test_a_closed_stream_is_no_terminal(monkeypatch):
-    stream = io.StringIO()
-    stream.close()
-    monkeypatch.setattr(sys, "stderr", stream)
-    assert type(open_view(options(None), LADDER)) is View
-
-
 @pytest.mark.parametrize("width", [20, 80, 300])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_the_live_table_fits(width, encoding):
-    from ash.progress.live_view import render
-
     counts = board()
     counts.apply(EVENTS)
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
-    Console(file=stream, width=width, no_color=True, force_terminal=False).print(render(counts))
-    stream.flush()
-    lines = raw.getvalue().decode(encoding).splitlines()
+    lines = live_table(counts, width, encoding).splitlines()
     assert max(map(len, lines)) <= width and len(lines) >= 5
     if width > 20:
         assert any(line.split()[:5] == ["0", "1", "0", "1", "1"] and "0.7500" in line for line in lines)
 
 
 def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
-    from ash.progress.live_view import render
-
-    def shown(counts):
-        stream = io.StringIO()
-        Console(file=stream, width=80, no_color=True, force_terminal=False).print(render(counts))
-        return stream.getvalue()
-
     counts = board(candidates=None, time_limit=100.0)
-    assert [line.split()[0] for line in shown(counts).splitlines()[:2]] == ["rung", "0"]
+    assert [line.split()[0] for line in live_table(counts).splitlines()[:2]] == ["rung", "0"]
     counts.started -= 50.0
-    assert "#" * 20 + "." * 20 in shown(counts)
+    assert "#" * 20 + "." * 20 in live_table(counts)
     counts.apply(EVENTS)
-    assert [line.split()[0] for line in shown(counts).splitlines()[:3]] == ["rung", "1", "0"]
-    aimed = shown(board(candidates=None, target=0.9))
+    assert [line.split()[0] for line in live_table(counts).splitlines()[:3]] == ["rung", "1", "0"]
+    aimed = live_table(board(candidates=None, target=0.9))
     assert "#" not in aimed and "...." not in aimed and "0 epochs in" in aimed
 
 
@@ -268,3 +256,68 @@ def test_an_error_in_a_run_restores_the_terminal(monkeypatch):
     with pytest.raises(RuntimeError), open_view(options(None), LADDER):
         raise RuntimeError
     assert stream.getvalue().count("\x1b[?25h") == 1
+
+
+# In a notebook: a real one is executed, and what its kernel sends is read
+
+
+CELL = """
+import ash, ash.progress.views
+from sklearn.datasets import load_wine
+ash.progress.views.NotebookView.period = 0
+space = ash.Space(hidden=(8,), learning_rate=ash.log(1e-3, 1e-1), batch_size=64)
+result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, progress={progress})
+"""
+
+
+def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
+    """Execute cells in one kernel; return what was displayed, each message, and what is left in the cells."""
+    import nbclient
+    import nbformat
+
+    messages = []
+
+    class Listening(nbclient.NotebookClient):
+        def process_message(self, message: Any, *rest: Any) -> Any:
+            messages.append(message)
+            return super().process_message(message, *rest)
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    Listening(notebook, timeout=120, kernel_name="python3").execute()
+    shown = [one["content"] for one in messages if one["msg_type"] in ("display_data", "update_display_data")]
+    return shown, [output for cell in notebook.cells for output in cell.outputs]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the notebook's own packages
+def test_a_notebook_shows_a_table_that_becomes_a_line() -> None:
+    shown, left = outputs(CELL.format(progress=True), CELL.format(progress=None), CELL.format(progress=False))
+    assert len({content["transient"]["display_id"] for content in shown}) == 1
+    tables, last = [content["data"]["text/html"] for content in shown[:-1]], shown[-1]["data"]
+    assert len(tables) >= 2 and all(page.startswith("<table>") for page in tables)
+    assert "<th>best accuracy</th>" in tables[0] and "0 of 64 epochs" in tables[0]
+    assert "64 of 64 epochs" in tables[-1] and "<td>3</td><td>8</td><td>0</td><td>2</td>" in tables[-1]
+    assert last["text/html"].startswith("<div>ash: 64 of 64 epochs in ") and "<table>" not in last["text/html"]
+    assert last["text/plain"].startswith("ash: 64 of 64 epochs")
+    assert [output.output_type for output in left] == ["display_data"]
+    assert left[0].data["text/html"] == last["text/html"]
+
+
+def test_a_table_is_complete_and_escaped() -> None:
+    counts = board(time_limit=60.0)
+    counts.apply(EVENTS)
+    page = render(counts)
+    assert page.count("<tr") == len(LADDER) + 1 and page.count("</td>") == 6 * len(LADDER)
+    assert "<td>0</td><td>1</td><td>0</td><td>1</td><td>1</td><td>0.7500</td></tr>" in page
+    assert '<progress value="0.3750" max="1">' in page and " left</div>" in page
+    counts.metric = "<script>"
+    assert "<script>" not in render(counts) and "&lt;script&gt;" in render(counts)
+    assert render(board(Status(2, 1, 8, 0))).endswith("<div>workers: 2 (1 lost), jobs on their way: 8</div>")
+    endless = board(candidates=None, target=0.9)
+    assert "<progress" not in render(endless) and "opacity" in render(endless)
+
+
+def test_a_terminal_of_ipython_is_no_notebook() -> None:
+    code = "import ipykernel.zmqshell, ash._utils.terminal; print('notebook', ash._utils.display.in_notebook())"
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "notebook False" in done.stdout, done.stdout + done.stderr

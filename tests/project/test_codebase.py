@@ -3,8 +3,6 @@
 They look at the folder that these tests lie in and, where said, at the `ash` that is installed.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib.metadata
 import re
@@ -118,7 +116,6 @@ def test_no_flag_breaks_bits_or_portability() -> None:
 
 
 def includes(path: Path) -> Iterator[str]:
-    """Yield what a C++ file includes, as written between the quotes or brackets."""
     for match in re.finditer(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE):
         yield match.group(1)
 

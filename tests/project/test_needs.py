@@ -1,8 +1,5 @@
 """Skips are counted by their reasons, and ASH_REQUIRE turns them into failures, in one process and in several."""
 
-from __future__ import annotations
-
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import needs
+from fault_help import environment_of_tests
 
 MODULE = """
 import needs, pytest
@@ -48,7 +46,7 @@ def outcome(folder: Path, required: str, processes: int = 0) -> tuple[int, list[
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, "--rootdir", str(folder), str(folder)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ASH_REQUIRE": required},
+        env={**environment_of_tests(), "ASH_REQUIRE": required},
         capture_output=True,
         text=True,
         check=False,
@@ -66,15 +64,12 @@ def test_skips_are_counted_by_their_reasons(processes: int, tmp_path: Path) -> N
     assert status == 0 and "1 passed, 6 skipped, 1 xfailed" in lines[-1]
 
 
-def test_all_are_required(tmp_path: Path) -> None:
+def test_all_or_some_are_required(tmp_path: Path) -> None:
     status, lines = outcome(tmp_path, "all", processes=2)
     assert status == 1 and "3 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors in" in lines[-1]
     assert "1  does not apply here: one CPU only" in lines
     for why in (TORCH, XGBOOST, "no reason that is known"):
         assert f"{why} (required by ASH_REQUIRE)" in lines
-
-
-def test_some_are_required(tmp_path: Path) -> None:
     status, lines = outcome(tmp_path, "torch, qemu-x86_64")
     assert status == 1 and "1 failed, 1 passed, 5 skipped, 1 xfailed" in lines[-1]
 

@@ -1,7 +1,5 @@
 """What pyproject.toml and the files around it say of the package is true, and says one thing."""
 
-from __future__ import annotations
-
 import ast
 import re
 import runpy

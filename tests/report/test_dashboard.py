@@ -18,6 +18,7 @@ from sklearn.datasets import load_wine
 import ash
 from ash.dashboard import live_page
 from browser_help import open_browser, visit
+from callback_help import Stopper
 from fault_help import small_space
 from report_help import section
 
@@ -34,7 +35,6 @@ def dashboard(monkeypatch):
 
 @pytest.fixture
 def restless(monkeypatch):
-    """A page that is drawn anew whenever somebody asks."""
     monkeypatch.setattr(live_page, "REST", 0.0)
     monkeypatch.setattr(live_page, "LEAST_REST", 0.0)
 
@@ -52,7 +52,6 @@ class Reader(ash.Callback):
 
 
 def get(dashboard, path="", **headers):
-    """Status, headers and text of an answer."""
     port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(headers.pop("method", "GET"), f"/{path}", headers=headers)
@@ -140,7 +139,7 @@ def test_other_hosts_and_paths_are_refused(dashboard):
     assert headers["Access-Control-Allow-Origin"] is None and headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_it_listens_on_this_machine_alone(dashboard):
+def test_f114_it_listens_on_this_machine_alone(dashboard):
     port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
     assert dashboard.address == f"http://127.0.0.1:{port}/"
     with socket.socket() as other:
@@ -234,15 +233,8 @@ def test_the_command_is_quiet_where_it_is_to_be(tmp_path):
     assert refused.returncode == 2 and "port=70000" in refused.stderr and refused.stderr.count("\n") == 1
 
 
-class Stopper(ash.Callback):
-    """Lets another thread end the run."""
-
-    def on_start(self, run):
-        self.run = run
-
-
 def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
-    stopper, results = Stopper(), []
+    stopper, results = Stopper(-1), []
 
     def work():
         space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))  # more than will ever be drawn

@@ -114,7 +114,6 @@ def test_a_click_selects_a_candidate_everywhere(browser, reports):
 def test_a_click_with_the_mouse_hits_a_thin_line(browser, reports):
     with visit(browser, reports[1]["digits"]) as seen:
         line = seen.page.locator("#curves .winner polyline")
-        box = line.bounding_box()
         line.scroll_into_view_if_needed()
         box = seen.page.locator("#curves .winner circle").first.bounding_box()
         seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] + 3)

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import pickle
-import sys
 from itertools import pairwise
 
 import matplotlib
@@ -47,14 +46,6 @@ def test_records_are_those_of_the_columns(result):
     assert set(result.assists) == {"candidate", "rung", "thread", "start", "end", "busy"}
     assert set(result.memory) >= {"limit", "peak_bytes", "dropped", "retrained_epochs"}
     assert result.memory["peak_bytes"] > 0 == result.memory["dropped"] == result.memory["retrained_epochs"]
-
-
-def test_a_thread_does_one_thing_at_a_time(result):
-    jobs = [(job.thread, job.start, job.end) for job in result.jobs]
-    assists = zip(*(result.assists[name].tolist() for name in ("thread", "start", "end")), strict=True)
-    for thread in range(2):
-        own = sorted(busy[1:] for busy in [*jobs, *assists] if busy[0] == thread)
-        assert all(before[1] <= after[0] for before, after in pairwise(own))
 
 
 def test_helpers_count_in_core_seconds():
@@ -119,17 +110,6 @@ def test_frames(result):
         result.to_pandas("trials")
 
 
-@pytest.mark.parametrize(
-    ("package", "call"),
-    [("pandas", lambda result: result.to_pandas()), ("matplotlib.pyplot", lambda result: result.plot())],
-)
-def test_a_missing_package_is_named(result, monkeypatch, package, call):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ash.MissingExtra, match=package.split(".")[0]) as missing:
-        call(result)
-    assert "pip install" in str(missing.value) and isinstance(missing.value, ImportError)
-
-
 def test_plot(result):
     import matplotlib.pyplot as plt
 
@@ -150,12 +130,7 @@ def test_text(result):
     assert f"accuracy {result.best_score:.4f} by candidate {result.best_candidate}" in text
     assert "16 candidates, 30 jobs, 64 epochs" in text and "seed 1" in text
     rows = text.splitlines()[-4:]
-    assert [row.split()[:4] for row in rows] == [
-        ["0", "1", "16", "16"],
-        ["1", "2", "8", "8"],
-        ["2", "4", "4", "4"],
-        ["3", "8", "2", "2"],
-    ]
+    assert [row.split()[:4] for row in rows] == [[*map(str, (r, 2**r, 16 >> r, 16 >> r))] for r in range(4)]
     assert text.isascii() and max(map(len, text.splitlines())) < 100
 
 
@@ -187,18 +162,9 @@ def test_what_json_does_not_know_is_null():
 
 
 def test_numbers_as_text():
-    assert [show(value) for value in (0.98765, 0.012345, 12345.6, 3, "x")] == [
-        "0.9877",
-        "0.01235",
-        "1.235e+04",
-        "3",
-        "x",
-    ]
+    assert [show(value) for value in (0.98765, 0.012345, 12345.6)] == ["0.9877", "0.01235", "1.235e+04"]
+    assert [show(value) for value in (3, "x")] == ["3", "x"]
     assert [show_param(value) for value in (0.95, (64, 32), (), "relu", 32)] == ["0.95", "64-32", "none", "relu", "32"]
-    assert [show_seconds(value) for value in (0.4142, 59.9, 245, 7380)] == [
-        "0.414 s",
-        "59.9 s",
-        "4 min 05 s",
-        "2 h 03 min",
-    ]
+    assert [show_seconds(value) for value in (0.4142, 59.9)] == ["0.414 s", "59.9 s"]
+    assert [show_seconds(value) for value in (245, 7380)] == ["4 min 05 s", "2 h 03 min"]
     assert format_table(["a", "long"], [[1, 2], [333, 4]]) == ["  a  long", "  1     2", "333     4"]

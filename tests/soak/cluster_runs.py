@@ -2,20 +2,16 @@
 
     python cluster_runs.py --kills 50 --mode segfault     workers die at random
     python cluster_runs.py --seconds 20                   the wire to the scheduler is dead for a while
-    python cluster_runs.py --seconds 20 --hosts           one of three hosts is cut off; frames are late, some are lost
 
 Prints JSON. `unlike` counts runs with another digest than threads have, `wrong` those whose journal has other rows than
 that of threads: a job too many, too few, or with other bits.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +19,19 @@ import ash
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
+from callback_help import After
 from cluster_help import cluster, jobs_in
 from executor_help import tuned
-from hosts_cluster import AFTER, cluster_on
-from hosts_help import hosts, missing
 
 SETTINGS: dict[str, Any] = {"candidates": 64, "min_epochs": 8}
 LIFE = "3 s"
 """How long a worker lives on average."""
 WORKERS = 2
-DELAY, LOSS = 0.02, 0.01
-"""Of frames between hosts: seconds, and a share."""
-
-
-class Hold(ash.Callback):
-    """Holds a wire once, after some jobs."""
-
-    def __init__(self, wire: Any, seconds: float) -> None:
-        self.wire, self.seconds, self.jobs = wire, seconds, 0
-
-    def on_job(self, job: Any, params: Any) -> None:
-        self.jobs += 1
-        if self.jobs == AFTER:
-            self.wire.hold(self.seconds)
+AFTER = 9
+"""Jobs, after which it is the middle of a run."""
 
 
 class Runs:
-    """Runs of one kind, compared with the one of threads here."""
-
     def __init__(self, folder: Path) -> None:
         self.folder, self.count, self.unlike, self.wrong = folder, 0, 0, 0
         self.digest, self.jobs = self._run(threads=2)
@@ -67,7 +48,6 @@ class Runs:
         return {"runs": self.count, "jobs": len(self.jobs), "unlike": self.unlike, "wrong": self.wrong}
 
     def path(self) -> Path:
-        """Return that of the next journal."""
         return self.folder / f"{len(list(self.folder.iterdir()))}.ash"
 
     def _run(self, **given: Any) -> tuple[str, list[Any]]:
@@ -115,21 +95,9 @@ def held(seconds: float) -> dict[str, Any]:
         ):
             client.wait_for_workers(WORKERS, timeout=60)
             began = time.monotonic()
-            runs.add(client, Hold(started.wire, seconds))
+            runs.add(client, After(AFTER, lambda run: started.wire.hold(seconds)))
             took = time.monotonic() - began
     return {"held": seconds, "seconds": took, **runs.told()}
-
-
-def cut(seconds: float) -> dict[str, Any]:
-    """Make a run on hosts, of which one with a worker is cut off for so many seconds in the middle."""
-    if (why := missing()) is not None:
-        return {"skipped": why}
-    with tempfile.TemporaryDirectory() as folder, hosts(1 + WORKERS, DELAY, LOSS) as made:
-        runs = Runs(Path(folder))
-        with cluster_on(made, range(1, 1 + WORKERS)) as started:
-            path = runs.path()
-            runs.compare(started.run(path, partial(made.cut_for, seconds, 1), **SETTINGS), jobs_in(path))
-    return {"cut": seconds, "delay": DELAY, "loss": LOSS, **runs.told()}
 
 
 def main() -> None:
@@ -137,10 +105,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int)
     parser.add_argument("--mode", choices=("segfault", "sys.exit"), default="segfault")
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--hosts", action="store_true")
     given = parser.parse_args()
-    run = cut if given.hosts else held
-    print(json.dumps(run(given.seconds) if given.kills is None else killed(given.kills, given.mode)))
+    print(json.dumps(held(given.seconds) if given.kills is None else killed(given.kills, given.mode)))
 
 
 if __name__ == "__main__":

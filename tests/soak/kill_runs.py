@@ -15,8 +15,6 @@ States and rows are written without regard to what that costs, so that most kill
 Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json
@@ -58,7 +56,6 @@ SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(
 
 
 def table() -> tuple[Any, Any]:
-    """Three classes that overlap."""
     generator = np.random.default_rng(0)
     y = generator.integers(0, 3, 300)
     return generator.normal(size=(300, 8)) + np.eye(8)[y] * 1.5, y
@@ -92,7 +89,6 @@ class Whole(NamedTuple):
 
 
 def tuned(kind: str, **given: Any) -> Any:
-    """Return the result of a run of this kind."""
     if kind in NETWORKS:
         return ash.tune(*table(), SPACE, **SETTINGS, **NETWORKS[kind], **given)
     costs = {"costs": lambda params, epochs: epochs * params["depth"]}
@@ -114,7 +110,6 @@ def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
 
 
 def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[list[str], int]:
-    """Return the lines of a run that is killed after so many seconds, and its exit status."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:

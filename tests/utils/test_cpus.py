@@ -1,13 +1,17 @@
-"""How many CPUs are allowed: affinity, cgroups of both versions in made-up trees, OpenMP (F39, F83, F84)."""
+"""How many CPUs are allowed: affinity, cgroups of both versions in made-up trees and in the kernel, OpenMP."""
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from ash._utils.machine import CpuLimit, allowed_cpus, available_bytes, default_threads, resolve_threads
+import needs
+from ash._utils.machine import CpuLimit, allowed_cpus, available_bytes, cgroup_folders, default_threads, resolve_threads
 from ash.errors import SettingError
+from fault_help import python
 
 EIGHT = CpuLimit(8, "affinity mask of 8 CPUs")
 
@@ -67,7 +71,7 @@ def test_affinity_is_asked_from_the_system(machine: Machine) -> None:
         ("1600000 100000", 8),
     ],
 )
-def test_version_2_quota_is_rounded_up(machine: Machine, text: str, count: int) -> None:
+def test_f84_version_2_quota_is_rounded_up(machine: Machine, text: str, count: int) -> None:
     machine.belongs_to("0::/job")
     machine.write("job/cpu.max", text)
     assert machine.allowed().count == count
@@ -201,10 +205,6 @@ def test_what_is_no_number_of_threads(threads: object) -> None:
         resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
 
 
-def test_real_machine_allows_at_least_one() -> None:
-    assert 1 <= allowed_cpus().count <= len(os.sched_getaffinity(0))
-
-
 def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     assert available_bytes(meminfo, machine.proc, machine.root) is None
@@ -217,3 +217,91 @@ def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_pat
     assert available_bytes(meminfo, machine.proc, machine.root) == 20_000
     machine.write("job/memory.stat", "anon 1\ninactive_file 5000\n")
     assert available_bytes(meminfo, machine.proc, machine.root) == 25_000
+
+
+ALLOWED = """
+import os, sys
+with open(sys.argv[1], "w") as members:
+    members.write(str(os.getpid()))
+from ash._utils.machine import allowed_cpus
+limit = allowed_cpus()
+import numpy as np, ash
+x = np.random.default_rng(0).normal(size=(100, 3))
+result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, progress=False)
+print(limit.count, result.threads, len({job.thread for job in result.jobs}), limit.reason)
+"""
+
+
+@contextmanager
+def group(within: Path) -> Iterator[Path]:
+    folder = within / f"ash-test-{os.getpid()}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        folder.rmdir()
+
+
+def hierarchy(version: int) -> Path:
+    for found, folder in reversed(cgroup_folders("cpu")):
+        controllers = folder / "cgroup.subtree_control"
+        if (
+            found == version
+            and os.access(folder, os.W_OK)
+            and (version == 1 or "cpu" in controllers.read_text().split())
+        ):
+            return folder
+    needs.not_here(f"no control groups of version {version} with quotas that this user may make")
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=lambda version: f"F84-version-{version}")
+def test_a_quota_of_the_kernel_two_levels_up(version: int) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        needs.not_here("one CPU only")
+    with group(hierarchy(version)) as outer, group(outer) as inner:
+        if version == 1:
+            (outer / "cpu.cfs_quota_us").write_text("50000")
+        else:
+            (outer / "cpu.max").write_text("50000 100000")
+        done = python(ALLOWED, str(inner / "cgroup.procs"), OMP_NUM_THREADS="")
+        assert done.returncode == 0, done.stderr
+        count, threads, used, reason = done.stdout.strip().split(" ", 3)
+        assert (count, threads, used) == ("1", "1", "1")
+        assert reason == f"cgroup quota of 0.5 CPUs in {outer}"
+
+
+RUN = """
+import sys, warnings
+import numpy as np
+import ash
+x = np.random.default_rng(0).normal(size=(100, 3))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    result = ash.tune(x, (x[:, 0] > 0).astype(int), candidates=8, progress=False, threads=eval(sys.argv[1]))
+print(result.threads, len({job.thread for job in result.jobs}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads", "most"),
+    [
+        pytest.param({"OMP_NUM_THREADS": "1"}, 2, 2, id="F83-argument-wins"),
+        pytest.param({"OMP_NUM_THREADS": "abc"}, None, None, id="F83-text"),
+        pytest.param({"OMP_NUM_THREADS": "1,2"}, None, 1, id="F83-list"),
+        pytest.param({"OMP_DYNAMIC": "true"}, None, None, id="F83-dynamic"),
+        pytest.param({"OMP_PROC_BIND": "close"}, None, None, id="F83-bound"),
+        pytest.param({"OMP_THREAD_LIMIT": "1"}, 2, 1, id="F83-limit"),
+    ],
+)
+def test_environment_of_openmp(environment: dict[str, str], threads: int | None, most: int | None) -> None:
+    done = python(RUN, repr(threads), **environment)
+    assert done.returncode == 0, done.stderr
+    resolved, used = map(int, done.stdout.split())
+    assert 1 <= used <= resolved <= min(most or 10**6, len(os.sched_getaffinity(0)))
+
+
+def test_f84_one_processor_is_one_thread() -> None:
+    pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+    done = python(pin + RUN, "None", OMP_NUM_THREADS="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "1"]

@@ -18,7 +18,6 @@ with atheris.instrument_imports(include=["ash", "targets"]):
 
 
 def main() -> None:
-    """Run one target."""
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         raise SystemExit(f"usage: fuzz.py {'|'.join(TARGETS)} [options of libFuzzer]")
     name = sys.argv.pop(1)

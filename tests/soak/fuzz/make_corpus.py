@@ -28,12 +28,10 @@ TABLES = {
 
 
 def half_fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
-    """A score where x is even."""
     return params["x"] if params["x"] % 2 == 0 else None
 
 
 def main() -> None:
-    """Write them."""
     for name in ("model", "journal", "csv", "space"):
         (CORPUS / name).mkdir(parents=True, exist_ok=True)
     for name, content in TABLES.items():

@@ -8,8 +8,6 @@
 Each is a function of the bytes, without any state: tests run it on the corpus, and fuzz.py on what it finds.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile
@@ -38,13 +36,11 @@ def file_of(content: bytes, ending: str) -> Iterator[Path]:
 
 
 def model(content: bytes) -> None:
-    """Load a model."""
     with file_of(content, ".safetensors") as path, contextlib.suppress(ModelFormatError):
         ash.load(path)
 
 
 def journal(content: bytes) -> None:
-    """Describe a journal."""
     with file_of(content, ".ash") as path, contextlib.suppress(JournalError):
         list(journal_lines(str(path)))
 
@@ -81,16 +77,13 @@ class Words:
         return self._content[self._place - 1] if self._place <= len(self._content) else 0
 
     def pick(self, options: Any) -> Any:
-        """Return one of the options."""
         return options[self.byte() % len(options)]
 
     def number(self) -> float:
-        """Return a number of any size, also one that is none."""
         special = (0.0, -0.0, 1e-3, 0.5, 1.0, 2.0, 1e6, 1e308, 1e-320, float("nan"), float("inf"), -1.0)
         return self.pick(special) * self.pick((1, 1, 1, 3, -7))
 
     def value(self, depth: int = 0) -> Any:
-        """Return something that might be an option."""
         kind = self.byte() % 8
         if kind == 0 and depth < 3:
             return tuple(self.value(depth + 1) for _ in range(self.byte() % 4))
@@ -98,7 +91,6 @@ class Words:
         return self.number() if kind < 4 else self.pick(plain)
 
     def domain(self) -> Any:
-        """Return a domain, a plain value, or something else."""
         makers: tuple[Callable[[], Any], ...] = (
             lambda: ash.choice(*(self.value() for _ in range(self.byte() % 5)), default=self.value()),
             lambda: ash.choice(*(self.value() for _ in range(self.byte() % 5))),

@@ -1,7 +1,5 @@
 """The corpus of the fuzzers, and changed copies of it: a result or an error of ash comes out of each file."""
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 
