@@ -70,9 +70,7 @@ def test_a_job_is_the_training_of_its_candidate_alone(three_classes: _core.Data,
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"
     tuner = run_tuner(three_classes, candidates, algorithm="sh", training=training, min_epochs=2, seed=9)
-    best = tuner.best()
-    assert best is not None
-    number, rung, network = best
+    number, rung, _, network = tuner.kept()[0][0]
     epochs = 2 * 2**rung if training == "restart" else 2 * (2 ** (rung + 1) - 1)
     alone, _ = _core.train(three_classes, candidates[number], epochs, seed=9, candidate=number)
     assert same_bits(parameters(network), parameters(alone))

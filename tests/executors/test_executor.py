@@ -298,7 +298,7 @@ def test_a_process_keeps_the_data_of_few_runs() -> None:
 
 def test_a_run_of_this_process_keeps_its_data_beside_any_number_of_others() -> None:
     for token in ("own", "first", "second", "third"):
-        jobs.know(Shared(token, [], {}), told=token == "own")
+        jobs.know(Shared(token, [], {}), notified=token == "own")
     assert list(jobs._known) == ["own", "second", "third"]
     jobs.forget("own")
     assert list(jobs._known) == ["second", "third"]

@@ -317,7 +317,7 @@ def test_a_table_is_complete_and_escaped() -> None:
 
 
 def test_a_terminal_of_ipython_is_no_notebook() -> None:
-    code = "import ipykernel.zmqshell, ash._utils.terminal; print('notebook', ash._utils.display.in_notebook())"
+    code = "import ipykernel.zmqshell, ash._utils.display; print('notebook', ash._utils.display.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "notebook False" in done.stdout, done.stdout + done.stderr

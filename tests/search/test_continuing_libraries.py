@@ -65,8 +65,8 @@ def test_passes_over_transformed_rows(sparse: bool) -> None:
 
 
 def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
-    heads, rows = TransformerCache(), Rows(X, Y, {}, np.unique(Y))
-    common = replace(rows, heads=heads)
+    cache, rows = TransformerCache(), Rows(X, Y, {}, np.unique(Y))
+    common = replace(rows, cache=cache)
     found = []
     for with_std, leaf in ((True, 1), (True, 3), (False, 1), (True, 5)):
         pipeline = make_pipeline(Scaler(with_std=with_std), RandomForestClassifier(4, random_state=0))
@@ -78,8 +78,8 @@ def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
         np.testing.assert_array_equal(predicted(under), predicted(alone))
         found.append(under.estimator[0])
     assert len(FITS) == 2 + 4 and found[0] is found[1] is found[3] and found[2] is not found[0]
-    heads.clear()
-    assert heads.find(key_of_transformers(pipeline[:-1])) is None
+    cache.clear()
+    assert cache.find(key_of_transformers(pipeline[:-1])) is None
 
 
 class Spoiler(SGDClassifier):

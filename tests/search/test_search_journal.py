@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import ash
-from function_journal_help import Breaks, keys, looked_at
+from callback_help import After, Diary
+from function_journal_help import keys, looked_at
 from search_help import X, Y, fitted, forest, search
 
 TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "fit_time")
@@ -21,10 +22,14 @@ TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "
 
 def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
     """Begin a search and end it in the middle; return the jobs that were told."""
-    breaks = Breaks(jobs)
+    diary = Diary()
+
+    def end(run: ash.Run) -> None:
+        raise SystemExit
+
     with pytest.raises(SystemExit):
-        search(journal=journal, callbacks=[breaks], **changes).fit(X, Y)
-    return [job for job, _ in breaks.jobs]
+        search(journal=journal, callbacks=[diary, After(jobs, end)], **changes).fit(X, Y)
+    return [job for job, _ in diary.jobs]
 
 
 def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
@@ -46,7 +51,7 @@ def test_a_resumed_search_ends_as_an_uninterrupted_one(
     looked_at(monkeypatch)
     whole = fitted()
     before = ended_early(tmp_path / "run.ash", jobs)
-    told = Breaks(10**6)
+    told = Diary()
     again = fitted(journal=tmp_path / "run.ash", callbacks=[told])
     check_equal(again, whole)
     assert set(keys(before)).isdisjoint(keys(job for job, _ in told.jobs)), "each job is told once"
