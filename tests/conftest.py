@@ -1,7 +1,5 @@
 """Fixtures for all tests, most of them tables, and the examples that Hypothesis tries."""
 
-from __future__ import annotations
-
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads would take the cores from other tests

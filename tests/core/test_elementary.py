@@ -4,8 +4,6 @@ One unit in the last place (ulp) is the gap between the float32 next to the exac
 magnitude, of normal numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

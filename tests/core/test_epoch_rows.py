@@ -1,7 +1,5 @@
 """Epochs of a part of the rows: which rows they take, equal bits on any threads, what is taken by default."""
 
-from __future__ import annotations
-
 import importlib
 import itertools
 from typing import Any

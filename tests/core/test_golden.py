@@ -10,8 +10,6 @@
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -271,7 +269,7 @@ class Slope(BaseEstimator):
     def __init__(self, feature: int = 0, rate: float = 0.1) -> None:
         self.feature, self.rate = feature, rate
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Slope:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "Slope":
         if classes is not None and not hasattr(self, "classes_"):
             self.classes_ = np.asarray(classes)
         x, t = np.asarray(X, float)[:, self.feature].tolist(), np.asarray(y, float).tolist()
@@ -281,7 +279,7 @@ class Slope(BaseEstimator):
         self.slope_ = slope
         return self
 
-    def fit(self, X: Any, y: Any) -> Slope:
+    def fit(self, X: Any, y: Any) -> "Slope":
         self.__dict__.pop("slope_", None)
         for _ in range(8):
             self.partial_fit(X, y, np.unique(y) if isinstance(self, ClassifierMixin) else None)
@@ -307,7 +305,7 @@ class Fitted(RegressorMixin, BaseEstimator):
     def __init__(self, feature: int = 0, rate: float = 0.1, passes: int = 8) -> None:
         self.feature, self.rate, self.passes = feature, rate, passes
 
-    def fit(self, X: Any, y: Any) -> Fitted:
+    def fit(self, X: Any, y: Any) -> "Fitted":
         self.slope_ = SlopeRegressor(self.feature, self.rate)
         for _ in range(self.passes):
             self.slope_.partial_fit(X, y)

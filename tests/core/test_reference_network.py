@@ -1,7 +1,5 @@
 """The oracle checked by others: numerical differences, scikit-learn and PyTorch, all in double precision."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The promise of `schedule="reproducible"`: one outcome, bit for bit, on any number of threads, however computed."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Features by median and quartiles with a smooth clip (Holzmueller et al., arXiv 2407.04491, section 3), by NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

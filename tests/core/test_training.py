@@ -9,8 +9,6 @@ rate here exceeds: no error grows; one test below takes 1e-8.
 Corners of relu: a pre-activation within 1e-6 of 0 could fall on either side; the fixed seeds have none.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

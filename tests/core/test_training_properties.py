@@ -1,7 +1,5 @@
 """What training promises beyond the formulas: which rows a batch has, what a seed decides, dropout, initialization."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training under the tuner: same bits on any number of threads, divergence, odd numbers, the host's state."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """Neighbors: which tables have them, what they tell of a row, that models keep them, and files that do not fit."""
 
-from __future__ import annotations
-
 import json
 import math
 import pickle

@@ -1,7 +1,5 @@
 """What limits a run: epochs, a score, seconds, memory; what has finished is kept, no limit changes a decision."""
 
-from __future__ import annotations
-
 import importlib
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Cross-validation as the parts of one job, and what predicts then: selected by all folds, trained on all rows."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from pathlib import Path

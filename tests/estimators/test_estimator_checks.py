@@ -1,7 +1,5 @@
 """scikit-learn's own checks of an estimator: all of them, none expected to fail."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

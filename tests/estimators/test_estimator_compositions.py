@@ -1,7 +1,5 @@
 """The estimators inside what scikit-learn and joblib have for others, and their threads: no bit depends on them."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

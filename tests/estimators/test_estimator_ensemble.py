@@ -1,7 +1,5 @@
 """The ensemble of the estimators: what predicts; threads, rows, weights, pickles."""
 
-from __future__ import annotations
-
 import importlib
 import pickle
 from typing import Any

@@ -7,8 +7,6 @@ An adapter takes the arguments of the MLP and makes of them a space of one candi
 on all rows, or on those that `early_stopping` does not hold out. Adam on small batches stands in for L-BFGS.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import types

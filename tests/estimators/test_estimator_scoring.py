@@ -1,7 +1,5 @@
 """What candidates are ranked by: the core's own metrics, scorers of scikit-learn, functions of the user (F48)."""
 
-from __future__ import annotations
-
 import math
 import threading
 import time

@@ -3,8 +3,6 @@
 What is refused, and weights, are tested in tests/data and by scikit-learn's own checks.
 """
 
-from __future__ import annotations
-
 import copy
 import doctest
 import importlib

@@ -1,7 +1,5 @@
 """Shared by the tests of training: small tables, settings from keywords, the oracle from the core's own weights."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The ensemble of a run: which networks were kept, what it predicts, on any threads, in a file, on the command line."""
 
-from __future__ import annotations
-
 import copy
 import json
 import pickle

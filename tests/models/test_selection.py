@@ -1,7 +1,5 @@
 """Which networks predict, against a selection in plain Python, and factors of logits, against scipy's minimum."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import Any

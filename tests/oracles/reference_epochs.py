@@ -4,8 +4,6 @@ From the papers: Philox4x32-10 (Salmon et al., SC 2011), SplitMix64 (Steele et a
 is keyed by the seed; its counter is (0, candidate, pass, 2 << 24), where 2 stands for shuffles.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

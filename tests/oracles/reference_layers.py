@@ -4,8 +4,6 @@ A layer has `forward` and `backward`, which leaves the gradients of its paramete
 i inputs of a layer, o outputs of a layer, k frequencies of a number, d values that are made of it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -12,8 +12,6 @@ W -= rate * (share * u + weight_decay * W) (decay on weights only, both on the W
 biases, shares of activations and an embedding, 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491, A.1).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Training on: k epochs and l more are k + l at once, nothing is done again, and earlier stages can be looked at."""
 
-from __future__ import annotations
-
 import pickle
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Training on inside of pipelines, whose transformers are fitted once, and in other libraries."""
 
-from __future__ import annotations
-
 import pickle
 from dataclasses import replace
 from pathlib import Path

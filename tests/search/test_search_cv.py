@@ -1,7 +1,5 @@
 """`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and that candidates are trained on."""
 
-from __future__ import annotations
-
 import pickle
 from typing import Any
 

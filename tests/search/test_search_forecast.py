@@ -1,7 +1,5 @@
 """Forecasts: laws of learning curves, and a search that promotes by them and changes no score."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

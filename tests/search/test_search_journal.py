@@ -1,7 +1,5 @@
 """A search with a journal goes on where it was ended; estimators that wait are bounded in memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Jobs at a time x threads of their libraries never exceed the CPUs, and threads without a job do folds of others."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import sys

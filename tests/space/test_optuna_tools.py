@@ -1,7 +1,5 @@
 """The pruner and the sampler for studies of Optuna: their rules, and Optuna's own tests of samplers."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 from collections.abc import Callable
