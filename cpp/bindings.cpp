@@ -3,12 +3,12 @@
 
 // mod_gil_not_used: the promise of thread safety that free-threaded Python asks for; common.hpp says how it is kept.
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
-    ash::bindings::bind_ladder(m);
-    ash::bindings::bind_clock(m);
-    ash::bindings::bind_data(m);
-    ash::bindings::bind_network(m);
-    ash::bindings::bind_remote(m);
-    ash::bindings::bind_tuner(m);
-    ash::bindings::bind_simulator(m);
-    ash::bindings::bind_functions(m);
+    ash::bindings::bind_ladder(m);     // Job, Ladder
+    ash::bindings::bind_clock(m);      // Task, Decision, Clock
+    ash::bindings::bind_data(m);       // Settings, DataBuilder, Data
+    ash::bindings::bind_network(m);    // Network: predictions, weights, pickles
+    ash::bindings::bind_mailbox(m);    // Mailbox, train_job: jobs that are done elsewhere
+    ash::bindings::bind_tuner(m);      // Tuner; restore.cpp has what a journal needs of it
+    ash::bindings::bind_simulator(m);  // Cluster, simulate
+    ash::bindings::bind_training(m);   // train, score; timing of steps; instruction sets and build
 }

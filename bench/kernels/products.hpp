@@ -5,7 +5,7 @@
 //     weight gradient     G [in][out]         X [batch][in], by rows  D [batch][out]
 //     input gradient      E [batch][in]       D [batch][out]          W^T [out][in], or W [in][out]
 //
-// All rows start on 64 bytes, a little apart where their length is a power of two (ash/layout.hpp): good for libraries
+// All rows start on 64 bytes, a little apart where their length is a power of two (ash/model/layout.hpp): good for libraries
 // that do not pack, no harm to those that do. Libraries that multiply by a transposed matrix as it lies get W.
 #pragma once
 

@@ -1,4 +1,4 @@
-"""The step of bench/step.py in other libraries, each as its users write it: same weights, rows, batches and optimizer.
+"""The step of bench/kernels/step.py in other libraries, as their users write it: same weights, rows and optimizer.
 
 Each class trains so many steps and shows its weights. `stretch` is a number of steps that suits it: whole epochs where
 the library is called once an epoch. All get single precision and go over the rows in a new order each epoch, except

@@ -135,8 +135,8 @@ void bind_clock(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
 void bind_tuner(py::module_& m);
-void bind_remote(py::module_& m);
+void bind_mailbox(py::module_& m);
 void bind_simulator(py::module_& m);
-void bind_functions(py::module_& m);
+void bind_training(py::module_& m);
 
 }  // namespace ash::bindings

@@ -44,7 +44,7 @@ struct OwningTuner {
     }
 };
 
-// restore, restore_state, states, kept_jobs, complete, retired: what a journal needs (history.cpp).
-void bind_history(py::class_<OwningTuner>& tuner);
+// restore, restore_state, states, kept_jobs, complete, retired: what a journal needs (restore.cpp).
+void bind_restoring(py::class_<OwningTuner>& tuner);
 
 }  // namespace ash::bindings

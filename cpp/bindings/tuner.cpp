@@ -219,7 +219,7 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
 void bind_tuner(py::module_& m) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     py::class_<OwningTuner> tuner(m, "Tuner");
-    bind_history(tuner);
+    bind_restoring(tuner);
     tuner
         .def(py::init([](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
                          std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,

@@ -1,4 +1,4 @@
-// functions.hpp: the functions that kernels compute: activations of a layer, and updates of the weights.
+// functions.hpp: the names of activations and optimizers. elementwise.hpp and update.hpp compute them.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // kernels.hpp: the arithmetic of networks, as one table of functions per instruction set.
 //
-// The same source (product.hpp, elementwise.hpp, losses.hpp, update.hpp) is compiled once for each instruction set
+// The same source (unit.hpp, which includes product.hpp, elementwise.hpp, losses.hpp, ...) is compiled once for each instruction set
 // (unit_*.cpp); the table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry:
 // the definition, and the oracle of the tests.
 //

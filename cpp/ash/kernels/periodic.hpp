@@ -1,4 +1,4 @@
-// periodic.hpp: the periodic embedding of numbers (ash/embedding.hpp) and its gradient.
+// periodic.hpp: the periodic embedding of numbers (ash/kernels/embedding.hpp) and its gradient.
 //
 // Vectors run over numbers; a value of a row is one chain in order of frequencies, a gradient one chain in order of
 // rows. Both recompute the cosines, which is cheaper than to keep 16 of them a number and row.

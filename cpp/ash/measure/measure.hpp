@@ -1,4 +1,4 @@
-// measure.hpp: what this machine can do and what a step takes, for benches; nothing else calls it.
+// measure.hpp: what this machine can do and how long a step takes: for benches, and for ash.plan, which times a step.
 #pragma once
 
 #include <cstdint>

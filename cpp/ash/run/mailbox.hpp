@@ -1,6 +1,6 @@
 // mailbox.hpp: jobs that are done elsewhere: in other processes, on other machines.
 //
-//     threads of the tuner                         Mailbox                       the carrier, one thread of the host
+//     threads of the tuner                         Mailbox                       the dispatcher, one thread of Python
 //       train(job): send, and sleep  ------> [ letters: job, states ] -- take() ------> hands it to a worker
 //                   wake, and return <------ [ answers by number    ] <- answer() ----- when that is done
 //       in the critical section: note() ---> [ notes                ] -- take() ------> keeps or drops what lies there

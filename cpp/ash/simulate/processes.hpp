@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "ash/search/running_jobs.hpp"
+#include "ash/simulate/running_jobs.hpp"
 
 namespace ash {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ash/data/random.hpp"
-#include "ash/search/running_jobs.hpp"
+#include "ash/simulate/running_jobs.hpp"
 #include "ash/simulate/simulated_ladder.hpp"
 
 namespace ash {

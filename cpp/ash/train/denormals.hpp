@@ -1,4 +1,4 @@
-// denormals.hpp: for as long as this lives, its thread takes numbers below 2^-126 for zero.
+// denormals.hpp: FlushDenormals: while one lives, its thread takes numbers below 2^-126 for zero.
 //
 // Moments of weights that get no gradient any more halve and halve, and end as denormals for good, since 0.95 times the
 // least ones rounds to themselves; on x86 each operation on one takes 150 cycles, and a job 20 times as long.

@@ -1,5 +1,5 @@
-// digest.hpp: a 64-bit hash of many floats, bit by bit: whether two networks have the same weights, or two rows of a
-// table the same values.
+// digest.hpp: a 64-bit hash of many floats, bit by bit (not Result.digest): whether two networks have the same weights,
+// or two rows of a table the same values.
 //
 //     x0 x1 | x2 x3 | x4 x5 | x6 x7      a stripe: eight floats, two a word (the first in the low half)
 //      lane0   lane1   lane2   lane3     each lane := rotate(lane + word * P2, 31) * P1

@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on, to objects of the user's: `Callback`, and `Run`, what it is told of.
+"""`Callback`, the base of the user's own, and `Run`, what it is told about a run.
 
     on_start(run) -> on_job(job, params), once for each job -> on_end(result), or on_error(error)
 

@@ -1,4 +1,4 @@
-"""What `ash-tune` leaves behind: a report on the terminal and one in HTML, the model, tables in CSV, JSON."""
+"""What `ash-tune` writes at the end: the folder of files, and the report on the terminal."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The arguments `executor` and `worker_timeout`: what is allowed, and how many jobs an executor does at a time."""
+"""The arguments `executor` and `worker_timeout`: their checks, and which pool does the jobs."""
 
 import math
 from typing import Any

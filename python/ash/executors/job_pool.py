@@ -1,4 +1,4 @@
-"""Any executor with `submit`: threads, processes, loky.
+"""`Pool`: any executor with `submit` (threads, processes, loky), and the base of those of Dask and MPI.
 
 It cannot be told where a job is to run, so a state comes back with the answer and goes out with the next job. The data
 lie in a file that each process of this machine reads once; a worker that cannot read it says so, and gets its job again

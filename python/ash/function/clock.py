@@ -1,4 +1,4 @@
-"""The clock of a run of a function, which the core has: it is made, and told what is on record.
+"""How a run of a function makes its clock (cpp/ash/search/clock.hpp), and tells it what the journal holds.
 
 A run goes on from its journal as if the jobs on record had just been done:
 

@@ -1,4 +1,4 @@
-"""What is read off the columns of a run: jobs, candidates, learning curves, rungs, and how each candidate has done.
+"""Tables made from the columns of `_core.Tuner.jobs`: jobs, candidates, learning curves, rungs and ranks.
 
 Rungs are compared with a barrier at their end, which would have promoted the best of all that finished:
 

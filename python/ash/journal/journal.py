@@ -1,4 +1,4 @@
-"""The argument `journal`, and what a run tells its journal and asks of it: here the answers without a journal."""
+"""`ash.Journal`, the argument; and `NullJournal`, what a run tells its journal and asks of it, here without one."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

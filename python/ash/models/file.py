@@ -7,7 +7,8 @@
                target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
-    metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null, ...}
+    metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null,
+               "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names", ...}
                "sha256": of that text and of the tensors
 
     ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;

@@ -1,4 +1,4 @@
-"""What a run keeps of its best candidates, each at its best rung: networks and their validation predictions.
+"""`Kept`: the best networks of a run, calibrated, with their validation predictions.
 
 An ensemble is selected out of them (ensemble.py) whenever it is asked for, without the data of the run.
 

@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: a live table on a terminal, plain lines elsewhere, or nothing.
+"""What all views of a run show: `Board` counts, and a `View` shows it.
 
     core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
                                                                      (notebook: table in HTML) -> output of the cell

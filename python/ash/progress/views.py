@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: nothing, plain lines, a live table (live_view.py), or a table in a notebook.
+"""Which view a run has: nothing, plain lines, a live table (live_view.py), or a table in a notebook.
 
 A bar comes first, while a large table is prepared. In a notebook IPython alone is needed, which a notebook has;
 frontends that know no HTML show the plain line. A user's names are escaped. No thread of its own.

@@ -1,4 +1,4 @@
-"""What all ways of training on have in common: rows, transformers fitted to them, and an estimator under training."""
+"""An estimator under training, the base of every way to train further, with its rows and fitted transformers."""
 
 import threading
 from collections import OrderedDict

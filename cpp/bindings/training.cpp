@@ -124,7 +124,7 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
 
 }  // namespace
 
-void bind_functions(py::module_& m) {
+void bind_training(py::module_& m) {
     m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
           py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
     m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),

@@ -140,7 +140,7 @@ void complete(OwningTuner& owner, int most) {
 
 }  // namespace
 
-void bind_history(py::class_<OwningTuner>& tuner) {
+void bind_restoring(py::class_<OwningTuner>& tuner) {
     tuner
         .def("restore", &restore, py::arg("jobs"), py::arg("fold_scores").noconvert(), py::arg("steps").noconvert(),
              py::arg("assists"), py::arg("seconds"))

@@ -1,3 +1,5 @@
+#include "ash/run/mailbox.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -6,7 +8,6 @@
 #include <vector>
 
 #include "ash/kernels/kernels.hpp"
-#include "ash/run/mailbox.hpp"
 #include "ash/train/training_job.hpp"
 #include "bindings/common.hpp"
 #include "bindings/state_parts.hpp"
@@ -112,7 +113,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
 
 }  // namespace
 
-void bind_remote(py::module_& m) {
+void bind_mailbox(py::module_& m) {
     py::class_<Mailbox, std::shared_ptr<Mailbox>>(m, "Mailbox")
         .def(py::init([](int capacity) {
                  require(capacity >= 1, "capacity: at least 1");
