@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from ash import _core
@@ -68,9 +67,7 @@ class NoDispatcher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End."""
 
     @property
@@ -163,9 +160,7 @@ class Dispatcher(NoDispatcher):
         self._count()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._end()
         self._pool.close()
 

@@ -13,7 +13,6 @@ import time
 import warnings
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 from ash.errors import ExecutorFailed
@@ -51,9 +50,7 @@ class JobRunners:
         """Begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Drop what still runs."""
 
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
@@ -174,9 +171,7 @@ class RunnerThreads(ConcurrentRunners):
         for thread in self._threads:
             thread.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for _ in self._threads:
             self._tasks.put(None)
 
@@ -236,9 +231,7 @@ class Submitted(ConcurrentRunners):
                 self._function = ask(executor, executor.scatter, self._function, broadcast=True, hash=False)
             self._submit = partial(executor.submit, pure=False)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
         if self._client is None:
             cancel_each(futures)

@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 from ash.errors import AshError, JournalCorrupt, JournalError
@@ -79,9 +78,7 @@ class OpenJournal(NullJournal):
         if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
             raise ValueError("it has results of rungs that no ladder has")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Close it behind a last commit; where that fails, it is a note of the error that has ended the run."""
         try:
             if error is not None and self._database is not None:
