@@ -30,7 +30,7 @@ from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.journal.database import Changes, Database, Row
 from ash.journal.identity import from_json
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
@@ -79,7 +79,7 @@ class FunctionJournal(OpenJournal):
         before = self._facts.get("code", code)
         self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
-        with self._sound():
+        with sound(self._path):
             names = sorted(code.keys() - set(self._journal.allow_change))
             changed = [name for name in names if None not in (before[name], code[name]) and before[name] != code[name]]
             self._read()

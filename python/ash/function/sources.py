@@ -18,9 +18,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.errors import JournalError, SettingError
 from ash.history.history import History
-from ash.journal.journal import Journal
+from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
 from ash.space.domains import Domain, encode
 from ash.space.function_space import FunctionSpace
@@ -35,8 +35,6 @@ FRUITLESS = 1000
 """Points in a row that are all there already: then the space is taken to be used up."""
 MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
-CANDIDATE, SCORE, LOSS = 1, 7, 8
-"""Columns of the table of jobs."""
 Ranked = tuple[float, float, int, Params]
 """The score negated, the loss, the number and the parameters of a candidate: the lowest is the best."""
 
@@ -276,21 +274,18 @@ def _of_result(result: History) -> Iterator[Ranked]:
 
 
 def _of_journal(earlier: Any) -> Iterator[Ranked]:
-    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
 
     path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
-    with reading(path) as connection:
-        rows = read_contents(connection).rows
+    rows = contents_of(path).rows
     best: dict[int, tuple[float, float]] = {}
-    try:
+    with sound(path):
         for job in rows["jobs"]:
             rank = -float(job[SCORE]), float(job[LOSS])
             if all(map(math.isfinite, rank)):
                 best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
         params = {candidate: json.loads(text) for candidate, text in rows["candidates"]}
         yield from ((*rank, candidate, params[candidate]) for candidate, rank in best.items())
-    except (KeyError, TypeError, ValueError) as error:
-        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:

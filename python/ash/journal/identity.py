@@ -26,9 +26,9 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Fold
-from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.errors import JournalError
 from ash.history.json_files import space_story
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
 from ash.space.domains import Domain
 from ash.space.space import Space
@@ -158,10 +158,8 @@ def seed_of(journal: Journal | None) -> int | None:
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     facts = _facts_of(journal)
-    try:
+    with sound(journal.file):
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
-    except Exception as error:
-        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
@@ -175,7 +173,7 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     facts = _facts_of(journal)
     if "begun" not in facts:
         raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
-    try:
+    with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
@@ -184,10 +182,6 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
         return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)
-    except AshError:
-        raise
-    except Exception as error:
-        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
@@ -270,7 +264,6 @@ def _plain(value: Any) -> Any:
 
 
 def _facts_of(journal: Journal) -> Facts:
-    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
 
-    with reading(journal.file) as connection:
-        return dict(read_contents(connection).facts)
+    return contents_of(journal.file).facts

@@ -1,8 +1,8 @@
 """The argument `journal`, and what a run tells its journal and asks of it: here the answers without a journal."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +10,16 @@ from typing import Any, Self
 
 from ash import _core
 from ash._utils.checks import one_of
-from ash.errors import SettingError
+from ash.errors import AshError, JournalCorrupt, SettingError
 from ash.options import Options, RunOptions, option_names
 from ash.space.hyperparameters import Params
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
 """What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
+
+CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
+"""Columns of the table of jobs."""
 
 Facts = dict[str, Any]
 """What a journal keeps of a run, as JSON holds it."""
@@ -73,6 +76,17 @@ class Journal:
 def read_journal(value: Any) -> Journal | None:
     """Return the argument `journal`, or raise SettingError unless it is None, a path or a Journal."""
     return value if value is None or isinstance(value, Journal) else Journal(value)
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Take what is not as it must be for damage, though its hash is right: raise JournalCorrupt."""
+    try:
+        yield
+    except AshError:
+        raise
+    except Exception as error:
+        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 class NullJournal:

@@ -26,7 +26,7 @@ from ash.errors import JournalCorrupt
 from ash.history.records import Columns
 from ash.journal.database import Changes, Database, Row
 from ash.journal.identity import PLANNED
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions
@@ -64,7 +64,7 @@ class NetworkJournal(OpenJournal):
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None
-        with self._sound():
+        with sound(self._path):
             known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
             return replace(options, **known, schedule="greedy")
 
@@ -88,7 +88,7 @@ class NetworkJournal(OpenJournal):
         self._tuner, self._failed = tuner, failed
         if self._database is not None:
             self._folder.tidy(row[2] for row in self._rows["states"])
-        with self._sound():
+        with sound(self._path):
             for candidate, text, *_ in self._rows["candidates"]:
                 if json.loads(text) != json.loads(json.dumps(params[candidate])):
                     raise ValueError(f"candidate {candidate} has other hyperparameters")
