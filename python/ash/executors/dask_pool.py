@@ -31,16 +31,7 @@ LOOK_SECONDS = 0.1
 
 
 class DaskPool(Pool):
-    """A client of Dask.
-
-    Parameters
-    ----------
-    executor : distributed.Client
-    workers : int
-        Jobs that it does at a time.
-    timeout : float
-        Seconds to wait for a worker that takes the data.
-    """
+    """A client of Dask; it waits `timeout` seconds for a worker that takes the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
         super().__init__(executor, workers)

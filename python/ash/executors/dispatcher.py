@@ -38,24 +38,12 @@ COUNT_SECONDS = 1.0
 
 
 class Status(NamedTuple):
-    """How it stands with the workers.
+    """How it stands with the workers."""
 
-    Attributes
-    ----------
-    workers : int
-        That there are: processes of Dask, else jobs that are done at a time.
-    lost : int
-        Workers that there were before.
-    underway : int
-        Jobs on their way.
-    moved : int
-        Bytes of states that have gone out with jobs and come back with results.
-    """
-
-    workers: int
-    lost: int
-    underway: int
-    moved: int
+    workers: int  # processes of Dask, else jobs that are done at a time
+    lost: int  # workers that there were before
+    underway: int  # jobs on their way
+    moved: int  # bytes of states that have gone out with jobs and come back with results
 
 
 class NoDispatcher:
@@ -119,17 +107,8 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that brings the data to the workers, carries jobs while it is open, and drops the data.
 
-    Parameters
-    ----------
-    elsewhere : Elsewhere
-    data : sequence
-        Of each fold.
-    rules : dict
-        Keywords of `_core.train_job`.
-    params : list of dict
-        Of the candidates by number; may grow.
-    capacity : int
-        Jobs that may be on their way.
+    There are `data` of each fold; `rules` are keywords of `_core.train_job`; `params` of the candidates by number may
+    grow; `capacity` is how many jobs may be on their way.
     """
 
     def __init__(

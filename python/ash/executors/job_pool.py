@@ -19,21 +19,10 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor.
-
-    Parameters
-    ----------
-    executor : object
-    workers : int
-        Jobs that it does at a time.
-
-    Attributes
-    ----------
-    lost : int
-        Workers that there were when they were counted, and are no more.
-    """
+    """An executor, and how many jobs it does at a time: `workers`."""
 
     lost = 0
+    """Workers that there were when they were counted, and are no more."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         self.executor, self.workers = executor, workers
@@ -69,15 +58,7 @@ class Pool:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
-        """Submit a job, and return its future.
-
-        Parameters
-        ----------
-        is_retry : bool
-            It has failed before.
-        attach : bool
-            The worker lacks the data.
-        """
+        """Submit a job, and return its future; a retry has failed before, `attach`: the worker lacks the data."""
         return self.executor.submit(*self._call(order, attach))
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
@@ -125,10 +106,7 @@ def answer_of(future: Any) -> JobAnswer | BaseException:
 def border(failure: str) -> Iterator[None]:
     """Raise ExecutorFailed in place of any error of an executor's library; every call that may raise one is made here.
 
-    Parameters
-    ----------
-    failure : str
-        What is told before the error itself: "the executor takes no more jobs".
+    `failure` is told before the error itself: "the executor takes no more jobs".
     """
     try:
         yield

@@ -50,12 +50,7 @@ class Log:
 
 
 class FunctionJournal(OpenJournal):
-    """The journal of one run of a function: a context manager that closes it.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run of a function: a context manager that closes it."""
 
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None

@@ -28,18 +28,12 @@ Answers = list[tuple[Key, Answer]]
 
 
 class JobRunners:
-    """Somewhere jobs are done: a context manager that ends with what it has started.
-
-    Attributes
-    ----------
-    free : int
-        How many jobs may be started now.
-    packed : bool
-        Whether the state of an answer is bytes, which `open` unpacks.
-    """
+    """Somewhere jobs are done: a context manager that ends with what it has started."""
 
     free: int
+    """How many jobs may be started now."""
     packed = False
+    """Whether the state of an answer is bytes, which `open` unpacks."""
 
     @property
     def status(self) -> Status | None:
@@ -91,12 +85,7 @@ class CallingThread(JobRunners):
 class ConcurrentRunners(JobRunners):
     """Jobs that others do, who put what comes of them into a queue; and the watch over those that take too long.
 
-    Parameters
-    ----------
-    count : int
-        How many are done at a time.
-    limit : float or None
-        Seconds that a job may take.
+    `count` are done at a time, and each may take `limit` seconds.
     """
 
     def __init__(self, count: int, limit: float | None) -> None:

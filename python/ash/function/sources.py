@@ -56,16 +56,8 @@ class Source:
 class Drawn(Source):
     """A draw, or Sobol points: nothing is learned.
 
-    Parameters
-    ----------
-    first : sequence of dict
-        What comes before.
-    points : iterator of dict
-        The others; those that are among the first are left out.
-    count : int
-        How many candidates in all.
-    at_once : int
-        How many are drawn to begin with, beside the first.
+    There are `count` candidates in all: the first, then the points that are not among these, `at_once` of them to begin
+    with.
     """
 
     def __init__(self, first: Sequence[Params], points: Iterator[Params], count: int, at_once: int) -> None:
@@ -91,15 +83,7 @@ class OptunaSource(Source):
     Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
     without levels, so a sampler proposes numbers between them; integers keep their step; a choice is the place of its
     option.
-
-    Parameters
-    ----------
-    first : sequence of dict
-        What comes before.
-    count : int
-        How many candidates in all.
-    known : dict of int to dict
-        Candidates that are on record.
+    There are `count` candidates in all, of which `first` come first, and `known` are on record.
     """
 
     def __init__(
@@ -253,10 +237,7 @@ def key_of(params: Params) -> str:
 def _best_first(earlier: Any) -> list[Params]:
     """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
 
-    Raises
-    ------
-    SettingError
-        The journal cannot be read, or nothing has a score.
+    SettingError where the journal cannot be read, or nothing has a score.
     """
     try:
         ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))

@@ -255,10 +255,7 @@ def log_works(path: Path) -> bool:
 def file_system(path: Path, mounts: str | None = None) -> str | None:
     """Return the type of the file system that a path lies on, as Linux calls it; None where it does not say.
 
-    Parameters
-    ----------
-    mounts : str, optional
-        The text of /proc/self/mountinfo (proc(5)), by default as it is.
+    `mounts` is the text of /proc/self/mountinfo (proc(5)), by default as it is.
     """
     if mounts is None:
         try:

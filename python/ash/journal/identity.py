@@ -50,16 +50,9 @@ SHOWN = 60
 def identity_of(
     options: Options, space: Space, folds: Sequence[Fold], data: Sequence[_core.Data], scoring: str | None
 ) -> Facts:
-    """Return the facts of a run.
+    """Return the facts of a run: options with the ladder planned, each fold, and what the core makes of them.
 
-    Parameters
-    ----------
-    options : Options
-        With the ladder planned.
-    folds, data : sequence
-        The parts of each fold, and what the core makes of them.
-    scoring : str or None
-        What the user's function that scores is, as far as that can be told.
+    `scoring` is what the user's function that scores is, as far as that can be told.
     """
     return {
         "settings": {**deciding(options), "scoring": scoring},
@@ -106,14 +99,7 @@ def from_json(value: Any) -> Any:
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
     """Raise JournalError, with every difference, unless a run may go on from a journal.
 
-    Parameters
-    ----------
-    journal : str
-        To be named.
-    there, here : dict
-        The facts of the journal, and of this run.
-    allowed : sequence of str
-        `Journal.allow_change`.
+    There and here are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     tasks = [facts["settings"]["task"] for facts in (there, here)]
@@ -136,16 +122,10 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 
 
 def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
-    """Return who calls and with which arguments.
+    """Return who calls, by the name of what was called, and with which arguments.
 
-    Parameters
-    ----------
-    by : str
-        The name of what was called.
-    given : dict
-        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
-    options : Options
-        As they were checked.
+    Those of `ash.tune` are `given` as the user gave them, by name, and others in it are left alone; `options` were
+    checked.
     """
     arguments = {name: getattr(options, name) for name in REPEATED}
     plain = {name: _plain(given[name]) for name in OPEN if given[name] is None or isinstance(given[name], Real | str)}

@@ -47,12 +47,7 @@ Scores = dict[tuple[int, int], list[float]]
 
 
 class NetworkJournal(OpenJournal):
-    """The journal of one run of networks: a context manager that closes it.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run of networks: a context manager that closes it."""
 
     def __init__(self, journal: Journal) -> None:
         self._tuner: _core.Tuner | None = None

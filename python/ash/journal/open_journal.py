@@ -34,12 +34,7 @@ COMMIT_SHARE = 0.005
 
 
 class OpenJournal(NullJournal):
-    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

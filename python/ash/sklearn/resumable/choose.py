@@ -27,27 +27,14 @@ LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
 
 @dataclass(frozen=True)
 class Way:
-    """How an estimator is trained on.
-
-    Attributes
-    ----------
-    resource : str
-        What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples".
-    parameter : str or None
-        The parameter of the estimator, or of the last step, that counts epochs.
-    usual : int or None
-        The epochs that the estimator would take in one fit; None: all rows.
-    kind : type or None
-        The way; None: it is retrained.
-    inner : Way or None
-        Of a pipeline, that of its last step.
-    """
+    """How an estimator is trained on."""
 
     resource: str
-    parameter: str | None
-    usual: int | None
-    kind: type[Continued] | None
-    inner: "Way | None" = None
+    """What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples"."""
+    parameter: str | None  # of the estimator, or of the last step, that counts epochs
+    usual: int | None  # the epochs that the estimator would take in one fit; None: all rows
+    kind: type[Continued] | None  # the way; None: it is retrained
+    inner: "Way | None" = None  # of a pipeline, that of its last step
 
     def wants_process(self, estimator: Any) -> bool:
         """Return whether jobs at a time are better done in processes than in threads of one."""

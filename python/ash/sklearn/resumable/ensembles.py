@@ -210,14 +210,8 @@ class CatBoost(_Boosted):
 class Stage:
     """A fitted estimator that predicts as it did after its first rounds, and says of itself what it says.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With rounds; it is not changed.
-    count : int
-        How many of them.
-    argument : str or None
-        The parameter of its methods that limits the rounds; None: it has staged ones.
+    The estimator is not changed. `argument` is the parameter of its methods that limits the rounds; None: it has staged
+    ones.
     """
 
     def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
