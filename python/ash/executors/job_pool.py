@@ -9,7 +9,7 @@ import contextlib
 import pickle
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Pool:
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
         """Return what has come of futures that are done."""
-        return [answer_of(future) for future in futures]
+        return [answer_of(future.result) for future in futures]
 
     def cancel(self, futures: Sequence[Any]) -> None:
         """Cancel jobs whose results are no longer wanted."""
@@ -93,11 +93,12 @@ class Pool:
         return do, self._where, self._packed if attach else None, order
 
 
-def answer_of(future: Any) -> JobAnswer | BaseException:
-    """Return the answer of a future that is done, or why there is none."""
+def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
+    """Return the answer that the result of a future is, or why there is none; ExecutorFailed is raised."""
     try:
-        answer: JobAnswer = future.result()
-        return answer
+        return result()
+    except ExecutorFailed:
+        raise
     except Exception as error:
         return error
 
@@ -123,9 +124,12 @@ def cancel_each(futures: Iterable[Any]) -> None:
             future.cancel()
 
 
-def is_broken(error: BaseException) -> bool:
-    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it."""
-    return any(each.__name__ == "BrokenExecutor" for each in type(error).__mro__)
+def is_broken(error: BaseException, *others: str) -> bool:
+    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it.
+
+    `others` are names of further such classes.
+    """
+    return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
 
 
 def no_worker(executor: Any, timeout: float) -> str:

@@ -19,7 +19,7 @@ from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
 from ash.executors.dispatcher import COUNT_SECONDS, Status
 from ash.executors.executor_argument import DASK, is_of
-from ash.executors.job_pool import border, cancel_each
+from ash.executors.job_pool import border, cancel_each, is_broken
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do, pack_function, unpack
 
 Key = tuple[int, int]
@@ -278,7 +278,7 @@ class Submitted(ConcurrentRunners):
         except CancelledError:
             answer = Answer(DIED, text="the executor has cancelled the job")
         except Exception as error:
-            kind = DIED if _is_broken(error) else FAILED
+            kind = DIED if is_broken(error, "KilledWorker") else FAILED
             answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
         except BaseException as error:
             answer = error
@@ -287,8 +287,3 @@ class Submitted(ConcurrentRunners):
     def _put(self, job: Key, answer: Answer | BaseException) -> None:
         if self._futures.pop(job, None) is not None:
             self._done.put((job, answer))
-
-
-def _is_broken(error: Exception) -> bool:
-    """Return whether the worker has died: loky, Dask and the standard library each have a class of their own for it."""
-    return any(each.__name__ in ("BrokenExecutor", "KilledWorker") for each in type(error).__mro__)

@@ -38,7 +38,7 @@ JOB = (
 )
 """The columns of a job that a journal keeps, in the order of its table; virtual times follow from the decisions."""
 ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
-TYPES = {"score": np.float64, "loss": np.float64, "training_loss": np.float64, "start": np.float64, "end": np.float64}
+TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy"), np.float64)
 EXACT = ("score", "loss", "training_loss")
 """Numbers that come back bit for bit; SQLite would lose NaN and the sign of zero."""
 
@@ -258,14 +258,12 @@ def assist_rows(columns: Columns, first: int) -> list[Row]:
 def assist_columns(rows: Sequence[Row]) -> Columns:
     """Return the columns of assists."""
     values = list(zip(*rows, strict=True)) or [()] * (len(ASSIST) + 1)
-    types = {**TYPES, "busy": np.float64}
-    return {name: np.array(values[place], types.get(name, np.int64)) for place, name in enumerate(ASSIST, 1)}
+    return {name: _array(name, values[place]) for place, name in enumerate(ASSIST, 1)}
 
 
 def scores_of(columns: Columns) -> Scores:
     """Return the scores of folds that the core has recorded."""
-    keys = zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True)
-    return dict(zip(keys, columns["scores"].tolist(), strict=True))
+    return dict(zip(_keys(columns), columns["scores"].tolist(), strict=True))
 
 
 def _to_text(name: str, value: Any) -> Any:

@@ -38,15 +38,14 @@ class Way:
 
     def wants_process(self, estimator: Any) -> bool:
         """Return whether jobs at a time are better done in processes than in threads of one."""
-        if self.inner is not None:
-            return self.inner.wants_process(estimator.steps[-1][1])
-        return self.kind is not None and self.kind.wants_process(estimator)
+        return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
     def law_of(self, estimator: Any) -> str:
         """Return which law its score follows with the epochs, as `Continued.law`."""
-        if self.inner is not None:
-            return self.inner.law_of(estimator.steps[-1][1])
-        return "" if self.kind is None else self.kind.law_of(estimator)
+        return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
+
+    def _trained_on(self, estimator: Any) -> Any:
+        return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
         """Return the estimator, under training from now on."""
