@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 from ash import _core
@@ -46,14 +47,11 @@ class Status(NamedTuple):
     moved: int  # bytes of states that have gone out with jobs and come back with results
 
 
-class NoDispatcher:
+class NoDispatcher(AbstractContextManager["NoDispatcher"]):
     """Where no executor is given: jobs are done by the core's own threads."""
 
     mailbox: _core.Mailbox | None = None
     error: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         """End."""

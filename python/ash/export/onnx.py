@@ -47,13 +47,7 @@ _OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Sel
 
 
 def onnx_bytes(description: Description, missing: str) -> bytes:
-    """Return the content of a file of ONNX.
-
-    Parameters
-    ----------
-    description : Description
-    missing : str
-        The text of a missing cell of a category.
+    """Return the content of a file of ONNX, for which `missing` is the text of a missing cell of a category.
 
     Raises
     ------

@@ -12,8 +12,9 @@ import threading
 import time
 import warnings
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
@@ -27,7 +28,7 @@ Key = tuple[int, int]
 Answers = list[tuple[Key, Answer]]
 
 
-class JobRunners:
+class JobRunners(AbstractContextManager["JobRunners"]):
     """Somewhere jobs are done: a context manager that ends with what it has started."""
 
     free: int
@@ -39,10 +40,6 @@ class JobRunners:
     def status(self) -> Status | None:
         """Return how it stands with the workers of an executor, None where there is none."""
         return None
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
 
     def __exit__(self, *error: object) -> None:
         """Drop what still runs."""

@@ -30,7 +30,7 @@ import time
 import warnings
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class Spilled(NamedTuple):
     checksum: bytes
 
 
-class States:
+class States(contextlib.AbstractContextManager["States"]):
     """The states of one run: a context manager that deletes their files.
 
     Parameters
@@ -90,9 +90,6 @@ class States:
         self._began, self._measuring = time.monotonic(), 0.0
         self._full = False
         self.retrained_epochs = 0
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         if self._folder is not None:

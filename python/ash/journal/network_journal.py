@@ -160,23 +160,10 @@ class PendingRows:
     Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
     is made again by the next one, and rows that were committed after all are there already.
 
-    Parameters
-    ----------
-    rows : dict of str to list of tuple
-        What the journal has: the jobs among them are told by the core again, and are not new.
-    params : sequence
-        Of the candidates so far, by number; it may grow.
-    greedy : bool
-        Whether the order of steps decides. They are written from the first on: those of the restored jobs, which the
-        core goes through before any other, take the place of what the journal has.
-    folds : int
-
-    Attributes
-    ----------
-    jobs : int
-        How many of the core's, in its order, are in the journal.
-    read, new : Columns
-        The jobs that were read last, and those of them that the journal does not have.
+    The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
+    candidates so far, by number, and may grow. Where a run is greedy, the order of steps decides. They are written from
+    the first on: those of the restored jobs, which the core goes through before any other, take the place of what the
+    journal has.
     """
 
     def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], *, greedy: bool, folds: int) -> None:
@@ -184,11 +171,11 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds = greedy, folds
-        self._steps = self.jobs = 0  # how far the records are committed
+        self._steps = self.jobs = 0  # how far the records are committed, in the order of the core
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
-        self.read: Columns = {}
-        self.new: Columns = {}
+        self.read: Columns = {}  # the jobs that were read last
+        self.new: Columns = {}  # those of them that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add to `changes` what is new, and return whether a job has ended since the last commit."""

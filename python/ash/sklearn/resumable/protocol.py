@@ -110,12 +110,8 @@ class Rows:
 class Continued:
     """An estimator under training.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With its hyperparameters, not fitted; it is changed.
-    parameter : str or None
-        The parameter of it that counts epochs.
+    It begins with its hyperparameters, not fitted, and is changed; `parameter` is the one that counts epochs, if there
+    is one.
 
     Attributes
     ----------
