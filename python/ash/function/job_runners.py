@@ -245,7 +245,7 @@ class Submitted(ConcurrentRunners):
     def wait(self, seconds: float) -> Answers:
         """Return answers as elsewhere; where a client of Dask is closed, all its jobs have died."""
         answers = super().wait(seconds)
-        if not answers and self._is_closed():
+        if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):
                 self._put(job, Answer(DIED, text=closed(self._client), end=time.monotonic()))
         return answers
@@ -261,9 +261,6 @@ class Submitted(ConcurrentRunners):
             present = set()
         self._seen |= present
         self._workers, self._counted = len(present), time.monotonic()
-
-    def _is_closed(self) -> bool:
-        return self._client is not None and is_closed(self._client)
 
     def _land(self, job: Key, future: "Future[Any]") -> None:
         answer: Answer | BaseException

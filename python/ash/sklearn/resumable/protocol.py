@@ -164,6 +164,12 @@ class Continued:
         """Let go of what the next job does not need."""
 
 
+def is_a(estimator: Any, name: str, package: str = "") -> bool:
+    """Return whether an estimator is of a class of this name, of this package if one is given."""
+    classes = [each for each in type(estimator).__mro__ if each.__name__ == name]
+    return any(package in ("", each.__module__.partition(".")[0]) for each in classes)
+
+
 def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
     """Return parameters of which those with a value a row keep the values of these rows."""
     return {
