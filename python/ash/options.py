@@ -47,9 +47,10 @@ LARGEST_COUNT = 2**63 - 1
 
 LARGEST_SEED = 2**64 - 1
 
-Caller: TypeAlias = Literal["tune", "estimators", "tune_function", "command"]
+Caller: TypeAlias = Literal["tune", "estimators", "tune_function", "search", "command"]
 TABLES: tuple[Caller, ...] = ("tune", "estimators")
-ANY: tuple[Caller, ...] = ("tune", "estimators", "tune_function")
+FUNCTIONS: tuple[Caller, ...] = ("tune_function", "search")
+ANY: tuple[Caller, ...] = TABLES + FUNCTIONS
 COMMAND: tuple[Caller, ...] = ("command",)
 
 
@@ -74,7 +75,7 @@ class Option:
     check : Check
     callers : tuple of str
         The entry points that take it under this name. The estimators take some others by scikit-learn's names (n_jobs,
-        random_state, verbose, scoring).
+        random_state, verbose, scoring), and `ASHSearchCV`, "search", has some other defaults.
     decides : "results", "order", "end" or None
         What depends on it: each result; only which jobs there are, and when; how far the run goes; or nothing but time
         and memory. Runs of one journal agree in the first two; `ash.resume` repeats all but the last.
@@ -202,13 +203,13 @@ class FunctionOptions(RunOptions):
     does not say what there is.
     """
 
-    candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), ("tune_function",), "end")]
-    min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), ("tune_function",), "results")]
-    schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ("tune_function",), "order")]
+    candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
+    min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), FUNCTIONS, "results")]
+    schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), FUNCTIONS, "order")]
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
-    job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), ("tune_function",))]
-    most_failures: Annotated[int | None, Option(100, _optional(_whole(1, LARGEST)), ("tune_function",))]
+    job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
+    most_failures: Annotated[int | None, Option(100, _optional(_whole(1, LARGEST)), FUNCTIONS)]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
 
 

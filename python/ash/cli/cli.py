@@ -40,7 +40,7 @@ from ash.data.table import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import TASKS
-from ash.options import AUTO, SCHEDULES
+from ash.options import AUTO, SCHEDULES, option_names, option_table
 from ash.tune import tune
 
 TEST_SHARE = 0.2
@@ -87,6 +87,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     whole = read_training(data.X, data.y, task)
     rest, test = split(whole, TEST_SHARE, args.seed)
     X = _with_values(data.X, rest)
+    options = {name: getattr(args, name) for name in option_names(caller="command")}
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
         callbacks = []
         if args.dashboard is not None:
@@ -96,19 +97,12 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
         result = tune(
             X.take(rest),
             _Target(data.y[rest], data.target),
-            candidates=args.candidates,
-            algorithm=args.algorithm,
-            schedule=args.schedule,
-            workers=args.workers,
+            **{**options, "threads": threads, "task": whole.task},
             teams=not args.no_teams,
-            threads=threads,
-            memory_limit=args.memory_limit,
             keep=1,  # one network is saved
-            task=whole.task,
             time_limit=args.time,
             epoch_limit=args.epochs,
             target=args.stop_at,
-            seed=args.seed,
             progress=not args.quiet,
             callbacks=callbacks,
             journal=args.journal,
@@ -208,18 +202,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--candidates",
         type=_candidates,
-        default=AUTO,
         metavar="N",
         help="how many to try (default: 128, or as many as --time holds); 'all': an endless stream, until --time, "
         "--epochs or --stop-at",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of all that is random (default: 0)")
     parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")
     parser.add_argument("--epochs", type=int, metavar="N", help="stop before all jobs together take more")
     parser.add_argument("--stop-at", type=float, metavar="SCORE", help="stop when a validation score reaches it")
-    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ash", help="default: ash")
-    parser.add_argument("--schedule", choices=SCHEDULES, default="reproducible", help="default: reproducible")
-    parser.add_argument("--workers", type=int, default=32, metavar="W", help="of that schedule (default: 32)")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
+    parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
+    parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     add_executor_options(parser)
     parser.add_argument("--no-teams", action="store_true", help="threads without a job stay idle")
@@ -247,4 +240,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     version = _core.build_info()["version"]
     parser.add_argument("--version", action="version", version=f"ash-tune {version}")
+    table = option_table()
+    parser.set_defaults(**{name: table[name].default for name in option_names(caller="command")})
     return parser

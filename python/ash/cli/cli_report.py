@@ -17,6 +17,10 @@ from ash.result import Result
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""
 
+FOUND = ("best_candidate", "best_rung", "best_params", "settings", "rungs")
+SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "ended", "digest")
+"""Attributes of a result that its summary holds under their names."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -84,20 +88,10 @@ def summarize(report: Report) -> dict[str, Any]:
         "metric": result.metric,
         "validation_score": result.best_score,
         "test_score": report.test_score,
-        "best_candidate": result.best_candidate,
-        "best_rung": result.best_rung,
-        "best_params": result.best_params,
-        "settings": result.settings,
-        "rungs": result.rungs,
+        **{name: getattr(result, name) for name in FOUND},
         "candidates": len(result.params),
         "jobs": len(result.columns["rung"]),
-        "epochs": result.epochs,
-        "wall_seconds": result.wall_seconds,
-        "core_seconds": result.core_seconds,
-        "utilization": result.utilization,
-        "memory": result.memory,
-        "ended": result.ended,
-        "digest": result.digest,
+        **{name: getattr(result, name) for name in SPENT},
         "versions": versions(),
     }
     return {key: finite(value) for key, value in summary.items()}

@@ -14,7 +14,8 @@ from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, print_whole, printable
 from ash.errors import AshError, JournalCorrupt, JournalError
 from ash.function.answers import FINISHED
-from ash.journal.database import HEADER, Contents, read_contents, reading
+from ash.journal.database import HEADER, Contents, contents_of
+from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE
 from ash.journal.lock import holder
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
@@ -24,8 +25,6 @@ from ash.options import FUNCTION
 LABELS = 10  # that are listed
 
 Job = tuple[Any, ...]
-CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
-"""Columns of the table of jobs."""
 
 
 def show_parser() -> argparse.ArgumentParser:
@@ -121,8 +120,7 @@ def _is_journal(path: str) -> bool:
 
 def journal_lines(path: str) -> Iterator[str]:
     """Yield the lines that describe a journal, or raise JournalError where it cannot be read."""
-    with reading(Path(path)) as connection:
-        contents = read_contents(connection)
+    contents = contents_of(Path(path))
     yield path
     if "run" not in contents.facts:
         raise JournalError(f"{path} holds no run yet")

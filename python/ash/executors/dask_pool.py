@@ -18,10 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any
 
 from ash.errors import ExecutorFailed
-from ash.executors.job_pool import Pool, border, no_worker
+from ash.executors.job_pool import Pool, answer_of, border, no_worker
 from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
 
 Key = tuple[int, int]
@@ -31,16 +32,7 @@ LOOK_SECONDS = 0.1
 
 
 class DaskPool(Pool):
-    """A client of Dask.
-
-    Parameters
-    ----------
-    executor : distributed.Client
-    workers : int
-        Jobs that it does at a time.
-    timeout : float
-        Seconds to wait for a worker that takes the data.
-    """
+    """A client of Dask; it waits `timeout` seconds for a worker that takes the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
         super().__init__(executor, workers)
@@ -61,11 +53,7 @@ class DaskPool(Pool):
                 raise ExecutorFailed(each)
             if isinstance(each, Exception) and not isinstance(each, OSError):  # which is that it was lost meanwhile
                 raise ExecutorFailed(f"the workers do not run ash: {type(each).__name__}: {each}") from each
-        until = time.monotonic() + self._timeout
-        while not self.count():
-            if time.monotonic() >= until:
-                raise ExecutorFailed(no_worker(self.executor, self._timeout))
-            time.sleep(LOOK_SECONDS)
+        _first(self.count, self.executor, self._timeout)
         return None
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
@@ -89,7 +77,7 @@ class DaskPool(Pool):
             raise
         except Exception:  # one was lost in between
             found = {}
-        answers = [found.get(future.key) or self._answer_of(future) for future in futures]
+        answers = [found.get(future.key) or answer_of(partial(ask, self.executor, future.result)) for future in futures]
         for future, answer in zip(futures, answers, strict=True):
             if isinstance(answer, BaseException):
                 self._trained.pop(future.key, None)
@@ -156,15 +144,6 @@ class DaskPool(Pool):
             return False
         return any(ask(self.executor, self.executor.who_has, [self._data]).values())
 
-    def _answer_of(self, future: Any) -> JobAnswer | BaseException:
-        try:
-            answer: JobAnswer = ask(self.executor, future.result)
-            return answer
-        except ExecutorFailed:
-            raise
-        except Exception as error:
-            return error
-
     def _before(self, order: Order, is_retry: bool) -> Any:
         """Return what the last job of the candidate has left, None where it is lost, or of no use."""
         if self._shared is not None and self._shared.rules["training"] == "restart":
@@ -224,15 +203,18 @@ def cancel_all(client: Any, futures: Sequence[Any]) -> None:
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
     """Return how many threads each worker has, as soon as there is one; ExecutorFailed where none comes."""
+    with border("the workers cannot be asked"):
+        return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
+
+
+def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
+    """Return what a look finds, as soon as it finds workers; ExecutorFailed where it finds none for so long."""
     until = time.monotonic() + timeout
-    while True:
-        with border("the workers cannot be asked"):
-            found = dict(ask(client, client.nthreads))
-        if found:
-            return found
+    while not (found := look()):
         if time.monotonic() >= until:
             raise ExecutorFailed(no_worker(client, timeout))
         time.sleep(LOOK_SECONDS)
+    return found
 
 
 def _train(expected: Versions, shared: Shared, before: Any, order: Order) -> JobAnswer:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 from ash import _core
@@ -39,38 +39,21 @@ COUNT_SECONDS = 1.0
 
 
 class Status(NamedTuple):
-    """How it stands with the workers.
+    """How it stands with the workers."""
 
-    Attributes
-    ----------
-    workers : int
-        That there are: processes of Dask, else jobs that are done at a time.
-    lost : int
-        Workers that there were before.
-    underway : int
-        Jobs on their way.
-    moved : int
-        Bytes of states that have gone out with jobs and come back with results.
-    """
-
-    workers: int
-    lost: int
-    underway: int
-    moved: int
+    workers: int  # processes of Dask, else jobs that are done at a time
+    lost: int  # workers that there were before
+    underway: int  # jobs on their way
+    moved: int  # bytes of states that have gone out with jobs and come back with results
 
 
-class NoDispatcher:
+class NoDispatcher(AbstractContextManager["NoDispatcher"]):
     """Where no executor is given: jobs are done by the core's own threads."""
 
     mailbox: _core.Mailbox | None = None
     error: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End."""
 
     @property
@@ -122,17 +105,8 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that brings the data to the workers, carries jobs while it is open, and drops the data.
 
-    Parameters
-    ----------
-    elsewhere : Elsewhere
-    data : sequence
-        Of each fold.
-    rules : dict
-        Keywords of `_core.train_job`.
-    params : list of dict
-        Of the candidates by number; may grow.
-    capacity : int
-        Jobs that may be on their way.
+    There are `data` of each fold; `rules` are keywords of `_core.train_job`; `params` of the candidates by number may
+    grow; `capacity` is how many jobs may be on their way.
     """
 
     def __init__(
@@ -163,9 +137,7 @@ class Dispatcher(NoDispatcher):
         self._count()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._end()
         self._pool.close()
 

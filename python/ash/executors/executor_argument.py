@@ -32,12 +32,7 @@ def is_of(executor: Any, package: str) -> bool:
 def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
     """Return how many jobs an executor does at a time: `threads`, or what it says, or as many as there are CPUs here.
 
-    Parameters
-    ----------
-    executor : object
-    threads : int, optional
-    timeout : float
-        Seconds to wait for a first worker of Dask.
+    `timeout`: seconds to wait for a first worker of Dask.
     """
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)

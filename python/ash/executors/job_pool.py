@@ -9,7 +9,7 @@ import contextlib
 import pickle
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,10 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor.
-
-    Parameters
-    ----------
-    executor : object
-    workers : int
-        Jobs that it does at a time.
-
-    Attributes
-    ----------
-    lost : int
-        Workers that there were when they were counted, and are no more.
-    """
+    """An executor, and how many jobs it does at a time: `workers`."""
 
     lost = 0
+    """Workers that there were when they were counted, and are no more."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         self.executor, self.workers = executor, workers
@@ -69,20 +58,12 @@ class Pool:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
-        """Submit a job, and return its future.
-
-        Parameters
-        ----------
-        is_retry : bool
-            It has failed before.
-        attach : bool
-            The worker lacks the data.
-        """
+        """Submit a job, and return its future; a retry has failed before, `attach`: the worker lacks the data."""
         return self.executor.submit(*self._call(order, attach))
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
         """Return what has come of futures that are done."""
-        return [answer_of(future) for future in futures]
+        return [answer_of(future.result) for future in futures]
 
     def cancel(self, futures: Sequence[Any]) -> None:
         """Cancel jobs whose results are no longer wanted."""
@@ -112,11 +93,12 @@ class Pool:
         return do, self._where, self._packed if attach else None, order
 
 
-def answer_of(future: Any) -> JobAnswer | BaseException:
-    """Return the answer of a future that is done, or why there is none."""
+def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
+    """Return the answer that the result of a future is, or why there is none; ExecutorFailed is raised."""
     try:
-        answer: JobAnswer = future.result()
-        return answer
+        return result()
+    except ExecutorFailed:
+        raise
     except Exception as error:
         return error
 
@@ -125,10 +107,7 @@ def answer_of(future: Any) -> JobAnswer | BaseException:
 def border(failure: str) -> Iterator[None]:
     """Raise ExecutorFailed in place of any error of an executor's library; every call that may raise one is made here.
 
-    Parameters
-    ----------
-    failure : str
-        What is told before the error itself: "the executor takes no more jobs".
+    `failure` is told before the error itself: "the executor takes no more jobs".
     """
     try:
         yield
@@ -145,9 +124,12 @@ def cancel_each(futures: Iterable[Any]) -> None:
             future.cancel()
 
 
-def is_broken(error: BaseException) -> bool:
-    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it."""
-    return any(each.__name__ == "BrokenExecutor" for each in type(error).__mro__)
+def is_broken(error: BaseException, *others: str) -> bool:
+    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it.
+
+    `others` are names of further such classes.
+    """
+    return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
 
 
 def no_worker(executor: Any, timeout: float) -> str:

@@ -44,21 +44,11 @@ def versions() -> Versions:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What all jobs of a run have in common.
+    """What all jobs of a run have in common."""
 
-    Attributes
-    ----------
-    token : str
-        Of the run.
-    data : sequence
-        Of each fold.
-    rules : dict
-        Keywords of `_core.train_job`.
-    """
-
-    token: str
-    data: Sequence[_core.Data]
-    rules: dict[str, Any]
+    token: str  # of the run
+    data: Sequence[_core.Data]  # of each fold
+    rules: dict[str, Any]  # keywords of `_core.train_job`
 
 
 class Where(NamedTuple):
@@ -108,15 +98,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Do a job in a worker.
-
-    Parameters
-    ----------
-    where : Where
-    packed : bytes, optional
-        The data, where the worker was found to lack them.
-    order : Order
-    """
+    """Do a job in a worker; `packed` are the data, where it was found to lack them."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)
@@ -147,13 +129,8 @@ def differs(expected: Versions) -> str | None:
 def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
     """Keep the data of a run for the jobs of this process, and drop those of runs that have ended.
 
-    Parameters
-    ----------
-    shared : Shared
-    path : str, optional
-        Of the file that they came from, which goes with the run.
-    notified : bool
-        Whether `forget` will be called when the run ends; else they make room for later ones.
+    The file at `path`, which they came from, goes with the run. `notified`: `forget` will be called when the run ends;
+    else they make room for later ones.
     """
     with _lock:
         for token, known in list(_known.items()):

@@ -48,14 +48,7 @@ _arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have
 
 
 class MPIPool(Pool):
-    """An executor of MPI.
-
-    Parameters
-    ----------
-    executor : mpi4py.futures.MPIPoolExecutor
-    workers : int
-        Jobs that it does at a time, which its ranks share evenly.
-    """
+    """An executor of MPI, whose ranks share the jobs that it does at a time evenly."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         super().__init__(executor, workers)
@@ -186,12 +179,7 @@ def _unpacked(packed: bytes) -> Any:
 
 
 class RankThreads:
-    """In a rank: its threads for a run.
-
-    Parameters
-    ----------
-    count : int
-    """
+    """In a rank: its threads for a run."""
 
     def __init__(self, count: int) -> None:
         self._count, self._underway = count, 0
@@ -199,14 +187,9 @@ class RankThreads:
         self._done: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
 
     def exchange(self, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
-        """Take jobs, and return how many threads are free and the answers that are there.
+        """Take jobs, numbers and packed calls, and return how many threads are free and the answers that are there.
 
-        Parameters
-        ----------
-        jobs : sequence
-            Numbers and packed calls.
-        seconds : float
-            To wait for an answer while a thread is free.
+        It waits so many seconds for an answer while a thread is free.
         """
         if self._count == 1:  # it would wait for the only thread: without one nobody has to be woken twice
             return 1, [(number, _answer(packed)) for number, packed in jobs]

@@ -42,13 +42,7 @@ _RESERVED = """
 
 
 def header(description: Description, namespace: str) -> str:
-    """Return the content of a header, in ASCII.
-
-    Parameters
-    ----------
-    description : Description
-    namespace : str
-        What all of its names are in.
+    """Return the content of a header, in ASCII; all of its names are in `namespace`.
 
     Raises
     ------

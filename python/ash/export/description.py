@@ -41,17 +41,12 @@ FREQUENCIES, DIMENSIONS = 16, 3
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """How features become what a network takes.
+    """How features become what a network takes: z = (x - center) * inverse, in double.
 
-    Attributes
-    ----------
-    center, inverse : float64 array [features]
-        z = (x - center) * inverse, in double.
-    clips : bool array [features]
-        Where z becomes z / sqrt(1 + (z / CLIP)^2).
+    Where it clips, z becomes z / sqrt(1 + (z / CLIP)^2).
     """
 
-    center: Doubles
+    center: Doubles  # [features], as all of them
     inverse: Doubles
     clips: NDArray[np.bool_]
 
@@ -70,27 +65,17 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class ExportColumn:
-    """A column of the table.
-
-    Attributes
-    ----------
-    label : str
-        What messages call it.
-    name : str or None
-    kind : "number" or "category"
-    levels : tuple of str, or of float
-        Sorted; of most numbers none.
-    first : int
-        Its first feature: the scaled value of a number, and then the row of `table`.
-    table : float32 array [levels + 2, features beside a number]
-    """
+    """A column of the table; `label` is what messages call it."""
 
     label: str
     name: str | None
     kind: Kind
     levels: tuple[str, ...] | tuple[float, ...]
+    """Sorted; of most numbers none."""
     first: int
+    """Its first feature: the scaled value of a number, and then the row of `table`."""
     table: Floats
+    """[levels + 2, features beside a number]"""
 
     @property
     def is_number(self) -> bool:
@@ -108,90 +93,53 @@ class Embedding:
     """What is made of n numbers, and put behind all features in order of d, then of numbers.
 
     bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k]))
-
-    Attributes
-    ----------
-    numbers : int64 array [n]
-        Which features.
-    frequency, phase : float32 array [FREQUENCIES, n]
-    mix : float32 array [FREQUENCIES, DIMENSIONS, n]
-    bias : float32 array [DIMENSIONS, n]
     """
 
-    numbers: NDArray[np.int64]
-    frequency: Floats
-    phase: Floats
-    mix: Floats
-    bias: Floats
+    numbers: NDArray[np.int64]  # [n], which features
+    frequency: Floats  # [FREQUENCIES, n]
+    phase: Floats  # [FREQUENCIES, n]
+    mix: Floats  # [FREQUENCIES, DIMENSIONS, n]
+    bias: Floats  # [DIMENSIONS, n]
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """f(x weights + biases), or with shares a of its activation: (1 - a) y + a f(y).
+    """f(x weights + biases), or with shares a of its activation: (1 - a) y + a f(y)."""
 
-    Attributes
-    ----------
-    weights : float32 array [inputs, outputs]
-    biases : float32 array [outputs]
-    activation : str
-        "identity" for the last layer.
-    shares : float32 array [outputs] or None
-    """
-
-    weights: Floats
-    biases: Floats
-    activation: str
-    shares: Floats | None
+    weights: Floats  # [inputs, outputs]
+    biases: Floats  # [outputs]
+    activation: str  # "identity" for the last layer
+    shares: Floats | None  # [outputs]
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
     """A network of an ensemble, or the only one.
 
-    Attributes
-    ----------
-    weight : float
-        Of its outputs in the mean.
-    embedding : Embedding or None
-    layers : tuple of Layer
-    learns_factors : bool
-        Whether it has learned a factor of each input of the first layer; they are in its weights.
-    target_mean, target_scale : float64 array [outputs]
-        Targets are the last layer times scale plus mean; nothing of the kind for classes.
+    Targets are the last layer times scale plus mean; classes have nothing of the kind.
     """
 
-    weight: float
+    weight: float  # of its outputs in the mean
     embedding: Embedding | None
     layers: tuple[Layer, ...]
     learns_factors: bool
-    target_mean: Doubles
-    target_scale: Doubles
+    """Whether it has learned a factor of each input of the first layer; they are in its weights."""
+    target_mean: Doubles  # [outputs]
+    target_scale: Doubles  # [outputs]
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
     """A model; see the head of this file.
 
-    Attributes
-    ----------
-    columns : tuple of ExportColumn
-    scaling : Scaling
-        Of all features.
-    neighbors : Neighbors or None
-        Their features, scaled as the others, are the last.
-    members : tuple of Member
-    classes : array [outputs] or None
-        The labels; None for regression.
-    target_names : tuple of str or None
-    refuses_missing, refuses_unknown : bool
-        Whether `predict` raises an error for missing cells, or for unknown levels of categories.
+    It refuses missing cells, or unknown levels of categories, where `predict` raises an error for them.
     """
 
     columns: tuple[ExportColumn, ...]
-    scaling: Scaling
-    neighbors: Neighbors | None
+    scaling: Scaling  # of all features
+    neighbors: Neighbors | None  # whose features, scaled as the others, are the last
     members: tuple[Member, ...]
-    classes: NDArray[Any] | None
+    classes: NDArray[Any] | None  # the labels [outputs]; None for regression
     target_names: tuple[str, ...] | None
     refuses_missing: bool
     refuses_unknown: bool

@@ -47,13 +47,7 @@ _OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Sel
 
 
 def onnx_bytes(description: Description, missing: str) -> bytes:
-    """Return the content of a file of ONNX.
-
-    Parameters
-    ----------
-    description : Description
-    missing : str
-        The text of a missing cell of a category.
+    """Return the content of a file of ONNX, for which `missing` is the text of a missing cell of a category.
 
     Raises
     ------
@@ -252,13 +246,7 @@ class _Writer:
 
 
 class Graph:
-    """Nodes and constants in order, under names that are none of the inputs and outputs.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of inputs and outputs.
-    """
+    """Nodes and constants in order, under names that are none of the inputs and outputs, `names`."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"
@@ -272,12 +260,7 @@ class Graph:
     def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
         """Add a node of one output and return the output's name.
 
-        Parameters
-        ----------
-        inputs : str or ndarray
-            Names of values, or constants.
-        output : str
-            Its name, where it is an output of the graph.
+        Inputs are names of values, or constants; `output` is its name where it is an output of the graph.
         """
         name = output or f"{self._prefix}{operator}{len(self._nodes)}"
         self._add(operator, inputs, [name], attributes)
@@ -297,14 +280,7 @@ class Graph:
         self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
 
     def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
-        """Return the whole as a model.
-
-        Parameters
-        ----------
-        inputs, outputs : list of onnx.ValueInfoProto
-        properties : dict of str
-            The metadata.
-        """
+        """Return the whole as a model of these inputs and outputs, each a ValueInfoProto, and metadata."""
         graph = helper.make_graph(self._nodes, "ash", inputs, outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="ash")
@@ -327,14 +303,9 @@ def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
 
 
 def member_outputs(graph: Graph, member: Member, features: str, classifies: bool) -> str:
-    """Add a member and return its outputs: probabilities, float [rows, classes], or targets, double [rows, targets].
+    """Add a member on features, float [rows, features], and return the name of its outputs.
 
-    Parameters
-    ----------
-    features : str
-        float [rows, features].
-    classifies : bool
-        Whether its outputs are probabilities.
+    They are probabilities, float [rows, classes], where it classifies; else targets, double [rows, targets].
     """
     x = features if member.embedding is None else _embed(graph, member.embedding, features)
     for layer in member.layers:

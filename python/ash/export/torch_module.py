@@ -92,11 +92,7 @@ class TargetUnits(nn.Module):
 class Average(nn.Module):
     """The weighted mean of what members say: of their targets, or of probabilities, as logits again.
 
-    Attributes
-    ----------
-    members : torch.nn.ModuleList
-    weights : tensor [members]
-        A buffer; they sum to 1.
+    `weights` are a buffer [members]; they sum to 1.
     """
 
     def __init__(self, members: list[nn.Module], weights: list[float], classifies: bool) -> None:

@@ -76,13 +76,7 @@ class Answer(NamedTuple):
 
 
 def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> Answer:
-    """Call the function, and return what came of it.
-
-    Raises
-    ------
-    BaseException
-        What is no Exception: SystemExit, KeyboardInterrupt, GeneratorExit.
-    """
+    """Call the function, and return what came of it; what is no Exception, such as SystemExit, is raised."""
     try:
         given = train(params, epochs, state)
     except Exception as error:
@@ -145,13 +139,7 @@ def prepare(packed: bytes) -> None:
 
 
 def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) -> tuple[Any, ...]:
-    """Do a job, and return its answer as a tuple, with the state as bytes.
-
-    Raises
-    ------
-    BaseException
-        What is no Exception, from the function.
-    """
+    """Do a job, and return its answer as a tuple, with the state as bytes; it raises what `attempt` does."""
     try:
         train, before = _function(packed), unpack(state)
     except Exception as error:

@@ -35,11 +35,8 @@ def clock_of(options: FunctionOptions, source: Source, cost: Cost | None) -> _co
     params = source.params
     return _core.Clock(
         source.count,
-        eta=options.eta,
-        min_epochs=options.min_epochs,
+        **{name: getattr(options, name) for name in ("eta", "min_epochs", "algorithm", "promotion")},
         max_rungs=options.max_rungs or 0,
-        algorithm=options.algorithm,
-        promotion=options.promotion,
         epoch_limit=options.epoch_limit or 0,
         target=math.nan if options.target is None else options.target,
         schedule=options.schedule,
@@ -78,14 +75,8 @@ def read_costs(costs: Any) -> Cost | None:
 def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
     """Go as far as known results reach, for a virtual clock; return the tasks that are to be done.
 
-    Parameters
-    ----------
-    following : callable
-        Gives the next task.
-    start : callable
-        Begins a task; a known one is recalled and ends at once.
-    is_over : callable
-        Whether the run has ended, which a result may do.
+    `following` gives the next task; `start` begins one, and a known one is recalled and ends at once; `is_over` says
+    whether the run has ended, which a result may do.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:

@@ -30,7 +30,7 @@ from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.journal.database import Changes, Database, Row
 from ash.journal.identity import from_json
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
@@ -50,12 +50,7 @@ class Log:
 
 
 class FunctionJournal(OpenJournal):
-    """The journal of one run of a function: a context manager that closes it.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run of a function: a context manager that closes it."""
 
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None
@@ -79,7 +74,7 @@ class FunctionJournal(OpenJournal):
         before = self._facts.get("code", code)
         self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
-        with self._sound():
+        with sound(self._path):
             names = sorted(code.keys() - set(self._journal.allow_change))
             changed = [name for name in names if None not in (before[name], code[name]) and before[name] != code[name]]
             self._read()

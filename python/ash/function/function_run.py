@@ -53,19 +53,7 @@ END = JobRecord._fields.index("end")
 
 
 class FunctionRun:
-    """One run.
-
-    Parameters
-    ----------
-    runners : JobRunners
-        Where its jobs are done.
-    source : Source
-        Where its candidates come from.
-    cost : callable or None
-        Of parameters and epochs: the virtual duration of a job.
-    journal : NullJournal
-        The journal.
-    """
+    """One run: its jobs are done by `runners`, its candidates come from `source`."""
 
     def __init__(
         self,

@@ -12,15 +12,15 @@ import threading
 import time
 import warnings
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
 from ash.executors.dispatcher import COUNT_SECONDS, Status
 from ash.executors.executor_argument import DASK, is_of
-from ash.executors.job_pool import border, cancel_each
+from ash.executors.job_pool import border, cancel_each, is_broken
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do, pack_function, unpack
 
 Key = tuple[int, int]
@@ -28,32 +28,20 @@ Key = tuple[int, int]
 Answers = list[tuple[Key, Answer]]
 
 
-class JobRunners:
-    """Somewhere jobs are done: a context manager that ends with what it has started.
-
-    Attributes
-    ----------
-    free : int
-        How many jobs may be started now.
-    packed : bool
-        Whether the state of an answer is bytes, which `open` unpacks.
-    """
+class JobRunners(AbstractContextManager["JobRunners"]):
+    """Somewhere jobs are done: a context manager that ends with what it has started."""
 
     free: int
+    """How many jobs may be started now."""
     packed = False
+    """Whether the state of an answer is bytes, which `open` unpacks."""
 
     @property
     def status(self) -> Status | None:
         """Return how it stands with the workers of an executor, None where there is none."""
         return None
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Drop what still runs."""
 
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
@@ -94,12 +82,7 @@ class CallingThread(JobRunners):
 class ConcurrentRunners(JobRunners):
     """Jobs that others do, who put what comes of them into a queue; and the watch over those that take too long.
 
-    Parameters
-    ----------
-    count : int
-        How many are done at a time.
-    limit : float or None
-        Seconds that a job may take.
+    `count` are done at a time, and each may take `limit` seconds.
     """
 
     def __init__(self, count: int, limit: float | None) -> None:
@@ -174,9 +157,7 @@ class RunnerThreads(ConcurrentRunners):
         for thread in self._threads:
             thread.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for _ in self._threads:
             self._tasks.put(None)
 
@@ -236,9 +217,7 @@ class Submitted(ConcurrentRunners):
                 self._function = ask(executor, executor.scatter, self._function, broadcast=True, hash=False)
             self._submit = partial(executor.submit, pure=False)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
         if self._client is None:
             cancel_each(futures)
@@ -266,7 +245,7 @@ class Submitted(ConcurrentRunners):
     def wait(self, seconds: float) -> Answers:
         """Return answers as elsewhere; where a client of Dask is closed, all its jobs have died."""
         answers = super().wait(seconds)
-        if not answers and self._is_closed():
+        if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):
                 self._put(job, Answer(DIED, text=closed(self._client), end=time.monotonic()))
         return answers
@@ -283,9 +262,6 @@ class Submitted(ConcurrentRunners):
         self._seen |= present
         self._workers, self._counted = len(present), time.monotonic()
 
-    def _is_closed(self) -> bool:
-        return self._client is not None and is_closed(self._client)
-
     def _land(self, job: Key, future: "Future[Any]") -> None:
         answer: Answer | BaseException
         try:
@@ -296,7 +272,7 @@ class Submitted(ConcurrentRunners):
         except CancelledError:
             answer = Answer(DIED, text="the executor has cancelled the job")
         except Exception as error:
-            kind = DIED if _is_broken(error) else FAILED
+            kind = DIED if is_broken(error, "KilledWorker") else FAILED
             answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
         except BaseException as error:
             answer = error
@@ -305,8 +281,3 @@ class Submitted(ConcurrentRunners):
     def _put(self, job: Key, answer: Answer | BaseException) -> None:
         if self._futures.pop(job, None) is not None:
             self._done.put((job, answer))
-
-
-def _is_broken(error: Exception) -> bool:
-    """Return whether the worker has died: loky, Dask and the standard library each have a class of their own for it."""
-    return any(each.__name__ in ("BrokenExecutor", "KilledWorker") for each in type(error).__mro__)

@@ -19,7 +19,6 @@ import threading
 import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import IO, Any
 
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train, pack_function, unpack
@@ -189,11 +188,9 @@ class Processes(RunnerThreads):
         self._over = False
         super().__init__(train, count, None)  # a thread watches over its own child
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._over = True
-        super().__exit__(kind, error, trace)
+        super().__exit__(*error)
         for child in self._children:
             if child is not None and self._begun:  # only where a job still runs is there something to be cut short
                 child.kill()

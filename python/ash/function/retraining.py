@@ -39,12 +39,7 @@ class Best(NamedTuple):
 class Retraining:
     """The candidates of a run that are trained again.
 
-    Parameters
-    ----------
-    params : sequence
-        Of the candidates so far, by number; it may grow.
-    epochs : sequence of int
-        Of a job in each rung.
+    `params` are those of the candidates so far, by number, and may grow; `epochs` those of a job in each rung.
     """
 
     def __init__(self, runners: JobRunners, states: States, params: Sequence[Params], epochs: Sequence[int]) -> None:

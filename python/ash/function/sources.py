@@ -18,9 +18,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ash.errors import JournalCorrupt, JournalError, SettingError
+from ash.errors import JournalError, SettingError
 from ash.history.history import History
-from ash.journal.journal import Journal
+from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
 from ash.space.domains import Domain, encode
 from ash.space.function_space import FunctionSpace
@@ -35,8 +35,6 @@ FRUITLESS = 1000
 """Points in a row that are all there already: then the space is taken to be used up."""
 MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
-CANDIDATE, SCORE, LOSS = 1, 7, 8
-"""Columns of the table of jobs."""
 Ranked = tuple[float, float, int, Params]
 """The score negated, the loss, the number and the parameters of a candidate: the lowest is the best."""
 
@@ -58,16 +56,8 @@ class Source:
 class Drawn(Source):
     """A draw, or Sobol points: nothing is learned.
 
-    Parameters
-    ----------
-    first : sequence of dict
-        What comes before.
-    points : iterator of dict
-        The others; those that are among the first are left out.
-    count : int
-        How many candidates in all.
-    at_once : int
-        How many are drawn to begin with, beside the first.
+    There are `count` candidates in all: the first, then the points that are not among these, `at_once` of them to begin
+    with.
     """
 
     def __init__(self, first: Sequence[Params], points: Iterator[Params], count: int, at_once: int) -> None:
@@ -93,15 +83,7 @@ class OptunaSource(Source):
     Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
     without levels, so a sampler proposes numbers between them; integers keep their step; a choice is the place of its
     option.
-
-    Parameters
-    ----------
-    first : sequence of dict
-        What comes before.
-    count : int
-        How many candidates in all.
-    known : dict of int to dict
-        Candidates that are on record.
+    There are `count` candidates in all, of which `first` come first, and `known` are on record.
     """
 
     def __init__(
@@ -255,10 +237,7 @@ def key_of(params: Params) -> str:
 def _best_first(earlier: Any) -> list[Params]:
     """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
 
-    Raises
-    ------
-    SettingError
-        The journal cannot be read, or nothing has a score.
+    SettingError where the journal cannot be read, or nothing has a score.
     """
     try:
         ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
@@ -276,21 +255,18 @@ def _of_result(result: History) -> Iterator[Ranked]:
 
 
 def _of_journal(earlier: Any) -> Iterator[Ranked]:
-    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
 
     path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
-    with reading(path) as connection:
-        rows = read_contents(connection).rows
+    rows = contents_of(path).rows
     best: dict[int, tuple[float, float]] = {}
-    try:
+    with sound(path):
         for job in rows["jobs"]:
             rank = -float(job[SCORE]), float(job[LOSS])
             if all(map(math.isfinite, rank)):
                 best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
         params = {candidate: json.loads(text) for candidate, text in rows["candidates"]}
         yield from ((*rank, candidate, params[candidate]) for candidate, rank in best.items())
-    except (KeyError, TypeError, ValueError) as error:
-        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:

@@ -30,8 +30,7 @@ import time
 import warnings
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +65,7 @@ class Spilled(NamedTuple):
     checksum: bytes
 
 
-class States:
+class States(contextlib.AbstractContextManager["States"]):
     """The states of one run: a context manager that deletes their files.
 
     Parameters
@@ -92,12 +91,7 @@ class States:
         self._full = False
         self.retrained_epochs = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._parent is not None:

@@ -199,19 +199,15 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     return Contents(facts, rows)
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a journal for one who only reads, while somebody else may be writing."""
+def contents_of(path: Path) -> Contents:
+    """Return what a journal holds, into which somebody else may be writing, or raise JournalError."""
     if not path.is_file():
         raise JournalError(f"{path} is no file; give the path of a journal")
-    with _named(path):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-        try:
-            if _check(connection, path) == 0:
-                raise JournalError(f"{path} is empty; nothing has been written to it")
-            yield connection
-        finally:
-            connection.close()
+    source = f"{path.absolute().as_uri()}?mode=ro"
+    with _named(path), contextlib.closing(sqlite3.connect(source, uri=True, timeout=BUSY_SECONDS)) as connection:
+        if _check(connection, path) == 0:
+            raise JournalError(f"{path} is empty; nothing has been written to it")
+        return read_contents(connection)
 
 
 def real_path(path: Path) -> Path:
@@ -259,10 +255,7 @@ def log_works(path: Path) -> bool:
 def file_system(path: Path, mounts: str | None = None) -> str | None:
     """Return the type of the file system that a path lies on, as Linux calls it; None where it does not say.
 
-    Parameters
-    ----------
-    mounts : str, optional
-        The text of /proc/self/mountinfo (proc(5)), by default as it is.
+    `mounts` is the text of /proc/self/mountinfo (proc(5)), by default as it is.
     """
     if mounts is None:
         try:

@@ -26,9 +26,9 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Fold
-from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.errors import JournalError
 from ash.history.json_files import space_story
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
 from ash.space.domains import Domain
 from ash.space.space import Space
@@ -50,16 +50,9 @@ SHOWN = 60
 def identity_of(
     options: Options, space: Space, folds: Sequence[Fold], data: Sequence[_core.Data], scoring: str | None
 ) -> Facts:
-    """Return the facts of a run.
+    """Return the facts of a run: options with the ladder planned, each fold, and what the core makes of them.
 
-    Parameters
-    ----------
-    options : Options
-        With the ladder planned.
-    folds, data : sequence
-        The parts of each fold, and what the core makes of them.
-    scoring : str or None
-        What the user's function that scores is, as far as that can be told.
+    `scoring` is what the user's function that scores is, as far as that can be told.
     """
     return {
         "settings": {**deciding(options), "scoring": scoring},
@@ -106,14 +99,7 @@ def from_json(value: Any) -> Any:
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
     """Raise JournalError, with every difference, unless a run may go on from a journal.
 
-    Parameters
-    ----------
-    journal : str
-        To be named.
-    there, here : dict
-        The facts of the journal, and of this run.
-    allowed : sequence of str
-        `Journal.allow_change`.
+    There and here are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     tasks = [facts["settings"]["task"] for facts in (there, here)]
@@ -136,16 +122,10 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 
 
 def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
-    """Return who calls and with which arguments.
+    """Return who calls, by the name of what was called, and with which arguments.
 
-    Parameters
-    ----------
-    by : str
-        The name of what was called.
-    given : dict
-        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
-    options : Options
-        As they were checked.
+    Those of `ash.tune` are `given` as the user gave them, by name, and others in it are left alone; `options` were
+    checked.
     """
     arguments = {name: getattr(options, name) for name in REPEATED}
     plain = {name: _plain(given[name]) for name in OPEN if given[name] is None or isinstance(given[name], Real | str)}
@@ -158,10 +138,8 @@ def seed_of(journal: Journal | None) -> int | None:
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     facts = _facts_of(journal)
-    try:
+    with sound(journal.file):
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
-    except Exception as error:
-        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
@@ -175,7 +153,7 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     facts = _facts_of(journal)
     if "begun" not in facts:
         raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
-    try:
+    with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
@@ -184,10 +162,6 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
         return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)
-    except AshError:
-        raise
-    except Exception as error:
-        raise JournalCorrupt(f"{journal.file} is damaged: {type(error).__name__}: {error}") from error
 
 
 def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
@@ -270,7 +244,6 @@ def _plain(value: Any) -> Any:
 
 
 def _facts_of(journal: Journal) -> Facts:
-    from ash.journal.database import read_contents, reading  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
 
-    with reading(journal.file) as connection:
-        return dict(read_contents(connection).facts)
+    return contents_of(journal.file).facts

@@ -1,23 +1,25 @@
 """`ash.Journal`, the argument; and `NullJournal`, what a run tells its journal and asks of it, here without one."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ash import _core
 from ash._utils.checks import one_of
-from ash.errors import SettingError
+from ash.errors import AshError, JournalCorrupt, SettingError
 from ash.options import Options, RunOptions, option_names
 from ash.space.hyperparameters import Params
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
 """What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
+
+CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
+"""Columns of the table of jobs."""
 
 Facts = dict[str, Any]
 """What a journal keeps of a run, as JSON holds it."""
@@ -76,43 +78,40 @@ def read_journal(value: Any) -> Journal | None:
     return value if value is None or isinstance(value, Journal) else Journal(value)
 
 
-class NullJournal:
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Take what is not as it must be for damage, though its hash is right: raise JournalCorrupt."""
+    try:
+        yield
+    except AshError:
+        raise
+    except Exception as error:
+        raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+class NullJournal(AbstractContextManager["NullJournal"]):
     """Nothing is recorded. A journal has the same methods, and they are called at the same times.
 
     `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides what its runs need.
-
-    Attributes
-    ----------
-    restored : frozenset of (candidate, rung)
-        The jobs that callbacks were told of in earlier calls.
-    seconds : float
-        What earlier calls of this run have taken.
-    params : dict of int to dict
-        Of a function: the hyperparameters of candidates that earlier calls have begun.
-    steps : sequence of (candidate, rung, whether it has ended)
-        Of a greedy run of a function: the order in which jobs were handed out, and have ended.
-    folder : Path or None
-        Where files of a run of a function may lie.
     """
 
     restored: Restored = frozenset()
+    """The jobs that callbacks were told of in earlier calls."""
     seconds = 0.0
+    """What earlier calls of this run have taken."""
     params: Mapping[int, Params] = {}
+    """Of a function: the hyperparameters of candidates that earlier calls have begun, by number."""
     steps: Sequence[tuple[int, int, bool]] = ()
+    """Of a greedy run of a function: candidate, rung, and whether it was handed out or has ended, in order."""
     folder: Path | None = None
+    """Where files of a run of a function may lie."""
 
     @property
     def written(self) -> int | None:
         """Return how many of the jobs that are decided may be told, being in the file; None where there is no file."""
         return None
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write what an error has left, and close the file."""
 
     def planned(self, options: Options) -> Options | None:
@@ -121,26 +120,13 @@ class NullJournal:
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or raise JournalError where the journal holds another run.
 
-        Parameters
-        ----------
-        identity : dict
-            What must be the same: `identity_of`, or `function_identity`.
-        options : RunOptions
-            With the ladder planned.
-        call : dict
-            Who called, and with which arguments: for `ash.resume`.
-        code : dict, optional
-            Of a function: hashes of its source and of that of its costs.
+        The identity (`identity_of`, or `function_identity`) must be the same; options have the ladder planned. `call`
+        says who called, and with which arguments: for `ash.resume`. `code` of a function are hashes of its source and
+        of that of its costs.
         """
 
     def start(self, run: Any = None) -> tuple[datetime, float]:
-        """Return when the training of this run was begun, and what it has taken in earlier calls; it continues now.
-
-        Parameters
-        ----------
-        run : FunctionRun, optional
-            Of a function: the run.
-        """
+        """Return when the training of this run, a FunctionRun of a function, was begun, and what earlier calls took."""
         return datetime.now(UTC), 0.0
 
     def look(self) -> None:
@@ -159,13 +145,8 @@ class NullJournal:
     ) -> None:
         """Tell a tuner that has not started what earlier runs have found.
 
-        Parameters
-        ----------
-        params : sequence
-            Of the candidates so far, by number; it may grow.
-        folds : int
-        failed : callable
-            Whether the user's function that scores has failed: from then on what the core finds is of no account.
+        `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's function
+        that scores has failed: from then on what the core finds is of no account.
         """
 
     def completing(self) -> AbstractContextManager[None]:

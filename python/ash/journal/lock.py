@@ -28,14 +28,7 @@ _guard = threading.Lock()  # of the table
 
 
 class Lock:
-    """Held from its making until `release`.
-
-    Parameters
-    ----------
-    path : Path
-        Of the lock file, made where there is none.
-    journal : Path
-        What it stands for, to be named.
+    """Held from its making until `release`; its file is made where there is none, and stands for `journal`.
 
     Raises
     ------

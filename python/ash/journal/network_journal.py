@@ -26,7 +26,7 @@ from ash.errors import JournalCorrupt
 from ash.history.records import Columns
 from ash.journal.database import Changes, Database, Row
 from ash.journal.identity import PLANNED
-from ash.journal.journal import Facts, Journal
+from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions
@@ -38,7 +38,7 @@ JOB = (
 )
 """The columns of a job that a journal keeps, in the order of its table; virtual times follow from the decisions."""
 ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
-TYPES = {"score": np.float64, "loss": np.float64, "training_loss": np.float64, "start": np.float64, "end": np.float64}
+TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy"), np.float64)
 EXACT = ("score", "loss", "training_loss")
 """Numbers that come back bit for bit; SQLite would lose NaN and the sign of zero."""
 
@@ -47,12 +47,7 @@ Scores = dict[tuple[int, int], list[float]]
 
 
 class NetworkJournal(OpenJournal):
-    """The journal of one run of networks: a context manager that closes it.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run of networks: a context manager that closes it."""
 
     def __init__(self, journal: Journal) -> None:
         self._tuner: _core.Tuner | None = None
@@ -64,7 +59,7 @@ class NetworkJournal(OpenJournal):
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None
-        with self._sound():
+        with sound(self._path):
             known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
             return replace(options, **known, schedule="greedy")
 
@@ -88,7 +83,7 @@ class NetworkJournal(OpenJournal):
         self._tuner, self._failed = tuner, failed
         if self._database is not None:
             self._folder.tidy(row[2] for row in self._rows["states"])
-        with self._sound():
+        with sound(self._path):
             for candidate, text, *_ in self._rows["candidates"]:
                 if json.loads(text) != json.loads(json.dumps(params[candidate])):
                     raise ValueError(f"candidate {candidate} has other hyperparameters")
@@ -165,23 +160,10 @@ class PendingRows:
     Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
     is made again by the next one, and rows that were committed after all are there already.
 
-    Parameters
-    ----------
-    rows : dict of str to list of tuple
-        What the journal has: the jobs among them are told by the core again, and are not new.
-    params : sequence
-        Of the candidates so far, by number; it may grow.
-    greedy : bool
-        Whether the order of steps decides. They are written from the first on: those of the restored jobs, which the
-        core goes through before any other, take the place of what the journal has.
-    folds : int
-
-    Attributes
-    ----------
-    jobs : int
-        How many of the core's, in its order, are in the journal.
-    read, new : Columns
-        The jobs that were read last, and those of them that the journal does not have.
+    The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
+    candidates so far, by number, and may grow. Where a run is greedy, the order of steps decides. They are written from
+    the first on: those of the restored jobs, which the core goes through before any other, take the place of what the
+    journal has.
     """
 
     def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], *, greedy: bool, folds: int) -> None:
@@ -189,11 +171,11 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds = greedy, folds
-        self._steps = self.jobs = 0  # how far the records are committed
+        self._steps = self.jobs = 0  # how far the records are committed, in the order of the core
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
-        self.read: Columns = {}
-        self.new: Columns = {}
+        self.read: Columns = {}  # the jobs that were read last
+        self.new: Columns = {}  # those of them that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add to `changes` what is new, and return whether a job has ended since the last commit."""
@@ -263,14 +245,12 @@ def assist_rows(columns: Columns, first: int) -> list[Row]:
 def assist_columns(rows: Sequence[Row]) -> Columns:
     """Return the columns of assists."""
     values = list(zip(*rows, strict=True)) or [()] * (len(ASSIST) + 1)
-    types = {**TYPES, "busy": np.float64}
-    return {name: np.array(values[place], types.get(name, np.int64)) for place, name in enumerate(ASSIST, 1)}
+    return {name: _array(name, values[place]) for place, name in enumerate(ASSIST, 1)}
 
 
 def scores_of(columns: Columns) -> Scores:
     """Return the scores of folds that the core has recorded."""
-    keys = zip(columns["candidate"].tolist(), columns["rung"].tolist(), strict=True)
-    return dict(zip(keys, columns["scores"].tolist(), strict=True))
+    return dict(zip(_keys(columns), columns["scores"].tolist(), strict=True))
 
 
 def _to_text(name: str, value: Any) -> Any:

@@ -16,13 +16,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
-from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.errors import JournalError
 from ash.journal.database import Changes, Database, check_head, check_place, log_works, real_path
 from ash.journal.identity import check_same
-from ash.journal.journal import Facts, Journal, NullJournal
+from ash.journal.journal import Facts, Journal, NullJournal, sound
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
 
@@ -35,12 +34,7 @@ COMMIT_SHARE = 0.005
 
 
 class OpenJournal(NullJournal):
-    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`.
-
-    Parameters
-    ----------
-    journal : Journal
-    """
+    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -63,7 +57,7 @@ class OpenJournal(NullJournal):
         self._facts: Facts = dict(contents.facts)
         self._rows: dict[str, list[Any]] = contents.rows
         self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
-        with self._sound():
+        with sound(self._path):
             progress = self._facts.get("progress", {})
             self.seconds = _seconds(progress.get("seconds", 0.0))
             self._training_seconds = _seconds(progress.get("training seconds", 0.0))
@@ -79,9 +73,7 @@ class OpenJournal(NullJournal):
         if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
             raise ValueError("it has results of rungs that no ladder has")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Close it behind a last commit; where that fails, it is a note of the error that has ended the run."""
         try:
             if error is not None and self._database is not None:
@@ -97,7 +89,7 @@ class OpenJournal(NullJournal):
         if self._database is None:
             return
         if "run" in self._facts:
-            with self._sound():
+            with sound(self._path):
                 check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
                 self._check_candidates(options)
                 datetime.fromisoformat(self._facts["begun"]["date"])
@@ -125,7 +117,7 @@ class OpenJournal(NullJournal):
     def start(self, run: Any = None) -> tuple[datetime, float]:
         """Return when it was begun, and the seconds so far."""
         self._training_started = time.monotonic()
-        with self._sound():
+        with sound(self._path):
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self) -> None:
@@ -161,16 +153,6 @@ class OpenJournal(NullJournal):
         database.write(changes)
         self._committed = time.monotonic()
         self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
-
-    @contextlib.contextmanager
-    def _sound(self) -> Iterator[None]:
-        """Take what is not as it must be for damage, though its hash is right."""
-        try:
-            yield
-        except AshError:
-            raise
-        except Exception as error:
-            raise JournalCorrupt(f"{self._path} is damaged: {type(error).__name__}: {error}") from error
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

@@ -59,13 +59,7 @@ AT_ONCE = 1 << 24
 
 
 class StateFolder:
-    """The folder of a journal's states.
-
-    Parameters
-    ----------
-    path : Path
-        Made when the first state is written.
-    """
+    """The folder of a journal's states, made when the first one is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -154,16 +148,7 @@ def _bytes_of(folds: list[Parts]) -> int:
 
 
 class StateCache:
-    """The states of one run.
-
-    Parameters
-    ----------
-    folder : StateFolder
-    limit : int or None
-        Most bytes of all files.
-    rows : iterable of tuple
-        Of the table `states`: what is there already.
-    """
+    """The states of one run: at most `limit` bytes of files; `rows` of the table `states` are there already."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder

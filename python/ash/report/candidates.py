@@ -41,21 +41,12 @@ COLUMNS = ("candidate", "place", "rung", "epochs", "score", "loss")
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """The parts of one axis.
-
-    Attributes
-    ----------
-    labels : list of str
-        What each part holds.
-    ends : list of (float, float)
-        Where it lies: shares of the axis.
-    of_candidate : int64 array [candidates]
-        Which part each candidate is in; -1: none.
-    """
+    """The parts of one axis: what each holds, and where it lies, by shares of the axis."""
 
     labels: list[str]
     ends: list[tuple[float, float]]
     of_candidate: NDArray[np.int64]
+    """[candidates], which part each is in; -1: none."""
 
 
 def parameter_bins(axis: ParameterAxis) -> Bins:

@@ -11,7 +11,7 @@ from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
 from ash.history.importance import LEAST, importance_of
 from ash.report.chart import STAR, Canvas, Scale, Tick, axes, circle, cross, figure, grouped, legend, star, svg
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, counted, folded, join, shares, short, table, tag
+from ash.report.markup import Markup, counted, join, same_as_table, shares, short, tag
 
 Numbers = NDArray[np.float64]
 
@@ -51,9 +51,9 @@ def importance(facts: Facts) -> Section:
         "the less these bars mean."
     )
     rows = [[name, shares(share)] for share, name in known]
-    listed = table(["hyperparameter", "share"], rows, "Importance of hyperparameters", "numbers")
+    listed = same_as_table(["hyperparameter", "share"], rows, "Importance of hyperparameters")
     drawn = figure(_bars(known), caption, kind="medium", label=title)
-    return Section("importance", title, join(drawn, folded("The same as a table", listed)))
+    return Section("importance", title, join(drawn, listed))
 
 
 def _bars(known: list[tuple[float, str]]) -> Markup:

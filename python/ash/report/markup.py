@@ -117,6 +117,11 @@ def pairs(items: Iterable[tuple[str, Child]], classes: str = "pairs") -> Markup:
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_=classes)
 
 
+def same_as_table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str) -> Markup:
+    """Return the numbers of a chart, folded up."""
+    return folded("The same as a table", table(header, rows, caption, "numbers"))
+
+
 def folded(summary: str, *content: Child) -> Markup:
     """Return content that a click unfolds, without JavaScript too."""
     return tag("details", tag("summary", summary), *content)

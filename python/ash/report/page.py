@@ -54,18 +54,9 @@ def fill(
     live: int | None = None,
     live_script: str = "",
 ) -> str:
-    """Return the page of these sections.
+    """Return the page of these sections, with the outcome in a few words and their names and titles.
 
-    Parameters
-    ----------
-    head : str
-        The outcome in a few words.
-    titles : sequence of (str, str)
-        Name and title of each section.
-    live : int, optional
-        The version of a page whose script is to ask for newer ones.
-    live_script : str
-        What asks for them.
+    `live` is the version of a page whose script is to ask for newer ones, which `live_script` does.
     """
     script = asset("script.js") + live_script
     style = asset("style.css")

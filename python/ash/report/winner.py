@@ -9,7 +9,7 @@ from ash.history.validation import Calibration, Confusion, Residuals, calibratio
 from ash.options import FUNCTION
 from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, folded, join, pairs, shares, short, table, tag
+from ash.report.markup import Markup, join, pairs, same_as_table, shares, short, tag
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
@@ -69,8 +69,7 @@ def _confusion(found: Confusion) -> Markup:
         [label, *(f"{count:g}" for count in row)]
         for label, row in zip(found.labels, found.counts.tolist(), strict=True)
     ]
-    listed = table(["true \\ predicted", *found.labels], rows, "Confusion matrix", "numbers")
-    return figure(picture, caption, folded("The same as a table", listed))
+    return figure(picture, caption, same_as_table(["true \\ predicted", *found.labels], rows, "Confusion matrix"))
 
 
 def _cells(found: Confusion, cell: float) -> list[Markup]:
@@ -124,8 +123,7 @@ def _calibration(found: Calibration) -> Markup:
     )
     values = zip(found.confidence.tolist(), found.right.tolist(), found.weight.tolist(), strict=True)
     rows = [[show(sure), show(right), f"{weight:g}"] for sure, right, weight in values]
-    listed = table(["mean probability", "share right", "rows"], rows, "Calibration", "numbers")
-    return figure(picture, caption, folded("The same as a table", listed))
+    return figure(picture, caption, same_as_table(["mean probability", "share right", "rows"], rows, "Calibration"))
 
 
 def _residuals(found: Residuals, output: int) -> Markup:

@@ -218,14 +218,7 @@ Examples
 
 
 def documented(kind: str, score: str) -> Callable[[Class], Class]:
-    """Return a decorator that completes the docstring of an estimator.
-
-    Parameters
-    ----------
-    kind : "classifier" or "regressor"
-    score : str
-        The default of `scoring`.
-    """
+    """Return what completes the docstring of a "classifier" or "regressor", whose default of `scoring` is `score`."""
 
     def complete(estimator: Class) -> Class:
         estimator.__doc__ = _TEXT.format(

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from joblib import effective_n_jobs
@@ -12,6 +13,11 @@ from ash._utils.checks import is_integer, whole
 from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
 from ash.options import LARGEST_SEED
+
+
+def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
+    """Keep the arguments of a constructor, its `locals()`, as attributes of the same names, as scikit-learn wants."""
+    vars(estimator).update((name, value) for name, value in parameters.items() if name != "self")
 
 
 def threads_of(n_jobs: Any) -> int:

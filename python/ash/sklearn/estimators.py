@@ -33,7 +33,7 @@ from ash.scoring.fold_scoring import Scoring
 from ash.scoring.scorers import read_scoring, scorer_name
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
-from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, set_parameters, threads_of
 from ash.space.space import Space
 
 
@@ -75,33 +75,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         executor: Any = None,
         worker_timeout: float | None = 60.0,
     ) -> None:
-        self.space = space
-        self.candidates = candidates
-        self.eta = eta
-        self.min_epochs = min_epochs
-        self.max_rungs = max_rungs
-        self.epoch_rows = epoch_rows
-        self.algorithm = algorithm
-        self.promotion = promotion
-        self.training = training
-        self.schedule = schedule
-        self.workers = workers
-        self.validation = validation
-        self.cv = cv
-        self.ensemble = ensemble
-        self.refit = refit
-        self.scoring = scoring
-        self.time_limit = time_limit
-        self.epoch_limit = epoch_limit
-        self.target = target
-        self.missing, self.unknown = missing, unknown
-        self.memory_limit = memory_limit
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.journal = journal
-        self.executor, self.worker_timeout = executor, worker_timeout
+        set_parameters(self, locals())
 
     def __sklearn_clone__(self) -> Self:
         """Return a clone with the same executor: a connection cannot be copied."""

@@ -67,18 +67,12 @@ def labels_of(estimator: Any, y: Any) -> Any:
 
 @dataclass(frozen=True)
 class Scorers:
-    """What is measured of an estimator.
-
-    Attributes
-    ----------
-    scorer : callable
-        ``scorer(estimator, X, y) -> number``, or a dict of numbers by name.
-    ranks : str
-        The name of the one that ranks; "score" where there is a single one without a name.
-    """
+    """What is measured of an estimator."""
 
     scorer: Any
+    """``scorer(estimator, X, y) -> number``, or a dict of numbers by name."""
     ranks: str
+    """The name of the one that ranks; "score" where there is a single one without a name."""
 
     def measure(self, estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> dict[str, float]:
         """Return its scores by name.

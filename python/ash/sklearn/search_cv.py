@@ -25,11 +25,11 @@ from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal
-from ash.options import LARGEST
+from ash.options import LARGEST, FunctionOptions, option_names
 from ash.result import FunctionResult, causes
 from ash.sklearn.cv_results import read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
-from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, threads_of
+from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, set_parameters, threads_of
 from ash.sklearn.resumable.choose import Way, way_of
 from ash.sklearn.resumable.ensembles import WARNING
 from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
@@ -130,20 +130,7 @@ class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         callbacks: Sequence[Any] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
     ) -> None:
-        self.estimator, self.space = estimator, space
-        self.resource = resource
-        self.min_epochs, self.max_epochs, self.max_rungs = min_epochs, max_epochs, max_rungs
-        self.candidates, self.eta = candidates, eta
-        self.algorithm, self.promotion, self.forecast, self.training = algorithm, promotion, forecast, training
-        self.schedule, self.workers, self.costs = schedule, workers, costs
-        self.scoring, self.cv, self.refit = scoring, cv, refit
-        self.error_score, self.return_train_score = error_score, return_train_score
-        self.sampler, self.first = sampler, first
-        self.executor, self.job_limit, self.most_failures = executor, job_limit, most_failures
-        self.time_limit, self.epoch_limit, self.target = time_limit, epoch_limit, target
-        self.memory_limit = memory_limit
-        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
-        self.callbacks, self.journal = callbacks, journal
+        set_parameters(self, locals())
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and fit the best estimator to all rows.
@@ -319,18 +306,13 @@ class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
     def _run(self, trainer: Trainer, space: FunctionSpace) -> FunctionResult:
-        names = (
-            *("candidates", "eta", "algorithm", "promotion", "training", "workers", "job_limit", "most_failures"),
-            *("time_limit", "epoch_limit", "target", "sampler", "first", "callbacks"),
-            *("memory_limit", "journal"),
-        )
+        names = *option_names(FunctionOptions, caller="search"), "sampler", "first", "callbacks", "journal"
         settings = {name: getattr(self, name) for name in names}
         if trainer.ends_at_errors:
             settings["most_failures"] = 1
-        rungs = trainer.rungs
-        settings |= {"min_epochs": rungs.min_epochs, "max_rungs": rungs.max_rungs, "schedule": self.schedule}
-        settings["executor"] = trainer.executor
+        settings |= {"min_epochs": trainer.rungs.min_epochs, "max_rungs": trainer.rungs.max_rungs}
         settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
+        settings["executor"] = trainer.executor
         costs = (lambda _, epochs: epochs) if self.costs is None and self.schedule != "greedy" else self.costs
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():

@@ -57,26 +57,11 @@ def rungs_of(
     rows: int,
     classes: int,
 ) -> Rungs:
-    """Return the ladder of the arguments.
+    """Return the ladder of the arguments, of which the user gave epochs and rungs.
 
-    Parameters
-    ----------
-    way : Way
-        How the estimator is trained on.
-    eta : int
-    min_epochs, max_epochs, max_rungs : int or None
-        As the user gave them.
-    candidates : int or None
-        How many there are, None for any number.
-    restart : bool
-        Whether each rung trains from scratch: a candidate has the epochs of its last rung then.
-    rows, classes : int
-        Of the smallest fold; 1 class for regression.
-
-    Raises
-    ------
-    SettingError
-        One of them is not allowed, or all three are given, or nothing says how many epochs there are.
+    There are so many candidates, any number for None. With `restart` each rung trains from scratch: a candidate has the
+    epochs of its last rung then. Rows and classes are those of the smallest fold; regression has 1 class. SettingError
+    where one of them is not allowed, or all three are given, or nothing says how many epochs there are.
     """
     if min_epochs is not None:
         min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)

@@ -35,11 +35,6 @@ class IdleThreads:
     Jobs and helpers together are never more than there are threads, but for jobs that begin while helpers are at work:
     these end with the fold that they have. What the folds give does not depend on who trains them.
     Threads: any. Cost: a thread for each helper, and a lock held for a few instructions.
-
-    Parameters
-    ----------
-    threads : int
-        How many there are for jobs and helpers.
     """
 
     def __init__(self, threads: int) -> None:

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import joblib
@@ -56,27 +56,7 @@ class SearchTable:
 
 @dataclass(repr=False)
 class Trainer:
-    """Trains and scores candidates; called by `ash.tune_function`.
-
-    Attributes
-    ----------
-    inner : int
-        Threads that a job may start in libraries.
-    restart : bool
-        Whether each rung trains from scratch.
-    executor : None, "processes" or an executor
-        Where jobs are done.
-    idle_threads : IdleThreads
-        The threads of all jobs in this process.
-    caches : list of TransformerCache
-        Of each fold, the fitted transformers that candidates have in common.
-    forecasts : bool
-        Whether candidates are ranked by what their score is expected to be after the next rung.
-    constant : float or None
-        The score of a constant in the first fold, None where none is known.
-    here : bool
-        Whether jobs are done in this process; a copy in another one knows better.
-    """
+    """Trains and scores candidates; called by `ash.tune_function`."""
 
     estimator: Any
     way: Way
@@ -84,19 +64,19 @@ class Trainer:
     table: SearchTable
     splits: Sequence[Split]
     scorers: Scorers
-    inner: int
+    inner: int  # threads that a job may start in libraries
     seed: int
-    restart: bool
+    restart: bool  # whether each rung trains from scratch
     with_train: bool
     ends_at_errors: bool
     config: dict[str, Any]
-    executor: Any
-    idle_threads: IdleThreads
-    caches: Sequence[TransformerCache]
+    executor: Any  # where jobs are done: None, "processes" or an executor
+    idle_threads: IdleThreads  # of all jobs in this process
+    caches: Sequence[TransformerCache]  # of each fold, the fitted transformers that candidates have in common
     eta: int
-    forecasts: bool
-    constant: float | None
-    here: bool = field(default=True)
+    forecasts: bool  # whether candidates are ranked by what their score is expected to be after the next rung
+    constant: float | None  # the score of a constant in the first fold, where it is known
+    here: bool = True  # whether jobs are done in this process; a copy in another one knows better
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         """Do a job."""

@@ -1,6 +1,5 @@
 """Which resource an estimator has, and by which way it is trained on: found by its class, nothing is imported."""
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,55 +10,41 @@ from ash._utils.checks import is_integer
 from ash.errors import SettingError
 from ash.sklearn.resumable.ensembles import CatBoost, LightGBM, Trees, XGBoost, is_forest
 from ash.sklearn.resumable.partial_fit import FurtherRows, Nets, Passes, can_pass, rows_in_order
-from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued, Rows
+from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued, Rows, is_a
 from ash.sklearn.resumable.steps import Steps
 
 AUTO = "auto"
 USUAL_PASSES = 64
 LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
-    ("lightgbm", "LGBMModel"): (LightGBM, "n_estimators", 100),
-    ("xgboost", "XGBModel"): (XGBoost, "n_estimators", 100),
-    ("catboost", "CatBoost"): (CatBoost, "iterations", 1000),
-    ("skorch", "NeuralNet"): (Nets, "max_epochs", 10),
+    ("LGBMModel", "lightgbm"): (LightGBM, "n_estimators", 100),
+    ("XGBModel", "xgboost"): (XGBoost, "n_estimators", 100),
+    ("CatBoost", "catboost"): (CatBoost, "iterations", 1000),
+    ("NeuralNet", "skorch"): (Nets, "max_epochs", 10),
 }
-"""By package and class: the way, the parameter that counts, and its value where the user has set none."""
+"""By class and package: the way, the parameter that counts, and its value where the user has set none."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How an estimator is trained on.
-
-    Attributes
-    ----------
-    resource : str
-        What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples".
-    parameter : str or None
-        The parameter of the estimator, or of the last step, that counts epochs.
-    usual : int or None
-        The epochs that the estimator would take in one fit; None: all rows.
-    kind : type or None
-        The way; None: it is retrained.
-    inner : Way or None
-        Of a pipeline, that of its last step.
-    """
+    """How an estimator is trained on."""
 
     resource: str
-    parameter: str | None
-    usual: int | None
-    kind: type[Continued] | None
-    inner: "Way | None" = None
+    """What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples"."""
+    parameter: str | None  # of the estimator, or of the last step, that counts epochs
+    usual: int | None  # the epochs that the estimator would take in one fit; None: all rows
+    kind: type[Continued] | None  # the way; None: it is retrained
+    inner: "Way | None" = None  # of a pipeline, that of its last step
 
     def wants_process(self, estimator: Any) -> bool:
         """Return whether jobs at a time are better done in processes than in threads of one."""
-        if self.inner is not None:
-            return self.inner.wants_process(estimator.steps[-1][1])
-        return self.kind is not None and self.kind.wants_process(estimator)
+        return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
     def law_of(self, estimator: Any) -> str:
         """Return which law its score follows with the epochs, as `Continued.law`."""
-        if self.inner is not None:
-            return self.inner.law_of(estimator.steps[-1][1])
-        return "" if self.kind is None else self.kind.law_of(estimator)
+        return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
+
+    def _trained_on(self, estimator: Any) -> Any:
+        return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
         """Return the estimator, under training from now on."""
@@ -128,7 +113,7 @@ def own_threads(estimator: Any) -> str | None:
     """Return the parameter for the threads that a library starts itself, None if there is none."""
     if is_forest(estimator):
         return "n_jobs"
-    return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if _is_a(estimator, *found)), None)
+    return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
 
 
 def _by_parameter(estimator: Any, resource: str) -> Way:
@@ -147,16 +132,16 @@ def _natural(estimator: Any) -> Way:
     """Return the way of `resource="auto"`."""
     if _is_pipeline(estimator):
         return _of_pipeline(estimator)
-    for (package, name), (kind, parameter, usual) in LIBRARIES.items():
-        if _is_a(estimator, package, name):
+    for found, (kind, parameter, usual) in LIBRARIES.items():
+        if is_a(estimator, *found):
             return _counted(estimator, kind, parameter, usual)
     params = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     if "warm_start" in params and "n_estimators" in params:
         return _counted(estimator, Trees, "n_estimators", 100)
-    if _is_a(estimator, "sklearn", "BaseHistGradientBoosting"):
+    if is_a(estimator, "BaseHistGradientBoosting", "sklearn"):
         return _counted(estimator, Trees, "max_iter", 100)
     if can_pass(estimator):
-        counts = _is_a(estimator, "sklearn", "_BaseNB")
+        counts = is_a(estimator, "_BaseNB", "sklearn")
         return Way(N_SAMPLES, None, None, FurtherRows) if counts else Way(EPOCHS, None, USUAL_PASSES, Passes)
     return Way(N_SAMPLES, None, None, None)
 
@@ -179,13 +164,6 @@ def _is_pipeline(estimator: Any) -> bool:
     """Return whether it is scikit-learn's own: others may change the number of rows on the way."""
     kind = type(estimator)
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
-
-
-def _is_a(estimator: Any, package: str, name: str) -> bool:
-    return any(
-        each.__name__ == name and each.__module__.partition(".")[0] == package
-        for each in inspect.getmro(type(estimator))
-    )
 
 
 def _name(estimator: Any) -> str:

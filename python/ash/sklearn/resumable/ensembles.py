@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
-from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows
+from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
 """What a warning of forests begins with, that weights of classes should be of all rows: here they are."""
@@ -52,7 +52,7 @@ class Trees(Continued):
     @staticmethod
     def refuses(estimator: Any) -> str:
         """Return what scikit-learn says of bagging with `oob_score`."""
-        bagging = _is_a(estimator, "BaseBagging")
+        bagging = is_a(estimator, "BaseBagging")
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
 
     @staticmethod
@@ -63,7 +63,7 @@ class Trees(Continued):
     @staticmethod
     def wants_process(estimator: Any) -> bool:
         """Return whether its trees are grown by Python, leaf by leaf: threads would wait for its lock."""
-        return _is_a(estimator, HISTOGRAMS)
+        return is_a(estimator, HISTOGRAMS)
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Grow so many trees, or rounds of them."""
@@ -210,14 +210,8 @@ class CatBoost(_Boosted):
 class Stage:
     """A fitted estimator that predicts as it did after its first rounds, and says of itself what it says.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With rounds; it is not changed.
-    count : int
-        How many of them.
-    argument : str or None
-        The parameter of its methods that limits the rounds; None: it has staged ones.
+    The estimator is not changed. `argument` is the parameter of its methods that limits the rounds; None: it has staged
+    ones.
     """
 
     def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
@@ -266,15 +260,11 @@ class Stage:
 
 def is_forest(estimator: Any) -> bool:
     """Return whether it is a forest of scikit-learn's, which grows in threads; bagging would start processes."""
-    return _is_a(estimator, "BaseForest")
+    return is_a(estimator, "BaseForest")
 
 
 def _is_boosting(estimator: Any) -> bool:
-    return _is_a(estimator, HISTOGRAMS) or _is_a(estimator, "BaseGradientBoosting")
-
-
-def _is_a(estimator: Any, name: str) -> bool:
-    return any(each.__name__ == name for each in type(estimator).__mro__)
+    return is_a(estimator, HISTOGRAMS) or is_a(estimator, "BaseGradientBoosting")
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:

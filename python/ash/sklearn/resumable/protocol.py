@@ -110,12 +110,8 @@ class Rows:
 class Continued:
     """An estimator under training.
 
-    Parameters
-    ----------
-    estimator : estimator
-        With its hyperparameters, not fitted; it is changed.
-    parameter : str or None
-        The parameter of it that counts epochs.
+    It begins with its hyperparameters, not fitted, and is changed; `parameter` is the one that counts epochs, if there
+    is one.
 
     Attributes
     ----------
@@ -166,6 +162,12 @@ class Continued:
 
     def rest(self) -> None:
         """Let go of what the next job does not need."""
+
+
+def is_a(estimator: Any, name: str, package: str = "") -> bool:
+    """Return whether an estimator is of a class of this name, of this package if one is given."""
+    classes = [each for each in type(estimator).__mro__ if each.__name__ == name]
+    return any(package in ("", each.__module__.partition(".")[0]) for each in classes)
 
 
 def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:

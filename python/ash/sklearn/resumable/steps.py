@@ -21,14 +21,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, ke
 
 
 class Steps(Continued):
-    """A pipeline around an estimator under training.
-
-    Parameters
-    ----------
-    pipeline : Pipeline of scikit-learn
-    last : Continued
-        Its last step.
-    """
+    """A pipeline of scikit-learn around an estimator under training, its last step."""
 
     def __init__(self, pipeline: Any, last: Continued) -> None:
         self.parameter, self.done, self.law = last.parameter, 0, last.law
