@@ -64,3 +64,12 @@ def read_seconds(name: str, value: Any) -> float | None:
     if isinstance(value, bool | str) or not seconds >= 0:
         raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
     return None if math.isinf(seconds) else seconds
+
+
+def read_target(name: str, value: Any) -> float | None:
+    """Return a finite score, None where there is none."""
+    if value is None:
+        return None
+    if not is_number(value):
+        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no target")
+    return float(value)
