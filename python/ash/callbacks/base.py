@@ -5,6 +5,7 @@
 Whoever wants to end the run early calls `run.stop()`, as `study.stop()` of Optuna.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,11 @@ class RungPlan(NamedTuple):
     rung: int
     epochs: int
     places: int | None
+
+
+def rung_plans(ladder: Sequence[Mapping[str, int]], endless: bool) -> tuple[RungPlan, ...]:
+    """Return the plan of each rung of a ladder, as the core reports it."""
+    return tuple(RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(ladder))
 
 
 @dataclass(eq=False)
