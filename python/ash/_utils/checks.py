@@ -24,6 +24,11 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
 
 
+def is_list_of(values: Any, kind: type) -> bool:
+    """Whether the value is a list of exactly that type (bool is no int)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
+
+
 def check_seed(seed: Any) -> int:
     """Return the seed as an int, or raise SettingError unless it is an integer of at least 0."""
     if not is_integer(seed) or seed < 0:

@@ -122,36 +122,18 @@ def _rebuild(members: tuple[Network, ...], weights: Numbers, metric: str, valida
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
     """Return [networks, rows]: what each network gives the label of each row.
 
-    Parameters
-    ----------
-    predictions : array [networks, rows, classes]
-    labels : array [rows]
-        Class numbers.
+    `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] class numbers, here and below.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0.
-
-    Parameters
-    ----------
-    predictions : array [networks, rows, classes]
-    labels : array [rows]
-        Class numbers.
-    """
+    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0."""
     return np.asarray(predictions - np.eye(predictions.shape[2])[labels])
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
-    """Return [networks, rows, outputs]: the errors of each network in units of `scale`.
-
-    Parameters
-    ----------
-    predictions : array [networks, rows, outputs]
-    targets : array [rows, outputs]
-    scale : array [outputs]
-    """
+    """Return the errors of each network in units of `scale` [outputs]: [networks, rows, outputs]."""
     return np.asarray((predictions - targets) / scale)
 
 
