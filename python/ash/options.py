@@ -220,12 +220,7 @@ def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller:
 
 
 def read_options(given: Mapping[str, Any]) -> Options:
-    """Return checked options.
-
-    Parameters
-    ----------
-    given : dict
-        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
+    """Return the checked options of `ash.tune`, of its arguments by name; others in `given` are left alone.
 
     Raises
     ------
@@ -246,18 +241,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
-    """Return checked options.
-
-    Parameters
-    ----------
-    given : dict
-        The arguments of `ash.tune_function` as the user gave them, by name, `costs` too; others are left alone.
-
-    Raises
-    ------
-    SettingError
-        Naming the argument, its value and what is allowed.
-    """
+    """Return the checked options of `ash.tune_function`, of its arguments by name, `costs` too; as `read_options`."""
     checked = _checked(FunctionOptions, {**given, "teams": False, "metric": "score", "task": FUNCTION})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
     if checked["schedule"] is None:

@@ -116,15 +116,12 @@ def plan(
         Some of those that will be trained, the default first, as `Space.sample` gives them.
     time_limit : float
         Seconds of training.
-    threads : int
-    outputs : int
-        Columns of y.
-    classes : int
-        0: regression.
+    threads, eta : int
+        As for `ash.tune`.
+    outputs, classes : int
+        Columns of y; 0 classes: regression.
     numbers : int, optional
         Those of the features that are numbers; all by default.
-    eta : int
-        The reduction factor.
     epoch_rows : int, optional
         As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
         epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
@@ -201,23 +198,11 @@ def ladder(
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
-    """Return the epochs of the first rung, and how many rungs, for so many epochs in all.
+    """Return the epochs of the first rung, and how many rungs, for so many epochs as the time holds.
 
-    Parameters
-    ----------
-    epochs : float
-        That the time holds.
-    updates : float
-        Of an average candidate's epoch.
-    eta : int
-    finishers : int
-        Candidates that come to the end of the highest rung.
-    least : int
-        Updates of the first rung.
-    most : int
-        Epochs of the highest rung.
-    scoring : float
-        What follows a job, in epochs.
+    `updates` are those of an average candidate's epoch, and `scoring` is what follows a job, in epochs. So many
+    `finishers` come to the end of the highest rung. The first rung has at least `least` updates, the highest at most
+    `most` epochs.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
@@ -342,13 +327,7 @@ def space_of(fold: Fold, options: Options) -> Space:
 
 
 def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
-    """Draw the candidates: the number asked for, fewer if the space holds fewer, or the start of a stream.
-
-    Parameters
-    ----------
-    least : int
-        The least number drawn of a stream; some more follow.
-    """
+    """Draw the candidates: as many as asked for, or as the space holds; of a stream the first, at least `least`."""
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)
         return Candidates(params, len(params), iter(()))

@@ -101,14 +101,7 @@ class Ensemble(Model):
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of arrays of one shape, added up in float64 in their order.
-
-    Parameters
-    ----------
-    outputs : iterable of float32 arrays
-    weights : array [as many]
-        They sum to 1.
-    """
+    """Return the weighted mean of float32 arrays of one shape, added up in float64 in their order; weights sum to 1."""
     total: Any = 0.0
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
@@ -150,15 +143,10 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
 
 
 def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
-    """Return how often each network was drawn: int64 [networks], the first at least once.
+    """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
 
-    Parameters
-    ----------
-    terms : array [networks, rows, ...]
-        What is averaged, of the best network first: `label_probabilities`, `class_errors` or `target_errors`.
-    weights : array [rows] or None
-    size : int
-        Most draws.
+    `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`, `class_errors`
+    or `target_errors`. `weights` [rows] say how often each row counts.
     """
     total = terms[0].copy()
     counts = np.zeros(len(terms), np.int64)
