@@ -116,12 +116,15 @@ def plan(
         Some of those that will be trained, the default first, as `Space.sample` gives them.
     time_limit : float
         Seconds of training.
-    threads, eta : int
-        As for `ash.tune`.
-    outputs, classes : int
-        Columns of y; 0 classes: regression.
+    threads : int
+    outputs : int
+        Columns of y.
+    classes : int
+        0: regression.
     numbers : int, optional
         Those of the features that are numbers; all by default.
+    eta : int
+        The reduction factor.
     epoch_rows : int, optional
         As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
         epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
