@@ -2,12 +2,12 @@
 
 import math
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import TypedDict
 
 from ash import _core
+from ash._utils.checks import one_of, read_target, whole
 from ash.errors import SettingError
 
 ALGORITHMS = ("ash", "sh", "random")
@@ -222,15 +222,16 @@ def ladder_settings(
     target: float | None = None,
 ) -> LadderSettings:
     """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
+    checked = read_target("target", target)
     settings = LadderSettings(
-        candidates=_integer("candidates", candidates, 1, _MOST_CANDIDATES),
-        eta=_integer("eta", eta, 2, _MOST_EPOCHS),
-        min_epochs=_integer("min_epochs", min_epochs, 1, _MOST_EPOCHS),
-        max_rungs=0 if max_rungs is None else _integer("max_rungs", max_rungs, 1, _MOST_EPOCHS),
-        algorithm=_one_of("algorithm", algorithm, ALGORITHMS),
-        promotion=_one_of("promotion", promotion, PROMOTIONS),
-        epoch_limit=0 if epoch_limit is None else _integer("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
-        target=math.nan if target is None else _finite("target", target),
+        candidates=whole("candidates", candidates, 1, _MOST_CANDIDATES),
+        eta=whole("eta", eta, 2, _MOST_EPOCHS),
+        min_epochs=whole("min_epochs", min_epochs, 1, _MOST_EPOCHS),
+        max_rungs=0 if max_rungs is None else whole("max_rungs", max_rungs, 1, _MOST_EPOCHS),
+        algorithm=one_of("algorithm", algorithm, ALGORITHMS),
+        promotion=one_of("promotion", promotion, PROMOTIONS),
+        epoch_limit=0 if epoch_limit is None else whole("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
+        target=math.nan if checked is None else checked,
     )
     if 0 < settings["epoch_limit"] < settings["min_epochs"]:
         raise SettingError(
@@ -252,14 +253,6 @@ def _rungs(settings: LadderSettings) -> int:
     return rungs
 
 
-def _integer(name: str, value: object, lowest: int, highest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise SettingError(f"{name}={value!r} is not an integer; give an integer of at least {lowest}.")
-    if not lowest <= int(value) <= highest:
-        raise SettingError(f"{name}={value!r} is out of range; give an integer from {lowest} to {highest}.")
-    return int(value)
-
-
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SettingError(f"{name}={value!r} is not a number; give a float, math.nan if the candidate diverged.")
@@ -267,18 +260,3 @@ def _number(name: str, value: object) -> float:
         return float(value)
     except OverflowError:  # an integer beyond all floats: not finite, whatever its sign
         return math.inf
-
-
-def _finite(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise SettingError(f"{name}={value!r} is not a number; give a finite float.")
-    number = _number(name, value)
-    if not math.isfinite(number):
-        raise SettingError(f"{name}={value!r} is not finite; give a finite float.")
-    return number
-
-
-def _one_of(name: str, value: object, allowed: Sequence[str]) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise SettingError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, allowed))}.")
-    return value

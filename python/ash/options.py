@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
-from ash._utils.checks import is_number, one_of, read_seconds, whole, yes_or_no
+from ash._utils.checks import one_of, read_seconds, read_target, whole, yes_or_no
 from ash._utils.machine import default_limit, resolve_threads
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
@@ -115,14 +115,6 @@ def _metric(name: str, value: Any) -> Any:
     return value
 
 
-def _target(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if not is_number(value):
-        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no target")
-    return float(value)
-
-
 def _seed(name: str, value: Any) -> int:
     return secrets.randbits(32) if value is None else whole(name, value, 0, LARGEST_SEED)
 
@@ -173,7 +165,7 @@ class RunOptions:
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY, "end")]
     epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY, "end")]
-    target: Annotated[float | None, Option(None, Check("float or None", _target), ANY, "end")]
+    target: Annotated[float | None, Option(None, Check("float or None", read_target), ANY, "end")]
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
@@ -229,12 +221,7 @@ def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller:
 
 
 def read_options(given: Mapping[str, Any]) -> Options:
-    """Return checked options.
-
-    Parameters
-    ----------
-    given : dict
-        The arguments of `ash.tune` as the user gave them, by name; others in it are left alone.
+    """Return the checked options of `ash.tune`, of its arguments by name; others in `given` are left alone.
 
     Raises
     ------
@@ -255,18 +242,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
-    """Return checked options.
-
-    Parameters
-    ----------
-    given : dict
-        The arguments of `ash.tune_function` as the user gave them, by name, `costs` too; others are left alone.
-
-    Raises
-    ------
-    SettingError
-        Naming the argument, its value and what is allowed.
-    """
+    """Return the checked options of `ash.tune_function`, of its arguments by name, `costs` too; as `read_options`."""
     checked = _checked(FunctionOptions, {**given, "teams": False, "metric": "score", "task": FUNCTION})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
     if checked["schedule"] is None:

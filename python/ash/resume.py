@@ -7,6 +7,7 @@ from typing import Any
 from ash.errors import SettingError
 from ash.journal.identity import GIVEN_AGAIN, begun_with
 from ash.journal.journal import Journal, read_journal
+from ash.options import option_names
 from ash.result import Result
 from ash.tune import tune
 
@@ -76,37 +77,14 @@ def resume(
     True
     >>> longer = ash.resume(path, X, y, candidates=32)
     """
+    given = dict(locals())
     kept = read_journal(journal)
     if kept is None:
         raise SettingError("journal=None is not allowed; give the path of a journal")
     space, arguments, lost = begun_with(kept)
-    given = {"validation": validation, "cv": cv}
     for name in lost:
         if given[name] is None:
             raise SettingError(f"{name}=None is not allowed; give again {GIVEN_AGAIN[name]} that it was begun with")
-    changed = {
-        **given,
-        "candidates": candidates,
-        "max_rungs": max_rungs,
-        "time_limit": time_limit,
-        "epoch_limit": epoch_limit,
-        "target": target,
-    }
-    arguments |= {name: value for name, value in changed.items() if value is not None}
-    return tune(
-        X,
-        y,
-        space,
-        sample_weight=sample_weight,
-        groups=groups,
-        teams=teams,
-        threads=threads,
-        memory_limit=memory_limit,
-        keep=keep,
-        progress=progress,
-        callbacks=callbacks,
-        executor=executor,
-        worker_timeout=worker_timeout,
-        journal=kept,
-        **arguments,
-    )
+    as_before = ("validation", "cv", *option_names(decides="end"))  # unless given
+    again = {name: value for name, value in given.items() if name not in as_before or value is not None}
+    return tune(space=space, **{**arguments, **again, "journal": kept})

@@ -1,21 +1,21 @@
 """`ash.tune_function`: asynchronous successive halving over anything that can be trained further."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
 
-from ash.callbacks.base import Callback, Run, RungPlan
+from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
-from ash.function.clock import Cost, read_costs
+from ash.function.clock import read_costs
 from ash.function.function_identity import code_of, identity_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
-from ash.function.sources import Source, read_first, read_sampler, source_of
+from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, NullJournal, read_journal
@@ -161,21 +161,6 @@ def tune_function(
     options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
-    return _tuned(train, space, options, costs, sampler, first, executor, callbacks, kept)
-
-
-def _tuned(
-    train: Train,
-    space: Any,
-    options: FunctionOptions,
-    costs: Any,
-    sampler: Any,
-    first: Any,
-    executor: Any,
-    callbacks: Any,
-    kept: Journal | None,
-) -> FunctionResult:
-    """Check the other arguments, open the journal, and run."""
     cost = read_costs(costs)
     domains, sampler = function_space(space), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
@@ -184,7 +169,12 @@ def _tuned(
         if identity is not None:
             recorder.agree(identity, options, {"by": "ash.tune_function"}, code_of(train, costs))
         source = source_of(known, domains, options, sampler, recorder.params)
-        return _run(train, source, domains, options, cost, executor, told, recorder)
+        with _places(train, options, executor) as places, Reporter(told) as reporter:
+            run = FunctionRun(places, source, domains, options, cost, recorder)
+            reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
+            result = run.run(reporter)
+            reporter.end(result, None)
+    return result
 
 
 def _opened(journal: Journal | None) -> NullJournal:
@@ -196,32 +186,14 @@ def _opened(journal: Journal | None) -> NullJournal:
     return FunctionJournal(journal)
 
 
-def _run(
-    train: Train,
-    source: Source,
-    space: FunctionSpace,
-    options: FunctionOptions,
-    cost: Cost | None,
-    executor: Any,
-    callbacks: tuple[Any, ...],
-    recorder: NullJournal,
-) -> FunctionResult:
-    with _places(train, options, executor) as places, Reporter(callbacks) as reporter:
-        run = FunctionRun(places, source, space, options, cost, recorder)
-        endless = options.candidates is None
-        plans = (RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(run.rungs))
-        reporter.start(_described(options, space, run, plans, len(recorder.restored)), recorder.restored)
-        result = run.run(reporter)
-        reporter.end(result, None)
-    return result
-
-
-def _described(options: FunctionOptions, space: Any, run: FunctionRun, plans: Iterable[RungPlan], resumed: int) -> Run:
+def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun, resumed: int) -> Run:
+    """Return what callbacks are told in the beginning."""
+    endless = options.candidates is None
     return Run(
         options=options,
         space=space,
-        candidates=None if options.candidates is None else run.count,
-        rungs=tuple(plans),
+        candidates=None if endless else run.count,
+        rungs=rung_plans(run.rungs, endless),
         feature_names=None,
         classes=None,
         training_rows=0,

@@ -3,14 +3,16 @@
 import importlib
 import itertools
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import ash
 from ash import _core
+from ash.encoding.data_split import Split
 from ash.engine.planning import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
-from ash.engine.refit import _growth
+from ash.engine.refit import SHARE, Refit
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
 from reference_epochs import order_of_pass
@@ -160,5 +162,5 @@ def test_a_refit_takes_parts_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_refit_is_as_long_as_its_epochs() -> None:
     parts = parts_from(X, Y, validation=72)
     for most, batch_size, growth in ((None, 32, 360 / 288), (100, 32, 90 / 96), (100, "full", 360 / 288)):
-        found = _growth(parts, options(epoch_rows=most), {"batch_size": batch_size})
-        assert found == pytest.approx(growth)
+        refit = Refit(Mock(), {}, Split((parts,)), options(epoch_rows=most))
+        assert refit.growth({"batch_size": batch_size}) == pytest.approx(SHARE * growth)

@@ -262,21 +262,24 @@ def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.Monkey
     assert ends[0]["kept"].predictions.shape[1] == len(ends[0]["kept"].targets) == rows != len(X)
 
 
+def refit_of(end: dict[str, Any], deadline: float) -> Any:
+    return ALL_ROWS.Refit(end["kept"], end["tuner"].jobs(), end["split"], end["options"], deadline)
+
+
 def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends = watched(monkeypatch)
     everybody = fitted()
     end = ends[0]
-    kept, counts = end["kept"], ALL_ROWS.drawn_of(end["kept"], 16)
-    data = end["split"]
-    jobs = end["tuner"].jobs()
-    needed = ALL_ROWS.wall_seconds(kept, counts, jobs, data, end["options"])
+    refit = refit_of(end, math.inf)
+    counts = refit.draws(16)
+    needed = refit.wall_seconds(counts)
     assert 0 < needed < math.inf
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
     left = []
     for seconds in (0.0, 0.6 * needed, needed):
-        _, found = ALL_ROWS.on_all_rows(kept, counts, jobs, data, end["options"], seconds)
+        _, found = refit_of(end, seconds).on_all_rows(counts)
         assert found[0] == counts[0] and ((found == counts) | (found == 0)).all()
         left.append(np.count_nonzero(found))
     assert left[0] == 1 <= left[1] <= left[2] == len(members(everybody.model_))
@@ -286,11 +289,10 @@ def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.Monke
     ends = watched(monkeypatch)
     fitted(n_jobs=1)
     end = ends[0]
-    monkeypatch.setattr(ALL_ROWS, "_seconds", lambda kept, drawn, *_: np.ones(len(drawn)))
+    monkeypatch.setattr(ALL_ROWS.Refit, "seconds", lambda refit, drawn: np.ones(len(drawn)))
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
     counts = np.array([1, 2, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0])
-    data = end["split"]
-    _, found = ALL_ROWS.on_all_rows(end["kept"], counts, end["tuner"].jobs(), data, end["options"], 3 / ALL_ROWS.HASTE)
+    _, found = refit_of(end, 3 / ALL_ROWS.HASTE).on_all_rows(counts)
     assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
 
 
@@ -317,9 +319,9 @@ def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkey
 
 def test_an_interrupted_run_trains_only_the_best_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     places: list[Any] = []
-    train = ALL_ROWS._train
+    train = ALL_ROWS.Refit.train
     monkeypatch.setattr(
-        ALL_ROWS, "_train", lambda kept, drawn, *rest: places.append(drawn) or train(kept, drawn, *rest)
+        ALL_ROWS.Refit, "train", lambda refit, drawn, whole: places.append(drawn) or train(refit, drawn, whole)
     )
     finish = RUN.finish
     monkeypatch.setattr(RUN, "finish", lambda *given, **last: finish(*given, **{**last, "interrupted": True}))

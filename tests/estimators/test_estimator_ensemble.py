@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,17 +133,25 @@ def test_the_last_cycle_is_at_a_share_of_the_rate(kind: str, monkeypatch: pytest
 
 
 def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares, cycles = [], importlib.import_module("ash.engine.refit")._cycles
+    shares: list[float] = []
+    with_last_cycle = importlib.import_module("ash.engine.refit").Refit.with_last_cycle
 
-    def told(columns: Any, kept: Any, drawn: Any, parts: Any, options: Any) -> Any:
-        seconds, epochs = cycles(columns, kept, drawn, parts, options)
-        for place, seconds_of, epochs_of in zip(drawn, seconds, epochs, strict=True):
-            job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
-            assert seconds_of == pytest.approx(0.5 * columns["core_seconds"][job].item() * len(X) / len(parts.training))
-            shares.append(epochs_of / columns["epochs"][job].item())
-        return seconds, epochs
+    def told(refit: Any, counts: Any, tuner: Any) -> Any:
+        columns, kept, parts = refit.columns, refit.kept, refit.split.folds[0]
 
-    monkeypatch.setattr("ash.engine.refit._cycles", told)
+        def job(place: int) -> Any:
+            return (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
+
+        def trained(data: Any, places: list[int], settings: Any, epochs: list[int], *rest: Any) -> Any:
+            for place, seconds, length in zip(places, refit.seconds(np.array(places)), epochs, strict=True):
+                spent = columns["core_seconds"][job(place)].item()
+                assert seconds == pytest.approx(0.5 * spent * len(X) / len(parts.training))
+                shares.append(length / columns["epochs"][job(place)].item())
+            return tuner.refit(data, places, settings, epochs, *rest)
+
+        return with_last_cycle(refit, counts, SimpleNamespace(refit=trained))
+
+    monkeypatch.setattr("ash.engine.refit.Refit.with_last_cycle", told)
     fitted = classifier(refit=True).fit(X, Y)
     assert isinstance(fitted.model_, ash.Ensemble) and shares == [0.5] * len(fitted.model_.members)
 

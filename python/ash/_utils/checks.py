@@ -24,6 +24,11 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
 
 
+def is_list_of(values: Any, kind: type) -> bool:
+    """Whether the value is a list of exactly that type (bool is no int)."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)
+
+
 def check_seed(seed: Any) -> int:
     """Return the seed as an int, or raise SettingError unless it is an integer of at least 0."""
     if not is_integer(seed) or seed < 0:
@@ -64,3 +69,12 @@ def read_seconds(name: str, value: Any) -> float | None:
     if isinstance(value, bool | str) or not seconds >= 0:
         raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
     return None if math.isinf(seconds) else seconds
+
+
+def read_target(name: str, value: Any) -> float | None:
+    """Return a finite score, None where there is none."""
+    if value is None:
+        return None
+    if not is_number(value):
+        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no target")
+    return float(value)

@@ -52,19 +52,10 @@ class CpuLimit:
 
 
 def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = ROOT) -> CpuLimit:
-    """Return how many CPUs this process may use and which limit decided.
+    """Return how many CPUs this process may use, at least 1, and which limit decided.
 
-    Parameters
-    ----------
-    affinity : int, optional
-        CPUs of the affinity mask; asked from the system if None.
-    proc, root : Path
-        Where the kernel's files are; other places only in tests.
-
-    Returns
-    -------
-    CpuLimit
-        The smallest limit, at least 1. On a tie affinity is named, then the deepest cgroup.
+    On a tie affinity is named, then the deepest cgroup. `affinity` is the CPUs of the affinity mask, which the system
+    knows. `proc` and `root`, here and below, are where the kernel's files are. Only tests give another mask or place.
     """
     count = _affinity() if affinity is None else affinity
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
@@ -160,13 +151,7 @@ def _microseconds(word: str) -> float | None:
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, root: Path = ROOT) -> int | None:
-    """Return the bytes that may still be taken, None where the system does not say.
-
-    Parameters
-    ----------
-    meminfo, proc, root : Path
-        Where the kernel's files are; other places only in tests.
-    """
+    """Return the bytes that may still be taken, None where the system does not say."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", read_text(meminfo), re.MULTILINE)
     left = [int(found[1]) * 1024] if found else []
     for version, folder in cgroup_folders("memory", proc, root):
@@ -202,12 +187,7 @@ def read_text(path: Path) -> str:
 def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, Path]]:
     """Return (version, folder) for each existing level that may limit this process, the deepest first.
 
-    Parameters
-    ----------
-    controller : str
-        ``"cpu"`` or ``"memory"``; version 1 has a hierarchy for each.
-    proc, root : Path
-        Where the kernel's files are; other places only in tests.
+    `controller` is "cpu" or "memory"; version 1 has a hierarchy for each.
     """
     mounts = _mounts(controller, proc) or _usual_mounts(controller, root)
     folders: list[tuple[int, Path]] = []

@@ -5,9 +5,11 @@
 Whoever wants to end the run early calls `run.stop()`, as `study.stop()` of Optuna.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ash.history.history import WithOptions
 from ash.history.records import JobRecord
 from ash.options import RunOptions
 from ash.space.space import Space
@@ -25,8 +27,13 @@ class RungPlan(NamedTuple):
     places: int | None
 
 
+def rung_plans(ladder: Sequence[Mapping[str, int]], endless: bool) -> tuple[RungPlan, ...]:
+    """Return the plan of each rung of a ladder, as the core reports it."""
+    return tuple(RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(ladder))
+
+
 @dataclass(eq=False)
-class Run:
+class Run(WithOptions):
     """A run that is about to begin, as `Callback.on_start` sees it. All but `stop` is there to be read.
 
     Attributes
@@ -67,26 +74,6 @@ class Run:
     resumed: int = 0
     model: "Model | None" = None
     stopped: bool = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the checked arguments by name, as `Result.settings`."""
-        return asdict(self.options)
-
-    @property
-    def task(self) -> str:
-        """Return "classification" or "regression"."""
-        return str(self.options.task)
-
-    @property
-    def metric(self) -> str:
-        """Return the metric that candidates are scored by; higher is better, errors are negated."""
-        return str(self.options.metric)
-
-    @property
-    def seed(self) -> int:
-        """Return the seed, the one drawn if None was given."""
-        return self.options.seed
 
     def stop(self) -> None:
         """Ask the run to end, with the best network so far; from any thread, any number of times.

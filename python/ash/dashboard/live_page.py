@@ -178,12 +178,7 @@ def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params]
     """Return the history up to these jobs, None while all of them have diverged.
 
     Who helped whom is not known yet. Who has been promoted is, where the job in the next rung has finished; recall is
-    not.
-
-    Parameters
-    ----------
-    params : sequence of dict
-        The hyperparameters of the candidates, up to the highest number that has a job.
+    not. `params` are those of the candidates up to the highest number that has a job.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:

@@ -19,7 +19,7 @@ from ash.errors import DataError
 Matrix: TypeAlias = NDArray[np.float64]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-_EXACT = 2**53  # integers beyond it have no exact float64
+EXACT = 2**53  # integers beyond it have no exact float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
 
 
@@ -66,11 +66,13 @@ def is_frame(data: Any) -> bool:
 
 
 def as_array(data: Any, name: str) -> NDArray[Any]:
-    """Return the data as an array, without a copy if possible; ragged lists are refused."""
+    """Return the data as an array, without a copy if possible; a list with text as objects; ragged ones are refused."""
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths.") from None
+    if array.dtype.kind == "U" and isinstance(data, (list, tuple)):
+        array = np.asarray(data, dtype=object)  # NumPy made text of every number and None beside a text
     if array.dtype.kind == "c":
         raise DataError(f"Complex data not supported: {name} has dtype {array.dtype}; pass real numbers.")
     if array.dtype.kind == "O" and array.ndim == 2 and any(isinstance(cell, complex) for cell in array[:1].flat):
@@ -88,7 +90,7 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
     """
     if array.dtype.kind in "mMV":
         raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days.")
-    if array.dtype.kind in "iu" and array.itemsize == 8 and array.size and _beyond_exact(array):
+    if is_rounded(array):
         text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
         warnings.warn(text, UserWarning, stacklevel=4)
     matrix = np.empty(array.shape, np.float64, order="C")
@@ -97,7 +99,8 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
             matrix[...] = array
     except (ValueError, TypeError, OverflowError):
         for column in range(array.shape[1]):
-            matrix[:, column] = _column_to_float(array[:, column], f"{name} in {column_label(column, names)}")
+            where = f"{name} in {column_label(column, names)}"
+            matrix[:, column] = [_cell_to_float(cell, row, where) for row, cell in enumerate(array[:, column])]
     return matrix
 
 
@@ -161,20 +164,16 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
             raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}.")
 
 
-def _beyond_exact(array: NDArray[Any]) -> bool:
-    return int(array.max()) > _EXACT or int(array.min()) < -_EXACT
+def is_rounded(values: NDArray[Any]) -> bool:
+    """Return whether an array holds integers that float64 rounds."""
+    if values.dtype.kind not in "iu" or values.itemsize < 8 or not values.size:
+        return False
+    return int(values.max()) > EXACT or int(values.min()) < -EXACT
 
 
 def column_label(place: int, names: Sequence[str] | None) -> str:
     """Return the name of a column in messages: "column 3" or "column 3 ('age')"."""
     return f"column {place}" if names is None else f"column {place} ({names[place]!r})"
-
-
-def _column_to_float(values: NDArray[Any], where: str) -> Matrix:
-    try:
-        return values.astype(np.float64)
-    except (ValueError, TypeError, OverflowError):
-        return np.array([_cell_to_float(cell, row, where) for row, cell in enumerate(values)], np.float64)
 
 
 def _cell_to_float(cell: Any, row: int, where: str) -> float:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.arrays import is_missing
+from ash.data.arrays import EXACT, is_missing, is_rounded
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["number", "category"]
 Order: TypeAlias = NDArray[np.int64]
 
-EXACT = 2**53  # integers beyond it have no exact float64
 SCALARS_TODO = "turn it into text or real numbers, or split it into columns of its own"
 _BLOCK = 2**16
 
@@ -192,13 +191,6 @@ class CellColumn(Column):
     def _is_numeric(self) -> bool:
         spells = _spells_numbers if self._is_text else _all_missing
         return all(spells(self._read(self._at(slice(first, stop)))) for first, stop in blocks(self.rows))
-
-
-def is_rounded(values: NDArray[Any]) -> bool:
-    """Return whether an array holds integers that float64 rounds."""
-    if values.dtype.kind not in "iu" or values.itemsize < 8 or not values.size:
-        return False
-    return int(values.max()) > EXACT or int(values.min()) < -EXACT
 
 
 def _is_scalar(kind: type) -> bool:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash.data.arrays import column_label
+from ash._utils.installation import require_extra
+from ash.data.arrays import EXACT, column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column, Order
 from ash.data.csv import Choose, check_names, read_csv
 from ash.data.frames import Frame, read_frame
-from ash.errors import DataError, MissingExtra, SettingError
+from ash.errors import DataError, SettingError
 
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
     "diabetes": "regression"
@@ -164,10 +165,9 @@ def _read_built_in(name: str, choose: Choose) -> FileTable:
 
 
 def _read_parquet(name: str, choose: Choose) -> FileTable:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtra("Parquet needs pyarrow; install it by: pip install 'ash-tune[tables]'") from error
+    require_extra("Parquet", "pyarrow", "tables")
+    from pyarrow import ArrowException, parquet
+
     with Path(name).open("rb") as file:
         try:
             names = parquet.read_schema(file).names
@@ -223,5 +223,5 @@ def _arrow_labels(values: Any, column: Column) -> Labels:
 
 def whole_if_possible(numbers: NDArray[np.float64]) -> NDArray[Any]:
     """Return the numbers as integers if nothing is lost."""
-    whole = np.abs(numbers).max(initial=0) < 2**53 and bool((numbers == np.floor(numbers)).all())
+    whole = np.abs(numbers).max(initial=0) < EXACT and bool((numbers == np.floor(numbers)).all())
     return numbers.astype(np.int64) if whole else numbers

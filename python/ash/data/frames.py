@@ -27,10 +27,11 @@ from ash.data.arrays import (
     column_label,
     column_names,
     is_frame,
+    is_rounded,
     refuse_type,
     refuse_values,
 )
-from ash.data.columns import ArrayColumn, CellColumn, Column, Kind, Order, SeriesColumn, blocks, is_rounded
+from ash.data.columns import ArrayColumn, CellColumn, Column, Kind, Order, SeriesColumn, blocks
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -142,8 +143,6 @@ def read_frame(X: Any, name: str = "X") -> Frame:
 
 def _read_array(X: Any, names: tuple[str, ...] | None, name: str) -> Frame:
     array = as_array(X, name)
-    if array.dtype.kind == "U" and isinstance(X, (list, tuple)):
-        array = np.asarray(X, dtype=object)  # NumPy made text of every number and None beside a text
     check_shape(array.shape, name)
     check_memory(array.shape[0], array.shape[1], name)
     _refuse_dtype(array.dtype, name)

@@ -70,14 +70,11 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     Parameters
     ----------
     X : array-like [rows, features]
-        Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists, frames of pandas or polars,
-        pyarrow tables.
+        As for `read_frame`.
     y : array-like [rows] or [rows, outputs]
         Labels (text, booleans, numbers) or numbers.
     task : "classification", "regression" or None
-        None: regression for several columns and for numbers that are not whole; classification for text, booleans,
-        categories, and whole numbers that have two distinct values, or few of them (at most 20, or one in 200 rows
-        up to 50) of which each is seen twice on average; else regression.
+        None: what y asks for, by the rule in ash/data/targets.py.
     sample_weight : array-like [rows], optional
 
     Raises
@@ -161,7 +158,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     Parameters
     ----------
     validation : float or int
-        A share between 0 and 1, or a number of rows.
+        A share between 0 and 1 (rounded up to whole rows), or a number of rows.
     seed : int
         At least 0. Same seed, same split.
 
@@ -180,18 +177,12 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Return the sorted numbers of the training and of the validation rows.
+    """Return what `split` returns, for a table of so many rows.
 
     Parameters
     ----------
     labels : array [rows], optional
         Class numbers to keep the shares of; None for a plain shuffle.
-    rows : int
-        Rows of the table.
-    validation : float or int
-        A share between 0 and 1 (rounded up to whole rows), or a number of rows.
-    seed : int
-        Same seed, same split.
     """
     count = _validation_rows(validation, rows)
     state = split_state(seed)
@@ -249,12 +240,8 @@ def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
 
 def _beside_one_of_each(rows: Rows, labels: NDArray[np.float64], count: int, state: int) -> Rows:
     """Return a plain draw from the rows, once a random one of each class is set aside for training."""
-    order = _order(rows, state)
-    kept = np.unique(labels[order], return_index=True)[1]
-    return rows[np.delete(order, kept)[:count]]
-
-
-def _order(rows: Rows, state: int) -> NDArray[np.int64]:
     from sklearn.utils import check_random_state
 
-    return np.asarray(check_random_state(state).permutation(len(rows)), np.int64)
+    order: Rows = check_random_state(state).permutation(len(rows))
+    kept = np.unique(labels[order], return_index=True)[1]
+    return rows[np.delete(order, kept)[:count]]

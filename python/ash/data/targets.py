@@ -53,12 +53,9 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     if y is None:
         raise DataError("ash.tune requires y to be passed, but the target y is None.")
     refuse_type(y, "y")
-    array = as_array(y, "y")
-    if array.dtype.kind == "U" and isinstance(y, (list, tuple)):
-        array = np.asarray(y, dtype=object)  # NumPy made text of every number and None beside a text
-    values, names = _flat(array, rows), _target_names(y)
+    values, names = _flat(as_array(y, "y"), rows), _target_names(y)
     values = _plain(values if kept is None else values[kept])
-    chosen = _chosen_task(task) or infer_task(values)
+    chosen = next((one for one in TASKS if one == task), None) or infer_task(values)
     if chosen == "classification":
         return Target(*_read_classes(values), chosen, names)
     return Target(_read_numbers(values, names), None, chosen, names)
@@ -77,10 +74,6 @@ def infer_task(y: NDArray[Any]) -> Task:
     distinct = len(np.unique(known))
     few = max(_FEW_CLASSES, min(_MANY_CLASSES, len(y) // _ROWS_A_CLASS))
     return "classification" if distinct <= 2 or (distinct <= few and 2 * distinct <= len(y)) else "regression"
-
-
-def _chosen_task(task: str | None) -> Task | None:
-    return next((one for one in TASKS if one == task), None)
 
 
 def _plain(y: NDArray[Any]) -> NDArray[Any]:

@@ -139,20 +139,16 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     """
     if cv is None and validation is None and options.planned and has_folds(table):
         cv = FOLDS
+    if cv is None and isinstance(validation, tuple):
+        return Split((_beside(table, schema, validation, options),))
     if cv is None:
-        return Split((_held_out(table, schema, VALIDATION if validation is None else validation, options),))
+        rows = split(table, VALIDATION if validation is None else validation, options.seed)
+        return Split((_fold(table, schema, *rows, options.seed),))
     pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, cv, **given))
     check_memory((len(pairs) + 1) * table.rows, len(schema.columns), "X")
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
     everything = np.arange(table.rows, dtype=np.int64)
     return Split(folds, _fold(table, schema, everything, everything[:1], options.seed))
-
-
-def _held_out(table: Table, schema: Schema, validation: Any, options: Options) -> Fold:
-    """Return the one fold of a run without cross-validation."""
-    if isinstance(validation, tuple):
-        return _beside(table, schema, validation, options)
-    return _fold(table, schema, *split(table, validation, options.seed), options.seed)
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
@@ -162,6 +158,7 @@ def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation:
 
 
 def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Fold:
+    """Return the fold of a separate validation table."""
     if len(validation) != 2:
         raise SettingError(f"validation holds {len(validation)} parts; a tuple must be (X, y)")
     held_out = read_frame(validation[0], "validation X")

@@ -177,7 +177,7 @@ class Encoding:
                 block[:, self.starts[place]] = numbers = given.numbers(rows)
                 self._put_beside(block, place, numbers)
                 continue
-            codes, table = self._level_codes(place, given, rows, unknown), self.statistics[place]
+            codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
             if table is None:
                 put_ones(block[:, self.starts[place] :], codes, len(column.levels) + column.missing)
             else:
@@ -205,15 +205,12 @@ class Encoding:
         """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             is_number = column.kind == "number"
-            values[:, place] = given.numbers(rows) if is_number else self._level_codes(place, given, rows)
+            values[:, place] = given.numbers(rows) if is_number else self._codes[place].read(given, rows)
 
     def level_codes(self, frame: Frame, place: int) -> Codes:
         """Return the number of the level in each row of a column: int32 [rows]."""
         column = frame.columns[place]
-        return np.concatenate([self._level_codes(place, column, slice(*each)) for each in blocks(column.rows)])
-
-    def _level_codes(self, place: int, given: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        return self._codes[place].read(given, rows, unknown)
+        return np.concatenate([self._codes[place].read(column, slice(*each)) for each in blocks(column.rows)])
 
     @cached_property
     def _codes(self) -> tuple[LevelCodes | ValueCodes, ...]:

@@ -153,13 +153,7 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
     The share of rows that equal another one must lie between LEAST_RECURRING and MOST_RECURRING, and the variance of
     targets among equal rows must be at most AGREEING of that among all of these rows. If more rows recur, the table has
     few distinct settings, which a network sees often enough, or was drawn with replacement, so that nothing recurs
-    later.
-
-    Parameters
-    ----------
-    numbers : array [rows, columns]
-        Finite or NaN.
-    targets : array [rows, outputs]
+    later. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
     """
     distinct, group, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
@@ -182,12 +176,7 @@ def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
 def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doubles]:
     """Return the neighbors in a table, and the features of all its rows in training: array [rows, k + 1].
 
-    Parameters
-    ----------
-    numbers : array [rows, columns]
-        Finite or NaN.
-    targets : Targets
-        Of the training rows, which are not their own neighbors.
+    `numbers` [rows, columns] are finite or NaN. Training rows, those of `targets`, are not their own neighbors.
     """
     training = numbers[targets.rows]
     found, own = _neighbors(training, targets, *_scaling(training))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import Column, Kind, blocks
 from ash.data.frames import Frame, check_numbers
@@ -177,7 +178,7 @@ def schema_from_json(data: Any) -> Schema:
     check_schema(not neighbors or all(column.kind == "number" for column in columns), "rows of text have neighbors")
     if names is None:
         return Schema(columns, None, missing, unknown, neighbors)
-    check_schema(_is_texts(names) and len(names) == len(columns), "the schema has no name for each column")
+    check_schema(is_list_of(names, str) and len(names) == len(columns), "the schema has no name for each column")
     check_schema(len(set(names)) == len(names), "the schema has a name twice")
     return Schema(columns, tuple(names), missing, unknown, neighbors)
 
@@ -203,8 +204,9 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
     check_schema(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
     check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
     check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
-    is_level, what = (_is_number, "numbers") if kind == "number" else (_is_text, "texts")
-    known = isinstance(levels, list) and all(map(is_level, levels)) and len(levels) <= MOST_LEVELS
+    kind_of_level, what = (float, "numbers") if kind == "number" else (str, "texts")
+    known = is_list_of(levels, kind_of_level) and len(levels) <= MOST_LEVELS
+    known = known and (kind == "category" or all(map(math.isfinite, levels)))
     check_schema(known, f"{where} has levels that are no {what}, or too many")
     allowed = len(levels) > 0 if kind == "category" else len(levels) == 0 or len(levels) > ONE_HOT_LEVELS
     check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
@@ -214,18 +216,6 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
 
 def _has_keys(data: Any, keys: set[str]) -> bool:
     return isinstance(data, dict) and data.keys() == keys
-
-
-def _is_texts(data: Any) -> bool:
-    return isinstance(data, list) and all(map(_is_text, data))
-
-
-def _is_text(data: Any) -> bool:
-    return type(data) is str
-
-
-def _is_number(data: Any) -> bool:
-    return type(data) is float and math.isfinite(data)
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:

@@ -33,15 +33,7 @@ _OFTEN = 2  # a value that occurs once says nothing about another row
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
-    """Return the schema with the levels of those columns of numbers that have levels.
-
-    Parameters
-    ----------
-    schema : Schema
-        Of the table, without levels of numbers.
-    frame : Frame
-        The table to train on.
-    """
+    """Return the schema of the table to train on with the levels of those columns of numbers that have levels."""
     places = _with_equal_quartiles(schema, frame)
     if len(places) > MOST_COLUMNS:
         return schema

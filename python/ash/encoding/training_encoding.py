@@ -15,13 +15,7 @@ from ash.data.frames import Frame
 from ash.encoding.encoding import Block, Encoding, is_many_level
 from ash.encoding.neighbors import Neighbors, extended, learn_neighbors
 from ash.encoding.schema import Schema
-from ash.encoding.target_statistics import (
-    Targets,
-    choose_targets,
-    ordered_statistics,
-    prepare_targets,
-    total_statistics,
-)
+from ash.encoding.target_statistics import choose_targets, ordered_statistics, prepare_targets, total_statistics
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -109,10 +103,7 @@ def learn_encoding(
     if not schema.neighbors:
         return learned
     rows = training if validation is None else np.concatenate([training, np.setdiff1d(validation, training)])
-    return _with_neighbors(learned, prepared, prepare_targets(targets, classes, chosen, rows, weights))
-
-
-def _with_neighbors(learned: TrainingEncoding, training: Targets, known: Targets) -> TrainingEncoding:
-    numbers = learned.frame.all_numbers()
-    neighbors, near = learn_neighbors(numbers, training)
-    return replace(learned, neighbors=neighbors, near=near, known=extended(neighbors, numbers, known))
+    numbers = frame.all_numbers()
+    neighbors, near = learn_neighbors(numbers, prepared)
+    known = extended(neighbors, numbers, prepare_targets(targets, classes, chosen, rows, weights))
+    return replace(learned, neighbors=neighbors, near=near, known=known)

@@ -36,13 +36,7 @@ def prepare(
 ) -> _core.Data:
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
-    Parameters
-    ----------
-    fold : Fold
-    report : callable
-        Called with the share that is done, 0 to 1.
-    epoch_rows : int, optional
-        Of an epoch at most; all by default.
+    `report` is called with the share that is done, 0 to 1; an epoch has at most `epoch_rows`, all by default.
 
     Raises
     ------

@@ -39,56 +39,44 @@ class Ending:
     wall_seconds: float
 
 
+@dataclass(frozen=True, eq=False)
 class EventLoop:
     """The calling thread of one run: `run` returns when the run has ended.
 
-    Parameters
-    ----------
-    tuner : Tuner
-        Not started yet.
-    candidates, options
-        Of the run.
-    journal, reporter, carrier
-        They record the run, call the callbacks, and send jobs to an executor.
-    scorers : sequence
-        The user's scoring function, one object per fold; empty for a metric of the core.
+    `tuner` is not started yet. `journal`, `reporter` and `carrier` record the run, call the callbacks, and send jobs to
+    an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
     """
 
-    def __init__(
-        self,
-        tuner: _core.Tuner,
-        candidates: Candidates,
-        options: Options,
-        journal: NullJournal,
-        reporter: Reporter,
-        carrier: NoDispatcher,
-        scorers: Sequence["ValidationScorer"],
-    ) -> None:
-        self._tuner, self._candidates, self._options = tuner, candidates, options
-        self._journal, self._reporter, self._carrier, self._scorers = journal, reporter, carrier, scorers
+    tuner: _core.Tuner
+    candidates: Candidates
+    options: Options
+    journal: NullJournal
+    reporter: Reporter
+    carrier: NoDispatcher
+    scorers: Sequence["ValidationScorer"]
 
     def run(self, seconds_left: Callable[[], float]) -> Ending:
         """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C."""
-        tuner, carrier = self._tuner, self._carrier
+        tuner, carrier = self.tuner, self.carrier
         ladder = tuner.rungs
-        began, before = self._journal.start()
+        began, before = self.journal.start()
         started = time.monotonic()
-        if seconds_left() <= 0 or self._reporter.stopped:
+        if seconds_left() <= 0 or self.reporter.stopped:
             tuner.stop()  # before the start, so that no job ends
         carrier.start()
         tuner.start()  # before the view, so that they train while rich is imported
         try:
-            with open_view(self._options, ladder, lambda: carrier.status) as view:
+            with open_view(self.options, ladder, lambda: carrier.status) as view:
                 stopped_by = self._watch(view, seconds_left)
                 _end(tuner)
                 carrier.finish(tuner)
                 wall_seconds = before + time.monotonic() - started
                 view.update(tuner.events())
             ended = stopped_by or tuner.ended
-            with self._journal.completing():
+            with self.journal.completing():
                 _complete(tuner, ended)
-            self._journal.finish(ended)
-            self._reporter.finish(tuner, self._candidates.params)
+            self.journal.finish(ended)
+            self.reporter.finish(tuner, self.candidates.params)
         except Exception as error:
             _end_behind(error, tuner)
             raise
@@ -98,18 +86,18 @@ class EventLoop:
 
     def _watch(self, view: View, seconds_left: Callable[[], float]) -> str | None:
         """Return "time_limit" or "interrupted"; None if the run ended itself, by a callback or by an error."""
-        tuner = self._tuner
+        tuner = self.tuner
         try:
             while (left := seconds_left()) > 0:
                 if tuner.wait(min(WAKE_SECONDS, left)):
                     return None
                 if wanted := tuner.wanted:
-                    tuner.provide(self._candidates.more(wanted))
+                    tuner.provide(self.candidates.more(wanted))
                 events = tuner.events()
                 view.update(events)
-                self._journal.look()
-                self._reporter.look(tuner, self._candidates.params, events, self._journal.written)
-                if self._reporter.stopped or self._failed:
+                self.journal.look()
+                self.reporter.look(tuner, self.candidates.params, events, self.journal.written)
+                if self.reporter.stopped or self._failed:
                     return None
         except KeyboardInterrupt:
             return "interrupted"
@@ -118,7 +106,7 @@ class EventLoop:
     @property
     def _failed(self) -> bool:
         """Return whether there is an error that ends the run."""
-        return self._carrier.error is not None or any(scorer.error is not None for scorer in self._scorers)
+        return self.carrier.error is not None or any(scorer.error is not None for scorer in self.scorers)
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:

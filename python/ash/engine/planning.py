@@ -201,23 +201,11 @@ def ladder(
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
-    """Return the epochs of the first rung, and how many rungs, for so many epochs in all.
+    """Return the epochs of the first rung, and how many rungs, for so many epochs as the time holds.
 
-    Parameters
-    ----------
-    epochs : float
-        That the time holds.
-    updates : float
-        Of an average candidate's epoch.
-    eta : int
-    finishers : int
-        Candidates that come to the end of the highest rung.
-    least : int
-        Updates of the first rung.
-    most : int
-        Epochs of the highest rung.
-    scoring : float
-        What follows a job, in epochs.
+    `updates` are those of an average candidate's epoch, and `scoring` is what follows a job, in epochs. So many
+    `finishers` come to the end of the highest rung. The first rung has at least `least` updates, the highest at most
+    `most` epochs.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
@@ -342,13 +330,7 @@ def space_of(fold: Fold, options: Options) -> Space:
 
 
 def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
-    """Draw the candidates: the number asked for, fewer if the space holds fewer, or the start of a stream.
-
-    Parameters
-    ----------
-    least : int
-        The least number drawn of a stream; some more follow.
-    """
+    """Draw the candidates: as many as asked for, or as the space holds; of a stream the first, at least `least`."""
     if options.candidates is not None:
         params = space.sample(options.candidates, options.seed)
         return Candidates(params, len(params), iter(()))

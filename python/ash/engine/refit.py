@@ -24,6 +24,7 @@ Threads: after one fold the most costly networks come first, and a thread withou
 folds each network has one thread.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -101,184 +102,183 @@ def finish(
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
         shorter cycles are trained, or none.
     """
+    refit = Refit(kept, tuner.jobs(), split, options, deadline)
     if split.whole is not None:
-        counts = drawn_of(kept, 1 if interrupted else final.ensemble)
-        kept, counts = on_all_rows(kept, counts, tuner.jobs(), split, options, deadline)
+        kept, counts = refit.on_all_rows(refit.draws(1 if interrupted else final.ensemble))
         return kept, kept.model_of(counts)
-    counts = kept.best_counts(final.ensemble)
-    if interrupted or not refits(final, split):
-        return kept, kept.model_of(counts)
-    trained = _refit(tuner, kept, np.flatnonzero(counts), split.folds[0], options, deadline)
-    return kept, trained.model_of(counts)
+    counts = refit.draws(final.ensemble)
+    if not interrupted and refits(final, split):
+        kept = refit.with_last_cycle(counts, tuner)
+    return kept, kept.model_of(counts)
 
 
-def refit_seconds(
-    tuner: _core.Tuner,
-    split: Split,
-    params: Sequence[Params],
-    options: Options,
-    ensemble: int,
-) -> float:
-    """Return how long the refit would take if the run ended now.
-
-    Parameters
-    ----------
-    tuner : Tuner
-        That may be running.
-    params : sequence
-        Hyperparameters of the candidates so far, by number.
-    ensemble : int
-        The most draws.
-    """
+def refit_seconds(tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, ensemble: int) -> float:
+    """Return how long the refit of at most `ensemble` networks would take if the run, which may go on, ended now."""
     kept = read_kept(tuner, split.folds, params, options)
     if kept is None:
         return 0.0
-    if split.whole is not None:
-        return wall_seconds(kept, drawn_of(kept, ensemble), tuner.jobs(), split, options)
-    seconds, _ = _cycles(tuner.jobs(), kept, np.flatnonzero(kept.best_counts(ensemble)), split.folds[0], options)
-    return shared_out(seconds, options.threads)
+    refit = Refit(kept, tuner.jobs(), split, options)
+    return refit.wall_seconds(refit.draws(ensemble))
 
 
-def _refit(
-    tuner: _core.Tuner,
-    kept: Kept,
-    drawn: NDArray[np.int64],
-    fold: Fold,
-    options: Options,
-    deadline: float,
-) -> Kept:
-    """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are."""
-    seconds, epochs = _cycles(tuner.jobs(), kept, drawn, fold, options)
-    order = np.argsort(-seconds, kind="stable")
-    if _share(seconds, options, deadline) == 0:
-        return kept
-    rows = np.concatenate([fold.training, fold.validation])
-    try:
-        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
-    except DataError as error:
-        warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
-        return kept
-    share = _share(seconds, options, deadline)  # again: preparing the data took time
-    if share == 0:
-        return kept
-    places = drawn[order].tolist()
-    settings = [_last_settings(kept.networks[place].params) for place in places]
-    lengths = np.maximum(1, (share * epochs[order]).astype(np.int64)).tolist()
-    left = deadline - time.monotonic()
-    try:
-        cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
-    except KeyboardInterrupt:  # the user wants to wait no longer, and the networks are there
-        return kept
-    return _with_cores(kept, places, cores, fold, options)
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """The networks that a run has kept, and what their training on all rows depends on.
+
+    How often each network is drawn for the ensemble (`counts`) is an int64 array [networks].
+
+    Attributes
+    ----------
+    kept : Kept
+        After several folds with the networks of the first one.
+    columns : Columns
+        Of the jobs of the run.
+    split, options
+        Of the run; `threads` are those of this process.
+    deadline : float
+        On the monotonic clock, infinite for none.
+    """
+
+    kept: Kept
+    columns: Columns
+    split: Split
+    options: Options
+    deadline: float = math.inf
+
+    def draws(self, size: int) -> NDArray[np.int64]:
+        """Return how often each network is drawn for an ensemble of at most `size` draws."""
+        if self.split.whole is None or len(self.kept.targets) >= FEW_ROWS:
+            return self.kept.best_counts(size)
+        counts = np.zeros(len(self.kept.networks), np.int64)
+        counts[: min(size, BEST_OF_FEW)] = 1
+        return counts
+
+    def wall_seconds(self, counts: NDArray[np.int64]) -> float:
+        """Return how long the training of the drawn networks would take."""
+        return self._shared_out(self.seconds(np.flatnonzero(counts)))
+
+    def with_last_cycle(self, counts: NDArray[np.int64], tuner: _core.Tuner) -> Kept:
+        """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are."""
+        kept, options, fold = self.kept, self.options, self.split.folds[0]
+        drawn = np.flatnonzero(counts)
+        seconds = self.seconds(drawn)
+        drawn = drawn[np.argsort(-seconds, kind="stable")]
+        if self._share(seconds) == 0:
+            return kept
+        rows = np.concatenate([fold.training, fold.validation])
+        try:
+            data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
+        except DataError as error:
+            warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
+            return kept
+        share = self._share(seconds)  # again: preparing the data took time
+        if share == 0:
+            return kept
+        places = drawn.tolist()
+        settings = [_last_settings(kept.networks[place].params) for place in places]
+        epochs = SHARE * np.array([self.columns["epochs"][self._jobs(place)].item() for place in places])
+        lengths = np.maximum(1, (share * epochs).astype(np.int64)).tolist()
+        left = self.deadline - time.monotonic()
+        try:
+            cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
+        except KeyboardInterrupt:  # the user wants to wait no longer, and the networks are there
+            return kept
+        return self._with_cores(places, cores, fold)
+
+    def on_all_rows(self, counts: NDArray[np.int64]) -> tuple[Kept, NDArray[np.int64]]:
+        """Train the drawn networks on all rows; return the networks with them, and how often each is drawn now.
+
+        The best one is trained even where there is no time.
+
+        Warns
+        -----
+        UserWarning
+            The best one has diverged, as it did in no fold.
+        """
+        whole = self.split.whole
+        assert whole is not None
+        drawn = self._in_time(counts)
+        cores = self.train(drawn, whole)
+        left = np.zeros_like(counts)
+        trained = [place for place, core in zip(drawn, cores, strict=True) if core is not None]
+        left[trained] = counts[trained]
+        if cores[0] is None:
+            text = "training on all rows has diverged, which no fold did: the model is the network of the first fold"
+            warnings.warn(text, UserWarning, stacklevel=4)
+            left[:] = 0
+        left[0] = max(1, left[0])
+        return self._with_cores(drawn, cores, whole), left
+
+    def train(self, drawn: Sequence[int], whole: Fold) -> list[_core.Network | None]:
+        """Return the networks at these places, trained from scratch; None where one has diverged."""
+        kept, options = self.kept, self.options
+        data = prepare(whole, epoch_rows=options.epoch_rows)
+
+        def train(place: int) -> _core.Network | None:
+            params = kept.networks[place].params
+            return train_through(data, params, kept.candidates[place], kept.rungs[place], options)
+
+        if len(drawn) == 1:
+            return [train(drawn[0])]
+        with ThreadPoolExecutor(min(options.threads, len(drawn))) as pool:
+            return list(pool.map(train, drawn))
+
+    def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the seconds of a thread that each of these networks takes, from those of its jobs."""
+        growth = [self.growth(self.kept.networks[place].params) for place in drawn.tolist()]
+        spent = [float(self.columns["core_seconds"][self._jobs(place)].sum()) for place in drawn.tolist()]
+        return np.asarray(np.array(growth) * np.array(spent), np.float64)
+
+    def growth(self, params: Params) -> float:
+        """Return how many times the rows of its jobs a network sees when these are done again, or as a last cycle."""
+        most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
+        if whole is not None:
+            rows = [rows_of_epoch(len(fold.training), most) for fold in folds]
+            return rows_of_epoch(len(whole.training), most) / sum(rows)
+        most = None if params.get("batch_size") == "full" else most
+        training = len(folds[0].training)
+        return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
+
+    def _jobs(self, place: int) -> NDArray[np.bool_]:
+        """Return which jobs are trained again: the last one of a network, after several folds all of them."""
+        rung = self.kept.rungs[place]
+        lowest = 0 if self.split.whole is not None and self.options.training == "resume" else rung
+        of_rungs = (lowest <= self.columns["rung"]) & (self.columns["rung"] <= rung)
+        return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
+
+    def _in_time(self, counts: NDArray[np.int64]) -> list[int]:
+        """Return which networks there is time for: the best, then those drawn most often."""
+        drawn = np.flatnonzero(counts)
+        drawn = drawn[np.lexsort((drawn, -counts[drawn], drawn != 0))]
+        seconds = self.seconds(drawn)
+        left = self.deadline - time.monotonic()
+        fitting = [n for n in range(1, len(drawn) + 1) if self._shared_out(seconds[:n]) <= left]
+        return [int(place) for place in drawn[: max(fitting, default=1)]]
+
+    def _share(self, seconds: NDArray[np.float64]) -> float:
+        """Return the share of the last cycles that there is time for; 0 if it is too small."""
+        share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds), 1e-9))
+        return share if share * SHARE >= LEAST_SHARE else 0.0
+
+    def _shared_out(self, seconds: NDArray[np.float64]) -> float:
+        """Return the wall time of networks that take these seconds of a thread; no network counts on help by a team."""
+        return max(float(seconds.sum()) / self.options.threads, float(seconds.max())) / HASTE
+
+    def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | None], fold: Fold) -> Kept:
+        """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""
+        networks = list(self.kept.networks)
+        for place, core in zip(places, cores, strict=True):
+            if core is not None:
+                old = networks[place]
+                sharp = sharpen(core, self.kept.factors[place])
+                networks[place] = network_of(sharp, fold, old.params, self.options, old.validation_score)
+        return replace(self.kept, networks=tuple(networks))
 
 
 def _last_settings(params: Params) -> _core.Settings:
     settings = to_settings(params)
     settings.learning_rate *= RATE
     return settings
-
-
-def _share(seconds: NDArray[np.float64], options: Options, deadline: float) -> float:
-    """Return the share of the cycles that there is time for; 0 if it is too small."""
-    share = min(1.0, (deadline - time.monotonic()) / max(shared_out(seconds, options.threads), 1e-9))
-    return share if share * SHARE >= LEAST_SHARE else 0.0
-
-
-def _growth(fold: Fold, options: Options, params: Params) -> float:
-    """Return how many times more rows an epoch has in the refit than in the run."""
-    most = None if params.get("batch_size") == "full" else options.epoch_rows
-    training = len(fold.training)
-    return rows_of_epoch(training + len(fold.validation), most) / rows_of_epoch(training, most)
-
-
-def _cycles(
-    columns: Columns, kept: Kept, drawn: NDArray[np.int64], fold: Fold, options: Options
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the seconds of a thread, and the epochs, of the last cycle of each drawn network, from its last job."""
-    found = []
-    for place in drawn.tolist():
-        of_job = (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
-        found.append((float(columns["core_seconds"][of_job].item()), int(columns["epochs"][of_job].item())))
-    seconds, epochs = zip(*found, strict=True)
-    growth = [_growth(fold, options, kept.networks[place].params) for place in drawn.tolist()]
-    return SHARE * np.array(growth) * np.array(seconds), SHARE * np.array(epochs, np.float64)
-
-
-def on_all_rows(
-    kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
-) -> tuple[Kept, NDArray[np.int64]]:
-    """Train the drawn networks on all rows; return the networks with them, and how often each is drawn now.
-
-    The best one is trained even where there is no time.
-
-    Parameters
-    ----------
-    kept : Kept
-        With the networks of the first fold.
-    counts : int64 array [networks]
-        How often each was drawn.
-    columns : Columns
-        Of the jobs of the run.
-    deadline : float
-        On the monotonic clock, infinite for none.
-
-    Warns
-    -----
-    UserWarning
-        The best one has diverged, as it did in no fold.
-    """
-    whole = split.whole
-    assert whole is not None
-    drawn = _in_time(kept, counts, columns, split, options, deadline)
-    cores = _train(kept, drawn, whole, options)
-    left = np.zeros_like(counts)
-    trained = [place for place, core in zip(drawn, cores, strict=True) if core is not None]
-    left[trained] = counts[trained]
-    if cores[0] is None:
-        text = "training on all rows has diverged, which no fold did: the model is the network of the first fold"
-        warnings.warn(text, UserWarning, stacklevel=4)
-        left[:] = 0
-    left[0] = max(1, left[0])
-    return _with_cores(kept, drawn, cores, whole, options), left
-
-
-def drawn_of(kept: Kept, size: int) -> NDArray[np.int64]:
-    """Return how often each network is drawn for an ensemble of at most `size` draws: int64 [networks]."""
-    if len(kept.targets) >= FEW_ROWS:
-        return kept.best_counts(size)
-    counts = np.zeros(len(kept.networks), np.int64)
-    counts[: min(size, BEST_OF_FEW)] = 1
-    return counts
-
-
-def wall_seconds(kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options) -> float:
-    """Return how long the training of the drawn networks would take."""
-    return shared_out(_seconds(kept, np.flatnonzero(counts), columns, split, options), options.threads)
-
-
-def _in_time(
-    kept: Kept, counts: NDArray[np.int64], columns: Columns, split: Split, options: Options, deadline: float
-) -> list[int]:
-    """Return which networks there is time for: the best, then those drawn most often."""
-    drawn = np.flatnonzero(counts)
-    drawn = drawn[np.lexsort((drawn, -counts[drawn], drawn != 0))]
-    seconds = _seconds(kept, drawn, columns, split, options)
-    left = deadline - time.monotonic()
-    fitting = [n for n in range(1, len(drawn) + 1) if shared_out(seconds[:n], options.threads) <= left]
-    return [int(place) for place in drawn[: max(fitting, default=1)]]
-
-
-def _train(kept: Kept, drawn: Sequence[int], whole: Fold, options: Options) -> list[_core.Network | None]:
-    data = prepare(whole, epoch_rows=options.epoch_rows)
-
-    def train(place: int) -> _core.Network | None:
-        params = kept.networks[place].params
-        return train_through(data, params, kept.candidates[place], kept.rungs[place], options)
-
-    if len(drawn) == 1:
-        return [train(drawn[0])]
-    with ThreadPoolExecutor(min(options.threads, len(drawn))) as pool:
-        return list(pool.map(train, drawn))
 
 
 def train_through(
@@ -290,37 +290,3 @@ def train_through(
         cycles, epochs = 1, options.min_epochs * options.eta**rung
     network, losses = _core.train(data, to_settings(params), epochs, options.seed, candidate, cycles, options.eta)
     return network if np.isfinite(losses).all() else None
-
-
-def _seconds(
-    kept: Kept, drawn: NDArray[np.int64], columns: Columns, split: Split, options: Options
-) -> NDArray[np.float64]:
-    """Return the seconds of a thread that each network takes: those of its jobs, scaled to the number of all rows."""
-    rows = [rows_of_epoch(len(fold.training), options.epoch_rows) for fold in split.folds]
-    assert split.whole is not None
-    growth = rows_of_epoch(len(split.whole.training), options.epoch_rows) / sum(rows)
-    found = []
-    for place in drawn.tolist():
-        rung = kept.rungs[place]
-        lowest = 0 if options.training == "resume" else rung
-        own = (columns["candidate"] == kept.candidates[place]) & (lowest <= columns["rung"]) & (columns["rung"] <= rung)
-        found.append(growth * float(columns["core_seconds"][own].sum()))
-    return np.array(found)
-
-
-def shared_out(seconds: NDArray[np.float64], threads: int) -> float:
-    """Return the wall time of networks that take these seconds of a thread; no network counts on help by a team."""
-    return max(float(seconds.sum()) / threads, float(seconds.max())) / HASTE
-
-
-def _with_cores(
-    kept: Kept, places: Sequence[int], cores: Sequence[_core.Network | None], fold: Fold, options: Options
-) -> Kept:
-    """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""
-    networks = list(kept.networks)
-    for place, core in zip(places, cores, strict=True):
-        if core is not None:
-            old = networks[place]
-            sharp = sharpen(core, kept.factors[place])
-            networks[place] = network_of(sharp, fold, old.params, options, old.validation_score)
-    return replace(kept, networks=tuple(networks))

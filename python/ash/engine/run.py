@@ -16,15 +16,15 @@ from typing import Any
 
 from ash import _core
 from ash._utils.display import format_table
-from ash.callbacks.base import Run, RungPlan
+from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import Deadline
 from ash.engine.event_loop import Ending, EventLoop
-from ash.engine.planning import Candidates, draw, planned, space_of
+from ash.engine.planning import draw, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.errors import AllDiverged, NothingFinished, SettingError
+from ash.errors import AllDiverged, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import job_rows
 from ash.journal.identity import identity_of
@@ -33,14 +33,13 @@ from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options
-from ash.result import Result
+from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space
 
-CAUSES_SHOWN = 10
-
-BEFORE_ANY = "before the first job ended"
+AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
+"""Options that the core takes by the same name, and without a value for "none"."""
 
 
 class TuningRun:
@@ -107,7 +106,8 @@ class TuningRun:
             carrier = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
             with Reporter(self._callbacks) as reporter, carrier:
                 tuner = self._tuner(data, carrier.mailbox)
-                self._restore(tuner)
+                params, folds = self._candidates.params, len(self._split.folds)
+                self._journal.restore(tuner, params, self._options, folds, self._has_failed)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
                     tuner, self._candidates, self._options, self._journal, reporter, carrier, self._scorers
@@ -170,18 +170,10 @@ class TuningRun:
             data,
             self._candidates.first(),
             count=self._candidates.count,
-            eta=options.eta,
-            min_epochs=options.min_epochs,
+            **{name: getattr(options, name) for name in AS_THEY_ARE},
             max_rungs=options.max_rungs or 0,
-            algorithm=options.algorithm,
-            promotion=options.promotion,
-            training=options.training,
             metric=METRICS[str(options.task)][0] if self._scorers else str(options.metric),
             threads=self._threads,
-            seed=options.seed,
-            schedule=options.schedule,
-            workers=options.workers,
-            teams=options.teams,
             memory_limit=options.memory_limit or 0,
             epoch_limit=options.epoch_limit or 0,
             target=math.nan if options.target is None else options.target,
@@ -198,11 +190,9 @@ class TuningRun:
             return most
         return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
 
-    def _restore(self, tuner: _core.Tuner) -> None:
-        params, folds = self._candidates.params, len(self._split.folds)
-        self._journal.restore(
-            tuner, params, self._options, folds, lambda: any(each.error is not None for each in self._scorers)
-        )
+    def _has_failed(self) -> bool:
+        """Return whether the user's scoring function has raised something."""
+        return any(scorer.error is not None for scorer in self._scorers)
 
     def _description(self, tuner: _core.Tuner) -> Run:
         """Return what callbacks are told in the beginning."""
@@ -212,10 +202,7 @@ class TuningRun:
             options=self._options,
             space=self._space,
             candidates=None if endless else self._candidates.count,
-            rungs=tuple(
-                RungPlan(number, rung["epochs"], None if endless else rung["places"])
-                for number, rung in enumerate(tuner.rungs)
-            ),
+            rungs=rung_plans(tuner.rungs, endless),
             feature_names=parts.table.frame.names,
             classes=None if classes is None else classes.tolist(),
             training_rows=len(parts.training),
@@ -250,9 +237,30 @@ class TuningRun:
             interrupted=ending.ended == "interrupted",
             deadline=self._deadline.end,
         )
-        cross_validated = self._split.whole is not None
-        result = read_result(tuner, kept, cross_validated, self._candidates, self._options, self._space, ending)
-        return result, model
+        return self._result(tuner, kept, ending), model
+
+    def _result(self, tuner: _core.Tuner, kept: Kept, ending: Ending) -> Result:
+        """Return the result; of what a cross-validated run has kept, only the model is in it."""
+        params, ladder = self._candidates.params, tuner.rungs
+        if self._options.candidates is None:  # of a stream, only those that have entered
+            params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        return Result(
+            model=kept.networks[0],
+            kept=kept if self._split.whole is None else None,
+            best_candidate=kept.candidates[0],
+            best_rung=kept.rungs[0],
+            params=tuple(params),
+            columns=tuner.jobs(),
+            assists=tuner.assists(),
+            ladder=ladder,
+            memory=tuner.memory,
+            fold_scores=tuner.fold_scores(),
+            options=self._options,
+            space=self._space,
+            ended=ending.ended,
+            started=ending.started,
+            wall_seconds=ending.wall_seconds,
+        )
 
 
 def _opened(journal: Journal | None) -> NullJournal:
@@ -264,54 +272,11 @@ def _opened(journal: Journal | None) -> NullJournal:
     return NetworkJournal(journal)
 
 
-def read_result(
-    tuner: _core.Tuner,
-    kept: Kept,
-    cross_validated: bool,
-    candidates: Candidates,
-    options: Options,
-    space: Space,
-    ending: Ending,
-) -> Result:
-    """Return the Result of a run whose threads have ended.
-
-    Parameters
-    ----------
-    kept : Kept
-        What it has kept, the model first; of a cross-validated run nothing else of it is in the result.
-    """
-    params = candidates.params
-    ladder = tuner.rungs
-    if options.candidates is None:  # of a stream, only those that have entered
-        params = params[: ladder[0]["running"] + ladder[0]["finished"]]
-    return Result(
-        model=kept.networks[0],
-        kept=None if cross_validated else kept,
-        best_candidate=kept.candidates[0],
-        best_rung=kept.rungs[0],
-        params=tuple(params),
-        columns=tuner.jobs(),
-        assists=tuner.assists(),
-        ladder=ladder,
-        memory=tuner.memory,
-        fold_scores=tuner.fold_scores(),
-        options=options,
-        space=space,
-        ended=ending.ended,
-        started=ending.started,
-        wall_seconds=ending.wall_seconds,
-    )
-
-
 def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
     """Return why no job has left a network: the time was over, all have diverged, or it was interrupted."""
     jobs = job_rows(tuner.jobs())
-    if ending.ended == "interrupted":
-        return KeyboardInterrupt()
-    if not jobs and ending.ended == "stopped":
-        return NothingFinished(f"a callback has stopped the run after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
-    if not jobs:
-        return NothingFinished(f"the time limit was over after {ending.wall_seconds:.3g} s, {BEFORE_ANY}")
+    if ending.ended == "interrupted" or not jobs:
+        return no_score(ending.ended, (), ending.wall_seconds)
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])

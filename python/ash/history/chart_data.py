@@ -181,14 +181,7 @@ class ParameterAxis:
 
 
 def parameter_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
-    """Return an axis for each hyperparameter, in the order in which they occur.
-
-    Parameters
-    ----------
-    history : History
-    rows : sequence of int, optional
-        Numbers of the candidates to look at; all by default.
-    """
+    """Return an axis for each hyperparameter, in the order in which they occur, of these candidates or of all."""
     params = history.params if rows is None else [history.params[row] for row in rows]
     domains = history.space.domains
     return [_axis(name, params, domains) for name in dict.fromkeys(chain.from_iterable(params))]

@@ -46,14 +46,8 @@ JOB = np.dtype(
 def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[int, int]) -> str:
     """Return the digest of a run: 64 hexadecimal digits.
 
-    Parameters
-    ----------
-    params : sequence of dict
-        The hyperparameters of every candidate, at its number.
-    columns : dict of str to ndarray
-        The jobs in order of decision.
-    best : (int, int)
-        The best candidate and its rung.
+    `params` are those of every candidate, at its number, `columns` the jobs in order of decision, and `best` is the
+    best candidate and its rung.
     """
     jobs = _job_bytes(columns)
     ran = np.unique(jobs["candidate"]).tolist()

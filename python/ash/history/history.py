@@ -24,8 +24,34 @@ RUNNING = "running"
 """`History.ended` of a run that has not ended yet."""
 
 
+class WithOptions:
+    """What is read off the options of a run, before it and after."""
+
+    options: RunOptions
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the checked arguments of the run by name."""
+        return asdict(self.options)
+
+    @property
+    def task(self) -> str:
+        """Return "classification" or "regression", or "function" where one of the user's is tuned."""
+        return str(self.options.task)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric that candidates are scored by; higher is better, errors are negated."""
+        return str(self.options.metric)
+
+    @property
+    def seed(self) -> int:
+        """Return the seed, the one drawn if None was given."""
+        return self.options.seed
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class History:
+class History(WithOptions):
     """Fields of a `Result` that every run has from its first finished job on; see there."""
 
     TABLES: ClassVar[tuple[str, ...]] = ("candidates", "jobs", "rungs")
@@ -58,16 +84,6 @@ class History:
     def ranking(self) -> Columns:
         """Return `columns` with the scores by which the ladder has ranked, which of a function may be forecasts."""
         return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
-
-    @property
-    def task(self) -> str:
-        """Return "classification" or "regression", or "function" where one of the user's was tuned."""
-        return str(self.options.task)
-
-    @property
-    def metric(self) -> str:
-        """Return the metric that the candidates were scored by."""
-        return str(self.options.metric)
 
     @cached_property
     def candidates(self) -> list[dict[str, Any]]:
@@ -118,19 +134,9 @@ class History:
         return self.options.threads
 
     @property
-    def seed(self) -> int:
-        """Return the seed, the one drawn if None was given."""
-        return self.options.seed
-
-    @property
     def interrupted(self) -> bool:
         """Return whether Ctrl-C ended the run."""
         return self.ended == "interrupted"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the checked arguments of the run by name."""
-        return asdict(self.options)
 
     @cached_property
     def digest(self) -> str:

@@ -23,7 +23,7 @@ from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.history.json_files import finite
 from ash.history.records import JobRecord, Point, curves
-from ash.space.domains import Domain, distinct
+from ash.space.domains import Domain, joined_levels
 
 if TYPE_CHECKING:
     import optuna
@@ -62,23 +62,16 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
 def _about(result: "History") -> dict[str, Any]:
     """Return what is said of the whole run, as JSON knows it."""
     names = ("metric", "best_candidate", "best_rung", "ended", "digest", "seed", "epochs", "wall_seconds")
-    fixed = {name: _choice(levels[0]) for name, levels in _levels(result).items() if len(levels) == 1}
+    levels_of = joined_levels(result.space.domains)
+    fixed = {name: _choice(levels[0]) for name, levels in levels_of.items() if len(levels) == 1}
     about = {name: getattr(result, name) for name in names}
     return about | {"settings": finite(result.settings), "fixed": fixed}
-
-
-def _levels(result: "History") -> dict[str, tuple[Any, ...]]:
-    """Return all levels of each name, those of several domains joined."""
-    return {
-        name: distinct(level for domain in domains for level in domain.levels)
-        for name, domains in result.space.domains.items()
-    }
 
 
 def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]:
     distributions = {
         name: _distribution(result.space.domains[name], levels)
-        for name, levels in _levels(result).items()
+        for name, levels in joined_levels(result.space.domains).items()
         if len(levels) > 1
     }
     jobs: dict[int, list[JobRecord]] = {}

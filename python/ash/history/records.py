@@ -207,15 +207,7 @@ class Standing:
 
 
 def standing_of(columns: Columns, candidates: int) -> Standing:
-    """Return how each candidate has done, in O(jobs log jobs).
-
-    Parameters
-    ----------
-    columns : dict of str to ndarray
-        `Result.columns`: candidate, rung, score, diverged.
-    candidates : int
-        How many entries.
-    """
+    """Return how each of so many candidates has done by `Result.columns`, in O(jobs log jobs)."""
     job_diverged = columns["diverged"].astype(bool)
     scores = np.where(job_diverged, np.nan, columns["score"])
     by_rung = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last

@@ -101,14 +101,7 @@ class Ensemble(Model):
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of arrays of one shape, added up in float64 in their order.
-
-    Parameters
-    ----------
-    outputs : iterable of float32 arrays
-    weights : array [as many]
-        They sum to 1.
-    """
+    """Return the weighted mean of float32 arrays of one shape, added up in float64 in their order; weights sum to 1."""
     total: Any = 0.0
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
@@ -122,36 +115,18 @@ def _rebuild(members: tuple[Network, ...], weights: Numbers, metric: str, valida
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
     """Return [networks, rows]: what each network gives the label of each row.
 
-    Parameters
-    ----------
-    predictions : array [networks, rows, classes]
-    labels : array [rows]
-        Class numbers.
+    `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] class numbers, here and below.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0.
-
-    Parameters
-    ----------
-    predictions : array [networks, rows, classes]
-    labels : array [rows]
-        Class numbers.
-    """
+    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0."""
     return np.asarray(predictions - np.eye(predictions.shape[2])[labels])
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
-    """Return [networks, rows, outputs]: the errors of each network in units of `scale`.
-
-    Parameters
-    ----------
-    predictions : array [networks, rows, outputs]
-    targets : array [rows, outputs]
-    scale : array [outputs]
-    """
+    """Return the errors of each network in units of `scale` [outputs]: [networks, rows, outputs]."""
     return np.asarray((predictions - targets) / scale)
 
 
@@ -168,15 +143,10 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
 
 
 def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
-    """Return how often each network was drawn: int64 [networks], the first at least once.
+    """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
 
-    Parameters
-    ----------
-    terms : array [networks, rows, ...]
-        What is averaged, of the best network first: `label_probabilities`, `class_errors` or `target_errors`.
-    weights : array [rows] or None
-    size : int
-        Most draws.
+    `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`, `class_errors`
+    or `target_errors`. `weights` [rows] say how often each row counts.
     """
     total = terms[0].copy()
     counts = np.zeros(len(terms), np.int64)

@@ -26,13 +26,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.atomic_file import replace_file
+from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import encoding_parts
 from ash.errors import ModelFormatError
@@ -51,29 +52,24 @@ FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Entries of the metadata, and tensors by name."""
 
 
-class SavedModel(Protocol):
-    """What is read of a model: `ash.Network` or `ash.Ensemble`."""
-
-    classes_: NDArray[Any] | None
-    encoding: Encoding
-    target_names: tuple[str, ...] | None
-
-    def file_parts(self) -> FileParts:
-        """Return what it has of its own."""
-
-
-def save(model: SavedModel, path: str | os.PathLike[str]) -> None:
-    """Write a network or an ensemble to `path`, replacing what is there; see `Model.save`."""
+def save(
+    path: str | os.PathLike[str],
+    parts: FileParts,
+    encoding: Encoding,
+    classes: NDArray[Any] | None,
+    target_names: tuple[str, ...] | None,
+) -> None:
+    """Write a model, of whose own are the parts, to `path`, replacing what is there; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
-    about, tensors = model.file_parts()
-    encoding, tables = encoding_parts(model.encoding)
+    about, tensors = parts
+    columns, tables = encoding_parts(encoding)
     about |= {
         "version": VERSION,
         "ash_version": _core.build_info()["version"],
-        "classes": _write_labels(model.classes_, path),
-        "encoding": encoding,
-        "target_names": model.target_names,
+        "classes": _write_labels(classes, path),
+        "encoding": columns,
+        "target_names": target_names,
     }
     tensors |= tables
     text = json.dumps(about, allow_nan=False, default=_plain)
@@ -117,11 +113,6 @@ def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
         hashed.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
         hashed.update(np.ascontiguousarray(tensor).data)
     return hashed.hexdigest()
-
-
-def is_list_of(values: Any, kind: type) -> bool:
-    """Return whether it is a list of exactly that type (bool is no int)."""
-    return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
 def _score_entries(metric: str, score: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts
 from ash.errors import ModelFormatError
@@ -32,7 +33,6 @@ from ash.models.file import (
     VERSION,
     WEIGHTS,
     digest,
-    is_list_of,
 )
 from ash.models.network import Network
 from ash.space.hyperparameters import ACTIVATIONS

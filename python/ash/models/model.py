@@ -192,7 +192,7 @@ class Model(ABC):
         OSError
             The file cannot be written; what was there is left as it was.
         """
-        save(self, path)
+        save(path, self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """Return the features that a network takes for a table: numbers scaled and clipped, levels, statistics.

@@ -122,13 +122,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return how many networks a run keeps, whose predictions are [rows, outputs]; by default as PREDICTION_BYTES says.
-
-    Parameters
-    ----------
-    keep : int or None
-        The argument of `ash.tune`.
-    """
+    """Return how many networks a run keeps, with predictions [rows, outputs]: `keep`, or as PREDICTION_BYTES says."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
@@ -183,16 +177,9 @@ def network_of(core: _core.Network, fold: Fold, params: Params, options: Options
 
 
 def sharpness(predictions: NDArray[np.float32], labels: NDArray[np.int64], weights: Numbers | None) -> float:
-    """Return the factor of a network's logits.
+    """Return the factor of the logits of a network that predicts these probabilities: [rows, classes].
 
-    Parameters
-    ----------
-    predictions : array [rows, classes]
-        Its probabilities.
-    labels : array [rows]
-        Class numbers.
-    weights : array [rows] or None
-        How often each row counts.
+    `labels` [rows] are class numbers, and `weights` [rows] say how often each row counts.
     """
     logits = _logits(predictions)
     counts = np.ones(len(labels)) if weights is None else weights

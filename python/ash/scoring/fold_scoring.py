@@ -47,13 +47,7 @@ class Scoring:
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
-    """Return what scores each fold by the user's function; nothing without one.
-
-    Parameters
-    ----------
-    X, validation
-        As the user gave them to `ash.tune`: rows of them are what the function sees.
-    """
+    """Return what scores each fold by the user's function, which sees rows of X or validation as the user gave them."""
     if scoring is None:
         return []
     lock = Lock()
@@ -82,15 +76,7 @@ def _fold_scorer(
 
 
 def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended: str, restored: bool) -> None:
-    """Raise what the user's function has raised, and say so where it never gave a number.
-
-    Parameters
-    ----------
-    ended : str
-        `Result.ended`.
-    restored : bool
-        Whether there are scores of earlier runs.
-    """
+    """Raise what the user's function has raised, or AllDiverged where neither it nor an earlier run gave a number."""
     for scorer in scorers:
         if scorer.error is not None:
             raise scorer.error

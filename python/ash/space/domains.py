@@ -11,7 +11,7 @@ a uniform one), to more only where two levels would coincide: they are the same 
 The bounds and the default are kept exactly as given.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from itertools import pairwise
@@ -177,6 +177,11 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
     for value in values:
         unique.setdefault(encode(value), value)
     return tuple(unique.values())
+
+
+def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return the levels of each name, those of several domains joined."""
+    return {name: distinct(level for each in several for level in each.levels) for name, several in domains.items()}
 
 
 def encode(value: Any) -> str:

@@ -45,7 +45,7 @@ import numpy as np
 
 from ash._utils.checks import check_seed, is_integer
 from ash.errors import SettingError
-from ash.space.domains import Domain, distinct
+from ash.space.domains import Domain, distinct, joined_levels
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
@@ -96,10 +96,7 @@ class Space:
 
     def __init__(self, **hyperparameters: Any) -> None:
         self._domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
-        levels = {
-            name: distinct(level for domain in domains for level in domain.levels)
-            for name, domains in self._domains.items()
-        }
+        levels = joined_levels(self._domains)
         self._variants = {
             name: [self._variant(name, domain, levels) for domain in domains] for name, domains in self._domains.items()
         }
