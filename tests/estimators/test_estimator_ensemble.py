@@ -109,6 +109,8 @@ def test_a_refit_trains_the_same_members_on(kind: str) -> None:
     assert [one.params for one in trained.model_.members] == [one.params for one in plain.model_.members]
     pairs = zip(trained.model_.members, plain.model_.members, strict=True)
     assert all(not np.array_equal(one.core.weights[0], other.core.weights[0]) for one, other in pairs)
+    scored = zip(trained.result_.kept.networks, plain.result_.kept.networks, strict=True)
+    assert all(np.array_equal(one.core.weights[0], other.core.weights[0]) for one, other in scored), "results keep them"
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])

@@ -107,9 +107,9 @@ def finish(
         kept, counts = refit.on_all_rows(refit.draws(1 if interrupted else final.ensemble))
         return kept, kept.model_of(counts)
     counts = refit.draws(final.ensemble)
-    if not interrupted and refits(final, split):
-        kept = refit.with_last_cycle(counts, tuner)
-    return kept, kept.model_of(counts)
+    if interrupted or not refits(final, split):
+        return kept, kept.model_of(counts)
+    return kept, refit.with_last_cycle(counts, tuner).model_of(counts)  # the result keeps the networks that were scored
 
 
 def refit_seconds(tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, ensemble: int) -> float:
