@@ -20,8 +20,8 @@ from ash.history.digest import SHORT_DIGEST
 from ash.history.history import History
 from ash.history.records import Columns
 from ash.models.ensemble import Ensemble
+from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.models.network import Network
-from ash.models.pool import MOST_DRAWS, Kept
 from ash.options import FunctionOptions, Options
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class Result(RunResult):
     ----------
     model : Network
         That of the highest score (ties: lower loss, candidate, rung); with `cv` trained again, as long, on all rows.
-    kept : ash.models.pool.Kept or None
+    kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     best_candidate, best_rung : int
         Whose it is, and after which rung.

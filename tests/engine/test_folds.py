@@ -14,7 +14,7 @@ import ash
 from ash import _core
 from ash.encoding.data_split import FEW_ROWS
 from ash.models.ensemble import class_errors, select, target_errors
-from ash.models.pool import sharpen
+from ash.models.model_pool import sharpen
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 

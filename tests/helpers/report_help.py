@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ash.models.pool import Kept
+from ash.models.model_pool import Kept
 from ash.result import Result
 from result_help import make_result
 

@@ -16,7 +16,7 @@ import ash
 from ash import _core
 from ash.cli.cli import main
 from ash.models.ensemble import mean_loss, row_losses
-from ash.models.pool import KEEP, PREDICTION_BYTES, networks_to_keep
+from ash.models.model_pool import KEEP, PREDICTION_BYTES, networks_to_keep
 from ash.space.hyperparameters import ACTIVATIONS
 from ensemble_help import WEIGHTS, YR, X, Y, tune
 from model_file_help import changed, check_refused, dropped, edited, read, replaced, write

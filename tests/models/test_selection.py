@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 import ash
 from ash.models.ensemble import class_errors, label_probabilities, row_losses, select, target_errors
-from ash.models.pool import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
+from ash.models.model_pool import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
 
 pytestmark = pytest.mark.core
 

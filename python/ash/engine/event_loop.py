@@ -43,8 +43,8 @@ class Ending:
 class EventLoop:
     """The calling thread of one run: `run` returns when the run has ended.
 
-    `tuner` is not started yet. `journal`, `reporter` and `carrier` record the run, call the callbacks, and send jobs to
-    an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
+    `tuner` is not started yet. `journal`, `reporter` and `dispatcher` record the run, call the callbacks, and send jobs
+    to an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
     """
 
     tuner: _core.Tuner
@@ -52,24 +52,24 @@ class EventLoop:
     options: Options
     journal: NullJournal
     reporter: Reporter
-    carrier: NoDispatcher
+    dispatcher: NoDispatcher
     scorers: Sequence["ValidationScorer"]
 
     def run(self, seconds_left: Callable[[], float]) -> Ending:
         """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C."""
-        tuner, carrier = self.tuner, self.carrier
+        tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs
         began, before = self.journal.start()
         started = time.monotonic()
         if seconds_left() <= 0 or self.reporter.stopped:
             tuner.stop()  # before the start, so that no job ends
-        carrier.start()
+        dispatcher.start()
         tuner.start()  # before the view, so that they train while rich is imported
         try:
-            with open_view(self.options, ladder, lambda: carrier.status) as view:
+            with open_view(self.options, ladder, lambda: dispatcher.status) as view:
                 stopped_by = self._watch(view, seconds_left)
                 _end(tuner)
-                carrier.finish(tuner)
+                dispatcher.finish(tuner)
                 wall_seconds = before + time.monotonic() - started
                 view.update(tuner.events())
             ended = stopped_by or tuner.ended
@@ -106,7 +106,7 @@ class EventLoop:
     @property
     def _failed(self) -> bool:
         """Return whether there is an error that ends the run."""
-        return self.carrier.error is not None or any(scorer.error is not None for scorer in self.scorers)
+        return self.dispatcher.error is not None or any(scorer.error is not None for scorer in self.scorers)
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:

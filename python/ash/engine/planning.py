@@ -29,7 +29,7 @@ from ash import _core
 from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
-from ash.models.pool import networks_to_keep
+from ash.models.model_pool import networks_to_keep
 from ash.options import LARGEST, Options, RunOptions
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, to_settings

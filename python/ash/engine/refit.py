@@ -41,7 +41,7 @@ from ash.engine.planning import rows_of_epoch
 from ash.errors import DataError
 from ash.history.records import Columns
 from ash.models.model import Model
-from ash.models.pool import Kept, network_of, read_kept, sharpen
+from ash.models.model_pool import Kept, network_of, read_kept, sharpen
 from ash.options import Options
 from ash.space.hyperparameters import Params, to_settings
 

@@ -31,7 +31,7 @@ from ash.journal.identity import identity_of
 from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
-from ash.models.pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
+from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
@@ -103,16 +103,16 @@ class TuningRun:
             self._plan()
             data = prepare_all(self._split.folds, self._options)
             self._agree(data)
-            carrier = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
-            with Reporter(self._callbacks) as reporter, carrier:
-                tuner = self._tuner(data, carrier.mailbox)
+            dispatcher = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
+            with Reporter(self._callbacks) as reporter, dispatcher:
+                tuner = self._tuner(data, dispatcher.mailbox)
                 params, folds = self._candidates.params, len(self._split.folds)
                 self._journal.restore(tuner, params, self._options, folds, self._has_failed)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
-                    tuner, self._candidates, self._options, self._journal, reporter, carrier, self._scorers
+                    tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
                 )
-                ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, carrier)))
+                ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
                 result, model = self._collected(tuner, ending)
                 reporter.end(result, model)
         return result, model
@@ -216,9 +216,9 @@ class TuningRun:
         """Return the options for what this process computes itself."""
         return replace(self._options, threads=self._threads)
 
-    def _refit_seconds(self, tuner: _core.Tuner, carrier: NoDispatcher) -> float:
+    def _refit_seconds(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
         """Return how long the refit would take if the run ended now."""
-        carrier.fetch(tuner)
+        dispatcher.fetch(tuner)
         size = 1 if self._final is None else self._final.ensemble
         return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
 

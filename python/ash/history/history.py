@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-    from ash.models.pool import Kept
+    from ash.models.model_pool import Kept
 
 RUNNING = "running"
 """`History.ended` of a run that has not ended yet."""

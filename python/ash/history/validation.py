@@ -17,7 +17,7 @@ from ash.errors import SettingError
 
 if TYPE_CHECKING:
     from ash.history.history import History
-    from ash.models.pool import Kept
+    from ash.models.model_pool import Kept
 
 BINS = 10
 """Bins of equal width, from no to full confidence."""

@@ -1,5 +1,5 @@
 """What predicts: a network, an ensemble of several, and their file.
 
-Start with model.py. file.py has the layout of a model file, load.py reads it; pool.py has what a run keeps. It imports
-encodings and exports.
+Start with model.py. file.py has the layout of a model file, load.py reads it; model_pool.py has what a run keeps. It
+imports encodings and exports.
 """

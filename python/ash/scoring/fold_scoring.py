@@ -18,7 +18,7 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import metric_of
-from ash.models.pool import network_of
+from ash.models.model_pool import network_of
 from ash.options import Options
 
 if TYPE_CHECKING:

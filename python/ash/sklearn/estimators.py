@@ -26,7 +26,7 @@ from ash.executors.executor_argument import read_elsewhere
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.model import Model, normalized
-from ash.models.pool import MOST_DRAWS
+from ash.models.model_pool import MOST_DRAWS
 from ash.options import Options, option_names, read_options
 from ash.result import Result
 from ash.scoring.fold_scoring import Scoring
