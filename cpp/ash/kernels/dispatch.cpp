@@ -24,7 +24,7 @@ struct Available {
     void add(const Kernels& table) { tables.at(count++) = &table; }
 };
 
-// Asks for exactly the features that the units are compiled with (CMakeLists.txt); the builtin also asks the operating
+// Asks for exactly the features that the units are compiled with (cmake/flags.cmake); the builtin also asks the operating
 // system whether it saves the registers.
 Available detect() {
     Available available;

@@ -1,4 +1,5 @@
-// functions.hpp: the names of activations and optimizers. elementwise.hpp and update.hpp compute them.
+// functions.hpp: which activations and optimizers there are. model/settings.cpp has their names; elementwise.hpp and
+// update.hpp compute them.
 #pragma once
 
 #include <cstdint>

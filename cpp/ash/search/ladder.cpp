@@ -163,14 +163,14 @@ void Ladder::retire_from(std::size_t rung) {
     }
 }
 
-// L(k) of the header.
+// L(k) of DESIGN.md ("Who retires").
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
     return most_finished_[rung] / settings_.eta;
 }
 
-// F(k + 1) of the header. REQUIRES: there is a rung above.
+// F(k + 1) of DESIGN.md ("Who retires"). REQUIRES: there is a rung above.
 std::int64_t Ladder::most_promoted(std::size_t index) const {
     const Rung& rung = rungs_[index];
     const std::int64_t to_come = most_finished_[index] - rung.finished();
