@@ -266,9 +266,7 @@ def refit_of(end: dict[str, Any], deadline: float) -> Any:
     return ALL_ROWS.Refit(end["kept"], end["tuner"].jobs(), end["split"], end["options"], deadline)
 
 
-def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = watched(monkeypatch)
     everybody = fitted()
     end = ends[0]

@@ -12,16 +12,7 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
 from ash.export.cpp import floating
 from ash.space.hyperparameters import ACTIVATIONS
-from export_help import (
-    COMPILERS,
-    HOSTILE,
-    WARNINGS,
-    check_labels,
-    check_outputs,
-    compile_header,
-    compiler,
-    run_program,
-)
+from export_help import COMPILERS, HOSTILE, WARNINGS, check_labels, check_outputs, compile_header, compiler, run_program
 from export_random import LABELS, random_ensemble, random_network, random_rows
 
 

@@ -131,11 +131,7 @@ def test_f102_a_wire_that_is_dead_for_some_seconds() -> None:
 
 
 def test_f102_a_wire_that_is_cut_ends_the_run(tmp_path: Path) -> None:
-    with (
-        cluster(tmp_path) as started,
-        connected(started) as client,
-        pytest.raises(ash.ExecutorFailed, match=LOST),
-    ):
+    with cluster(tmp_path) as started, connected(started) as client, pytest.raises(ash.ExecutorFailed, match=LOST):
         tuned(executor=client, worker_timeout=2, callbacks=[After(9, lambda run: started.wire.close())], **LONG)
 
 

@@ -68,14 +68,7 @@ def python(
     return _run(["-c", code, *arguments], environment, folder)
 
 
-def run(
-    code: str,
-    *,
-    before: str = "",
-    expected: str = "",
-    folder: Path | None = None,
-    **environment: str,
-) -> str:
+def run(code: str, *, before: str = "", expected: str = "", folder: Path | None = None, **environment: str) -> str:
     """What a fresh interpreter prints that has a table; it must end well: a hang is a failure."""
     whole = before + COMMON.replace("{expected}", expected) + code
     done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)

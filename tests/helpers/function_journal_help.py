@@ -1,5 +1,6 @@
 """Runs of functions with a journal, for tests: interrupted ones, and what must be equal in the end."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,8 @@ def outcome(result: ash.FunctionResult) -> list[Any]:
 def broken(journal: Path, jobs: int, **changes: Any) -> list[Any]:
     """Begin the run, end it in the middle, and return the jobs that were told."""
     diary = Diary()
-
-    def end(run: ash.Run) -> None:
-        raise SystemExit
-
     try:
-        tune(journal, diary, After(jobs, end), **changes)
+        tune(journal, diary, After(jobs, sys.exit), **changes)
     except SystemExit:
         return [job for job, _ in diary.jobs]
     raise AssertionError("it came to its end")

@@ -25,25 +25,22 @@ class Watch(ash.Callback):
     """Waits for the first job, and ends the run a moment later."""
 
     def __init__(self, how: str) -> None:
-        self._how, self.ended_at = how, 0.0
-        self._timer: threading.Timer | None = None
+        self._how, self._jobs, self.ended_at = how, 0, 0.0
 
     def on_start(self, run: Any) -> None:
         self._run = run
 
     def on_job(self, job: Any, params: Any) -> None:
-        if self._timer is None:
-            end = self._interrupt if self._how == "interrupt" else self._stop
-            self._timer = threading.Timer(0.2, end)
-            self._timer.start()
+        self._jobs += 1
+        if self._jobs == 1:
+            threading.Timer(0.2, self._end).start()
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
         self.ended_at = time.monotonic()
-        self._run.stop()
-
-    def _interrupt(self) -> None:
-        self.ended_at = time.monotonic()
-        os.kill(os.getpid(), signal.SIGINT)
+        if self._how == "stop":
+            self._run.stop()
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("how", ["stop", "interrupt"])
