@@ -183,6 +183,7 @@ void Candidates::replay(const Job& job, std::span<const double> fold_scores) {
 
 std::vector<RetrainJob> Candidates::retraining(const Job& job) const {
     std::vector<RetrainJob> jobs;
+    jobs.reserve(folds_.size());
     for (const auto& [data, rules] : folds_) jobs.push_back({data, settings(job.candidate), rules, job});
     return jobs;
 }
