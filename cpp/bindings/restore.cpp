@@ -14,7 +14,7 @@
 namespace ash::bindings {
 namespace {
 
-// A column of so many rows.
+// Returns a column, which must have `rows` rows.
 template <typename T>
 Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     auto values = columns[name].cast<Array<T>>();

@@ -134,7 +134,7 @@ class Candidates {
     std::vector<FoldScores> fold_scores() const;
 
     // results [kept][validation rows of all folds, in their order][outputs]: the predictions (write_in_units) on which
-    // the kept states were scored, computed again on so many threads. Jobs may run meanwhile. REQUIRES: kept by a tuner
+    // the kept states were scored, computed again by `threads` threads. Jobs may run meanwhile. REQUIRES: kept by a tuner
     // of these candidates, to which nothing is appended meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 

@@ -68,8 +68,8 @@ class Mailbox {
     std::optional<Answer> send(const Job& job, States states, const std::atomic<bool>& stop);
     void note(Note::Kind kind, std::int32_t candidate);
 
-    // Returns what is new once there is a letter, wake() was called, or so many seconds have passed. Closes the mailbox
-    // if the tuner is to stop.
+    // Waits for a letter, for wake(), or for `seconds`, and returns what is new. Closes the mailbox if the tuner is to
+    // stop.
     Mail take(double seconds);
     void wake();
 

@@ -60,7 +60,7 @@ struct TunerSettings {
     Schedule schedule = Schedule::reproducible;
     int workers = 32;  // of the virtual clock
     bool teams = true;
-    int keep = 1;  // the states of so many of the best candidates
+    int keep = 1;  // how many of the best candidates keep their states
 };
 
 class Tuner {
@@ -71,7 +71,7 @@ class Tuner {
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Goes on from the results of earlier runs, which took so many seconds: the seconds of this run count on from there.
+    // Resumes from the results of earlier runs. They took `seconds` in all, and the clock of this run continues from there.
     // steps: of a greedy run. Throws std::logic_error after start().
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
@@ -79,7 +79,7 @@ class Tuner {
     // Throws std::logic_error when called again, std::system_error when no thread can be started.
     void start();
 
-    // Waits at most so many seconds, less when candidates are wanted; true when all threads have left. Throws what a
+    // Waits for at most `seconds`, or until candidates are wanted; true when all threads have left. Throws what a
     // thread threw, and std::logic_error before start().
     bool wait(double seconds);
 

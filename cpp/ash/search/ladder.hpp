@@ -27,8 +27,8 @@
 //                  job is left, all that entered have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
 //              (6) once finished() is true it stays so, and next() gives nothing.
-// Threads:     none: whoever owns it locks. The tuner holds its critical section around every call (train/parallel.hpp),
-//              ash.Ladder a lock, and the simulator has one thread. The same calls give the same jobs.
+// Threads:     not thread-safe; its owner locks. The tuner holds its critical section (train/parallel.hpp) while threads
+//              run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same jobs.
 // Cost:        next O(rungs + log n); report O(rungs + log n), and O(log n) per retired candidate, at most one per rung.
 //              Memory: 24 bytes per waiting entry (paper: per promoted one, too), 1 byte per candidate (improving: 25).
 

@@ -36,7 +36,7 @@ class SimulatedLadder {
 
     Clock& clock() { return *clock_; }
 
-    // The job of the task has ended, and whoever decides knows its result.
+    // The job of the task has ended; its result is held back until it is decided.
     void finish(const Task& task, const SimulatedJob& job) {
         held_back_.emplace(task.job.candidate, job);
         const SimulatedOutcome outcome = workload_.outcome(task.job);

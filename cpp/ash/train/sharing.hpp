@@ -55,7 +55,7 @@ class WeightCut {
   public:
     explicit WeightCut(const Layout& layout);
 
-    // For a team of so many threads; valid until the next call.
+    // The blocks for a team of `threads`; valid until the next call.
     std::span<const WeightBlock> blocks(int threads);
 
   private:

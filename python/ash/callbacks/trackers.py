@@ -67,7 +67,7 @@ class Tracker(Callback, ABC):
 
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
-        """Close the run of the tool where it fails itself: nobody else calls `on_error` then."""
+        """Close the run of the tool if the tool itself fails, since `on_error` is not called then."""
         try:
             yield
         except BaseException as error:
@@ -91,7 +91,7 @@ class Tracker(Callback, ABC):
 
     @abstractmethod
     def _log(self, best_score: float, epochs: int) -> None:
-        """Log the best score after so many epochs of all jobs."""
+        """Log the best score so far; `epochs` is the total over all jobs."""
 
     @abstractmethod
     def _finish(self, result: "RunResult", files: list[Path]) -> None:

@@ -86,7 +86,7 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
 
 
 class Point(NamedTuple):
-    """Score and loss of a candidate after so many epochs, and at which second of the run they were known."""
+    """Score and loss of a candidate after `epochs` epochs, and the second of the run at which they were known."""
 
     epochs: int
     score: float
