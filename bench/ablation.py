@@ -120,8 +120,8 @@ EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
-SEARCHES = {"candidates": 24, "min_epochs": 4, "max_rungs": 4}
-QUICK_SEARCHES = {"candidates": 8, "min_epochs": 2, "max_rungs": 2}
+SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
+QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
 HELD_OUT = 1  # row of a network that is trained alone: some row must validate, and nothing is chosen by it
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
@@ -222,14 +222,13 @@ def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.R
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
-        min_epochs=epochs,
-        max_rungs=1,
         threads=1,
         validation=HELD_OUT,
         task="classification" if data.classes else "regression",
-        metric="accuracy" if data.classes else "rmse",  # r2 of one row is undefined
+        metric="accuracy" if data.classes else "rmse",
         seed=seed,
         progress=False,
+        config=ash.SearchConfig(min_epochs=epochs, max_rungs=1),
     )
 
 

@@ -37,7 +37,11 @@ CANDIDATES, QUICK_CANDIDATES = 128, 16
 ROUNDS, QUICK_ROUNDS = 5, 1
 WORKERS = 2
 BASE = "2 threads, no teams"
-HERE = {BASE: {"threads": 2, "teams": False}, "2 threads": {"threads": 2}, "1 thread": {"threads": 1}}
+HERE = {
+    BASE: {"threads": 2, "config": ash.SearchConfig(teams=False)},
+    "2 threads": {"threads": 2},
+    "1 thread": {"threads": 1},
+}
 Run = Callable[[], dict[str, Any]]
 
 

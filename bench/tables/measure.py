@@ -145,7 +145,7 @@ def run_schedules(folder: str | None, seeds: int, rounds: int) -> dict[str, Any]
     found = [
         one_round(
             {
-                name: lambda name=name, seed=seed: tune("mini-batch", SCHEDULE_MODELS, folder, schedule=name, seed=seed)
+                name: lambda name=name, seed=seed: tune("mini-batch", SCHEDULE_MODELS, folder, seed=seed, schedule=name)
                 for name in names
             },
             number,

@@ -84,8 +84,13 @@ def candidates(setting: str, count: int) -> list[Params]:
     return space(setting).sample(count, SEED)
 
 
-def tune(setting: str, models: int, folder: str | None, **options: Any) -> ash.Result:
-    """Run a setting in this process, on as many threads as OMP_NUM_THREADS says unless told otherwise."""
-    table = read(folder)
-    given = {"candidates": models, "training": training(setting), "seed": SEED, "progress": False, **options}
-    return ash.tune(table.x, table.y, space(setting), **given)
+def tune(
+    setting: str, models: int, folder: str | None, *, seed: int = SEED, threads: int | None = None, **fields: Any
+) -> ash.Result:
+    """Run a setting in this process, on as many threads as OMP_NUM_THREADS says by default.
+
+    `fields` are those of the config.
+    """
+    table, config = read(folder), ash.SearchConfig(training=training(setting), **fields)
+    given = {"candidates": models, "seed": seed, "threads": threads, "progress": False}
+    return ash.tune(table.x, table.y, space(setting), config=config, **given)

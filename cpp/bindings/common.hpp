@@ -122,7 +122,7 @@ Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, 
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double target);
+                               std::int64_t epoch_limit, double stop_score);
 
 // None, as a null pointer, while nothing has ended.
 const char* name(Ending ending);

@@ -6,7 +6,7 @@ namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double target) {
+                               std::int64_t epoch_limit, double stop_score) {
     return {.candidates = candidates,
             .eta = eta,
             .min_epochs = min_epochs,
@@ -17,15 +17,15 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                 promotion,
                 {{"capped", Promotion::capped}, {"paper", Promotion::paper}, {"improving", Promotion::improving}}),
             .epoch_limit = epoch_limit,
-            .target = target};
+            .stop_score = stop_score};
 }
 
 const char* name(Ending ending) {
     switch (ending) {
         case Ending::finished:
             return "finished";
-        case Ending::target:
-            return "target";
+        case Ending::stop_score:
+            return "stop_score";
         case Ending::epoch_limit:
             return "epoch_limit";
         case Ending::none:
@@ -57,13 +57,13 @@ void bind_ladder(py::module_& m) {
     py::class_<Ladder>(m, "Ladder")
         .def(py::init([](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
                          const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit,
-                         double target) {
+                         double stop_score) {
                  return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
-                                               epoch_limit, target));
+                                               epoch_limit, stop_score));
              }),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
-             py::arg("epoch_limit") = 0, py::arg("target") = std::numeric_limits<double>::quiet_NaN())
+             py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN())
         .def("next", &Ladder::next)
         .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
         .def("has_job", &Ladder::has_job)

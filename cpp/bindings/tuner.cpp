@@ -39,7 +39,7 @@ struct Arguments {
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
-    double target;
+    double stop_score;
     std::uint64_t seed;
     std::vector<py::object> scorers;
     std::shared_ptr<Mailbox> mailbox;
@@ -47,7 +47,7 @@ struct Arguments {
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
     return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
-                                      a.target),
+                                      a.stop_score),
             .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule =
@@ -226,7 +226,7 @@ void bind_tuner(py::module_& m) {
                          const std::string& algorithm, const std::string& promotion, const std::string& training,
                          const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                          const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                         std::int64_t epoch_limit, double target, const std::vector<py::object>& scorers, int keep,
+                         std::int64_t epoch_limit, double stop_score, const std::vector<py::object>& scorers, int keep,
                          std::shared_ptr<Mailbox> mailbox) {
                  return make_tuner(std::move(data), candidates,
                                    {.count = count,
@@ -246,7 +246,7 @@ void bind_tuner(py::module_& m) {
                                     .workers = workers,
                                     .keep = keep,
                                     .teams = teams,
-                                    .target = target,
+                                    .stop_score = stop_score,
                                     .seed = seed,
                                     .scorers = scorers,
                                     .mailbox = std::move(mailbox)});
@@ -256,7 +256,7 @@ void bind_tuner(py::module_& m) {
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
-             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("target") = kNone,
+             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("stop_score") = kNone,
              py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(

@@ -113,7 +113,15 @@ def clock() -> str:
 
     x, y = load_digits(return_X_y=True)
     space = ash.Space(hidden=ash.choice((64,), (128,), (192, 96)), learning_rate=ash.log(1e-3, 3e-2))
-    run = ash.tune(x, y, space, candidates=8, min_epochs=8, workers=3, threads=2, teams=False, progress=False)
+    run = ash.tune(
+        x,
+        y,
+        space,
+        candidates=8,
+        threads=2,
+        progress=False,
+        config=ash.SearchConfig(min_epochs=8, workers=3, teams=False),
+    )
     virtual = [(f"worker {job.worker}", job.virtual_start, job.virtual_end) for job in run.jobs]
     real = [(f"thread {job.thread}", job.start, job.end) for job in run.jobs]
     names = [(job.candidate, job.rung) for job in run.jobs]

@@ -32,12 +32,14 @@ from ash.errors import (
     ModelFormatError,
     NothingFinished,
     SettingError,
+    UnknownArgument,
 )
 from ash.journal.journal import Journal
 from ash.ladder import Ladder
 from ash.models.ensemble import Ensemble
 from ash.models.load import load
 from ash.models.network import Network
+from ash.options import SearchConfig
 from ash.result import FunctionResult, Result
 from ash.resume import resume
 from ash.simulation.cluster import Cluster
@@ -83,9 +85,11 @@ __all__ = [
     "Result",
     "Run",
     "RungPlan",
+    "SearchConfig",
     "SettingError",
     "Simulation",
     "Space",
+    "UnknownArgument",
     "__version__",
     "callbacks",
     "choice",

@@ -43,7 +43,7 @@ class Ladder:
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # of all jobs together; 0: none
-        target: float = ...,  # NaN: none
+        stop_score: float = ...,  # NaN: none
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
@@ -52,7 +52,7 @@ class Ladder:
     @property
     def finished(self) -> bool: ...
     @property
-    def ending(self) -> str | None: ...  # None | "finished" | "target" | "epoch_limit"
+    def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "epoch_limit"
     @property
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
@@ -93,7 +93,7 @@ class Clock:
         algorithm: str = "ash",
         promotion: str = "capped",
         epoch_limit: int = 0,
-        target: float = ...,
+        stop_score: float = ...,
         schedule: str = "greedy",  # "greedy" | "reproducible"
         workers: int = 1,  # virtual ones
         known: int,  # candidates that are drawn already
@@ -283,7 +283,7 @@ class Tuner:
         cores: int = 0,  # that the threads share; 0: one each
         memory_limit: int = 0,  # bytes of waiting states; 0: none
         epoch_limit: int = 0,  # of all jobs together; 0: none
-        target: float = ...,  # a score that ends the run; NaN: none
+        stop_score: float = ...,  # a score that ends the run; NaN: none
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
@@ -308,7 +308,7 @@ class Tuner:
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
-    def ended(self) -> str: ...  # running, finished, target, epoch_limit or stopped
+    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit or stopped
     # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
     def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
     # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
@@ -386,7 +386,7 @@ def simulate(
     algorithm: str = "ash",
     promotion: str = "capped",
     epoch_limit: int = 0,
-    target: float = ...,
+    stop_score: float = ...,
     schedule: str = "reproducible",
     workers: int = 32,
     order: str = "finish",  # of outstanding jobs: "finish" | "start" | "rung"

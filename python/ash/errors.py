@@ -16,6 +16,10 @@ class SettingError(AshError, ValueError):
     """An argument or hyperparameter outside of what is allowed. Raised before any training."""
 
 
+class UnknownArgument(SettingError, TypeError):
+    """An argument of a name that a call does not have; the message suggests the one that was meant."""
+
+
 class NothingFinished(AshError):
     """The time was up, or a callback has stopped the run, before the first job ended."""
 

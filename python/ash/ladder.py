@@ -7,7 +7,7 @@ from numbers import Real
 from typing import TypedDict
 
 from ash import _core
-from ash._utils.checks import one_of, read_target, whole
+from ash._utils.checks import one_of, read_score, whole
 from ash.errors import SettingError
 
 ALGORITHMS = ("ash", "sh", "random")
@@ -27,7 +27,7 @@ class LadderSettings(TypedDict):
     algorithm: str
     promotion: str
     epoch_limit: int  # 0: none
-    target: float  # NaN: none
+    stop_score: float  # NaN: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class Ladder:
     epoch_limit : int or None, default None
         The epochs of all jobs together never exceed it, at least `min_epochs`. As soon as the next job would exceed it,
         no job is given any more, not even a smaller one. None: no limit.
-    target : float or None, default None
+    stop_score : float or None, default None
         A finite score. When one at least as high is reported, the ladder is `finished` at once; jobs that still run may
-        be reported. None: no target.
+        be reported. None: no score ends the run.
 
     Raises
     ------
@@ -117,7 +117,7 @@ class Ladder:
         algorithm: str = "ash",
         promotion: str = "capped",
         epoch_limit: int | None = None,
-        target: float | None = None,
+        stop_score: float | None = None,
     ) -> None:
         settings = ladder_settings(
             candidates,
@@ -127,7 +127,7 @@ class Ladder:
             algorithm=algorithm,
             promotion=promotion,
             epoch_limit=epoch_limit,
-            target=target,
+            stop_score=stop_score,
         )
         self._core = _core.Ladder(**settings)
         self._running: dict[Job, _core.Job] = {}
@@ -188,13 +188,13 @@ class Ladder:
 
     @property
     def finished(self) -> bool:
-        """Whether no job runs and none can be had any more, or the target is reached."""
+        """Whether no job runs and none can be had any more, or the stop score is reached."""
         with self._lock:
             return self._core.finished
 
     @property
     def ending(self) -> str | None:
-        """Why the ladder is `finished`: "finished" (all is done), "target" or "epoch_limit"; None while it is not."""
+        """Why the ladder is `finished`: "finished" (all is done), "stop_score" or "epoch_limit"; else None."""
         with self._lock:
             return self._core.ending
 
@@ -219,10 +219,10 @@ def ladder_settings(
     algorithm: str,
     promotion: str,
     epoch_limit: int | None = None,
-    target: float | None = None,
+    stop_score: float | None = None,
 ) -> LadderSettings:
     """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
-    checked = read_target("target", target)
+    checked = read_score("stop_score", stop_score)
     settings = LadderSettings(
         candidates=whole("candidates", candidates, 1, _MOST_CANDIDATES),
         eta=whole("eta", eta, 2, _MOST_EPOCHS),
@@ -231,7 +231,7 @@ def ladder_settings(
         algorithm=one_of("algorithm", algorithm, ALGORITHMS),
         promotion=one_of("promotion", promotion, PROMOTIONS),
         epoch_limit=0 if epoch_limit is None else whole("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
-        target=math.nan if checked is None else checked,
+        stop_score=math.nan if checked is None else checked,
     )
     if 0 < settings["epoch_limit"] < settings["min_epochs"]:
         raise SettingError(

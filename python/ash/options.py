@@ -1,18 +1,21 @@
 """The options of a run: the one table of them, and their checks before anything runs.
 
 An option is a field of `Options` or `FunctionOptions`, annotated with an `Option`: its default, its check, the entry
-points that take it, and what it decides. Whatever else needs a list of options calls `option_names`. A test compares
-signatures, docstrings and the command line with the table (tests/engine/test_options.py). Data, callbacks, journals and
-executors have no plain value, so they are no options.
+points that take it, and what it decides. Entry points take the few options that everybody sets as arguments, and the
+others as fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
+(tests/engine/test_options.py). Data, callbacks, journals and executors have no plain value, so they are no options.
+
+    arguments, config -> read_options, read_function_options -> Options, FunctionOptions
 """
 
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
-from ash._utils.checks import one_of, read_seconds, read_target, whole, yes_or_no
+from ash._utils.arguments import explained
+from ash._utils.checks import one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.machine import default_limit, resolve_threads
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
@@ -52,6 +55,12 @@ TABLES: tuple[Caller, ...] = ("tune", "estimators")
 FUNCTIONS: tuple[Caller, ...] = ("tune_function", "search")
 ANY: tuple[Caller, ...] = TABLES + FUNCTIONS
 COMMAND: tuple[Caller, ...] = ("command",)
+_NAMES: dict[Caller, str] = {
+    "tune": "ash.tune",
+    "estimators": "ASHClassifier and ASHRegressor",
+    "tune_function": "ash.tune_function",
+    "search": "ASHSearchCV",
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,9 @@ class Option:
     default : object
     check : Check
     callers : tuple of str
-        The entry points that take it under this name. The estimators take some others by scikit-learn's names (n_jobs,
-        random_state, verbose, scoring), and `ASHSearchCV`, "search", has some other defaults.
+        The entry points that take it under this name, or as a field of their `config`. The estimators take some others
+        by scikit-learn's names (n_jobs, random_state, verbose, scoring), and `ASHSearchCV`, "search", has some other
+        defaults.
     decides : "results", "order", "end" or None
         What depends on it: each result; only which jobs there are, and when; how far the run goes; or nothing but time
         and memory. Runs of one journal agree in the first two; `ash.resume` repeats all but the last.
@@ -142,12 +152,133 @@ _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SearchConfig:
+    """The options of a search that are rarely changed, passed as `config=`.
+
+    A field that is None has the default named below. Fields are checked when the object is made; one that an entry
+    point does not use is an error when it is passed there.
+
+    Parameters
+    ----------
+    eta : int, optional
+        The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
+        `ASHSearchCV`.
+    min_epochs : int, optional
+        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit`; in `ASHSearchCV`
+        what ends at `max_epochs`.
+    max_rungs : int, optional
+        The most rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
+    algorithm : {"ash", "sh", "random"}, optional
+        "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": every candidate
+        is trained up to the last rung.
+    promotion : {"capped", "paper", "improving"}, optional
+        The rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` of a rung. "paper" is Algorithm 2
+        of the source. "improving" is "paper" among the candidates that improved in each rung so far. Default "capped";
+        "paper" for an endless stream; "improving" where the ladder is planned from `time_limit`.
+    training : {"resume", "restart"}, optional
+        Whether a promoted candidate is trained further from its state (the default) or from scratch.
+    schedule : {"reproducible", "greedy"}, optional
+        "reproducible": decisions are taken on a virtual clock, so the same data, arguments and seed give the same
+        outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are taken as jobs end, so
+        two runs on several threads may differ. Default "reproducible"; "greedy" where the ladder is planned from
+        `time_limit`, and in `ash.tune_function` without `costs`.
+    workers : int, optional
+        Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It determines the outcome;
+        the number of threads does not. Threads beyond it can only help others, in teams. Default 32.
+    teams : bool, optional
+        Whether threads without a job join running ones, which never changes the outcome of a reproducible run. Default
+        True. Networks only.
+    epoch_rows : int, optional
+        The most rows of an epoch: a pass over the table is cut into equal epochs, except for ``batch_size="full"``.
+        Default: all training rows up to 100,000, and about 65,536 of larger tables; fewer where `ash.plan` finds so.
+        Networks only.
+    epoch_limit : int, optional
+        The most epochs of all jobs together. The first job that would exceed it ends the run.
+    stop_score : float, optional
+        A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1.
+    memory_limit : int, optional
+        Bytes for the states of waiting candidates. Beyond it, the least promising networks are dropped, and trained
+        again if they are promoted after all; states of functions are written to files. Neither changes the outcome of a
+        reproducible run. Default: half of the memory that the machine or cgroup has left.
+    keep : int, optional
+        How many networks of the best candidates `ash.tune` keeps for `Result.ensemble`, 1 to 1024; their states are not
+        counted in `memory_limit`. Default 32; fewer where their predictions of the validation rows would take more than
+        256 MiB, or more than a 25th of a time that is planned for.
+    missing : {"indicator", "error"}, optional
+        Missing cells (None, NaN, null): impute the median and flag it by an indicator feature (the default), or raise.
+        Networks only.
+    unknown : {"bucket", "error"}, optional
+        Levels of a category that were not seen in training: treat all of them alike (the default), or raise. Networks
+        only.
+    worker_timeout : float, optional
+        Seconds after which a run ends whose Dask cluster has no worker. Default 60; `math.inf` waits for ever. Networks
+        only.
+    job_limit : float, optional
+        Seconds that a job of a function may take. A longer one has failed: a process is killed; a thread, or the worker
+        of an executor, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
+    most_failures : int, optional
+        Failures in a row, in order of decision, that end the run. Default 100. Functions and `ASHSearchCV` only.
+
+    Raises
+    ------
+    SettingError
+        A value is not allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> config = ash.SearchConfig(eta=3, max_rungs=2)
+    >>> model = ash.ASHClassifier(candidates=9, config=config, random_state=0).fit(*load_wine(return_X_y=True))
+    >>> model.set_params(config__eta=2).config
+    SearchConfig(eta=2, max_rungs=2)
+    """
+
+    eta: int | None = None
+    min_epochs: int | None = None
+    max_rungs: int | None = None
+    algorithm: str | None = None
+    promotion: str | None = None
+    training: str | None = None
+    schedule: str | None = None
+    workers: int | None = None
+    teams: bool | None = None
+    epoch_rows: int | None = None
+    epoch_limit: int | None = None
+    stop_score: float | None = None
+    memory_limit: int | None = None
+    keep: int | None = None
+    missing: str | None = None
+    unknown: str | None = None
+    worker_timeout: float | None = None
+    job_limit: float | None = None
+    most_failures: int | None = None
+
+    def __post_init__(self) -> None:
+        table = {**option_table(FunctionOptions), **option_table()}
+        for name, value in self.given().items():
+            table[name].check.read(name, value)
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that are not None, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def __repr__(self) -> str:
+        """Return the call that makes it, without the fields that are None."""
+        return f"SearchConfig({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
+
+CONFIG_FIELDS = tuple(field.name for field in fields(SearchConfig))
+SearchConfig.__init__ = explained()(SearchConfig.__init__)  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """Checked options of one run, of whatever is trained.
 
-    `threads` and `promotion` are resolved and `seed` is drawn, so equal options ask for the same run. `candidates` is
-    None for an endless stream.
+    `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options ask for the same run.
+    `candidates` is None for an endless stream.
     """
 
     candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
@@ -157,15 +288,15 @@ class RunOptions:
     algorithm: Annotated[str, Option("ash", _word(*ALGORITHMS), ANY + COMMAND, "order")]
     promotion: Annotated[str, Option(None, _optional(_word(*PROMOTIONS)), ANY, "order")]
     training: Annotated[str, Option("resume", _word(*TRAININGS), ANY, "results")]
-    schedule: Annotated[str, Option("reproducible", _word(*SCHEDULES), TABLES + COMMAND, "order")]
+    schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ANY + COMMAND, "order")]
     workers: Annotated[int, Option(32, _whole(1, MOST_WORKERS), ANY + COMMAND, "order")]
-    teams: Annotated[bool, Option(True, _SWITCH, ("tune",))]
+    teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
     threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
     metric: Annotated[str | None, Option(None, Check("str or None", _metric), ("tune",), "results")]
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
-    time_limit: Annotated[float | None, Option(None, _SECONDS, ANY, "end")]
-    epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY, "end")]
-    target: Annotated[float | None, Option(None, Check("float or None", read_target), ANY, "end")]
+    time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
+    epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
+    stop_score: Annotated[float | None, Option(None, Check("float or None", read_score), ANY + COMMAND, "end")]
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
@@ -176,7 +307,7 @@ class Options(RunOptions):
 
     `memory_limit` is resolved, and None where the system does not say what there is; `keep` is None where it follows
     from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows,
-    and until the data are known.
+    and until the data are known. `worker_timeout`: None waits for ever.
     """
 
     planned: bool
@@ -185,24 +316,28 @@ class Options(RunOptions):
     keep: Annotated[int | None, Option(None, _optional(_whole(1, MOST_KEPT)), ("tune",), planned=True)]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
+    worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionOptions(RunOptions):
     """Checked options of one run of `ash.tune_function`.
 
-    `job_limit`: seconds; `most_failures` in a row, None for any number; `memory_limit`: bytes, None where the system
-    does not say what there is.
+    `job_limit`: seconds; `memory_limit`: bytes, None where the system does not say what there is.
     """
 
     candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
     min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), FUNCTIONS, "results")]
-    schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), FUNCTIONS, "order")]
+    teams: Annotated[bool, Option(False, _SWITCH, ())]
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
-    most_failures: Annotated[int | None, Option(100, _optional(_whole(1, LARGEST)), FUNCTIONS)]
+    most_failures: Annotated[int, Option(100, _whole(1, LARGEST), FUNCTIONS)]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
+
+
+NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
+"""Options that have an effect only where another one has this value."""
 
 
 def option_table(kind: type[RunOptions] = Options) -> dict[str, Option]:
@@ -220,15 +355,44 @@ def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller:
     )
 
 
-def read_options(given: Mapping[str, Any]) -> Options:
-    """Return the checked options of `ash.tune`, of its arguments by name; others in `given` are left alone.
+def is_needed(name: str, options: RunOptions) -> bool:
+    """Return whether an option has an effect beside the others."""
+    other, value = NEEDED.get(name, (None, None))
+    return other is None or getattr(options, other) == value
+
+
+def read_config(caller: Caller, config: Any) -> SearchConfig:
+    """Return the argument `config` of an entry point, or raise SettingError where it is not one that it can use."""
+    if config is None:
+        return SearchConfig()
+    if not isinstance(config, SearchConfig):
+        raise SettingError(f"config={config!r} is not allowed; give an ash.SearchConfig(...), or None")
+    used = option_names(Options if caller in TABLES else FunctionOptions, caller=caller)
+    for name, value in config.given().items():
+        if name not in used:
+            raise SettingError(f"config has {name}={value!r}, which {_NAMES[caller]} does not use; leave it out")
+    return config
+
+
+def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
+    """Return the checked options of `ash.tune` or of an estimator.
+
+    Parameters
+    ----------
+    caller : str
+        Which entry point it is.
+    given : dict
+        Its arguments by name; those that are neither options nor `config`, `executor`, `validation` and `cv` are left
+        alone.
 
     Raises
     ------
     SettingError
-        Naming the argument, its value and what is allowed.
+        Naming the argument, its value and what is allowed; or two arguments that contradict each other.
     """
-    checked = _checked(Options, given)
+    config = read_config(caller, given["config"])
+    _check_together(config, given)
+    checked = _checked(Options, {**given, **config.given()})
     planned = False
     if checked["candidates"] == AUTO:
         fills = checked["time_limit"] is not None and checked["algorithm"] == "ash"
@@ -236,23 +400,32 @@ def read_options(given: Mapping[str, Any]) -> Options:
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
+    checked["schedule"] = checked["schedule"] or ("greedy" if planned else "reproducible")
     options = Options(**checked, planned=planned)
+    _check_needed(config, options)
     check_budget(options)
     return options
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
     """Return the checked options of `ash.tune_function`, of its arguments by name, `costs` too; as `read_options`."""
-    checked = _checked(FunctionOptions, {**given, "teams": False, "metric": "score", "task": FUNCTION})
+    config = read_config("tune_function", given["config"])
+    checked = _checked(FunctionOptions, {**given, **config.given()})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
+    timed = given["costs"] is not None
     if checked["schedule"] is None:
-        checked["schedule"] = "greedy" if given["costs"] is None else "reproducible"
-    elif checked["schedule"] == "reproducible" and given["costs"] is None:
+        checked["schedule"] = "reproducible" if timed else "greedy"
+    elif checked["schedule"] == "reproducible" and not timed:
         raise SettingError(
             "schedule='reproducible' needs costs=, how long a job lasts on the virtual clock: a function of parameters "
             "and epochs, or an earlier result"
         )
+    elif checked["schedule"] == "greedy" and timed:
+        raise SettingError(
+            "costs= has no effect with schedule='greedy', which has no virtual clock; leave one of them out"
+        )
     options = FunctionOptions(**checked)
+    _check_needed(config, options)
     check_budget(options)
     return options
 
@@ -266,8 +439,11 @@ def check_budget(options: RunOptions) -> None:
         )
     if options.candidates is not None:
         return
-    if options.time_limit is None and options.epoch_limit is None and options.target is None:
-        raise SettingError("candidates=None needs time_limit, epoch_limit or target: an endless stream must be stopped")
+    if options.time_limit is None and options.epoch_limit is None and options.stop_score is None:
+        raise SettingError(
+            "candidates=None needs time_limit, or epoch_limit or stop_score in the config: an endless stream must be "
+            "stopped"
+        )
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs; it needs a number of candidates, not candidates=None")
     if options.algorithm == "random" and options.max_rungs is None:
@@ -276,8 +452,36 @@ def check_budget(options: RunOptions) -> None:
         )
 
 
+def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
+    """Raise SettingError where an argument or a field of the config has no effect beside another argument."""
+    alone, folds = given["executor"] is None, given["cv"] is not None
+    if folds and given["validation"] is not None:
+        raise SettingError("validation= and cv= are given; cv takes the place of validation, so leave one of them out")
+    if folds and config.keep is not None:
+        raise SettingError(
+            f"keep={config.keep} has no effect with cv=, which keeps no networks of the folds; leave it out"
+        )
+    if alone and config.worker_timeout is not None:
+        raise SettingError(f"worker_timeout={config.worker_timeout} has no effect without executor=; leave it out")
+    if not alone and config.teams:
+        raise SettingError("teams=True has no effect with executor=, whose workers share no memory; leave it out")
+
+
+def _check_needed(config: SearchConfig, options: RunOptions) -> None:
+    """Raise SettingError where a field of the config has no effect beside another option."""
+    for name, (other, value) in NEEDED.items():
+        given = getattr(config, name)
+        if given is not None and not is_needed(name, options):
+            actual = getattr(options, other)
+            raise SettingError(
+                f"{name}={given!r} has no effect with {other}={actual!r}; leave it out, or set {other}={value!r}"
+            )
+
+
 def _checked(kind: type[RunOptions], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: option.check.read(name, given[name]) for name, option in option_table(kind).items()}
+    """Return each option as given or by default, checked."""
+    table = option_table(kind)
+    return {name: option.check.read(name, given.get(name, option.default)) for name, option in table.items()}
 
 
 def _promotion(candidates: int | None) -> str:

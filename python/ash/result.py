@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ENDED = {
     "finished": "",
-    "target": ", target reached",
+    "stop_score": ", stop score reached",
     "epoch_limit": ", epoch limit reached",
     "time_limit": ", stopped by the time limit",
     "stopped": ", stopped by a callback",
@@ -289,7 +289,7 @@ class Result(RunResult):
     space : Space
         Where the candidates were drawn from.
     ended : str
-        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
+        "finished", "stop_score", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
     started : datetime
         When the threads were started, in UTC: second 0 of all jobs.
     wall_seconds : float
@@ -472,8 +472,8 @@ class FunctionResult(RunResult):
     space : FunctionSpace
         Where the candidates were drawn from.
     ended : str
-        "finished", "target", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted", or "failures" (too
-        many in a row).
+        "finished", "stop_score", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted" or "failures"
+        (too many in a row).
     started : datetime
         When it began, in UTC: second 0 of all jobs.
     wall_seconds : float

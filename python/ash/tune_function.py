@@ -6,6 +6,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any
 
+from ash._utils.arguments import explained
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
@@ -19,128 +20,94 @@ from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, NullJournal, read_journal
-from ash.options import FunctionOptions, read_function_options
+from ash.options import CONFIG_FIELDS, FunctionOptions, SearchConfig, read_function_options
 from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace, function_space
 
 PROCESSES = "processes"
 
 
+@explained(CONFIG_FIELDS)
 def tune_function(
     train: Train,
     space: Any,
     *,
     candidates: int | None = 128,
-    eta: int = 2,
-    min_epochs: int = 1,
-    max_rungs: int | None = None,
-    algorithm: str = "ash",
-    promotion: str | None = None,
-    training: str = "resume",
-    schedule: str | None = None,
-    workers: int = 32,
-    costs: Any = None,
-    threads: int | None = None,
-    executor: Any = None,
-    job_limit: float | None = None,
-    most_failures: int | None = 100,
-    memory_limit: int | None = None,
     time_limit: float | None = None,
-    epoch_limit: int | None = None,
-    target: float | None = None,
+    costs: Any = None,
     sampler: Any = None,
     first: Sequence[dict[str, Any]] | History | str | PathLike[str] | Journal | None = None,
+    threads: int | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
     callbacks: Callback | Sequence[Callback] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
+    executor: Any = None,
+    config: SearchConfig | None = None,
 ) -> FunctionResult:
-    """Tune a function that trains something further, and return the best hyperparameters and what they have led to.
+    """Tune a function that trains something further; return the best hyperparameters and the state they led to.
 
     Parameters
     ----------
     train : callable
-        ``train(params, epochs, state) -> (score, state)``. `params`: a dict of hyperparameters, its own. `epochs`: how
-        many to train, of whatever unit: rounds, trees, passes. `state`: what the last job of this candidate gave back,
-        None in the first; with ``training="restart"`` always None. The score is a finite number, higher is better. A
-        score alone may be given back where there is no state.
-        A job that raises, or gives back something else, has failed: its candidate goes no further, its traceback is on
-        record, and the run goes on.
+        ``train(params, epochs, state) -> (score, state)``. `params` is a dict of hyperparameters; `epochs` is how much
+        to train, in any unit (rounds, trees, passes); `state` is what the previous call for this candidate returned,
+        None in the first call, and always None with ``training="restart"``. The score is a finite number, higher is
+        better. A function without a state may return the score alone. A job that raises or returns something else has
+        failed: its traceback is recorded, its candidate is not promoted, and the run continues.
     space : FunctionSpace or dict
         Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
-        values, one value, a distribution of Optuna, or a frozen one of scipy.stats.
-    candidates : int or None, default 128
-        How many; fewer where the space holds fewer. None: a stream that a limit or target ends.
-    eta, min_epochs, max_rungs, algorithm, promotion
-        The ladder, as for `ash.tune`: rung ``k`` trains ``min_epochs * eta**k`` epochs.
-    training : {"resume", "restart"}, default "resume"
-        Whether a candidate that goes up is trained further from its state, or from scratch: the same epochs.
-    schedule : {"reproducible", "greedy"} or None
-        None: "reproducible" with `costs`, where the outcome depends on arguments and scores alone, on any number of
-        threads; else "greedy", where decisions are taken as jobs end. The result says which.
-    workers : int, default 32
-        Virtual workers of the reproducible schedule.
+        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats.
+    candidates : int or None
+        How many to try; fewer if the space holds fewer. None: an endless stream, which `time_limit`, or `epoch_limit`
+        or `stop_score` in the config, must end.
+    time_limit : float, optional
+        Seconds after which no further job is started. Threads that still run are not waited for.
     costs : callable or FunctionResult, optional
         How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
-        earlier result, whose seconds an epoch count. It need not be exact: it decides on the order of decisions.
-    threads : int or None
-        How many jobs at a time. None: as for `ash.tune`; of an executor, as many as it has workers. With 1, and neither
-        executor nor `job_limit`, they are done in the calling thread.
-    executor : None, "processes", or an object with `submit`
-        Where jobs are done. None: threads of this process. "processes": child processes, where a job that hangs can be
-        killed, and one that crashes costs nothing but its candidate; `train` and states are pickled (by cloudpickle).
-        An executor of `concurrent.futures`, loky or mpi4py, or a ``distributed.Client``, is used as it is, and stays
-        open; a client of Dask gets the function once a worker.
-    job_limit : float or None
-        Seconds that a job may take. One that takes longer has failed: a process is killed; a thread, or the worker of
-        an executor, cannot be, and there is one fewer until it comes back.
-    most_failures : int or None, default 100
-        So many in a row, in order of decision, end the run. None: any number.
-    memory_limit : int, optional
-        Bytes for the states of waiting candidates; half of what the machine or cgroup has left by default. Beyond it
-        the least promising ones are written to files of this process, which go with the run; where the disk is full, or
-        a state cannot be pickled, it is dropped, and its candidate trained again if it goes up after all. Numbers,
-        text, arrays and what comes from another process are counted as they are; other objects as the pickle of one of
-        their type in the same rung.
+        earlier result, whose seconds per epoch are used. It makes the schedule reproducible: the outcome then depends
+        on arguments and scores alone, on any number of threads. It need not be exact.
     sampler : None, "sobol" or a sampler of Optuna
-        Where candidates come from. None: a draw without repetition, the default configuration first. "sobol": points
-        that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one at a time,
-        and told the score that each had in the first rung, in order of decision; it may repeat itself.
+        Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
+        points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
+        candidate at a time, and told its score in the first rung.
     first : sequence of dict, result, or path or Journal, optional
-        Configurations to be tried before those, each once: what is known to be good. Numbers may lie between the levels
-        of `ash.uniform` and `ash.log`. Of an earlier result, or of the journal of an earlier run: its ten best ones,
-        the best first; those that are not of this space are left out with a warning.
-    time_limit, epoch_limit, target, seed, progress
-        As for `ash.tune`. A time limit is looked at between jobs: those of threads that still run are left alone.
-    callbacks : Callback or sequence of them, optional
-        Told of start, jobs and end; see `ash.Callback`.
+        Configurations to try before all others; of an earlier result or journal, its ten best. Those that do not fit
+        the space are left out with a warning.
+    threads : int, optional
+        Jobs at a time. Default: as for `ash.tune`; of an executor, as many as it has workers. With 1, and neither
+        executor nor `job_limit`, jobs run in the calling thread.
+    seed, progress, callbacks
+        As for `ash.tune`.
     journal : path or Journal, optional
-        A file that keeps every result as soon as its job has ended. The same call again goes on where this one was
-        ended, by a limit, Ctrl-C, a crash or whatever; where the schedule is reproducible, to the digest of a run
-        without a break. More candidates, rungs, epochs or time extend it. Failures are results, and are not tried
-        again. States are pickles, which run code when they are loaded, so none of an earlier process is: a candidate
-        that goes up is trained again through its rungs below first, and so is the best one in the end; with
-        ``training="restart"`` only the best one, in its rung. Another space, seed, `first` or sampler, other options or
-        another name of the function are refused. Another source of the function is a warning: people mend it and go
-        on, and what it calls could not be compared anyway.
+        A file that records every result at once. The same call continues it after any interruption; a call with more
+        candidates or a larger limit extends the run. States are not loaded from files: a candidate that is promoted is
+        trained again through its lower rungs first. Another space, seed or function name is refused; another source of
+        the function is a warning.
+    executor : None, "processes", or an object with `submit`
+        Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
+        and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
+        mpi4py, which stays open.
+    config : SearchConfig, optional
+        All other options: the ladder (rung ``k`` trains ``min_epochs * eta**k`` epochs), the schedule, limits.
 
     Returns
     -------
     FunctionResult
-        `best_params`, `best_score`, `best_state`, and the whole story.
+        With `best_params`, `best_score`, `best_state` and the whole history.
 
     Raises
     ------
     SettingError
-        An argument that is not allowed, before anything runs.
+        An argument is not allowed. Nothing has run.
     AllFailed
-        Every job has failed; the message has a table of causes.
+        Every job failed; the message has a table of causes.
     NothingFinished
-        A limit or a callback has ended the run before the first job did.
+        A limit or a callback ended the run before the first job did.
     JournalError
-        The journal cannot be used, is in use (JournalLocked), is damaged (JournalCorrupt), or holds another run.
+        The journal cannot be used or holds another run.
     BaseException
-        SystemExit and the like, raised by `train` in a thread of this process, end the run and come out of it.
+        SystemExit and the like, raised by `train` in a thread of this process.
 
     Examples
     --------

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.core
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
 def test_start_every_job_once_in_order_and_the_end(schedule: str) -> None:
     diary = Diary()
-    result = tune(diary, schedule=schedule)
+    result = tune(diary, config=ash.SearchConfig(schedule=schedule))
     assert diary.kinds == ["start", *["job"] * len(result.jobs), "end"] and len(result.jobs) > 16
     assert [decided(job) for job, _ in diary.jobs] == [decided(job) for job in result.jobs]
     assert all(params == result.params[job.candidate] for job, params in diary.jobs)
@@ -66,7 +66,7 @@ def test_a_run_is_described() -> None:
 
 def test_a_stream_has_no_number_of_candidates_and_no_places() -> None:
     diary = Diary()
-    tune(diary, space=None, candidates=None, epoch_limit=40, cv=2)
+    tune(diary, space=None, candidates=None, cv=2, config=ash.SearchConfig(epoch_limit=40))
     run = diary.pages[0][1]
     assert run.candidates is None and {rung.places for rung in run.rungs} == {None} and run.folds == 2
     assert [rung.epochs for rung in run.rungs[:4]] == [1, 2, 4, 8]
@@ -305,7 +305,7 @@ def test_clones_have_callbacks_of_their_own() -> None:
     estimator = classifier(callbacks=[diary])
     cloned = clone(estimator)
     assert cloned.callbacks[0] is not diary and type(cloned.callbacks[0]) is Diary
-    search = GridSearchCV(estimator, {"eta": [2, 3]}, cv=2).fit(x, y)
+    search = GridSearchCV(estimator, {"config__eta": [2, 3]}, cv=2).fit(x, y)
     assert diary.pages == [] and search.best_estimator_.callbacks[0].kinds[-1] == "end"
 
 

@@ -17,6 +17,7 @@ from sklearn.datasets import load_wine
 import ash
 from ash.cli.cli import _bytes, main
 from ash.cli.cli_report import cell, write_csv
+from config_help import configured
 from fault_help import refused
 
 WINE = load_wine(as_frame=True).frame
@@ -80,7 +81,7 @@ def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
 
     def spy(X, y, **settings):
         see(X)
-        result = ash.tune(X, y, **settings)
+        result = ash.tune(X, y, **configured(settings))
         monkeypatch.setattr(type(result.model), "score", lambda self, X, y, metric: see(X) or 0.5)
         return result
 
@@ -156,12 +157,12 @@ def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "no target column" in refused(capsys, "digits", "--target", "price")
     assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
     assert "threads=0" in refused(capsys, "wine", "--threads", "0")
-    assert "time_limit" in refused(capsys, "wine", "--time", "-3")
+    assert "time_limit" in refused(capsys, "wine", "--time-limit", "-3")
     assert "worker_timeout=-1" in refused(capsys, "wine", "--worker-timeout", "-1")
     assert "--candidates all needs an end" in refused(capsys, "wine", "--candidates", "all")
     assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
-    assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
-    assert "time limit was over" in refused(capsys, "wine", "--time", "0", "--quiet")
+    assert "stop_score=nan" in refused(capsys, "wine", "--stop-score", "nan")
+    assert "time limit was over" in refused(capsys, "wine", "--time-limit", "0", "--quiet")
     (tmp_path / "file").write_text("")
     assert "file" in refused(capsys, "wine", "--candidates", "2", "--quiet", "--out", str(tmp_path / "file"))
 
@@ -197,7 +198,18 @@ def test_version_and_help():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
     for option in (
-        *("target", "task", "candidates", "seed", "time", "epochs", "stop-at", "algorithm", "schedule", "workers"),
+        *(
+            "target",
+            "task",
+            "candidates",
+            "seed",
+            "time-limit",
+            "epoch-limit",
+            "stop-score",
+            "algorithm",
+            "schedule",
+            "workers",
+        ),
         *("threads", "no-teams", "memory-limit", "out", "json", "quiet", "dashboard", "dask", "worker-timeout"),
         "threads-per-worker",
     ):
@@ -250,7 +262,7 @@ def test_cells_are_harmless_and_read_back(tmp_path):
 def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
     def diverges(*arguments, **settings):
         wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
-        return ash.tune(*arguments, wild, **settings)
+        return ash.tune(*arguments, wild, **configured(settings))
 
     monkeypatch.setattr("ash.cli.cli.tune", diverges)
     assert main(["diabetes", "--candidates", "2", "--quiet"]) == 2
@@ -264,13 +276,13 @@ def test_schedule_and_limits(tmp_path):
         assert main(["wine", "--quiet", "--out", str(tmp_path), "--json", str(tmp_path / "s.json"), *arguments]) == 0
         return json.loads((tmp_path / "s.json").read_text())
 
-    stream = summary("--candidates", "all", "--epochs", "40", "--memory-limit", "3k", "--workers", "8")
+    stream = summary("--candidates", "all", "--epoch-limit", "40", "--memory-limit", "3k", "--workers", "8")
     assert stream["ended"] == "epoch_limit" and stream["epochs"] <= 40
     for name, value in {"candidates": None, "epoch_limit": 40, "memory_limit": 3072, "workers": 8}.items():
         assert stream["settings"][name] == value
-    aimed = summary("--candidates", "all", "--stop-at", "0.5", "--schedule", "greedy", "--no-teams")
-    assert aimed["ended"] == "target" and aimed["validation_score"] >= 0.5
-    for name, value in {"target": 0.5, "schedule": "greedy", "teams": False}.items():
+    aimed = summary("--candidates", "all", "--stop-score", "0.5", "--schedule", "greedy", "--no-teams")
+    assert aimed["ended"] == "stop_score" and aimed["validation_score"] >= 0.5
+    for name, value in {"stop_score": 0.5, "schedule": "greedy", "teams": False}.items():
         assert aimed["settings"][name] == value
 
 

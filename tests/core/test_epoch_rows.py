@@ -13,6 +13,7 @@ from ash import _core
 from ash.encoding.data_split import Split
 from ash.engine.planning import MOST_WHOLE, PART, default_epoch_rows, rows_of_epoch
 from ash.engine.refit import SHARE, Refit
+from config_help import configured
 from data_help import options, parts_from
 from ensemble_help import YR, X, Y, space
 from reference_epochs import order_of_pass
@@ -94,7 +95,7 @@ def test_python_and_the_core_agree_on_the_rows_of_an_epoch() -> None:
 
 def run(y: Any = Y, **changes: Any) -> ash.Result:
     given = {"candidates": 16, "threads": 2, "seed": 2, "progress": False, "epoch_rows": 100, **changes}
-    return ash.tune(X, y, space(), **given)
+    return ash.tune(X, y, space(), **configured(given))
 
 
 @pytest.mark.parametrize("limit", [{}, {"epoch_limit": 37}, {"training": "restart"}, {"cv": 3}], ids=str)
@@ -153,7 +154,7 @@ def test_a_refit_takes_parts_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     bits = set()
     for threads in (1, 2, 3):
         monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _, threads=threads: threads)
-        fitted = estimator(space(), candidates=12, epoch_rows=100, random_state=2).fit(X, y)
+        fitted = estimator(space(), candidates=12, random_state=2, config=ash.SearchConfig(epoch_rows=100)).fit(X, y)
         bits.add(fitted.predict(X).tobytes())
     assert len(bits) == 1 and {data.epoch_rows for data in seen} == {90}  # of 360 rows
     assert fitted.result_.settings["epoch_rows"] == 100

@@ -28,13 +28,14 @@ import scipy
 import sklearn
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.datasets import load_diabetes, load_digits, load_linnerud
 from sklearn.model_selection import KFold, LeaveOneGroupOut
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import ash
+from config_help import configured
 
 pytestmark = pytest.mark.core
 TESTS = Path(__file__).parents[1]
@@ -155,7 +156,7 @@ def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Pa
     def run(folder: Path) -> Record:
         X, y = data()
         settings = {"space": SMALL, "candidates": 24, "threads": 2, "progress": False, **arguments}
-        result = ash.tune(X, y, **settings)
+        result = ash.tune(X, y, **configured(settings))
         return model_record({**run_record(result), "score": result.best_score}, result.model, X, folder)
 
     return run
@@ -166,7 +167,7 @@ def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> C
 
     def run(folder: Path) -> Record:
         X, y = data()
-        each = estimator.__class__(**{**estimator.get_params(), "n_jobs": 2, "random_state": 7}).fit(X, y, **fit)
+        each = clone(estimator).set_params(n_jobs=2, random_state=7).fit(X, y, **fit)
         exact = {**run_record(each.result_), "score": each.best_score_, "iterations": each.n_iter_}
         return model_record(exact, each.model_, X, folder)
 
@@ -189,8 +190,8 @@ def resumed(folder: Path) -> Record:
     """A run that a limit ends, continued by `ash.resume`, and extended."""
     X, y = digits()
     journal = folder / "run.journal"
-    ash.tune(X, y, SMALL, candidates=24, epoch_limit=30, progress=False, journal=journal)
-    result = ash.resume(journal, X, y, epoch_limit=1000, progress=False)
+    ash.tune(X, y, SMALL, candidates=24, progress=False, journal=journal, config=ash.SearchConfig(epoch_limit=30))
+    result = ash.resume(journal, X, y, progress=False, config=ash.SearchConfig(epoch_limit=1000))
     more = ash.resume(journal, X, y, candidates=40, progress=False)
     return model_record({**run_record(result), "extended": more.digest}, more.model, X, folder)
 
@@ -248,7 +249,7 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
 
     def run(folder: Path) -> Record:
         settings = {"candidates": 24, "seed": 3, "costs": cost, "threads": 2, "progress": False, **arguments}
-        result = ash.tune_function(train, FUNCTION_SPACE, **settings)
+        result = ash.tune_function(train, FUNCTION_SPACE, **configured(settings))
         failures = [[failure.candidate, failure.rung, failure.kind] for failure in result.failures]
         exact = {**run_record(result), "score": result.best_score, "state": result.best_state, "failures": failures}
         return {"exact": exact}
@@ -340,7 +341,7 @@ def searched(estimator: Any, prefix: str = "", **arguments: Any) -> Callable[[Pa
             "candidates": 10, "eta": 2, "max_epochs": 8, "cv": KFold(3), "schedule": "reproducible",
             "random_state": 5, "n_jobs": 2, **arguments,
         }  # fmt: skip
-        each = ash.ASHSearchCV(estimator, space, **settings).fit(X, y)
+        each = ash.ASHSearchCV(estimator, space, **configured(settings)).fit(X, y)
         exact = {
             **run_record(each.result_),
             "params": each.best_params_,
@@ -402,7 +403,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "three workers": tuned(digits, workers=3),
     "greedy": tuned(digits, **GREEDY),
     "epoch limit": tuned(digits, epoch_limit=29),
-    "target": tuned(digits, target=0.5),
+    "target": tuned(digits, stop_score=0.5),
     "stream": tuned(digits, candidates=None, epoch_limit=60),
     "improving stream": tuned(digits, candidates=None, epoch_limit=60, promotion="improving", workers=5),
     "little memory": tuned(digits, memory_limit=1),
@@ -488,7 +489,14 @@ def write_files(folder: Path) -> None:
     for name, (data, space) in MODELS.items():
         result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False)
         (result.ensemble(8) if name == "ensemble" else result.model).save(folder / f"{name}.safetensors")
-    ash.tune(*diabetes(), SMALL, candidates=24, epoch_limit=30, progress=False, journal=folder / "table.ash")
+    ash.tune(
+        *diabetes(),
+        SMALL,
+        candidates=24,
+        progress=False,
+        journal=folder / "table.ash",
+        config=ash.SearchConfig(epoch_limit=30),
+    )
     function_run(journal=folder / "function.ash", epoch_limit=30)(folder)
     for lock in folder.glob("*-lock"):
         lock.unlink()
@@ -515,7 +523,7 @@ def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> Non
 def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
     journal = shutil.copy(FILES / "table.ash", tmp_path)
     ended = ash.resume(journal, *diabetes(), progress=False)
-    result = ash.resume(journal, *diabetes(), epoch_limit=1000, progress=False)
+    result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(epoch_limit=1000))
     assert (ended.ended, result.ended) == ("epoch_limit", "finished")
     assert len(ended.jobs) < len(result.jobs)
     assert run_record(result).items() <= golden()["runs"]["regression"]["exact"].items()

@@ -317,35 +317,35 @@ class TestBudgets:
                 ladder.report(running.pop(draw.randrange(len(running))), draw.choice([NAN, 0.1, 0.2]), 0.0)
             assert ladder.ending in ("epoch_limit", "finished")
 
-    def test_the_target_ends_it_while_others_run(self, make):
-        ladder = make(8, target=0.9)
+    def test_the_stop_score_ends_it_while_others_run(self, make):
+        ladder = make(8, stop_score=0.9)
         jobs = start(ladder, 4)
         report(ladder, jobs[:2], [0.89, 0.9])
-        assert (ladder.finished, ladder.ending, ladder.has_job()) == (True, "target", False)
+        assert (ladder.finished, ladder.ending, ladder.has_job()) == (True, "stop_score", False)
         assert ladder.next() is None
         report(ladder, jobs[2:], [0.1, NAN])
         rung = ladder.rungs[0]
         assert (rung["running"], rung["finished"], rung["diverged"], rung["promoted"]) == (0, 4, 1, 0)
-        assert ladder.ending == "target"
+        assert ladder.ending == "stop_score"
         assert ladder.next() is None
 
     @pytest.mark.parametrize(("score", "loss"), [(math.inf, 0.0), (0.9, NAN)])
     def test_a_diverged_candidate_has_not_reached_the_target(self, make, score, loss):
-        ladder = make(8, target=0.9)
+        ladder = make(8, stop_score=0.9)
         ladder.report(ladder.next(), score, loss)
         assert ladder.ending is None
         assert ladder.has_job()
 
-    def test_the_target_in_a_higher_rung(self, make):
-        ladder = make(4, target=0.5)
+    def test_the_stop_score_in_a_higher_rung(self, make):
+        ladder = make(4, stop_score=0.5)
         report(ladder, start(ladder, 2), [0.4, 0.3])
         ladder.report(ladder.next(), 0.5, 0.0)
-        assert ladder.ending == "target"
+        assert ladder.ending == "stop_score"
 
-    def test_the_target_takes_precedence_over_the_limit(self, make):
-        ladder = make(4, target=0.5, epoch_limit=2)
+    def test_the_stop_score_takes_precedence_over_the_limit(self, make):
+        ladder = make(4, stop_score=0.5, epoch_limit=2)
         report(ladder, start(ladder, 2), [0.4, 0.6])
-        assert ladder.ending == "target"
+        assert ladder.ending == "stop_score"
 
 
 # Both in step on random histories: jobs, counts, retirement and ending agree
@@ -361,7 +361,7 @@ LADDERS = st.fixed_dictionaries(
         "algorithm": st.sampled_from(ALGORITHMS),
         "promotion": st.sampled_from(PROMOTIONS),
         "epoch_limit": st.just(0) | st.integers(1, 400),
-        "target": st.sampled_from([NAN, NAN, 0.9, 1.0]),
+        "stop_score": st.sampled_from([NAN, NAN, 0.9, 1.0]),
     }
 )
 
@@ -462,10 +462,10 @@ def test_jobs_are_values():
         ({"epoch_limit": 0}, r"epoch_limit=0 is not allowed; give an integer from 1 to"),
         ({"epoch_limit": 1e6}, r"epoch_limit=1000000\.0 is not allowed; give an integer"),
         ({"epoch_limit": 9, "min_epochs": 10}, r"epoch_limit=9 allows no job at all; give at least min_epochs.* 10"),
-        ({"target": "0.9"}, r"target='0\.9' is not allowed; give a finite score"),
-        ({"target": True}, r"target=True is not allowed"),
-        ({"target": math.nan}, r"target=nan is not allowed"),
-        ({"target": 10**400}, r"target=1\d+ is not allowed"),
+        ({"stop_score": "0.9"}, r"stop_score='0\.9' is not allowed; give a finite score"),
+        ({"stop_score": True}, r"stop_score=True is not allowed"),
+        ({"stop_score": math.nan}, r"stop_score=nan is not allowed"),
+        ({"stop_score": 10**400}, r"stop_score=1\d+ is not allowed"),
     ],
 )
 def test_refuses_in_a_sentence(arguments, sentence):
@@ -542,10 +542,10 @@ def test_checkpoints_of_the_retired_can_be_deleted():
     assert most < 40
 
 
-def test_ends_at_the_target_while_a_job_runs():
-    ladder = Ladder(8, target=np.float32(0.5))
+def test_ends_at_the_stop_score_while_a_job_runs():
+    ladder = Ladder(8, stop_score=np.float32(0.5))
     first, second = ladder.next(), ladder.next()
     ladder.report(first, 0.5)
-    assert (ladder.ending, ladder.finished, ladder.next()) == ("target", True, None)
+    assert (ladder.ending, ladder.finished, ladder.next()) == ("stop_score", True, None)
     ladder.report(second, 0.7)
     assert ladder.rungs[0]["finished"] == 2

@@ -13,6 +13,7 @@ from conftest import Data
 
 import ash
 from ash import _core
+from config_help import configured
 from data_help import mixed_columns, mixed_target
 from fault_help import python
 from training_help import FMA_SETS, parameters
@@ -50,7 +51,9 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
             return core(*given, **{**named, "threads": threads, "instruction_set": instruction_set})
 
         monkeypatch.setattr(_core, "Tuner", tuner)
-        return ash.tune(*data, **{"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
+        return ash.tune(
+            *data, **configured({"space": SMALL, "candidates": 24, "threads": 1, "progress": False, **settings})
+        )
 
     return run
 
@@ -71,9 +74,15 @@ def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
     settings = {"keep": 1, "seed": seed}  # whose state is kept is not dropped
-    expected = outcome(tune(data, teams=False, **settings))
+    expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
-        result = tune(data, threads=threads, teams=teams, memory_limit=limit, instruction_set=name, **settings)
+        result = tune(
+            data,
+            threads=threads,
+            instruction_set=name,
+            config=ash.SearchConfig(teams=teams, memory_limit=limit),
+            **settings,
+        )
         assert outcome(result) == expected, (threads, teams, limit, name)
         assert (result.memory["retrained_epochs"] > 0) == (limit == TIGHT)
 
@@ -82,11 +91,15 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
 def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
     """Networks that teams are formed for, and few of them, so that threads have nothing else to do."""
     settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
-    expected = outcome(tune(data, teams=False, **settings))
-    assert {outcome(tune(data, threads=threads, teams=False, **settings)) for threads in THREADS} == {expected}
+    expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
+    assert {
+        outcome(tune(data, threads=threads, config=ash.SearchConfig(teams=False), **settings)) for threads in THREADS
+    } == {expected}
     largest = 1
     for threads, limit, name in itertools.product(THREADS, (TIGHT, LOOSE), FMA_SETS):
-        result = tune(data, threads=threads, memory_limit=limit, instruction_set=name, **settings)
+        result = tune(
+            data, threads=threads, instruction_set=name, config=ash.SearchConfig(memory_limit=limit), **settings
+        )
         assert outcome(result) == expected, (threads, limit, name)
         assert threads > 1 or not len(result.assists["thread"])
         largest = max(largest, *(job.team for job in result.jobs))
@@ -96,7 +109,7 @@ def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
 def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
     """A helper that comes too late, as on a busy machine, computes nothing: again until some did."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
-    expected = outcome(tune(data, teams=False, **settings))
+    expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     helped = 0
     for _ in range(100):
         result = tune(data, threads=7, **settings)
@@ -118,12 +131,12 @@ VARIANTS = {
     "few workers": {"workers": 3},
     "one worker": {"workers": 1},
     "epoch limit": {"epoch_limit": 29},
-    "target": {"target": 0.2},
-    "target, paper": {"target": 0.2, "promotion": "paper"},
+    "target": {"stop_score": 0.2},
+    "target, paper": {"stop_score": 0.2, "promotion": "paper"},
     "stream": {"candidates": None, "epoch_limit": 120},
     "stream, capped": {"candidates": None, "epoch_limit": 120, "promotion": "capped", "workers": 5},
     "stream, improving": {"candidates": None, "epoch_limit": 120, "promotion": "improving", "workers": 5},
-    "stream to a target": {"candidates": None, "target": 0.3},
+    "stream to a target": {"candidates": None, "stop_score": 0.3},
 }
 
 
@@ -131,8 +144,8 @@ VARIANTS = {
 @pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
 def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, variant: str) -> None:
     settings = {"space": space, "candidates": 12, "seed": 6, **VARIANTS[variant]}
-    first = tune(data, teams=False, **settings)
-    assert first.ended == next((limit for limit in ("target", "epoch_limit") if limit in settings), "finished")
+    first = tune(data, config=ash.SearchConfig(teams=False), **settings)
+    assert first.ended == next((limit for limit in ("stop_score", "epoch_limit") if limit in settings), "finished")
     for threads, teams, limit in (
         (1, True, TIGHT),
         (2, True, LOOSE),
@@ -140,7 +153,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, v
         (7, True, LOOSE),
         (4, False, LOOSE),
     ):
-        result = tune(data, threads=threads, teams=teams, memory_limit=limit, **settings)
+        result = tune(data, threads=threads, config=ash.SearchConfig(teams=teams, memory_limit=limit), **settings)
         assert outcome(result) == outcome(first), (threads, teams, limit)
 
 
@@ -168,9 +181,12 @@ def busy_machine() -> Iterator[None]:
 
 @pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
 def test_a_busy_machine_changes_no_bit(tune: Run, data: Data, space: ash.Space, busy_machine: None) -> None:
-    expected = outcome(tune(data, space=space, candidates=8, teams=False))
+    expected = outcome(tune(data, space=space, candidates=8, config=ash.SearchConfig(teams=False)))
     for threads, limit in itertools.product((2, 3, 7), (TIGHT, LOOSE)):
-        assert outcome(tune(data, space=space, candidates=8, threads=threads, memory_limit=limit)) == expected
+        assert (
+            outcome(tune(data, space=space, candidates=8, threads=threads, config=ash.SearchConfig(memory_limit=limit)))
+            == expected
+        )
 
 
 ELSEWHERE = """
@@ -211,13 +227,19 @@ Y = mixed_target(mixed_columns(200))
 @pytest.mark.parametrize("space", [SMALL_RECIPE, LARGE_RECIPE], ids=["small", "large"])
 def test_the_recipe_has_one_outcome_however_it_is_computed(tune: Run, data: Data, space: ash.Space) -> None:
     settings = {"space": space, "candidates": 12}
-    first = tune(data, teams=False, **settings)
+    first = tune(data, config=ash.SearchConfig(teams=False), **settings)
     assert {params["embedding"] for params in first.params} == {"periodic", "none"}
     for name in ("input_scaling", "parametric_activation"):
         assert {params[name] for params in first.params} == {True, False}
     cases = itertools.product((1, 2, 3), (True, False), (TIGHT, LOOSE), FMA_SETS)
     for threads, teams, limit, name in cases:
-        result = tune(data, threads=threads, teams=teams, memory_limit=limit, instruction_set=name, **settings)
+        result = tune(
+            data,
+            threads=threads,
+            instruction_set=name,
+            config=ash.SearchConfig(teams=teams, memory_limit=limit),
+            **settings,
+        )
         assert outcome(result) == outcome(first), (threads, teams, limit, name)
 
 
@@ -225,9 +247,9 @@ def test_the_recipe_has_one_outcome_however_it_is_computed(tune: Run, data: Data
 def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> None:
     weights = np.random.default_rng(2).uniform(0.5, 3, 200)
     settings = {"space": SMALL_RECIPE, "candidates": 8, "cv": 3, "sample_weight": weights, "training": training}
-    first = tune((X, Y), teams=False, **settings)
+    first = tune((X, Y), config=ash.SearchConfig(teams=False), **settings)
     for threads, limit in itertools.product((1, 2, 3), (TIGHT, LOOSE)):
-        result = tune((X, Y), threads=threads, memory_limit=limit, **settings)
+        result = tune((X, Y), threads=threads, config=ash.SearchConfig(memory_limit=limit), **settings)
         assert outcome(result) == outcome(first), (threads, limit)
 
 

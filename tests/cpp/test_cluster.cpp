@@ -95,7 +95,7 @@ TEST_CASE("the last process has the threads that are left") {
 
 TEST_CASE("a target ends the run while others work and data are on their way") {
     SimulationSettings chosen = settings(64, 8);
-    chosen.ladder.target = 3.0;
+    chosen.ladder.stop_score = 3.0;
     const Cluster cluster{.latency = 0.25, .process_bandwidth = 100.0, .data_bytes = 1000.0};
     Workload slow = workload();
     slow.seconds = [](const Job& job) { return job.candidate == 0 ? 5.0 : 1.0; };

@@ -122,8 +122,8 @@ TEST_CASE("the same records for any threads, teams, memory limit and delays") {
 
 TEST_CASE("limits of the ladder end a run at the same decision, whoever is still at work") {
     const Data data = ash::testing::make_data(150, 6, 3);
-    for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.target = 0.6},
-                                         LadderSettings{.promotion = Promotion::paper, .target = 0.5}}) {
+    for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.stop_score = 0.6},
+                                         LadderSettings{.promotion = Promotion::paper, .stop_score = 0.5}}) {
         for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
             const Run one{.ladder = ladder, .continuation = continuation};
             const std::vector<Row> expected = outcome(data, 3, one);
@@ -166,7 +166,7 @@ TEST_CASE("tiny runs with random threads, stops and limits all end, and leave no
                      .memory_limit = random() % 2 == 0 ? 0 : 3000,
                      .ladder = {.max_rungs = 1 + static_cast<std::int64_t>(random() % 4)}};
         if (random() % 3 == 0) settings.ladder.epoch_limit = 1 + random() % 50;
-        if (random() % 3 == 0) settings.ladder.target = 0.5 + 0.1 * static_cast<double>(random() % 6);
+        if (random() % 3 == 0) settings.ladder.stop_score = 0.5 + 0.1 * static_cast<double>(random() % 6);
         const auto tuner = make_tuner(data, random(), settings);
         tuner->start();
         if (random() % 2 == 0) {

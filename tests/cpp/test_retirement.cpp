@@ -187,14 +187,14 @@ TEST_CASE("the epoch limit is never exceeded, and nothing smaller is given than 
     CHECK_THROWS_AS(Ladder({.candidates = 8, .epoch_limit = -1}), std::invalid_argument);
 }
 
-TEST_CASE("the target ends it while others run, which are counted") {
-    Ladder ladder({.candidates = 8, .target = 0.9});
+TEST_CASE("the stop score ends it while others run, which are counted") {
+    Ladder ladder({.candidates = 8, .stop_score = 0.9});
     const std::vector<Job> jobs = start(ladder, 4);
     ladder.report(jobs[0], 2.0, kNan);
     ladder.report(jobs[1], 0.89, 0.0);
     CHECK_FALSE(ladder.finished());
     ladder.report(jobs[2], 0.9, 0.0);
-    CHECK(ladder.ending() == Ending::target);
+    CHECK(ladder.ending() == Ending::stop_score);
     CHECK_FALSE(ladder.next());
     CHECK_FALSE(ladder.has_job());
     ladder.report(jobs[3], 3.0, 0.0);

@@ -91,7 +91,7 @@ TEST_CASE("reproducible decisions depend on neither threads nor teams nor second
 
 TEST_CASE("a target ends the run while others work") {
     SimulationSettings chosen = settings(64, 8, false);
-    chosen.ladder.target = 0.5;
+    chosen.ladder.stop_score = 0.5;
     Workload flat = workload();
     flat.outcome = [](const Job& job) { return ash::SimulatedOutcome{job.rung == 1 ? 0.5 : 0.0, 0.0}; };
     const Simulation run = ash::simulate(chosen, flat);

@@ -20,6 +20,7 @@ from ash.cli.cli import _parser
 from ash.cli.cli_export import export_parser
 from ash.cli.cli_predict import predict_parser
 from ash.cli.cli_show import show_parser
+from ash.options import CONFIG_FIELDS
 from ash_docs.blocks import Block, Session
 from bench import report
 from bench.record import RESULTS
@@ -43,8 +44,8 @@ def test_the_example_is_short() -> None:
 
 def test_what_it_names_exists() -> None:
     arguments = {name for line in re.findall(r"`([^`\n]+)`", README) for name in re.findall(r"\b(\w+)=", line)}
-    assert {"time_limit", "epoch_limit", "target", "schedule", "memory_limit"} <= arguments
-    assert arguments <= set(inspect.signature(ash.tune).parameters)
+    assert {"time_limit", "epoch_limit", "stop_score", "schedule", "memory_limit"} <= arguments
+    assert arguments <= {*inspect.signature(ash.tune).parameters, *CONFIG_FIELDS}
     attributes = set(re.findall(r"\bresult\.(\w+)", README))
     assert "digest" in attributes and attributes <= {*dir(ash.Result), *ash.Result.__dataclass_fields__}
     options = set(re.findall(r"(?<!\S)--[a-z-]+", README))
@@ -61,9 +62,9 @@ def test_the_figures_are_those_of_the_benches() -> None:
 
 
 SHORTER = {
-    "time_limit=60": "time_limit=60, epoch_limit=600",
-    "time_limit=10": "time_limit=60, epoch_limit=300",
-    "--time 60": "--time 60 --epochs 300",
+    "time_limit=60": "time_limit=60, config=ash.SearchConfig(epoch_limit=600)",
+    "time_limit=10": "time_limit=60, config=ash.SearchConfig(epoch_limit=300)",
+    "--time-limit 60": "--time-limit 60 --epoch-limit 300",
 }
 """The time limit stays far off, since a busy machine may be slow to begin."""
 ELSEWHERE = ("pip install", "mpiexec ")

@@ -199,7 +199,7 @@ def test_huge_numbers_and_constant_columns() -> None:
 
 def fitted(**settings: Any) -> ash.Result:
     x, y = recurring()
-    return ash.tune(x, y, candidates=8, max_rungs=2, progress=False, seed=0, **settings)
+    return ash.tune(x, y, candidates=8, progress=False, seed=0, config=ash.SearchConfig(max_rungs=2), **settings)
 
 
 def test_known_rows_are_predicted_better_than_without_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from ash.encoding.schema import ONE_HOT_LEVELS, Schema, learn_schema, schema_fro
 from ash.encoding.spiked_numbers import MOST_COLUMNS, SEEN_ROWS, with_recurring
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.errors import DataError
+from config_help import configured
 
 NAN = float("nan")
 ROWS = 1000
@@ -195,13 +196,13 @@ def lumpy_table(rows: int = ROWS, seed: int = 8) -> tuple[NDArray[np.float64], N
 def test_a_network_learns_what_the_values_mean(tmp_path: Path) -> None:
     x, y = lumpy_table(3 * ROWS)
     given: dict[str, Any] = {"candidates": 4, "min_epochs": 16, "max_rungs": 1, "random_state": 0}
-    fitted = ash.ASHClassifier(**given).fit(x[:2000], y[:2000])
+    fitted = ash.ASHClassifier(**configured(given)).fit(x[:2000], y[:2000])
     later, labels = x[2000:], y[2000:]
     rare = later[:, 0] > 0
     assert fitted.score(later[rare], labels[rare]) > 0.9
     spread = x.copy()
     spread[:, 0] = np.where(x[:, 0] > 0, x[:, 0] + np.random.default_rng(10).normal(size=len(x)) / 1000, 0)
-    blind = ash.ASHClassifier(**given).fit(spread[:2000], y[:2000])
+    blind = ash.ASHClassifier(**configured(given)).fit(spread[:2000], y[:2000])
     assert blind.score(spread[2000:][rare], labels[rare]) < fitted.score(later[rare], labels[rare])
     fitted.result_.model.save(tmp_path / "model")
     loaded = ash.load(tmp_path / "model")
@@ -217,7 +218,7 @@ def test_estimators_do_not_depend_on_the_order_of_rows_or_on_how_they_are_weight
     given: dict[str, Any] = {"candidates": 2, "min_epochs": 2, "max_rungs": 1, "random_state": 0}
 
     def digest(x: Any, y: Any, sample_weight: Any = None) -> str:
-        fitted = ash.ASHClassifier(**given).fit(x, y, sample_weight=sample_weight)
+        fitted = ash.ASHClassifier(**configured(given)).fit(x, y, sample_weight=sample_weight)
         assert fitted.result_.model.encoding.schema.columns[0].levels
         return fitted.result_.digest
 

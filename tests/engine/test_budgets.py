@@ -14,6 +14,7 @@ from ash._utils import machine
 from ash.engine import deadline
 from ash.engine.deadline import Deadline
 from callback_help import TimeIsUp
+from config_help import configured
 
 pytestmark = pytest.mark.core
 
@@ -24,7 +25,7 @@ SPACE = ash.Space(
 
 
 def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
-    return ash.tune(X, y, space, **{"candidates": 16, "threads": 2, "progress": False, **settings})
+    return ash.tune(X, y, space, **configured({"candidates": 16, "threads": 2, "progress": False, **settings}))
 
 
 # Epochs
@@ -53,35 +54,35 @@ def test_an_epoch_limit_of_one_job():
     assert result.best_candidate == 0 and result.ended == "epoch_limit"
 
 
-# A target
+# A stop score
 
 
-def test_the_first_score_that_reaches_the_target_ends_the_run():
+def test_the_first_score_that_reaches_the_stop_score_ends_the_run():
     whole = quick()
-    target = sorted(job.score for job in whole.jobs)[-3]
-    result = quick(target=target)
-    assert result.ended == "target" and "target" in repr(result).splitlines()[1]
-    decided = list(itertools.takewhile(lambda job: job.score < target, whole.jobs))
+    stop_score = sorted(job.score for job in whole.jobs)[-3]
+    result = quick(stop_score=stop_score)
+    assert result.ended == "stop_score" and "stop score reached" in repr(result).splitlines()[1]
+    decided = list(itertools.takewhile(lambda job: job.score < stop_score, whole.jobs))
     assert [(job.candidate, job.rung, job.score) for job in result.jobs[:-1]] == [
         (job.candidate, job.rung, job.score) for job in decided
     ]
-    assert result.jobs[-1].score == result.best_score >= target
+    assert result.jobs[-1].score == result.best_score >= stop_score
 
 
-def test_a_target_that_is_not_reached_changes_nothing():
-    result = quick(target=1.5)
+def test_a_stop_score_that_is_not_reached_changes_nothing():
+    result = quick(stop_score=1.5)
     assert result.ended == "finished" and result.digest == quick().digest
 
 
-def test_errors_are_negated_in_the_target_too():
-    result = quick(metric="log_loss", target=-0.5)
-    assert result.ended == "target" and -0.5 <= result.best_score <= 0
-    assert quick(metric="log_loss", target=0.5).ended == "finished"
+def test_errors_are_negated_in_the_stop_score_too():
+    result = quick(metric="log_loss", stop_score=-0.5)
+    assert result.ended == "stop_score" and -0.5 <= result.best_score <= 0
+    assert quick(metric="log_loss", stop_score=0.5).ended == "finished"
 
 
-def test_a_target_of_every_kind_of_number():
-    for target in (0, np.float32(0.25)):
-        assert quick(target=target).ended == "target"
+def test_a_stop_score_of_every_kind_of_number():
+    for stop_score in (0, np.float32(0.25)):
+        assert quick(stop_score=stop_score).ended == "stop_score"
 
 
 # Seconds
@@ -127,9 +128,9 @@ def test_no_time_for_a_single_job(schedule, candidates):
 
 
 def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
-    assert quick(candidates=None, time_limit=100, epoch_limit=30, target=2.0).ended == "epoch_limit"
-    assert quick(candidates=None, time_limit=100, epoch_limit=10**6, target=0.5).ended == "target"
-    limits = {"time_limit": 100, "epoch_limit": 10**9, "target": 2.0}
+    assert quick(candidates=None, time_limit=100, epoch_limit=30, stop_score=2.0).ended == "epoch_limit"
+    assert quick(candidates=None, time_limit=100, epoch_limit=10**6, stop_score=0.5).ended == "stop_score"
+    limits = {"time_limit": 100, "epoch_limit": 10**9, "stop_score": 2.0}
     result = quick(space=None, candidates=None, callbacks=[TimeIsUp(monkeypatch, 100)], **limits)
     assert result.ended == "time_limit"
 
@@ -187,7 +188,9 @@ def test_the_time_of_the_call_counts(clock: list[float]) -> None:
 
 def wide(X=WINE[0], y=WINE[1], **settings):
     space = ash.Space(hidden=ash.choice((32,), (16, 8)), learning_rate=ash.log(1e-3, 1e-1))
-    return ash.tune(X, y, space, **{"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
+    return ash.tune(
+        X, y, space, **configured({"candidates": 32, "threads": 2, "keep": 1, "progress": False, **settings})
+    )
 
 
 @pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])

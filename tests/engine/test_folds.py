@@ -15,6 +15,7 @@ from ash import _core
 from ash.encoding.data_split import FEW_ROWS
 from ash.models.ensemble import class_errors, select, target_errors
 from ash.models.model_pool import sharpen
+from config_help import configured
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
 
@@ -45,9 +46,14 @@ def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
-    both = ash.tune(WINES, CULTIVARS, space, cv=pairs, max_rungs=1, **FEW)
+    both = ash.tune(WINES, CULTIVARS, space, cv=pairs, config=ash.SearchConfig(max_rungs=1), **FEW)
     alone = ash.tune(
-        WINES[first], CULTIVARS[first], space, validation=(WINES[~first], CULTIVARS[~first]), max_rungs=1, **FEW
+        WINES[first],
+        CULTIVARS[first],
+        space,
+        validation=(WINES[~first], CULTIVARS[~first]),
+        config=ash.SearchConfig(max_rungs=1),
+        **FEW,
     )
     scores = dict(zip(both.fold_scores["candidate"].tolist(), both.fold_scores["scores"][:, 0].tolist(), strict=True))
     assert scores == {job.candidate: job.score for job in alone.jobs}
@@ -55,7 +61,7 @@ def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
 def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate(training: str) -> None:
-    result = ash.tune(WINES, CULTIVARS, cv=3, training=training, **FEW)
+    result = ash.tune(WINES, CULTIVARS, cv=3, config=ash.SearchConfig(training=training), **FEW)
     rung, candidate = result.best_rung, result.best_candidate
     whole = ash._core.Data(WINES, CULTIVARS[:, None].astype(float), 3, np.arange(len(WINES)), np.arange(1))
     settings = ash.space.hyperparameters.to_settings(result.best_params)
@@ -132,7 +138,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
     kind = ash.ASHClassifier if y.ndim == 1 else ash.ASHRegressor
     given = {"space": space(), "candidates": 16, "min_epochs": 4, "random_state": 2, "cv": 3, **changes}
     weight = given.pop("weight", None)
-    return kind(**given).fit(X, y, sample_weight=weight)
+    return kind(**configured(given)).fit(X, y, sample_weight=weight)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -240,7 +246,7 @@ def test_the_result_has_the_best_and_nothing_of_folds() -> None:
     assert search.result_.model is members(search.model_)[0]
     assert search.best_params_ == search.result_.model.params
     assert fitted(ensemble=1).model_.predict(X).tobytes() == search.result_.model.predict(X).tobytes()
-    alone = ash.tune(X, Y, space(), candidates=16, min_epochs=4, seed=2, cv=3, progress=False)
+    alone = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
     assert isinstance(alone.model, ash.Network) and alone.kept is None
 
 
@@ -331,7 +337,7 @@ def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
     ends = watched(monkeypatch)
     kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
     given = {"space": space(), "random_state": 0, "time_limit": 1.0, **changes}
-    kind(**given).fit(x, y)
+    kind(**configured(given)).fit(x, y)
     monkeypatch.undo()
     return len(ends[0]["folds"])
 

@@ -1,14 +1,22 @@
 """The table of options (ash/options.py): signatures, docstrings, the journal and the command line agree with it."""
 
 import inspect
+import pickle
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV
 
 import ash
 from ash.cli import cli
 from ash.journal.identity import OPEN, REPEATED
-from ash.options import FunctionOptions, Options, option_names, option_table
+from ash.options import CONFIG_FIELDS, FunctionOptions, Options, option_names, option_table
+from config_help import configured
 
 pytestmark = pytest.mark.core
 
@@ -18,17 +26,30 @@ CALLERS = {
     "tune_function": (ash.tune_function, FunctionOptions),
     "search": (ash.ASHSearchCV, FunctionOptions),
 }
-OTHER_DEFAULTS = {("search", "candidates"): 64, ("search", "eta"): 4, ("search", "min_epochs"): None}
-TAKEN = [(caller, name) for caller, (_, kind) in CALLERS.items() for name in option_names(kind, caller=caller)]
-COMMAND = {"time_limit": "time", "epoch_limit": "epochs", "target": "stop_at", "teams": "no_teams"}
-"""What the command line calls options otherwise."""
+OTHER_DEFAULTS = {("search", "candidates"): 64}
+MOST_PARAMETERS = 24
+TABLE = {**option_table(FunctionOptions), **option_table()}
+TAKEN = [
+    (caller, name)
+    for caller, (_, kind) in CALLERS.items()
+    for name in option_names(kind, caller=caller)
+    if name not in CONFIG_FIELDS
+]
+X, Y = load_wine(return_X_y=True)
 
 
-def documented_types(doc: str) -> dict[str, str]:
+def documented_types(doc):
     """The types of the parameters that a docstring describes one by one, without what it says of defaults."""
-    body = doc.split("Parameters\n")[1].split("\n\n" + "Attributes")[0]
-    lines = re.findall(r"^(\w+) : (.+)$", inspect.cleandoc(body), re.MULTILINE)
-    return {name: re.sub(r"(, optional|, default.*| or None)*$", "", text) for name, text in lines}
+    body = re.split(r"\n\n(?:Attributes|Returns|Raises)\n", inspect.cleandoc(doc).split("Parameters\n")[1])[0]
+    lines = re.findall(r"^(\w+(?:, \w+)*) : (.+)$", body, re.MULTILINE)
+    return {
+        name: re.sub(r"(, optional|, default.*| or None)*$", "", text)
+        for names, text in lines
+        for name in names.split(", ")
+    }
+
+
+# Signatures and docstrings
 
 
 @pytest.mark.parametrize(("caller", "name"), TAKEN)
@@ -45,20 +66,57 @@ def test_entry_points_take_the_options_of_the_table_with_its_defaults_and_types(
 def test_entry_points_take_no_option_that_the_table_does_not_give_them(caller):
     function, kind = CALLERS[caller]
     given = option_table(kind).keys() & inspect.signature(function).parameters.keys()
-    assert given == set(option_names(kind, caller=caller))
+    assert given == set(option_names(kind, caller=caller)) - set(CONFIG_FIELDS)
 
 
-@pytest.mark.parametrize("name", option_table())
-def test_docstrings_describe_each_option_once(name):
-    doc = inspect.getdoc(ash.tune)
-    assert len(re.findall(rf"^{name} : ", doc, re.MULTILINE)) == 1
+@pytest.mark.parametrize("name", CONFIG_FIELDS)
+def test_a_field_of_the_config_is_an_option_with_its_type(name):
+    told = documented_types(inspect.getdoc(ash.SearchConfig))
+    assert told[name] == TABLE[name].check.type.removesuffix(" or None")
+    assert inspect.signature(ash.SearchConfig).parameters[name].default is None
+
+
+def calls():
+    """Everything public that can be called, with its docstring: functions, classes and their methods."""
+    for name in ash.__all__:
+        value = getattr(ash, name)
+        if not callable(value) or (isinstance(value, type) and issubclass(value, BaseException)):
+            continue
+        yield name, value, inspect.getdoc(value)
+        for own, method in vars(value).items() if isinstance(value, type) else ():
+            if not own.startswith("_") and inspect.isfunction(method):
+                yield f"{name}.{own}", method, inspect.getdoc(method)
+
+
+def test_no_public_call_has_many_parameters():
+    counts = {name: len(inspect.signature(call).parameters) for name, call, _ in calls()}
+    assert len(counts) > 50 and max(counts.values()) <= MOST_PARAMETERS, counts
+    assert all(doc for _, _, doc in calls())
+
+
+@pytest.mark.parametrize("call", [each for each, _ in CALLERS.values()])
+def test_an_entry_point_takes_no_arguments_of_any_name(call):
+    kinds = {parameter.kind for parameter in inspect.signature(call).parameters.values()}
+    assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+def test_docstrings_describe_all_parameters_and_no_others():
+    for name, call, doc in calls():
+        if "Parameters\n----" in doc:
+            told = set(documented_types(doc)) | set(
+                re.findall(r"\w+", " ".join(re.findall(r"^(\w+(?:, \w+)+)$", doc, re.MULTILINE)))
+            )
+            names = {each for each in inspect.signature(call).parameters if each != "self"}
+            assert names <= told | {"hyperparameters", "conditions", "changes", "params", "options", "ax"}, name
 
 
 def test_resume_takes_the_limits_and_what_decides_on_nothing():
     parameters = inspect.signature(ash.resume).parameters
     for name, option in option_table().items():
+        if name in CONFIG_FIELDS:
+            continue
         if option.decides == "end":
-            assert parameters[name].default is None
+            assert parameters[name].default == "unchanged"
         elif option.decides is None:
             assert parameters[name].default == option.default
         else:
@@ -69,10 +127,148 @@ def test_resume_takes_the_limits_and_what_decides_on_nothing():
 def test_the_command_line_has_the_defaults_of_the_table():
     given = cli._parser().parse_args(["table.csv"])
     for name in option_names(caller="command"):
-        assert getattr(given, COMMAND.get(name, name)) == option_table()[name].default
+        assert getattr(given, name) == (None if name in CONFIG_FIELDS else option_table()[name].default)
 
 
 @pytest.mark.parametrize("kind", [Options, FunctionOptions])
 def test_a_default_of_the_table_passes_its_check(kind):
     for name, option in option_table(kind).items():
         option.check.read(name, option.default)
+
+
+# The config
+
+
+def test_a_config_shows_what_is_given():
+    config = ash.SearchConfig(eta=np.int64(3), workers=4)
+    assert repr(config) == f"SearchConfig(eta={np.int64(3)!r}, workers=4)" and config == replace(config, eta=3)
+    assert hash(config) == hash(ash.SearchConfig(eta=3, workers=4)) and pickle.loads(pickle.dumps(config)) == config
+
+
+@pytest.mark.parametrize("config", [{"eta": 3}, 3, ash.SearchConfig])
+def test_a_config_is_a_search_config(config):
+    with pytest.raises(ash.SettingError, match=r"config=.*give an ash\.SearchConfig"):
+        ash.tune(X, Y, config=config)
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda config: ash.tune(X, Y, config=config), "job_limit"),
+        (lambda config: ash.ASHClassifier(config=config).fit(X, Y), "keep"),
+        (lambda config: ash.tune_function(lambda p, e, s: 0.0, {"x": [1, 2]}, config=config), "missing"),
+        (lambda config: ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2]}, config=config).fit(X, Y), "teams"),
+    ],
+)
+def test_a_field_that_an_entry_point_does_not_use_is_refused(call, field):
+    value = {"missing": "error", "teams": True}.get(field, 3)
+    with pytest.raises(ash.SettingError, match=rf"config has {field}={value!r}, which .* does not use"):
+        call(ash.SearchConfig(**{field: value}))
+
+
+SEARCH = ash.ASHSearchCV(SGDClassifier(random_state=0), {"alpha": [1e-4, 1e-3]}, candidates=2, cv=2, random_state=0)
+ESTIMATORS = {
+    "classifier": ash.ASHClassifier(ash.Space(hidden=(4,)), candidates=1, random_state=0),
+    "search": SEARCH,
+}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_fields_of_the_config_are_parameters_of_an_estimator(estimator):
+    changed = clone(estimator).set_params(config__eta=3, random_state=5)
+    assert (changed.config, changed.random_state) == (ash.SearchConfig(eta=3), 5)
+    assert changed.set_params(config__min_epochs=2).config == ash.SearchConfig(eta=3, min_epochs=2)
+    assert changed.set_params(config=ash.SearchConfig(workers=4), config__eta=2).config.given() == {
+        "workers": 4,
+        "eta": 2,
+    }
+    names = {f"config__{name}" for name in CONFIG_FIELDS}
+    assert names <= changed.get_params().keys() and not names & changed.get_params(deep=False).keys()
+    assert changed.get_params()["config__eta"] == 2 and estimator.get_params()["config__eta"] is None
+    for twin in (clone(changed), pickle.loads(pickle.dumps(changed))):
+        assert twin.config == changed.config and twin.get_params()["config__workers"] == 4
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_set_params_refuses_other_fields_and_values(estimator):
+    with pytest.raises(ash.SettingError, match="SearchConfig has no argument 'etaa'; did you mean eta"):
+        clone(estimator).set_params(config__etaa=3)
+    with pytest.raises(ash.SettingError, match="eta=1 is not allowed"):
+        clone(estimator).set_params(config__eta=1)
+    with pytest.raises(ValueError, match="Invalid parameter 'eta'"):
+        clone(estimator).set_params(eta=3)
+
+
+def test_a_grid_search_goes_over_fields_of_the_config():
+    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=9))
+    model = ash.ASHClassifier(space, candidates=9, ensemble=1, refit=False, random_state=0, n_jobs=1)
+    found = GridSearchCV(model, {"config__eta": [2, 3]}, cv=2).fit(X, Y)
+    assert found.best_params_ == {"config__eta": found.best_estimator_.config.eta}
+    assert {len(clone(model).set_params(config__eta=eta).fit(X, Y).result_.rungs) for eta in (2, 3)} == {2, 3}
+
+
+# Arguments of other names
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: ash.tune(X, Y, random_state=0), "tune has no argument 'random_state'; did you mean seed?"),
+        (lambda: ash.tune(X, Y, scoring="r2"), "did you mean metric?"),
+        (lambda: ash.tune(X, Y, n_jobs=2), "did you mean threads?"),
+        (lambda: ash.tune(X, Y, timeout=2), "did you mean time_limit?"),
+        (lambda: ash.tune(X, Y, candidate=2), "did you mean candidates?"),
+        (lambda: ash.tune(X, Y, eta=3), r"pass config=ash.SearchConfig\(eta=...\)"),
+        (lambda: ash.tune(X, Y, target=0.9), r"pass config=ash.SearchConfig\(stop_score=...\)"),
+        (lambda: ash.tune(X, Y, max_rung=3), r"did you mean config=ash.SearchConfig\(max_rungs=...\)?"),
+        (lambda: ash.tune(X, Y, something=3), "it has X, y, space, .*; ash.SearchConfig has the others"),
+        (lambda: ash.ASHRegressor(seed=1), "ASHRegressor has no argument 'seed'; did you mean random_state?"),
+        (lambda: ash.ASHClassifier(metric="auc"), "did you mean scoring?"),
+        (lambda: ash.ASHClassifier(threads=1), "did you mean n_jobs?"),
+        (lambda: ash.ASHSearchCV(SGDClassifier(), param_distributions={}), "did you mean space?"),
+        (lambda: ash.ASHSearchCV(SGDClassifier(), {}, factor=3), r"pass config=ash.SearchConfig\(eta=...\)"),
+        (lambda: ash.tune_function(None, {}, n_trials=3), "did you mean candidates?"),
+        (lambda: ash.resume("x", X, Y, n_jobs=3), "did you mean threads?"),
+        (lambda: ash.SearchConfig(target=3), "did you mean stop_score?"),
+    ],
+)
+def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call, hint):
+    with pytest.raises(ash.UnknownArgument, match=hint) as raised:
+        call()
+    assert isinstance(raised.value, TypeError) and isinstance(raised.value, ash.SettingError)
+
+
+# Arguments that contradict each other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ({"validation": 0.2, "cv": 3}, "validation= and cv="),
+        ({"workers": 4, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
+        ({"workers": 4, "time_limit": 1.0}, "workers=4 .*schedule='greedy'"),
+        ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
+        ({"keep": 4, "cv": 3}, "keep=4 .*cv="),
+        ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
+        ({"epoch_limit": 2, "min_epochs": 3}, "epoch_limit=2 .*min_epochs=3"),
+        ({"candidates": None}, "candidates=None needs time_limit"),
+        ({"groups": Y}, "groups .*cv="),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused_by_name(arguments, names):
+    with pytest.raises(ash.SettingError, match=names):
+        ash.tune(X, Y, **configured(arguments))
+
+
+def test_costs_contradict_the_greedy_schedule():
+    with pytest.raises(ash.SettingError, match=r"costs= .*schedule='greedy'"):
+        ash.tune_function(lambda p, e, s: 0.0, {"x": [1]}, costs=len, config=ash.SearchConfig(schedule="greedy"))
+
+
+def test_a_schedule_that_is_asked_for_is_kept_where_the_ladder_is_planned():
+    space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
+    arguments = {"time_limit": 0.5, "threads": 1, "progress": False}
+    config = ash.SearchConfig(schedule="reproducible", workers=2)
+    kept, usual = ash.tune(X, Y, space, config=config, **arguments), ash.tune(X, Y, space, **arguments)
+    assert (kept.options.schedule, kept.options.workers, usual.options.schedule) == ("reproducible", 2, "greedy")
+    assert kept.options.planned and usual.options.planned

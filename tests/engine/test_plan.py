@@ -13,6 +13,7 @@ from ash.errors import SettingError
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import to_settings
 from callback_help import TimeIsUp
+from config_help import configured
 
 pytestmark = pytest.mark.core
 
@@ -158,7 +159,7 @@ def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_explicit_arguments_are_not_planned(given: dict[str, object]) -> None:
     settings = {"time_limit": 60, "epoch_limit": 4, "progress": False, **given}
-    result = ash.tune(*load_digits(return_X_y=True), **settings)  # type: ignore[arg-type]
+    result = ash.tune(*load_digits(return_X_y=True), **configured(settings))  # type: ignore[arg-type]
     assert not result.options.planned
     assert result.options.candidates == given.get("candidates", 128)
 
@@ -171,9 +172,9 @@ def test_rows_of_an_epoch_are_planned_unless_the_user_says(
     monkeypatch.setattr(plans, "FEWEST_ROWS", 400)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200), batch_size=6)
     given = {"time_limit": 1.0, "threads": 1, "progress": False, "cv": cv}
-    found = ash.tune(*load_digits(return_X_y=True), space, **given)
+    found = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     assert found.options.planned and found.settings["epoch_rows"] == expected == -(-rows // (rows // 400))
-    own = ash.tune(*load_digits(return_X_y=True), space, **given, epoch_rows=300)
+    own = ash.tune(*load_digits(return_X_y=True), space, config=ash.SearchConfig(epoch_rows=300), **given)
     assert own.options.planned and own.settings["epoch_rows"] == 300
 
 
@@ -184,5 +185,5 @@ def test_as_many_networks_are_kept_as_there_is_time_to_predict_with(
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=200))
     given = {"time_limit": 1.0, "threads": 1, "progress": False}
-    assert ash.tune(*load_wine(return_X_y=True), space, **given).settings["keep"] == expected
-    assert ash.tune(*load_wine(return_X_y=True), space, **given, keep=3).settings["keep"] == 3
+    assert ash.tune(*load_wine(return_X_y=True), space, **configured(given)).settings["keep"] == expected
+    assert ash.tune(*load_wine(return_X_y=True), space, config=ash.SearchConfig(keep=3), **given).settings["keep"] == 3

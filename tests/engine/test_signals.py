@@ -51,7 +51,7 @@ def interrupt_after(kind, number=signal.SIGINT):
 PARTIAL = """
 before = signal.getsignal(signal.SIGINT)
 interrupt_after("finished")
-result = ash.tune(X, y, CANDIDATES, min_epochs=20, threads=2)
+result = ash.tune(X, y, CANDIDATES, threads=2, config=ash.SearchConfig(min_epochs=20, stop_score=2.0))
 assert result.interrupted and result.ended == "interrupted", result.ended
 assert result.jobs and result.model.predict(X).shape == y.shape
 assert ash.tune(X, y, candidates=2, progress=False).ended == "finished"
@@ -61,7 +61,7 @@ NOTHING = """
 space = ash.Space(hidden=(512, 512), learning_rate=ash.choice(0.001, 0.01))
 interrupt_after("started")
 try:
-    ash.tune(X, y, space, candidates=2, min_epochs=100_000, threads=2, progress=False)
+    ash.tune(X, y, space, candidates=2, threads=2, progress=False, config=ash.SearchConfig(min_epochs=100_000))
 except KeyboardInterrupt:
     print("nothing")
 """
@@ -79,7 +79,7 @@ def child(code, status=0, **settings):
     return done
 
 
-@pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, target=2.0, progress=False"])
+@pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, progress=False"])
 def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
     child(PARTIAL.replace("CANDIDATES", candidates))
 
@@ -119,7 +119,7 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
     monkeypatch.setattr(module, "open_view", lambda *_: Failing())
     monkeypatch.setattr("ash._core.Tuner", Kept)
     with pytest.raises(RuntimeError, match="no display"):
-        ash.tune(*load_digits(return_X_y=True), candidates=20_000, min_epochs=3)
+        ash.tune(*load_digits(return_X_y=True), candidates=20_000, config=ash.SearchConfig(min_epochs=3))
     assert tuners[0].wait(0.0) and len(tuners[0].jobs()["score"]) < 20_000
 
 

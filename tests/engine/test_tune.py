@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.model_selection import train_test_split
 
 import ash
+from config_help import configured
 
 pytestmark = pytest.mark.core
 
@@ -19,7 +20,7 @@ WINE = load_wine(return_X_y=True)
 
 
 def quick(X=WINE[0], y=WINE[1], space=None, **settings):
-    return ash.tune(X, y, space, **{"candidates": 8, "threads": 2, "progress": False, **settings})
+    return ash.tune(X, y, space, **configured({"candidates": 8, "threads": 2, "progress": False, **settings}))
 
 
 def test_digits_are_learned():
@@ -181,7 +182,7 @@ def test_import_is_light():
 NUMBERS = "an integer from 1"
 REFUSED = [
     ("candidates", NUMBERS, [0, -1, True]),
-    ("candidates", "needs time_limit, epoch_limit or target", [None]),
+    ("candidates", "needs time_limit, or epoch_limit or stop_score", [None]),
     ("eta", "an integer from 2", [1, 2.5]),
     ("min_epochs", NUMBERS, [0]),
     ("epoch_rows", NUMBERS, [0, 2.5, "all"]),
@@ -189,12 +190,12 @@ REFUSED = [
     ("algorithm", "'ash', 'sh', 'random'", ["asha"]),
     ("promotion", "'capped', 'paper', 'improving'", ["all"]),
     ("training", "'resume', 'restart'", ["warm"]),
-    ("schedule", "'reproducible', 'greedy'", ["lazy", None]),
-    ("workers", "an integer from 1 to 65536", [0, 65_537, None, True]),
-    ("teams", "True or False", [1, None]),
+    ("schedule", "'reproducible', 'greedy'", ["lazy"]),
+    ("workers", "an integer from 1 to 65536", [0, 65_537, True]),
+    ("teams", "True or False", [1]),
     ("memory_limit", NUMBERS, [0, "2G", 1e9]),
     ("epoch_limit", NUMBERS, [0, 2**63, 10.0]),
-    ("target", "finite", [math.nan, math.inf, "0.9", 10**400, True]),
+    ("stop_score", "finite", [math.nan, math.inf, "0.9", 10**400, True]),
     ("threads", "threads", [0, 1.5]),
     ("metric", "accuracy", ["accurracy", "r2"]),
     ("metric", "did you mean auc", ["roc_auc"]),
@@ -220,7 +221,7 @@ def test_refused_settings_name_argument_and_value(setting, allowed, values):
 
 def test_an_endless_stream_must_end_and_have_no_barrier():
     for limit in ({}, {"time_limit": math.inf}):
-        with pytest.raises(ash.SettingError, match="candidates=None needs time_limit, epoch_limit or target"):
+        with pytest.raises(ash.SettingError, match="candidates=None needs time_limit, or epoch_limit or stop_score"):
             quick(candidates=None, **limit)
     with pytest.raises(ash.SettingError, match="algorithm='sh'"):
         quick(candidates=None, epoch_limit=10, algorithm="sh")
@@ -237,7 +238,7 @@ def test_a_target_is_not_compared_with_another_metric():
     """Without a target, r2 on one row would give way to rmse."""
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
-        quick(X, y, validation=1, target=0.5)
+        quick(X, y, validation=1, stop_score=0.5)
 
 
 def test_settings_are_checked_before_the_data_is_read():

@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone
 
 import ash
+from config_help import configured
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from fault_help import table
 
@@ -22,11 +23,11 @@ SETTINGS = {"space": space(), "candidates": 24, "min_epochs": 4, "random_state":
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    return ash.ASHClassifier(**{**SETTINGS, **changes})
+    return ash.ASHClassifier(**configured({**SETTINGS, **changes}))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    return ash.ASHRegressor(**{**SETTINGS, **changes})
+    return ash.ASHRegressor(**configured({**SETTINGS, **changes}))
 
 
 def members(estimator: Estimator) -> tuple[ash.Network, ...]:

@@ -70,7 +70,8 @@ class Adapter:
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         self.space = one_candidate(self, len(y))
-        self.candidates, self.min_epochs, self.n_jobs = 1, self.max_iter, None  # type: ignore[attr-defined]
+        self.candidates, self.n_jobs = 1, None
+        self.config = ash.SearchConfig(min_epochs=self.max_iter)  # type: ignore[attr-defined]
         self.validation = self.validation_fraction if self.early_stopping else (X, y)  # type: ignore[attr-defined]
         return super().fit(X, y, sample_weight)  # type: ignore[misc]
 

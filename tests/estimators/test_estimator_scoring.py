@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import sklearn
+from sklearn.base import clone
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 import ash
@@ -68,7 +69,7 @@ def test_native_scores_come_without_python() -> None:
     for name, metric in NATIVE.items():
         estimator, data = (regressor(), (XR, YR)) if name in REGRESSION else (classifier(), (X, Y))
         assert estimator.set_params(scoring=name).fit(*data).result_.metric == metric
-        direct = type(estimator)(**{**estimator.get_params(), "scoring": metric})
+        direct = clone(estimator).set_params(scoring=metric)
         assert digest(direct, *data) == estimator.result_.digest
 
 
@@ -249,4 +250,4 @@ def test_a_scorer_of_probabilities_cannot_score_a_regression() -> None:
 
 
 def test_a_target_ends_the_run() -> None:
-    assert classifier(scoring="f1_macro", target=0.01).fit(X, Y).result_.ended == "target"
+    assert classifier(scoring="f1_macro", stop_score=0.01).fit(X, Y).result_.ended == "stop_score"

@@ -44,31 +44,25 @@ def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
     given: dict[str, Any] = {name: object() for name in names}
     estimator = kind(**given)
     assert vars(estimator) == given
-    assert estimator.get_params() == given
-    assert sorted(names) == sorted(kind().get_params())
+    assert estimator.get_params(deep=False) == given
+    assert sorted(names) == sorted(kind().get_params(deep=False))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
-    """Under the names that scikit-learn has for four of them; task and teams follow from the estimator.
-
-    How many networks are kept follows from whether there may be an ensemble. Folds by default are theirs alone, since a
-    `Result` keeps no networks of folds.
-    """
+    """Under the names that scikit-learn has for four of them; the task follows from the estimator."""
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
-    renamed["keep"] = "ensemble"
-    elsewhere = {"X", "y", "task", "teams", "sample_weight", "groups"}
-    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | {"refit"}
+    elsewhere = {"X", "y", "task", "sample_weight", "groups"}
+    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | {"ensemble", "refit"}
     for name in set(of_tune) & set(ours):
-        expected = None if name == "validation" else of_tune[name].default
-        assert ours[name].default == expected, name
+        assert ours[name].default == of_tune[name].default, name
     assert [name for name in ours if ours[name].kind is not inspect.Parameter.KEYWORD_ONLY] == ["space"]
 
 
 def test_params_are_set_and_survive_fit() -> None:
-    estimator = classifier().set_params(candidates=4, eta=3)
+    estimator = classifier().set_params(candidates=4, config__eta=3)
     before = estimator.get_params()
     assert estimator.fit(X, Y) is estimator
     assert estimator.get_params() == before and estimator.space is before["space"]
@@ -93,7 +87,7 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
     ("changes", "message"),
     [
         ({"space": 3}, "space=3 is not allowed; give an ash.Space"),
-        ({"algorithm": "asha"}, "algorithm='asha' is not allowed"),
+        ({"ensemble": 0}, "ensemble=0 is not allowed"),
         ({"random_state": -1}, "random_state=-1 is not allowed; give an integer from 0"),
         ({"random_state": "a"}, "random_state='a' is not allowed: 'a' cannot be used to seed"),
         ({"candidates": None}, "candidates=None needs time_limit"),

@@ -3,6 +3,7 @@
 Whatever the call, a run has its result all the same, or ends with an error of ash in words; none waits for ever.
 """
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 import ash
 from ash.executors import dask_pool
 from callback_help import After
+from config_help import configured
 from executor_help import Wrapped, climb, expected, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -30,7 +32,7 @@ FREE = 5
 """Jobs that end before the others are held."""
 
 TELL, STATES = dask_pool._tell, dask_pool._states
-UNDERWAY: dict[str, Any] = {"schedule": "greedy"}
+UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}
 """So that whatever ends is decided at once, and it does not matter which jobs are held."""
 
 
@@ -72,8 +74,7 @@ def functions(client: Any, function: Any = climb, **given: Any) -> Any:
         executor=client,
         candidates=32,
         progress=False,
-        **UNDERWAY,
-        **given,
+        **configured(UNDERWAY | given),
     )
 
 
@@ -128,7 +129,7 @@ CALLS = [
 def test_f96_a_client_that_is_closed_ends_a_run_in_words(name: str, number: int, client: Any, close_at: Any) -> None:
     close_at(name, number)
     with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
-        tuned(executor=client, worker_timeout=None)
+        tuned(executor=client, worker_timeout=math.inf)
     assert client.status == "closed"
 
 
@@ -137,7 +138,7 @@ def test_f96_a_client_that_is_closed_while_jobs_are_underway(
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
     with pytest.raises(ash.ExecutorFailed, match=CLOSED):
-        tuned(executor=client, worker_timeout=None, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
+        tuned(executor=client, worker_timeout=math.inf, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
 def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:

@@ -15,6 +15,7 @@ import pytest
 import ash
 from ash.executors import dask_pool
 from ash.function import job_runners
+from config_help import configured
 from executor_help import climb, digits, expected, tuned
 
 
@@ -76,8 +77,8 @@ def test_the_options_of_a_run_hold(client: Any, given: dict[str, Any]) -> None:
 
 def test_an_estimator_refits_what_has_stayed_elsewhere(client: Any) -> None:
     given: dict[str, Any] = {"candidates": 16, "random_state": 0}
-    found = ash.ASHClassifier(**given, executor=client).fit(*digits())
-    wanted = ash.ASHClassifier(**given).fit(*digits())
+    found = ash.ASHClassifier(**configured(given), executor=client).fit(*digits())
+    wanted = ash.ASHClassifier(**configured(given)).fit(*digits())
     assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
 
 
@@ -149,8 +150,8 @@ def test_a_function_is_tuned_there(client: Any, monkeypatch: pytest.MonkeyPatch)
     scatter = client.scatter
     monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
     given: dict[str, Any] = {"candidates": 16, "costs": lambda params, epochs: epochs, "progress": False}
-    found = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, executor=client, **given)
-    wanted = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, threads=1, **given)
+    found = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, executor=client, **configured(given))
+    wanted = ash.tune_function(climb, {"x": ash.uniform(0, 1)}, threads=1, **configured(given))
     assert found.digest == wanted.digest and found.threads == 4 and len(scattered) == 1
 
 
@@ -183,6 +184,6 @@ def test_an_estimator_is_searched_over_there(client: Any) -> None:
     X, y = digits()
     space = {"alpha": ash.log(1e-5, 1e-1)}
     given: dict[str, Any] = {"candidates": 8, "random_state": 0, "cv": 2}
-    found = ash.ASHSearchCV(SGDClassifier(random_state=0), space, executor=client, **given).fit(X / 16, y)
-    wanted = ash.ASHSearchCV(SGDClassifier(random_state=0), space, n_jobs=1, **given).fit(X / 16, y)
+    found = ash.ASHSearchCV(SGDClassifier(random_state=0), space, executor=client, **configured(given)).fit(X / 16, y)
+    wanted = ash.ASHSearchCV(SGDClassifier(random_state=0), space, n_jobs=1, **configured(given)).fit(X / 16, y)
     assert sorted(found.cv_results_["mean_test_score"]) == sorted(wanted.cv_results_["mean_test_score"])

@@ -20,6 +20,7 @@ from ash import _core
 from ash.executors import jobs
 from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
 from callback_help import Diary, TimeIsUp
+from config_help import configured
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
 
 
@@ -75,14 +76,17 @@ def test_a_run_goes_on_with_an_executor_from_its_journal(tmp_path: Path) -> None
     path = tmp_path / "run.ash"
     tuned(threads=2, journal=path, epoch_limit=30)
     with ThreadPoolExecutor(2) as executor:
-        assert ash.resume(path, *digits(), epoch_limit=10**6, executor=executor).digest == tuned(threads=1).digest
+        assert (
+            ash.resume(path, *digits(), executor=executor, config=ash.SearchConfig(epoch_limit=10**6)).digest
+            == tuned(threads=1).digest
+        )
 
 
 def test_estimators_have_it_too() -> None:
     given: dict[str, Any] = {"space": SPACE, "candidates": 16, "random_state": 0}
-    wanted = ash.ASHClassifier(**given).fit(*digits())
+    wanted = ash.ASHClassifier(**configured(given)).fit(*digits())
     with ThreadPoolExecutor(2) as executor:
-        found = ash.ASHClassifier(**given, executor=executor, n_jobs=2).fit(*digits())
+        found = ash.ASHClassifier(**configured(given), executor=executor, n_jobs=2).fit(*digits())
     assert found.result_.digest == wanted.result_.digest
     assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
 
@@ -217,8 +221,8 @@ def test_a_time_limit_ends_it_and_so_does_a_target(monkeypatch: pytest.MonkeyPat
     with ThreadPoolExecutor(2) as executor:
         limit = {"time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
         assert tuned(executor=executor, candidates=128, min_epochs=64, **limit).ended == "time_limit"
-        found = tuned(executor=executor, target=0.8)
-    assert found.ended == "target" and found.digest == tuned(threads=1, target=0.8).digest
+        found = tuned(executor=executor, stop_score=0.8)
+    assert found.ended == "stop_score" and found.digest == tuned(threads=1, stop_score=0.8).digest
 
 
 @pytest.mark.parametrize(
@@ -242,7 +246,7 @@ def test_a_function_that_scores_is_not_sent() -> None:
 def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() -> None:
     with ThreadPoolExecutor(2) as executor:
         told: dict[str, Any] = {"candidates": 4, "min_epochs": 1, "random_state": 0}
-        estimator = ash.ASHClassifier(SPACE, callbacks=[ash.Callback()], executor=executor, **told)
+        estimator = ash.ASHClassifier(SPACE, callbacks=[ash.Callback()], executor=executor, **configured(told))
         twin = clone(estimator)
         assert twin.executor is estimator.executor is executor
         assert twin.callbacks[0] is not estimator.callbacks[0] and twin.get_params()["candidates"] == 4

@@ -81,7 +81,9 @@ def test_labels_of_every_type(labels: int, tmp_path: Path) -> None:
 
 def test_a_trained_network_its_ensemble_and_both_from_files(tmp_path: Path) -> None:
     frame = mixed_frame(300)
-    result = ash.tune(frame, mixed_y(frame), candidates=4, max_rungs=1, threads=1, progress=False)
+    result = ash.tune(
+        frame, mixed_y(frame), candidates=4, threads=1, progress=False, config=ash.SearchConfig(max_rungs=1)
+    )
     for model in (result.model, result.ensemble(4)):
         check(model, tmp_path, frame)
         check(model, tmp_path, odd_rows())

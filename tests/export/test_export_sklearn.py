@@ -55,7 +55,9 @@ def test_ensembles(seed: int) -> None:
 def trained() -> tuple[Any, Any]:
     frame = mixed_frame(300)
     space = ash.Space(hidden=ash.choice((8,), (6, 4), ()), activation="tanh", learning_rate=ash.log(1e-2, 1e-1))
-    result = ash.tune(frame, mixed_y(frame), space, candidates=6, max_rungs=2, threads=1, progress=False)
+    result = ash.tune(
+        frame, mixed_y(frame), space, candidates=6, threads=1, progress=False, config=ash.SearchConfig(max_rungs=2)
+    )
     return frame, result.ensemble(4)
 
 

@@ -13,6 +13,7 @@ from sklearn import datasets
 
 import ash
 import needs
+from config_help import configured
 from export_help import MISSING, check_labels, check_outputs, compile_header, feeds, run_program
 
 PLAIN = ash.Space(hidden=ash.choice((16,), (12, 8), ()), activation="relu", learning_rate=ash.log(1e-3, 1e-1))
@@ -58,7 +59,7 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
     X, y = read()
     new = np.arange(len(X)) % 7 == 3
     run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
-    result = ash.tune(X[~new], y[~new], **run | settings)
+    result = ash.tune(X[~new], y[~new], **configured(run | settings))
     return (result.model, result.ensemble(3)), X[new]
 
 

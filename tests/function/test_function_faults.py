@@ -173,7 +173,7 @@ def test_a_worker_of_an_executor_that_dies() -> None:
         return train(params, epochs, state)
 
     with ProcessPoolExecutor(1) as pool:
-        result = run(function, executor=pool, most_failures=None)
+        result = run(function, executor=pool, most_failures=10**6)
     first = next(number for number, params in enumerate(result.params) if params["depth"] == 2)
     assert {failure.kind for failure in result.failures} == {"died"} and "BrokenProcessPool" in result.failures[0].text
     assert {failure.candidate for failure in result.failures} >= set(range(first, 40))
@@ -216,7 +216,8 @@ def train(params, epochs, state):
     if params["x"] > 0.5:
         time.sleep(1000)
     return params["x"]
-result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, job_limit=2, progress=False)
+result = ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=2, progress=False,
+    config=ash.SearchConfig(job_limit=2))
 print(result.failures[0].kind)
 """
     done = python(code)

@@ -35,7 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "stream": {"candidates": None, "epoch_limit": 300},
     "greedy stream": {"candidates": None, "epoch_limit": 300, **GREEDY},
     "tight": {"memory_limit": 1},
-    "target": {"target": 0.97},
+    "target": {"stop_score": 0.97},
 }
 
 
@@ -64,7 +64,7 @@ def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -
 def test_what_is_on_record_is_not_done_again(tmp_path: Path) -> None:
     path, first, second = tmp_path / "run.ash", Counted(), Counted()
     told = broken(path, 20, function=first, training="restart")
-    result = tune(path, function=second, training="restart")
+    result = tune(path, function=second, config=ash.SearchConfig(training="restart"))
     best = (tuple(result.best_params.values()), 2**result.best_rung, None)
     assert len(told) == 20 and len(first.calls) + len(second.calls) - len(result.jobs) == (best in first.calls)
     assert result.best_state == 2**result.best_rung
@@ -124,7 +124,7 @@ def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
 
 def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Path) -> None:
     path, release = tmp_path / "run.ash", threading.Event()
-    expected = tune(None, workers=8)
+    expected = tune(None, config=ash.SearchConfig(workers=8))
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params == expected.params[0] and epochs == 1 and not release.is_set():
@@ -159,18 +159,18 @@ def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> N
 
 def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
     path, second = tmp_path / "run.ash", Counted()
-    first = tune(path, candidates=20, training="restart", **GREEDY)
-    longer = tune(path, candidates=40, function=second, training="restart", **GREEDY)
+    first = tune(path, candidates=20, config=ash.SearchConfig(training="restart"), **GREEDY)
+    longer = tune(path, candidates=40, function=second, config=ash.SearchConfig(training="restart"), **GREEDY)
     there = {(job.candidate, job.rung): job.score for job in longer.jobs}
     assert all(there[job.candidate, job.rung] == job.score for job in first.jobs)
     done = {(params, epochs) for params, epochs, _ in second.calls}
     best = (tuple(longer.best_params.values()), 2**longer.best_rung)
     assert not done & {(tuple(first.params[job.candidate].values()), job.epochs) for job in first.jobs} - {best}
-    last = tune(path, candidates=40, training="restart", **GREEDY)
+    last = tune(path, candidates=40, config=ash.SearchConfig(training="restart"), **GREEDY)
     assert outcome(last) == outcome(longer)
 
 
-@pytest.mark.parametrize("changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"target": 0.8}], ids=str)
+@pytest.mark.parametrize("changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"stop_score": 0.8}], ids=str)
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
 def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
@@ -244,14 +244,14 @@ def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path
 
     for _ in range(2):
         with pytest.warns(UserWarning) as warned:
-            result = tune(path, function=fails, most_failures=5, workers=1)
+            result = tune(path, function=fails, config=ash.SearchConfig(most_failures=5, workers=1))
         said = "\n".join(str(each.message) for each in warned)
         assert re.search("5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone", said)
         assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        more = tune(path, function=fails, most_failures=7, workers=1)
+        more = tune(path, function=fails, config=ash.SearchConfig(most_failures=7, workers=1))
     assert len(more.jobs) > 15 and sum(failure.rung == 0 for failure in more.failures) >= 5
 
 

@@ -35,7 +35,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
     "workers": ({"workers": 5}, "workers: 4 there, 5 here"),
     "costs": ({"costs": half}, "costs: 'cost' there, 'half' here"),
-    "schedule": ({"costs": None}, "schedule: 'reproducible' there, 'greedy' here"),
+    "schedule": ({"costs": None, "workers": None}, "schedule: 'reproducible' there, 'greedy' here"),
     "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
     "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None there, '1 configurations, "),
     "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
@@ -63,11 +63,11 @@ def test_what_may_be_allowed_to_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = tune(ash.Journal(path))
     allowed = ash.Journal(path, allow_change=["costs", "function", "promotion", "workers", "schedule"])
-    other = tune(allowed, costs=half, function=wait, workers=2, promotion="paper")
+    other = tune(allowed, costs=half, function=wait, config=ash.SearchConfig(workers=2, promotion="paper"))
     there = {(job.candidate, job.rung): job.score for job in other.jobs}
     shared = [job for job in first.jobs if (job.candidate, job.rung) in there]
     assert len(shared) > 60 and all(there[job.candidate, job.rung] == job.score for job in shared)
-    greedy = tune(allowed, costs=None, function=wait)
+    greedy = tune(allowed, costs=None, workers=None, function=wait)
     assert greedy.schedule == "greedy" and len(greedy.jobs) > 60
 
 
@@ -96,10 +96,10 @@ def test_a_function_that_was_changed_goes_on_with_a_warning(tmp_path: Path) -> N
     import linecache
 
     journal, source = ash.Journal(tmp_path / "run.ash"), tmp_path / "changing.py"
-    first = tune(journal, function=module(source, "return params['x']").train, epoch_limit=30)
+    first = tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(epoch_limit=30))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tune(journal, function=module(source, "return params['x']").train, epoch_limit=30)
+        tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(epoch_limit=30))
     linecache.checkcache()
     with pytest.warns(UserWarning, match="the source of train is another than it was"):
         result = tune(journal, function=module(source, "return params['x'] + 1.0").train)
@@ -134,7 +134,7 @@ def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path)
 def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "run.ash"
-    tune(path, epoch_limit=40)
+    tune(path, config=ash.SearchConfig(epoch_limit=40))
     left = tmp_path / "run.ash-states" / "waiting-left"
     left.mkdir(parents=True)
     for number in range(40):
@@ -142,7 +142,7 @@ def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypat
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (left.parent / "waiting-link").symlink_to(elsewhere)
-    assert outcome(tune(path, memory_limit=1)) == outcome(tune(None))
+    assert outcome(tune(path, config=ash.SearchConfig(memory_limit=1))) == outcome(tune(None))
     assert not left.exists() and elsewhere.exists() and not (tmp_path / "canary").exists()
 
 
@@ -150,15 +150,15 @@ def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypat
 def test_f75_a_journal_of_many_results_is_read_again(count: int, tmp_path: Path) -> None:
     path, again = tmp_path / "run.ash", Counted()
     settings = {"space": {"x": ash.uniform(0, 1, levels=20_001), "depth": 1, "kind": "a"}, "candidates": count}
-    first = tune(path, max_rungs=1, **settings)
-    assert tune(path, max_rungs=1, function=again, **settings).digest == first.digest
+    first = tune(path, config=ash.SearchConfig(max_rungs=1), **settings)
+    assert tune(path, function=again, config=ash.SearchConfig(max_rungs=1), **settings).digest == first.digest
     assert len(again.calls) == 1, "but for the state of the best one"
     assert rows(path, "SELECT count(*) FROM jobs") == [(count,)]
 
 
 def test_costs_are_compared_by_their_source_too(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    tune(ash.Journal(path), costs=lambda params, epochs: epochs, epoch_limit=20)
+    tune(ash.Journal(path), costs=lambda params, epochs: epochs, config=ash.SearchConfig(epoch_limit=20))
     with pytest.warns(UserWarning, match="the source of costs is another than it was"):
         tune(ash.Journal(path), costs=lambda params, epochs: epochs * 2)
     assert cost({"depth": 1}, 1) == 1

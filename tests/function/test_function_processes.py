@@ -17,13 +17,14 @@ from ash.cli.cli_show import journal_lines
 from ash.function.answers import pack_function
 from ash.function.processes import Child, ForkServer, Processes
 from bench.peers.memory import family
+from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import limit_what_hangs, meet, train
 from function_journal_help import tune
 from journal_help import rows
 
 PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
-SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": None}
+SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": 10**6}
 
 
 def descendants() -> set[int]:
@@ -61,7 +62,7 @@ def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
     limit_what_hangs(monkeypatch, lambda params: kind_of(params["what"]) == "late")
     path = tmp_path / "run.ash"
     settings = {**SETTINGS, "candidates": 1500, "job_limit": 0.2, "journal": path}
-    result = ash.tune_function(random_faults, SPACE, **settings)
+    result = ash.tune_function(random_faults, SPACE, **configured(settings))
     kinds = {failure.candidate: failure.kind for failure in result.failures}
     expected = {number: kind_of(params["what"]) for number, params in enumerate(result.params)}
     assert kinds == {number: kind for number, kind in expected.items() if kind is not None}
@@ -70,7 +71,7 @@ def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
     assert rows(path, "SELECT count(*) FROM jobs") == [(len(result.jobs),)]
     shown = "\n".join(journal_lines(str(path)))
     assert "died, " in shown and "failed, " in shown and " late" in shown
-    again = ash.tune_function(random_faults, SPACE, **settings)
+    again = ash.tune_function(random_faults, SPACE, **configured(settings))
     assert again.failures == result.failures and again.digest == result.digest
 
 
@@ -87,7 +88,7 @@ def test_what_a_function_imports_is_not_its_job_s_time() -> None:
         def __reduce__(self) -> Any:
             return (lambda: (time.sleep(2.5), function)[1]), ()
 
-    result = tune(None, function=Slow(), candidates=4, job_limit=2, **PROCESSES)
+    result = tune(None, function=Slow(), candidates=4, config=ash.SearchConfig(job_limit=2), **PROCESSES)
     assert not result.failures
 
 
@@ -112,7 +113,7 @@ def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
         meet(tmp_path, 2)
         return 1.0
 
-    tune(None, function=function, candidates=8, max_rungs=1, **PROCESSES)
+    tune(None, function=function, candidates=8, config=ash.SearchConfig(max_rungs=1), **PROCESSES)
     found = [file.name.split()[1:] for file in tmp_path.glob("drawn *")]
     assert len({process for process, *_ in found}) == 2
     assert len({number for _, *numbers in found for number in numbers}) == 16

@@ -10,6 +10,7 @@ from scipy import stats
 
 import ash
 import needs
+from config_help import configured
 from fault_help import small_space
 from function_help import SPACE, cost, run, train, wait
 
@@ -185,7 +186,7 @@ def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
         settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of independent sampling, under conditions
-            return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **settings)
+            return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **configured(settings))
 
     one, two = found(1), found(2)
     assert one.digest == two.digest and len(one.params) == 24
@@ -203,7 +204,14 @@ def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
 
     def best(sampler: Any, seed: int) -> float:
         return ash.tune_function(
-            function, space, candidates=100, sampler=sampler, threads=1, seed=seed, promotion="capped", progress=False
+            function,
+            space,
+            candidates=100,
+            sampler=sampler,
+            threads=1,
+            seed=seed,
+            progress=False,
+            config=ash.SearchConfig(promotion="capped"),
         ).best_score
 
     learned = [best(optuna.samplers.TPESampler(seed=seed), seed) for seed in range(3)]

@@ -69,7 +69,7 @@ def comparable(result: ash.FunctionResult) -> list[Any]:
 @pytest.mark.parametrize("places", [{}, {"threads": 2}, {"executor": "processes"}], ids=str)
 def test_what_has_no_room_comes_back_from_files(function: Any, places: dict[str, Any], files: Path) -> None:
     limit = 3 * 28 if function is train and not places.get("executor") else 30_000 if function is not train else 40
-    tight = tune(None, function=function, memory_limit=limit, **places)
+    tight = tune(None, function=function, config=ash.SearchConfig(memory_limit=limit), **places)
     assert comparable(tight) == comparable(tune(None, function=function))
     memory = tight.memory
     assert memory["spilled"] > 0 and (memory["dropped"], memory["retrained_epochs"]) == (0, 0)
@@ -88,7 +88,7 @@ def test_f109_files_are_for_their_owner_alone(files: Path) -> None:
 
     before = os.umask(0)
     try:
-        tune(None, function=function, memory_limit=1)
+        tune(None, function=function, config=ash.SearchConfig(memory_limit=1))
     finally:
         os.umask(before)
     assert modes == {(0o700, 0o600)}
@@ -121,7 +121,7 @@ def test_a_file_that_was_changed_is_not_loaded(name: str, files: Path, monkeypat
             changed.add(file)
         return with_array(params, epochs, state)
 
-    result = tune(None, function=function, memory_limit=20_000)
+    result = tune(None, function=function, config=ash.SearchConfig(memory_limit=20_000))
     assert comparable(result) == comparable(tune(None, function=with_array))
     assert changed and result.memory["retrained_epochs"] > 0 and not Path("canary").exists()
 
@@ -136,7 +136,7 @@ def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("ash.function.state_store.os.open", full)
     with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\): they are dropped") as warned:
-        result = tune(None, function=with_array, memory_limit=20_000)
+        result = tune(None, function=with_array, config=ash.SearchConfig(memory_limit=20_000))
     assert len(warned) == 1 and comparable(result) == comparable(tune(None, function=with_array))
     assert result.memory["dropped"] > 0 and result.memory["retrained_epochs"] > 0 == result.memory["spilled"]
 
@@ -146,7 +146,7 @@ def test_f109_the_folder_of_a_journal_that_is_a_link_is_not_followed(tmp_path: P
     elsewhere.mkdir()
     (tmp_path / "run.ash-states").symlink_to(elsewhere)
     with pytest.warns(UserWarning, match="is a link"):
-        result = tune(tmp_path / "run.ash", function=with_array, memory_limit=20_000)
+        result = tune(tmp_path / "run.ash", function=with_array, config=ash.SearchConfig(memory_limit=20_000))
     assert result.memory["dropped"] > 0 and list(elsewhere.iterdir()) == []
 
 
@@ -168,7 +168,7 @@ class Shy(Model):
 @pytest.mark.parametrize("kind", [Locked, Shy])
 def test_what_does_not_come_back_from_a_pickle_is_trained_again(kind: type[Model]) -> None:
     function = partial(with_model, kind=kind)
-    result = tune(None, function=function, memory_limit=1)
+    result = tune(None, function=function, config=ash.SearchConfig(memory_limit=1))
     assert comparable(result) == comparable(tune(None, function=function))
     assert result.memory["retrained_epochs"] > 0 and (kind is Shy or result.memory["dropped"] > 0)
 
@@ -182,7 +182,7 @@ def test_a_rung_that_fails_when_it_is_trained_again_fails_the_job() -> None:
         calls.append(params)
         return train(params, epochs, None)[0], threading.Lock()  # which has no place in a file
 
-    result = tune(None, function=function, memory_limit=1, max_rungs=2)
+    result = tune(None, function=function, config=ash.SearchConfig(memory_limit=1, max_rungs=2))
     above = [job for job in result.jobs if job.rung == 1]
     assert len(above) == len(result.failures) > 5 and result.best_rung == 0
     for failure in result.failures:
@@ -270,6 +270,6 @@ def test_a_run_that_fails_leaves_no_files(files: Path) -> None:
         return with_array(params, epochs, state)
 
     with contextlib.suppress(SystemExit):
-        tune(None, function=function, memory_limit=1)
+        tune(None, function=function, config=ash.SearchConfig(memory_limit=1))
         raise AssertionError
     assert list(files.iterdir()) == []

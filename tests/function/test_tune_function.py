@@ -12,6 +12,7 @@ from joblib.externals import loky
 
 import ash
 from callback_help import Diary, Stopper
+from config_help import configured
 from fault_help import HANG_SECONDS, python
 from function_help import SETTINGS, SPACE, by_hand, cost, decided, run, train, wait
 
@@ -88,7 +89,7 @@ def test_a_stream_ends_by_a_limit() -> None:
     assert result.ended == "epoch_limit" and 900 < result.epochs <= 1000 and len(result.params) > 50
     virtual = [run(candidates=None, epoch_limit=1000, threads=n, costs=cost).digest for n in (1, 2)]
     assert virtual[0] == virtual[1]
-    assert run(candidates=None, target=0.9, threads=1).ended == "target"
+    assert run(candidates=None, stop_score=0.9, threads=1).ended == "stop_score"
 
 
 def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
@@ -219,7 +220,7 @@ def test_arguments_are_checked(name: str) -> None:
     changes, message = WRONG[name]
     arguments: dict[str, Any] = {"train": train, "space": SPACE, **SETTINGS, **changes}
     with pytest.raises(ash.SettingError, match=message):
-        ash.tune_function(arguments.pop("train"), arguments.pop("space"), **arguments)
+        ash.tune_function(arguments.pop("train"), arguments.pop("space"), **configured(arguments))
 
 
 def test_conditions_hold() -> None:

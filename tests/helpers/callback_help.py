@@ -10,6 +10,7 @@ from sklearn.datasets import load_wine
 
 import ash
 from ash.history.records import JobRecord
+from config_help import configured
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
@@ -63,12 +64,12 @@ class Diary(ash.Callback):
 
 
 def tune(*callbacks: Any, **changes: Any) -> ash.Result:
-    return ash.tune(X, Y, **{"space": small_space(), "candidates": 16, "callbacks": callbacks, **changes})
+    return ash.tune(X, Y, **configured({"space": small_space(), "candidates": 16, "callbacks": callbacks, **changes}))
 
 
 def endless(*callbacks: Any, **changes: Any) -> ash.Result:
     """A run that only somebody else ends, as far as these tests are concerned."""
-    return tune(*callbacks, **{"space": None, "candidates": None, "target": 2.0, **changes})
+    return tune(*callbacks, **{"space": None, "candidates": None, "stop_score": 2.0, **changes})
 
 
 def decided(job: JobRecord) -> tuple[Any, ...]:

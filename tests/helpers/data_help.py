@@ -1,6 +1,5 @@
 """Shared by the tests of what the core is given: options, tables, encodings, the way from a table to a network."""
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from ash.encoding.schema import ColumnSchema, Schema, learn_schema
 from ash.encoding.training_encoding import TrainingEncoding, learn_encoding
 from ash.engine.core_data import prepare
 from ash.options import Options, read_options
+from config_help import configured
 from training_help import parameters, settings
 
 ROWS = 400
@@ -50,10 +50,9 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 def options(**changes: Any) -> Options:
     """Checked arguments of a run: the defaults of `ash.tune` but for `changes`."""
-    arguments = inspect.signature(ash.tune).parameters
-    names = (field.name for field in dataclasses.fields(Options) if field.name in arguments)
-    defaults = {name: arguments[name].default for name in names}
-    return read_options(defaults | changes)
+    arguments = inspect.signature(ash.tune).parameters.values()
+    defaults = {each.name: each.default for each in arguments if each.name not in ("X", "y")}
+    return read_options("tune", defaults | configured(changes))
 
 
 def numbers(features: int) -> Encoding:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
+from config_help import configured
 
 RANDOM = np.random.default_rng(5)
 ROWS, FEATURES = 360, 6
@@ -29,4 +30,4 @@ def space() -> ash.Space:
 def tune(y: NDArray[Any] = Y, **changes: Any) -> ash.Result:
     """A run of 24 small networks."""
     settings = {"candidates": 24, "min_epochs": 4, "threads": 1, "seed": 2, "progress": False, **changes}
-    return ash.tune(X, y, space(), **settings)
+    return ash.tune(X, y, space(), **configured(settings))

@@ -11,18 +11,19 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import ash
 import needs
+from config_help import configured
 from data_help import mixed_columns
 from fault_help import small_space
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
     """A few small candidates, each run the same."""
-    return ash.ASHClassifier(**{"space": small_space(), "candidates": 8, "random_state": 0, **changes})
+    return ash.ASHClassifier(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
     """A few small candidates, each run the same."""
-    return ash.ASHRegressor(**{"space": small_space(), "candidates": 8, "random_state": 0, **changes})
+    return ash.ASHRegressor(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def digest(estimator: Any, *data: Any, **keywords: Any) -> str:

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 import ash
 from ash.executors import jobs
+from config_help import configured
 from fault_help import wait_until
 
 SPACE = ash.Space(
@@ -33,7 +34,9 @@ def digits() -> tuple[Any, Any]:
 def tuned(**given: Any) -> ash.Result:
     """Return the result of the run, wherever its jobs are done; no callback waits for a journal's next commit."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
-        return ash.tune(*digits(), SPACE, **{"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+        return ash.tune(
+            *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
+        )
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ash
+from config_help import configured
 
 HANG_SECONDS = 600.0
 """After which a process is taken to hang: no test here takes a tenth of that, on however busy a machine."""
@@ -53,7 +54,7 @@ def small_space(**changes: Any) -> ash.Space:
 def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash.Result:
     """A run of a fraction of a second that does not depend on timing."""
     settings = {"candidates": 4, "threads": 1, "progress": False, "seed": 3, **changes}
-    return ash.tune(X, y, small_space() if space is None else space, **settings)
+    return ash.tune(X, y, small_space() if space is None else space, **configured(settings))
 
 
 def environment_of_tests() -> dict[str, str]:

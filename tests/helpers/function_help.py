@@ -10,6 +10,7 @@ import pytest
 
 import ash
 from ash.function.processes import Child
+from config_help import configured
 from fault_help import wait_until
 from reference import ReferenceLadder
 
@@ -24,7 +25,7 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def run(function: Any = train, **changes: Any) -> ash.FunctionResult:
-    return ash.tune_function(function, SPACE, **{**SETTINGS, **changes})
+    return ash.tune_function(function, SPACE, **configured({**SETTINGS, **changes}))
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:

@@ -7,10 +7,11 @@ from typing import Any
 
 import ash
 from callback_help import After, Diary
+from config_help import configured
 from function_help import SETTINGS, SPACE, cost, train
 
 VIRTUAL: dict[str, Any] = {"costs": cost, "workers": 4}
-GREEDY: dict[str, Any] = {"costs": None, "schedule": "greedy"}
+GREEDY: dict[str, Any] = {"costs": None, "workers": None}
 
 
 def looked_at(patch: Any) -> None:
@@ -34,7 +35,9 @@ def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = tr
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
     if isinstance(journal, Path):  # functions of tests have many names
         journal = ash.Journal(journal, allow_change=["function"])
-    return ash.tune_function(function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **settings)
+    return ash.tune_function(
+        function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **configured(settings)
+    )
 
 
 def outcome(result: ash.FunctionResult) -> list[Any]:

@@ -11,6 +11,7 @@ import ash
 import needs
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Continued, Rows
+from config_help import configured
 
 X, Y = make_classification(300, 10, n_informative=6, n_classes=3, random_state=0)
 TARGETS = make_regression(300, 10, noise=5.0, random_state=0)[1]
@@ -61,7 +62,7 @@ def forest(**params: Any) -> RandomForestClassifier:
 def search(estimator: Any = None, space: Any = None, **changes: Any) -> ash.ASHSearchCV:
     """A search of eight candidates in two folds."""
     settings: dict[str, Any] = {"candidates": 8, "eta": 2, "cv": 2, "random_state": 0, "n_jobs": 1, **changes}
-    return ash.ASHSearchCV(forest() if estimator is None else estimator, space or SPACE, **settings)
+    return ash.ASHSearchCV(forest() if estimator is None else estimator, space or SPACE, **configured(settings))
 
 
 def fitted(*given: Any, **changes: Any) -> ash.ASHSearchCV:

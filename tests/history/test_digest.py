@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes, load_wine
 
 import ash
 from ash.cli.cli import main
+from config_help import configured
 from result_help import columns, make_result
 
 pytestmark = pytest.mark.core
@@ -109,18 +110,18 @@ def test_it_is_shown(result):
     assert "of this run only" not in repr(alone)
     for ended in ("time_limit", "stopped", "interrupted"):
         assert "(of this run only);" in repr(dataclasses.replace(result, ended=ended))
-    assert "of this run only" not in repr(dataclasses.replace(result, ended="target"))
+    assert "of this run only" not in repr(dataclasses.replace(result, ended="stop_score"))
 
 
 @pytest.mark.parametrize("load", [load_wine, load_diabetes])
 def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     X, y = load(return_X_y=True)
     wished = {"candidates": 12, "seed": 3, "progress": False}
-    first = ash.tune(X, y, threads=1, teams=False, **wished)
-    second = ash.tune(X, y, threads=2, teams=True, **wished)
+    first = ash.tune(X, y, threads=1, config=ash.SearchConfig(teams=False), **wished)
+    second = ash.tune(X, y, threads=2, config=ash.SearchConfig(teams=True), **wished)
     assert len(first.digest) == 64 and first.digest == second.digest
-    assert ash.tune(X, y, threads=2, **{**wished, "seed": 4}).digest != first.digest
-    assert ash.tune(X, y, threads=2, workers=3, **wished).digest != first.digest
+    assert ash.tune(X, y, threads=2, **configured({**wished, "seed": 4})).digest != first.digest
+    assert ash.tune(X, y, threads=2, config=ash.SearchConfig(workers=3), **wished).digest != first.digest
 
 
 def test_the_command_prints_its_beginning_and_writes_all_of_it(tmp_path, capsys):

@@ -107,7 +107,9 @@ def test_the_best_is_complete_though_it_has_diverged_later() -> None:
 
 
 def test_candidates_that_never_ran_are_no_trials() -> None:
-    result = ash.tune(*load_wine(return_X_y=True), SPACE, candidates=32, epoch_limit=8, progress=False)
+    result = ash.tune(
+        *load_wine(return_X_y=True), SPACE, candidates=32, progress=False, config=ash.SearchConfig(epoch_limit=8)
+    )
     ran = {job.candidate for job in result.jobs}
     assert len(ran) < 32 and {trial.user_attrs["candidate"] for trial in result.to_optuna().trials} == ran
 

@@ -100,7 +100,7 @@ def test_endless_runs_have_no_places_and_no_rungs_beyond_reach():
 
 def test_a_barrier_misses_nobody():
     X, y = load_wine(return_X_y=True)
-    result = ash.tune(X, y, candidates=16, algorithm="sh", threads=2, seed=2, progress=False)
+    result = ash.tune(X, y, candidates=16, threads=2, seed=2, progress=False, config=ash.SearchConfig(algorithm="sh"))
     assert [row["recall"] for row in result.rungs[:-1]] == [1.0, 1.0, 1.0]
 
 

@@ -89,7 +89,7 @@ def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> N
         run(path, candidates=8)
 
 
-@pytest.mark.parametrize("changes", [{"epoch_limit": 160}, {"max_rungs": 2}, {"target": 0.3}], ids=str)
+@pytest.mark.parametrize("changes", [{"epoch_limit": 160}, {"max_rungs": 2}, {"stop_score": 0.3}], ids=str)
 def test_more_of_a_limit_goes_on(changes: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     assert len(run(path, **changes).jobs) < JOBS
@@ -239,7 +239,9 @@ def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
     with pytest.raises(ash.SettingError, match=r"cv=None is not allowed; give again the splitter"):
         ash.resume(path, X, Y)
     assert outcome(
-        ash.resume(path, X, Y, cv=GroupKFold(3), groups=groups, epoch_limit=10**6, progress=False)
+        ash.resume(
+            path, X, Y, cv=GroupKFold(3), groups=groups, progress=False, config=ash.SearchConfig(epoch_limit=10**6)
+        )
     ) == outcome(expected)
 
 
@@ -248,9 +250,9 @@ def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
     settings = {"promotion": "paper", "eta": 3, "candidates": 18, "metric": "log_loss", "validation": 0.3}
     stopped(path, 7, **settings)
     assert ash.resume(path, X, Y, progress=False).ended == "epoch_limit"  # as it was begun
-    again = ash.resume(path, X, Y, threads=1, epoch_limit=10**6, progress=False)
+    again = ash.resume(path, X, Y, threads=1, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(again) == outcome(run(None, **settings))
-    more = ash.resume(str(path), X, Y, candidates=27, epoch_limit=10**6, progress=False)
+    more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):

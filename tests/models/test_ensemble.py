@@ -48,7 +48,7 @@ def bits(ensemble: ash.Ensemble) -> bytes:
 @pytest.mark.parametrize("keep", [1, 5, 1024])
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
 def test_the_kept_are_those_of_a_brute_force_over_the_jobs(y: Any, keep: int) -> None:
-    result = tune(y, keep=keep)
+    result = tune(y, config=ash.SearchConfig(keep=keep))
     best: dict[int, tuple[float, float, int, int]] = {}
     for job in result.jobs:
         rank = (-job.score, job.loss, job.candidate, job.rung)
@@ -219,7 +219,7 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
 def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
-    for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(keep=keep))):
+    for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(config=ash.SearchConfig(keep=keep)))):
         with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
             call(count)
 
@@ -234,7 +234,7 @@ def test_a_cross_validated_run_has_none() -> None:
 
 
 def test_of_one_network_that_was_kept() -> None:
-    result = tune(keep=1)
+    result = tune(config=ash.SearchConfig(keep=1))
     ensemble = result.ensemble()
     assert ensemble.members == (result.model,) and ensemble.weights.tolist() == [1.0]
     assert np.array_equal(ensemble.predict_proba(X), result.model.predict_proba(X))

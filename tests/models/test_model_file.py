@@ -22,6 +22,7 @@ import ash
 from ash import _core
 from ash._utils import atomic_file
 from ash.models.load import PARAMETERS
+from config_help import configured
 from data_help import mixed_columns, mixed_target
 from model_file_help import changed, check_refused, content, dropped, edited, poisoned, read, replaced, write
 
@@ -45,7 +46,7 @@ MANY = ash.Space(
 
 
 def run(y=Y, X=X, space=SPACE, candidates=1, **settings):
-    return ash.tune(X, y, space, candidates=candidates, progress=False, **settings)
+    return ash.tune(X, y, space, candidates=candidates, progress=False, **configured(settings))
 
 
 def train(*data, **settings):

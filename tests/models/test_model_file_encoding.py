@@ -13,6 +13,7 @@ import pandas
 import pytest
 
 import ash
+from config_help import configured
 from data_help import ROWS, mixed_columns, mixed_target
 from fault_help import small_space
 from model_file_help import changed, check_refused, dropped, edited, poisoned, read, write
@@ -33,7 +34,7 @@ def frame(columns: dict[str, list[Any]] = COLUMNS) -> Any:
 
 
 def train(X: Any, y: Any, **settings: Any) -> ash.Network:
-    return ash.tune(X, y, small_space(), candidates=2, threads=1, progress=False, **settings).model
+    return ash.tune(X, y, small_space(), candidates=2, threads=1, progress=False, **configured(settings)).model
 
 
 @pytest.fixture(scope="module")

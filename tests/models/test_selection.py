@@ -191,7 +191,9 @@ def digits() -> tuple[Any, ...]:
 def run(digits: tuple[Any, ...], **changes: Any) -> ash.Result:
     x, _, y, _ = digits
     space = ash.Space(hidden=ash.choice((32,), (64,)), label_smoothing=ash.choice(0.0, 0.1, 0.3), optimizer="adamw")
-    return ash.tune(x, y, space, candidates=6, min_epochs=8, max_rungs=2, progress=False, **changes)
+    return ash.tune(
+        x, y, space, candidates=6, progress=False, config=ash.SearchConfig(min_epochs=8, max_rungs=2), **changes
+    )
 
 
 def test_no_label_changes_and_unseen_probabilities_are_better(digits: tuple[Any, ...]) -> None:
@@ -218,7 +220,8 @@ def test_what_is_scored_by_probabilities_is_left_as_it_was_trained(digits: tuple
 def test_a_refit_keeps_the_factor(digits: tuple[Any, ...]) -> None:
     x, x_test, y, y_test = digits
     space = ash.Space(hidden=(64,), label_smoothing=0.3, optimizer="adamw")
-    settings: dict[str, Any] = {"space": space, "candidates": 1, "min_epochs": 8, "random_state": 0}
+    config = ash.SearchConfig(min_epochs=8)
+    settings: dict[str, Any] = {"space": space, "candidates": 1, "config": config, "random_state": 0}
     found = [ash.ASHClassifier(refit=refit, **settings).fit(x, y).predict_proba(x_test) for refit in (False, True)]
     assert not np.array_equal(*found)
     even = ash.ASHClassifier(refit=False, scoring="neg_log_loss", **settings).fit(x, y).predict_proba(x_test)

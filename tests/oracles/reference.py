@@ -85,7 +85,7 @@ class ReferenceLadder:
         algorithm: str = "ash",
         promotion: str = "capped",
         epoch_limit: int = 0,
-        target: float = math.nan,
+        stop_score: float = math.nan,
     ) -> None:
         if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or epoch_limit < 0:
             raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, epoch_limit >= 0")
@@ -102,7 +102,7 @@ class ReferenceLadder:
         self._algorithm = algorithm
         self._promotion = promotion
         self._epoch_limit = epoch_limit
-        self._target = target
+        self._target = stop_score
         self._count = candidates
         self._given: list[Job] = []
         self._taken: set[int] = set()
@@ -146,14 +146,14 @@ class ReferenceLadder:
 
     @property
     def finished(self) -> bool:
-        """Nothing runs and nothing can be had, or the target is reached."""
+        """Nothing runs and nothing can be had, or the stop_score is reached."""
         return self.ending is not None
 
     @property
     def ending(self) -> str | None:
         """Why nothing goes on; None while it does."""
         if self._target_reached:
-            return "target"
+            return "stop_score"
         if self.has_job() or any(rung.running for rung in self._rungs):
             return None
         return "epoch_limit" if self._next_job() is not None else "finished"

@@ -111,7 +111,7 @@ def test_an_endless_ladder_has_no_total():
     assert timed.total_epochs is None and timed.line().startswith("3 epochs in 3 s, best accuracy 0.7500; about ")
     assert timed.share == pytest.approx(0.75, abs=0.01) and timed.seconds_left == pytest.approx(1.0, abs=0.1)
     assert [number for number, _ in timed.shown_rungs] == [0, 1]
-    aimed = board(candidates=None, target=0.9)
+    aimed = board(candidates=None, stop_score=0.9)
     aimed.apply(EVENTS)
     assert aimed.share is None and aimed.seconds_left is None and "left" not in aimed.line()
     assert board(candidates=None, epoch_limit=12).total_epochs == 12
@@ -218,7 +218,7 @@ def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
     assert "#" * 20 + "." * 20 in live_table(counts)
     counts.apply(EVENTS)
     assert [line.split()[0] for line in live_table(counts).splitlines()[:3]] == ["rung", "1", "0"]
-    aimed = live_table(board(candidates=None, target=0.9))
+    aimed = live_table(board(candidates=None, stop_score=0.9))
     assert "#" not in aimed and "...." not in aimed and "0 epochs in" in aimed
 
 
@@ -312,7 +312,7 @@ def test_a_table_is_complete_and_escaped() -> None:
     counts.metric = "<script>"
     assert "<script>" not in render(counts) and "&lt;script&gt;" in render(counts)
     assert render(board(Status(2, 1, 8, 0))).endswith("<div>workers: 2 (1 lost), jobs on their way: 8</div>")
-    endless = board(candidates=None, target=0.9)
+    endless = board(candidates=None, stop_score=0.9)
     assert "<progress" not in render(endless) and "opacity" in render(endless)
 
 

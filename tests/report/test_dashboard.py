@@ -19,6 +19,7 @@ import ash
 from ash.dashboard import live_page
 from browser_help import open_browser, visit
 from callback_help import Stopper
+from config_help import configured
 from fault_help import small_space
 from report_help import section
 
@@ -69,7 +70,7 @@ def updates(dashboard, since=0):
 
 def tune(*callbacks, **settings):
     wanted = {"candidates": 16, "threads": 2, "seed": 0, "progress": False, **settings}
-    return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **wanted)
+    return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **configured(wanted))
 
 
 def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_path):
@@ -214,7 +215,7 @@ def test_copies_serve_on_ports_of_their_own(dashboard):
 
 
 def test_the_command_shows_its_run(tmp_path):
-    words = [sys.executable, "-m", "ash", "wine", "--candidates", "all", "--time", "6", "--dashboard"]
+    words = [sys.executable, "-m", "ash", "wine", "--candidates", "all", "--time-limit", "6", "--dashboard"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as command:
         address = re.fullmatch(r"dashboard at (http://127\.0\.0\.1:\d+/)\n", command.stderr.readline())[1]
         page = urllib.request.urlopen(address, timeout=60).read().decode("utf-8")
@@ -239,7 +240,7 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     def work():
         space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))  # more than will ever be drawn
         wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
-        results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **wanted))
+        results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))
 
     with open_browser() as browser, visit(browser, dashboard.address) as seen:
         page = seen.page

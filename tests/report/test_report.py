@@ -23,6 +23,7 @@ from ash.report.facts import MOST_DRAWN, Facts, thinned
 from ash.report.markup import Markup, escape, join, tag
 from ash.report.page import OF_TIME, SECTIONS, page
 from ash.simulation.simulate import speedups_of
+from config_help import configured
 from report_help import HOSTILE, SVG, Outline, data, group, hostile_result, pictures, section, table, with_predictions
 from result_help import columns, make_result
 
@@ -214,7 +215,9 @@ def test_a_regression_shows_predicted_against_true():
 
 @pytest.mark.parametrize("settings", [{"cv": 3}, {"epoch_limit": 3}, {"candidates": None, "epoch_limit": 40}])
 def test_runs_of_other_kinds(settings):
-    result = ash.tune(*load_wine(return_X_y=True), **{"candidates": 6, "seed": 0, "progress": False, **settings})
+    result = ash.tune(
+        *load_wine(return_X_y=True), **configured({"candidates": 6, "seed": 0, "progress": False, **settings})
+    )
     text = page(result)
     assert pictures(text).keys() >= CHARTS
     assert ("keeps no predictions" in text) == ("cv" in settings)

@@ -134,11 +134,11 @@ def test_text(result):
     assert text.isascii() and max(map(len, text.splitlines())) < 100
 
 
-@pytest.mark.parametrize("ended", ["finished", "target", "epoch_limit", "time_limit", "stopped", "interrupted"])
+@pytest.mark.parametrize("ended", ["finished", "stop_score", "epoch_limit", "time_limit", "stopped", "interrupted"])
 def test_text_says_how_it_ended_and_what_memory_it_took(result, ended):
     use = {"limit": 2_000_000, "peak_bytes": 1_500_000, "dropped": 3, "retrained_epochs": 12}
     text = repr(dataclasses.replace(result, ended=ended, memory=use))
-    said = {"finished": "", "target": ", target reached", "epoch_limit": ", epoch limit reached"}
+    said = {"finished": "", "stop_score": ", stop score reached", "epoch_limit": ", epoch limit reached"}
     said |= {"time_limit": ", stopped by the time limit", "interrupted": ", interrupted"}
     said |= {"stopped": ", stopped by a callback"}
     assert text.splitlines()[1].endswith(f"seed 1{said[ended]}")

@@ -261,7 +261,7 @@ def test_arguments_of_the_run_pass_through() -> None:
     ours = fitted(first=first, epoch_limit=40, callbacks=[Watch()], sampler="sobol", schedule="greedy", algorithm="sh")
     assert ours.result_.params[0] == first[0] and ours.result_.ended == "epoch_limit" and told == [ours.result_]
     assert ours.result_.schedule == "greedy" and ours.result_.options.algorithm == "sh"
-    assert fitted(target=0.0).result_.ended == "target" and ours.result_.importance()
+    assert fitted(stop_score=0.0).result_.ended == "stop_score" and ours.result_.importance()
 
 
 # Weights, groups and other metadata, with routing and without

@@ -119,8 +119,8 @@ def test_no_forecast_reaches_a_target() -> None:
     whole = boosted(algorithm="sh")
     first = [job for job in whole.result_.jobs if job.rung == 0]
     between = (max(job.score for job in first) + max(-job.loss for job in first)) / 2
-    ours = boosted(algorithm="sh", target=between)
-    assert ours.best_score_ >= between and ours.result_.ended == "target" and ours.result_.best_rung > 0
+    ours = boosted(algorithm="sh", stop_score=between)
+    assert ours.best_score_ >= between and ours.result_.ended == "stop_score" and ours.result_.best_rung > 0
     higher = {(job.candidate, job.rung) for job in ours.result_.jobs if job.rung == 1}
     assert higher <= {(job.candidate, job.rung) for job in whole.result_.jobs}, "who goes up is the same"
 

@@ -21,6 +21,7 @@ from ash.simulation.simulate import TEAM_EFFICIENCY, Simulation, recorded_jobs, 
 from bench.core import training_cost
 from bench.kernels.teams import wide_speedup
 from bench.record import RESULTS, Record
+from config_help import configured
 from reference import PROMOTIONS, Job, ReferenceLadder
 from reference_simulator import Cluster as ReferenceCluster
 from reference_simulator import Greedy, Planned, Threads
@@ -482,7 +483,14 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
     own |= {name: table[:, : arguments.get("max_rungs")].copy() for name, table in own.items() if table.ndim == 2}
     options = {
         **{"eta": 2, "min_epochs": 1, "max_rungs": None, "algorithm": "ash", "promotion": "capped"},
-        **{"schedule": "reproducible", "workers": 8, "teams": True, "epoch_limit": None, "target": None, **arguments},
+        **{
+            "schedule": "reproducible",
+            "workers": 8,
+            "teams": True,
+            "epoch_limit": None,
+            "stop_score": None,
+            **arguments,
+        },
     }
     core = {name: value for name, value in options.items() if value is not None}
     _, _, jobs = _core.simulate(CANDIDATES, **own, **core, threads=3, keep_jobs=True)
@@ -525,10 +533,10 @@ def test_a_reproducible_run_is_decided_as_it_was(arguments: dict[str, Any]) -> N
 
 
 def test_a_run_that_reached_its_target_ends_there() -> None:
-    result = recorded(target=0.9)
+    result = recorded(stop_score=0.9)
     jobs = simulate_result(result, threads=3).rows[0]["jobs"]
     assert jobs == pytest.approx(len(result.columns["rung"]), abs=8) and jobs < CANDIDATES
-    assert simulate_result(result, threads=3, target=None).rows[0]["jobs"] > CANDIDATES
+    assert simulate_result(result, threads=3, stop_score=None).rows[0]["jobs"] > CANDIDATES
 
 
 def test_changes_are_made() -> None:
@@ -584,7 +592,7 @@ def test_no_job_gets_more_help_than_its_steps_are_worth() -> None:
 def test_a_job_says_how_many_threads_its_steps_are_worth(teams: bool) -> None:
     space = ash.Space(hidden=ash.choice((256, 256), (16,)), batch_size=128)
     given = {"candidates": 2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
-    result = ash.tune(*load_digits(return_X_y=True), space, **given)
+    result = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     for job in result.jobs:
         sizes = (64, *result.params[job.candidate]["hidden"], 10)
         assert job.team_limit == max(1, 128 * training_cost(sizes) // 750_000)  # kLeastShare in cpp/ash/run/tuner.cpp

@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,17 +40,18 @@ import ash.journal.state_cache as state_cache
 import ash.sklearn.estimators
 from ash.journal.state_cache import StateFolder
 
-SETTINGS = {"min_epochs": 4, "seed": 2, "progress": False}
+SETTINGS = {"seed": 2, "progress": False}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "finite": {"candidates": 48},
-    "folds": {"candidates": 16, "cv": 3},
-    "stream": {"candidates": None, "epoch_limit": 500, "promotion": "improving"},
+    "finite": {"candidates": 48, "config": ash.SearchConfig(min_epochs=4)},
+    "folds": {"candidates": 16, "cv": 3, "config": ash.SearchConfig(min_epochs=4)},
+    "stream": {"candidates": None, "config": ash.SearchConfig(min_epochs=4, epoch_limit=500, promotion="improving")},
 }
+FAILING = ash.SearchConfig(min_epochs=4, most_failures=1_000_000)
 FUNCTIONS: dict[str, dict[str, Any]] = {
-    "from states": {"candidates": 48},
-    "from scratch": {"candidates": 48, "training": "restart"},
-    "tight": {"candidates": 48, "memory_limit": 4000},
-    "stream of a function": {"candidates": None, "epoch_limit": 600},
+    "from states": {"candidates": 48, "config": FAILING},
+    "from scratch": {"candidates": 48, "config": replace(FAILING, training="restart")},
+    "tight": {"candidates": 48, "config": replace(FAILING, memory_limit=4000)},
+    "stream of a function": {"candidates": None, "config": replace(FAILING, epoch_limit=600)},
 }
 FUNCTION_SPACE = ash.FunctionSpace(x=ash.uniform(0, 1, levels=1001), depth=[1, 2, 3])
 SPACE = ash.Space(hidden=ash.choice((16,), (32, 16), ()), learning_rate=ash.log(1e-3, 1e-1), batch_size=32)
@@ -88,11 +90,13 @@ class Whole(NamedTuple):
     end: list[str]
 
 
-def tuned(kind: str, **given: Any) -> Any:
+def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
+    arguments = {**SETTINGS, **(NETWORKS | FUNCTIONS)[kind], **given}
+    config = replace(arguments.pop("config"), schedule=schedule)
     if kind in NETWORKS:
-        return ash.tune(*table(), SPACE, **SETTINGS, **NETWORKS[kind], **given)
-    costs = {"costs": lambda params, epochs: epochs * params["depth"]}
-    return ash.tune_function(train, FUNCTION_SPACE, most_failures=None, **SETTINGS, **costs, **FUNCTIONS[kind], **given)
+        return ash.tune(*table(), SPACE, config=config, **arguments)
+    costs = None if schedule == "greedy" else lambda params, epochs: epochs * params["depth"]
+    return ash.tune_function(train, FUNCTION_SPACE, costs=costs, config=config, **arguments)
 
 
 def child(path: Path, pipe: int, kind: str, **given: Any) -> None:

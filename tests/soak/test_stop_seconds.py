@@ -49,7 +49,16 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
     seconds = []
     for _ in range(5):
         watch = Watch(how)
-        result = ash.tune(X, Y, space, candidates=None, epoch_limit=10**9, threads=2, callbacks=[watch], progress=False)
+        result = ash.tune(
+            X,
+            Y,
+            space,
+            candidates=None,
+            threads=2,
+            callbacks=[watch],
+            progress=False,
+            config=ash.SearchConfig(epoch_limit=10**9),
+        )
         seconds.append(time.monotonic() - watch.ended_at)
         assert result.ended == ("stopped" if how == "stop" else "interrupted")
     assert min(seconds) <= LIMIT, seconds

@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 import ash
+from config_help import configured
 
 WINE = load_wine(return_X_y=True)
 SPACE = ash.Space(hidden=ash.choice((4,), ()), learning_rate=ash.log(1e-3, 1e-1), l2=ash.log(1e-6, 1e-2))
@@ -13,7 +14,7 @@ SPACE = ash.Space(hidden=ash.choice((4,), ()), learning_rate=ash.log(1e-3, 1e-1)
 
 def endless(space=SPACE, **settings):
     settings = {"candidates": None, "threads": 2, "progress": False, "seed": 5, **settings}
-    return ash.tune(*WINE, space, **settings)
+    return ash.tune(*WINE, space, **configured(settings))
 
 
 def test_candidates_are_those_of_the_spaces_stream():

@@ -259,7 +259,7 @@ void Tuner::settle() {
         candidates_->wait(candidate, task.job.rung, score, loss);
     }
     records_.count(ladder_.rungs());
-    if (ladder_.ending() == Ending::target) stop_ = true;
+    if (ladder_.ending() == Ending::stop_score) stop_ = true;
 }
 
 void Tuner::record(const Report& report) {

@@ -100,7 +100,7 @@ void Ladder::report(const Job& job, double score, double loss) {
     if (diverged || !is_ranked) retired_.push_back(job.candidate);
     retire_from(place);
     if (rung.finished() == population_[place]) lift_barrier(place);
-    if (!diverged && score >= settings_.target) target_reached_ = true;
+    if (!diverged && score >= settings_.stop_score) stop_score_reached_ = true;
 }
 
 // Whether it is better than its candidate was in the rung below. REQUIRES: last_ is kept.
@@ -114,7 +114,7 @@ bool Ladder::has_job() const {
 }
 
 Ending Ladder::ending() const {
-    if (target_reached_) return Ending::target;
+    if (stop_score_reached_) return Ending::stop_score;
     if (running_ > 0) return Ending::none;
     const std::optional<std::size_t> rung = next_rung();
     if (!rung) return Ending::finished;
@@ -124,7 +124,7 @@ Ending Ladder::ending() const {
 // Of the job that comes next, affordable or not. While none is given out, reports never lower it: so once a job is
 // not affordable, none will be.
 std::optional<std::size_t> Ladder::next_rung() const {
-    if (target_reached_) return std::nullopt;
+    if (stop_score_reached_) return std::nullopt;
     for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
         if (promotable(rung - 1)) return rung;
     }

@@ -18,7 +18,7 @@
 // Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
 // Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
-// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. target: likewise once a
+// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score: likewise once a
 //              score reaches it. Jobs that still run are reported as ever.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
@@ -63,11 +63,11 @@ struct LadderSettings {
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                              // of all jobs together; 0: none
-    double target = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
+    double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
 };
 
 // Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it.
-enum class Ending : std::uint8_t { none, finished, target, epoch_limit };
+enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit };
 
 class Ladder {
   public:
@@ -84,7 +84,7 @@ class Ladder {
     // Whether next() would give a job.
     bool has_job() const;
 
-    // Nothing runs and nothing can be had; or the target is reached, whatever still runs.
+    // Nothing runs and nothing can be had; or the stop score is reached, whatever still runs.
     bool finished() const { return ending() != Ending::none; }
 
     // Why it is finished; none while it is not.
@@ -118,7 +118,7 @@ class Ladder {
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
-    bool target_reached_ = false;
+    bool stop_score_reached_ = false;
 };
 
 }  // namespace ash

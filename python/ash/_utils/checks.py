@@ -71,10 +71,10 @@ def read_seconds(name: str, value: Any) -> float | None:
     return None if math.isinf(seconds) else seconds
 
 
-def read_target(name: str, value: Any) -> float | None:
+def read_score(name: str, value: Any) -> float | None:
     """Return a finite score, None where there is none."""
     if value is None:
         return None
     if not is_number(value):
-        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no target")
+        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no such end")
     return float(value)

@@ -40,7 +40,7 @@ from ash.data.table import read_training, split
 from ash.errors import AshError, DataError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import TASKS
-from ash.options import AUTO, SCHEDULES, option_names, option_table
+from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
 from ash.tune import tune
 
 TEST_SHARE = 0.2
@@ -78,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
-    if args.candidates is None and (args.time, args.epochs, args.stop_at) == (None, None, None):
-        raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
+    if args.candidates is None and (args.time_limit, args.epoch_limit, args.stop_score) == (None, None, None):
+        raise SettingError("--candidates all needs an end: --time-limit, --epoch-limit or --stop-score")
     threads = threads_of(args)
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
@@ -88,6 +88,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     rest, test = split(whole, TEST_SHARE, args.seed)
     X = _with_values(data.X, rest)
     options = {name: getattr(args, name) for name in option_names(caller="command")}
+    fields = {name: options.pop(name) for name in CONFIG_FIELDS if name in options}
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
         callbacks = []
         if args.dashboard is not None:
@@ -98,16 +99,11 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             X.take(rest),
             _Target(data.y[rest], data.target),
             **{**options, "threads": threads, "task": whole.task},
-            teams=not args.no_teams,
-            keep=1,  # one network is saved
-            time_limit=args.time,
-            epoch_limit=args.epochs,
-            target=args.stop_at,
             progress=not args.quiet,
             callbacks=callbacks,
             journal=args.journal,
             executor=executor,
-            worker_timeout=args.worker_timeout,
+            config=SearchConfig(**fields, keep=1),  # one network is saved
         )
         test_score = result.model.score(X.take(test), data.y[test], result.metric)
         report = Report(args.data, data, result, len(rest), len(test), test_score, args.journal)
@@ -203,19 +199,21 @@ def _parser() -> argparse.ArgumentParser:
         "--candidates",
         type=_candidates,
         metavar="N",
-        help="how many to try (default: 128, or as many as --time holds); 'all': an endless stream, until --time, "
-        "--epochs or --stop-at",
+        help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
+        "--time-limit, --epoch-limit or --stop-score",
     )
     parser.add_argument("--seed", type=int, metavar="S", help="of all that is random (default: 0)")
-    parser.add_argument("--time", type=float, metavar="SECONDS", help="stop then, with what has finished")
-    parser.add_argument("--epochs", type=int, metavar="N", help="stop before all jobs together take more")
-    parser.add_argument("--stop-at", type=float, metavar="SCORE", help="stop when a validation score reaches it")
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop then, with what has finished")
+    parser.add_argument("--epoch-limit", type=int, metavar="N", help="stop before all jobs together take more")
+    parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
-    parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
+    parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible; greedy with --time-limit alone")
     parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     add_executor_options(parser)
-    parser.add_argument("--no-teams", action="store_true", help="threads without a job stay idle")
+    parser.add_argument(
+        "--teams", action=argparse.BooleanOptionalAction, help="whether threads without a job help others (default)"
+    )
     parser.add_argument(
         "--memory-limit",
         type=_bytes,
@@ -241,5 +239,6 @@ def _parser() -> argparse.ArgumentParser:
     version = _core.build_info()["version"]
     parser.add_argument("--version", action="version", version=f"ash-tune {version}")
     table = option_table()
-    parser.set_defaults(**{name: table[name].default for name in option_names(caller="command")})
+    arguments = [name for name in option_names(caller="command") if name not in CONFIG_FIELDS]
+    parser.set_defaults(**{name: table[name].default for name in arguments})
     return parser

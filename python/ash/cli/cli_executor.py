@@ -37,7 +37,6 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--worker-timeout",
         type=float,
-        default=WORKER_TIMEOUT,
         metavar="SECONDS",
         help="end when there is no scheduler or no worker of Dask for so long (default: 60)",
     )
@@ -79,7 +78,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
     MissingExtra
         Dask is not installed.
     """
-    timeout = read_seconds("worker_timeout", args.worker_timeout)
+    timeout = read_seconds("worker_timeout", args.worker_timeout or WORKER_TIMEOUT)
     ranks = _ranks()
     if args.dask is not None and ranks > 1:
         raise SettingError(f"--dask {args.dask} and {ranks} ranks of MPI: give one of them")

@@ -243,8 +243,9 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
     """Return the options with what was left open: the rows of an epoch, and a ladder for these seconds of training.
 
-    A planned ladder is greedy. Which jobs end before the time limit depends on timing in any case, and on a virtual
-    clock with many workers no candidate would finish the ladder in time.
+    A planned ladder is decided greedily unless the user says otherwise (`read_options`). Which jobs end before the time
+    limit depends on timing in any case, and on a virtual clock with many workers no candidate would finish the ladder
+    in time.
     """
     fold, table = split.folds[0], split.table
     rows = len(fold.training)
@@ -269,7 +270,6 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
         max_rungs=found.max_rungs,
         epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
         keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
-        schedule="greedy",
     )
 
 

@@ -176,7 +176,7 @@ class TuningRun:
             threads=self._threads,
             memory_limit=options.memory_limit or 0,
             epoch_limit=options.epoch_limit or 0,
-            target=math.nan if options.target is None else options.target,
+            stop_score=math.nan if options.stop_score is None else options.stop_score,
             scorers=self._scorers,
             keep=self._keep(),
             mailbox=mailbox,

@@ -1,14 +1,14 @@
-"""The arguments `executor` and `worker_timeout`: their checks, and which pool does the jobs."""
+"""The argument `executor`: its checks, and which pool does the jobs."""
 
 import math
 from typing import Any
 
-from ash._utils.checks import read_seconds, whole
+from ash._utils.checks import whole
 from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
 from ash.executors.dispatcher import Elsewhere
 from ash.executors.job_pool import Pool
-from ash.options import MOST_WORKERS
+from ash.options import MOST_WORKERS, Options
 
 DASK, MPI = "distributed", "mpi4py"
 
@@ -44,20 +44,19 @@ def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
     return found if isinstance(found, int) and found > 0 else resolve_threads(None)
 
 
-def read_elsewhere(executor: Any, threads: int | None, worker_timeout: Any) -> Elsewhere | None:
+def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Elsewhere | None:
     """Return where the jobs of a run of `ash.tune` are done; None: here.
 
     Raises
     ------
     SettingError
-        It is no executor, or the timeout is not allowed.
+        It is no executor.
     ExecutorFailed
         A cluster of Dask has no worker in time.
     """
-    seconds = read_seconds("worker_timeout", worker_timeout)
     if executor is None:
         return None
-    timeout = math.inf if seconds is None else seconds
+    timeout = math.inf if options.worker_timeout is None else options.worker_timeout
     check_submit(executor)
     workers = workers_of(executor, threads, timeout)
     if is_of(executor, DASK):

@@ -38,7 +38,7 @@ def clock_of(options: FunctionOptions, source: Source, cost: Cost | None) -> _co
         **{name: getattr(options, name) for name in ("eta", "min_epochs", "algorithm", "promotion")},
         max_rungs=options.max_rungs or 0,
         epoch_limit=options.epoch_limit or 0,
-        target=math.nan if options.target is None else options.target,
+        stop_score=math.nan if options.stop_score is None else options.stop_score,
         schedule=options.schedule,
         workers=options.workers,
         known=len(params),

@@ -232,7 +232,7 @@ class FunctionRun:
         if good and self._options.training == "resume" and answer.state is not None:
             self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
-        self._decide(self._clock.finish(task, answer.rank_for(self._options.target), -answer.rank))
+        self._decide(self._clock.finish(task, answer.rank_for(self._options.stop_score), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
 
@@ -255,7 +255,7 @@ class FunctionRun:
                 continue
             self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
             self._in_a_row += 1
-            if self._options.most_failures is not None and self._in_a_row >= self._options.most_failures:
+            if self._in_a_row >= self._options.most_failures:
                 self._end("failures")
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:

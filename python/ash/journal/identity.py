@@ -29,7 +29,7 @@ from ash.encoding.data_split import Fold
 from ash.errors import JournalError
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
-from ash.options import FUNCTION, Options, RunOptions, option_names, option_table
+from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
 from ash.space.domains import Domain
 from ash.space.space import Space
 
@@ -43,6 +43,8 @@ REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
+_OLD_NAMES = {"target": "stop_score"}
+"""What ash 0.1 called arguments."""
 SHOWN = 60
 """Letters of a value in a message, at most."""
 
@@ -125,11 +127,13 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     """Return who calls, by the name of what was called, and with which arguments.
 
     Those of `ash.tune` are `given` as the user gave them, by name, and others in it are left alone; `options` were
-    checked.
+    checked. Fields of the config stand among the arguments. What has no effect is left out.
     """
-    arguments = {name: getattr(options, name) for name in REPEATED}
-    plain = {name: _plain(given[name]) for name in OPEN if given[name] is None or isinstance(given[name], Real | str)}
-    lost = sorted(set(OPEN) - plain.keys())
+    given = {**given, **read_config("tune", given["config"]).given()}
+    arguments = {name: getattr(options, name) for name in REPEATED if is_needed(name, options)}
+    told = {name: given.get(name) for name in OPEN}
+    plain = {name: _plain(value) for name, value in told.items() if value is None or isinstance(value, Real | str)}
+    lost = sorted(told.keys() - plain.keys())
     return {"by": by, "arguments": {**arguments, **plain}, "given again": lost}
 
 
@@ -159,6 +163,7 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
             again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
             raise JournalError(f"{journal.file} was begun by {begun['by']}; {again} again to go on")
         arguments, lost = begun["arguments"], begun["given again"]
+        arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
         return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)

@@ -61,7 +61,7 @@ class NetworkJournal(OpenJournal):
             return None
         with sound(self._path):
             known: Any = {each: None if plan[each] is None else whole(each, plan[each], 1, LARGEST) for each in PLANNED}
-            return replace(options, **known, schedule="greedy")
+            return replace(options, **known)
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare."""

@@ -16,7 +16,7 @@ ERRORS = frozenset(("rmse", "mae", "log_loss"))
 
 ENDED = {
     "finished": "It ended because all was done.",
-    "target": "It ended because the target was reached.",
+    "stop_score": "It ended because the stop score was reached.",
     "epoch_limit": "It ended because the epochs allowed were used up.",
     "time_limit": "It ended because the time was over.",
     "stopped": "It was stopped by a callback.",
@@ -57,7 +57,7 @@ def _asked(facts: Facts) -> str:
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
-        "" if options.target is None else f"until {options.metric} {show(options.target)}",
+        "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
     negated = " (an error, negated: higher is better)" if options.metric in ERRORS else ""

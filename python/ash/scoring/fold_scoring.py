@@ -95,7 +95,7 @@ def usable_metric(fold: Fold, options: Options) -> str:
     if not constant and not np.isnan(_core.score(metric, targets, predictions.astype(np.float32), classes)):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
-    if options.metric is not None or options.target is not None:  # a target is meant for this metric
+    if options.metric is not None or options.stop_score is not None:  # a score is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
     warnings.warn(f"{why}; candidates are ranked by 'rmse' instead", UserWarning, stacklevel=3)
     return "rmse"

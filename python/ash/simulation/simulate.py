@@ -258,7 +258,9 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
         An argument that `simulate` does not have, or that cannot differ from the run.
     """
     options = result.options
-    rule = {name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "target")}
+    rule = {
+        name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score")
+    }
     other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
     shared = bool((result.columns["team"] > 1).any())
     other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}

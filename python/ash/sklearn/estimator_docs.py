@@ -7,65 +7,53 @@ Class = TypeVar("Class", bound=type)
 
 _TEXT = """{first}
 
-Many networks are trained by asynchronous successive halving; the best one predicts, or an average of the best. Same
-data, parameters and `random_state`: same model, bit for bit, on any number of threads; the order of the rows makes no
-difference either.
+Many networks are trained by asynchronous successive halving; the best one predicts, or an ensemble of the best. The
+same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and for any order of
+the rows.
 
 Parameters
 ----------
 space : ash.Space, optional
-    Where the candidates are drawn from; one that suits the size of the table by default.
+    Where candidates are drawn from. Default: a space that suits the table.
 candidates : int, "auto" or None, default="auto"
-    How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end. "auto": 128, or with
-    a `time_limit` as many as it holds, on a ladder that suits it (`ash.plan`).
-eta, min_epochs, max_rungs, epoch_rows, algorithm, promotion, training, schedule, workers, memory_limit
-    As for `ash.tune`.
+    How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
+    an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in the config, must end.
+time_limit : float, optional
+    Seconds that `fit` takes, from reading the table to the refit.
+scoring : str, callable or None, default=None
+    What candidates are ranked by: the name of a scorer of scikit-learn, `scorer(estimator, X, y)`, or a metric of
+    `ash.tune`; {score} by default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2,
+    neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the threads while they run.
 validation : float, int, (X, y) or None, default=None
     The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
-    five folds (`cv`) of a table of fewer than 1,000 rows where a time is to be filled (`time_limit` with "auto"
-    candidates), if there are five rows of each class.
+    five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 1,000 rows,
+    with five of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
-    Cross-validation in place of `validation`: the score of a candidate is the mean over folds, which are the parts of
-    one job; what predicts is then trained on all rows. Takes as many times the memory.
+    Cross-validation in place of `validation`. The score of a candidate is its mean over the folds; what predicts is
+    then trained on all rows. Takes as many times the memory.
 ensemble : int, default=16
-    Most draws of an ensemble (`Result.ensemble`), which predicts, in the time of its members together. 1: the best
-    network predicts alone. With `cv` it is selected by the validation rows of all folds; where they are fewer than
-    1,000, by which nobody can select, the best five predict in equal shares.
+    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone. The time to predict is the
+    sum over its members. With `cv` it is selected on the validation rows of all folds; where they are fewer than 1,000,
+    too few to select on, the best five networks predict in equal shares.
 refit : bool, default=True
-    Whether the networks that predict are trained on with the validation rows too, for one cycle of the learning rate as
-    long as their last one; with `cv` they are trained on all rows from scratch in any case. No part with a
-    validation table of its own.
-scoring : str, callable or None, default=None
-    What the candidates are ranked by: a scorer of scikit-learn by name or `scorer(estimator, X, y)`, or a metric of
-    `ash.tune`; {score} by default. What the core computes itself (accuracy, balanced_accuracy, neg_log_loss, roc_auc,
-    r2, neg_root_mean_squared_error, neg_mean_absolute_error) is fast; another one holds up the threads while it runs.
-time_limit : float, optional
-    Seconds that `fit` takes, reading and ensemble included; what has been trained by then is used.
-epoch_limit : int, optional
-    Most epochs of all jobs together.
-target : float, optional
-    The validation score that ends the search.
-missing : {{"indicator", "error"}}, default="indicator"
-    Missing cells: the median, and a feature that says so; or an error.
-unknown : {{"bucket", "error"}}, default="bucket"
-    A category in `predict` that was not there in `fit`: all such are alike; or an error.
+    Whether the selected networks are fine-tuned on all rows for one last cycle. With `cv` they are always trained on
+    all rows, from scratch. No effect with a validation table of its own.
 n_jobs : int or None, default=-1
-    Threads; -1: all that this process may use. None: 1, or what `joblib.parallel_config` says. Never more than
-    OMP_NUM_THREADS, which joblib and Dask set in their worker processes; in their worker threads -1 is this thread's
-    share, 1 for joblib's. So nested parallelism does not oversubscribe.
+    Threads. -1: all that this process may use; None: 1, or what `joblib.parallel_config` says. Never more than
+    OMP_NUM_THREADS, nor than this thread's share within joblib or Dask. With an executor: jobs at a time.
 random_state : int, RandomState or None, default=None
     Of the split, the candidates and the training; an int for the same model each time.
 verbose : int, default=0
-    Above 0: the progress on stderr.
-callbacks : sequence or None, default=None
-    Objects that are told of the search while it goes on, and may end it: `ash.Callback`. A clone, as in a search of
-    scikit-learn, tells deep copies of its own.
+    Above 0: show the progress on stderr.
+callbacks : ash.Callback, sequence of them or None, default=None
+    Objects told of the start, each finished job and the end; one can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file in which every result is kept as soon as it is there; `fit` again with the same data and parameters, after
-    whatever has ended the first, goes on from it. With a `random_state` that is no int it is another run each time.
-executor, worker_timeout
-    Where networks are trained, as for `ash.tune`; a positive `n_jobs` is then its `threads`. A function of `scoring`
-    cannot be sent there. A clone has the same executor.
+    A file that records every result at once. `fit` again with the same data and parameters continues it after any
+    interruption, if `random_state` is an int.
+executor : object with `submit` or None, default=None
+    Where networks are trained, as for `ash.tune`. A clone has the same executor.
+config : ash.SearchConfig or None, default=None
+    All other options. Its fields are parameters too: ``set_params(config__eta=3)``.
 
 Attributes
 ----------
@@ -74,7 +62,7 @@ best_params_ : dict
 best_score_ : float
     The validation score of that candidate's network; higher is better.
 cv_results_ : dict of arrays
-    A row a candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
+    A row per candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
 model_ : ash.Network or ash.Ensemble
     What predicts, with `save`.
 result_ : ash.Result
@@ -101,10 +89,9 @@ _CLASSES = """classes_ : ndarray of shape (n_classes,)
 """
 _SEARCH_TEXT = """{first}
 
-Many candidates are trained a little, the best quarter of them (of those that there are, nobody waits for a rung to
-fill) is trained on, and so on: `ash.tune_function`. Those that go up go on from the trees, rounds or weights that they
-have, in each fold of the cross-validation, where the library allows it; what cannot go on is trained anew, and the
-search says so.
+All candidates are trained a little, the best quarter of those finished so far is trained further, and so on up the
+ladder of `ash.tune_function`. Promoted candidates continue from the trees, rounds or weights that they have, in each
+fold of the cross-validation, where the library allows it; others are trained anew, and the search says so.
 
 Parameters
 ----------
@@ -113,59 +100,54 @@ estimator : estimator
     `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything else with `fit`.
 space : FunctionSpace or dict
     Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
-resource : str, default="auto"
-    What an epoch is one of. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that go on;
-    "epochs", passes over the rows, of those with `partial_fit`; else "n_samples", rows of a fixed order. Or the name of
-    a parameter that counts something: an estimator that does not go on by it is trained anew for all its epochs.
-min_epochs, max_epochs, max_rungs : int or None
-    Epochs of the first rung; epochs that a candidate has in all after the last one; number of rungs. By default
-    `max_epochs` is what the estimator would take in one fit (its own value of the resource; 64 passes; all rows), and
-    the first rung has a 21st of it or more, rounded down: of 100 epochs 4, 20 and 100. Unless `min_epochs` is given a
-    candidate that goes all the way has just `max_epochs`.
 candidates : int or None, default=64
-    How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end.
-eta : int, default=4
-    Of each rung the best ``1/eta`` go up: 4 as in the paper of ASHA, since libraries spend on beginning a job what a
-    lower one would save.
-algorithm, promotion, training
-    The ladder, as for `ash.tune_function`.
-forecast : bool, default=True
-    Whether candidates go up by what their score is expected to be after the next rung, where that is known from the
-    kind of model, forests and boosting, and not by the score: deep trees pay when many are averaged, low learning rates
-    after many rounds. In the first rung one fold is scored after half of its epochs too.
-schedule : {{"reproducible", "greedy"}} or None, default=None
-    None: "reproducible", on a clock on which a job lasts as long as it has epochs, or as `costs` says: the same
-    decisions on any number of threads, if the estimator gives the same scores.
-executor : None, "processes", or an object with `submit`, default=None
-    Where jobs are done, as for `ash.tune_function`. None: threads, in which folds of a job are trained too where there
-    are more of them than jobs; processes for `HistGradientBoosting` and nets of skorch (unless on a GPU), which would
-    wait for Python's lock, if they and the scorer can be pickled.
-workers, costs, sampler, first, job_limit, most_failures, time_limit, epoch_limit, target, callbacks
-    As for `ash.tune_function`; in `epoch_limit` and costs an epoch is one of all folds.
-memory_limit : int or None, default=None
-    Bytes of estimators that wait in memory; beyond it they wait in files, as for `ash.tune_function`.
-journal : str, path-like, ash.Journal or None, default=None
-    A file in which every result is kept as soon as it is there; `fit` again with the same rows, estimator and
-    parameters, after whatever has ended the first, goes on from it. Estimators are not loaded from files: those that go
-    up are trained again. With a `random_state` that is no int it is another run each time.
-scoring : str, callable, list, dict or None
+    How many to try. None: an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in the config, must
+    end.
+time_limit : float, optional
+    Seconds after which no further job is started. The refit comes after it.
+resource : str, default="auto"
+    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that continue;
+    "epochs", passes over the rows, of those with `partial_fit`; else "n_samples", rows in a fixed order. Or the name of
+    a parameter that counts something; an estimator that does not continue by it is trained anew for all its epochs.
+max_epochs : int or None, default=None
+    Epochs that a candidate has had in all after the top rung. None: what the estimator would take in one fit (its own
+    value of the resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: of 100 epochs
+    4, 20 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed `max_epochs`.
+scoring : str, callable, list, dict or None, default=None
     As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None
     As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
 refit : bool, str or callable, default=True
-    Whether the best candidate is fitted to all rows, for as many epochs as it had; the name of the score that ranks; or
-    a function of `cv_results_` that gives `best_index_`.
+    Whether the best candidate is fitted to all rows, for as many epochs as it had; or the name of the score that ranks;
+    or a function of `cv_results_` that returns `best_index_`.
 error_score : "raise" or number, default=nan
-    What stands in `cv_results_` for candidates whose first job has failed; "raise": the first error ends the search.
+    The score in `cv_results_` of candidates whose first job failed. "raise": the first error ends the search.
 return_train_score : bool, default=False
     Whether training rows are scored too.
+forecast : bool, default=True
+    Whether forests and boosting are promoted by their forecast score in the next rung: deep trees pay off when many are
+    averaged, low learning rates after many rounds. In the first rung one fold is also scored after half of its epochs.
+costs, sampler, first
+    As for `ash.tune_function`. Without `costs` a job lasts as long as it has epochs, so the schedule is reproducible
+    unless the config says ``schedule="greedy"``.
 n_jobs : int or None, default=-1
-    Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries, no more.
+    Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries.
 random_state : int, RandomState or None, default=None
-    Of the candidates; and of the estimator, where its own `random_state` is None: a number of this one and the
-    hyperparameters.
+    Of the candidates; and of the estimator where its own `random_state` is None.
 verbose : int, default=0
-    Above 0: the progress on stderr.
+    Above 0: show the progress on stderr.
+callbacks : ash.Callback, sequence of them or None, default=None
+    Objects told of the start, each finished job and the end; one can end the search.
+journal : str, path-like, ash.Journal or None, default=None
+    A file that records every result at once. `fit` again with the same rows, estimator and parameters continues it, if
+    `random_state` is an int. Estimators are not loaded from files: those that are promoted are trained again.
+executor : None, "processes", or an object with `submit`, default=None
+    Where jobs are done, as for `ash.tune_function`. None: threads, which train folds too where there are fewer jobs
+    than threads; processes for `HistGradientBoosting` and nets of skorch not on a GPU, which would wait for Python's
+    lock, if they and the scorer can be pickled.
+config : ash.SearchConfig or None, default=None
+    All other options: the ladder (`eta` is 4 by default), the schedule, limits. Its fields are parameters too:
+    ``set_params(config__eta=3)``.
 
 Attributes
 ----------

@@ -1,18 +1,70 @@
-"""Parameters of the estimators in scikit-learn's words, in those of `ash.tune`."""
+"""Parameters of the estimators: those of their `config`, and scikit-learn's words in those of `ash.tune`."""
 
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ash._utils.checks import is_integer, whole
 from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
-from ash.options import LARGEST_SEED
+from ash.options import LARGEST_SEED, SearchConfig
+
+PREFIX = "config__"
+
+
+class Configured(BaseEstimator):  # type: ignore[misc]
+    """An estimator with a `config`, whose fields are parameters too: ``set_params(config__eta=3)``."""
+
+    config: SearchConfig | None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool
+            Whether the fields of `config` are among them, as ``config__<field>``, and the parameters of estimators
+            within this one.
+
+        Returns
+        -------
+        dict
+        """
+        params: dict[str, Any] = super().get_params(deep)
+        if deep:
+            config = self.config if isinstance(self.config, SearchConfig) else SearchConfig()
+            params |= {PREFIX + name: value for name, value in vars(config).items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; ``config__<field>`` replaces the config by one with another value of that field.
+
+        Parameters
+        ----------
+        **params
+            Names and values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            There is no such parameter, or a field of the config may not have such a value.
+        """
+        fields = {name.removeprefix(PREFIX): params.pop(name) for name in list(params) if name.startswith(PREFIX)}
+        super().set_params(**params)
+        if fields:
+            self.config = replace(self.config or SearchConfig(), **fields)
+        return self
 
 
 def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:

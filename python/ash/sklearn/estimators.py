@@ -14,10 +14,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.data.frames import Frame, read_frame
 from ash.engine.refit import Final
@@ -27,53 +29,40 @@ from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.model import Model, normalized
 from ash.models.model_pool import MOST_DRAWS
-from ash.options import Options, option_names, read_options
+from ash.options import CONFIG_FIELDS, Options, SearchConfig, read_options
 from ash.result import Result
 from ash.scoring.fold_scoring import Scoring
 from ash.scoring.scorers import read_scoring, scorer_name
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
-from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, set_parameters, threads_of
+from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
 from ash.space.space import Space
 
 
-class _Estimator(BaseEstimator):  # type: ignore[misc]
+class _Estimator(Configured):
     """What both have in common."""
 
     _task: ClassVar[Task]
 
+    @explained(CONFIG_FIELDS)
     def __init__(
         self,
         space: Space | None = None,
         *,
         candidates: int | str | None = "auto",
-        eta: int = 2,
-        min_epochs: int | None = None,
-        max_rungs: int | None = None,
-        epoch_rows: int | None = None,
-        algorithm: str = "ash",
-        promotion: str | None = None,
-        training: str = "resume",
-        schedule: str = "reproducible",
-        workers: int = 32,
+        time_limit: float | None = None,
+        scoring: Any = None,
         validation: float | int | tuple[Any, Any] | None = None,
         cv: Any = None,
         ensemble: int = 16,
         refit: bool = True,
-        scoring: Any = None,
-        time_limit: float | None = None,
-        epoch_limit: int | None = None,
-        target: float | None = None,
-        missing: str = "indicator",
-        unknown: str = "bucket",
-        memory_limit: int | None = None,
         n_jobs: int | None = -1,
         random_state: Any = None,
         verbose: int = 0,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
         executor: Any = None,
-        worker_timeout: float | None = 60.0,
+        config: SearchConfig | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -115,8 +104,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """
         metric, scorer = read_scoring(self.scoring, self._task)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
-        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), self.worker_timeout)
         options = self._options(metric, keep=1 if size == 1 else None)
+        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), options)
         scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         final = Final(size, yes_or_no("refit", self.refit))
         run = TuningRun(
@@ -168,10 +157,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _options(self, metric: str | None, keep: int | None) -> Options:
-        given = {name: getattr(self, name) for name in option_names(caller="estimators")}
-        given |= {"teams": True, "keep": keep, "threads": threads_of(self.n_jobs), "metric": metric, "task": self._task}
+        names = "candidates", "time_limit", "validation", "cv", "executor", "config"
+        given: dict[str, Any] = {name: getattr(self, name) for name in names}
+        given |= {"keep": keep, "threads": threads_of(self.n_jobs), "metric": metric, "task": self._task}
         given |= {"seed": seed_of(self.random_state), "progress": progress_of(self.verbose)}
-        return read_options(given)
+        return read_options("estimators", given)
 
     def _keep(self, result: Result, model: Model) -> None:
         self.result_ = result
@@ -198,7 +188,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.allow_nan = self.config is None or self.config.missing != "error"
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.target_tags.required = True

@@ -7,12 +7,13 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
@@ -20,16 +21,18 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal
-from ash.options import LARGEST, FunctionOptions, option_names
+from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig, read_config
 from ash.result import FunctionResult, causes
 from ash.sklearn.cv_results import read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
-from ash.sklearn.estimator_parameters import jobs_of, progress_of, seed_of, set_parameters, threads_of
+from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
 from ash.sklearn.resumable.choose import Way, way_of
 from ash.sklearn.resumable.ensembles import WARNING
 from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
@@ -48,6 +51,9 @@ from ash.sklearn.search_threads import IdleThreads, capped, process_limited
 from ash.sklearn.trainer import FitError, SearchTable, Trainer, constant_score, prepared, seed_of_candidate
 from ash.space.function_space import FunctionSpace
 from ash.tune_function import PROCESSES, tune_function
+
+ETA = 4
+"""As in the paper of ASHA: libraries spend on beginning a job what a lower factor would save."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
@@ -89,46 +95,35 @@ def _delegated(name: str, what: str) -> Any:
 
 
 @documented_search
-class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     """Hyperparameters of any estimator of scikit-learn's kind, by asynchronous halving with cross-validation."""
 
+    @explained(CONFIG_FIELDS)
     def __init__(
         self,
         estimator: Any,
         space: Any,
         *,
-        resource: str = "auto",
-        min_epochs: int | None = None,
-        max_epochs: int | None = None,
-        max_rungs: int | None = None,
         candidates: int | None = 64,
-        eta: int = 4,
-        algorithm: str = "ash",
-        promotion: str | None = None,
-        forecast: bool = True,
-        training: str = "resume",
-        schedule: str | None = None,
-        workers: int = 32,
-        costs: Any = None,
+        time_limit: float | None = None,
+        resource: str = "auto",
+        max_epochs: int | None = None,
         scoring: Any = None,
         cv: Any = None,
         refit: Any = True,
         error_score: Any = np.nan,
         return_train_score: bool = False,
+        forecast: bool = True,
+        costs: Any = None,
         sampler: Any = None,
         first: Sequence[dict[str, Any]] | None = None,
-        executor: Any = None,
-        job_limit: float | None = None,
-        most_failures: int | None = 100,
-        time_limit: float | None = None,
-        epoch_limit: int | None = None,
-        target: float | None = None,
-        memory_limit: int | None = None,
         n_jobs: int | None = -1,
         random_state: Any = None,
         verbose: int = 0,
-        callbacks: Sequence[Any] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        config: SearchConfig | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -265,26 +260,30 @@ class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             scorers=scorers,
             inner=max(1, threads_of(-1) // self._jobs()),
             seed=seed,
-            restart=self.training == "restart",
+            restart=self._config().training == "restart",
             with_train=yes_or_no("return_train_score", self.return_train_score),
             ends_at_errors=isinstance(self.error_score, str),
             config=get_config(),
             caches=[TransformerCache() for _ in splits],
             executor=executor,
             idle_threads=IdleThreads(threads_of(self.n_jobs) if executor is None else 1),
-            eta=self.eta,
+            eta=self._config().eta or ETA,
             forecasts=yes_or_no("forecast", self.forecast),
             constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
         )
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
+        config = self._config()
         return rungs_of(
-            *(way, whole("eta", self.eta, 2, 1024), self.min_epochs, self.max_epochs, self.max_rungs),
+            *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
             candidates=self._count(space),
-            restart=self.training == "restart",
+            restart=config.training == "restart",
             rows=min(len(train) for train, _ in splits),
             classes=1 if table.classes is None else len(table.classes),
         )
+
+    def _config(self) -> SearchConfig:
+        return read_config("search", self.config)
 
     def _executor(self, way: Way, scorers: Scorers) -> Any:
         """Return where jobs are done: what cannot go to processes stays in threads, unless the user has said so."""
@@ -306,14 +305,19 @@ class ASHSearchCV(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
     def _run(self, trainer: Trainer, space: FunctionSpace) -> FunctionResult:
-        names = *option_names(FunctionOptions, caller="search"), "sampler", "first", "callbacks", "journal"
+        names = "candidates", "time_limit", "sampler", "first", "callbacks", "journal"
         settings = {name: getattr(self, name) for name in names}
-        if trainer.ends_at_errors:
-            settings["most_failures"] = 1
-        settings |= {"min_epochs": trainer.rungs.min_epochs, "max_rungs": trainer.rungs.max_rungs}
         settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
         settings["executor"] = trainer.executor
-        costs = (lambda _, epochs: epochs) if self.costs is None and self.schedule != "greedy" else self.costs
+        config = self._config()
+        settings["config"] = replace(
+            config,
+            eta=trainer.eta,
+            min_epochs=trainer.rungs.min_epochs,
+            max_rungs=trainer.rungs.max_rungs,
+            most_failures=1 if trainer.ends_at_errors else config.most_failures,
+        )
+        costs = (lambda _, epochs: epochs) if self.costs is None and config.schedule != "greedy" else self.costs
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)

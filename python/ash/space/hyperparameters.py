@@ -110,8 +110,8 @@ _BUDGET = frozenset(
     )
 )
 _OF_THE_RUN = option_table().keys() | {
-    *("callbacks", "cv", "ensemble", "executor", "groups", "journal", "random_state", "refit", "sample_weight"),
-    *("scoring", "validation", "worker_timeout"),
+    *("callbacks", "config", "cv", "ensemble", "executor", "groups", "journal", "random_state", "refit"),
+    *("sample_weight", "scoring", "validation"),
 }
 _PEERS = {
     "hidden_layer_sizes": "hidden",

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 from targets import CORPUS
 
 import ash
+from config_help import configured
 from fault_help import quick, small_space, table
 
 X, Y = table()
@@ -44,7 +45,7 @@ def main() -> None:
         shutil.copy(path, CORPUS / "journal" / "whole")
         path = Path(folder) / "function.ash"
         settings = {"candidates": 4, "threads": 1, "progress": False, "journal": path}
-        ash.tune_function(half_fails, {"x": [1, 2, 3, 4]}, **settings)
+        ash.tune_function(half_fails, {"x": [1, 2, 3, 4]}, **configured(settings))
         shutil.copy(path, CORPUS / "journal" / "function")
         result.model.save(CORPUS / "model" / "network")
         result.ensemble(size=2).save(CORPUS / "model" / "ensemble")

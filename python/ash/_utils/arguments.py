@@ -1,0 +1,72 @@
+"""What an entry point says of an argument that it does not have: the name that was probably meant."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import ParamSpec, TypeVar
+
+from ash.errors import UnknownArgument
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+SYNONYMS = (
+    {"seed", "random_state", "random_seed"},
+    {"metric", "scoring", "eval_metric"},
+    {"threads", "n_jobs", "n_threads", "num_threads", "nthread", "thread_count"},
+    {"progress", "verbose", "verbosity", "show_progress_bar"},
+    {"candidates", "n_candidates", "n_iter", "n_trials", "num_samples", "n_samples", "max_trials"},
+    {"time_limit", "timeout", "time_budget", "time_budget_s", "max_time", "max_runtime_secs", "seconds"},
+    {"space", "param_distributions", "param_grid", "search_space", "param_space", "params"},
+    {"validation", "validation_fraction", "test_size", "eval_set", "validation_data", "X_val"},
+    {"cv", "folds", "n_splits", "n_folds"},
+    {"sample_weight", "weights", "weight"},
+    {"task", "problem_type", "objective"},
+    {"callbacks", "callback"},
+    {"journal", "storage", "checkpoint", "checkpoint_dir"},
+    {"executor", "client", "pool", "cluster"},
+    {"train", "func", "function", "objective", "trainable"},
+    {"first", "points_to_evaluate", "enqueue", "initial_params"},
+    {"eta", "factor", "reduction_factor"},
+    {"min_epochs", "min_resource", "min_resources", "min_budget", "min_iter"},
+    {"max_epochs", "max_resource", "max_resources", "max_budget", "max_iter", "max_t"},
+    {"stop_score", "target", "stop_at", "target_score"},
+    {"job_limit", "job_timeout", "trial_timeout"},
+    {"ensemble", "ensemble_size"},
+)
+"""Names that other libraries, or other entry points of ash, have for one thing."""
+
+
+def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
+    """Return a decorator: an UnknownArgument in place of Python's TypeError for a name that a call does not have.
+
+    `fields` are those of its argument `config`.
+    """
+
+    def decorate(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+        names = tuple(name for name in inspect.signature(function).parameters if name != "self")
+
+        @functools.wraps(function)
+        def call(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+            for name in kwargs:
+                if name not in names:
+                    what = type(args[0]).__name__ if function.__name__ == "__init__" else function.__name__
+                    raise UnknownArgument(f"{what} has no argument {name!r}; {_hint(name, names, fields)}")
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
+    """Return what was probably meant by a name."""
+    alike = {name}.union(*(group for group in SYNONYMS if name in group))
+    for known, text in ((names, "did you mean {}?"), (fields, "pass config=ash.SearchConfig({}=...)")):
+        if found := sorted(alike.intersection(known)):
+            return text.format(found[0])
+    for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+            return text.format(close[0])
+    return f"it has {', '.join(names)}{'; ash.SearchConfig has the others' if fields else ''}"
