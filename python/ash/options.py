@@ -19,7 +19,7 @@ from ash._utils.checks import one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.machine import default_limit, resolve_threads
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
-from ash.metrics import TASKS, check_metric
+from ash.metrics import TASKS
 
 Missing: TypeAlias = Literal["indicator", "error"]
 Unknown: TypeAlias = Literal["bucket", "error"]
@@ -120,11 +120,6 @@ def _candidates(name: str, value: Any) -> Any:
     return None if value is None else whole(name, value, 1, LARGEST)
 
 
-def _metric(name: str, value: Any) -> Any:
-    check_metric(value)
-    return value
-
-
 def _seed(name: str, value: Any) -> int:
     return secrets.randbits(32) if value is None else whole(name, value, 0, LARGEST_SEED)
 
@@ -150,6 +145,8 @@ _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
+_METRIC = Check("str or callable or None", lambda name, value: value)
+"""What is no metric of the core stands for none here; `read_scoring` checks it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -292,7 +289,9 @@ class RunOptions:
     workers: Annotated[int, Option(32, _whole(1, MOST_WORKERS), ANY + COMMAND, "order")]
     teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
     threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
-    metric: Annotated[str | None, Option(None, Check("str or None", _metric), ("tune",), "results")]
+    metric: Annotated[
+        str | None, Option(None, Check("str or callable or None", lambda name, value: value), ("tune",), "results")
+    ]
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
     epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]

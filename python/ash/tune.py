@@ -1,6 +1,6 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -13,6 +13,7 @@ from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
+from ash.scoring.fold_scoring import read_scoring
 from ash.space.space import Space
 
 
@@ -24,7 +25,7 @@ def tune(
     *,
     candidates: int | str | None = "auto",
     time_limit: float | None = None,
-    metric: str | None = None,
+    metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
     validation: float | int | tuple[Any, Any] | None = None,
     cv: Any = None,
@@ -56,9 +57,10 @@ def tune(
         the config, must end.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
-    metric : str, optional
-        What candidates are ranked by; higher is better, errors are negated. accuracy (default), balanced_accuracy,
-        log_loss or auc; r2 (default), rmse or mae.
+    metric : str or callable, optional
+        What candidates are ranked by; higher is better. accuracy (default), balanced_accuracy, neg_log_loss or roc_auc;
+        r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error; another scorer of scikit-learn by name, or
+        ``scorer(estimator, X, y)``, which holds up the threads while it runs.
     task : {"classification", "regression"}, optional
         Default: inferred from y.
     validation : float, int or (X, y), optional
@@ -121,7 +123,9 @@ def tune(
     kept = read_journal(journal)
     if seed is None:
         given["seed"] = seed_of(kept)
-    options = read_options("tune", given if executor is None else {**given, "threads": None})
+    native, scoring = read_scoring("metric", metric)
+    resolved = {**given, "metric": native, "threads": threads if executor is None else None}
+    options = read_options("tune", resolved)
     elsewhere = read_elsewhere(executor, threads, options)
     run = TuningRun(
         X,
@@ -133,6 +137,7 @@ def tune(
         cv=cv,
         groups=groups,
         asked=asked_of("ash.tune", given, options),
+        scoring=scoring,
         callbacks=read_callbacks(callbacks),
         journal=kept,
         elsewhere=elsewhere,

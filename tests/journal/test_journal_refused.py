@@ -28,7 +28,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 6}, "seed: 5 there, 6 here"),
     "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
     "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 there, 2 here"),
-    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'auc' here"),
+    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'roc_auc' here"),
     "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
     "workers": ({"workers": 3}, "workers: 32 there, 3 here"),

@@ -130,7 +130,7 @@ def test_what_it_says_of_itself(result: ash.Result, regression: ash.Result) -> N
         ensemble.weights[0] = 1
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "auc"])
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc"])
 def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
     split = slice(280, 360)
     validation = (X[split], Y[split])
@@ -284,7 +284,7 @@ def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path)
 def test_a_model_that_a_users_scorer_has_scored_comes_back(tmp_path: Path) -> None:
     fitted = ash.ASHClassifier(candidates=8, scoring="f1_macro", random_state=0).fit(X, Y)
     network, ensemble = fitted.result_.model, fitted.result_.ensemble()
-    assert network.metric == "f1_macro" and ensemble.metric == "log_loss"
+    assert network.metric == "f1_macro" and ensemble.metric == "neg_log_loss"
     assert ensemble.validation_score < 0
     for model in (network, ensemble):
         model.save(tmp_path / "model")

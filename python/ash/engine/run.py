@@ -128,7 +128,7 @@ class TuningRun:
             raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
-                f"scoring={scoring.name!r} cannot be sent to the workers of an executor; give a metric of ash"
+                f"{scoring} cannot be sent to the workers of an executor; give a metric that ash computes itself"
             )
 
     def _read(self) -> None:
@@ -143,7 +143,9 @@ class TuningRun:
         if self._scoring is not None:
             return self._scoring.name
         found = {usable_metric(fold, self._options) for fold in self._split.folds}
-        return found.pop() if len(found) == 1 else "rmse"  # a default that gave way in some of the folds
+        return (
+            found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
+        )  # a default that gave way in some of the folds
 
     def _plan(self) -> None:
         """Resolve the ladder and the deadline, and draw the candidates."""
@@ -224,7 +226,7 @@ class TuningRun:
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""
-        check_scorers(self._scorers, self._options, ending.ended, bool(self._journal.restored))
+        check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)

@@ -36,11 +36,11 @@ from ash.space.space import Space
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
 """Options that follow from the time limit of a planned run: those of the journal are taken."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
-OPEN = ("candidates", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
+OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
 """Arguments of `ash.tune` that are repeated as they were given, since what they become depends on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated as they were read."""
-GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
+GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}

@@ -21,7 +21,7 @@ from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts
 from ash.errors import ModelFormatError
-from ash.metrics import METRICS
+from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     DIGEST,
@@ -220,7 +220,7 @@ def _check_metadata(about: dict[str, Any]) -> None:
 
 def _check_score(about: dict[str, Any]) -> None:
     """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
-    metric = about.get("metric")
+    metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     _check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
     score = about.get("validation_score")

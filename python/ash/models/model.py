@@ -28,7 +28,7 @@ from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets
 from ash.encoding.encoding import Encoding
 from ash.export.description import TrainedNetwork, describe, scaling_of
-from ash.metrics import metric_of
+from ash.metrics import ALIASES, metric_of
 from ash.models.file import FileParts, save
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Model(ABC):
         Returns
         -------
         float
-            NaN, with a warning, where the metric is undefined (auc of one class, r2 of one row).
+            NaN, with a warning, where the metric is undefined (roc_auc of one class, r2 of one row).
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Model(ABC):
         SettingError
             The metric is unknown or belongs to the other task.
         """
-        metric = metric_of(self.task, metric)
+        metric = metric_of(self.task, ALIASES.get(metric or "", metric))
         outputs = self._outputs(X, threads)
         if metric == "accuracy" and self.classes_ is not None:
             return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))

@@ -11,7 +11,6 @@ ALGORITHMS = {
     "sh": "successive halving with a barrier after each rung",
     "random": "training every candidate to the last rung",
 }
-ERRORS = frozenset(("rmse", "mae", "log_loss"))
 """Metrics that are negated."""
 
 ENDED = {
@@ -60,7 +59,7 @@ def _asked(facts: Facts) -> str:
         "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
-    negated = " (an error, negated: higher is better)" if options.metric in ERRORS else ""
+    negated = " (an error, negated: higher is better)" if str(options.metric).startswith("neg_") else ""
     return (
         f"The run was to find the highest {options.metric}{negated} of {count}{limited}, for {options.task}, by "
         f"{ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with {options.eta} times the "
