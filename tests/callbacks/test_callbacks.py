@@ -219,7 +219,7 @@ def test_an_error_comes_out_as_it_is(method: str) -> None:
 
 def test_a_result_is_not_lost_for_a_report_of_it() -> None:
     before, after = Diary(), Diary()
-    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is whole"):
+    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is complete"):
         result = tune(before, Failing("on_end", OSError("no such host")), after)
     assert before.pages[-1] == after.pages[-1] == ("end", result)
 

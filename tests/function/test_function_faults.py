@@ -154,7 +154,7 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
         result = run(function, threads=1, job_limit=0.5)
     release.set()
     assert result.ended == "failures" and result.failures[0].kind == "late"
-    assert any("all threads hang" in str(each.message) for each in warned)
+    assert any("all threads exceeded job_limit" in str(each.message) for each in warned)
 
 
 def test_what_cannot_be_pickled_fails_alone() -> None:

@@ -23,7 +23,7 @@ def test_what_is_known_comes_first_and_once() -> None:
     endless = run(threads=1, first=known, candidates=None, epoch_limit=200)
     assert list(endless.params[:2]) == known
     small = {"x": [0.1, 0.2], "depth": 1}
-    with pytest.warns(UserWarning, match="more than the 2 configurations"):
+    with pytest.warns(UserWarning, match="candidates=.* exceeds the 2 configurations"):
         both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], threads=1)
     assert [params["x"] for params in both.params] == [0.2, 0.1]
 
@@ -45,10 +45,12 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
     earlier = run(threads=1)
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
-    with pytest.warns(UserWarning, match=r"first: \d+ configurations of the earlier run .* such as: depth=1 is not in"):
+    with pytest.warns(
+        UserWarning, match=r"first: \d+ configurations of the earlier run .* for example: depth=1 is not in"
+    ):
         result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
     assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
-    with pytest.warns(UserWarning, match="are left out, such as: '[a-z]+' is not in the space"):
+    with pytest.warns(UserWarning, match="are left out, for example: '[a-z]+' is not in the space"):
         other = ash.tune_function(
             lambda params, epochs, state: 1.0, {"y": [1, 2]}, candidates=2, first=earlier, threads=1
         )

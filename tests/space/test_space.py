@@ -412,7 +412,7 @@ def test_the_draw_is_uniform() -> None:
 
 def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
     space = momentum_space()
-    with pytest.warns(UserWarning, match="candidates=29 is more than the 28 configurations"):
+    with pytest.warns(UserWarning, match="candidates=29 exceeds the 28 configurations"):
         drawn = space.sample(29, seed=4)
     assert len({key(params) for params in drawn}) == 28
     assert drawn == space.sample(28, seed=4)

@@ -21,13 +21,13 @@ Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "
 import math
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ash._utils.checks import is_integer
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 
 PROC = Path("/proc/self")
@@ -111,8 +111,10 @@ def resolve_threads(
     if threads < 0:
         return max(1, limit.count + 1 + int(threads))
     if threads > limit.count:
-        text = f"threads={threads} is more than this process may use; {limit.count} used ({limit.reason})."
-        warnings.warn(text, UserWarning, stacklevel=2)
+        cpus = "1 CPU" if limit.count == 1 else f"{limit.count} CPUs"
+        warn_user(
+            f"threads={threads} exceeds the {cpus} available to this process ({limit.reason}); using {limit.count}"
+        )
     return min(int(threads), limit.count)
 
 

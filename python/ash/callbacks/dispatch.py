@@ -9,11 +9,11 @@ the new ones.
 """
 
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run
 from ash.errors import SettingError
 from ash.history.history import History
@@ -144,8 +144,8 @@ class Reporter:
             try:
                 _call(callback, "on_end", result)
             except Exception as error:  # what the run has found is not lost for a report of it
-                text = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}; the result is whole"
-                warnings.warn(text, UserWarning, stacklevel=2)
+                raised = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}"
+                warn_user(f"{raised}; the result is complete")
 
     def _read_jobs(self, tuner: Jobs, most: int | None = None) -> None:
         columns = tuner.jobs(self._read)

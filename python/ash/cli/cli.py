@@ -17,7 +17,6 @@ import re
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
@@ -136,7 +136,7 @@ def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
     left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
     if not kept:
         raise DataError(f"{left_out[0]} is empty but for a few rows, and there is no other column: pass more rows")
-    warnings.warn(f"left out: {', '.join(left_out)}; empty but for rows of the test part", UserWarning, stacklevel=2)
+    warn_user(f"left out: {', '.join(left_out)}; every cell outside of the test part is empty")
     names = None if X.names is None else tuple(X.names[place] for place in kept)
     return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
 

@@ -7,7 +7,6 @@ target is among the others, the score goes to stderr.
 import argparse
 import csv
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.display import show
+from ash._utils.user_warnings import warn_user
 from ash.cli.cli_streams import Parser, print_whole, say
 from ash.data.columns import blocks
 from ash.data.files import FileTable, read_file
@@ -133,7 +133,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
         metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
         score = model.score(frame.take(rows), y, metric)
     except DataError as error:
-        warnings.warn(f"no score: {error}", UserWarning, stacklevel=2)
+        warn_user(f"no score: {error}")
         return
     say(f"{metric} {show(score)} on {len(rows)} rows")
 

@@ -191,5 +191,5 @@ def _ladder(jobs: list[Job]) -> list[list[Any]]:
     rows = []
     for (rung, epochs), found in sorted(rungs.items()):
         best = _best(found)
-        rows.append([rung, epochs, len(found), "" if best is None else float(best[SCORE])])
+        rows.append([rung, epochs, len(found), math.nan if best is None else float(best[SCORE])])
     return rows

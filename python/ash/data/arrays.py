@@ -5,7 +5,6 @@ recognized by duck typing, so no library is imported. Errors use scikit-learn's 
 do. The input is never changed.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, NoReturn, TypeAlias
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils import machine
+from ash._utils.user_warnings import warn_user
 from ash.errors import DataError
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -91,8 +91,7 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
     if array.dtype.kind in "mMV":
         raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days.")
     if is_rounded(array):
-        text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     matrix = np.empty(array.shape, np.float64, order="C")
     try:
         with np.errstate(over="ignore", invalid="ignore"):

@@ -20,7 +20,6 @@ import io
 import re
 import shutil
 import tempfile
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column
 from ash.errors import DataError
@@ -233,7 +233,7 @@ class _Rows:
         odd = [] if self._first else [name for name in self.names if is_number(name)]
         if odd:
             text = f"{self._where}: the first line is read as names, though {odd[0]!r} is a number"
-            warnings.warn(f"{text}; put a line of names above it if it is none", UserWarning, stacklevel=2)
+            warn_user(f"{text}; if it holds data, put a line of names above it")
 
     def blocks(self) -> Iterator[list[tuple[str, ...]]]:
         """Yield blocks of at most BLOCK rows, each as the cells of one column after the other."""

@@ -10,7 +10,6 @@ values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and 
 through all numbers once: it finds missing ones and refuses those that the core cannot take.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import (
     FLOAT32_MAX,
     as_array,
@@ -288,8 +288,7 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
         values[np.isnan(values)] = 0.0
         refuse_values(values, column.label, name, frame.order)
     if _is_any_rounded(frame, places):
-        text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     return missing
 
 

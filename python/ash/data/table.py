@@ -10,7 +10,6 @@ row to train on: a class of one row goes to training, and where a part is too sm
 class is set aside for training and the rest is shuffled as it comes. A class without a validation row is fine.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import check_seed, is_integer, is_number
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_target
@@ -25,6 +25,8 @@ from ash.errors import DataError, SettingError
 from ash.metrics import Task
 
 Rows = NDArray[np.int64]
+MOST_NAMED = 5
+"""Classes that a warning names."""
 _STREAM = 2  # spawn key of the split; the draw of candidates has 1
 
 
@@ -173,7 +175,18 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
         Classes with a single row, which goes to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
+    if table.classes_ is not None:
+        _warn_of_single_rows(table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1])
     return split_rows(labels, table.rows, validation, seed)
+
+
+def _warn_of_single_rows(classes: NDArray[Any]) -> None:
+    """Warn of the classes that have one row."""
+    names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
+    if len(classes) == 1:
+        warn_user(f"class {names} has a single row, which is used for training only")
+    elif len(classes):
+        warn_user(f"{len(classes)} classes ({names}) have a single row each, which is used for training only")
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
@@ -221,9 +234,6 @@ def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state:
 def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
     members = np.bincount(labels.astype(np.int64))
     single = members[labels.astype(np.int64)] == 1
-    if single.any():
-        text = f"{int(single.sum())} classes have one row only; these rows train, and are not validated on."
-        warnings.warn(text, UserWarning, stacklevel=4)
     rows = np.flatnonzero(~single)
     classes, training = int((members > 1).sum()), len(labels) - count
     if training < int((members > 0).sum()):

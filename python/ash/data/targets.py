@@ -11,12 +11,12 @@ Few are at most 20, and more in long tables: one in 200 rows, up to 50 (26 lette
 in 500,000 are not).
 """
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
 from ash.errors import DataError, SettingError
 from ash.metrics import TASKS, Task
@@ -122,9 +122,9 @@ def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
 
         text = (
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
-            "for example using ravel()."
+            "for example using ravel()"
         )
-        warnings.warn(text, DataConversionWarning, stacklevel=4)
+        warn_user(text, DataConversionWarning)
         return y[:, 0]
     return y
 
@@ -137,10 +137,10 @@ def _target_names(y: Any) -> tuple[str, ...] | None:
 def _warn_one_hot(y: NDArray[Any]) -> None:
     if y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
         text = (
-            f"y looks like {y.shape[1]} classes as one-hot rows, and is read as {y.shape[1]} numbers: for "
-            "classification pass class labels, for example y.argmax(axis=1)."
+            f"y looks like {y.shape[1]} one-hot encoded classes, but is read as {y.shape[1]} numbers: for "
+            "classification pass class labels, for example y.argmax(axis=1)"
         )
-        warnings.warn(text, UserWarning, stacklevel=5)
+        warn_user(text)
 
 
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:

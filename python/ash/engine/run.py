@@ -280,7 +280,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])
-        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, job.loss))
+        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, str(job.loss)))
     lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")

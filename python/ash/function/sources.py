@@ -12,12 +12,12 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
 from ash.history.history import History
 from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
@@ -122,8 +122,8 @@ class OptunaSource(Source):
 
         self._strays = True
         self._study.tell(trial, state=TrialState.FAIL)
-        text = "the sampler does not propose what is on record: that is taken, and it goes on from another random state"
-        warnings.warn(f"{text}; give it a seed to have it as without a break", UserWarning, stacklevel=2)
+        text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
+        warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
     def tell(self, candidate: int, score: float | None) -> None:
         """Tell it."""
@@ -148,8 +148,7 @@ def source_of(
     others = space.size - sum(space.read(params)[1] for params in first)
     count = min(wanted, len(first) + others)
     if count < wanted and not endless:
-        text = f"candidates={wanted} is more than the {count} configurations of the space; all of them are used."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 
@@ -224,8 +223,8 @@ def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> lis
         except SettingError as error:
             left_out.append(str(error))
     if left_out:
-        text = f"first: {len(left_out)} configurations of the earlier run are not of this space and are left out"
-        warnings.warn(f"{text}, such as: {left_out[0]}", UserWarning, stacklevel=4)
+        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
+        warn_user(f"{text}, for example: {left_out[0]}")
     return list(found.values())
 
 

@@ -19,11 +19,11 @@ import json
 import os
 import re
 import sqlite3
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt, JournalError
 
 APPLICATION = 0x61736831
@@ -247,8 +247,8 @@ def log_works(path: Path) -> bool:
     found = file_system(path)
     if found is None or not NETWORK.fullmatch(found):
         return True
-    text = f"{path} lies on a file system of the network ({found}), whose locks may fail; a local disk is safer"
-    warnings.warn(text, UserWarning, stacklevel=2)
+    text = f"{path} lies on a network file system ({found}), whose locks may fail: put the journal on a local disk"
+    warn_user(text)
     return False
 
 

@@ -6,7 +6,6 @@ Of a function there is one scorer a fold; no two of them run at once.
 import hashlib
 import math
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import metric_of
@@ -97,5 +97,5 @@ def usable_metric(fold: Fold, options: Options) -> str:
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.target is not None:  # a target is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
-    warnings.warn(f"{why}; candidates are ranked by 'rmse' instead", UserWarning, stacklevel=3)
+    warn_user(f"{why}; candidates are ranked by 'rmse' instead")
     return "rmse"

@@ -31,7 +31,6 @@ SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to chan
 bias towards any configuration is below 2^-64.
 """
 
-import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -44,6 +43,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ash._utils.checks import check_seed, is_integer
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.space.domains import Domain, distinct, joined_levels
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
@@ -141,8 +141,7 @@ class Space:
         if not is_integer(n) or n < 1:
             raise SettingError(f"candidates={n!r} is not allowed: give an integer of at least 1.")
         if n > self.size:
-            text = f"candidates={n} is more than the {self.size} configurations of the space; all of them are used."
-            warnings.warn(text, UserWarning, stacklevel=2)
+            warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
         return list(islice(self.stream(seed), min(int(n), self.size)))
 
     def stream(self, seed: int = 0) -> Iterator[Params]:
