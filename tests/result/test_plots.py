@@ -160,7 +160,7 @@ def test_ladder_shows_what_a_barrier_would_cut(result):
     axes.figure.canvas.draw()
     right = [text.get_text() for text in axes.child_axes[0].get_yticklabels()]
     first = result.rungs[0]
-    assert right[0] == f"{first['promoted']} of {first['finished']} went up\nrecall {first['recall']:.2f}"
+    assert right[0] == f"{first['promoted']} of {first['finished']} promoted\nrecall {first['recall']:.2f}"
     assert right[-1] == f"{result.rungs[-1]['finished']} finished"
     assert axes.get_yticklabels()[0].get_text() == "rung 0\n1 epoch"
 
