@@ -537,5 +537,8 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
         return KeyboardInterrupt()
     if failures:
         return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
-    why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
-    return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")
+    if ended == "stopped":
+        return NothingFinished(f"a callback stopped the run after {show_seconds(seconds)}, before the first job ended")
+    return NothingFinished(
+        f"time_limit was over after {show_seconds(seconds)}, before the first job ended; give a larger time_limit"
+    )

@@ -130,7 +130,7 @@ def test_any_thread_may_stop_the_run() -> None:
 
 def test_stopped_before_the_first_job() -> None:
     stopper = Stopper(0)
-    with pytest.raises(NothingFinished, match=r"a callback has stopped the run after .* s, before the first job ended"):
+    with pytest.raises(NothingFinished, match=r"a callback stopped the run after .* s, before the first job ended"):
         tune(stopper)
     assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinished)
 

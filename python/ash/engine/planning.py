@@ -246,23 +246,11 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
     A planned ladder is greedy. Which jobs end before the time limit depends on timing in any case, and on a virtual
     clock with many workers no candidate would finish the ladder in time.
     """
-    fold, table = split.folds[0], split.table
+    fold = split.folds[0]
     rows = len(fold.training)
     if not options.planned:
         return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
-    found = plan(
-        rows,
-        fold.encoding.features,
-        space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds / len(split.folds),  # the folds are alike, and a job trains each
-        threads=options.threads,
-        outputs=table.y.shape[1],
-        classes=table.classes,
-        numbers=int(fold.encoding.scaled.sum()),
-        eta=options.eta,
-        epoch_rows=options.epoch_rows,
-        validation=len(fold.validation),
-    )
+    found = _plan_of(options, space, split, seconds, options.epoch_rows)
     return replace(
         options,
         min_epochs=found.min_epochs,
@@ -271,6 +259,30 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
         keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
         schedule="greedy",
     )
+
+
+def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
+    """Return the plan of a run for so many seconds of training."""
+    fold, table = split.folds[0], split.table
+    return plan(
+        len(fold.training),
+        fold.encoding.features,
+        space.sample(min(TYPICAL, space.size), options.seed),
+        time_limit=seconds / len(split.folds),  # the folds are alike, and a job trains each
+        threads=options.threads,
+        outputs=table.y.shape[1],
+        classes=table.classes,
+        numbers=int(fold.encoding.scaled.sum()),
+        eta=options.eta,
+        epoch_rows=epoch_rows,
+        validation=len(fold.validation),
+    )
+
+
+def first_job_seconds(options: Options, space: Space, split: Split) -> float:
+    """Return about how long one thread takes for a job of the first rung; the options are planned."""
+    found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
+    return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def _keep(scoring_seconds: float, held: float, fold: Fold) -> int:

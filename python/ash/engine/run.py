@@ -15,16 +15,16 @@ from dataclasses import replace
 from typing import Any
 
 from ash import _core
-from ash._utils.display import format_table
+from ash._utils.display import format_table, show_seconds
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import Deadline
+from ash.engine.deadline import REFIT, REST, Deadline
 from ash.engine.event_loop import Ending, EventLoop
-from ash.engine.planning import draw, planned, space_of
+from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.errors import AllDiverged, SettingError
+from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import job_rows
 from ash.journal.identity import identity_of
@@ -112,6 +112,7 @@ class TuningRun:
                 loop = EventLoop(
                     tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
                 )
+                self._prepared = time.monotonic() - self._started
                 ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
                 result, model = self._collected(tuner, ending)
                 reporter.end(result, model)
@@ -226,6 +227,8 @@ class TuningRun:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scorers, self._options, ending.ended, bool(self._journal.restored))
         kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
+        if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
+            raise self._too_short()
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)
         kept, model = finish(
@@ -238,6 +241,18 @@ class TuningRun:
             deadline=self._deadline.end,
         )
         return self._result(tuner, kept, ending), model
+
+    def _too_short(self) -> NothingFinished:
+        """Return what took the time where it was over before the first job ended, and how much is needed."""
+        job = first_job_seconds(self._options, self._space, self._split)
+        spent = f"reading and encoding {self._split.table.rows:,} rows took {show_seconds(self._prepared)}"
+        if self._journal.seconds > 0:
+            spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
+        needed = (self._journal.seconds + self._prepared + job) / (1 - REST - REFIT)
+        return NothingFinished(
+            f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
+            f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
+        )
 
     def _result(self, tuner: _core.Tuner, kept: Kept, ending: Ending) -> Result:
         """Return the result; of what a cross-validated run has kept, only the model is in it."""
