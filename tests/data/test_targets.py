@@ -55,7 +55,9 @@ def test_labels_of_frames() -> None:
 def test_the_task_is_inferred_as_documented() -> None:
     def task(y: Any) -> str:
         y = np.asarray(y)
-        return read_training(np.arange(len(y), dtype=float)[:, None], y).task
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of floats that are taken as classes
+            return read_training(np.arange(len(y), dtype=float)[:, None], y).task
 
     assert task([0.5, 1, 2, 3]) == "regression"
     assert task([1, 2, 3, 4, 5, 6]) == "regression"
@@ -145,6 +147,20 @@ def test_one_sample_and_one_feature() -> None:
 
 
 # The split into training and validation rows
+
+
+def test_floats_that_are_taken_as_classes_are_announced() -> None:
+    rows, few = np.arange(60.0)[:, None], np.arange(60) % 5
+    for y in (few * 1.0, [float(label) for label in few], pandas.Series(few * 1.0), np.array(few * 1.0, object)):
+        told = (
+            r"^the 5 whole floats in y are taken as classes: pass task='regression' to predict numbers, or task='class"
+        )
+        with pytest.warns(UserWarning, match=told):
+            assert read_training(rows, y).task == "classification"
+    for y in (few, few.tolist(), pandas.Series(few), few.astype("U"), few > 2, (few > 2) * 1.0, rows[:, 0], few + 0.5):
+        read_training(rows, y)
+    for task in ("classification", "regression"):
+        read_training(rows, few * 1.0, task)
 
 
 def table_of(labels: Any, task: str | None = None) -> Table:

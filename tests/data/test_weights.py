@@ -48,8 +48,11 @@ XR, YR = targets()
         (np.array([1, 2, 3], "M8[s]"), r"sample_weight holds what is no number .*datetime64"),
         ([1j, 1, 1], "Complex data not supported"),
         ([1, [2, 3], 4], "sample_weight cannot be read as an array"),
-        ("balanced", "sample_weight is text or a path"),
-        ({0: 1.0, 1: 2.0}, "sample_weight is a dict"),
+        (
+            "balanced",
+            r"must be one number per row, got 'balanced'; .*compute_sample_weight\('balanced', y\)",
+        ),
+        ({0: 1.0, 1: 2.0}, r"must be one number per row, got \{0: 1.0, 1: 2.0\}; class weights are not supported yet"),
         (iter([1, 2, 3]), "sample_weight is a .*iterator"),
         (np.ma.masked_equal([1, 2, 3], 2), "sample_weight is a masked array"),
     ],

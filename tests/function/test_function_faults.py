@@ -101,7 +101,7 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)
     release = threading.Event()
-    with pytest.raises(NothingFinished, match="time_limit was over after .*; give a larger time_limit"):
+    with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"):
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
     release.set()
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import cross_val_score
 
 import ash
 from ash.errors import JournalCorrupt, JournalError, SettingError
@@ -269,3 +271,13 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
     facts = {name: json.loads(text) for name, text, _ in rows(path, "SELECT * FROM facts")}
     assert facts["ended"] == "finished" and facts["begun"]["by"] == "ash.tune"
     assert facts["run"]["settings"]["seed"] == 5 and facts["progress"]["seconds"] > 0
+
+
+def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
+    """What scikit-learn prints of the folds that fail says why, and what to do."""
+    estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
+    with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave journal= out in cross_val_score"):
+        scores = cross_val_score(estimator, X, Y, cv=3)
+    assert np.isfinite(scores[0]) and np.isnan(scores[1:]).all()
+    with pytest.raises(JournalError, match="A journal belongs to one fit"):
+        cross_val_score(estimator, X, Y, cv=3, error_score="raise")

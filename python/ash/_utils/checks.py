@@ -1,6 +1,8 @@
 """Checks of single arguments; what counts as an integer and as a number: NumPy's too, booleans not."""
 
+import difflib
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
@@ -22,6 +24,12 @@ def is_number(value: Any) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond all floats
         return False
+
+
+def near_names(name: str, names: Sequence[str]) -> list[str]:
+    """Return at most three of the names that are spelled like this one, the likeliest first; case does not count."""
+    by_lower: dict[str, str] = {one.lower(): one for one in reversed(names)}
+    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), n=3)]
 
 
 def is_list_of(values: Any, kind: type) -> bool:

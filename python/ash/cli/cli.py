@@ -85,6 +85,11 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
     task = args.task or data.task
     whole = read_training(data.X, data.y, task)
+    if task is None and not args.quiet and whole.classes_ is not None and data.y.dtype.kind in "iuf":
+        say(
+            f"ash-tune: the {len(whole.classes_)} numbers in {data.target!r} are taken as classes; "
+            "--task regression predicts numbers"
+        )
     rest, test = split(whole, TEST_SHARE, args.seed)
     X = _with_values(data.X, rest)
     options = {name: getattr(args, name) for name in option_names(caller="command")}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.checks import near_names
 from ash._utils.installation import require_extra
 from ash.data.arrays import EXACT, column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column, Order
@@ -118,8 +119,10 @@ def target_place(names: Sequence[str], target: str | None, where: str) -> int:
     if target is None:
         return names.index("target") if "target" in names else len(names) - 1
     if target not in names:
+        near = " or ".join(map(repr, near_names(target, names)))
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise SettingError(f"{where} has no column {target!r}; there are {shown}")
+        hint = f"did you mean {near}? " if near else ""
+        raise SettingError(f"{where} has no column {target!r}; {hint}its columns are {shown}")
     return names.index(target)
 
 

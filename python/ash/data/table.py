@@ -119,6 +119,11 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str | dict):
+        raise DataError(
+            f"sample_weight must be one number per row, got {sample_weight!r}; class weights are not supported yet: "
+            f"pass sklearn.utils.class_weight.compute_sample_weight({sample_weight!r}, y)"
+        )
     refuse_type(sample_weight, "sample_weight")
     array = as_array(sample_weight, "sample_weight")
     if array.ndim > 1:

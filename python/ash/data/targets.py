@@ -47,6 +47,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     -----
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
+    UserWarning
+        ``task`` is None, and floats are taken as classes.
     """
     if task is not None and task not in TASKS:
         raise SettingError(f"task={task!r} is not allowed: one of {', '.join(TASKS)}, or None to decide by y.")
@@ -57,7 +59,10 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     values = _plain(values if kept is None else values[kept])
     chosen = next((one for one in TASKS if one == task), None) or infer_task(values)
     if chosen == "classification":
-        return Target(*_read_classes(values), chosen, names)
+        numbers, labels = _read_classes(values)
+        if task is None:
+            _warn_of_floats(labels)
+        return Target(numbers, labels, chosen, names)
     return Target(_read_numbers(values, names), None, chosen, names)
 
 
@@ -141,6 +146,15 @@ def _warn_one_hot(y: NDArray[Any]) -> None:
             "classification pass class labels, for example y.argmax(axis=1)"
         )
         warn_user(text)
+
+
+def _warn_of_floats(labels: NDArray[Any]) -> None:
+    """Warn of classes that may be meant as numbers; two values are classes beyond doubt."""
+    if labels.dtype.kind == "f" and len(labels) > 2:
+        warn_user(
+            f"the {len(labels)} whole floats in y are taken as classes: pass task='regression' to predict numbers, or "
+            "task='classification'"
+        )
 
 
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:

@@ -43,6 +43,11 @@ REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
+ONE_FIT = (
+    ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
+    "each time, or give each fold a journal of its own"
+)
+"""What is said where the data are others."""
 SHOWN = 60
 """Letters of a value in a message, at most."""
 
@@ -106,18 +111,18 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
+    data = _data_differences(there["data"], here["data"]) if "data" in here else []
     found = [
         *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
         *_space_differences(there["space"], here["space"]),
     ]
-    if "data" in here:
-        found += _data_differences(there["data"], here["data"])
+    found += data
     if "version" not in allowed:
         found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
     if found:
         raise JournalError(
-            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed; call it as it was begun, or give "
-            "another path for the journal"
+            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that began it, or "
+            f"give another path for the journal{ONE_FIT if data else ''}"
         )
 
 
