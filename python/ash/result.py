@@ -354,8 +354,8 @@ class Result(RunResult):
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble is selected by predictions of rows that no network was trained on, which a run with cv= "
-                "does not keep: pass validation= instead of cv= to ash.tune"
+                "an ensemble needs the predictions of validation rows, which a run with cv= does not keep: pass "
+                "validation= instead of cv= to ash.tune"
             )
         return self.kept.ensemble(size)
 

@@ -110,9 +110,9 @@ def test_tables_of_scikit_learn(name, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("x,y\n1,a\n2,\n", r"target 'y' misses 1 of 2 cells: fill these cells or drop"),
-        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' misses 2 of 3 cells"),
-        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells instead of 3"),
+        ("x,y\n1,a\n2,\n", r"target 'y' lacks 1 of 2 cells; fill these cells or drop"),
+        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' lacks 2 of 3 cells"),
+        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells in place of 3"),
         ("x,x,y\n1,2,0\n", r"more than one column named 'x'"),
         ("y\n1\n2\n", r"1 column\(s\)"),
         ("", r"0 column\(s\)"),
@@ -184,7 +184,7 @@ def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
         assert re.search(f"column 1 \\('s'\\) has dtype .*: .*{todo}", refused(capsys, str(tmp_path / "a.parquet")))
     for cells in (["a", None, "b"], [1, None, 0], [0.5, None, 1], [True, None, False]):
         frame.assign(s=1, y=pd.Series(cells, dtype=object)).to_parquet(tmp_path / "c.parquet")
-        assert "target 'y' misses 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
+        assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
 
 
 def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
@@ -196,13 +196,13 @@ def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
 def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "no column 'price'" in refused(capsys, wine_csv, "--target", "price")
     assert "no target column" in refused(capsys, "digits", "--target", "price")
-    assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
-    assert "threads=0" in refused(capsys, "wine", "--threads", "0")
+    assert "seed must be an integer" in refused(capsys, "wine", "--seed", "-1")
+    assert "threads must be a positive integer" in refused(capsys, "wine", "--threads", "0")
     assert "time_limit" in refused(capsys, "wine", "--time", "-3")
-    assert "worker_timeout=-1" in refused(capsys, "wine", "--worker-timeout", "-1")
-    assert "--candidates all needs an end" in refused(capsys, "wine", "--candidates", "all")
-    assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
-    assert "target=nan" in refused(capsys, "wine", "--stop-at", "nan")
+    assert "worker_timeout must be a number of seconds" in refused(capsys, "wine", "--worker-timeout", "-1")
+    assert "--candidates all never ends by itself" in refused(capsys, "wine", "--candidates", "all")
+    assert "memory_limit must be an integer from 1" in refused(capsys, "wine", "--memory-limit", "0M")
+    assert "target must be a finite score" in refused(capsys, "wine", "--stop-at", "nan")
     assert "time_limit=0 was over" in refused(capsys, "wine", "--time", "0", "--quiet")
     (tmp_path / "file").write_text("")
     assert "file" in refused(capsys, "wine", "--candidates", "2", "--quiet", "--out", str(tmp_path / "file"))

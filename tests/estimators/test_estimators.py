@@ -92,10 +92,10 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"space": 3}, "space=3 is not allowed; give an ash.Space"),
-        ({"algorithm": "asha"}, "algorithm='asha' is not allowed"),
-        ({"random_state": -1}, "random_state=-1 is not allowed; give an integer from 0"),
-        ({"random_state": "a"}, "random_state='a' is not allowed: 'a' cannot be used to seed"),
+        ({"space": 3}, "space must be an ash.Space(name=domain, ...), or None for the default one, got 3"),
+        ({"algorithm": "asha"}, "algorithm must be one of 'ash', 'sh', 'random', got 'asha'"),
+        ({"random_state": -1}, "random_state must be an integer from 0"),
+        ({"random_state": "a"}, "random_state='a' cannot be used: 'a' cannot be used to seed"),
         ({"candidates": None}, "candidates=None needs time_limit"),
     ],
 )

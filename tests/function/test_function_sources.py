@@ -68,9 +68,9 @@ def test_networks_may_be_an_earlier_run(tmp_path: Path) -> None:
 
 
 NO_EARLIER: dict[str, tuple[str | None, str]] = {
-    "missing": (None, "is no file; give the path of a journal"),
+    "missing": (None, "is not a file: give the path of a journal"),
     "other": ("something else, long enough to be no database", "is damaged|no journal|not a database"),
-    "empty": ("", "is empty; nothing has been written to it"),
+    "empty": ("", "is empty: no run has written to it yet"),
 }
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None
     path = tmp_path / "run.ash"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ash.SettingError, match=rf"first=.*run\.ash.* is not allowed; .*({message})"):
+    with pytest.raises(ash.SettingError, match=rf"first=.*run\.ash.* cannot be read: .*({message})"):
         run(first=path)
 
 
@@ -88,14 +88,17 @@ def test_an_earlier_run_without_a_score(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(ash.AllFailed):
         run(lambda params, epochs, state: None, threads=1, journal=path)
-    with pytest.raises(ash.SettingError, match=r"first=.*run\.ash.* has no configuration with a score; leave it out"):
+    with pytest.raises(ash.SettingError, match=r"first=PosixPath\('.*"):
         run(first=path)
 
 
 CONDITIONAL = ash.FunctionSpace(model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"))
 OUTSIDE: dict[str, tuple[Any, str]] = {
-    "F45-no-dict": ([3], r"first\[0\]: 3 is no configuration"),
-    "F45-no-list": ({"model": "linear"}, "first=.* is not allowed; give a list"),
+    "F45-no-dict": ([3], r"first\[0\]: a configuration must be a dict of hyperparameters, got 3"),
+    "F45-no-list": (
+        {"model": "linear"},
+        "first must be a list of dicts of hyperparameters, an earlier result, or the path of a",
+    ),
     "F45-unknown": ([{"model": "linear", "dept": 3}], r"'dept' is not in the space; did you mean one of depth\?"),
     "F45-missing": ([{"model": "tree"}], "depth is missing"),
     "F45-does-not-apply": ([{"model": "linear", "depth": 3}], "depth=3 does not apply"),

@@ -104,8 +104,8 @@ def resolve_threads(
         return default_threads(limit, environment).count
     if not is_integer(threads) or threads == 0:
         raise SettingError(
-            f"threads={threads!r} is not allowed: give a positive number, None for all CPUs allowed, "
-            "or -1 for all, -2 for all but one."
+            "threads must be a positive integer, None or -1 for all allowed CPUs, or -2 for all but one, "
+            f"got {threads!r}"
         )
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     if threads < 0:

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     if args.candidates is None and (args.time, args.epochs, args.stop_at) == (None, None, None):
-        raise SettingError("--candidates all needs an end: --time, --epochs or --stop-at")
+        raise SettingError("--candidates all never ends by itself: give --time, --epochs or --stop-at")
     threads = threads_of(args)
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
@@ -140,7 +140,7 @@ def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
         return X
     left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
     if not kept:
-        raise DataError(f"{left_out[0]} is empty but for a few rows, and there is no other column: pass more rows")
+        raise DataError(f"{left_out[0]} has values in a few rows only, and there is no other column: pass more rows")
     warn_user(f"left out: {', '.join(left_out)}; every cell outside of the test part is empty")
     names = None if X.names is None else tuple(X.names[place] for place in kept)
     return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
@@ -183,14 +183,14 @@ def _candidates(text: str) -> int | str | None:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'all'") from None
+        raise argparse.ArgumentTypeError(f"must be a number or 'all', got {text!r}") from None
 
 
 def _bytes(text: str) -> int:
     """Return the bytes of a size such as 500M; the letters are powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: give bytes, or a number followed by K, M, G or T")
+        raise argparse.ArgumentTypeError(f"a size must be bytes, or a number followed by K, M, G or T, got {text!r}")
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
 
 

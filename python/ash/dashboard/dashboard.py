@@ -58,7 +58,9 @@ class Dashboard(Callback):
         try:
             self._serve(self.port)
         except OSError as error:
-            raise SettingError(f"port={self.port} cannot be had ({error.strerror}): give another, or 0") from error
+            raise SettingError(
+                f"port={self.port} is not available ({error.strerror}): give another one, or 0 for any"
+            ) from error
 
     @property
     def address(self) -> str | None:

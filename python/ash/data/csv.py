@@ -230,7 +230,7 @@ def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tu
         for place, builder in kept.items():
             builder.add(block[place])
     if not read:
-        raise DataError(f"{name} holds no rows below its line of names: add some")
+        raise DataError(f"{name} has no rows below its line of names: add some")
     _read_again(file, name, kept)
     names = tuple(rows.names[place] for place in kept)
     return names, tuple(builder.build(column_label(place, rows.names)) for place, builder in kept.items())
@@ -283,4 +283,4 @@ class _Rows:
                 yield row
             elif row:
                 where = f"{self._where}, line {self._reader.line_num}"
-                raise DataError(f"{where}: {len(row)} cells instead of {width}; quote cells that hold the delimiter")
+                raise DataError(f"{where}: {len(row)} cells in place of {width}; quote cells that hold the delimiter")

@@ -97,7 +97,7 @@ def read_table(name: str, target: str | None) -> DataTable:
 
     def all_of(names: Sequence[str]) -> dict[str, bool]:
         if len(names) < 2:
-            raise DataError(f"{name} has {len(names)} column(s); a target and one more are the least")
+            raise DataError(f"{name} must have a target and at least one more column, got {len(names)} column(s)")
         target_place(names, target, name)
         return dict.fromkeys(names, False)
 
@@ -108,8 +108,8 @@ def read_table(name: str, target: str | None) -> DataTable:
     chosen, labels = table.names[place], table.labels(table.names[place])
     missing = table.rows - len(labels.rows)
     if missing:
-        fact = f"the target {chosen!r} misses {missing} of {table.rows} cells"
-        raise DataError(f"{name}: {fact}: fill these cells or drop their rows first")
+        fact = f"the target {chosen!r} lacks {missing} of {table.rows} cells"
+        raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
     X = table.frame(table.names[:place] + table.names[place + 1 :])
     return DataTable(X, labels.values, chosen, BUILT_IN.get(name))
 
@@ -179,7 +179,7 @@ def _read_parquet(name: str, choose: Choose) -> FileTable:
             file.seek(0)
             table = parquet.read_table(file, columns=[column for column in names if column in chosen])
         except ArrowException as error:
-            raise DataError(f"{name} is no Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
     frame = read_frame(table, name)
     kept = tuple(table.column_names)
     columns = (

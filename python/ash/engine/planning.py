@@ -143,9 +143,9 @@ def plan(
     most = default_epoch_rows(rows) if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
-        raise SettingError(f"time_limit={time_limit!r} is not allowed; give seconds")
+        raise SettingError(f"time_limit must be a number of seconds, got {time_limit!r}")
     if not candidates:
-        raise SettingError(f"candidates={candidates!r} is not allowed; give one at least, as Space.sample returns them")
+        raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
     shape = (features, classes or outputs, numbers)
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
     costs = [_core.training_cost(each, *shape) for each in settings]

@@ -123,13 +123,13 @@ class TuningRun:
         space, scoring = self._asked_space, self._scoring
         if space is not None and not isinstance(space, Space):
             raise SettingError(
-                f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
+                f"space must be an ash.Space(name=domain, ...), or None for the default one, got {space!r}"
             )
         if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+            raise SettingError("groups are given, but nothing splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
-                f"scoring={scoring.name!r} cannot be sent to the workers of an executor; give a metric of ash"
+                f"scoring={scoring.name!r} cannot be sent to the workers of an executor: give a metric of ash"
             )
 
     def _read(self) -> None:

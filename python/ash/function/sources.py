@@ -160,8 +160,8 @@ def read_sampler(sampler: Any) -> Any:
     if sampler is None or is_sobol or "optuna.BaseSampler" in bases:
         return sampler
     raise SettingError(
-        f"sampler={sampler!r} is not allowed; give {SOBOL!r}, a sampler of Optuna such as "
-        "optuna.samplers.TPESampler(seed=0), or None for a draw"
+        f"sampler must be {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for "
+        f"random draws, got {sampler!r}"
     )
 
 
@@ -192,8 +192,8 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         return _of_earlier(first, space, candidates)
     if not isinstance(first, Sequence) or isinstance(first, bytes):
         raise SettingError(
-            f"first={first!r} is not allowed; give a list of dicts of hyperparameters, an earlier result, or the path "
-            "of a journal"
+            "first must be a list of dicts of hyperparameters, an earlier result, or the path of a journal, "
+            f"got {first!r}"
         )
     found: dict[str, Params] = {}
     for place, params in enumerate(first):
@@ -204,7 +204,7 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         found.setdefault(key_of(plain), plain)
     if candidates is not None and len(found) > candidates:
         raise SettingError(
-            f"first has {len(found)} configurations, more than candidates={candidates}; give more of these"
+            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
         )
     return list(found.values())
 
@@ -241,9 +241,9 @@ def _best_first(earlier: Any) -> list[Params]:
     try:
         ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
     except JournalError as error:
-        raise SettingError(f"first={earlier!r} is not allowed; {error}") from error
+        raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
     if not ranked:
-        raise SettingError(f"first={earlier!r} has no configuration with a score; leave it out")
+        raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
     return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
 
 

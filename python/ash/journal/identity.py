@@ -110,7 +110,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     tasks = [facts["settings"]["task"] for facts in (there, here)]
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
-        raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
+        raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
     data = _data_differences(there["data"], here["data"]) if "data" in here else []
     found = [
         *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
@@ -157,12 +157,12 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     """
     facts = _facts_of(journal)
     if "begun" not in facts:
-        raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
+        raise JournalError(f"{journal.file} holds no run yet: begin one by ash.tune(X, y, journal=...)")
     with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
-            raise JournalError(f"{journal.file} was begun by {begun['by']}; {again} again to go on")
+            raise JournalError(f"{journal.file} was begun by {begun['by']}: {again} again to resume it")
         arguments, lost = begun["arguments"], begun["given again"]
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")

@@ -111,7 +111,7 @@ class OpenJournal(NullJournal):
         if options.candidates is not None and options.candidates < before:
             raise JournalError(
                 f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
-                "give as many or more, or another path for the journal"
+                "give at least as many, or another path for the journal"
             )
 
     def start(self, run: Any = None) -> tuple[datetime, float]:

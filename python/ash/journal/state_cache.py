@@ -90,7 +90,7 @@ class StateFolder:
         name = f"{self._next:06d}{ENDING}"
         try:
             if self.path.is_symlink():
-                raise JournalError(f"{self.path} is a link; give the journal a folder of its own")
+                raise JournalError(f"{self.path} is a link: give the journal a folder of its own")
             self.path.mkdir(mode=0o700, exist_ok=True)
             replace_file(self.path / name, content, private=True)
         except OSError as error:

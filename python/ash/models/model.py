@@ -137,7 +137,7 @@ class Model(ABC):
             It is a model of regression.
         """
         if self.classes_ is None:
-            raise AttributeError("a model of regression has no predict_proba")
+            raise AttributeError("a regression model has no predict_proba")
         return normalized(self._outputs(X, threads))
 
     def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:

@@ -79,7 +79,9 @@ def plot_score_by(result: History, name: str, ax: "Axes | None" = None) -> "Axes
 def _axis_named(result: History, name: str) -> ParameterAxis:
     axes = {axis.name: axis for axis in parameter_axes(result)}
     if name not in axes:
-        raise SettingError(f"name={name!r} is no hyperparameter of this run; it has {', '.join(map(repr, axes))}")
+        raise SettingError(
+            f"name must be a hyperparameter of this run, one of {', '.join(map(repr, axes))}, got {name!r}"
+        )
     return axes[name]
 
 
