@@ -125,7 +125,7 @@ def levels_of(distribution: "BaseDistribution") -> Sequence[Any]:
         return tuple(distribution.choices)
     domain = foreign_domain(distribution)
     if domain is None:
-        raise SettingError(f"{distribution!r} is a distribution that ash does not know")
+        raise SettingError(f"{distribution!r} is not a distribution of Optuna that ash knows")
     return domain.levels
 
 

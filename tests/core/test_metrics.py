@@ -104,7 +104,5 @@ def test_predictions_that_are_not_finite(metric, value):
 
 
 def test_unknown_metric_names_those_there_are():
-    with pytest.raises(
-        ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"
-    ):
+    with pytest.raises(ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"):
         native("f1", np.zeros(2), np.zeros((2, 1)))

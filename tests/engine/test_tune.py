@@ -204,7 +204,11 @@ REFUSED = [
     ("metric", "give one of accuracy, .*, another scorer of scikit-learn, or a function", ["xyz", 3, ["auc"]]),
     ("metric", "cannot score these rows: Target is multiclass", ["f1"]),
     ("task", "'classification', 'regression'", ["clustering"]),
-    ("time_limit", "zero or more", [-1, math.nan, "10", 10**400]),
+    (
+        "time_limit",
+        "time_limit must be a number of seconds, 0 or more, or None for no limit, got ",
+        [-1, math.nan, "10", 10**400],
+    ),
     ("seed", "an integer from 0", [-1, 0.5, "0"]),
     ("progress", "True, False or None", ["yes"]),
     ("validation", "validation", [0, 1.0]),
@@ -252,9 +256,9 @@ def test_validation_table_must_fit():
     X, y = WINE
     with pytest.raises(ash.DataError, match="features"):
         quick(validation=(X[:, :5], y))
-    with pytest.raises(ash.DataError, match="not trained: 7"):
+    with pytest.raises(ash.DataError, match="y holds labels that were not in training: 7"):
         quick(validation=(X, np.where(y == 1, 7, y)))
-    with pytest.raises(ash.DataError, match="one label for each row"):
+    with pytest.raises(ash.DataError, match=r"y must have shape \(178,\), one label per row of X, got \(177,\)"):
         quick(validation=(X, y[:-1]))
 
 

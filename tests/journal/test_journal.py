@@ -140,7 +140,7 @@ def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.M
     assert outcome(again) == outcome(expected)
     without = copy(tmp_path / "copied.ash", tmp_path / "without.ash")
     shutil.rmtree(tmp_path / "without.ash-states")
-    with pytest.warns(UserWarning, match="they are trained again"):
+    with pytest.warns(UserWarning, match="and are trained again"):
         later = run(without, **slow)
     assert outcome(later) == outcome(expected)
     assert later.memory["retrained_epochs"] > again.memory["retrained_epochs"]

@@ -112,7 +112,7 @@ def test_it_averages_targets(regression: ash.Result) -> None:
     assert ensemble.predict(X) == pytest.approx(sum(weight * targets for weight, targets in shares), rel=1e-5, abs=1e-5)
     rmse = np.sqrt(mean_squared_error(YR, ensemble.predict(X), multioutput="raw_values")).mean()
     assert ensemble.score(X, YR, "rmse") == pytest.approx(-rmse, rel=1e-5)
-    with pytest.raises(AttributeError, match="regression has no predict_proba"):
+    with pytest.raises(AttributeError, match="a regression model has no predict_proba"):
         ensemble.predict_proba(X)
 
 
@@ -220,7 +220,7 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
 def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
     for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(config=ash.SearchConfig(keep=keep)))):
-        with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
+        with pytest.raises(ash.SettingError, match=f"{name} must be an integer from 1 to 1024, got "):
             call(count)
 
 

@@ -153,18 +153,36 @@ def momentum_space() -> Space:
         (lambda: Space(epochs=ash.choice(1, 2)), "'epochs' is part of the budget"),
         (lambda: Space(candidates=8), "'candidates' is part of the budget"),
         (lambda: Space(threads=ash.integers(1, 4)), "'threads' is part of the budget"),
-        (lambda: Space(activation="reluu"), "activation='reluu' is not allowed: one of relu"),
-        (lambda: Space(activation=ash.choice("relu", "reluu")), "activation='reluu' is not allowed"),
-        (lambda: Space(hidden=(0,)), r"hidden=\(0,\) is not allowed"),
-        (lambda: Space(hidden=ash.choice((8,), (8, 0))), r"hidden=\(8, 0\) is not allowed"),
+        (
+            lambda: Space(activation="reluu"),
+            "activation must be one of relu, sigmoid, tanh, gelu, silu, selu, mish, identity, or a tuple",
+        ),
+        (
+            lambda: Space(activation=ash.choice("relu", "reluu")),
+            "activation must be one of relu, sigmoid, tanh, gelu, silu, selu, mish, identity, or a tuple",
+        ),
+        (
+            lambda: Space(hidden=(0,)),
+            r"hidden must be a tuple of widths from 1 to 16384, one per hidden layer, at most 64; \(\) for none, got",
+        ),
+        (
+            lambda: Space(hidden=ash.choice((8,), (8, 0))),
+            r"hidden must be a tuple of widths from 1 to 16384, one per hidden layer, at most 64; \(\) for none, got",
+        ),
         (
             lambda: Space(learning_rate=[0.001, 0.1]),
-            r"learning_rate=\[0.001, 0.1\] .* give a domain such as ash.choice",
+            r"learning_rate must be a number from 1e-30 to 1e\+30, got \[0\.001, 0\.1\]; for several levels",
         ),
-        (lambda: Space(dropout=ash.uniform(0, 1.5)), "dropout=1.05 is not allowed"),
-        (lambda: Space(learning_rate=float("nan")), "learning_rate=nan is not allowed"),
-        (lambda: Space(learning_rate=ash.choice(0.1, float("nan"))), "learning_rate=nan is not allowed"),
-        (lambda: Space(batch_size=ash.uniform(1, 9)), "batch_size=1.0 is not allowed"),
+        (lambda: Space(dropout=ash.uniform(0, 1.5)), r"dropout must be a number from 0 to 0\.99, got 1\.05"),
+        (lambda: Space(learning_rate=float("nan")), r"learning_rate must be a number from 1e-30 to 1e\+30, got nan"),
+        (
+            lambda: Space(learning_rate=ash.choice(0.1, float("nan"))),
+            r"learning_rate must be a number from 1e-30 to 1e\+30, got nan",
+        ),
+        (
+            lambda: Space(batch_size=ash.uniform(1, 9)),
+            r'batch_size must be an integer of at least 1, or "full" for one update per epoch, got 1\.0',
+        ),
         (lambda: Space(momentum=ash.choice(0.9).when(optimizer="sgd")), "which is not in the space"),
         (lambda: Space(momentum=ash.choice(0.9).when(optimiser="sgd")), "did you mean optimizer"),
         (
@@ -382,10 +400,10 @@ def test_seeds() -> None:
     assert LARGE.sample(50, seed=1) != LARGE.sample(50, seed=2)
     assert len(LARGE.sample(5, seed=2**200)) == 5
     for seed in (-1, 0.5, "1", True, None):
-        with pytest.raises(SettingError, match="seed="):
+        with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
             LARGE.sample(5, seed=seed)  # type: ignore[arg-type]
     for n in (0, -1, 2.0, True):
-        with pytest.raises(SettingError, match="candidates="):
+        with pytest.raises(SettingError, match="candidates must be an integer of at least 1, got "):
             LARGE.sample(n)  # type: ignore[arg-type]
 
 
@@ -412,7 +430,7 @@ def test_the_draw_is_uniform() -> None:
 
 def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
     space = momentum_space()
-    with pytest.warns(UserWarning, match="candidates=29 is more than the 28 configurations"):
+    with pytest.warns(UserWarning, match="candidates=29 exceeds the 28 configurations"):
         drawn = space.sample(29, seed=4)
     assert len({key(params) for params in drawn}) == 28
     assert drawn == space.sample(28, seed=4)
@@ -426,7 +444,7 @@ def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
         for n in (1, 2, 28):
             assert space.sample(n, seed) == whole[:n]
     assert list(Space().stream()) == [{}]
-    with pytest.raises(SettingError, match="seed="):
+    with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
         space.stream(-1)  # before anything is drawn
 
 

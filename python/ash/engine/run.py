@@ -15,16 +15,16 @@ from dataclasses import replace
 from typing import Any
 
 from ash import _core
-from ash._utils.display import format_table
+from ash._utils.display import format_table, show_seconds
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import Deadline
+from ash.engine.deadline import REFIT, REST, Deadline
 from ash.engine.event_loop import Ending, EventLoop
-from ash.engine.planning import draw, planned, space_of
+from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.errors import AllDiverged, SettingError
+from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import job_rows
 from ash.journal.identity import identity_of
@@ -112,6 +112,7 @@ class TuningRun:
                 loop = EventLoop(
                     tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
                 )
+                self._prepared = time.monotonic() - self._started
                 ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
                 result, model = self._collected(tuner, ending)
                 reporter.end(result, model)
@@ -122,13 +123,13 @@ class TuningRun:
         space, scoring = self._asked_space, self._scoring
         if space is not None and not isinstance(space, Space):
             raise SettingError(
-                f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
+                f"space must be an ash.Space(name=domain, ...), or None for the default one, got {space!r}"
             )
         if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+            raise SettingError("groups are given, but nothing splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
-                f"{scoring} cannot be sent to the workers of an executor; give a metric that ash computes itself"
+                f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
             )
 
     def _read(self) -> None:
@@ -228,6 +229,8 @@ class TuningRun:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
+        if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
+            raise self._too_short()
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)
         kept, model = finish(
@@ -240,6 +243,18 @@ class TuningRun:
             deadline=self._deadline.end,
         )
         return self._result(tuner, kept, ending), model
+
+    def _too_short(self) -> NothingFinished:
+        """Return what took the time where it was over before the first job ended, and how much is needed."""
+        job = first_job_seconds(self._options, self._space, self._split)
+        spent = f"reading and encoding {self._split.table.rows:,} rows took {show_seconds(self._prepared)}"
+        if self._journal.seconds > 0:
+            spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
+        needed = (self._journal.seconds + self._prepared + job) / (1 - REST - REFIT)
+        return NothingFinished(
+            f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
+            f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
+        )
 
     def _result(self, tuner: _core.Tuner, kept: Kept, ending: Ending) -> Result:
         """Return the result; of what a cross-validated run has kept, only the model is in it."""
@@ -282,7 +297,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])
-        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, job.loss))
+        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, str(job.loss)))
     lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")

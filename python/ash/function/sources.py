@@ -12,12 +12,12 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
 from ash.history.history import History
 from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
@@ -122,8 +122,8 @@ class OptunaSource(Source):
 
         self._strays = True
         self._study.tell(trial, state=TrialState.FAIL)
-        text = "the sampler does not propose what is on record: that is taken, and it goes on from another random state"
-        warnings.warn(f"{text}; give it a seed to have it as without a break", UserWarning, stacklevel=2)
+        text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
+        warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
     def tell(self, candidate: int, score: float | None) -> None:
         """Tell it."""
@@ -148,8 +148,7 @@ def source_of(
     others = space.size - sum(space.read(params)[1] for params in first)
     count = min(wanted, len(first) + others)
     if count < wanted and not endless:
-        text = f"candidates={wanted} is more than the {count} configurations of the space; all of them are used."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 
@@ -161,8 +160,8 @@ def read_sampler(sampler: Any) -> Any:
     if sampler is None or is_sobol or "optuna.BaseSampler" in bases:
         return sampler
     raise SettingError(
-        f"sampler={sampler!r} is not allowed; give {SOBOL!r}, a sampler of Optuna such as "
-        "optuna.samplers.TPESampler(seed=0), or None for a draw"
+        f"sampler must be {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for "
+        f"random draws, got {sampler!r}"
     )
 
 
@@ -193,8 +192,8 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         return _of_earlier(first, space, candidates)
     if not isinstance(first, Sequence) or isinstance(first, bytes):
         raise SettingError(
-            f"first={first!r} is not allowed; give a list of dicts of hyperparameters, an earlier result, or the path "
-            "of a journal"
+            "first must be a list of dicts of hyperparameters, an earlier result, or the path of a journal, "
+            f"got {first!r}"
         )
     found: dict[str, Params] = {}
     for place, params in enumerate(first):
@@ -205,7 +204,7 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         found.setdefault(key_of(plain), plain)
     if candidates is not None and len(found) > candidates:
         raise SettingError(
-            f"first has {len(found)} configurations, more than candidates={candidates}; give more of these"
+            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
         )
     return list(found.values())
 
@@ -224,8 +223,8 @@ def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> lis
         except SettingError as error:
             left_out.append(str(error))
     if left_out:
-        text = f"first: {len(left_out)} configurations of the earlier run are not of this space and are left out"
-        warnings.warn(f"{text}, such as: {left_out[0]}", UserWarning, stacklevel=4)
+        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
+        warn_user(f"{text}, for example: {left_out[0]}")
     return list(found.values())
 
 
@@ -242,9 +241,9 @@ def _best_first(earlier: Any) -> list[Params]:
     try:
         ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
     except JournalError as error:
-        raise SettingError(f"first={earlier!r} is not allowed; {error}") from error
+        raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
     if not ranked:
-        raise SettingError(f"first={earlier!r} has no configuration with a score; leave it out")
+        raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
     return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.float64]
 
-FORECAST = ", below the top rung as expected after the next one"
+FORECAST = " (below the top rung: forecast for the next rung)"
 """What the axis says behind the name of the score where it is a forecast."""
 
 GOLDEN = 0.6180339887498949

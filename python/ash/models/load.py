@@ -20,7 +20,7 @@ from ash import _core
 from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts
-from ash.errors import ModelFormatError
+from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
@@ -70,9 +70,13 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     ------
     ModelFormatError
         The file is no model of ash, damaged, or of a newer version.
+    SettingError
+        `path` is no path.
     OSError
         The file cannot be read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise SettingError(f"path must be the path of a file, got {path!r}")
     name = os.fspath(path)
     tensors, metadata = _read_tensors(name)
     try:
@@ -98,7 +102,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
             if KEY not in metadata:
-                raise ModelFormatError(f"{name}: no model of ash (its metadata has no {KEY!r})")
+                raise ModelFormatError(f"{name}: not a model of ash (its metadata has no {KEY!r})")
             names = list(file.keys())
             for tensor in names:
                 dtype = file.get_slice(tensor).get_dtype()
@@ -108,7 +112,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     except (SafetensorError, ValueError, OverflowError) as error:
         if isinstance(error, ModelFormatError):
             raise
-        raise ModelFormatError(f"{name}: no safetensors file, or a damaged one ({error})") from error
+        raise ModelFormatError(f"{name}: not a safetensors file, or a damaged one ({error})") from error
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:

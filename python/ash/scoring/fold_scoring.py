@@ -6,7 +6,6 @@ Of a function there is one scorer a fold; no two of them run at once.
 import hashlib
 import math
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import METRICS, did_you_mean, metric_of, native_metric
@@ -151,5 +151,5 @@ def usable_metric(fold: Fold, options: Options) -> str:
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.stop_score is not None:  # a score is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
-    warnings.warn(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead", UserWarning, stacklevel=3)
+    warn_user(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead")
     return "neg_root_mean_squared_error"

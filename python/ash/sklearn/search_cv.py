@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed, SettingError
 from ash.executors.executor_argument import workers_of
@@ -334,7 +335,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             text = f"{len(result.failures)} of {len(result.jobs)} jobs have failed:\n{causes(result.failures)}"
             if trainer.ends_at_errors:
                 raise FitsFailed(text)
-            warnings.warn(text, FitFailedWarning, stacklevel=3)
+            warn_user(text, FitFailedWarning)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]

@@ -65,11 +65,11 @@ class Domain:
             No condition, or a second one on the same name.
         """
         if not conditions:
-            raise SettingError("when() needs a condition such as when(optimizer='adam').")
+            raise SettingError("when() needs a condition such as when(optimizer='adam')")
         for name, _ in self.conditions:
             if name in conditions:
                 raise SettingError(
-                    f"when({name}={conditions[name]!r}): {name} already has a condition; name all in one."
+                    f"when({name}={conditions[name]!r}): {name} already has a condition: name all values in one"
                 )
         added = tuple((name, _as_tuples(values)) for name, values in conditions.items())
         return replace(self, conditions=self.conditions + added)
@@ -87,16 +87,16 @@ def choice(*options: Any, default: Any = None) -> Domain:
         is not among them.
     """
     if not options:
-        raise SettingError("choice() is empty: give at least one option.")
+        raise SettingError("choice() is empty: give at least one option")
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
-        raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text}).")
+        raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])
     keys = [encode(level) for level in levels]
     if encode(default) not in keys:
-        raise SettingError(f"choice() has default={default!r}, which is not among its options {levels!r}.")
+        raise SettingError(f"choice(): default must be one of its options {levels!r}, got {default!r}")
     return Domain(levels, levels[keys.index(encode(default))])
 
 
@@ -111,19 +111,19 @@ def integers(low: int, high: int, step: int = 1, default: int | None = None) -> 
     """
     call = f"integers(low={low!r}, high={high!r}, step={step!r})"
     if not all(is_integer(value) for value in (low, high, step)):
-        raise SettingError(f"{call}: all three must be integers.")
+        raise SettingError(f"{call}: all three must be integers")
     _check_order(call, low, high)
     if step < 1 or (low < high and step > high - low):
-        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}.")
+        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}")
     levels = range(int(low), int(high) + 1, int(step))
     if len(levels) > MOST_LEVELS:
         raise SettingError(
-            f"{call} has {len(levels):,} levels, at most {MOST_LEVELS:,} are allowed: take a larger step."
+            f"{call} has {len(levels):,} levels, at most {MOST_LEVELS:,} are allowed: take a larger step"
         )
     if default is None:
         return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind="integers")
     if not is_integer(default) or default not in levels:
-        raise SettingError(f"{call} has default={default!r}, which is not one of its levels.")
+        raise SettingError(f"{call}: default must be one of its levels, got {default!r}")
     return Domain(tuple(levels), int(default), kind="integers")
 
 
@@ -161,7 +161,7 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     call = f"log(low={low!r}, high={high!r})"
     _check_bounds(call, low, high)
     if low <= 0:
-        raise SettingError(f"{call}: low must be above 0, since a log domain has no level at 0.")
+        raise SettingError(f"{call}: low must be above 0, since a log domain has no level at 0")
     with localcontext(_PRECISION):
         start, stop = _decimal(low), _decimal(high)
         decades = stop.log10() - start.log10()
@@ -204,7 +204,9 @@ def encode(value: Any) -> str:
         return f"int {int(value)}"
     if isinstance(value, Real):
         return f"float {float(value)!r}"
-    raise SettingError(f"option {value!r} is of type {type(value).__name__}; use text, numbers or tuples of them.")
+    raise SettingError(
+        f"an option must be text, a number or a tuple of them, got {value!r} of type {type(value).__name__}"
+    )
 
 
 def _as_tuples(value: Any) -> Any:
@@ -213,19 +215,19 @@ def _as_tuples(value: Any) -> Any:
 
 def _check_order(call: str, low: float, high: float) -> None:
     if low > high:
-        raise SettingError(f"{call}: low must not be above high.")
+        raise SettingError(f"{call}: low must not be above high")
 
 
 def _check_bounds(call: str, low: float, high: float) -> None:
     for bound in (low, high):
         if not is_number(bound):
-            raise SettingError(f"{call}: both bounds must be finite numbers.")
+            raise SettingError(f"{call}: both bounds must be finite numbers")
     _check_order(call, low, high)
 
 
 def _count(call: str, low: float, high: float, levels: int) -> int:
     if not is_integer(levels) or not 2 <= levels <= MOST_LEVELS:
-        raise SettingError(f"{call} has levels={levels!r}: an integer from 2 to {MOST_LEVELS:,} is allowed.")
+        raise SettingError(f"{call}: levels must be an integer from 2 to {MOST_LEVELS:,}, got {levels!r}")
     return 1 if low == high else int(levels)
 
 
@@ -251,9 +253,9 @@ def _rounded_domain(
         if all(left < right for left, right in pairwise(levels)):
             break
     else:
-        raise SettingError(f"{call} has levels={len(exact)}, more than there are numbers between its bounds.")
+        raise SettingError(f"{call} has levels={len(exact)}, more than there are numbers between its bounds")
     if default is None:
         return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind=kind)
     if not is_number(default) or not low <= default <= high:
-        raise SettingError(f"{call} has default={default!r}: a number from low to high is allowed.")
+        raise SettingError(f"{call}: default must be a number from low to high, got {default!r}")
     return Domain(tuple(sorted({*levels, float(default)})), float(default), kind=kind)

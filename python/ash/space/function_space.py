@@ -81,7 +81,7 @@ class FunctionSpace(Space):
             It is no dict, a name is unknown, missing or does not apply, or a value is out of range.
         """
         if not isinstance(params, Mapping):
-            raise SettingError(f"{params!r} is no configuration; give a dict of hyperparameters")
+            raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
         plain = {name: self._check_value(name, value) for name, value in params.items()}
         unknown = sorted(plain.keys() - self.domains.keys())
         if unknown:
@@ -94,10 +94,10 @@ class FunctionSpace(Space):
         found = self._active(name, params)
         if found is None:
             if name in params:
-                raise SettingError(f"{name}={params[name]!r} does not apply with {params}; leave it out")
+                raise SettingError(f"{name}={params[name]!r} does not apply with {params}: leave it out")
             return True
         if name not in params:
-            raise SettingError(f"{name} is missing in {params}; give one of its values")
+            raise SettingError(f"{name} is missing in {params}: give one of its values")
         value, (_, domain) = params[name], found
         if encode(value) in map(encode, domain.levels):
             return True
@@ -116,7 +116,7 @@ class FunctionSpace(Space):
 
     def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
         if isinstance(value, list) and not value:
-            raise SettingError(f"{name}=[] is empty; give at least one value")
+            raise SettingError(f"{name}=[] is empty: give at least one value")
         try:
             found = foreign_domain(value)
         except SettingError as error:
@@ -132,7 +132,7 @@ class FunctionSpace(Space):
         try:
             return plain_value(value)
         except SettingError as error:
-            raise SettingError(f"{name}={value!r} is not allowed; {error}") from None
+            raise SettingError(f"{name}={value!r}: {error}") from None
 
     @staticmethod
     def _plain(name: str, value: Any) -> Any:
@@ -149,13 +149,13 @@ def function_space(space: Any) -> FunctionSpace:
     if isinstance(space, Mapping) and space:
         return FunctionSpace(**{_text(name): value for name, value in space.items()})
     raise SettingError(
-        f"space={space!r} is not allowed; give ash.FunctionSpace(name=domain, ...) or a dict of such, not empty"
+        f"space must be ash.FunctionSpace(name=domain, ...) or a dict of domains that is not empty, got {space!r}"
     )
 
 
 def _text(name: object) -> str:
     if not isinstance(name, str) or not name:
-        raise SettingError(f"{name!r} is no name of a hyperparameter; give a text")
+        raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
     return name
 
 

@@ -31,7 +31,6 @@ SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to chan
 bias towards any configuration is below 2^-64.
 """
 
-import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -44,6 +43,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ash._utils.checks import check_seed, is_integer
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.space.domains import Domain, distinct, joined_levels
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
@@ -139,10 +139,9 @@ class Space:
             ``n`` is more than the size of the space: all its configurations are returned.
         """
         if not is_integer(n) or n < 1:
-            raise SettingError(f"candidates={n!r} is not allowed: give an integer of at least 1.")
+            raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
         if n > self.size:
-            text = f"candidates={n} is more than the {self.size} configurations of the space; all of them are used."
-            warnings.warn(text, UserWarning, stacklevel=2)
+            warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
         return list(islice(self.stream(seed), min(int(n), self.size)))
 
     def stream(self, seed: int = 0) -> Iterator[Params]:
@@ -215,10 +214,10 @@ class Space:
             if value not in levels[other]:
                 raise SettingError(
                     f"{name} has the condition {other}={value!r}, which is not a level of {other}: "
-                    f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}."
+                    f"there are {', '.join(map(repr, levels[other][:10]))}{', ...' if len(levels[other]) > 10 else ''}"
                 )
         if not wanted:
-            raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value.")
+            raise SettingError(f"{name} has the condition {other}=(), which never holds: name at least one value")
         return other, frozenset(wanted)
 
     @staticmethod
@@ -246,7 +245,7 @@ class Space:
                 reason = conflict(together)
                 if reason:
                     raise SettingError(
-                        f"{reason}; the space allows both at once: keep them apart by a condition (when)."
+                        f"{reason}; the space allows both at once: keep them apart by a condition (when)"
                     )
 
 
@@ -335,7 +334,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when().") from None
+        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when()") from None
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
@@ -379,7 +378,7 @@ def _component(
         cases = longer
         _check_reached(name, {case[name].variant for case, _ in cases if name in case}, variants[name])
         if len(cases) > MOST_CASES:
-            raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer.")
+            raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer")
     sizes = (prod(len(group.levels) for group in case.values()) for case, _ in cases)
     return Component(tuple(case for case, _ in cases), tuple(accumulate(sizes)))
 
@@ -390,7 +389,7 @@ def _check_reached(name: str, reached: set[int], variants: Sequence[Variant]) ->
             shown = "; ".join(f"{other} in {sorted(levels, key=repr)}" for other, levels in sorted(variant.conditions))
             raise SettingError(
                 f"{name}: domain {index + 1} of {len(variants)} is never used, as its conditions ({shown or 'none'}) "
-                "never hold together or an earlier domain always applies: remove it, or change them."
+                "never hold together, or an earlier domain always applies: remove it, or change them"
             )
 
 
