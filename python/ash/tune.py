@@ -1,6 +1,6 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,7 +17,7 @@ from ash.space.space import Space
 def tune(
     X: Any,
     y: Any,
-    space: Space | None = None,
+    space: Space | Mapping[str, Any] | None = None,
     *,
     candidates: int | str | None = "auto",
     eta: int = 2,
@@ -63,7 +63,7 @@ def tune(
         numbers alone whose rows recur, the targets of the most similar training rows are features too.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
-    space : Space, optional
+    space : Space or dict of domains by name, optional
         Where the candidates are drawn from; a space that suits the size of the table by default. Candidate 0 is its
         default configuration.
     candidates : int, "auto" or None

@@ -195,7 +195,7 @@ WRONG = {
     "space": ({"space": {}}, "space={} is not allowed"),
     "value": ({"space": {"x": [object]}}, "x=.*is not allowed|option .* is of type"),
     "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan is not allowed; a number must be finite"),
-    "empty": ({"space": {"x": []}}, "x=\\[\\] is empty"),
+    "empty": ({"space": {"x": []}}, r"x=\[\]: it is empty"),
     "name": ({"space": {3: [1]}}, "3 is no name"),
     "schedule": ({"schedule": "reproducible"}, "schedule='reproducible' needs costs="),
     "costs": ({"costs": 3}, "costs=3 is not allowed"),

@@ -13,7 +13,7 @@ difference either.
 
 Parameters
 ----------
-space : ash.Space, optional
+space : ash.Space or dict of domains by name, optional
     Where the candidates are drawn from; one that suits the size of the table by default.
 candidates : int, "auto" or None, default="auto"
     How many; None for an endless stream, which `time_limit`, `epoch_limit` or `target` must end. "auto": 128, or with
