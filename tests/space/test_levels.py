@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ash
-from ash.space.domains import Domain, encode
+from ash.space.domains import Domain, encode, key_of
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 POSITIVE = st.floats(1e-300, allow_infinity=False)
@@ -170,12 +170,12 @@ def test_whole_numbers_are_drawn_evenly_in_their_logarithm() -> None:
 
 
 def test_weights_leave_no_repetition() -> None:
-    space = ash.FunctionSpace(a=ash.integers(1, 3000, log=True), kind=["x", "y"])
-    assert space.size == 6000
+    space = ash.FunctionSpace(a=ash.integers(1, 400, log=True), kind=["x", "y"])
+    assert space.size == 800
     found = [(params["a"], params["kind"]) for params in space.stream(1)]
-    assert len(found) == len(set(found)) == 6000 and found[0] == (55, "x")
-    assert [params["a"] for params in space.sample(300, 1)] == [a for a, _ in found[:300]]
-    assert sum(a < 100 for a, _ in found[:300]) > 2 * sum(a < 100 for a, _ in found[-300:])
+    assert len(found) == len(set(found)) == 800 and found[0] == (20, "x")
+    assert [params["a"] for params in space.sample(100, 1)] == [a for a, _ in found[:100]]
+    assert sum(a < 20 for a, _ in found[:100]) > 2 * sum(a < 20 for a, _ in found[-100:])
     assert found != [(params["a"], params["kind"]) for params in space.stream(2)]
 
 
@@ -261,6 +261,38 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
     )
     counts = Counter(params["model"] for params in islice(without.stream(2), 1, 1001))
     assert set(counts) == set("abcd") and sum((count - 250) ** 2 / 250 for count in counts.values()) < 16.3
+
+
+@st.composite
+def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
+    """A space of all kinds of domains, some of which depend on those before them."""
+    kinds = [
+        ash.uniform(0, 1),
+        ash.log(1e-3, 2, default=0.5),
+        ash.integers(1, 10**7),
+        ash.integers(1, 3, log=True),
+        ash.integers(2, 2000, log=True),
+        ash.integers(1, 4),
+        ash.choice("a", "b", "c"),
+    ]
+    domains: dict[str, Domain] = {}
+    for name in "abcde"[: draw(st.integers(1, 5))]:
+        domain = draw(st.sampled_from(kinds))
+        above = draw(st.sampled_from([None, *(other for other, one in domains.items() if one.has_list)]))
+        if above is not None and not domains[above].conditions:
+            wanted = draw(st.lists(st.sampled_from(domains[above].levels), min_size=1, unique=True))
+            domain = domain.when(**{above: tuple(wanted)})
+        domains[name] = domain
+    return ash.FunctionSpace(**domains)
+
+
+@given(mixed_spaces(), st.integers(0, 2**70))
+def test_configurations_of_any_space_come_once_and_are_of_it(space: ash.FunctionSpace, seed: int) -> None:
+    count = min(space.size, 60)
+    drawn = space.sample(count, seed)
+    assert len({key_of(params) for params in drawn}) == count and drawn[0] == space.default
+    assert drawn == list(islice(space.stream(seed), count))
+    assert all(space.read(params) == (params, True) for params in drawn)
 
 
 def test_a_small_branch_beside_a_continuous_one_comes_whole() -> None:

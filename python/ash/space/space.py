@@ -60,6 +60,12 @@ class Space:
         ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is absent from the
         candidate.
 
+    Notes
+    -----
+    All configurations are equally likely to be drawn. Where a domain without a list of levels (`ash.log`, say) depends
+    on a condition, it is the levels of each domain in turn that are equally likely, so that a choice with fewer
+    configurations is not left out.
+
     Raises
     ------
     SettingError
