@@ -1,6 +1,6 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -21,7 +21,7 @@ from ash.space.space import Space
 def tune(
     X: Any,
     y: Any,
-    space: Space | None = None,
+    space: Space | Mapping[str, Any] | None = None,
     *,
     candidates: int | str | None = "auto",
     time_limit: float | None = None,
@@ -48,7 +48,7 @@ def tune(
         pyarrow tables.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
-    space : Space, optional
+    space : Space or dict of domains by name, optional
         Where candidates are drawn from. Default: a space that suits the table, whose default configuration is
         candidate 0.
     candidates : int, "auto" or None

@@ -22,7 +22,8 @@ from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, NullJournal, read_journal
 from ash.options import CONFIG_FIELDS, FunctionOptions, SearchConfig, read_function_options
 from ash.result import FunctionResult
-from ash.space.function_space import FunctionSpace, function_space
+from ash.space.function_space import FunctionSpace
+from ash.space.space import read_space
 
 PROCESSES = "processes"
 
@@ -129,7 +130,7 @@ def tune_function(
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
     cost = read_costs(costs)
-    domains, sampler = function_space(space), read_sampler(sampler)
+    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
     identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:

@@ -138,8 +138,11 @@ def test_lists_and_frozen_distributions_are_domains(name: str) -> None:
 
 
 def test_other_distributions_are_levels_at_their_quantiles() -> None:
-    levels = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0].levels
-    assert len(levels) == 21 and levels[10] == 5.0 and stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 21)
+    normal = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0]
+    levels = normal.levels
+    assert len(levels) == 1001 and levels[500] == normal.default == 5.0
+    assert stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 1001)
+    assert type(levels[0]) is float and ash.FunctionSpace(x=stats.norm(5, 2)).read({"x": 4.321})[1] is False
     counts = ash.FunctionSpace(x=stats.poisson(3)).domains["x"][0]
     assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
 
@@ -158,7 +161,42 @@ def test_distributions_of_optuna_are_domains() -> None:
     levels = {name: domain.levels for name, (domain,) in space.domains.items()}
     assert levels["rate"] == ash.log(1e-3, 1).levels and levels["part"] == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert levels["trees"] == (10, 30, 50) and levels["kind"] == ("a", None)
-    assert levels["wide"][0] == 1 and levels["wide"][-1] == 100 and len(levels["wide"]) < 25
+    assert space.domains["wide"] == (ash.integers(1, 100, log=True),)
+    fine = ash.FunctionSpace(x=of.FloatDistribution(0, 1, step=1e-7)).domains["x"][0]
+    assert fine == ash.uniform(0, 1), "so many values are not listed"
+
+
+UNKNOWN: dict[str, tuple[Any, str]] = {
+    "not frozen": (stats.uniform, "x=.*: a distribution without its parameters; give a frozen one"),
+    "several": (stats.norm([1, 2], 1), "x=.*: a distribution of several numbers"),
+    "without bounds": (stats.uniform(0, math.inf), "x=.*: .*both bounds must be finite"),
+    "empty": ([], r"x=\[\]: it is empty; give at least one value"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_distributions_that_are_no_domain(name: str) -> None:
+    given, message = UNKNOWN[name]
+    for kind in (ash.FunctionSpace, ash.Space):
+        with pytest.raises(ash.SettingError, match=message.replace("x=", "(x|l2)=")):
+            kind(**{"x" if kind is ash.FunctionSpace else "l2": given})
+
+
+def test_networks_take_the_same_domains() -> None:
+    import optuna
+
+    space = ash.Space(
+        l2=stats.loguniform(1e-6, 1e-2),
+        dropout=optuna.distributions.FloatDistribution(0, 0.5),
+        batch_size=stats.randint(16, 65),
+        hidden=optuna.distributions.IntDistribution(8, 64, step=8),
+        optimizer=["sgd", "adamw"],
+        momentum=[ash.uniform(0, 0.9).when(optimizer="sgd"), stats.beta(2, 5)],
+    )
+    levels = {name: domains[0].levels for name, domains in space.domains.items()}
+    assert levels["l2"] == ash.log(1e-6, 1e-2).levels and levels["dropout"] == ash.uniform(0, 0.5).levels
+    assert levels["batch_size"] == tuple(range(16, 65)) and levels["hidden"][:2] == ((8,), (16,))
+    assert len(space.domains["momentum"]) == 2
 
 
 def test_sobol_points_are_spread_and_come_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils.display import show
+from ash._utils.display import show, show_param
 from ash.history.chart_data import ladder_points, lines_of
 from ash.history.importance import importance_of
 from ash.history.records import curves
@@ -194,7 +194,7 @@ def test_the_parts_of_an_axis_hold_what_they_say():
     rate = parameter_bins(axes["learning_rate"])
     for one, part in zip(made, rate.of_candidate.tolist(), strict=True):
         low, _, high = rate.labels[part].partition(" to ")
-        assert float(low) <= one["learning_rate"] <= float(high)
+        assert float(low) <= float(show_param(one["learning_rate"])) <= float(high or low)
     scores = np.array([0.0, 0.5, np.nan, 1.0])
     assert score_bins(scores, scores).of_candidate.tolist() == [0, 1, -1, 2]
 

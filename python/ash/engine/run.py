@@ -36,7 +36,7 @@ from ash.options import Options
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
-from ash.space.space import Space
+from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core takes by the same name, and without a value for "none"."""
@@ -65,7 +65,7 @@ class TuningRun:
         self,
         X: Any,
         y: Any,
-        space: Space | None,
+        space: Any,
         options: Options,
         *,
         sample_weight: Any = None,
@@ -120,11 +120,9 @@ class TuningRun:
 
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
-        space, scoring = self._asked_space, self._scoring
-        if space is not None and not isinstance(space, Space):
-            raise SettingError(
-                f"space must be an ash.Space(name=domain, ...), or None for the default one, got {space!r}"
-            )
+        scoring = self._scoring
+        if self._asked_space is not None:
+            self._asked_space = read_space(self._asked_space, Space)
         if self._cv is None and self._groups is not None:
             raise SettingError("groups are given, but nothing splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:

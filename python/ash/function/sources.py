@@ -13,7 +13,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,16 @@ from ash.errors import JournalError, SettingError
 from ash.history.history import History
 from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
-from ash.space.domains import Domain, encode
+from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
+from ash.space.space import each_once
 
 if TYPE_CHECKING:
     import optuna
 
 SOBOL = "sobol"
 CHUNK = 256
-FRUITLESS = 1000
-"""Points in a row that are all there already: then the space is taken to be used up."""
 MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
 Ranked = tuple[float, float, int, Params]
@@ -166,22 +165,13 @@ def read_sampler(sampler: Any) -> Any:
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
-    """Yield each configuration once: the default one, then those that Sobol points fall on, then all others."""
+    """Return each configuration once: the default one, then those that Sobol points fall on, then all others."""
     from scipy.stats import qmc
 
     engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
-    seen = {key_of(space.default)}
-    yield space.default
-    fruitless = 0
-    while fruitless < FRUITLESS and len(seen) < space.size:
-        for point in engine.random(CHUNK):
-            params = space.at(dict(zip(space.domains, point.tolist(), strict=True)))
-            key = key_of(params)
-            fruitless = fruitless + 1 if key in seen else 0
-            if fruitless == 0:
-                seen.add(key)
-                yield params
-    yield from (params for params in space.stream(seed) if key_of(params) not in seen)
+    points = chain.from_iterable(engine.random(CHUNK).tolist() for _ in count())
+    found = (space.at(dict(zip(space.domains, point, strict=True))) for point in points)
+    return each_once(chain([space.default], found), space.stream(seed))
 
 
 def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
@@ -228,11 +218,6 @@ def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> lis
     return list(found.values())
 
 
-def key_of(params: Params) -> str:
-    """Return a text that is equal for equal configurations only."""
-    return ",".join(f"{name}={encode(params[name])}" for name in sorted(params))
-
-
 def _best_first(earlier: Any) -> list[Params]:
     """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
 
@@ -273,9 +258,10 @@ def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
 
     def ask(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
-        if _is_range(domain, "integers"):
-            return trial.suggest_int(parameter, first, last, step=domain.levels[1] - first)
-        if _is_range(domain, "uniform", "log"):
+        if _is_range(domain, INTEGERS):
+            step, log = step_of(domain), domain.kind == LOG_INTEGERS
+            return trial.suggest_int(parameter, first, last, step=step, log=log)
+        if _is_range(domain, FLOATS):
             return trial.suggest_float(parameter, first, last, log=domain.kind == "log")
         return domain.levels[trial.suggest_categorical(parameter, list(range(len(domain.levels))))]
 
@@ -293,9 +279,9 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
     def take(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
         values[parameter] = params[name]
-        if _is_range(domain, "integers"):
-            spans[parameter] = of.IntDistribution(first, last, step=domain.levels[1] - first)
-        elif _is_range(domain, "uniform", "log"):
+        if _is_range(domain, INTEGERS):
+            spans[parameter] = of.IntDistribution(first, last, domain.kind == LOG_INTEGERS, step_of(domain))
+        elif _is_range(domain, FLOATS):
             spans[parameter] = of.FloatDistribution(first, last, log=domain.kind == "log")
         else:
             spans[parameter] = of.CategoricalDistribution(list(range(len(domain.levels))))
@@ -306,7 +292,7 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
     return create_trial(value=score, params=values, distributions=spans)
 
 
-def _is_range(domain: Domain, *kinds: str) -> bool:
+def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
     return domain.kind in kinds and len(domain.levels) > 1
 
 

@@ -18,6 +18,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -30,7 +31,7 @@ from ash.errors import JournalError
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
-from ash.space.domains import Domain
+from ash.space.domains import Domain, long_domain
 from ash.space.space import Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
@@ -85,15 +86,14 @@ def version_facts() -> Facts:
 
 def space_of_facts(facts: Facts) -> Space:
     """Return the space that `space_story` was given, from what JSON has made of it."""
-    return Space(
-        **{
-            name: [
-                Domain(from_json(one["levels"]), from_json(one["default"]), from_json(one["when"]), one["kind"])
-                for one in several
-            ]
-            for name, several in facts.items()
-        }
-    )
+    return Space(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
+
+
+def _domain_of_facts(facts: Facts) -> Domain:
+    kind, levels, default, conditions = (from_json(facts[name]) for name in ("kind", "levels", "default", "when"))
+    if levels is not None:
+        return Domain(levels, default, conditions, kind)
+    return replace(long_domain(kind, facts["low"], facts["high"], facts["step"], default), conditions=conditions)
 
 
 def from_json(value: Any) -> Any:

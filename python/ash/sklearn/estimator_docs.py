@@ -13,7 +13,7 @@ the rows.
 
 Parameters
 ----------
-space : ash.Space, optional
+space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:

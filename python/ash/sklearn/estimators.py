@@ -8,7 +8,7 @@ depends neither on the order of the rows nor on whether a row is repeated or wei
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -46,7 +46,7 @@ class _Estimator(Configured):
     @explained(CONFIG_FIELDS)
     def __init__(
         self,
-        space: Space | None = None,
+        space: Space | Mapping[str, Any] | None = None,
         *,
         candidates: int | str | None = "auto",
         time_limit: float | None = None,

@@ -21,7 +21,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ash.errors import DataError, SettingError
 from ash.scoring.scorers import takes_weights
-from ash.space.function_space import FunctionSpace, function_space
+from ash.space.function_space import FunctionSpace
+from ash.space.space import read_space
 
 SCORE = "score"
 
@@ -38,7 +39,7 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
 
 def checked_space(space: Any, estimator: Any) -> FunctionSpace:
     """Return the argument `space`, or raise SettingError unless the estimator has all its hyperparameters."""
-    read = function_space(space)
+    read = read_space(space, FunctionSpace)
     for name, domains in read.domains.items():
         try:
             clone(estimator).set_params(**{name: domains[0].levels[0]})

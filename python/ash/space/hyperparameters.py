@@ -149,7 +149,7 @@ def check_value(name: str, value: Any) -> Any:
     plain = read(value)
     if plain is None:
         several = isinstance(value, (tuple, list)) and all(read(one) == one for one in value)
-        hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if several else ""
+        hint = "; for several values give a list, or a domain such as ash.log" if several else ""
         raise SettingError(f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}")
     return plain
 
