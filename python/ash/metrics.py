@@ -45,7 +45,7 @@ def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
     """Return the names nearest to that of an unknown metric, of the core or of `others`; empty where none is near."""
     known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
     near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(name, known)
-    return f"did you mean {' or '.join(near)}? " if near else ""
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:

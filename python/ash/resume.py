@@ -85,11 +85,13 @@ def resume(
     changes = read_config("tune", given.pop("config")).given()
     kept = read_journal(given.pop("journal"))
     if kept is None:
-        raise SettingError("journal=None is not allowed; give the path of a journal")
+        raise SettingError("journal must be a path or an ash.Journal, got None")
     space, begun, lost = begun_with(kept)
     for name in lost:
         if given[name] is None:
-            raise SettingError(f"{name}=None is not allowed; give again {GIVEN_AGAIN[name]} that it was begun with")
+            raise SettingError(
+                f"{name}=None: pass {GIVEN_AGAIN[name]} that the run began with, which a journal does not keep"
+            )
     again = {name: value for name, value in given.items() if not (isinstance(value, str) and value == UNCHANGED)}
     again = {name: value for name, value in again.items() if name not in GIVEN_AGAIN or value is not None}
     fields = {name: begun.pop(name) for name in CONFIG_FIELDS if name in begun}

@@ -32,7 +32,7 @@ from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import Options
+from ash.options import Options, warn_of_one_rung
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
@@ -87,6 +87,7 @@ class TuningRun:
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
+        self._asked_rungs = options.max_rungs
         self._callbacks, self._path, self._elsewhere = callbacks, journal, elsewhere
         self._check()
 
@@ -108,6 +109,7 @@ class TuningRun:
                 tuner = self._tuner(data, dispatcher.mailbox)
                 params, folds = self._candidates.params, len(self._split.folds)
                 self._journal.restore(tuner, params, self._options, folds, self._has_failed)
+                self._warn_of_one_rung(tuner)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
                     tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
@@ -222,6 +224,14 @@ class TuningRun:
         dispatcher.fetch(tuner)
         size = 1 if self._final is None else self._final.ensemble
         return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
+
+    def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
+        """Warn where there is a single rung though nobody has asked for that."""
+        options, count = self._options, self._candidates.count
+        if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
+            return
+        little = f"time_limit={options.time_limit} holds no more", "give more time"
+        warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""

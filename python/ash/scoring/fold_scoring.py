@@ -85,8 +85,8 @@ def read_scoring(argument: str, value: Any, task: str | None = None) -> tuple[st
         hint = did_you_mean(value, tuple(get_scorer_names()))
     names = ", ".join(name for each in METRICS.values() for name in each)
     raise SettingError(
-        f"{argument}={value!r} is not allowed; {hint}give one of {names}, another scorer of scikit-learn, or "
-        "a function of estimator, X and y"
+        f"{argument} must be one of {names}, another scorer of scikit-learn, or a function of estimator, X and y, got "
+        f"{value!r}{hint}"
     )
 
 

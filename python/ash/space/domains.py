@@ -388,14 +388,14 @@ def _check_bounds(call: str, low: float, high: float) -> None:
 
 def _check_integers(call: str, low: int, high: int, step: int, log: bool) -> None:
     if not all(is_integer(value) for value in (low, high, step)):
-        raise SettingError(f"{call}: all three must be integers.")
+        raise SettingError(f"{call}: all three must be integers")
     _check_order(call, low, high)
     if max(-int(low), int(high)) > LARGEST_BOUND:
-        raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18.")
+        raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18")
     if step < 1 or (low < high and step > high - low):
-        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}.")
+        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}")
     if log and low < 1:
-        raise SettingError(f"{call} has log=True: low must be at least 1.")
+        raise SettingError(f"{call} has log=True: low must be at least 1")
 
 
 def _count(call: str, low: float, high: float, levels: int) -> int:
@@ -448,7 +448,7 @@ def _long_domain(
             span = _decimal(high) - _decimal(low)
             default = float(_rounded(middle, min(middle, span) if kind == "log" else span)) if span else low
     if not is_number(default) or not low <= default <= high:
-        raise SettingError(f"{call} has default={default!r}: a number from low to high is allowed.")
+        raise SettingError(f"{call}: default must be a number from low to high, got {default!r}")
     if low == high:
         return Domain((low,), low, kind=kind)
     return Domain(levels(low, high, float(default)), float(default), kind=kind)

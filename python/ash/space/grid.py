@@ -151,7 +151,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when().") from None
+        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when()") from None
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
@@ -201,7 +201,7 @@ def _component(
         cases = longer
         _check_reached(name, {case[name].variant for case, _ in cases if name in case}, variants[name])
         if len(cases) > MOST_CASES:
-            raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer.")
+            raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer")
     found = tuple(case for case, _ in cases)
     sizes = tuple(prod(len(group.levels) for group in case.values()) for case in found)
     if weighted and any(not isinstance(group.levels, tuple) for case in found for group in case.values()):

@@ -181,7 +181,7 @@ class Space:
             if all(encode(self._check_value(name, end)) == encode(end) for end in (levels[0], levels[-1])):
                 return replace(domain, default=self._check_value(name, domain.default))
             if domain.drawn is not levels or len(levels) > MOST_LEVELS:
-                raise SettingError(f"{name} takes no domain from {domain.shown()} of {domain.kind}: give it levels=.")
+                raise SettingError(f"{name} takes no domain from {domain.shown()} of {domain.kind}: give it levels=")
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))
 
@@ -206,7 +206,7 @@ class Space:
         domains = self._domains.get(other)
         if domains is None:
             self._check_name(other)
-            raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=...")
+            raise SettingError(f"{name} has a condition on {other}, which is not in the space: add {other}=..")
         for domain in domains:
             if not domain.has_list and (domain.drawn is not domain.levels or len(domain.levels) > MOST_LEVELS):
                 raise SettingError(
@@ -272,12 +272,11 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
     domains = space.domains if isinstance(space, Space) else space
     if not isinstance(domains, Mapping) or (not domains and domains is space):
         raise SettingError(
-            f"space={space!r} is not allowed; give an ash.{kind.__name__}(name=domain, ...), or a dict of domains by "
-            "name, not empty"
+            f"space must be ash.{kind.__name__}(name=domain, ...) or a dict of domains that is not empty, got {space!r}"
         )
     for name in domains:
         if not isinstance(name, str) or not name:
-            raise SettingError(f"{name!r} is no name of a hyperparameter; give a text")
+            raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
     return kind(**domains)
 
 
