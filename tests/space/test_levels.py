@@ -329,5 +329,5 @@ def test_configurations_that_the_user_names() -> None:
     assert space.read({"a": 0.25, "n": 5, "k": 98}) == ({"a": 0.25, "n": 5, "k": 98}, True)
     assert space.read({"a": 1 / 3, "n": 5, "k": 98})[1] is False
     for wrong in ({"a": 1.5}, {"n": 0}, {"n": 2.5}, {"k": 100}, {"a": "x"}):
-        with pytest.raises(ash.SettingError, match="is not in the space, which has"):
+        with pytest.raises(ash.SettingError, match="is not in the space, which has values from"):
             space.read({"a": 0.25, "n": 5, "k": 98, **wrong})

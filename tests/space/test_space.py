@@ -179,8 +179,11 @@ def momentum_space() -> Space:
         (lambda: Space(dropout=ash.uniform(0, 1.5, levels=3)), "dropout must be .*, got 1.5"),
         (lambda: Space(batch_size=ash.uniform(1, 9)), "batch_size must be .*, got 1.0"),
         (lambda: Space(hidden=[]), r"hidden=\[\]: it is empty; give at least one value"),
-        (lambda: Space(hidden=ash.integers(8, 64, log=True)), "hidden takes no domain .* give it levels="),
-        (lambda: Space(l2=ash.integers(0, 10**6)), "l2 takes no domain from 0 to 1000000 of integers"),
+        (
+            lambda: Space(hidden=ash.integers(8, 64, log=True)),
+            "hidden takes whole numbers from 8 to 64 only as a grid",
+        ),
+        (lambda: Space(l2=ash.integers(0, 10**6)), "l2 takes whole numbers from 0 to 1000000 only as a grid"),
         (
             lambda: Space(learning_rate=ash.log(1e-3, 1), momentum=ash.choice(0.9).when(learning_rate=0.1)),
             "condition on learning_rate, which may be anything from 0.001 to 1.0: give learning_rate levels=",

@@ -88,7 +88,8 @@ class FunctionSpace(Space):
             return True
         between = domain.kind in FLOATS and is_number(value)
         if not between or not domain.levels[0] <= value <= domain.levels[-1]:
-            raise SettingError(f"{name}={value!r} is not in the space, which has {domain.shown()}")
+            known = domain.shown() if domain.has_list else f"values from {domain.shown()}"
+            raise SettingError(f"{name}={value!r} is not in the space, which has {known}")
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:

@@ -60,17 +60,17 @@ class Space:
         ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is absent from the
         candidate.
 
-    Notes
-    -----
-    All configurations are equally likely to be drawn. Where a domain without a list of levels (`ash.log`, say) depends
-    on a condition, it is the levels of each domain in turn that are equally likely, so that a choice with fewer
-    configurations is not left out.
-
     Raises
     ------
     SettingError
         An unknown name (the nearest are named), a name that belongs to the run, a level that is not allowed, a
         condition that cannot hold, conditions in a circle, or levels that exclude each other and may occur together.
+
+    Notes
+    -----
+    All configurations are equally likely to be drawn, but for the weights of ``ash.integers(..., log=True)``. Where a
+    domain without a list of levels (``ash.log(1e-3, 1)``, say) depends on a condition, it is the levels of each domain
+    in turn that are equally likely, so that a choice with fewer configurations is not left out.
 
     Examples
     --------
@@ -147,8 +147,7 @@ class Space:
         -------
         iterator of dict
             It ends after as many as the space holds. A configuration costs the same time however many were drawn;
-            the iterator keeps at most two integers for each, and a text where whole numbers have weights
-            (`ash.integers` with ``log=True``).
+            the iterator keeps at most two integers for each, and a text where not all are equally likely.
 
         Raises
         ------
@@ -181,7 +180,9 @@ class Space:
             if all(encode(self._check_value(name, end)) == encode(end) for end in (levels[0], levels[-1])):
                 return replace(domain, default=self._check_value(name, domain.default))
             if domain.drawn is not levels or len(levels) > MOST_LEVELS:
-                raise SettingError(f"{name} takes no domain from {domain.shown()} of {domain.kind}: give it levels=")
+                raise SettingError(
+                    f"{name} takes whole numbers from {domain.shown()} only as a grid: give levels= to their domain"
+                )
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))
 
