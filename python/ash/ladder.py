@@ -7,6 +7,7 @@ from numbers import Real
 from typing import TypedDict
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import one_of, read_score, whole
 from ash.errors import SettingError
 
@@ -107,6 +108,7 @@ class Ladder:
     [4, 2]
     """
 
+    @explained()
     def __init__(
         self,
         candidates: int,

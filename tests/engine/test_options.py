@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import pydoc
 import re
 import warnings
 from dataclasses import replace
@@ -231,6 +232,12 @@ def test_a_grid_search_goes_over_fields_of_the_config():
         (lambda: ash.tune_function(None, {}, n_trials=3), "did you mean candidates?"),
         (lambda: ash.resume("x", X, Y, n_jobs=3), "did you mean threads?"),
         (lambda: ash.SearchConfig(target=3), "did you mean stop_score?"),
+        (
+            lambda: ash.plan(100, 4, [{}], time_limit=1, n_threads=1),
+            "plan has no .* 'n_threads'; did you mean threads?",
+        ),
+        (lambda: ash.simulate(64, factor=3), "simulate has no argument 'factor'; did you mean eta?"),
+        (lambda: ash.Ladder(64, target=3), "Ladder has no argument 'target'; did you mean stop_score?"),
     ],
 )
 def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call, hint):
@@ -337,3 +344,7 @@ def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8]), progress=False, **configured(arguments))
+
+
+def test_the_help_of_tune_fits_on_three_screens():
+    assert len(pydoc.plain(pydoc.render_doc(ash.tune)).splitlines()) <= 3 * 24

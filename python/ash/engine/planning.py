@@ -26,6 +26,7 @@ from itertools import islice
 import numpy as np
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
@@ -92,6 +93,7 @@ class Plan:
     epochs: float
 
 
+@explained()
 def plan(
     rows: int,
     features: int,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
 from ash._utils.display import format_table
 from ash.errors import SettingError
@@ -137,6 +138,7 @@ class Simulation:
         return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
 
 
+@explained()
 def simulate(
     candidates: int = 128,
     *,
