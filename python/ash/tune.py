@@ -65,7 +65,7 @@ def tune(
         The share or number of rows that score the candidates and are not trained on, or a table of its own. Default
         0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
-        Cross-validation in place of `validation`; the model is then trained on all rows. An int: so many shuffled folds.
+        Cross-validation in place of `validation`; the model is then trained on all rows. An int: that many folds.
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`. For how many rows each row counts, in training and in the score.
     threads : int, optional

@@ -86,11 +86,11 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"space": 3}, "space must be an ash.Space(name=domain, ...), or None for the default one, got 3"),
+        ({"space": 3}, "space must be ash.Space(name=domain, ...) or a dict of domains that is not empty, got 3"),
         ({"ensemble": 0}, "ensemble must be an integer from 1 to 1024, got 0"),
         ({"random_state": -1}, "random_state must be an integer from 0"),
         ({"random_state": "a"}, "random_state='a' cannot be used: 'a' cannot be used to seed"),
-        ({"candidates": None}, "candidates=None needs time_limit"),
+        ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
     ],
 )
 def test_bad_parameters_are_named_by_fit(changes: dict[str, Any], message: str) -> None:

@@ -79,7 +79,7 @@ def test_a_journal_of_networks_is_none_of_a_function_and_the_other_way_round(tmp
         tune(networks)
     with pytest.raises(JournalError, match="holds a run of a function; nothing was changed"):
         run_networks(function, candidates=2)
-    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function; make the same call again to go on"):
+    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function: make the same call again to resume it"):
         ash.resume(function, [[1.0]] * 9, [0] * 9)
 
 

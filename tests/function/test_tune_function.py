@@ -191,7 +191,7 @@ for threads in (1, 2):
 
 
 WRONG = {
-    "train": ({"train": 3}, "train=3 is not allowed"),
+    "train": ({"train": 3}, "train must be a function of parameters, epochs and state, got 3"),
     "two arguments": ({"train": lambda params, epochs: 1.0}, r"it takes \(params, epochs\), too many positional"),
     "space": (
         {"space": {}},
@@ -202,7 +202,7 @@ WRONG = {
         r"x=\[<class 'object'>\]: an option must be text, a number or a tuple of them, got <class",
     ),
     "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan: a number must be finite"),
-    "empty": ({"space": {"x": []}}, "x=\\[\\] is empty"),
+    "empty": ({"space": {"x": []}}, "x=\\[\\]: it is empty"),
     "name": ({"space": {3: [1]}}, "the name of a hyperparameter must be text, got 3"),
     "schedule": ({"schedule": "reproducible"}, "schedule='reproducible' needs costs="),
     "costs": (
@@ -213,14 +213,14 @@ WRONG = {
         {"costs": lambda params, epochs: 0},
         r"costs must return a positive number, got 0 for \{'x': 0\.5, 'depth': 1, 'kind': 'a'\} and 1",
     ),
-    "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
+    "executor": ({"executor": "loky"}, "executor must be 'processes', an object with submit, or None, got 'loky'"),
     "object": (
         {"executor": 3},
         r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky or mpi4py,",
     ),
     "threads": ({"threads": 0}, "threads must be"),
     "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads must be"),
-    "limit": ({"job_limit": 0}, "job_limit=0 is not allowed; give more than 0 seconds"),
+    "limit": ({"job_limit": 0}, "job_limit must be more than 0 seconds, got 0"),
     "failures": ({"most_failures": 0}, "most_failures must be an integer from 1 to 2147483647, got 0"),
     "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
     "sampler": (
@@ -231,8 +231,8 @@ WRONG = {
         {"sampler": 3},
         r"sampler must be 'sobol', a sampler of Optuna such as optuna\.samplers\.TPESampler\(seed=0\), or",
     ),
-    "endless": ({"candidates": None}, "candidates=None needs time_limit"),
-    "lambda": ({"train": copy, "executor": None}, "train=<module 'copy'"),
+    "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
+    "lambda": ({"train": copy, "executor": None}, "train must be a function .*, got <module 'copy'"),
 }
 
 

@@ -141,7 +141,7 @@ def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
         ),
         (lambda: ash.Journal("a", allow_change=["seed"]), "allow_change must be one of "),
         (lambda: ash.Journal("a", allow_change="workers"), "allow_change must be a list of names, got 'workers'"),
-        (lambda: ash.resume(None, X, Y), "journal=None is not allowed"),
+        (lambda: ash.resume(None, X, Y), "journal must be a path or an ash.Journal, got None"),
     ],
 )
 def test_arguments_are_checked(call: Callable[[], Any], message: str) -> None:

@@ -121,7 +121,7 @@ def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
         lambda params, epochs, state: (scores[(epochs.bit_length() - 1)] + params["a"] / 1e4, None),
         {"a": [*range(16)]},
         candidates=16,
-        max_rungs=4,
+        config=ash.SearchConfig(max_rungs=4),
         seed=0,
         threads=1,
         progress=False,

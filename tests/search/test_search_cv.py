@@ -232,7 +232,7 @@ WRONG = [
     ({"refit": 3}, "refit must be True, False, the name of a score, or a function, got 3"),
     ({"error_score": "nan"}, "error_score must be a number, or 'raise', got 'nan'"),
     ({"return_train_score": 2}, "return_train_score must be True or False, got 2"),
-    ({"executor": "loky"}, "executor='loky' is not allowed"),
+    ({"executor": "loky"}, "executor must be 'processes', an object with submit, or None"),
     ({"costs": 3}, "costs must be a function of parameters and epochs, or the result of an earlier run, got 3"),
     ({"forecast": "no"}, "forecast must be True or False, got 'no'"),
 ]
