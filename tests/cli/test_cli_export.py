@@ -76,10 +76,10 @@ def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureF
     assert f"{nowhere}: no such file or folder" in refused(capsys, "export", model, "--format", "cpp", "--out", nowhere)
     assert "Is a directory" in refused(capsys, "export", model, "--format", "sklearn", "--out", str(tmp_path))
     assert "'int' is reserved in C++" in refused(capsys, "export", model, "--format", "cpp", *out, "--namespace", "int")
-    assert "--missing is for --format onnx alone" in refused(
+    assert "--missing is only for --format onnx" in refused(
         capsys, "export", model, "--format", "cpp", *out, "--missing", "?"
     )
-    assert "--namespace is for --format cpp alone" in refused(
+    assert "--namespace is only for --format cpp" in refused(
         capsys, "export", model, "--format", "torch", *out, "--namespace", "a"
     )
     random_network(np.random.default_rng(3), **PLAIN | {"activations": ["mish"]}).save(model)

@@ -197,7 +197,7 @@ def test_estimators_go_on_too(tmp_path: Path) -> None:
     again = classifier(**settings, journal=path).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
     assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # ensemble and refit included
-    with pytest.raises(JournalError, match=r"was begun by ASHClassifier; fit the same estimator again"):
+    with pytest.raises(JournalError, match=r"was begun by ASHClassifier: fit the same estimator again"):
         ash.resume(path, X, Y)
 
 
@@ -253,7 +253,7 @@ def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
     more = ash.resume(str(path), X, Y, candidates=27, epoch_limit=10**6, progress=False)
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
-    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):
+    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 
 
