@@ -79,7 +79,7 @@ def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureF
     assert "--missing is only for --format onnx" in refused(
         capsys, "export", model, "--format", "cpp", *out, "--missing", "?"
     )
-    assert "--namespace is for --format cpp alone" in refused(
+    assert "--namespace is only for --format cpp" in refused(
         capsys, "export", model, "--format", "torch", *out, "--namespace", "a"
     )
     random_network(np.random.default_rng(3), **PLAIN | {"activations": ["mish"]}).save(model)

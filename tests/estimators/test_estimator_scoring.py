@@ -241,7 +241,7 @@ def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
 
 @pytest.mark.parametrize("scoring", ["accuracyy", "", ["accuracy"], {"a": "accuracy"}, 3])
 def test_invalid_scorers_are_refused(scoring: Any) -> None:
-    with pytest.raises(SettingError, match="scoring must be one of accuracy, .*, got "):
+    with pytest.raises(SettingError, match=r"scoring must be one of accuracy, .*, got "):
         classifier(scoring=scoring).fit(X, Y)
 
 

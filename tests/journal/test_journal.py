@@ -255,7 +255,7 @@ def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
     more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
-    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):
+    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 
 

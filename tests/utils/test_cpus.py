@@ -201,7 +201,7 @@ def test_too_many_are_capped_with_a_warning() -> None:
 
 @pytest.mark.parametrize("threads", [0, 1.0, "2", True, (1,), float("nan")])
 def test_what_is_no_number_of_threads(threads: object) -> None:
-    with pytest.raises(SettingError, match="threads="):
+    with pytest.raises(SettingError, match="threads must be a positive integer"):
         resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
 
 
