@@ -9,6 +9,7 @@ ash, and for ash the final score of the peer. `path` has the best score so far o
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -134,9 +135,10 @@ def readme(values: Mapping[str, Any]) -> list[str]:
     best = {row["name"]: row for row in reversed(rows) if "seconds" in row}
     ours = best.pop(OURS)
     times = {name: row["times_ash"]["median"] for name, row in reversed(best.items())}
-    told = ", ".join(f"{times:.3g} ({name.replace(',', ' in')})" for name, times in times.items())
+    told = ", ".join(f"{name.replace(', ', ' with ')} {times:.3g}" for name, times in times.items())
     ahead = [row["test_ash"] for row in best.values()]
-    return [
-        f"A search of 128 candidates on digits takes {ours['seconds']['median']:.3g} s. Others take this many times as "
-        f"long: {told}. ash's test accuracy less theirs is {min(ahead):+.3f} to {max(ahead):+.3f}."
-    ]
+    text = (
+        f"128 candidates on digits take {ours['seconds']['median']:.3g} s. Other tuners take this many times as long: "
+        f"{told}. Their median test accuracy is {min(ahead):.3f} to {max(ahead):.3f} lower."
+    )
+    return textwrap.wrap(text, 118, initial_indent="  ", subsequent_indent="  ")

@@ -626,9 +626,9 @@ def test_a_job_without_time_is_not_free() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"eta": 3}, "eta=3 is taken from the run: only max_rungs, algorithm, promotion, epoch_limit, target,"),
+        ({"eta": 3}, "eta=3 is taken from the run: only max_rungs, algorithm, promotion, epoch_limit, stop_score,"),
         ({"candidates": 3}, "candidates=3 is taken from the run: only max_rungs, algorithm, promotion, epoch_limit,"),
-        ({"speed": 3}, "speed=3 is not known: only max_rungs, algorithm, promotion, epoch_limit, target, workers,"),
+        ({"speed": 3}, "speed=3 is not known: only max_rungs, algorithm, promotion, epoch_limit, stop_score, workers,"),
     ],
 )
 def test_changes_that_are_refused(changes: dict[str, Any], sentence: str) -> None:
