@@ -107,7 +107,7 @@ def _needs_old_cases(record: Record, maker: Callable[[Mapping[str, Any]], Sequen
     fresh = {key: value for key, value in record.values().items() if not old[record.lines[key]["of"]]}
     try:
         return maker(fresh) != lines
-    except KeyError:  # a case that it needs
+    except (KeyError, StopIteration, ValueError):  # a case that it needs
         return True
 
 

@@ -253,18 +253,12 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return what a framework's overhead is worth, where there is least of it."""
-    wide = values[WIDE]
-    lines = [
-        "The smaller the networks, the more of a framework's time is overhead. With wide layers the gap closes to that"
-    ]
-    if wide["times_torch"] is None:
-        return [*lines, "of the matrix products."]
-    return [
-        *lines,
-        "of the matrix products: a step of 64-256-256-10 at batch 128 takes PyTorch on one thread "
-        f"{wide['times_torch']['median']:.1f} times as long as ours.",
-    ]
+    """Return how much longer a step takes PyTorch, of the smallest network and of the widest."""
+    found = [(name, values[name]["times_torch"]) for name in (next(iter(values)), WIDE)]
+    if any(times is None for _, times in found):
+        return ["A training step has not been measured beside PyTorch."]
+    small, wide = (f"{times['median']:.3g} times as long for {name}" for name, times in found)
+    return [f"A training step takes PyTorch on one thread {small}, and {wide}."]
 
 
 def cases(options: Namespace) -> list[Case]:

@@ -11,7 +11,7 @@ bit.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -144,16 +144,6 @@ def _row(key: str, found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def readme(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return what a second thread brings to the wide step."""
-    team = wide_speedup(values)
-    return [
-        f"That step, shared by a team of two threads, is {team['median']:.2f} times as fast as alone "
-        f"({team['min']:.2f} to {team['max']:.2f}:",
-        "it depends on how far apart the cores are).",
-    ]
-
-
 def cases(options: Namespace) -> list[Case]:
     """Return a case per network and size of team."""
     data, repeats = random_data(), QUICK_REPEATS if options.quick else REPEATS
@@ -170,5 +160,4 @@ BENCH = Bench(
     (*CORE, "bench/kernels/teams.py"),
     cases,
     sections,
-    readme=readme,
 )

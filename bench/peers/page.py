@@ -129,27 +129,14 @@ def _plot(space: str, rows: Sequence[Row]) -> Plot:
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
-    """Return the README's table, space by space, with what was skipped."""
-    header = ["tuner", "seeds", "time", "by ash", "test accuracy", "epochs", "peak memory"]
-    lines = [f"| {' | '.join(header)} |", "|---|" + "--:|" * (len(header) - 1)]
-    for space, rows in spaces(values).items():
-        lines.append(f"| **space: {space}** |" + " |" * (len(header) - 1))
-        lines += [f"| {' | '.join(_readme_cells(row))} |" for row in rows]
-    return lines
-
-
-def _readme_cells(row: Row) -> list[str]:
-    ours = row["name"] == OURS
-    name = row["name"] if ours else f"{row['name']}, {row['setting']}"
-    if "skipped" in row:
-        return [name, row["skipped"], *[""] * 5]
-    test = row["test"]
+    """Return how long the searches of the first space take, each tuner in its best setting, and what they reach."""
+    rows = next(iter(spaces(values).values()))
+    best = {row["name"]: row for row in reversed(rows) if "seconds" in row}
+    ours = best.pop(OURS)
+    times = {name: row["times_ash"]["median"] for name, row in reversed(best.items())}
+    told = ", ".join(f"{times:.3g} ({name.replace(',', ' in')})" for name, times in times.items())
+    ahead = [row["test_ash"] for row in best.values()]
     return [
-        name,
-        str(row["seeds"]),
-        f"{row['seconds']['median']:.3g} s",
-        "1" if ours else f"{times:,.0f} x" if (times := row["times_ash"]["median"]) >= 1000 else f"{times:.3g} x",
-        f"{test['min']:.3f} .. {test['max']:.3f}" if row["seeds"] > 1 else f"{test['median']:.3f}",
-        f"{row['epochs']:.0f}",
-        f"{row['peak_bytes'] / MB:.0f} MB",
+        f"A search of 128 candidates on digits takes {ours['seconds']['median']:.3g} s. Others take this many times as "
+        f"long: {told}. ash's test accuracy less theirs is {min(ahead):+.3f} to {max(ahead):+.3f}."
     ]

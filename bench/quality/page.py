@@ -266,8 +266,7 @@ def readme(values: Mapping[str, Any]) -> list[str]:
         count = len(set.intersection(*(set(runs[each]) for each in present)))
         rows.append(f"| {' | '.join([table, str(count), *cells.values()])} |")
     return [
-        "Errors on a quarter of the rows, held out, of a fit on two cores: shares of wrong classes, or roots of mean",
-        "squared errors; medians over the seeds that all in a row have (`python -m bench quality`):",
+        "Error on held-out rows after a fit on two cores: share of wrong classes, or root of the mean squared error:",
         "",
         f"| {' | '.join(names)} |",
         "|---|" + "--:|" * (len(names) - 1),

@@ -104,7 +104,7 @@ MODELS = {
     "LightGBM": Model(
         _lightgbm,
         {
-            "learning_rate": ash.log(0.02, 0.3),
+            "learning_rate": ash.log(0.02, 0.3, levels=13),
             "num_leaves": [15, 31, 63, 127],
             "min_child_samples": [5, 20, 50, 100],
             "colsample_bytree": [0.5, 0.75, 1.0],
@@ -117,7 +117,7 @@ MODELS = {
     "XGBoost": Model(
         _xgboost,
         {
-            "learning_rate": ash.log(0.02, 0.3),
+            "learning_rate": ash.log(0.02, 0.3, levels=13),
             "max_depth": [4, 6, 8, 10],
             "min_child_weight": [1, 5, 20],
             "colsample_bytree": [0.5, 0.75, 1.0],
@@ -130,7 +130,7 @@ MODELS = {
     "pipeline": Model(
         _pipeline,
         {
-            "boost__learning_rate": ash.log(0.02, 0.3),
+            "boost__learning_rate": ash.log(0.02, 0.3, levels=13),
             "boost__max_leaf_nodes": [15, 31, 63],
             "boost__min_samples_leaf": [5, 20, 50, 100],
             "boost__l2_regularization": [0.0, 1.0, 10.0],
@@ -142,7 +142,7 @@ MODELS = {
     "PyTorch module": Model(
         _torch,
         {
-            "lr": ash.log(3e-4, 3e-2),
+            "lr": ash.log(3e-4, 3e-2, levels=21),
             "optimizer__weight_decay": [0.0, 1e-3, 1e-2, 1e-1],
             "module__width": [32, 64, 128],
             "module__layers": [1, 2, 3],

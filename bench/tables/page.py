@@ -312,18 +312,11 @@ def _scaling_plot(setting: str, models: int, own: Any) -> Plot:
 
 
 def readme(values: Values) -> Sequence[str]:
-    """Return the speed-ups of the fewest models, measured and simulated, and the price of the schedule."""
+    """Return the speed-up of ASH on the most threads measured, and the price of the reproducible schedule."""
     runs = runs_of(values, "load_digits")
-    chosen = {pair: own for pair, own in runs.items() if pair[1] == min(models for _, models in runs)}
-    lines = _short(speedups(chosen, spreads=False))
-    for simulated in simulations(chosen):
-        lines += ["", *(line for line in _short(simulated) if ": SH" not in line and ": bound" not in line)]
-    theirs = ", ".join(f"{times:.2f}" for count in (4, 8, 16, 32) if (times := published.speedup(128, count)))
-    lines += ["", f"The student project published {theirs} for 128 models on 4, 8, 16 and 32 threads, over SH on one."]
-    found = values.get("load_digits, schedules")
-    return [*lines, *(["", *schedule_lines(found)] if found else [])]
-
-
-def _short(table: Table) -> list[str]:
-    """Return a table without its note."""
-    return Table(table.title, table.header, table.rows).as_markdown().rstrip().splitlines()
+    most = max(_threads(name) for own in runs.values() for name in own["runs"])
+    times = [own["runs"][f"{kind} {most}"]["over_ash"]["median"] for own in runs.values() for kind in ("ash", "teams")]
+    line = f"On {most} threads a search is {min(times):.2f} to {max(times):.2f} times as fast as on one"
+    if found := values.get("load_digits, schedules"):
+        line += f"; the reproducible schedule takes {found['wall']['median']:.2f} times as long as the greedy one"
+    return [f"{line}."]

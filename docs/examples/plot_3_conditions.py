@@ -30,7 +30,7 @@ for candidate in space.sample(4, seed=0):
 # The search does not care. A candidate has only what applies to it.
 
 X, y = load_digits(return_X_y=True)
-result = ash.tune(X, y, space, candidates=64, metric="log_loss", threads=1, seed=0)
+result = ash.tune(X, y, space, candidates=64, metric="neg_log_loss", threads=1, seed=0)
 print(result.best_params, result.best_score)
 
 # %%

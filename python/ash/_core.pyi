@@ -274,7 +274,7 @@ class Tuner:
         algorithm: str = "ash",
         promotion: str = "capped",
         training: str = "resume",  # "resume" | "restart"
-        metric: str = "accuracy",  # accuracy log_loss balanced_accuracy auc r2 rmse mae
+        metric: str = "accuracy",  # a key of ash.metrics.METRICS
         threads: int = 1,
         seed: int = 0,
         instruction_set: str = "",  # "": the best that this processor has

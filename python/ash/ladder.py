@@ -7,6 +7,7 @@ from numbers import Real
 from typing import TypedDict
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import one_of, read_score, whole
 from ash.errors import SettingError
 
@@ -107,6 +108,7 @@ class Ladder:
     [4, 2]
     """
 
+    @explained()
     def __init__(
         self,
         candidates: int,
@@ -161,14 +163,14 @@ class Ladder:
             The job is not running here, or score or loss is not a number. Nothing has changed then.
         """
         if not isinstance(job, Job):
-            raise SettingError(f"job={job!r} is not a Job; report what Ladder.next() returned.")
+            raise SettingError(f"job must be a Job that Ladder.next() returned, got {job!r}")
         score, loss = _number("score", score), _number("loss", loss)
         with self._lock:
             asked = self._running.pop(job, None)
             if asked is None:
                 raise SettingError(
                     f"job={job!r} is not running in this ladder: it was reported before, or is not one of its jobs; "
-                    "report each job that Ladder.next() returned, once."
+                    "report each job that Ladder.next() returned once"
                 )
             self._core.report(asked, score, loss)
 
@@ -234,14 +236,12 @@ def ladder_settings(
         stop_score=math.nan if checked is None else checked,
     )
     if 0 < settings["epoch_limit"] < settings["min_epochs"]:
-        raise SettingError(
-            f"epoch_limit={epoch_limit!r} allows no job at all; give at least min_epochs, which is {min_epochs!r}."
-        )
+        raise SettingError(f"epoch_limit={epoch_limit!r} allows no job: raise it to min_epochs={min_epochs!r} or more")
     last = _rungs(settings) - 1
     if settings["min_epochs"] * settings["eta"] ** last > _MOST_EPOCHS:
         raise SettingError(
             f"min_epochs={min_epochs!r} is too large: the last rung, {last}, would take more than 2**63 - 1 epochs; "
-            "lower min_epochs or max_rungs."
+            "lower min_epochs or max_rungs"
         )
     return settings
 
@@ -255,7 +255,7 @@ def _rungs(settings: LadderSettings) -> int:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise SettingError(f"{name}={value!r} is not a number; give a float, math.nan if the candidate diverged.")
+        raise SettingError(f"{name} must be a number, math.nan if the candidate diverged, got {value!r}")
     try:
         return float(value)
     except OverflowError:  # an integer beyond all floats: not finite, whatever its sign

@@ -1,7 +1,6 @@
 """The metrics that the core scores natively, and which of them fits which task.
 
-A score is always "higher is better": the errors (log_loss, rmse, mae) come negated, as scikit-learn's `neg_*` scorers
-give them.
+A score is always "higher is better": errors are negated, and have the names of scikit-learn's scorers.
 """
 
 import difflib
@@ -13,41 +12,48 @@ Task: TypeAlias = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = ("classification", "regression")
 
 METRICS: dict[str, tuple[str, ...]] = {
-    "classification": ("accuracy", "balanced_accuracy", "log_loss", "auc"),
-    "regression": ("r2", "rmse", "mae"),
+    "classification": ("accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc"),
+    "regression": ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
 }
 """Names by task; the first of each is the default."""
+ALIASES = {
+    "log_loss": "neg_log_loss",
+    "auc": "roc_auc",
+    "roc_auc_ovr": "roc_auc",
+    "rmse": "neg_root_mean_squared_error",
+    "mae": "neg_mean_absolute_error",
+}
+"""Other names that are accepted."""
 
 _PEERS = {
     "acc": "accuracy",
-    "roc_auc": "auc",
-    "logloss": "log_loss",
-    "neg_log_loss": "log_loss",
-    "mse": "rmse",
-    "neg_mean_squared_error": "rmse",
-    "neg_root_mean_squared_error": "rmse",
-    "neg_mean_absolute_error": "mae",
+    "logloss": "neg_log_loss",
+    "mse": "neg_root_mean_squared_error",
+    "l1": "neg_mean_absolute_error",
+    "l2": "neg_root_mean_squared_error",
 }
 """What others call them, or what ranks alike."""
 
 
-def check_metric(metric: str | None) -> None:
-    """Raise SettingError, with the nearest names, unless `metric` is None or one that the core knows."""
-    known = [name for names in METRICS.values() for name in names]
-    if metric is None or metric in known:
-        return
-    near = [_PEERS[metric]] if metric in _PEERS else difflib.get_close_matches(str(metric), known)
-    hint = f"did you mean {' or '.join(near)}? There are" if near else "choose one of"
-    others = "" if near else "; any scorer of scikit-learn's is the argument scoring of ASHClassifier and ASHRegressor"
-    raise SettingError(f"metric={metric!r} is not known; {hint} {', '.join(known)}{others}")
+def native_metric(name: object) -> str | None:
+    """Return the metric of the core of this name, None where there is none."""
+    found = ALIASES.get(name, name) if isinstance(name, str) else None
+    return found if any(found in names for names in METRICS.values()) else None
 
 
-def metric_of(task: str, metric: str | None) -> str:
-    """Return the metric for a task, its default for None; raise SettingError when it belongs to the other task."""
+def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
+    """Return the names nearest to that of an unknown metric, of the core or of `others`; empty where none is near."""
+    known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
+    near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(name, known)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
+    """Return the metric for a task, its default for None; raise SettingError where it belongs to the other task."""
     names = METRICS[task]
     if metric is None:
         return names[0]
-    check_metric(metric)
     if metric not in names:
-        raise SettingError(f"metric={metric!r} does not fit {task}; allowed: {', '.join(names)}")
+        why = "is not known" if native_metric(metric) is None else f"does not fit {task}"
+        raise SettingError(f"{argument}={metric!r} {why}; give one of {', '.join(names)}")
     return metric

@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hint
 from ash._utils.arguments import explained
 from ash._utils.checks import one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.machine import default_limit, resolve_threads
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
-from ash.metrics import TASKS, check_metric
+from ash.metrics import TASKS
 
 Missing: TypeAlias = Literal["indicator", "error"]
 Unknown: TypeAlias = Literal["bucket", "error"]
@@ -116,13 +117,8 @@ def _candidates(name: str, value: Any) -> Any:
     if isinstance(value, str):
         if value == AUTO:
             return value
-        raise SettingError(f"{name}={value!r} is not allowed; give a number, {AUTO!r}, or None for a stream")
+        raise SettingError(f"{name} must be an integer, {AUTO!r}, or None for a stream, got {value!r}")
     return None if value is None else whole(name, value, 1, LARGEST)
-
-
-def _metric(name: str, value: Any) -> Any:
-    check_metric(value)
-    return value
 
 
 def _seed(name: str, value: Any) -> int:
@@ -131,7 +127,7 @@ def _seed(name: str, value: Any) -> int:
 
 def _progress(name: str, value: Any) -> bool | None:
     if value is not None and not isinstance(value, bool):
-        raise SettingError(f"{name}={value!r} is not allowed; it must be True, False or None")
+        raise SettingError(f"{name} must be True, False or None, got {value!r}")
     return value
 
 
@@ -142,7 +138,7 @@ def _bytes(name: str, value: Any) -> int | None:
 def _job_limit(name: str, value: Any) -> float | None:
     limit = read_seconds(name, value)
     if limit == 0:
-        raise SettingError(f"{name}={value!r} is not allowed; give more than 0 seconds, or None for no limit")
+        raise SettingError(f"{name} must be more than 0 seconds, got {value!r}")
     return limit
 
 
@@ -150,6 +146,8 @@ _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
+_METRIC = Check("str or callable or None", lambda name, value: value)
+"""What is no metric of the core stands for none here; `read_scoring` checks it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -292,7 +290,9 @@ class RunOptions:
     workers: Annotated[int, Option(32, _whole(1, MOST_WORKERS), ANY + COMMAND, "order")]
     teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
     threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
-    metric: Annotated[str | None, Option(None, Check("str or None", _metric), ("tune",), "results")]
+    metric: Annotated[
+        str | None, Option(None, Check("str or callable or None", lambda name, value: value), ("tune",), "results")
+    ]
     task: Annotated[str | None, Option(None, _optional(_word(*TASKS)), ("tune", "command"), "results")]
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
     epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
@@ -366,7 +366,7 @@ def read_config(caller: Caller, config: Any) -> SearchConfig:
     if config is None:
         return SearchConfig()
     if not isinstance(config, SearchConfig):
-        raise SettingError(f"config={config!r} is not allowed; give an ash.SearchConfig(...), or None")
+        raise SettingError(f"config must be an ash.SearchConfig(...), or None, got {config!r}")
     used = option_names(Options if caller in TABLES else FunctionOptions, caller=caller)
     for name, value in config.given().items():
         if name not in used:
@@ -434,22 +434,36 @@ def check_budget(options: RunOptions) -> None:
     """Refuse a run that could not begin, and one that could not end."""
     if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
         raise SettingError(
-            f"epoch_limit={options.epoch_limit} is not allowed; it must be at least min_epochs={options.min_epochs}, "
-            "the epochs of the first job"
+            f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"
         )
     if options.candidates is not None:
         return
     if options.time_limit is None and options.epoch_limit is None and options.stop_score is None:
         raise SettingError(
-            "candidates=None needs time_limit, or epoch_limit or stop_score in the config: an endless stream must be "
-            "stopped"
+            "candidates=None never ends by itself: give time_limit, or epoch_limit or stop_score in the config"
         )
     if options.algorithm == "sh":
-        raise SettingError("algorithm='sh' waits for whole rungs; it needs a number of candidates, not candidates=None")
+        raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")
     if options.algorithm == "random" and options.max_rungs is None:
         raise SettingError(
             "algorithm='random' with candidates=None needs max_rungs: an endless ladder has no last rung"
         )
+
+
+def warn_of_one_rung(
+    epochs: int, candidates: int | None, eta: int, why: str = "max_rungs=1", advice: str = "raise max_rungs"
+) -> None:
+    """Warn that a ladder has a single rung, of so many epochs, so that no candidate is promoted.
+
+    `candidates` is None for a stream. `why` and `advice` are said unless there are too few of them.
+    """
+    if candidates is not None and candidates < eta**2:
+        why = f"{candidates} candidates are too few for eta={eta}"
+        advice = f"give at least {eta**2} candidates{', or a smaller eta' if eta > 2 else ''}"
+    trained = f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    warn_user(
+        f"the ladder has one rung, since {why}: every candidate is trained for {trained} and none is promoted; {advice}"
+    )
 
 
 def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import check_seed, whole
 from ash._utils.installation import require_extra
-from ash.errors import SettingError
 from ash.options import LARGEST
-from ash.space.function_space import foreign_domain
+from ash.space.foreign_domains import as_domain
 
 require_extra("ash.optuna", "optuna", "optuna")
 import optuna  # noqa: E402
@@ -82,7 +81,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
 
 
 class LevelSampler(BaseSampler):  # type: ignore[misc]
-    """Levels of each distribution, as of `ash.FunctionSpace`, equally likely, by a hash of seed, trial and name.
+    """Levels of each distribution, as `ash.FunctionSpace` draws them, by a hash of seed, trial and name.
 
     What a trial is proposed depends on its number alone: on no other trial, no order and no number of workers.
 
@@ -120,13 +119,10 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
 
 
 def levels_of(distribution: "BaseDistribution") -> Sequence[Any]:
-    """Return the levels that a distribution of Optuna has here."""
+    """Return the levels that a distribution of Optuna has here, each as often as it weighs."""
     if isinstance(distribution, optuna.distributions.CategoricalDistribution):
         return tuple(distribution.choices)
-    domain = foreign_domain(distribution)
-    if domain is None:
-        raise SettingError(f"{distribution!r} is a distribution that ash does not know")
-    return domain.levels
+    return as_domain(distribution).drawn
 
 
 def _key(rung: int) -> str:

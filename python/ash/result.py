@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ash._utils.checks import whole, yes_or_no
-from ash._utils.display import format_table, show, show_param, show_params, show_seconds
+from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.digest import SHORT_DIGEST
 from ash.history.history import History
@@ -251,6 +251,12 @@ class RunResult(History):
         table = format_table(*self._ladder_table())
         return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table])
 
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook."""
+        params = [[name, show_param(value)] for name, value in self.best_params.items()]
+        headlines = "<br>".join(map(html.escape, self._headlines()))
+        return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
+
     def _headlines(self) -> list[str]:
         """Return the best score, what the run cost, and its digest."""
         raise NotImplementedError
@@ -348,8 +354,8 @@ class Result(RunResult):
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble is selected by predictions of rows that no network was trained on, which a run with cv= "
-                "does not keep: pass validation= instead of cv= to ash.tune"
+                "an ensemble needs the predictions of validation rows, which a run with cv= does not keep: pass "
+                "validation= instead of cv= to ash.tune"
             )
         return self.kept.ensemble(size)
 
@@ -412,20 +418,9 @@ class Result(RunResult):
         rows = [{**rung, **{name: _share(rung[name]) for name in shares}} for rung in self.rungs]
         return header, [[row[name] for name in names] for row in rows]
 
-    def _repr_html_(self) -> str:
-        params = [[name, show_param(value)] for name, value in self.best_params.items()]
-        headlines = "<br>".join(map(html.escape, self._headlines()))
-        return f"<p>{headlines}</p>{_html_table([], params)}{_html_table(*self._ladder_table())}"
 
-
-def _share(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
-
-
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(show(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
+def _share(value: float) -> float | str:
+    return value if math.isnan(value) else f"{value:.2f}"
 
 
 class FailureRecord(NamedTuple):
@@ -510,6 +505,10 @@ class FunctionResult(RunResult):
         """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""
         return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
 
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook."""
+        return super()._repr_html_() + f"<pre>{html.escape(causes(self.failures))}</pre>" * bool(self.failures)
+
     def _headlines(self) -> list[str]:
         ended = "" if self.ended == "finished" else f", ended: {self.ended}"
         return [
@@ -538,5 +537,8 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
         return KeyboardInterrupt()
     if failures:
         return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
-    why = "a callback has stopped the run" if ended == "stopped" else "the time limit was over"
-    return NothingFinished(f"{why} after {seconds:.3g} s, before the first job ended")
+    if ended == "stopped":
+        return NothingFinished(f"a callback stopped the run after {show_seconds(seconds)}, before the first job ended")
+    return NothingFinished(
+        f"time_limit was over after {show_seconds(seconds)}, before the first job ended; give a larger time_limit"
+    )

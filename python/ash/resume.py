@@ -1,6 +1,6 @@
 """`ash.resume`: a run of `ash.tune` goes on from its journal, without being told its arguments again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -25,6 +25,7 @@ def resume(
     *,
     candidates: int | str | None = UNCHANGED,
     time_limit: float | str | None = UNCHANGED,
+    metric: Callable[..., Any] | None = None,
     validation: tuple[Any, Any] | None = None,
     cv: Any = None,
     groups: Any = None,
@@ -46,8 +47,8 @@ def resume(
     candidates, time_limit
         As for `ash.tune`. By default those of the call that began the run; larger ones extend it. The time counts from
         the first call, without the pauses between calls.
-    validation, cv
-        Only if they were a table (X, y), a splitter or indices, which a journal does not keep.
+    metric, validation, cv
+        Only if they were a function, a table (X, y), or a splitter or indices, which a journal does not keep.
     threads, progress, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
@@ -84,11 +85,13 @@ def resume(
     changes = read_config("tune", given.pop("config")).given()
     kept = read_journal(given.pop("journal"))
     if kept is None:
-        raise SettingError("journal=None is not allowed; give the path of a journal")
+        raise SettingError("journal must be a path or an ash.Journal, got None")
     space, begun, lost = begun_with(kept)
     for name in lost:
         if given[name] is None:
-            raise SettingError(f"{name}=None is not allowed; give again {GIVEN_AGAIN[name]} that it was begun with")
+            raise SettingError(
+                f"{name}=None: pass {GIVEN_AGAIN[name]} that the run began with, which a journal does not keep"
+            )
     again = {name: value for name, value in given.items() if not (isinstance(value, str) and value == UNCHANGED)}
     again = {name: value for name, value in again.items() if name not in GIVEN_AGAIN or value is not None}
     fields = {name: begun.pop(name) for name in CONFIG_FIELDS if name in begun}

@@ -1,6 +1,6 @@
 """`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -13,6 +13,7 @@ from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
+from ash.scoring.fold_scoring import read_scoring
 from ash.space.space import Space
 
 
@@ -20,11 +21,11 @@ from ash.space.space import Space
 def tune(
     X: Any,
     y: Any,
-    space: Space | None = None,
+    space: Space | Mapping[str, Any] | None = None,
     *,
     candidates: int | str | None = "auto",
     time_limit: float | None = None,
-    metric: str | None = None,
+    metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
     validation: float | int | tuple[Any, Any] | None = None,
     cv: Any = None,
@@ -43,34 +44,30 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        Numbers, booleans, text and categories; cells may be missing. NumPy arrays, lists, pandas and polars frames,
-        pyarrow tables.
+        Numbers, booleans, text, categories, missing cells, in arrays, lists, pandas, polars or pyarrow.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
-    space : Space, optional
-        Where candidates are drawn from. Default: a space that suits the table, whose default configuration is
-        candidate 0.
+    space : Space or dict of domains by name, optional
+        Where candidates are drawn from. Default: a space that suits the table.
     candidates : int, "auto" or None
         How many to try; fewer if the space holds fewer. "auto": 128, or with a `time_limit` as many as fit, on a ladder
         planned for it (`ash.plan`). None: an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in
         the config, must end.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
-    metric : str, optional
-        What candidates are ranked by; higher is better, errors are negated. accuracy (default), balanced_accuracy,
-        log_loss or auc; r2 (default), rmse or mae.
+    metric : str or callable, optional
+        What candidates are ranked by; higher is better. accuracy (default), balanced_accuracy, neg_log_loss or roc_auc;
+        r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error; another scorer of scikit-learn by name, or
+        ``scorer(estimator, X, y)``, which holds up the threads while it runs.
     task : {"classification", "regression"}, optional
         Default: inferred from y.
     validation : float, int or (X, y), optional
         The share or number of rows that score the candidates and are not trained on, or a table of its own. Default
         0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
-        Cross-validation in place of `validation`. The score of a candidate is its mean over the folds, and the model is
-        then trained on all rows. An int: that many shuffled folds, stratified by class for classification.
-    groups : array-like of shape (rows,), optional
-        Passed to the splitter `cv`.
-    sample_weight : array-like of shape (rows,), optional
-        For how many rows each row counts, in training and in the score.
+        Cross-validation in place of `validation`; the model is then trained on all rows. An int: that many folds.
+    groups, sample_weight : array-like of shape (rows,), optional
+        Groups for the splitter `cv`. For how many rows each row counts, in training and in the score.
     threads : int, optional
         Default: OMP_NUM_THREADS if set, else the CPUs that this process may use. -1: all of them; -2: all but one. With
         an executor: jobs at a time, by default as many as it has workers.
@@ -79,32 +76,27 @@ def tune(
     progress : bool, optional
         None: a live view if stderr is a terminal. True: also in notebooks and logs. False: silent.
     callbacks : Callback or sequence of them, optional
-        Objects told of the start, each finished job and the end; one can end the run. See `ash.callbacks`.
+        Objects that are told of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        A file that records every result at once. The same call continues it after any interruption; so does
-        `ash.resume`. A call with more candidates or a larger limit extends the run.
+        A file that records every result at once. The same call, or `ash.resume`, continues it after an interruption.
     executor : object with `submit`, optional
-        Where jobs are done: a `distributed.Client`, an executor of mpi4py, loky or `concurrent.futures`. The outcome is
-        that of threads of this process.
+        Where jobs are done, with the same outcome: a Dask client, an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional
         All other options: the ladder, the schedule, memory, missing cells.
 
     Returns
     -------
     Result
-        With the best network as `model`. Its `ended` says why it ended. After Ctrl-C there is one too, if a job had
-        finished; a second Ctrl-C raises at once.
+        With the best network as `model`; also after Ctrl-C, if a job had finished. `ended` says why it ended.
 
     Raises
     ------
     SettingError, DataError
-        An argument cannot be used, or X or y cannot be learned from. Nothing has been trained.
-    NothingFinished
-        A limit, a callback or Ctrl-C ended the run before the first job did (KeyboardInterrupt for Ctrl-C).
-    AllDiverged
-        No candidate has a finite loss.
-    ExecutorFailed, JournalError
-        The executor is broken; the journal cannot be used or holds another run.
+        An argument, or X or y, cannot be used. Nothing has been trained.
+    NothingFinished, KeyboardInterrupt
+        A limit or a callback, or Ctrl-C, ended the run before the first job did.
+    AllDiverged, ExecutorFailed, JournalError
+        No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
 
     References
     ----------
@@ -121,7 +113,9 @@ def tune(
     kept = read_journal(journal)
     if seed is None:
         given["seed"] = seed_of(kept)
-    options = read_options("tune", given if executor is None else {**given, "threads": None})
+    native, scoring = read_scoring("metric", metric)
+    resolved = {**given, "metric": native, "threads": threads if executor is None else None}
+    options = read_options("tune", resolved)
     elsewhere = read_elsewhere(executor, threads, options)
     run = TuningRun(
         X,
@@ -133,6 +127,7 @@ def tune(
         cv=cv,
         groups=groups,
         asked=asked_of("ash.tune", given, options),
+        scoring=scoring,
         callbacks=read_callbacks(callbacks),
         journal=kept,
         elsewhere=elsewhere,

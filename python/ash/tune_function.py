@@ -20,9 +20,10 @@ from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, NullJournal, read_journal
-from ash.options import CONFIG_FIELDS, FunctionOptions, SearchConfig, read_function_options
+from ash.options import CONFIG_FIELDS, FunctionOptions, SearchConfig, read_function_options, warn_of_one_rung
 from ash.result import FunctionResult
-from ash.space.function_space import FunctionSpace, function_space
+from ash.space.function_space import FunctionSpace
+from ash.space.space import read_space
 
 PROCESSES = "processes"
 
@@ -129,7 +130,7 @@ def tune_function(
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
     cost = read_costs(costs)
-    domains, sampler = function_space(space), read_sampler(sampler)
+    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
     identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
@@ -139,6 +140,8 @@ def tune_function(
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
             run = FunctionRun(places, source, domains, options, cost, recorder, rungs)
+            if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
+                warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)
             reporter.end(result, None)
@@ -173,7 +176,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 def _check_train(train: Any) -> None:
     """Raise SettingError unless it can be called as it will be, as far as it says how it can."""
-    words = f"train={train!r} is not allowed; give a function of parameters, epochs and state"
+    words = f"train must be a function of parameters, epochs and state, got {train!r}"
     if not callable(train):
         raise SettingError(words)
     try:
@@ -188,7 +191,7 @@ def _check_train(train: Any) -> None:
 
 def _check_executor(executor: Any) -> None:
     if isinstance(executor, str) and executor != PROCESSES:
-        raise SettingError(f"executor={executor!r} is not allowed; give {PROCESSES!r}, an object with submit, or None")
+        raise SettingError(f"executor must be {PROCESSES!r}, an object with submit, or None, got {executor!r}")
     if _is_foreign(executor):
         check_submit(executor)
 

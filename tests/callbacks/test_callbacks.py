@@ -22,7 +22,7 @@ from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.history.records import JobRecord
 from callback_help import After, Diary, Failing, Stopper, X, Y, decided, endless, tune
 from estimator_help import classifier
-from fault_help import table
+from fault_help import small_space, table
 from result_help import make_result
 
 pytestmark = pytest.mark.core
@@ -88,13 +88,10 @@ def test_any_object_with_one_method_will_do() -> None:
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        (
-            ash.Callback(),
-            "callbacks=<ash.callbacks.base.Callback object at .*> is not allowed; give a list of callbacks",
-        ),
-        ("abc", "callbacks='abc' is not allowed; give a list of callbacks, or None"),
-        ([ash.Callback], "callbacks[0] is the class Callback; give an object of it"),
-        ([ash.Callback(), 3], "callbacks[1]=3 has none of the methods on_start, on_job, on_end, on_error"),
+        (ash.Callback, "callbacks must be an object, got the class Callback: call it to make one"),
+        ("abc", "callbacks must be a callback, with one of on_start, on_job, on_end, on_error, got 'abc'"),
+        ([ash.Callback], "callbacks[0] must be an object, got the class Callback: call it to make one"),
+        ([ash.Callback(), 3], "callbacks[1] must be a callback, with one of on_start, on_job, on_end, on_error, got 3"),
     ],
 )
 def test_what_is_no_callback_is_refused(callbacks: Any, message: str) -> None:
@@ -130,7 +127,7 @@ def test_any_thread_may_stop_the_run() -> None:
 
 def test_stopped_before_the_first_job() -> None:
     stopper = Stopper(0)
-    with pytest.raises(NothingFinished, match=r"a callback has stopped the run after .* s, before the first job ended"):
+    with pytest.raises(NothingFinished, match=r"a callback stopped the run after .* s, before the first job ended"):
         tune(stopper)
     assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinished)
 
@@ -219,7 +216,7 @@ def test_an_error_comes_out_as_it_is(method: str) -> None:
 
 def test_a_result_is_not_lost_for_a_report_of_it() -> None:
     before, after = Diary(), Diary()
-    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is whole"):
+    with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is complete"):
         result = tune(before, Failing("on_end", OSError("no such host")), after)
     assert before.pages[-1] == after.pages[-1] == ("end", result)
 
@@ -284,6 +281,19 @@ def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
     result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
     assert len(diary.jobs) == len(result.jobs)  # the first one too, whose telling was interrupted
+
+
+def test_a_single_callback_needs_no_list() -> None:
+    x, y = table(200)
+    diaries = [Diary() for _ in range(3)]
+    result = ash.tune(x, y, small_space(), candidates=2, progress=False, callbacks=diaries[0])
+    fitted = classifier(callbacks=diaries[1]).fit(x, y)
+    found = ash.tune_function(
+        lambda params, epochs, state: params["a"], {"a": [1, 2]}, candidates=2, progress=False, callbacks=diaries[2]
+    )
+    for diary, outcome in zip(diaries, (result, fitted.result_, found), strict=True):
+        assert diary.kinds[0] == "start" and diary.pages[-1] == ("end", outcome)
+        assert len(diary.jobs) == len(outcome.jobs)
 
 
 # Estimators

@@ -5,6 +5,7 @@ import csv
 import gzip
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from sklearn.datasets import load_wine
 import ash
 from ash.cli.cli import _bytes, main
 from ash.cli.cli_report import cell, write_csv
+from ash.data.files import read_file
 from config_help import configured
 from fault_help import refused
 
@@ -109,9 +111,9 @@ def test_tables_of_scikit_learn(name, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("x,y\n1,a\n2,\n", r"target 'y' misses 1 of 2 cells: fill these cells or drop"),
-        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' misses 2 of 3 cells"),
-        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells instead of 3"),
+        ("x,y\n1,a\n2,\n", r"target 'y' lacks 1 of 2 cells; fill these cells or drop"),
+        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' lacks 2 of 3 cells"),
+        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells in place of 3"),
         ("x,x,y\n1,2,0\n", r"more than one column named 'x'"),
         ("y\n1\n2\n", r"1 column\(s\)"),
         ("", r"0 column\(s\)"),
@@ -129,11 +131,55 @@ def test_files_that_are_no_tables(tmp_path, capsys):
     (tmp_path / "a.csv").write_bytes(b"x,y\n\xff\xfe\x00,1\n")
     (tmp_path / "b.csv.gz").write_bytes(b"no gzip")
     (tmp_path / "c.parquet").write_bytes(b"no parquet")
-    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n" * 1000)[:-20])
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n" * 1000, mtime=0)[:-20])
     for name, complaint in (("a.csv", "UTF-8"), ("b.csv.gz", "CSV"), ("c.parquet", "Parquet"), ("d.csv.gz", "CSV")):
         assert complaint in refused(capsys, str(tmp_path / name))
     assert "no such file" in refused(capsys, str(tmp_path / "none.csv"))
     assert "directory" in refused(capsys, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "said"),
+    [
+        ("a.xlsx", b"PK\x03\x04", "an Excel file, which is not read: save the table as CSV or Parquet"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file"),
+        ("a.zip", b"PK\x03\x04", "a zip archive, which is not read: unpack it first"),
+        ("a.csv", b"PAR1", "a Parquet file without the ending .parquet, which is not read: rename it"),
+        (
+            "a.csv",
+            gzip.compress(b"x,y\n1,2\n", mtime=0),
+            "packed by gzip without the ending .gz, which is not read: rename it",
+        ),
+        ("a.pkl", pickle.dumps([1, 2, 3], protocol=5), "a pickle"),
+        ("a.db", b"SQLite format 3\x00", "an SQLite database"),
+        ("a.feather", b"ARROW1\x00\x00", "a Feather file"),
+        ("a.csv", "x,y\n1,2\n".encode("utf-16"), "text in UTF-16, which is not read: save it in UTF-8"),
+    ],
+)
+def test_other_kinds_of_files_are_named(name, head, said, tmp_path, capsys):
+    (tmp_path / name).write_bytes(head + b"\x00" * 40)
+    assert f"{tmp_path / name} is {said}" in refused(capsys, str(tmp_path / name))
+    with pytest.raises(ash.DataError, match=re.escape(said)):
+        read_file(str(tmp_path / name), dict.fromkeys)
+
+
+def test_a_target_that_is_spelled_otherwise_is_suggested(wine_csv, capsys):
+    said = refused(capsys, wine_csv, "--target", "Alcohol")
+    assert "has no column 'Alcohol'; did you mean 'alcohol'" in said and "its columns are alcohol, malic_acid, " in said
+    assert "did you mean" not in refused(capsys, wine_csv, "--target", "qqqqqq")
+
+
+def test_numbers_that_are_taken_as_classes_are_announced(wine_csv, tmp_path, capsys):
+    settings = ["--candidates", "2", "--out", str(tmp_path / "out")]
+    told = "ash-tune: the 3 numbers in 'target' are taken as classes; --task regression predicts numbers\n"
+    assert main([wine_csv, *settings]) == 0
+    assert told in capsys.readouterr().err
+    for more in (["--quiet"], ["--task", "classification"], ["--task", "regression"], ["--target", "alcohol"]):
+        assert main([wine_csv, *settings, *more]) == 0
+        assert "taken as classes" not in capsys.readouterr().err
+    WINE.assign(target=WINE["target"].map(str) + "x").to_csv(wine_csv, index=False)
+    assert main([wine_csv, *settings]) == 0
+    assert "taken as classes" not in capsys.readouterr().err
 
 
 def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
@@ -143,7 +189,7 @@ def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
         assert re.search(f"column 1 \\('s'\\) has dtype .*: .*{todo}", refused(capsys, str(tmp_path / "a.parquet")))
     for cells in (["a", None, "b"], [1, None, 0], [0.5, None, 1], [True, None, False]):
         frame.assign(s=1, y=pd.Series(cells, dtype=object)).to_parquet(tmp_path / "c.parquet")
-        assert "target 'y' misses 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
+        assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
 
 
 def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
@@ -155,14 +201,14 @@ def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
 def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
     assert "no column 'price'" in refused(capsys, wine_csv, "--target", "price")
     assert "no target column" in refused(capsys, "digits", "--target", "price")
-    assert "seed=-1" in refused(capsys, "wine", "--seed", "-1")
-    assert "threads=0" in refused(capsys, "wine", "--threads", "0")
+    assert "seed must be an integer" in refused(capsys, "wine", "--seed", "-1")
+    assert "threads must be a positive integer" in refused(capsys, "wine", "--threads", "0")
     assert "time_limit" in refused(capsys, "wine", "--time-limit", "-3")
-    assert "worker_timeout=-1" in refused(capsys, "wine", "--worker-timeout", "-1")
-    assert "--candidates all needs an end" in refused(capsys, "wine", "--candidates", "all")
-    assert "memory_limit=0" in refused(capsys, "wine", "--memory-limit", "0M")
-    assert "stop_score=nan" in refused(capsys, "wine", "--stop-score", "nan")
-    assert "time limit was over" in refused(capsys, "wine", "--time-limit", "0", "--quiet")
+    assert "worker_timeout must be a number of seconds" in refused(capsys, "wine", "--worker-timeout", "-1")
+    assert "--candidates all never ends by itself" in refused(capsys, "wine", "--candidates", "all")
+    assert "memory_limit must be an integer from 1" in refused(capsys, "wine", "--memory-limit", "0M")
+    assert "stop_score must be a finite score" in refused(capsys, "wine", "--stop-score", "nan")
+    assert "time_limit=0 was over" in refused(capsys, "wine", "--time-limit", "0", "--quiet")
     (tmp_path / "file").write_text("")
     assert "file" in refused(capsys, "wine", "--candidates", "2", "--quiet", "--out", str(tmp_path / "file"))
 
@@ -188,7 +234,7 @@ def test_arguments_that_are_refused(arguments, capsys):
 
 
 def test_warnings_are_one_line(tmp_path):
-    done = run("wine", "--candidates", "2", "--quiet", "--threads", "4096", cwd=tmp_path)
+    done = run("wine", "--candidates", "4", "--quiet", "--threads", "4096", cwd=tmp_path)
     assert done.returncode == 0
     err = done.stderr
     assert err.startswith("ash-tune: warning: threads=4096") and err.count("\n") == 1

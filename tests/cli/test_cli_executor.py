@@ -94,11 +94,11 @@ def test_without_dask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 
 def test_threads_of_a_worker_are_those_of_a_rank(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--threads-per-worker=0 is not allowed; give an integer from 1" in complaint(
+    assert "--threads-per-worker must be an integer from 1 to 65536, got 0" in complaint(
         capsys, "--threads-per-worker", "0"
     )
     found = complaint(capsys, "--threads-per-worker", "2")
-    assert found.endswith("--threads-per-worker 2 is for ranks of MPI: start it by mpiexec, or give --threads\n")
+    assert found.endswith("--threads-per-worker 2 is for ranks of MPI: start ash-tune by mpiexec, or give --threads\n")
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_ranks_of_mpi_do_the_jobs(processes: int, words: str, threads: int, dige
 
 def test_what_is_refused_under_mpi_is_one_line_of_ours(tmp_path: Path) -> None:
     for words, line in [
-        (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 ranks of MPI: give one of them"),
+        (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 ranks of MPI exclude each other: use one of them"),
         (
             ["wine", "--threads", "3", "--threads-per-worker", "2"],
-            "ash-tune: error: --threads-per-worker 2 and --threads 3: give one of them",
+            "ash-tune: error: --threads-per-worker 2 and --threads 3 exclude each other: give one of them",
         ),
         (["none.csv"], "ash-tune: error: none.csv: no such file (and none of "),
     ]:

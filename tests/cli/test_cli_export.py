@@ -67,17 +67,19 @@ def test_ensembles(tmp_path: Path) -> None:
 
 def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "out")]
-    assert "none: no such file; MODEL is" in refused(capsys, "export", str(tmp_path / "none"), "--format", "cpp", *out)
+    assert "none: no such file; MODEL must be a file" in refused(
+        capsys, "export", str(tmp_path / "none"), "--format", "cpp", *out
+    )
     (tmp_path / "text").write_text("a,b\n")
-    assert "text: no safetensors file" in refused(capsys, "export", str(tmp_path / "text"), "--format", "cpp", *out)
+    assert "text: not a safetensors file" in refused(capsys, "export", str(tmp_path / "text"), "--format", "cpp", *out)
     nowhere = str(tmp_path / "none" / "out")
     assert f"{nowhere}: no such file or folder" in refused(capsys, "export", model, "--format", "cpp", "--out", nowhere)
     assert "Is a directory" in refused(capsys, "export", model, "--format", "sklearn", "--out", str(tmp_path))
-    assert "'int' is taken in C++" in refused(capsys, "export", model, "--format", "cpp", *out, "--namespace", "int")
-    assert "--missing is for --format onnx alone" in refused(
+    assert "'int' is reserved in C++" in refused(capsys, "export", model, "--format", "cpp", *out, "--namespace", "int")
+    assert "--missing is only for --format onnx" in refused(
         capsys, "export", model, "--format", "cpp", *out, "--missing", "?"
     )
-    assert "--namespace is for --format cpp alone" in refused(
+    assert "--namespace is only for --format cpp" in refused(
         capsys, "export", model, "--format", "torch", *out, "--namespace", "a"
     )
     random_network(np.random.default_rng(3), **PLAIN | {"activations": ["mish"]}).save(model)

@@ -92,9 +92,7 @@ def test_columns_are_found_by_their_names(folder, model, tmp_path, capsys):
 
 def test_missing_columns_are_listed(model, tmp_path, capsys):
     data = write(tmp_path / "a.csv", make_rows(3), ["color", "target"])
-    assert "a.csv lacks 2 of the 3 columns of the model ('age', 'code'): add them" in refused(
-        capsys, "predict", model, data
-    )
+    assert "a.csv lacks 2 of the 3 columns of the model: add 'age', 'code'" in refused(capsys, "predict", model, data)
 
 
 def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys):
@@ -184,8 +182,8 @@ def test_streams_that_end_early_or_are_closed(folder, model):
 def test_files_that_are_no_models(folder, tmp_path, capsys):
     for command in (["show"], ["predict"]):
         data = [str(folder / "data.csv")] * (command == ["predict"])
-        assert "none: no such file; MODEL is" in refused(capsys, *command, str(tmp_path / "none"), *data)
-        assert "no safetensors file" in refused(capsys, *command, str(folder / "data.csv"), *data)
+        assert "none: no such file; MODEL must be a file" in refused(capsys, *command, str(tmp_path / "none"), *data)
+        assert "not a safetensors file" in refused(capsys, *command, str(folder / "data.csv"), *data)
     for arguments in (["predict", "model"], ["show"], ["show", "a", "b"], ["predict", "a", "b", "--target", "c"]):
         with pytest.raises(SystemExit, match="2"):
             main(arguments)

@@ -56,7 +56,7 @@ HERE = {
 Record = dict[str, dict[str, Any]]
 SMALL = ash.Space(
     hidden=ash.choice((16,), (), (24, 12)),
-    learning_rate=ash.log(1e-3, 1.0),
+    learning_rate=ash.log(1e-3, 1.0, levels=31),
     optimizer=ash.choice("adamw", "sgd", "momentum"),
     batch_size=ash.choice(32, 16, "full"),
     dropout=ash.choice(0.0, 0.2),
@@ -379,7 +379,7 @@ RUNS: dict[str, Callable[[Path], Record]] = {
     "default space": tuned(diabetes, space=None, candidates=6),
     "categories": tuned(lambda: sample("adult", 400), space=None, candidates=6),
     "missing cells": tuned(holes, space=None, candidates=6),
-    "recurring rows": tuned(lambda: sample("winequality_white", 600), space=None, candidates=6),
+    "recurring rows": tuned(lambda: sample("winequality_white", 600), space=None, task="classification", candidates=6),
     "rows in other epochs": tuned(digits, epoch_rows=100),
     # what scores
     "validation rows": tuned(digits, validation=50),

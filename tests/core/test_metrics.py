@@ -44,10 +44,10 @@ def test_classification(rows, classes, levels):
     balanced = metrics.balanced_accuracy_score(y, labels)
     assert native("balanced_accuracy", y, p, classes) == pytest.approx(balanced, rel=1e-14)
     loss = metrics.log_loss(y, as_sklearn(p), labels=range(classes))
-    assert native("log_loss", y, p, classes) == pytest.approx(-loss, rel=1e-6)
+    assert native("neg_log_loss", y, p, classes) == pytest.approx(-loss, rel=1e-6)
     each = [metrics.roc_auc_score(y == k, p[:, k]) for k in range(classes)]
     auc = each[1] if classes == 2 else np.mean(each)
-    assert native("auc", y, p, classes) == pytest.approx(auc, rel=1e-13)
+    assert native("roc_auc", y, p, classes) == pytest.approx(auc, rel=1e-13)
     if classes > 2:  # it ranks what as_sklearn() has rounded anew, which may part or join a tie
         ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
         assert ovr == pytest.approx(auc, abs=0.01)
@@ -59,8 +59,8 @@ def test_classification(rows, classes, levels):
     ("metric", "sign", "expected"),
     [
         ("r2", 1, metrics.r2_score),
-        ("rmse", -1, metrics.root_mean_squared_error),
-        ("mae", -1, metrics.mean_absolute_error),
+        ("neg_root_mean_squared_error", -1, metrics.root_mean_squared_error),
+        ("neg_mean_absolute_error", -1, metrics.mean_absolute_error),
     ],
 )
 def test_regression(metric, sign, expected, rows, outputs):
@@ -86,16 +86,16 @@ def test_classes_that_do_not_occur():
     y = np.array([0, 0, 2, 2])
     p = np.array([[0.5, 0.2, 0.3], [0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]], dtype=np.float32)
     assert native("balanced_accuracy", y, p, 3) == metrics.balanced_accuracy_score(y, p.argmax(axis=1)) == 0.75
-    assert math.isnan(native("auc", y, p, 3))
+    assert math.isnan(native("roc_auc", y, p, 3))
 
 
 @pytest.mark.parametrize(("y", "rows"), [([1, 1, 1], 3), ([0, 0], 2), ([1], 1)])
 def test_auc_of_one_class_is_undefined(y, rows):
     p = np.tile(np.array([[0.4, 0.6]], dtype=np.float32), (rows, 1))
-    assert math.isnan(native("auc", np.array(y), p, 2))
+    assert math.isnan(native("roc_auc", np.array(y), p, 2))
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "balanced_accuracy", "auc"])
+@pytest.mark.parametrize("metric", ["accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_predictions_that_are_not_finite(metric, value):
     y, p = labels_and_probabilities(20, 2, 1000, seed=6)
@@ -104,5 +104,5 @@ def test_predictions_that_are_not_finite(metric, value):
 
 
 def test_unknown_metric_names_those_there_are():
-    with pytest.raises(ValueError, match=r"accuracy.*log_loss.*balanced_accuracy.*auc.*r2.*rmse.*mae"):
+    with pytest.raises(ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"):
         native("f1", np.zeros(2), np.zeros((2, 1)))

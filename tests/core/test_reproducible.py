@@ -25,7 +25,7 @@ SEEDS = range(5)
 TIGHT, LOOSE = 1, 2**40  # bytes
 SMALL = ash.Space(
     hidden=ash.choice((16,), (), (24, 12)),
-    learning_rate=ash.log(1e-3, 1.0),
+    learning_rate=ash.log(1e-3, 1.0, levels=31),
     optimizer=ash.choice("adamw", "sgd", "momentum"),
     batch_size=ash.choice(32, 16, "full"),
     dropout=ash.choice(0.0, 0.2),

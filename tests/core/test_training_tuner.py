@@ -175,7 +175,7 @@ def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
     one_row = np.array([[1.0]])
     assert np.isnan(_core.score("r2", one_row, np.array([[2.0]], dtype=np.float32), 0))
     probabilities = np.array([[0.4, 0.6], [0.3, 0.7]], dtype=np.float32)
-    assert np.isnan(_core.score("auc", np.array([[1.0], [1.0]]), probabilities, 2))
+    assert np.isnan(_core.score("roc_auc", np.array([[1.0], [1.0]]), probabilities, 2))
     x, y = table(60, 5, 1, 0)
     tuner = run_tuner(core_data(x, y, 0, validation=1), [settings() for _ in range(4)], metric="r2")
     jobs = tuner.jobs()

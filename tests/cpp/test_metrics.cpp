@@ -69,12 +69,14 @@ double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int
 }  // namespace
 
 TEST_CASE("metrics have the names of the border") {
-    for (const char* text : {"accuracy", "log_loss", "balanced_accuracy", "auc", "r2", "rmse", "mae"}) {
+    for (const char* text : {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "r2",
+                             "neg_root_mean_squared_error", "neg_mean_absolute_error"}) {
         CHECK(ash::name(ash::parse_metric(text)) == text);
     }
     CHECK(ash::classifies(Metric::auc));
     CHECK_FALSE(ash::classifies(Metric::r2));
-    CHECK_THROWS_WITH_AS(ash::parse_metric("f1"), doctest::Contains("accuracy, log_loss, balanced_accuracy, auc, r2"),
+    CHECK_THROWS_WITH_AS(ash::parse_metric("f1"),
+                         doctest::Contains("accuracy, neg_log_loss, balanced_accuracy, roc_auc, r2"),
                          std::invalid_argument);
 }
 

@@ -374,7 +374,7 @@ def test_frames_without_one_name_a_column_are_refused() -> None:
     for given in (twice, pyarrow.Table.from_arrays([pyarrow.array([1])] * 2, names=["a", "a"])):
         with pytest.raises(DataError, match="more than one column named 'a'"):
             read_frame(given)
-    with pytest.raises(DataError, match=re.escape("names that are no text ([2])")):
+    with pytest.raises(DataError, match=re.escape("names that are not text ([2])")):
         read_frame(twice.set_axis(["a", "b", 2], axis=1))
     assert read_frame(twice.set_axis([("a", 1), ("a", 1), ("b", 1)], axis=1)).names is None
     for empty in (twice.iloc[:0, 1:], pyarrow.table({"a": pyarrow.array([], pyarrow.int8())})):

@@ -94,7 +94,7 @@ def test_a_hundred_thousand_levels_are_bounded() -> None:
 
 def test_the_number_of_columns() -> None:
     schema = learned(mixed())
-    message = "X has 3 features, but the network is expecting 4 features as input."
+    message = "X has 3 features, but the network is expecting 4 features as input"
     with pytest.raises(DataError, match=re.escape(message)):
         schema.check(mixed([row[:3] for row in ROWS]))
     with pytest.raises(DataError, match="but Classifier is expecting 4 features"):
@@ -146,7 +146,7 @@ def test_real_numbers_do_not_fit_categories() -> None:
     schema.check(read_frame([[NAN, 1.0]]))
     message = (
         "X in column 0 has dtype float64 (number), but was category of dtype object in training: data type doesn't "
-        "match; pass the columns with the types that they had in training."
+        "match; pass the columns with the types that they had in training"
     )
     with pytest.raises(DataError, match=re.escape(message)):
         schema.check(read_frame(np.eye(2)))

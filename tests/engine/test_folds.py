@@ -109,12 +109,15 @@ def test_weights_are_repeated_rows_in_the_folds_of_a_splitter() -> None:
 @pytest.mark.parametrize(
     ("cv", "message"),
     [
-        (1, r"cv=1 is not allowed: a number of folds from 2 to 178"),
-        (100, r"cv=100 is not allowed"),
-        ("five", r"cv='five' is not allowed"),
-        ([([0, 1, 999], [3])], r"fold 0 of cv has no row numbers of a table of 178 rows"),
+        (1, "cv must be a number of folds from 2 to 178, a splitter, or pairs of row numbers, got 1"),
+        (100, "cv=100 cannot split this table: n_splits=100 cannot be greater than the number of members"),
+        ("five", "cv='five' cannot split this table: Expected `cv` as an integer, a cross-validation object"),
+        (
+            [([0, 1, 999], [3])],
+            r"fold 0 of cv must hold row numbers of a table of 178 rows, got others \(index 999 is out of",
+        ),
         ([([0, 1], [])], r"fold 0 of cv has a part without rows"),
-        (GroupKFold(3), r"is not allowed: The 'groups' parameter should not be None"),
+        (GroupKFold(3), r"cv=GroupKFold\(n_splits=3, random_state=None, shuffle=False\) cannot split this table: The"),
     ],
 )
 def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
@@ -123,7 +126,9 @@ def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
 
 
 def test_groups_without_a_splitter_are_refused() -> None:
-    with pytest.raises(ash.SettingError, match=r"groups are given, but nothing that splits by them"):
+    with pytest.raises(
+        ash.SettingError, match=r"groups are given, but nothing splits by them: pass cv=, for example GroupKFold\(\)"
+    ):
         ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
 
 
@@ -315,7 +320,7 @@ def test_networks_that_diverge_on_all_rows_are_left_out(monkeypatch: pytest.Monk
 
 def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ALL_ROWS, "train_through", lambda *_: None)
-    with pytest.warns(UserWarning, match="training on all rows has diverged, which no fold did"):
+    with pytest.warns(UserWarning, match="training on all rows diverged, though no fold did"):
         search = fitted()
     assert isinstance(search.model_, ash.Network)
     assert np.isfinite(search.predict_proba(X)).all()

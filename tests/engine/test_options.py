@@ -2,7 +2,9 @@
 
 import inspect
 import pickle
+import pydoc
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -113,7 +115,7 @@ def test_docstrings_describe_all_parameters_and_no_others():
 def test_resume_takes_the_limits_and_what_decides_on_nothing():
     parameters = inspect.signature(ash.resume).parameters
     for name, option in option_table().items():
-        if name in CONFIG_FIELDS:
+        if name in CONFIG_FIELDS or name == "metric":  # which may be a function, to be given again
             continue
         if option.decides == "end":
             assert parameters[name].default == "unchanged"
@@ -147,7 +149,7 @@ def test_a_config_shows_what_is_given():
 
 @pytest.mark.parametrize("config", [{"eta": 3}, 3, ash.SearchConfig])
 def test_a_config_is_a_search_config(config):
-    with pytest.raises(ash.SettingError, match=r"config=.*give an ash\.SearchConfig"):
+    with pytest.raises(ash.SettingError, match=r"config must be an ash\.SearchConfig\(\.\.\.\), or None, got"):
         ash.tune(X, Y, config=config)
 
 
@@ -193,7 +195,7 @@ def test_fields_of_the_config_are_parameters_of_an_estimator(estimator):
 def test_set_params_refuses_other_fields_and_values(estimator):
     with pytest.raises(ash.SettingError, match="SearchConfig has no argument 'etaa'; did you mean eta"):
         clone(estimator).set_params(config__etaa=3)
-    with pytest.raises(ash.SettingError, match="eta=1 is not allowed"):
+    with pytest.raises(ash.SettingError, match="eta must be an integer from 2 to 2147483647, got 1"):
         clone(estimator).set_params(config__eta=1)
     with pytest.raises(ValueError, match="Invalid parameter 'eta'"):
         clone(estimator).set_params(eta=3)
@@ -230,6 +232,12 @@ def test_a_grid_search_goes_over_fields_of_the_config():
         (lambda: ash.tune_function(None, {}, n_trials=3), "did you mean candidates?"),
         (lambda: ash.resume("x", X, Y, n_jobs=3), "did you mean threads?"),
         (lambda: ash.SearchConfig(target=3), "did you mean stop_score?"),
+        (
+            lambda: ash.plan(100, 4, [{}], time_limit=1, n_threads=1),
+            "plan has no .* 'n_threads'; did you mean threads?",
+        ),
+        (lambda: ash.simulate(64, factor=3), "simulate has no argument 'factor'; did you mean eta?"),
+        (lambda: ash.Ladder(64, target=3), "Ladder has no argument 'target'; did you mean stop_score?"),
     ],
 )
 def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call, hint):
@@ -251,7 +259,7 @@ def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call,
         ({"keep": 4, "cv": 3}, "keep=4 .*cv="),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
         ({"epoch_limit": 2, "min_epochs": 3}, "epoch_limit=2 .*min_epochs=3"),
-        ({"candidates": None}, "candidates=None needs time_limit"),
+        ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
         ({"groups": Y}, "groups .*cv="),
     ],
 )
@@ -272,3 +280,71 @@ def test_a_schedule_that_is_asked_for_is_kept_where_the_ladder_is_planned():
     kept, usual = ash.tune(X, Y, space, config=config, **arguments), ash.tune(X, Y, space, **arguments)
     assert (kept.options.schedule, kept.options.workers, usual.options.schedule) == ("reproducible", 2, "greedy")
     assert kept.options.planned and usual.options.planned
+
+
+# Ladders of one rung
+
+
+def step(params, epochs, state):
+    return params["x"] * epochs, 0
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda: ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False),
+            "3 candidates are too few for eta=2: .* for 1 epoch and none is promoted; give at least 4 candidates$",
+        ),
+        (
+            lambda: ash.tune_function(
+                step, {"x": [*range(8)]}, candidates=8, config=ash.SearchConfig(eta=3, max_rungs=4), progress=False
+            ),
+            "8 candidates are too few for eta=3: .* give at least 9 candidates, or a smaller eta",
+        ),
+        (
+            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 7)]}, candidates=6, cv=2).fit(X, Y),
+            "6 candidates are too few for eta=4: .* 64 epochs .* give at least 16 candidates, or a smaller eta",
+        ),
+        (
+            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 21)]}, candidates=20, max_epochs=3, cv=2).fit(
+                X, Y
+            ),
+            "max_epochs is too small for more: .* raise max_epochs",
+        ),
+    ],
+    ids=["tune", "function", "search", "epochs"],
+)
+def test_a_ladder_of_one_rung_is_a_warning_at_the_line_of_the_call(call, told):
+    with pytest.warns(UserWarning, match=f"the ladder has one rung, since {told}") as warned:
+        call()
+    assert [each.filename for each in warned if "one rung" in str(each.message)] == [__file__]
+
+
+def test_a_time_that_holds_one_rung_is_a_warning(monkeypatch):
+    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-6)
+    with pytest.warns(
+        UserWarning, match="the ladder has one rung, since time_limit=1.0 holds no more: .* give more time"
+    ):
+        ash.tune(
+            X,
+            Y,
+            ash.Space(hidden=(64, 64), l2=[0.0, 1e-3, 1e-2, 0.1]),
+            time_limit=1.0,
+            progress=False,
+            config=ash.SearchConfig(keep=1),
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"candidates": 1}, {"candidates": 4}, {"candidates": 3, "max_rungs": 1}, {"candidates": 3, "algorithm": "random"}],
+)
+def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8]), progress=False, **configured(arguments))
+
+
+def test_the_help_of_tune_fits_on_three_screens():
+    assert len(pydoc.plain(pydoc.render_doc(ash.tune)).splitlines()) <= 3 * 24

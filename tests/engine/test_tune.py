@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.metrics import f1_score, get_scorer
 from sklearn.model_selection import train_test_split
 
 import ash
@@ -70,9 +71,9 @@ def test_validation_table_is_not_trained_on():
 
 def test_default_metric_that_is_undefined_gives_way_with_a_warning():
     X, y = load_diabetes(return_X_y=True)
-    with pytest.warns(UserWarning, match="ranked by 'rmse'"):
+    with pytest.warns(UserWarning, match="ranked by 'neg_root_mean_squared_error'"):
         result = quick(X, y, validation=1)
-    assert result.metric == "rmse" and result.best_score < 0
+    assert result.metric == "neg_root_mean_squared_error" and result.best_score < 0
 
 
 def test_constant_target_of_a_regression():
@@ -182,7 +183,7 @@ def test_import_is_light():
 NUMBERS = "an integer from 1"
 REFUSED = [
     ("candidates", NUMBERS, [0, -1, True]),
-    ("candidates", "needs time_limit, or epoch_limit or stop_score", [None]),
+    ("candidates", "never ends by itself: give time_limit, or epoch_limit or stop_score", [None]),
     ("eta", "an integer from 2", [1, 2.5]),
     ("min_epochs", NUMBERS, [0]),
     ("epoch_rows", NUMBERS, [0, 2.5, "all"]),
@@ -197,17 +198,22 @@ REFUSED = [
     ("epoch_limit", NUMBERS, [0, 2**63, 10.0]),
     ("stop_score", "finite", [math.nan, math.inf, "0.9", 10**400, True]),
     ("threads", "threads", [0, 1.5]),
-    ("metric", "accuracy", ["accurracy", "r2"]),
-    ("metric", "did you mean auc", ["roc_auc"]),
-    ("metric", "did you mean rmse", ["neg_root_mean_squared_error"]),
-    ("metric", "choose one of accuracy, .*, mae; any scorer of scikit-learn's is the argument scoring", ["f1"]),
+    ("metric", "did you mean accuracy", ["accurracy"]),
+    ("metric", "does not fit classification; give one of accuracy", ["r2", "rmse", "neg_mean_absolute_error"]),
+    ("metric", "did you mean neg_log_loss", ["logloss"]),
+    ("metric", "must be one of accuracy, .*, another scorer of scikit-learn, or a function", ["xyz", 3, ["auc"]]),
+    ("metric", "cannot score these rows: Target is multiclass", ["f1"]),
     ("task", "'classification', 'regression'", ["clustering"]),
-    ("time_limit", "zero or more", [-1, math.nan, "10", 10**400]),
+    (
+        "time_limit",
+        "time_limit must be a number of seconds, 0 or more, or None for no limit, got ",
+        [-1, math.nan, "10", 10**400],
+    ),
     ("seed", "an integer from 0", [-1, 0.5, "0"]),
     ("progress", "True, False or None", ["yes"]),
     ("validation", "validation", [0, 1.0]),
     ("validation", r"\(X, y\)", [(WINE[0],)]),
-    ("space", r"ash\.Space", [{"hidden": (3,)}]),
+    ("space", r"ash\.Space", [3, {}, "small"]),
 ]
 
 
@@ -221,7 +227,7 @@ def test_refused_settings_name_argument_and_value(setting, allowed, values):
 
 def test_an_endless_stream_must_end_and_have_no_barrier():
     for limit in ({}, {"time_limit": math.inf}):
-        with pytest.raises(ash.SettingError, match="candidates=None needs time_limit, or epoch_limit or stop_score"):
+        with pytest.raises(ash.SettingError, match="candidates=None never ends by itself: give time_limit"):
             quick(candidates=None, **limit)
     with pytest.raises(ash.SettingError, match="algorithm='sh'"):
         quick(candidates=None, epoch_limit=10, algorithm="sh")
@@ -230,7 +236,7 @@ def test_an_endless_stream_must_end_and_have_no_barrier():
 
 
 def test_an_epoch_limit_must_allow_one_job():
-    with pytest.raises(ash.SettingError, match=r"epoch_limit=4 .* at least min_epochs=5"):
+    with pytest.raises(ash.SettingError, match="epoch_limit=4 allows no job: raise it to min_epochs=5"):
         quick(epoch_limit=4, min_epochs=5)
 
 
@@ -250,9 +256,9 @@ def test_validation_table_must_fit():
     X, y = WINE
     with pytest.raises(ash.DataError, match="features"):
         quick(validation=(X[:, :5], y))
-    with pytest.raises(ash.DataError, match="not trained: 7"):
+    with pytest.raises(ash.DataError, match="y holds labels that were not in training: 7"):
         quick(validation=(X, np.where(y == 1, 7, y)))
-    with pytest.raises(ash.DataError, match="one label for each row"):
+    with pytest.raises(ash.DataError, match=r"y must have shape \(178,\), one label per row of X, got \(177,\)"):
         quick(validation=(X, y[:-1]))
 
 
@@ -261,3 +267,44 @@ def test_an_explicit_metric_that_is_undefined_is_refused():
     ones = np.flatnonzero(y == 1)[:20]
     with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):
         quick(X, y, validation=(X[ones], y[ones]), metric="auc")
+
+
+# Metrics
+
+
+@pytest.mark.parametrize(
+    ("plain", "name"),
+    [("log_loss", "neg_log_loss"), ("auc", "roc_auc"), ("roc_auc_ovr", "roc_auc"), ("accuracy", "accuracy")],
+)
+def test_a_metric_may_have_its_plain_name(plain, name):
+    result = quick(candidates=2, metric=plain)
+    assert result.metric == result.model.metric == name
+    assert result.digest == quick(candidates=2, metric=name).digest
+    assert result.model.score(*WINE, plain) == result.model.score(*WINE, name)
+
+
+def test_a_scorer_of_scikit_learn_or_a_function_ranks_the_candidates():
+    by_name = quick(candidates=4, metric="f1_macro", threads=1)
+    by_object = quick(candidates=4, metric=get_scorer("f1_macro"), threads=1)
+    ours = quick(candidates=4, metric=lambda model, X, y: f1_score(y, model.predict(X), average="macro"), threads=1)
+    assert by_name.metric == "f1_macro" and by_name.digest == by_object.digest == ours.digest
+    assert by_name.best_score == max(job.score for job in by_name.jobs) != quick(candidates=4).best_score
+
+
+def test_what_the_users_function_raises_comes_out_as_it_is():
+    with pytest.raises(ZeroDivisionError):
+        quick(candidates=2, metric=lambda model, X, y: 1 / 0)
+
+
+def test_a_run_with_a_scorer_is_resumed(tmp_path):
+    named, own = tmp_path / "named.ash", tmp_path / "own.ash"
+    first = quick(candidates=4, metric="f1_macro", journal=named)
+    assert ash.resume(named, *WINE, progress=False).digest == first.digest
+
+    def last(model, X, y):
+        return float(np.mean(model.predict(X) == y))
+
+    first = quick(candidates=4, metric=last, journal=own)
+    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores that the run began with"):
+        ash.resume(own, *WINE, progress=False)
+    assert ash.resume(own, *WINE, metric=last, progress=False).digest == first.digest

@@ -61,7 +61,7 @@ def test_one_means_a_single_network() -> None:
 @pytest.mark.parametrize("ensemble", [0, 1025, 1.5, True, "16", None])
 def test_invalid_ensemble_sizes_are_refused_before_anything_runs(ensemble: Any) -> None:
     estimator = classifier(ensemble=ensemble)
-    with pytest.raises(ash.SettingError, match=r"ensemble=.* is not allowed; give an integer from 1 to 1024"):
+    with pytest.raises(ash.SettingError, match="ensemble must be an integer from 1 to 1024, got"):
         estimator.fit(X, Y)
     assert not hasattr(estimator, "result_")
 
@@ -97,7 +97,7 @@ def test_a_second_fit_leaves_nothing_of_the_first() -> None:
 
 def test_a_users_scorer_ranks_the_networks_and_the_loss_selects() -> None:
     fitted = classifier(scoring="f1_macro", candidates=8).fit(X, Y)
-    assert fitted.result_.metric == "f1_macro" and fitted.result_.ensemble().metric == "log_loss"
+    assert fitted.result_.metric == "f1_macro" and fitted.result_.ensemble().metric == "neg_log_loss"
 
 
 @pytest.mark.parametrize("kind", ["classes", "targets"])
@@ -184,5 +184,5 @@ def test_a_refit_has_the_same_bits_on_any_threads(threads: int, monkeypatch: pyt
 
 @pytest.mark.parametrize("refit", [None, 1, "yes"])
 def test_refit_is_a_switch(refit: Any) -> None:
-    with pytest.raises(ash.SettingError, match=r"refit=.* is not allowed; it must be True or False"):
+    with pytest.raises(ash.SettingError, match="refit must be True or False, got"):
         classifier(refit=refit).fit(X, Y)

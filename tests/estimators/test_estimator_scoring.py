@@ -1,6 +1,7 @@
 """What candidates are ranked by: the core's own metrics, scorers of scikit-learn, functions of the user (F48)."""
 
 import math
+import re
 import threading
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 import ash
 import needs
 from ash.errors import AllDiverged, SettingError
-from ash.scoring.scorers import NATIVE
+from ash.metrics import ALIASES, METRICS
 from estimator_help import cells, classifier, digest, framed, regressor
 from fault_help import small_space, table, targets
 
@@ -28,8 +29,8 @@ TRAIN, HELD_OUT = slice(0, 80), slice(80, 120)
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
 
 
-CLASSIFICATION = [name for name, metric in NATIVE.items() if metric not in ("r2", "rmse", "mae")]
-REGRESSION = [name for name in NATIVE if name not in CLASSIFICATION]
+CLASSIFICATION = [*METRICS["classification"], "roc_auc_ovr"]
+REGRESSION = [*METRICS["regression"]]
 DATA: dict[str, tuple[Any, Any, Any]] = {
     "two classes": (classifier, X, Y),
     "two texts": (classifier, X, np.array(["no", "yes"])[Y]),
@@ -62,12 +63,12 @@ def test_scores_of_rows_held_out_are_those_of_scikit_learn(kind: str, name: str)
     make, x, y = DATA[kind]
     best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT])).fit(x[TRAIN], y[TRAIN])
     assert best.best_score_ == pytest.approx(get_scorer(name)(best, x[HELD_OUT], y[HELD_OUT]), abs=1e-6)
-    assert best.result_.metric == NATIVE.get(name, name)
+    assert best.result_.metric == ALIASES.get(name, name)
 
 
 def test_native_scores_come_without_python() -> None:
-    for name, metric in NATIVE.items():
-        estimator, data = (regressor(), (XR, YR)) if name in REGRESSION else (classifier(), (X, Y))
+    for name, metric in ALIASES.items():
+        estimator, data = (regressor(), (XR, YR)) if metric in REGRESSION else (classifier(), (X, Y))
         assert estimator.set_params(scoring=name).fit(*data).result_.metric == metric
         direct = clone(estimator).set_params(scoring=metric)
         assert digest(direct, *data) == estimator.result_.digest
@@ -240,14 +241,37 @@ def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
 
 @pytest.mark.parametrize("scoring", ["accuracyy", "", ["accuracy"], {"a": "accuracy"}, 3])
 def test_invalid_scorers_are_refused(scoring: Any) -> None:
-    with pytest.raises(SettingError, match=r"scoring=.* is not allowed"):
+    with pytest.raises(SettingError, match=r"scoring must be one of accuracy, .*, got "):
         classifier(scoring=scoring).fit(X, Y)
 
 
-def test_a_scorer_of_probabilities_cannot_score_a_regression() -> None:
-    with pytest.raises((ValueError, AttributeError), match="predict_proba"):
-        regressor(scoring="neg_log_loss").fit(XR, YR)
+@pytest.mark.parametrize(
+    ("estimator", "data", "message"),
+    [
+        (regressor(scoring="neg_log_loss"), (XR, YR), "scoring='neg_log_loss' does not fit regression; give one of r2"),
+        (classifier(scoring="r2"), (X, Y), "scoring='r2' does not fit classification; give one of accuracy"),
+        (regressor(scoring="neg_brier_score"), (XR, YR), "scoring='neg_brier_score' cannot score these rows: "),
+        (
+            classifier(scoring="f1"),
+            (X, np.array(["no", "yes"])[Y]),
+            "scoring='f1' cannot score these rows: pos_label=1 is not a valid label",
+        ),
+        (classifier(scoring="f1"), (X3, Y3), "scoring='f1' cannot score these rows: Target is multiclass"),
+    ],
+)
+def test_a_scorer_that_does_not_fit_the_table_is_refused_before_training(
+    estimator: Any, data: tuple[Any, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=re.escape(message)):
+        estimator.set_params(callbacks=[Never()]).fit(*data)
 
 
-def test_a_target_ends_the_run() -> None:
+class Never(ash.Callback):
+    """Fails when a run begins."""
+
+    def on_start(self, run: ash.Run) -> None:
+        raise AssertionError("the run has begun")
+
+
+def test_a_stop_score_ends_the_run() -> None:
     assert classifier(scoring="f1_macro", stop_score=0.01).fit(X, Y).result_.ended == "stop_score"

@@ -169,7 +169,9 @@ def test_f94_a_job_that_always_fails_ends_the_run_by_its_name(tmp_path: Path) ->
             return failing(OSError("the worker is lost"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(ash.ExecutorFailed, match=r"candidate 3 has failed in rung 0 on 3 workers: OSError: the worker"):
+    with pytest.raises(
+        ash.ExecutorFailed, match="candidate 3 failed in rung 0 on 3 workers: OSError: the worker is lost"
+    ):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     assert tuned(threads=2, journal=tmp_path / "run.ash").digest == expected()
 
@@ -181,7 +183,9 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_goes_on(tmp_path: Pa
             return failing(BrokenProcessPool("a process has died"))
         return threads.submit(function, *arguments)
 
-    with pytest.raises(ash.ExecutorFailed, match="the executor is broken, and takes no more jobs: BrokenProcessPool"):
+    with pytest.raises(
+        ash.ExecutorFailed, match="the executor is broken and takes no more jobs: BrokenProcessPool: a process has died"
+    ):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     diary = Diary()
     again = tuned(threads=2, journal=tmp_path / "run.ash", callbacks=[diary])
@@ -228,9 +232,12 @@ def test_a_time_limit_ends_it_and_so_does_a_target(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"executor": 3}, "executor=3 is not allowed; give a distributed.Client"),
-        ({"executor": Wrapped(run_here), "threads": 0}, "threads=0 is not allowed"),
-        ({"worker_timeout": -1}, "worker_timeout=-1 is not allowed"),
+        (
+            {"executor": 3},
+            r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky or mpi4py,",
+        ),
+        ({"executor": Wrapped(run_here), "threads": 0}, "threads must be an integer from 1 to 65536, got 0"),
+        ({"worker_timeout": -1}, "worker_timeout must be a number of seconds, 0 or more, or None for no limit, got -1"),
     ],
 )
 def test_arguments_that_are_not_allowed(given: dict[str, Any], words: str) -> None:

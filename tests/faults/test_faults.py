@@ -93,17 +93,17 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
         "F35-nan-value",
         lambda: ash.Space(learning_rate=ash.choice(0.1, float("nan"))),
         SettingError,
-        r"learning_rate=nan",
+        r"learning_rate must be a number .*, got nan",
     ),
-    ("F36-no-epochs", lambda: quick(X, Y, min_epochs=0), SettingError, r"min_epochs=0"),
-    ("F36-no-rungs", lambda: quick(X, Y, max_rungs=0), SettingError, r"max_rungs=0"),
-    ("F36-eta-one", lambda: quick(X, Y, eta=1), SettingError, r"eta=1"),
-    ("F36-eta-fraction", lambda: quick(X, Y, eta=2.5), SettingError, r"eta=2.5"),
-    ("F38-no-candidates", lambda: quick(X, Y, candidates=0), SettingError, r"candidates=0"),
+    ("F36-no-epochs", lambda: quick(X, Y, min_epochs=0), SettingError, r"min_epochs must be .*, got 0"),
+    ("F36-no-rungs", lambda: quick(X, Y, max_rungs=0), SettingError, r"max_rungs must be .*, got 0"),
+    ("F36-eta-one", lambda: quick(X, Y, eta=1), SettingError, "eta must be an integer from 2 to"),
+    ("F36-eta-fraction", lambda: quick(X, Y, eta=2.5), SettingError, r"eta must be .*, got 2.5"),
+    ("F38-no-candidates", lambda: quick(X, Y, candidates=0), SettingError, r"candidates must be .*, got 0"),
     ("F38-without-end", lambda: quick(X, Y, candidates=None), SettingError, r"candidates=None needs time_limit"),
     ("F38-less-than-a-job", lambda: quick(X, Y, min_epochs=3, epoch_limit=2), SettingError, r"epoch_limit=2"),
-    ("F40-negative-seed", lambda: quick(X, Y, seed=-1), SettingError, r"seed=-1"),
-    ("F36-ladder-eta-one", lambda: ash.Ladder(8, eta=1), SettingError, r"eta=1"),
+    ("F40-negative-seed", lambda: quick(X, Y, seed=-1), SettingError, r"seed must be .*, got -1"),
+    ("F36-ladder-eta-one", lambda: ash.Ladder(8, eta=1), SettingError, "eta must be an integer from 2 to"),
 ]
 
 
@@ -339,7 +339,7 @@ def test_f39_threads_as_in_joblib() -> None:
         with pytest.raises(ash.SettingError, match="threads"):
             quick(X, Y, threads=wrong)
     assert quick(X, Y, threads=-1).threads >= 1 and quick(X, Y, threads=-2).threads >= 1
-    with pytest.warns(UserWarning, match="is more than this process may use"):
+    with pytest.warns(UserWarning, match="exceeds the"):
         assert quick(X, Y, threads=4096).threads <= (os.cpu_count() or 1)
 
 

@@ -19,7 +19,7 @@ from ash.executors import job_pool
 from callback_help import After
 from executor_help import BAD, Wrapped, expected, tuned
 
-ENDED = r"^(candidate \d+ has failed in rung 0 on 3 workers|the executor is broken)"
+ENDED = r"^(candidate \d+ failed in rung 0 on 3 workers|the executor is broken)"
 
 
 def cannot_begin() -> None:

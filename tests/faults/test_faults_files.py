@@ -139,13 +139,26 @@ def test_f109_a_planted_link_is_not_followed(saved: Path, tmp_path: Path) -> Non
     victim.write_text("mine")
     target = tmp_path / "model.safetensors"
     target.symlink_to(victim)
-    mask = os.umask(0)
-    try:
-        ash.load(saved).save(target)
-    finally:
-        os.umask(mask)
+    ash.load(saved).save(target)
     assert victim.read_text() == "mine" and not target.is_symlink()
-    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_modes_of_files_follow_the_umask(mask: int, mode: int, tmp_path: Path) -> None:
+    result = quick(X, Y)
+    before = os.umask(mask)
+    try:
+        result.model.save(tmp_path / "model")
+        result.report(tmp_path / "report.html")
+        result.to_json(tmp_path / "run.json")
+        result.trace(tmp_path / "trace.json")
+        result.model.to_cpp(tmp_path / "model.hpp")
+        result.model.to_onnx(tmp_path / "model.onnx")
+    finally:
+        os.umask(before)
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("model", "report.html", "run.json", "trace.json", "model.hpp", "model.onnx"), oct(mode)
+    )
 
 
 @pytest.mark.parametrize("name", ["trace", "to_json", "report", "save", "to_cpp", "to_onnx"])

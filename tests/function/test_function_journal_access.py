@@ -75,11 +75,11 @@ def test_a_journal_of_networks_is_none_of_a_function_and_the_other_way_round(tmp
     networks, function = tmp_path / "networks.ash", tmp_path / "function.ash"
     run_networks(networks, candidates=2)
     tune(function, candidates=2)
-    with pytest.raises(JournalError, match="holds a run of networks; nothing was changed"):
+    with pytest.raises(JournalError, match=r"holds a run of networks\. Nothing was changed"):
         tune(networks)
-    with pytest.raises(JournalError, match="holds a run of a function; nothing was changed"):
+    with pytest.raises(JournalError, match=r"holds a run of a function\. Nothing was changed"):
         run_networks(function, candidates=2)
-    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function; make the same call again to go on"):
+    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function: make the same call again to resume it"):
         ash.resume(function, [[1.0]] * 9, [0] * 9)
 
 
@@ -101,7 +101,7 @@ def test_a_function_that_was_changed_goes_on_with_a_warning(tmp_path: Path) -> N
         warnings.simplefilter("error")
         tune(journal, function=module(source, "return params['x']").train, config=ash.SearchConfig(epoch_limit=30))
     linecache.checkcache()
-    with pytest.warns(UserWarning, match="the source of train is another than it was"):
+    with pytest.warns(UserWarning, match="the source of train has changed"):
         result = tune(journal, function=module(source, "return params['x'] + 1.0").train)
     there = {(job.candidate, job.rung): job.score for job in result.jobs}
     assert all(there[job.candidate, job.rung] == job.score for job in first.jobs)
@@ -159,7 +159,7 @@ def test_f75_a_journal_of_many_results_is_read_again(count: int, tmp_path: Path)
 def test_costs_are_compared_by_their_source_too(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(ash.Journal(path), costs=lambda params, epochs: epochs, config=ash.SearchConfig(epoch_limit=20))
-    with pytest.warns(UserWarning, match="the source of costs is another than it was"):
+    with pytest.warns(UserWarning, match="the source of costs has changed"):
         tune(ash.Journal(path), costs=lambda params, epochs: epochs * 2)
     assert cost({"depth": 1}, 1) == 1
 
@@ -214,6 +214,6 @@ def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path, monkeypatch: py
 
     looked_at(monkeypatch)
     monkeypatch.setattr(Database, "write", write)
-    with pytest.warns(UserWarning, match="the disk is full; the run goes on without its journal") as warned:
+    with pytest.warns(UserWarning, match="the disk is full; the run continues without its journal") as warned:
         result = tune(ash.Journal(tmp_path / "run.ash", on_error="continue"))
     assert outcome(result) == outcome(tune(None)) and len(warned) == 1

@@ -224,9 +224,9 @@ def test_a_script_without_a_guard_is_not_run_again() -> None:
     code = """
 import ash
 print("begun")
-result = ash.tune_function(lambda params, epochs, state: params["x"], {"x": [1, 2]}, executor="processes", threads=2,
-    candidates=2, progress=False)
+result = ash.tune_function(lambda params, epochs, state: params["x"], {"x": [1, 2, 3, 4]},
+    executor="processes", threads=2, candidates=4, progress=False)
 print(result.best_score)
 """
     done = python(code)
-    assert done.stdout == "begun\n2.0\n" and done.stderr == "", done.stderr
+    assert done.stdout == "begun\n4.0\n" and done.stderr == "", done.stderr

@@ -24,7 +24,7 @@ def test_what_is_known_comes_first_and_once() -> None:
     endless = run(threads=1, first=known, candidates=None, epoch_limit=200)
     assert list(endless.params[:2]) == known
     small = {"x": [0.1, 0.2], "depth": 1}
-    with pytest.warns(UserWarning, match="more than the 2 configurations"):
+    with pytest.warns(UserWarning, match="candidates=.* exceeds the 2 configurations"):
         both = ash.tune_function(train, small, candidates=9, first=[{"x": 0.2, "depth": 1}], threads=1)
     assert [params["x"] for params in both.params] == [0.2, 0.1]
 
@@ -46,10 +46,12 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
     earlier = run(threads=1)
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
-    with pytest.warns(UserWarning, match=r"first: \d+ configurations of the earlier run .* such as: depth=1 is not in"):
+    with pytest.warns(
+        UserWarning, match=r"first: \d+ configurations of the earlier run .* for example: depth=1 is not in"
+    ):
         result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
     assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
-    with pytest.warns(UserWarning, match="are left out, such as: '[a-z]+' is not in the space"):
+    with pytest.warns(UserWarning, match="are left out, for example: '[a-z]+' is not in the space"):
         other = ash.tune_function(
             lambda params, epochs, state: 1.0, {"y": [1, 2]}, candidates=2, first=earlier, threads=1
         )
@@ -67,9 +69,9 @@ def test_networks_may_be_an_earlier_run(tmp_path: Path) -> None:
 
 
 NO_EARLIER: dict[str, tuple[str | None, str]] = {
-    "missing": (None, "is no file; give the path of a journal"),
+    "missing": (None, "is not a file: give the path of a journal"),
     "other": ("something else, long enough to be no database", "is damaged|no journal|not a database"),
-    "empty": ("", "is empty; nothing has been written to it"),
+    "empty": ("", "is empty: no run has written to it yet"),
 }
 
 
@@ -79,7 +81,7 @@ def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None
     path = tmp_path / "run.ash"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ash.SettingError, match=rf"first=.*run\.ash.* is not allowed; .*({message})"):
+    with pytest.raises(ash.SettingError, match=rf"first=.*run\.ash.* cannot be read: .*({message})"):
         run(first=path)
 
 
@@ -87,14 +89,17 @@ def test_an_earlier_run_without_a_score(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(ash.AllFailed):
         run(lambda params, epochs, state: None, threads=1, journal=path)
-    with pytest.raises(ash.SettingError, match=r"first=.*run\.ash.* has no configuration with a score; leave it out"):
+    with pytest.raises(ash.SettingError, match=r"first=PosixPath\('.*"):
         run(first=path)
 
 
 CONDITIONAL = ash.FunctionSpace(model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"))
 OUTSIDE: dict[str, tuple[Any, str]] = {
-    "F45-no-dict": ([3], r"first\[0\]: 3 is no configuration"),
-    "F45-no-list": ({"model": "linear"}, "first=.* is not allowed; give a list"),
+    "F45-no-dict": ([3], r"first\[0\]: a configuration must be a dict of hyperparameters, got 3"),
+    "F45-no-list": (
+        {"model": "linear"},
+        "first must be a list of dicts of hyperparameters, an earlier result, or the path of a",
+    ),
     "F45-unknown": ([{"model": "linear", "dept": 3}], r"'dept' is not in the space; did you mean one of depth\?"),
     "F45-missing": ([{"model": "tree"}], "depth is missing"),
     "F45-does-not-apply": ([{"model": "linear", "depth": 3}], "depth=3 does not apply"),
@@ -133,8 +138,11 @@ def test_lists_and_frozen_distributions_are_domains(name: str) -> None:
 
 
 def test_other_distributions_are_levels_at_their_quantiles() -> None:
-    levels = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0].levels
-    assert len(levels) == 21 and levels[10] == 5.0 and stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 21)
+    normal = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0]
+    levels = normal.levels
+    assert len(levels) == 1001 and levels[500] == normal.default == 5.0
+    assert stats.norm(5, 2).cdf(levels[0]) == pytest.approx(0.5 / 1001)
+    assert type(levels[0]) is float and ash.FunctionSpace(x=stats.norm(5, 2)).read({"x": 4.321})[1] is False
     counts = ash.FunctionSpace(x=stats.poisson(3)).domains["x"][0]
     assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
 
@@ -153,7 +161,42 @@ def test_distributions_of_optuna_are_domains() -> None:
     levels = {name: domain.levels for name, (domain,) in space.domains.items()}
     assert levels["rate"] == ash.log(1e-3, 1).levels and levels["part"] == (0.0, 0.25, 0.5, 0.75, 1.0)
     assert levels["trees"] == (10, 30, 50) and levels["kind"] == ("a", None)
-    assert levels["wide"][0] == 1 and levels["wide"][-1] == 100 and len(levels["wide"]) < 25
+    assert space.domains["wide"] == (ash.integers(1, 100, log=True),)
+    fine = ash.FunctionSpace(x=of.FloatDistribution(0, 1, step=1e-7)).domains["x"][0]
+    assert fine == ash.uniform(0, 1), "so many values are not listed"
+
+
+UNKNOWN: dict[str, tuple[Any, str]] = {
+    "not frozen": (stats.uniform, "x=.*: a distribution without its parameters; give a frozen one"),
+    "several": (stats.norm([1, 2], 1), "x=.*: a distribution of several numbers"),
+    "without bounds": (stats.uniform(0, math.inf), "x=.*: .*both bounds must be finite"),
+    "empty": ([], r"x=\[\]: it is empty; give at least one value"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_distributions_that_are_no_domain(name: str) -> None:
+    given, message = UNKNOWN[name]
+    for kind in (ash.FunctionSpace, ash.Space):
+        with pytest.raises(ash.SettingError, match=message.replace("x=", "(x|l2)=")):
+            kind(**{"x" if kind is ash.FunctionSpace else "l2": given})
+
+
+def test_networks_take_the_same_domains() -> None:
+    import optuna
+
+    space = ash.Space(
+        l2=stats.loguniform(1e-6, 1e-2),
+        dropout=optuna.distributions.FloatDistribution(0, 0.5),
+        batch_size=stats.randint(16, 65),
+        hidden=optuna.distributions.IntDistribution(8, 64, step=8),
+        optimizer=["sgd", "adamw"],
+        momentum=[ash.uniform(0, 0.9).when(optimizer="sgd"), stats.beta(2, 5)],
+    )
+    levels = {name: domains[0].levels for name, domains in space.domains.items()}
+    assert levels["l2"] == ash.log(1e-6, 1e-2).levels and levels["dropout"] == ash.uniform(0, 0.5).levels
+    assert levels["batch_size"] == tuple(range(16, 65)) and levels["hidden"][:2] == ((8,), (16,))
+    assert len(space.domains["momentum"]) == 2
 
 
 def test_sobol_points_are_spread_and_come_once() -> None:

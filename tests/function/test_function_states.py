@@ -135,7 +135,7 @@ def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> No
         return real(path, *arguments, **named)
 
     monkeypatch.setattr("ash.function.state_store.os.open", full)
-    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\): they are dropped") as warned:
+    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\); they are dropped") as warned:
         result = tune(None, function=with_array, config=ash.SearchConfig(memory_limit=20_000))
     assert len(warned) == 1 and comparable(result) == comparable(tune(None, function=with_array))
     assert result.memory["dropped"] > 0 and result.memory["retrained_epochs"] > 0 == result.memory["spilled"]

@@ -31,7 +31,7 @@ def result() -> ash.FunctionResult:
 def test_the_report(result: ash.FunctionResult, tmp_path: Path) -> None:
     text = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
     headings = {heading for _, heading in Outline(text).headings}
-    assert {"Overview", "Ladder", "Winner", "Importance", "Scaling"} <= headings
+    assert {"Overview", "Ladder", "Winner", "Importance of hyperparameters", "Scaling"} <= headings
     assert result.digest[:16] in text and "validation rows" not in text and "<b>three" not in text
     assert result.report(tmp_path / "again.html").read_bytes() == (tmp_path / "run.html").read_bytes()
 

@@ -191,27 +191,48 @@ for threads in (1, 2):
 
 
 WRONG = {
-    "train": ({"train": 3}, "train=3 is not allowed"),
+    "train": ({"train": 3}, "train must be a function of parameters, epochs and state, got 3"),
     "two arguments": ({"train": lambda params, epochs: 1.0}, r"it takes \(params, epochs\), too many positional"),
-    "space": ({"space": {}}, "space={} is not allowed"),
-    "value": ({"space": {"x": [object]}}, "x=.*is not allowed|option .* is of type"),
-    "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan is not allowed; a number must be finite"),
-    "empty": ({"space": {"x": []}}, "x=\\[\\] is empty"),
-    "name": ({"space": {3: [1]}}, "3 is no name"),
+    "space": (
+        {"space": {}},
+        r"space must be ash\.FunctionSpace\(name=domain, \.\.\.\) or a dict of domains that is not empty,",
+    ),
+    "value": (
+        {"space": {"x": [object]}},
+        r"x=\[<class 'object'>\]: an option must be text, a number or a tuple of them, got <class",
+    ),
+    "nan": ({"space": {"x": [1.0, float("nan")]}}, "x=nan: a number must be finite"),
+    "empty": ({"space": {"x": []}}, "x=\\[\\]: it is empty"),
+    "name": ({"space": {3: [1]}}, "the name of a hyperparameter must be text, got 3"),
     "schedule": ({"schedule": "reproducible"}, "schedule='reproducible' needs costs="),
-    "costs": ({"costs": 3}, "costs=3 is not allowed"),
-    "cost": ({"costs": lambda params, epochs: 0}, "costs gave 0 for"),
-    "executor": ({"executor": "loky"}, "executor='loky' is not allowed"),
-    "object": ({"executor": 3}, "executor=3 is not allowed; give a distributed.Client"),
-    "threads": ({"threads": 0}, "threads=0 is not allowed"),
-    "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads=0 is not allowed"),
-    "limit": ({"job_limit": 0}, "job_limit=0 is not allowed; give more than 0 seconds"),
-    "failures": ({"most_failures": 0}, "most_failures=0 is not allowed"),
-    "candidates": ({"candidates": "auto"}, "candidates='auto' is not allowed"),
-    "sampler": ({"sampler": "tpe"}, "sampler='tpe' is not allowed; give 'sobol', a sampler of Optuna"),
-    "no sampler": ({"sampler": 3}, "sampler=3 is not allowed"),
-    "endless": ({"candidates": None}, "candidates=None needs time_limit"),
-    "lambda": ({"train": copy, "executor": None}, "train=<module 'copy'"),
+    "costs": (
+        {"costs": 3},
+        "costs must be a function of parameters and epochs, or the result of an earlier run, got 3",
+    ),
+    "cost": (
+        {"costs": lambda params, epochs: 0},
+        r"costs must return a positive number, got 0 for \{'x': 0\.5, 'depth': 1, 'kind': 'a'\} and 1",
+    ),
+    "executor": ({"executor": "loky"}, "executor must be 'processes', an object with submit, or None, got 'loky'"),
+    "object": (
+        {"executor": 3},
+        r"executor must be a distributed\.Client, an executor of concurrent\.futures, loky or mpi4py,",
+    ),
+    "threads": ({"threads": 0}, "threads must be"),
+    "in flight": ({"threads": 0, "executor": ThreadPoolExecutor(1)}, "threads must be"),
+    "limit": ({"job_limit": 0}, "job_limit must be more than 0 seconds, got 0"),
+    "failures": ({"most_failures": 0}, "most_failures must be an integer from 1 to 2147483647, got 0"),
+    "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
+    "sampler": (
+        {"sampler": "tpe"},
+        r"sampler must be 'sobol', a sampler of Optuna such as optuna\.samplers\.TPESampler\(seed=0\), or",
+    ),
+    "no sampler": (
+        {"sampler": 3},
+        r"sampler must be 'sobol', a sampler of Optuna such as optuna\.samplers\.TPESampler\(seed=0\), or",
+    ),
+    "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
+    "lambda": ({"train": copy, "executor": None}, "train must be a function .*, got <module 'copy'"),
 }
 
 

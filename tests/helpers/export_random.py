@@ -65,7 +65,7 @@ def random_targets(random: Random, outputs: int, is_regression: bool) -> tuple[N
 
 
 def network_of(core: _core.Network, encoding: Encoding, classes: Any, params: dict[str, Any]) -> ash.Network:
-    metric = "rmse" if classes is None else "accuracy"
+    metric = "neg_root_mean_squared_error" if classes is None else "accuracy"
     more = {"target_names": None, "params": params, "metric": metric, "validation_score": 0.0}
     return ash.Network(core, encoding=encoding, classes=classes, **more)
 

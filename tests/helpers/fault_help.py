@@ -44,7 +44,7 @@ def small_space(**changes: Any) -> ash.Space:
     """A handful of small networks."""
     domains = {
         "hidden": ash.choice((4,), (), (6, 3)),
-        "learning_rate": ash.log(1e-3, 1e-2),
+        "learning_rate": ash.log(1e-3, 1e-2, levels=11),
         "batch_size": 16,
         **changes,
     }

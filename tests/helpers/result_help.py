@@ -18,7 +18,7 @@ from ash.result import Result
 
 Columns = dict[str, NDArray[Any]]
 
-SPACE = ash.Space(learning_rate=ash.log(1e-4, 1e-1), hidden=ash.choice((16,), (64,), (256,)))
+SPACE = ash.Space(learning_rate=ash.log(1e-4, 1e-1, levels=31), hidden=ash.choice((16,), (64,), (256,)))
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEAM_LIMIT = 4
 UNITS_A_SECOND = 1e9

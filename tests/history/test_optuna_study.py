@@ -261,5 +261,7 @@ def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("storage", [3, "study.db", object])
 def test_what_is_no_storage_ends_in_a_sentence(storage: Any, result: ash.Result) -> None:
-    with pytest.raises(SettingError, match=r"storage=.* is not allowed; give a URL such as 'sqlite:///study.db'"):
+    with pytest.raises(
+        SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', a storage of Optuna, or None, got"
+    ):
         result.to_optuna(storage)

@@ -100,7 +100,7 @@ def test_columns_of_several_types(result: ash.Result) -> None:
 
 
 def test_what_polars_cannot_be_asked_for(result: ash.Result) -> None:
-    with pytest.raises(SettingError, match="table='threads' is not allowed; it must be one of 'candidates', 'jobs'"):
+    with pytest.raises(SettingError, match="table must be one of 'candidates', 'jobs', 'rungs', got 'threads'"):
         result.to_polars("threads")
 
 

@@ -140,7 +140,7 @@ def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.M
     assert outcome(again) == outcome(expected)
     without = copy(tmp_path / "copied.ash", tmp_path / "without.ash")
     shutil.rmtree(tmp_path / "without.ash-states")
-    with pytest.warns(UserWarning, match="they are trained again"):
+    with pytest.warns(UserWarning, match="and are trained again"):
         later = run(without, **slow)
     assert outcome(later) == outcome(expected)
     assert later.memory["retrained_epochs"] > again.memory["retrained_epochs"]
@@ -197,7 +197,7 @@ def test_estimators_go_on_too(tmp_path: Path) -> None:
     again = classifier(**settings, journal=path).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
     assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # ensemble and refit included
-    with pytest.raises(JournalError, match=r"was begun by ASHClassifier; fit the same estimator again"):
+    with pytest.raises(JournalError, match=r"was begun by ASHClassifier: fit the same estimator again"):
         ash.resume(path, X, Y)
 
 
@@ -236,7 +236,7 @@ def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
     again = run(path, **settings)
     assert outcome(again) == outcome(expected)
     assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # which are in order of their ends
-    with pytest.raises(ash.SettingError, match=r"cv=None is not allowed; give again the splitter"):
+    with pytest.raises(ash.SettingError, match="cv=None: pass the splitter that the run began with"):
         ash.resume(path, X, Y)
     assert outcome(
         ash.resume(
@@ -255,7 +255,7 @@ def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
     more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
-    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is no file")):
+    with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 
 

@@ -116,12 +116,12 @@ def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pyt
     mounts.write_text("1 1 0:1 / / rw - nfs4 server:/ rw\n")
     monkeypatch.setattr("ash.journal.database.MOUNTS", mounts)
     path = tmp_path / "run.ash"
-    with pytest.warns(UserWarning, match=r"a file system of the network \(nfs4\)"):
+    with pytest.warns(UserWarning, match=r"a network file system \(nfs4\)"):
         assert not log_works(path)
-    with pytest.warns(UserWarning, match="a file system of the network"):
+    with pytest.warns(UserWarning, match="a network file system"):
         stopped(path, 5)
     assert rows(path, "PRAGMA journal_mode") == [("delete",)]
-    with pytest.warns(UserWarning, match="a file system of the network"):
+    with pytest.warns(UserWarning, match="a network file system"):
         assert outcome(run(path)) == outcome(run(None))
 
 

@@ -140,7 +140,7 @@ def test_f72_states_that_are_damaged_are_trained_again(left_with_states: Path, t
                 file.write_bytes(b"")
             elif damage == "link":
                 file.symlink_to(tmp_path / "elsewhere")
-        with pytest.warns(UserWarning, match="are damaged or missing; they are trained again"):
+        with pytest.warns(UserWarning, match="are damaged or missing and are trained again"):
             result = run(path, **SLOW)
         assert outcome(result) == expected
 
@@ -214,7 +214,7 @@ def test_a_folder_of_states_behind_a_link_is_refused(tmp_path: Path, monkeypatch
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "mine.txt").write_text("mine")
     (tmp_path / "run.ash-states").symlink_to(tmp_path / "elsewhere")
-    with pytest.warns(UserWarning, match="is a link; give the journal a folder of its own; the run goes on without"):
+    with pytest.warns(UserWarning, match="is a link: give the journal a folder of its own; the run continues without"):
         assert outcome(run(tmp_path / "run.ash")) == outcome(run(None))
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine.txt"]
 
@@ -222,7 +222,7 @@ def test_a_folder_of_states_behind_a_link_is_refused(tmp_path: Path, monkeypatch
 def test_f62_states_that_cannot_be_written_are_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     (tmp_path / "run.ash-states").write_text("a file, where the folder should be")
-    with pytest.warns(UserWarning, match="the run goes on without more of them"):
+    with pytest.warns(UserWarning, match="the run continues without writing more states"):
         first = run(tmp_path / "run.ash")
     assert outcome(first) == outcome(run(None))
     with warnings.catch_warnings():

@@ -70,7 +70,7 @@ def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_pat
     first = stopped(path, jobs) if jobs < JOBS else run(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_insert", insert)
-        with pytest.warns(UserWarning, match="disk I/O error; the run goes on without its journal"):
+        with pytest.warns(UserWarning, match="disk I/O error; the run continues without its journal"):
             result = run(ash.Journal(path, on_error="continue"), diary)
     assert outcome(result) == outcome(run(None)) and len(diary.jobs) == JOBS - len(first.jobs)
     assert outcome(run(path)) == outcome(result)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import cross_val_score
 
 import ash
 from ash.errors import JournalCorrupt, JournalError, SettingError
@@ -28,7 +30,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 6}, "seed: 5 there, 6 here"),
     "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
     "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 there, 2 here"),
-    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'auc' here"),
+    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'roc_auc' here"),
     "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
     "workers": ({"workers": 3}, "workers: 32 there, 3 here"),
@@ -130,16 +132,16 @@ def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: run(3), "journal=3 is not allowed; give the path of a file, or None"),
-        (lambda: run(""), "journal='' is not allowed"),
-        (lambda: run(True), "journal=True is not allowed"),
+        (lambda: run(3), "journal must be the path of a file, or None, got 3"),
+        (lambda: run(""), "journal must be the path of a file, or None, got ''"),
+        (lambda: run(True), "journal must be the path of a file, or None, got True"),
         (
             lambda: ash.Journal("a", on_error="ignore"),
-            "on_error='ignore' is not allowed; it must be one of 'raise', 'co",
+            "on_error must be one of 'raise', 'continue', got 'ignore'",
         ),
-        (lambda: ash.Journal("a", allow_change=["seed"]), "allow_change='seed' is not allowed"),
-        (lambda: ash.Journal("a", allow_change="workers"), "give a list of names"),
-        (lambda: ash.resume(None, X, Y), "journal=None is not allowed"),
+        (lambda: ash.Journal("a", allow_change=["seed"]), "allow_change must be one of "),
+        (lambda: ash.Journal("a", allow_change="workers"), "allow_change must be a list of names, got 'workers'"),
+        (lambda: ash.resume(None, X, Y), "journal must be a path or an ash.Journal, got None"),
     ],
 )
 def test_arguments_are_checked(call: Callable[[], Any], message: str) -> None:
@@ -163,7 +165,7 @@ PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda path: path.symlink_to(path.with_name("nothing")),
         "is a link to a file that does not exist",
     ),
-    "log alone": (lambda path: path.with_name(f"{path.name}-wal").write_bytes(b"x"), "is there without run.ash"),
+    "log alone": (lambda path: path.with_name(f"{path.name}-wal").write_bytes(b"x"), r".* belongs to"),
 }
 FACTS = {
     "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}', '{"seconds": NaN}', '{"seconds": -1}'],
@@ -269,3 +271,13 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
     facts = {name: json.loads(text) for name, text, _ in rows(path, "SELECT * FROM facts")}
     assert facts["ended"] == "finished" and facts["begun"]["by"] == "ash.tune"
     assert facts["run"]["settings"]["seed"] == 5 and facts["progress"]["seconds"] > 0
+
+
+def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
+    """What scikit-learn prints of the folds that fail says why, and what to do."""
+    estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
+    with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave journal= out in cross_val_score"):
+        scores = cross_val_score(estimator, X, Y, cv=3)
+    assert np.isfinite(scores[0]) and np.isnan(scores[1:]).all()
+    with pytest.raises(JournalError, match="A journal belongs to one fit"):
+        cross_val_score(estimator, X, Y, cv=3, error_score="raise")

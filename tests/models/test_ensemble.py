@@ -112,7 +112,7 @@ def test_it_averages_targets(regression: ash.Result) -> None:
     assert ensemble.predict(X) == pytest.approx(sum(weight * targets for weight, targets in shares), rel=1e-5, abs=1e-5)
     rmse = np.sqrt(mean_squared_error(YR, ensemble.predict(X), multioutput="raw_values")).mean()
     assert ensemble.score(X, YR, "rmse") == pytest.approx(-rmse, rel=1e-5)
-    with pytest.raises(AttributeError, match="regression has no predict_proba"):
+    with pytest.raises(AttributeError, match="a regression model has no predict_proba"):
         ensemble.predict_proba(X)
 
 
@@ -130,7 +130,7 @@ def test_what_it_says_of_itself(result: ash.Result, regression: ash.Result) -> N
         ensemble.weights[0] = 1
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "auc"])
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc"])
 def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
     split = slice(280, 360)
     validation = (X[split], Y[split])
@@ -220,7 +220,7 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
 def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
     for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(config=ash.SearchConfig(keep=keep)))):
-        with pytest.raises(ash.SettingError, match=rf"{name}=.* is not allowed; give an integer from 1 to 1024"):
+        with pytest.raises(ash.SettingError, match=f"{name} must be an integer from 1 to 1024, got "):
             call(count)
 
 
@@ -284,7 +284,7 @@ def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path)
 def test_a_model_that_a_users_scorer_has_scored_comes_back(tmp_path: Path) -> None:
     fitted = ash.ASHClassifier(candidates=8, scoring="f1_macro", random_state=0).fit(X, Y)
     network, ensemble = fitted.result_.model, fitted.result_.ensemble()
-    assert network.metric == "f1_macro" and ensemble.metric == "log_loss"
+    assert network.metric == "f1_macro" and ensemble.metric == "neg_log_loss"
     assert ensemble.validation_score < 0
     for model in (network, ensemble):
         model.save(tmp_path / "model")

@@ -2,9 +2,7 @@
 
 import copy
 import json
-import os
 import pickle
-import stat
 import subprocess
 import sys
 from functools import cache
@@ -41,7 +39,7 @@ MANY = ash.Space(
     hidden=ash.choice((6,), ()),
     embedding=ash.choice("periodic", "none"),
     parametric_activation=ash.choice(True, False),
-    learning_rate=ash.log(1e-3, 1e-1),
+    learning_rate=ash.log(1e-3, 1e-1, levels=21),
 )
 
 
@@ -250,7 +248,7 @@ def test_foreign_files(content, tmp_path, monkeypatch):
 
 def test_safetensors_files_of_other_programs(tmp_path):
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other")
-    with pytest.raises(ash.ModelFormatError, match="no model of ash"):
+    with pytest.raises(ash.ModelFormatError, match=r".*: not a model of ash"):
         ash.load(tmp_path / "other")
 
 
@@ -477,7 +475,6 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
     link.symlink_to(victim)
     trained("network")[0].save(link)
     assert victim.read_text() == "precious" and not link.is_symlink()
-    assert stat.S_IMODE(os.stat(link).st_mode) == 0o600
 
 
 @pytest.mark.parametrize(("name", "error"), [("none/model", FileNotFoundError), ("folder", IsADirectoryError)])

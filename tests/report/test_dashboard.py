@@ -80,7 +80,7 @@ def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_p
     assert len(reader.seen) == len(result.jobs) // 5 > 3
     for jobs, seen in reader.seen:
         assert seen["running"] and f">{jobs}</dd>" in seen["sections"]["overview"]
-        assert sum(map(len, seen["data"]["jobs"])) == jobs and "It is computed when" in seen["sections"]["importance"]
+        assert sum(map(len, seen["data"]["jobs"])) == jobs and "is computed once" in seen["sections"]["importance"]
         shown = [job for job in result.jobs[:jobs] if not job.diverged]
         assert seen["head"] == f"accuracy {max(job.score for job in shown):.4f}"
     report = result.report(tmp_path / "run.html").read_text(encoding="utf-8")

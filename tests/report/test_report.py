@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils.display import show
+from ash._utils.display import show, show_param
 from ash.history.chart_data import ladder_points, lines_of
 from ash.history.importance import importance_of
 from ash.history.records import curves
@@ -113,6 +113,44 @@ def test_parameters_and_importance_are_those_of_the_run():
     assert f"{100 * shares['rate']:.0f}\u202f%" in section(text, "importance")
 
 
+@pytest.mark.parametrize("best_rung", [2, 3])
+def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
+    """Rungs count from 0. The best score of a candidate may be from a rung below the highest one that it reached."""
+    scores = {0: 0.5, 1: 0.6, 2: 0.7, 3: 0.8, best_rung: 0.9}
+    found = ash.tune_function(
+        lambda params, epochs, state: (scores[(epochs.bit_length() - 1)] + params["a"] / 1e4, None),
+        {"a": [*range(16)]},
+        candidates=16,
+        config=ash.SearchConfig(max_rungs=4),
+        seed=0,
+        threads=1,
+        progress=False,
+    )
+    assert found.best_rung == best_rung and f"in rung {best_rung}\n" in repr(found)
+    text = page(found)
+    further = "" if best_rung == 3 else ", and scored lower in rung 3"
+    assert f" in rung {best_rung}{further}. The search completed." in section(text, "overview")
+    head, first, *_ = table(text, "Candidates, the best first")
+    assert int(first[head.index("highest rung")]) == 3 == max(data(text)["rungs"])
+    assert [row[0] for row in table(text, "What became of each rung")[1:]] == ["0", "1", "2", "3"]
+    assert [row["rung"] for row in found.rungs] == [0, 1, 2, 3]
+
+
+def test_labels_of_the_parallel_coordinates_have_a_ground(made):
+    picture = pictures(page(made))["parallel-chart"]
+    grounds = [one for one in picture.iter(f"{SVG}rect") if one.attrib["class"] == "ground"]
+    texts = [one for one in picture.iter(f"{SVG}text") if one.attrib.get("class") != "name"]
+    assert len(grounds) == len(texts) > 6
+    for ground, text in zip(grounds, texts, strict=True):
+        x, y, width, height = (float(ground.attrib[name]) for name in ("x", "y", "width", "height"))
+        assert x < float(text.attrib["x"]) < x + width and y < float(text.attrib["y"]) < y + height
+
+
+def test_importance_is_named_as_that_of_hyperparameters(wine):
+    assert page(wine).count('<a href="#importance">Importance of hyperparameters</a>') == 1
+    assert "Importance of hyperparameters\n" in wine.plot_importance().get_title()
+
+
 def test_scaling_is_the_simulation(made):
     text = page(made)
     head, *rows = table(text, "Speed-up by threads")
@@ -156,7 +194,7 @@ def test_the_parts_of_an_axis_hold_what_they_say():
     rate = parameter_bins(axes["learning_rate"])
     for one, part in zip(made, rate.of_candidate.tolist(), strict=True):
         low, _, high = rate.labels[part].partition(" to ")
-        assert float(low) <= one["learning_rate"] <= float(high)
+        assert float(low) <= float(show_param(one["learning_rate"])) <= float(high or low)
     scores = np.array([0.0, 0.5, np.nan, 1.0])
     assert score_bins(scores, scores).of_candidate.tolist() == [0, 1, -1, 2]
 
@@ -230,7 +268,7 @@ def test_runs_of_one_job_and_of_many_candidates(tmp_path):
     large = make_result(candidates=2048, threads=16, diverge=0.1)
     text = page(large)
     assert len(text) < 5e6 and len(data(text)["numbers"]) == 2048
-    assert f"Drawn are {MOST_DRAWN} of 2,048 candidates" in section(text, "curves")
+    assert f"{MOST_DRAWN} of 2,048 candidates are drawn" in section(text, "curves")
     assert len(table(text, "Candidates")) == MOST_DRAWN + 1
     drawn = {one.get("data-c") for one in pictures(text)["ladder-chart"].iter()}
     assert len(drawn - {None}) == 2048

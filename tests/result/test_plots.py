@@ -160,7 +160,7 @@ def test_ladder_shows_what_a_barrier_would_cut(result):
     axes.figure.canvas.draw()
     right = [text.get_text() for text in axes.child_axes[0].get_yticklabels()]
     first = result.rungs[0]
-    assert right[0] == f"{first['promoted']} of {first['finished']} went up\nrecall {first['recall']:.2f}"
+    assert right[0] == f"{first['promoted']} of {first['finished']} promoted\nrecall {first['recall']:.2f}"
     assert right[-1] == f"{result.rungs[-1]['finished']} finished"
     assert axes.get_yticklabels()[0].get_text() == "rung 0\n1 epoch"
 
@@ -369,9 +369,9 @@ def test_residuals_are_those_of_the_winner(diabetes, wine):
     assert weighted.rmse == pytest.approx(error) != found.rmse
     assert weighted.bias == pytest.approx(np.average(weighted.predicted - weighted.true, weights=weights))
     for wrong in (2, -1, "y", True):
-        with pytest.raises(ash.SettingError, match=r"output=.* is not allowed; there are outputs 0\.\.1"):
+        with pytest.raises(ash.SettingError, match="output must be an integer from 0 to 1, got "):
             diabetes.plot_held_out(output=wrong)
-    with pytest.raises(ash.SettingError, match=r"output=1 is not allowed; there are outputs 0\.\.0"):
+    with pytest.raises(ash.SettingError, match="output must be an integer from 0 to 0, got 1"):
         wine.plot_held_out(output=1)
     with pytest.raises(ash.SettingError, match="plot_calibration needs probabilities"):
         diabetes.plot_calibration()
@@ -379,7 +379,7 @@ def test_residuals_are_those_of_the_winner(diabetes, wine):
 
 def test_a_cross_validated_run_says_that_it_has_no_predictions():
     for method in ("plot_held_out", "plot_calibration"):
-        with pytest.raises(ash.SettingError, match=rf"^{method} shows .* cv= .*: pass validation= instead of cv="):
+        with pytest.raises(ash.SettingError, match=rf"^{method} needs .* cv= .*: pass validation= instead of cv="):
             getattr(make_result(), method)()
 
 
@@ -395,7 +395,10 @@ def test_a_hyperparameter_is_drawn_with_the_best_score_of_each_candidate():
     assert axes.get_xscale() == "log" and sizes == sorted(set(sizes))
     hidden = result.plot_parameter("hidden")
     assert [text.get_text() for text in hidden.get_xticklabels()] == ["16", "64", "256"]
-    with pytest.raises(ash.SettingError, match=r"name='depth' is no hyperparameter .* 'learning_rate', 'hidden'"):
+    with pytest.raises(
+        ash.SettingError,
+        match="name must be a hyperparameter of this run, one of 'learning_rate', 'hidden', got 'depth'",
+    ):
         result.plot_parameter("depth")
 
 

@@ -154,6 +154,48 @@ def test_html_is_escaped(result):
     assert "&lt;script&gt;" in dataclasses.replace(result, params=params)._repr_html_()
 
 
+@pytest.mark.parametrize("table", ["candidates", "jobs", "rungs"])
+def test_tables_are_lists_that_show_their_first_rows(result, table):
+    rows = getattr(result, table)
+    assert isinstance(rows, list) and rows == list(rows) and type(rows[:2]) is list
+    twin = pickle.loads(pickle.dumps(rows))
+    assert type(twin) is type(rows) and list(map(str, twin)) == list(map(str, rows)) and repr(twin) == repr(rows)
+    header, *lines, last = repr(rows).splitlines()
+    assert header.split()[0] in ("candidate", "rung") and len(lines) == min(len(rows), 7)
+    more = f"... and {len(rows) - 7} more; " if len(rows) > 7 else ""
+    assert last == f'{more}result.to_pandas("{table}") has all rows and columns'
+    assert repr(rows).isascii() and max(map(len, [header, *lines])) < 120
+    assert len(result.to_pandas(table)) == len(rows)
+    page = rows._repr_html_()
+    assert page.count("<tr>") == 1 + len(lines) and f"<th>{header.split()[0]}</th>" in page
+
+
+def test_hyperparameters_in_a_table_are_cut_short_and_escaped(result):
+    twin = dataclasses.replace(result, params=({"<b>": 0.5, "long": "x" * 90},) * 16)
+    assert "  <b>=0.5, long=xxx" in repr(twin.candidates) and "xxx..." in repr(twin.candidates)
+    assert "&lt;b&gt;=0.5" in twin.candidates._repr_html_() and "<b>" not in twin.candidates._repr_html_()
+
+
+def test_an_empty_rung_shows_a_dash():
+    result = ash.tune_function(lambda params, epochs, state: (params["a"], None), {"a": [1, 2, 3, 4]}, candidates=4)
+    ladder = [*result.ladder, {**result.ladder[-1], "finished": 0, "promoted": 0, "running": 0}]
+    twin = dataclasses.replace(result, ladder=ladder)
+    assert math.isnan(twin.rungs[-1]["best_score"])
+    assert repr(twin).splitlines()[-1].split() == ["2", "2", "0", "0", "0", "-"]
+    assert repr(twin.rungs).splitlines()[-2].split() == ["2", "2", "2", "0", "0", "0", "-", "-"]
+    assert "<td>-</td></tr></table>" in twin._repr_html_() and "<td>-</td></tr></table>" in twin.rungs._repr_html_()
+
+
+def test_the_html_of_a_function_names_the_causes_of_failures():
+    def train(params, epochs, state):
+        if params["a"] == 2:
+            raise RuntimeError("<no>")
+        return params["a"], None
+
+    page = ash.tune_function(train, {"a": [1, 2, 3, 4]}, candidates=4, progress=False)._repr_html_()
+    assert page.count("<table>") == 2 and "RuntimeError: &lt;no&gt;" in page and "digest" in page
+
+
 def test_what_json_does_not_know_is_null():
     assert finite({"a": [1.5, float("nan")], "b": (float("inf"), "x", None, 7)}) == {
         "a": [1.5, None],

@@ -169,9 +169,17 @@ def test_a_state_is_picklable_and_small() -> None:
 @pytest.mark.parametrize(
     ("estimator", "resource", "words"),
     [
-        (SGDClassifier(), 3, "resource=3 is not allowed; give 'auto', 'n_samples' or"),
-        (RandomForestClassifier(), "n_trees", "resource='n_trees' is no parameter of RandomForestClassifier"),
-        (RandomForestClassifier(), "criterion", "resource='criterion' counts nothing: it is 'gini'"),
+        (SGDClassifier(), 3, "resource must be 'auto', 'n_samples' or the name of a parameter, got 3"),
+        (
+            RandomForestClassifier(),
+            "n_trees",
+            "resource='n_trees' is not a parameter of RandomForestClassifier: give one of 'auto',",
+        ),
+        (
+            RandomForestClassifier(),
+            "criterion",
+            "resource='criterion' must name a parameter that counts, but it is 'gini' in",
+        ),
         (RandomForestClassifier(), "epochs", "resource='epochs' needs an estimator with partial_fit"),
     ],
 )

@@ -209,23 +209,32 @@ def test_a_job_that_fails_is_no_end() -> None:
 
 
 WRONG = [
-    ({"estimator": 3}, "estimator=3 is not allowed"),
-    ({"estimator": LogisticRegression}, "is not allowed; give an instance"),
-    ({"space": {"max_feature": [1]}}, "space has 'max_feature', which is no parameter"),
+    ({"estimator": 3}, "estimator must be an instance with fit and get_params, got 3"),
+    ({"estimator": LogisticRegression}, "estimator must be an instance with fit and get_params, got <class"),
+    (
+        {"space": {"max_feature": [1]}},
+        r"space has 'max_feature', which is not a parameter of RandomForestClassifier \(Invalid",
+    ),
     ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
-    ({"resource": "trees"}, "resource='trees' is no parameter"),
+    ({"resource": "trees"}, "resource='trees' is not a parameter of RandomForestClassifier: give one of 'auto',"),
     ({"resource": "max_leaf_nodes"}, "resource='max_leaf_nodes' has no value in the estimator"),
-    ({"min_epochs": 0}, "min_epochs=0 is not allowed"),
-    ({"min_epochs": 1, "max_epochs": 4, "max_rungs": 2}, "max_epochs=4 is not allowed beside"),
-    ({"scoring": "accurate"}, "scoring='accurate' is not allowed"),
+    ({"min_epochs": 0}, "min_epochs must be an integer from 1 to 2147483647, got 0"),
+    (
+        {"min_epochs": 1, "max_epochs": 4, "max_rungs": 2},
+        "max_epochs=4 contradicts min_epochs and max_rungs: leave one of the three out",
+    ),
+    (
+        {"scoring": "accurate"},
+        "scoring='accurate' cannot be used: The 'scoring' parameter of check_scoring must be a str",
+    ),
     ({"scoring": ["accuracy", "f1_macro"]}, "refit=True does not say which of several scores"),
     ({"scoring": ["accuracy"], "refit": False}, "refit=False does not say which"),
-    ({"refit": 3}, "refit=3 is not allowed"),
-    ({"error_score": "nan"}, "error_score='nan' is not allowed"),
-    ({"return_train_score": 2}, "return_train_score=2 is not allowed"),
-    ({"executor": "loky"}, "executor='loky' is not allowed"),
-    ({"costs": 3}, "costs=3 is not allowed"),
-    ({"forecast": "no"}, "forecast='no' is not allowed"),
+    ({"refit": 3}, "refit must be True, False, the name of a score, or a function, got 3"),
+    ({"error_score": "nan"}, "error_score must be a number, or 'raise', got 'nan'"),
+    ({"return_train_score": 2}, "return_train_score must be True or False, got 2"),
+    ({"executor": "loky"}, "executor must be 'processes', an object with submit, or None"),
+    ({"costs": 3}, "costs must be a function of parameters and epochs, or the result of an earlier run, got 3"),
+    ({"forecast": "no"}, "forecast must be True or False, got 'no'"),
 ]
 
 
@@ -246,7 +255,10 @@ class Plain(BaseEstimator):
 
 
 def test_an_estimator_without_a_score() -> None:
-    with pytest.raises(ash.SettingError, match="scoring=None is not allowed"):
+    with pytest.raises(
+        ash.SettingError,
+        match="scoring=None cannot be used: If no scoring is specified, the estimator passed should have a",
+    ):
         search(Plain(), {"x": [1]}).fit(X, Y)
 
 

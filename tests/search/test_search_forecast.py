@@ -187,7 +187,7 @@ def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -
 
 def test_pictures_say_that_they_show_forecasts() -> None:
     ours, without = boosted(), boosted(forecast=False)
-    assert "as expected after the next one" in ours.result_.plot_ladder().get_xlabel()
+    assert "forecast for the next rung" in ours.result_.plot_ladder().get_xlabel()
     assert "expected" not in without.result_.plot_ladder().get_xlabel()
 
 

@@ -77,8 +77,8 @@ def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
         with pytest.raises(SettingError) as caught:
             to_settings({name: value})
         are_levels = value in [("sgd",), ((64,),)]
-        hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if are_levels else ""
-        assert str(caught.value) == f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}."
+        hint = "; for several values give a list, or a domain such as ash.log" if are_levels else ""
+        assert str(caught.value) == f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}"
 
 
 @pytest.mark.parametrize(

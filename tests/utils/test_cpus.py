@@ -193,7 +193,7 @@ def test_numbers_as_in_joblib(threads: int, count: int) -> None:
 
 
 def test_too_many_are_capped_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match=r"threads=9 .* 8 used \(affinity mask"):
+    with pytest.warns(UserWarning, match=r"threads=9 .*\(affinity mask of 8 CPUs\); using 8"):
         assert resolve_threads(9, EIGHT, {}) == 8
     with pytest.warns(UserWarning, match="OMP_THREAD_LIMIT=1"):
         assert resolve_threads(2, EIGHT, {"OMP_THREAD_LIMIT": "1"}) == 1
@@ -201,7 +201,7 @@ def test_too_many_are_capped_with_a_warning() -> None:
 
 @pytest.mark.parametrize("threads", [0, 1.0, "2", True, (1,), float("nan")])
 def test_what_is_no_number_of_threads(threads: object) -> None:
-    with pytest.raises(SettingError, match="threads="):
+    with pytest.raises(SettingError, match="threads must be a positive integer"):
         resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
 
 

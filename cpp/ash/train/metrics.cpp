@@ -18,8 +18,14 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-constexpr std::array<std::string_view, 7> kNames = {"accuracy", "log_loss", "balanced_accuracy", "auc", "r2",
-                                                    "rmse",     "mae"};
+// Those of scikit-learn's scorers.
+constexpr std::array<std::string_view, 7> kNames = {"accuracy",
+                                                    "neg_log_loss",
+                                                    "balanced_accuracy",
+                                                    "roc_auc",
+                                                    "r2",
+                                                    "neg_root_mean_squared_error",
+                                                    "neg_mean_absolute_error"};
 
 std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};

@@ -2,14 +2,23 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""No planted link or file is opened."""
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that after a crash either the old or the new file is there, whole."""
+
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write `content` to `path` so that after a crash either the old or the new file is there, whole.
+
+    Parameters
+    ----------
+    private : bool
+        Whether only the user may read the file. By default its mode follows the umask, as that of any new file.
+    """
     try:
-        _replace(path, content)
+        _replace(path, content, 0o600 if private else 0o666)
     except OSError as error:
         if error.filename is None:
             raise
@@ -17,9 +26,9 @@ def replace_file(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    # mkstemp opens with O_EXCL, O_NOFOLLOW and mode 0600: no planted link is followed, and no other user can write it.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}-")
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.parent / f".{path.name[:64]}-{secrets.token_hex(8)}"
+    handle = os.open(temporary, FLAGS, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

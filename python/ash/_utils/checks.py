@@ -1,6 +1,8 @@
 """Checks of single arguments; what counts as an integer and as a number: NumPy's too, booleans not."""
 
+import difflib
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
@@ -24,6 +26,12 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
 
 
+def near_names(name: str, names: Sequence[str]) -> list[str]:
+    """Return at most three of the names that are spelled like this one, the likeliest first; case does not count."""
+    by_lower: dict[str, str] = {one.lower(): one for one in reversed(names)}
+    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), n=3)]
+
+
 def is_list_of(values: Any, kind: type) -> bool:
     """Whether the value is a list of exactly that type (bool is no int)."""
     return isinstance(values, list) and all(type(value) is kind for value in values)
@@ -32,14 +40,14 @@ def is_list_of(values: Any, kind: type) -> bool:
 def check_seed(seed: Any) -> int:
     """Return the seed as an int, or raise SettingError unless it is an integer of at least 0."""
     if not is_integer(seed) or seed < 0:
-        raise SettingError(f"seed={seed!r} is not allowed: give an integer of at least 0.")
+        raise SettingError(f"seed must be an integer of at least 0, got {seed!r}")
     return int(seed)
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """Return `value` as an int, or raise SettingError unless it is an integer in low..high (bool is none)."""
     if not is_integer(value) or not low <= value <= high:
-        raise SettingError(f"{name}={value!r} is not allowed; give an integer from {low} to {high}")
+        raise SettingError(f"{name} must be an integer from {low} to {high}, got {value!r}")
     return int(value)
 
 
@@ -47,14 +55,14 @@ def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
     """Return `value`, or raise SettingError unless it is one of `allowed`."""
     found = next((word for word in allowed if isinstance(value, str) and word == value), None)
     if found is None:
-        raise SettingError(f"{name}={value!r} is not allowed; it must be one of {', '.join(map(repr, allowed))}")
+        raise SettingError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return found
 
 
 def yes_or_no(name: str, value: Any) -> bool:
     """Return a switch, or refuse what is none."""
     if not isinstance(value, bool):
-        raise SettingError(f"{name}={value!r} is not allowed; it must be True or False")
+        raise SettingError(f"{name} must be True or False, got {value!r}")
     return value
 
 
@@ -67,7 +75,7 @@ def read_seconds(name: str, value: Any) -> float | None:
     except (OverflowError, TypeError, ValueError):
         seconds = math.nan
     if isinstance(value, bool | str) or not seconds >= 0:
-        raise SettingError(f"{name}={value!r} is not allowed; give seconds, zero or more, or None for no limit")
+        raise SettingError(f"{name} must be a number of seconds, 0 or more, or None for no limit, got {value!r}")
     return None if math.isinf(seconds) else seconds
 
 
@@ -76,5 +84,5 @@ def read_score(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if not is_number(value):
-        raise SettingError(f"{name}={value!r} is not allowed; give a finite score, or None for no such end")
+        raise SettingError(f"{name} must be a finite score, or None, got {value!r}")
     return float(value)

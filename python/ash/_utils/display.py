@@ -1,5 +1,7 @@
 """What people see: numbers, durations, hyperparameters and tables as text, and what kind of screen shows them."""
 
+import html
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -7,10 +9,21 @@ from typing import Any, TextIO
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Return the lines of a table: columns aligned to the right, two spaces between."""
-    cells = [list(header), *([show(value) for value in row] for row in rows)]
+    """Return the lines of a table: columns aligned to the right, two spaces between, a dash for NaN and None."""
+    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return the same as HTML, escaped; without a line of names if the header is empty."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None or (isinstance(value, float) and math.isnan(value)) else show(value)
 
 
 def show(value: Any) -> str:

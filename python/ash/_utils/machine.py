@@ -21,13 +21,13 @@ Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "
 import math
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ash._utils.checks import is_integer
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 
 PROC = Path("/proc/self")
@@ -104,15 +104,17 @@ def resolve_threads(
         return default_threads(limit, environment).count
     if not is_integer(threads) or threads == 0:
         raise SettingError(
-            f"threads={threads!r} is not allowed: give a positive number, None for all CPUs allowed, "
-            "or -1 for all, -2 for all but one."
+            "threads must be a positive integer, None or -1 for all allowed CPUs, or -2 for all but one, "
+            f"got {threads!r}"
         )
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     if threads < 0:
         return max(1, limit.count + 1 + int(threads))
     if threads > limit.count:
-        text = f"threads={threads} is more than this process may use; {limit.count} used ({limit.reason})."
-        warnings.warn(text, UserWarning, stacklevel=2)
+        cpus = "1 CPU" if limit.count == 1 else f"{limit.count} CPUs"
+        warn_user(
+            f"threads={threads} exceeds the {cpus} available to this process ({limit.reason}); using {limit.count}"
+        )
     return min(int(threads), limit.count)
 
 

@@ -9,11 +9,11 @@ the new ones.
 """
 
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run
 from ash.errors import SettingError
 from ash.history.history import History
@@ -39,17 +39,26 @@ LOOK_SECONDS = 0.05
 
 
 def read_callbacks(value: Any) -> tuple[Any, ...]:
-    """Return the argument `callbacks`, or raise SettingError unless it is None or a sequence of callbacks."""
+    """Return the argument `callbacks` as a tuple: of none, of a single callback, or of a sequence of them.
+
+    Raises
+    ------
+    SettingError
+        It is neither, or a class in place of an object of it.
+    """
     if value is None:
         return ()
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise SettingError(f"callbacks={value!r} is not allowed; give a list of callbacks, or None")
-    for place, callback in enumerate(value):
-        if isinstance(callback, type):
-            raise SettingError(f"callbacks[{place}] is the class {callback.__name__}; give an object of it")
-        if not any(callable(getattr(callback, name, None)) for name in METHODS):
-            raise SettingError(f"callbacks[{place}]={callback!r} has none of the methods {', '.join(METHODS)}")
-    return tuple(value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(_checked(f"callbacks[{place}]", callback) for place, callback in enumerate(value))
+    return (_checked("callbacks", value),)
+
+
+def _checked(name: str, callback: Any) -> Any:
+    if isinstance(callback, type):
+        raise SettingError(f"{name} must be an object, got the class {callback.__name__}: call it to make one")
+    if not any(callable(getattr(callback, method, None)) for method in METHODS):
+        raise SettingError(f"{name} must be a callback, with one of {', '.join(METHODS)}, got {callback!r}")
+    return callback
 
 
 class Reporter:
@@ -144,8 +153,8 @@ class Reporter:
             try:
                 _call(callback, "on_end", result)
             except Exception as error:  # what the run has found is not lost for a report of it
-                text = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}; the result is whole"
-                warnings.warn(text, UserWarning, stacklevel=2)
+                raised = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}"
+                warn_user(f"{raised}; the result is complete")
 
     def _read_jobs(self, tuner: Jobs, most: int | None = None) -> None:
         columns = tuner.jobs(self._read)

@@ -17,7 +17,6 @@ import re
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
@@ -79,12 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     if args.candidates is None and (args.time_limit, args.epoch_limit, args.stop_score) == (None, None, None):
-        raise SettingError("--candidates all needs an end: --time-limit, --epoch-limit or --stop-score")
+        raise SettingError("--candidates all never ends by itself: give --time-limit, --epoch-limit or --stop-score")
     threads = threads_of(args)
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
     task = args.task or data.task
     whole = read_training(data.X, data.y, task)
+    if task is None and not args.quiet and whole.classes_ is not None and data.y.dtype.kind in "iuf":
+        say(
+            f"ash-tune: the {len(whole.classes_)} numbers in {data.target!r} are taken as classes; "
+            "--task regression predicts numbers"
+        )
     rest, test = split(whole, TEST_SHARE, args.seed)
     X = _with_values(data.X, rest)
     options = {name: getattr(args, name) for name in option_names(caller="command")}
@@ -131,8 +136,8 @@ def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
         return X
     left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
     if not kept:
-        raise DataError(f"{left_out[0]} is empty but for a few rows, and there is no other column: pass more rows")
-    warnings.warn(f"left out: {', '.join(left_out)}; empty but for rows of the test part", UserWarning, stacklevel=2)
+        raise DataError(f"{left_out[0]} has values in a few rows only, and there is no other column: pass more rows")
+    warn_user(f"left out: {', '.join(left_out)}; every cell outside of the test part is empty")
     names = None if X.names is None else tuple(X.names[place] for place in kept)
     return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
 
@@ -174,14 +179,14 @@ def _candidates(text: str) -> int | str | None:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'all'") from None
+        raise argparse.ArgumentTypeError(f"must be a number or 'all', got {text!r}") from None
 
 
 def _bytes(text: str) -> int:
     """Return the bytes of a size such as 500M; the letters are powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: give bytes, or a number followed by K, M, G or T")
+        raise argparse.ArgumentTypeError(f"a size must be bytes, or a number followed by K, M, G or T, got {text!r}")
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
 
 

@@ -61,9 +61,13 @@ def threads_of(args: argparse.Namespace) -> int | None:
     count = whole("--threads-per-worker", args.threads_per_worker, 1, MOST_WORKERS)
     ranks = _ranks()
     if ranks == 0:
-        raise SettingError(f"--threads-per-worker {count} is for ranks of MPI: start it by mpiexec, or give --threads")
+        raise SettingError(
+            f"--threads-per-worker {count} is for ranks of MPI: start ash-tune by mpiexec, or give --threads"
+        )
     if args.threads is not None:
-        raise SettingError(f"--threads-per-worker {count} and --threads {args.threads}: give one of them")
+        raise SettingError(
+            f"--threads-per-worker {count} and --threads {args.threads} exclude each other: give one of them"
+        )
     return count * max(1, ranks - 1)  # alone it is its own worker
 
 
@@ -81,7 +85,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
     timeout = read_seconds("worker_timeout", args.worker_timeout or WORKER_TIMEOUT)
     ranks = _ranks()
     if args.dask is not None and ranks > 1:
-        raise SettingError(f"--dask {args.dask} and {ranks} ranks of MPI: give one of them")
+        raise SettingError(f"--dask {args.dask} and {ranks} ranks of MPI exclude each other: use one of them")
     if args.dask is not None:
         with _dask_client(args.dask, timeout) as client:
             yield client

@@ -44,7 +44,7 @@ def export(args: argparse.Namespace) -> None:
     """Write a model in another format."""
     for option, format in (("namespace", "cpp"), ("missing", "onnx")):
         if getattr(args, option) is not None and args.format != format:
-            raise SettingError(f"--{option} is for --format {format} alone: leave it out")
+            raise SettingError(f"--{option} is only for --format {format}: leave it out")
     model, path = load_model(args.model), Path(args.out)
     if args.format == "onnx":
         model.to_onnx(path, missing=args.missing or "")

@@ -7,7 +7,6 @@ target is among the others, the score goes to stderr.
 import argparse
 import csv
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.display import show
+from ash._utils.user_warnings import warn_user
 from ash.cli.cli_streams import Parser, print_whole, say
 from ash.data.columns import blocks
 from ash.data.files import FileTable, read_file
@@ -45,7 +45,7 @@ def predict(args: argparse.Namespace) -> None:
     """Write a prediction for each row, and the score if the table holds the target."""
     model = load_model(args.model)
     if args.proba and model.classes_ is None:
-        raise SettingError("--proba needs classes, but this is a model of regression: leave it out")
+        raise SettingError("--proba needs classes, which a regression model does not have: leave it out")
     table = _read_table(model, args.data)
     names = model.feature_names
     frame = replace(table.frame(table.names), names=None) if names is None else table.frame(names)
@@ -65,7 +65,9 @@ def load_model(path: str) -> Network | Ensemble:
     try:
         return load(path)
     except FileNotFoundError as error:
-        raise SettingError(f"{path}: no such file; MODEL is one that ash-tune or `save` of a model wrote") from error
+        raise SettingError(
+            f"{path}: no such file; MODEL must be a file that ash-tune or the `save` of a model wrote"
+        ) from error
 
 
 def _read_table(model: Model, name: str) -> FileTable:
@@ -90,7 +92,7 @@ def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> N
     lacking = [repr(column) for column in wanted if column not in set(names)]
     if lacking:
         listed = ", ".join(lacking[:LISTED]) + (", ..." if len(lacking) > LISTED else "")
-        raise DataError(f"{where} lacks {len(lacking)} of the {len(wanted)} columns of the model ({listed}): add them")
+        raise DataError(f"{where} lacks {len(lacking)} of the {len(wanted)} columns of the model: add {listed}")
 
 
 def _target_names(model: Model) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
         metric = model.metric if model.metric in METRICS[model.task] else METRICS[model.task][0]
         score = model.score(frame.take(rows), y, metric)
     except DataError as error:
-        warnings.warn(f"no score: {error}", UserWarning, stacklevel=2)
+        warn_user(f"no score: {error}")
         return
     say(f"{metric} {show(score)} on {len(rows)} rows")
 

@@ -111,4 +111,4 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
-        print(f"journal {report.journal}: the same command goes on from it; ash-tune show {report.journal}")
+        print(f"journal {report.journal}: the same command resumes it, and ash-tune show {report.journal} shows it")

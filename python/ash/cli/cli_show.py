@@ -138,7 +138,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     by = holder(Path(f"{path}-lock"))
     ended = facts.get("ended")
     progress = facts.get("progress", {"training seconds": 0.0})
-    state = f"ended: {ended}" if ended else "left in the middle; the same call goes on"
+    state = f"ended: {ended}" if ended else "interrupted; the same call resumes it"
     yield f"state     {f'in use by {by}' if by else state}"
     yield f"begun     {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
     yield _what(facts["run"])
@@ -191,5 +191,5 @@ def _ladder(jobs: list[Job]) -> list[list[Any]]:
     rows = []
     for (rung, epochs), found in sorted(rungs.items()):
         best = _best(found)
-        rows.append([rung, epochs, len(found), "" if best is None else float(best[SCORE])])
+        rows.append([rung, epochs, len(found), math.nan if best is None else float(best[SCORE])])
     return rows

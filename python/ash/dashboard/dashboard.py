@@ -4,10 +4,10 @@ ash.tune -> on_start, on_job, on_end -> LivePage <- LiveServer on 127.0.0.1 <- b
 """
 
 import time
-import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from ash._utils.checks import whole
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback, Run
 from ash.errors import SettingError
 from ash.history.records import JobRecord
@@ -58,7 +58,9 @@ class Dashboard(Callback):
         try:
             self._serve(self.port)
         except OSError as error:
-            raise SettingError(f"port={self.port} cannot be had ({error.strerror}): give another, or 0") from error
+            raise SettingError(
+                f"port={self.port} is not available ({error.strerror}): give another one, or 0 for any"
+            ) from error
 
     @property
     def address(self) -> str | None:
@@ -71,7 +73,7 @@ class Dashboard(Callback):
             try:
                 self._serve(0)
             except OSError as error:
-                warnings.warn(f"the dashboard cannot be shown: {error}", UserWarning, stacklevel=2)
+                warn_user(f"the dashboard cannot be shown: {error}")
         self._page.start(run)
         if self._server is not None:
             self._server.seen = False

@@ -166,7 +166,7 @@ class LivePage:
 
 def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
     if told.error is not None:
-        text = f"The run has ended without a result. {told.error}"
+        text = f"The run ended without a result. {told.error}"
     elif told.run is None:
         text = "No run has begun yet."
     else:

@@ -5,7 +5,6 @@ recognized by duck typing, so no library is imported. Errors use scikit-learn's 
 do. The input is never changed.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, NoReturn, TypeAlias
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils import machine
+from ash._utils.user_warnings import warn_user
 from ash.errors import DataError
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -26,17 +26,17 @@ _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is p
 def refuse_type(data: Any, name: str) -> None:
     """Raise DataError for anything but a dense array: None, a path, a generator, a sparse matrix, ..."""
     if data is None:
-        raise DataError(f"{name} is None: pass an array of numbers.")
+        raise DataError(f"{name} is None: pass an array of numbers")
     if isinstance(data, (str, bytes, PathLike)):
-        raise DataError(f"{name} is text or a path ({data!r}): read the file first, for example by pandas.read_csv.")
+        raise DataError(f"{name} is text or a path ({data!r}): read the file first, for example by pandas.read_csv")
     if hasattr(data, "toarray") and hasattr(data, "nnz"):
         raise DataError(
-            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert it."
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert it"
         )
     if isinstance(data, (Iterator, dict, set, frozenset)):
-        raise DataError(f"{name} is a {type(data).__name__}, which has no rows and columns: pass a list or an array.")
+        raise DataError(f"{name} is a {type(data).__name__}, which has no rows and columns: pass a list or an array")
     if isinstance(data, np.ma.MaskedArray):
-        raise DataError(f"{name} is a masked array: fill the masked cells first, for example by {name}.filled(0).")
+        raise DataError(f"{name} is a masked array: fill the masked cells first, for example by {name}.filled(0)")
 
 
 def column_names(X: Any, name: str) -> tuple[str, ...] | None:
@@ -53,10 +53,10 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     text = [isinstance(column, str) for column in columns]
     if any(text) and not all(text):
         odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]
-        raise DataError(f"{name} has column names that are no text ({odd[:5]}): rename them, X.columns.astype(str).")
+        raise DataError(f"{name} has column names that are not text ({odd[:5]}): rename them, X.columns.astype(str)")
     twice = sorted({column for column in columns if columns.count(column) > 1}) if all(text) else []
     if twice:
-        raise DataError(f"{name} has more than one column named {', '.join(map(repr, twice[:5]))}: rename them.")
+        raise DataError(f"{name} has more than one column named {', '.join(map(repr, twice[:5]))}: rename them")
     return tuple(columns) if columns and all(text) else None
 
 
@@ -70,13 +70,15 @@ def as_array(data: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
-        raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths.") from None
+        raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths") from None
+    except Exception as error:  # of an object's own __array__
+        raise DataError(f"{name} cannot be read as an array ({type(error).__name__}: {error})") from error
     if array.dtype.kind == "U" and isinstance(data, (list, tuple)):
         array = np.asarray(data, dtype=object)  # NumPy made text of every number and None beside a text
     if array.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {name} has dtype {array.dtype}; pass real numbers.")
+        raise DataError(f"Complex data not supported: {name} has dtype {array.dtype}; pass real numbers")
     if array.dtype.kind == "O" and array.ndim == 2 and any(isinstance(cell, complex) for cell in array[:1].flat):
-        raise DataError(f"Complex data not supported: {name} holds complex numbers; pass real numbers.")
+        raise DataError(f"Complex data not supported: {name} holds complex numbers; pass real numbers")
     return array
 
 
@@ -89,10 +91,9 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
         A column that holds no numbers, named with its first bad cell.
     """
     if array.dtype.kind in "mMV":
-        raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days.")
+        raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days")
     if is_rounded(array):
-        text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     matrix = np.empty(array.shape, np.float64, order="C")
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -135,7 +136,7 @@ def refuse_values(
     row = int(np.flatnonzero(bad)[0])
     first = row if numbers is None else int(numbers[row])
     rows = f"{int(bad.sum())} of {len(values)} rows, first row {first}"
-    raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}.")
+    raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}")
 
 
 def check_memory(rows: int, columns: int, name: str) -> None:
@@ -145,7 +146,7 @@ def check_memory(rows: int, columns: int, name: str) -> None:
     if left is not None and needed > left:
         raise DataError(
             f"{name} of shape ({rows}, {columns}) needs about {needed / 2**30:.3g} GiB for training, but only "
-            f"{left / 2**30:.3g} GiB are left: pass fewer rows or columns."
+            f"{left / 2**30:.3g} GiB are left: pass fewer rows or columns"
         )
 
 
@@ -155,13 +156,13 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
         given = "1D array" if shape else "scalar array"
         raise DataError(
             f"Expected 2D array, got {given} instead. Reshape your data: {name}.reshape(-1, 1) if it has a single "
-            f"feature, {name}.reshape(1, -1) if it is a single sample."
+            f"feature, {name}.reshape(1, -1) if it is a single sample"
         )
     if len(shape) > 2:
-        raise DataError(f"Found array with dim {len(shape)}, while dim <= 2 is required: reshape {name}.")
+        raise DataError(f"Found array with dim {len(shape)}, while dim <= 2 is required: reshape {name}")
     for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
         if count == 0:
-            raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}.")
+            raise DataError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required in {name}")
 
 
 def is_rounded(values: NDArray[Any]) -> bool:
@@ -180,7 +181,7 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
     if is_missing(cell):
         return float("nan")
     if isinstance(cell, complex):
-        raise DataError(f"Complex data not supported: {where} holds {cell!r} in row {row}; pass real numbers.")
+        raise DataError(f"Complex data not supported: {where} holds {cell!r} in row {row}; pass real numbers")
     try:
         return float(cell)
     except OverflowError:
@@ -190,7 +191,7 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
     except TypeError:
         reason = f"argument must be a string or a real number, not {type(cell).__name__!r}"
     todo = "encode text as numbers first, for example by sklearn.preprocessing.OneHotEncoder"
-    raise DataError(f"{where}, row {row}: {reason}; {todo}.")
+    raise DataError(f"{where}, row {row}: {reason}; {todo}")
 
 
 def is_missing(cell: Any) -> bool:

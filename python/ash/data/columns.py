@@ -183,9 +183,9 @@ class CellColumn(Column):
             where = f"{name} in {self.label}"
             if isinstance(cell, (complex, np.complexfloating)):
                 fact = f"{where} holds {cell!r} in row {first + row}"
-                raise DataError(f"Complex data not supported: {fact}; pass real numbers.")
+                raise DataError(f"Complex data not supported: {fact}; pass real numbers")
             fact = f"argument must be a string or a real number, not {type(cell).__name__!r}"
-            raise DataError(f"{where}, row {first + row}: {fact}; {SCALARS_TODO}.")
+            raise DataError(f"{where}, row {first + row}: {fact}; {SCALARS_TODO}")
 
     @cached_property
     def _is_numeric(self) -> bool:

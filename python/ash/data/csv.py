@@ -20,7 +20,6 @@ import io
 import re
 import shutil
 import tempfile
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,10 +30,32 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column
 from ash.errors import DataError
 
+SAVE, UNPACK, RENAME = "save the table as CSV or Parquet", "unpack it first", "rename it"
+EXCEL = "an Excel file"
+OTHER_FILES = {
+    b"PK\x03\x04": ("a zip archive", UNPACK),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (EXCEL, SAVE),
+    b"FEA1": ("a Feather file", SAVE),
+    b"ARROW1": ("a Feather file", SAVE),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", SAVE),
+    b"\x93NUMPY": ("a file of NumPy", SAVE),
+    b"\x80\x04\x95": ("a pickle", SAVE),
+    b"\x80\x05\x95": ("a pickle", SAVE),
+    b"SQLite format 3\x00": ("an SQLite database", SAVE),
+    b"PAR1": ("a Parquet file without the ending .parquet", RENAME),
+    b"\x1f\x8b": ("packed by gzip without the ending .gz", RENAME),
+    b"BZh": ("packed by bzip2", UNPACK),
+    b"\xfd7zXZ\x00": ("packed by xz", UNPACK),
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", UNPACK),
+    b"\xff\xfe": ("text in UTF-16", "save it in UTF-8"),
+    b"\xfe\xff": ("text in UTF-16", "save it in UTF-8"),
+}
+"""What a file is by its first bytes, and what to do with it: those that are no CSV."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """Cells without a value, in upper or lower case, with or without blanks around."""
 
@@ -158,9 +179,9 @@ def read_csv(name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, 
         try:
             return _read(file, name, choose)
         except UnicodeDecodeError as error:
-            raise DataError(f"{name} is no text in UTF-8 ({error.reason}): save it in this encoding") from error
+            raise DataError(f"{name} is not text in UTF-8 ({error.reason}): save it as CSV in UTF-8") from error
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{name} is no CSV file, or a damaged one ({error}): write it again") from error
+            raise DataError(f"{name} is not a CSV file, or a damaged one ({error}): write it again") from error
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -179,8 +200,22 @@ def _open_text(name: str) -> Iterator[IO[str]]:
             shutil.copyfileobj(given, spare)
             spare.seek(0)
             raw = spare
-        binary: Any = gzip.GzipFile(fileobj=raw) if name.lower().endswith(".gz") else raw
+        packed = name.lower().endswith(".gz")
+        if not packed:
+            _refuse_other_files(raw, name)
+        binary: Any = gzip.GzipFile(fileobj=raw) if packed else raw
         yield io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+
+
+def _refuse_other_files(file: IO[bytes], name: str) -> None:
+    """Raise DataError where the first bytes are those of another kind of file."""
+    head = file.read(max(map(len, OTHER_FILES)))
+    file.seek(0)
+    for start, (what, todo) in OTHER_FILES.items():
+        if head.startswith(start):
+            if name.lower().endswith((".xlsx", ".xlsm", ".ods")):
+                what, todo = EXCEL, SAVE
+            raise DataError(f"{name} is {what}, which is not read: {todo}")
 
 
 def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, ...]]:
@@ -195,7 +230,7 @@ def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tu
         for place, builder in kept.items():
             builder.add(block[place])
     if not read:
-        raise DataError(f"{name} holds no rows below its line of names: add some")
+        raise DataError(f"{name} has no rows below its line of names: add some")
     _read_again(file, name, kept)
     names = tuple(rows.names[place] for place in kept)
     return names, tuple(builder.build(column_label(place, rows.names)) for place, builder in kept.items())
@@ -233,7 +268,7 @@ class _Rows:
         odd = [] if self._first else [name for name in self.names if is_number(name)]
         if odd:
             text = f"{self._where}: the first line is read as names, though {odd[0]!r} is a number"
-            warnings.warn(f"{text}; put a line of names above it if it is none", UserWarning, stacklevel=2)
+            warn_user(f"{text}; if it holds data, put a line of names above it")
 
     def blocks(self) -> Iterator[list[tuple[str, ...]]]:
         """Yield blocks of at most BLOCK rows, each as the cells of one column after the other."""
@@ -248,4 +283,4 @@ class _Rows:
                 yield row
             elif row:
                 where = f"{self._where}, line {self._reader.line_num}"
-                raise DataError(f"{where}: {len(row)} cells instead of {width}; quote cells that hold the delimiter")
+                raise DataError(f"{where}: {len(row)} cells in place of {width}; quote cells that hold the delimiter")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.checks import near_names
 from ash._utils.installation import require_extra
 from ash.data.arrays import EXACT, column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column, Order
@@ -96,7 +97,7 @@ def read_table(name: str, target: str | None) -> DataTable:
 
     def all_of(names: Sequence[str]) -> dict[str, bool]:
         if len(names) < 2:
-            raise DataError(f"{name} has {len(names)} column(s); a target and one more are the least")
+            raise DataError(f"{name} must have a target and at least one more column, got {len(names)} column(s)")
         target_place(names, target, name)
         return dict.fromkeys(names, False)
 
@@ -107,8 +108,8 @@ def read_table(name: str, target: str | None) -> DataTable:
     chosen, labels = table.names[place], table.labels(table.names[place])
     missing = table.rows - len(labels.rows)
     if missing:
-        fact = f"the target {chosen!r} misses {missing} of {table.rows} cells"
-        raise DataError(f"{name}: {fact}: fill these cells or drop their rows first")
+        fact = f"the target {chosen!r} lacks {missing} of {table.rows} cells"
+        raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
     X = table.frame(table.names[:place] + table.names[place + 1 :])
     return DataTable(X, labels.values, chosen, BUILT_IN.get(name))
 
@@ -118,8 +119,10 @@ def target_place(names: Sequence[str], target: str | None, where: str) -> int:
     if target is None:
         return names.index("target") if "target" in names else len(names) - 1
     if target not in names:
+        near = " or ".join(map(repr, near_names(target, names)))
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise SettingError(f"{where} has no column {target!r}; there are {shown}")
+        hint = f"did you mean {near}? " if near else ""
+        raise SettingError(f"{where} has no column {target!r}; {hint}its columns are {shown}")
     return names.index(target)
 
 
@@ -176,7 +179,7 @@ def _read_parquet(name: str, choose: Choose) -> FileTable:
             file.seek(0)
             table = parquet.read_table(file, columns=[column for column in names if column in chosen])
         except ArrowException as error:
-            raise DataError(f"{name} is no Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
     frame = read_frame(table, name)
     kept = tuple(table.column_names)
     columns = (

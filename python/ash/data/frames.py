@@ -10,7 +10,6 @@ values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and 
 through all numbers once: it finds missing ones and refuses those that the core cannot take.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import (
     FLOAT32_MAX,
     as_array,
@@ -130,7 +130,7 @@ def read_frame(X: Any, name: str = "X") -> Frame:
     refuse_type(X, name)
     for method in ("collect", "compute"):
         if hasattr(type(X), method) and (method == "collect" or is_frame(X)):
-            raise DataError(f"{name} is lazy ({type(X).__name__}): collect it first, by {name}.{method}().")
+            raise DataError(f"{name} is lazy ({type(X).__name__}): collect it first, by {name}.{method}()")
     names = column_names(X, name)
     if is_frame(X):
         check_shape(X.shape, name)
@@ -168,10 +168,10 @@ def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Co
 
 def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind == "c":
-        raise DataError(f"Complex data not supported: {where} has dtype {dtype}; pass real numbers.")
+        raise DataError(f"Complex data not supported: {where} has dtype {dtype}; pass real numbers")
     if dtype.kind in "mMVS":
         todo = {"V": _SPLIT_TODO, "S": _TEXT_TODO}.get(dtype.kind, _NUMBERS_TODO)
-        raise DataError(f"{where} has dtype {dtype}: {todo}.")
+        raise DataError(f"{where} has dtype {dtype}: {todo}")
 
 
 def _frame_columns(X: Any, names: tuple[str, ...] | None, name: str) -> tuple[Column, ...] | None:
@@ -212,7 +212,7 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
         return _array_column(np.asarray(series.to_numpy(), object), label, word, name)
     if series.dtype == nw.Unknown:
         return _unknown_column(series, label, word, name)
-    raise DataError(f"{name} in {label} has dtype {word}: {_todo(series.dtype)}.")
+    raise DataError(f"{name} in {label} has dtype {word}: {_todo(series.dtype)}")
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
@@ -231,7 +231,7 @@ def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) 
     try:
         return _array_column(series.to_numpy(), label, word, name)
     except DataError as error:
-        raise DataError(f"{name} in {label} has dtype {word}: {_NUMBERS_TODO}.") from error
+        raise DataError(f"{name} in {label} has dtype {word}: {_NUMBERS_TODO}") from error
 
 
 def _todo(dtype: "nw.dtypes.DType") -> str:
@@ -288,8 +288,7 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
         values[np.isnan(values)] = 0.0
         refuse_values(values, column.label, name, frame.order)
     if _is_any_rounded(frame, places):
-        text = f"{name} holds integers beyond 2**53, which are rounded to the nearest float64."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     return missing
 
 

@@ -10,7 +10,6 @@ row to train on: a class of one row goes to training, and where a part is too sm
 class is set aside for training and the rest is shuffled as it comes. A class without a validation row is fine.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import check_seed, is_integer, is_number
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_target
@@ -25,6 +25,8 @@ from ash.errors import DataError, SettingError
 from ash.metrics import Task
 
 Rows = NDArray[np.int64]
+MOST_NAMED = 5
+"""Classes that a warning names."""
 _STREAM = 2  # spawn key of the split; the draw of candidates has 1
 
 
@@ -98,7 +100,7 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), weights[kept]
     if frame.rows < 2:
-        raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate.")
+        raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     return Table(frame, target.y, target.classes, target.task, target.names, weights)
 
 
@@ -117,18 +119,23 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str | dict):
+        raise DataError(
+            f"sample_weight must be one number per row, got {sample_weight!r}; class weights are not supported yet: "
+            f"pass sklearn.utils.class_weight.compute_sample_weight({sample_weight!r}, y)"
+        )
     refuse_type(sample_weight, "sample_weight")
     array = as_array(sample_weight, "sample_weight")
     if array.ndim > 1:
-        raise DataError(f"Sample weights must be 1D array or scalar, not of shape {array.shape}: pass one a row of X.")
+        raise DataError(f"Sample weights must be 1D array or scalar, not of shape {array.shape}: pass one per row of X")
     if array.ndim == 1 and len(array) != rows:
-        raise DataError(f"sample_weight.shape == {array.shape}, expected {(rows,)}: pass one weight a row of X.")
+        raise DataError(f"sample_weight.shape == {array.shape}, expected {(rows,)}: pass one weight per row of X")
     try:
         if array.dtype.kind in "mM":
             raise TypeError(f"its dtype is {array.dtype}")
         weights = np.broadcast_to(array.astype(np.float64), (rows,)).copy()
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"sample_weight holds what is no number ({error}): pass numbers of at least 0.") from None
+        raise DataError(f"sample_weight must hold numbers of at least 0, got another value ({error})") from None
     return _checked(weights)
 
 
@@ -140,9 +147,9 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
     ):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise DataError(f"{fact}: {weights[row]} in row {row}; pass finite numbers of at least 0.")
+            raise DataError(f"{fact}: {weights[row]} in row {row}; pass finite numbers of at least 0")
     if not weights.any():
-        raise DataError("Sample weights must contain at least one non-zero number: there is no row to learn from.")
+        raise DataError("Sample weights must contain at least one non-zero number: there is no row to learn from")
     return None if (weights == weights[0]).all() else weights
 
 
@@ -173,7 +180,18 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
         Classes with a single row, which goes to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
+    if table.classes_ is not None:
+        _warn_of_single_rows(table.classes_[np.bincount(table.y[:, 0].astype(np.int64)) == 1])
     return split_rows(labels, table.rows, validation, seed)
+
+
+def _warn_of_single_rows(classes: NDArray[Any]) -> None:
+    """Warn of the classes that have one row."""
+    names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
+    if len(classes) == 1:
+        warn_user(f"class {names} has a single row, which is used for training only")
+    elif len(classes):
+        warn_user(f"{len(classes)} classes ({names}) have a single row each, which is used for training only")
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
@@ -196,15 +214,18 @@ def split_state(seed: int) -> int:
     return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
 
 
-def _validation_rows(validation: float, rows: int) -> int:
+def _validation_rows(validation: Any, rows: int) -> int:
     if rows < 2:
-        raise DataError(f"n_samples={rows}: at least 2 rows are needed, one to train and one to validate.")
+        raise DataError(f"n_samples={rows}: at least 2 rows are needed, one to train and one to validate")
     if is_integer(validation):
         if not 1 <= validation < rows:
-            raise SettingError(f"validation={validation} is not allowed: from 1 to {rows - 1} of the {rows} rows.")
+            raise SettingError(f"validation must be from 1 to {rows - 1} of the {rows} rows, got {validation}")
         return int(validation)
     if not is_number(validation) or not 0 < validation < 1:
-        raise SettingError(f"validation={validation!r} is not allowed: a share between 0 and 1, or a number of rows.")
+        given = repr(validation) if isinstance(validation, float | str) else f"a {type(validation).__name__}"
+        raise SettingError(
+            f"validation must be a share between 0 and 1, a number of rows, or a tuple (X, y), got {given}"
+        )
     return min(rows - 1, int(np.ceil(validation * rows)))
 
 
@@ -221,15 +242,12 @@ def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state:
 def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
     members = np.bincount(labels.astype(np.int64))
     single = members[labels.astype(np.int64)] == 1
-    if single.any():
-        text = f"{int(single.sum())} classes have one row only; these rows train, and are not validated on."
-        warnings.warn(text, UserWarning, stacklevel=4)
     rows = np.flatnonzero(~single)
     classes, training = int((members > 1).sum()), len(labels) - count
     if training < int((members > 0).sum()):
         raise SettingError(
             f"validation leaves {training} rows to train, fewer than the {int((members > 0).sum())} classes: "
-            "validate on fewer rows."
+            "validate on fewer rows"
         )
     if classes <= count and classes <= len(rows) - count:
         drawn = _shuffled(rows, count, labels[rows], state)

@@ -11,12 +11,12 @@ Few are at most 20, and more in long tables: one in 200 rows, up to 50 (26 lette
 in 500,000 are not).
 """
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
 from ash.errors import DataError, SettingError
 from ash.metrics import TASKS, Task
@@ -47,17 +47,22 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     -----
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
+    UserWarning
+        ``task`` is None, and floats are taken as classes.
     """
     if task is not None and task not in TASKS:
-        raise SettingError(f"task={task!r} is not allowed: one of {', '.join(TASKS)}, or None to decide by y.")
+        raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")
     if y is None:
-        raise DataError("ash.tune requires y to be passed, but the target y is None.")
+        raise DataError("ash.tune requires y to be passed, but the target y is None")
     refuse_type(y, "y")
     values, names = _flat(as_array(y, "y"), rows), _target_names(y)
     values = _plain(values if kept is None else values[kept])
     chosen = next((one for one in TASKS if one == task), None) or infer_task(values)
     if chosen == "classification":
-        return Target(*_read_classes(values), chosen, names)
+        numbers, labels = _read_classes(values)
+        if task is None:
+            _warn_of_floats(labels)
+        return Target(numbers, labels, chosen, names)
     return Target(_read_numbers(values, names), None, chosen, names)
 
 
@@ -79,23 +84,21 @@ def infer_task(y: NDArray[Any]) -> Task:
 def _plain(y: NDArray[Any]) -> NDArray[Any]:
     """Objects as text, booleans or numbers where they are all alike; missing cells are refused."""
     if y.dtype.kind in "mMV":
-        raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first.")
+        raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first")
     if y.dtype.kind == "S":
-        raise DataError("y holds bytes: decode the labels to text first, for example by y.astype(str).")
+        raise DataError("y holds bytes: decode the labels to text first, for example by y.astype(str)")
     if y.dtype.kind != "O":
         return y
     cells = list(y.flat)
     for row, cell in enumerate(cells):
         if is_missing(cell):
-            raise DataError(f"Label contains NaN: y is missing in row {row}; drop the rows without a target.")
+            raise DataError(f"Label contains NaN: y is missing in row {row}; drop the rows without a target")
     if all(isinstance(cell, str) for cell in cells):
         return y.astype(str)
     alike = _alike(cells)
     if alike is None or alike.dtype.kind not in "biuf":
         kinds = sorted({type(cell).__name__ for cell in cells})
-        raise DataError(
-            f"Unknown label type: y holds objects of type {', '.join(kinds)}; pass all text or all numbers."
-        )
+        raise DataError(f"Unknown label type: y holds objects of type {', '.join(kinds)}; pass all text or all numbers")
     return alike.reshape(y.shape)
 
 
@@ -112,19 +115,19 @@ def _alike(cells: list[Any]) -> NDArray[Any] | None:
 def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
     """Check the shape; one column becomes one dimension, with scikit-learn's warning."""
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
-        raise DataError(f"y should be a 1d array, got an array of shape {y.shape} instead: pass one value a row.")
+        raise DataError(f"y should be a 1d array, got an array of shape {y.shape} instead: pass one value per row")
     if len(y) != rows:
         raise DataError(
-            f"Found input variables with inconsistent numbers of samples: [{rows}, {len(y)}]; pass a y for each row."
+            f"Found input variables with inconsistent numbers of samples: [{rows}, {len(y)}]; pass one y per row"
         )
     if y.ndim == 2 and y.shape[1] == 1:
         from sklearn.exceptions import DataConversionWarning
 
         text = (
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), "
-            "for example using ravel()."
+            "for example using ravel()"
         )
-        warnings.warn(text, DataConversionWarning, stacklevel=4)
+        warn_user(text, DataConversionWarning)
         return y[:, 0]
     return y
 
@@ -137,22 +140,31 @@ def _target_names(y: Any) -> tuple[str, ...] | None:
 def _warn_one_hot(y: NDArray[Any]) -> None:
     if y.dtype.kind in "biuf" and np.all((y == 0) | (y == 1)) and np.all(y.sum(axis=1) == 1):
         text = (
-            f"y looks like {y.shape[1]} classes as one-hot rows, and is read as {y.shape[1]} numbers: for "
-            "classification pass class labels, for example y.argmax(axis=1)."
+            f"y looks like {y.shape[1]} one-hot encoded classes, but is read as {y.shape[1]} numbers: for "
+            "classification pass class labels, for example y.argmax(axis=1)"
         )
-        warnings.warn(text, UserWarning, stacklevel=5)
+        warn_user(text)
+
+
+def _warn_of_floats(labels: NDArray[Any]) -> None:
+    """Warn of classes that may be meant as numbers; two values are classes beyond doubt."""
+    if labels.dtype.kind == "f" and len(labels) > 2:
+        warn_user(
+            f"the {len(labels)} whole floats in y are taken as classes: pass task='regression' to predict numbers, or "
+            "task='classification'"
+        )
 
 
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:
     """Class numbers [rows, 1] and the sorted labels."""
     if y.ndim == 2:
-        raise DataError(f"Unknown label type: y has {y.shape[1]} columns; classification takes one label a row.")
+        raise DataError(f"Unknown label type: y has {y.shape[1]} columns; classification takes one label per row")
     if y.dtype.kind == "f":
         _check_labels(y)
     labels, numbers = np.unique(y, return_inverse=True)
     if len(labels) < 2:
         raise DataError(
-            f"y has only one class ({labels[0]}, n_samples={len(y)}); classification needs rows of at least 2 classes."
+            f"y has only one class ({labels[0]}, n_samples={len(y)}); classification needs rows of at least 2 classes"
         )
     return numbers.astype(np.float64).reshape(-1, 1), labels
 
@@ -161,11 +173,12 @@ def _check_labels(y: NDArray[Any]) -> None:
     for bad, fact in ((np.isnan(y), "NaN"), (np.isinf(y), "infinity")):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise DataError(f"Label contains {fact}: y is {y[row]} in row {row}; drop the rows without a target.")
+            raise DataError(f"Label contains {fact}: y is {y[row]} in row {row}; drop the rows without a target")
     if np.any(y != np.floor(y)):
         odd = y[np.flatnonzero(y != np.floor(y))[0]]
         raise DataError(
-            f"Unknown label type: continuous. y holds {odd:g}, no class: pass whole labels, or task='regression'."
+            f"Unknown label type: continuous. y holds {odd:g}, which is not a class: pass whole labels, or "
+            "task='regression'"
         )
 
 
@@ -175,7 +188,7 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
             y = y.astype(np.float64)
         except ValueError as error:
             raise DataError(
-                f"y holds text that is no number ({error}): pass task='classification' or numbers."
+                f"y holds text that is not a number ({error}): pass task='classification', or numbers"
             ) from None
     numbers = to_float(y.reshape(len(y), -1), "y", names)
     check_finite(numbers, "y", names)
@@ -211,11 +224,11 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
         known = np.isin(labels, classes)
         if not known.all():
             unknown = [str(label) for label in np.unique(labels[~known])[:5]]
-            raise DataError(f"y holds labels that were not trained: {', '.join(unknown)}")
+            raise DataError(f"y holds labels that were not in training: {', '.join(unknown)}")
         return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
     targets = _known_array(y)
     if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
-        raise DataError(f"y has shape {targets.shape}, but ({rows}, {outputs}) is expected: a target for each row of X")
+        raise DataError(f"y must have shape ({rows}, {outputs}), one target per row of X, got {targets.shape}")
     numbers = to_float(targets.reshape(rows, outputs), "y", None)
     check_finite(numbers, "y", None)
     return numbers
@@ -231,5 +244,5 @@ def read_labels(y: Any, rows: int) -> NDArray[Any]:
     """Return a label a row, of whatever dtype; raise DataError for another shape."""
     labels = _known_array(y)
     if labels.shape not in ((rows,), (rows, 1)):
-        raise DataError(f"y has shape {labels.shape}, but ({rows},) is expected: one label for each row of X")
+        raise DataError(f"y must have shape ({rows},), one label per row of X, got {labels.shape}")
     return labels.reshape(rows)

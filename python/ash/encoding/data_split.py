@@ -160,7 +160,9 @@ def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation:
 def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Fold:
     """Return the fold of a separate validation table."""
     if len(validation) != 2:
-        raise SettingError(f"validation holds {len(validation)} parts; a tuple must be (X, y)")
+        raise SettingError(
+            f"validation must be a share, a number of rows, or a tuple (X, y), got a tuple of {len(validation)} parts"
+        )
     held_out = read_frame(validation[0], "validation X")
     schema.check(held_out, "the table to train on", "validation X")
     targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
@@ -199,14 +201,16 @@ def _drawn(table: Table, cv: int, seed: int) -> Iterator[Pair]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     if not 2 <= cv <= table.rows:
-        raise SettingError(f"cv={cv} is not allowed: a number of folds from 2 to {table.rows}, a splitter, or pairs.")
+        raise SettingError(
+            f"cv must be a number of folds from 2 to {table.rows}, a splitter, or pairs of row numbers, got {cv}"
+        )
     kind = StratifiedKFold if table.classes else KFold
     splitter = kind(int(cv), shuffle=True, random_state=split_state(seed))
     try:
         for training, validation in splitter.split(np.empty((table.rows, 0)), table.y[:, 0]):
             yield np.asarray(training, np.int64), np.asarray(validation, np.int64)
     except ValueError as error:
-        raise SettingError(f"cv={cv} is not allowed: {error}") from None
+        raise SettingError(f"cv={cv} cannot split this table: {error}") from None
 
 
 def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]:
@@ -217,7 +221,9 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     try:
         pairs = list(check_cv(cv, y, classifier=table.classes > 0).split(X, y, groups))
     except (TypeError, ValueError) as error:
-        raise SettingError(f"cv={cv!r} is not allowed: {error}") from error
+        raise SettingError(f"cv={cv!r} cannot split this table: {error}") from error
+    if not pairs:
+        raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
     for place, pair in enumerate(pairs):
         yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
@@ -229,8 +235,8 @@ def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Row
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)
     except (IndexError, TypeError, ValueError) as error:
-        raise SettingError(f"{where} has no row numbers of a table of {count} rows ({error})") from None
+        raise SettingError(f"{where} must hold row numbers of a table of {count} rows, got others ({error})") from None
     rows = np.repeat(np.arange(len(numbers)), times[numbers])
     if len(rows) == 0:
-        raise DataError(f"{where} has a part without rows (n_samples=0): give each fold rows to train and to validate.")
+        raise DataError(f"{where} has a part without rows (n_samples=0): give each fold rows to train and to validate")
     return rows

@@ -58,7 +58,7 @@ class LevelCodes(dict[str | None, int]):
             row = int(codes.argmax())
             where = f"X in {column.label}, row {(rows.start or 0) + row}"
             level = repr(str(cells[row])[:_SHOWN])
-            raise DataError(f"{where}: level {level} was not seen in training; replace it by one that was.")
+            raise DataError(f"{where}: level {level} was not seen in training; replace it by one that was")
         return codes
 
 

@@ -98,11 +98,11 @@ class Schema:
             raise DataError(_names_differ(frame.names, self.names))
         if len(frame.columns) != len(self.columns):
             given, wanted = len(frame.columns), len(self.columns)
-            raise DataError(f"{name} has {given} features, but {expecting} is expecting {wanted} features as input.")
+            raise DataError(f"{name} has {given} features, but {expecting} is expecting {wanted} features as input")
         differ = [] if frame.matrix is not None and self.is_numeric else self._differing(frame)
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
-            raise DataError(f"{name} in {'; '.join(_at_most(differ))}: {todo}.")
+            raise DataError(f"{name} in {'; '.join(_at_most(differ))}: {todo}")
 
     def check_cells(self, frame: Frame, name: str = "X") -> None:
         """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""

@@ -26,6 +26,7 @@ from itertools import islice
 import numpy as np
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
@@ -92,6 +93,7 @@ class Plan:
     epochs: float
 
 
+@explained()
 def plan(
     rows: int,
     features: int,
@@ -143,9 +145,9 @@ def plan(
     most = default_epoch_rows(rows) if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
-        raise SettingError(f"time_limit={time_limit!r} is not allowed; give seconds")
+        raise SettingError(f"time_limit must be a number of seconds, got {time_limit!r}")
     if not candidates:
-        raise SettingError(f"candidates={candidates!r} is not allowed; give one at least, as Space.sample returns them")
+        raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
     shape = (features, classes or outputs, numbers)
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
     costs = [_core.training_cost(each, *shape) for each in settings]
@@ -247,12 +249,25 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
     limit depends on timing in any case, and on a virtual clock with many workers no candidate would finish the ladder
     in time.
     """
-    fold, table = split.folds[0], split.table
+    fold = split.folds[0]
     rows = len(fold.training)
     if not options.planned:
         return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
-    found = plan(
-        rows,
+    found = _plan_of(options, space, split, seconds, options.epoch_rows)
+    return replace(
+        options,
+        min_epochs=found.min_epochs,
+        max_rungs=found.max_rungs,
+        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
+        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
+    )
+
+
+def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
+    """Return the plan of a run for so many seconds of training."""
+    fold, table = split.folds[0], split.table
+    return plan(
+        len(fold.training),
         fold.encoding.features,
         space.sample(min(TYPICAL, space.size), options.seed),
         time_limit=seconds / len(split.folds),  # the folds are alike, and a job trains each
@@ -261,16 +276,15 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
         classes=table.classes,
         numbers=int(fold.encoding.scaled.sum()),
         eta=options.eta,
-        epoch_rows=options.epoch_rows,
+        epoch_rows=epoch_rows,
         validation=len(fold.validation),
     )
-    return replace(
-        options,
-        min_epochs=found.min_epochs,
-        max_rungs=found.max_rungs,
-        epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
-        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
-    )
+
+
+def first_job_seconds(options: Options, space: Space, split: Split) -> float:
+    """Return about how long one thread takes for a job of the first rung; the options are planned."""
+    found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
+    return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def _keep(scoring_seconds: float, held: float, fold: Fold) -> int:

@@ -26,7 +26,6 @@ folds each network has one thread.
 
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.core_data import prepare
 from ash.engine.planning import rows_of_epoch
@@ -169,7 +169,7 @@ class Refit:
         try:
             data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
         except DataError as error:
-            warnings.warn(f"there is no refit on all rows: {error}", UserWarning, stacklevel=2)
+            warn_user(f"the model is not refitted on all rows: {error}")
             return kept
         share = self._share(seconds)  # again: preparing the data took time
         if share == 0:
@@ -203,8 +203,7 @@ class Refit:
         trained = [place for place, core in zip(drawn, cores, strict=True) if core is not None]
         left[trained] = counts[trained]
         if cores[0] is None:
-            text = "training on all rows has diverged, which no fold did: the model is the network of the first fold"
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
             left[:] = 0
         left[0] = max(1, left[0])
         return self._with_cores(drawn, cores, whole), left

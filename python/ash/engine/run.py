@@ -15,16 +15,16 @@ from dataclasses import replace
 from typing import Any
 
 from ash import _core
-from ash._utils.display import format_table
+from ash._utils.display import format_table, show_seconds
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import Deadline
+from ash.engine.deadline import REFIT, REST, Deadline
 from ash.engine.event_loop import Ending, EventLoop
-from ash.engine.planning import draw, planned, space_of
+from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.errors import AllDiverged, SettingError
+from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import job_rows
 from ash.journal.identity import identity_of
@@ -32,11 +32,11 @@ from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import Options
+from ash.options import Options, warn_of_one_rung
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
-from ash.space.space import Space
+from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core takes by the same name, and without a value for "none"."""
@@ -65,7 +65,7 @@ class TuningRun:
         self,
         X: Any,
         y: Any,
-        space: Space | None,
+        space: Any,
         options: Options,
         *,
         sample_weight: Any = None,
@@ -87,6 +87,7 @@ class TuningRun:
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
+        self._asked_rungs = options.max_rungs
         self._callbacks, self._path, self._elsewhere = callbacks, journal, elsewhere
         self._check()
 
@@ -108,10 +109,12 @@ class TuningRun:
                 tuner = self._tuner(data, dispatcher.mailbox)
                 params, folds = self._candidates.params, len(self._split.folds)
                 self._journal.restore(tuner, params, self._options, folds, self._has_failed)
+                self._warn_of_one_rung(tuner)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
                     tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
                 )
+                self._prepared = time.monotonic() - self._started
                 ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
                 result, model = self._collected(tuner, ending)
                 reporter.end(result, model)
@@ -119,16 +122,14 @@ class TuningRun:
 
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
-        space, scoring = self._asked_space, self._scoring
-        if space is not None and not isinstance(space, Space):
-            raise SettingError(
-                f"space={space!r} is not allowed; give an ash.Space(name=domain, ...), or None for the default one"
-            )
+        scoring = self._scoring
+        if self._asked_space is not None:
+            self._asked_space = read_space(self._asked_space, Space)
         if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but nothing that splits by them: pass cv=, for example GroupKFold()")
+            raise SettingError("groups are given, but nothing splits by them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
-                f"scoring={scoring.name!r} cannot be sent to the workers of an executor; give a metric of ash"
+                f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
             )
 
     def _read(self) -> None:
@@ -143,7 +144,9 @@ class TuningRun:
         if self._scoring is not None:
             return self._scoring.name
         found = {usable_metric(fold, self._options) for fold in self._split.folds}
-        return found.pop() if len(found) == 1 else "rmse"  # a default that gave way in some of the folds
+        return (
+            found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
+        )  # a default that gave way in some of the folds
 
     def _plan(self) -> None:
         """Resolve the ladder and the deadline, and draw the candidates."""
@@ -222,10 +225,20 @@ class TuningRun:
         size = 1 if self._final is None else self._final.ensemble
         return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
 
+    def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
+        """Warn where there is a single rung though nobody has asked for that."""
+        options, count = self._options, self._candidates.count
+        if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
+            return
+        little = f"time_limit={options.time_limit} holds no more", "give more time"
+        warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, *little)
+
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""
-        check_scorers(self._scorers, self._options, ending.ended, bool(self._journal.restored))
+        check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
+        if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
+            raise self._too_short()
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)
         kept, model = finish(
@@ -238,6 +251,18 @@ class TuningRun:
             deadline=self._deadline.end,
         )
         return self._result(tuner, kept, ending), model
+
+    def _too_short(self) -> NothingFinished:
+        """Return what took the time where it was over before the first job ended, and how much is needed."""
+        job = first_job_seconds(self._options, self._space, self._split)
+        spent = f"reading and encoding {self._split.table.rows:,} rows took {show_seconds(self._prepared)}"
+        if self._journal.seconds > 0:
+            spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
+        needed = (self._journal.seconds + self._prepared + job) / (1 - REST - REFIT)
+        return NothingFinished(
+            f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
+            f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
+        )
 
     def _result(self, tuner: _core.Tuner, kept: Kept, ending: Ending) -> Result:
         """Return the result; of what a cross-validated run has kept, only the model is in it."""
@@ -280,7 +305,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])
-        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, job.loss))
+        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, str(job.loss)))
     lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")

@@ -228,11 +228,11 @@ class Dispatcher(NoDispatcher):
     def _fail(self, flight: Flight, error: BaseException) -> None:
         cause = f"{type(error).__name__}: {error}"
         if is_broken(error):
-            raise ExecutorFailed(f"the executor is broken, and takes no more jobs: {cause}") from error
+            raise ExecutorFailed(f"the executor is broken and takes no more jobs: {cause}") from error
         if flight.attempt >= (MOST_LOST if isinstance(error, CancelledError) else MOST_ATTEMPTS):
             order = flight.order
             raise ExecutorFailed(
-                f"candidate {order.candidate} has failed in rung {order.rung} on {flight.attempt} workers: {cause}"
+                f"candidate {order.candidate} failed in rung {order.rung} on {flight.attempt} workers: {cause}"
             ) from error
         self._failed.append(flight)
 

@@ -15,13 +15,15 @@ DASK, MPI = "distributed", "mpi4py"
 
 def check_submit(executor: Any) -> None:
     """Raise SettingError unless jobs can be submitted to it."""
-    if not callable(getattr(executor, "submit", None)):
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
         raise SettingError(
-            f"executor={executor!r} is not allowed; give a distributed.Client, an executor of concurrent.futures, "
-            "loky or mpi4py, anything else with submit, or None"
+            "executor must be a distributed.Client, an executor of concurrent.futures, loky or mpi4py, another object "
+            f"with submit, or None, got {executor!r}"
         )
     if is_of(executor, DASK) and executor.asynchronous:
-        raise SettingError(f"executor={executor!r} is asynchronous; give a distributed.Client(asynchronous=False)")
+        raise SettingError(
+            f"executor must be a distributed.Client(asynchronous=False), got the asynchronous {executor!r}"
+        )
 
 
 def is_of(executor: Any, package: str) -> bool:

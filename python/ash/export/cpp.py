@@ -207,7 +207,7 @@ def check_namespace(name: Any) -> None:
         raise SettingError(f"namespace={name!r}: {allowed}")
     reserved = sorted(set(name.split("::")) & set(_RESERVED.split()))
     if reserved:
-        raise SettingError(f"namespace={name!r}: {reserved[0]!r} is taken in C++; {allowed}")
+        raise SettingError(f"namespace={name!r}: {reserved[0]!r} is reserved in C++; {allowed}")
 
 
 def floating(value: float, suffix: str = "") -> str:

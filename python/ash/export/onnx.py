@@ -62,10 +62,10 @@ def onnx_bytes(description: Description, missing: str) -> bytes:
 
 def _check_text(description: Description, missing: str) -> None:
     if not isinstance(missing, str):
-        raise SettingError(f"missing={missing!r} is no text: pass what stands for a missing cell of a category")
+        raise SettingError(f"missing must be text that stands for a missing cell of a category, got {missing!r}")
     for column in description.columns:
         if missing in column.levels:
-            raise SettingError(f"missing={missing!r} is a level of {column.label}: choose a text that is none")
+            raise SettingError(f"missing={missing!r} is a level of {column.label}: choose text that is not")
         _check_unicode(f"{column.label} has a name or level", [column.name or "", *map(str, column.levels)])
     labels = [] if description.classes is None else list(map(str, description.classes.tolist()))
     _check_unicode("y has a label", labels)
@@ -78,7 +78,7 @@ def _check_unicode(what: str, texts: list[str]) -> None:
             text.encode("utf-8")
         except UnicodeEncodeError:
             raise SettingError(
-                f"{what} that is no Unicode ({text[:50]!r}), which ONNX cannot hold: rename it"
+                f"{what} that is not Unicode ({text[:50]!r}), which ONNX cannot hold: rename it"
             ) from None
 
 
@@ -110,7 +110,7 @@ class _Writer:
         if self.graph.bytes > MOST_BYTES:
             size = self.graph.bytes / 2**30
             raise SettingError(
-                f"the model has {size:.3g} GiB, but a file of ONNX holds less than 2: export a smaller one"
+                f"the model has {size:.3g} GiB, but an ONNX file holds less than 2 GiB: export a smaller one"
             )
         columns = [
             {"input": name, "name": column.name, "kind": column.kind}

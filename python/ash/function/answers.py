@@ -116,7 +116,7 @@ def pack_function(train: Train, executor: Any) -> bytes:
     try:
         return pack(train)
     except Exception as error:
-        raise SettingError(f"train={train!r} cannot be pickled for executor={executor!r}: {error}") from error
+        raise SettingError(f"train must be picklable for executor={executor!r}, got {train!r}: {error}") from error
 
 
 def can_pack(value: Any) -> bool:

@@ -66,13 +66,13 @@ def read_costs(costs: Any) -> Cost | None:
         return _recorded(costs)
     if not callable(costs):
         raise SettingError(
-            f"costs={costs!r} is not allowed; give a function of parameters and epochs, or the result of an earlier run"
+            f"costs must be a function of parameters and epochs, or the result of an earlier run, got {costs!r}"
         )
 
     def cost(params: Params, epochs: int) -> float:
         value = costs(params, epochs)
         if not is_number(value) or not value > 0:
-            raise SettingError(f"costs gave {value!r} for {params} and {epochs} epochs; a positive number is needed")
+            raise SettingError(f"costs must return a positive number, got {value!r} for {params} and {epochs} epochs")
         return float(value)
 
     return cost

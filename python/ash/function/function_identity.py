@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ash.function.sources import key_of
 from ash.history.json_files import space_story
 from ash.journal.identity import deciding, version_facts
 from ash.journal.journal import Facts
 from ash.options import FunctionOptions
 from ash.result import FunctionResult
+from ash.space.domains import key_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 

@@ -17,12 +17,12 @@ import math
 import re
 import shutil
 import time
-import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.function_run import FunctionRun
@@ -81,8 +81,8 @@ class FunctionJournal(OpenJournal):
         self._retraces = self._greedy and bool(self.params)
         if changed:
             what = " and of ".join("train" if name == "function" else name for name in changed)
-            text = f"{self._path}: the source of {what} is another than it was; what is on record stays as it is"
-            warnings.warn(text, UserWarning, stacklevel=4)
+            text = f"{self._path}: the source of {what} has changed; jobs on record keep their results"
+            warn_user(text)
         tidy(self._states)
 
     def _read(self) -> None:

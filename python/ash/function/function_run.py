@@ -14,7 +14,6 @@ Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
 import copy
 import math
 import time
-import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.function.answers import FINISHED, Answer, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
@@ -153,7 +153,7 @@ class FunctionRun:
 
     def _check_runners(self) -> None:
         if self._ended is None and not self._clock.finished:
-            warnings.warn("all threads hang: the run ends with what there is", UserWarning, stacklevel=5)
+            warn_user("all threads exceeded job_limit: the run ends with partial results")
             self._end("failures")
 
     def _look(self, view: View, reporter: Reporter) -> None:
@@ -265,7 +265,7 @@ class FunctionRun:
             raise no_score(ended, self._failures, seconds)
         if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told
             text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warn_user(text)
         ladder, params = self.rungs, self._source.params
         if self._options.candidates is None:
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]

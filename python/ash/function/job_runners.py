@@ -10,12 +10,12 @@ Threads: all methods are for one thread. Cost: in the calling thread a microseco
 import queue
 import threading
 import time
-import warnings
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
 from ash.executors.dispatcher import COUNT_SECONDS, Status
@@ -167,8 +167,8 @@ class RunnerThreads(ConcurrentRunners):
 
     def late(self) -> str:
         """Return and warn what a late job costs."""
-        text = f"{super().late()}; a thread cannot be stopped: the run has one less until it comes back"
-        warnings.warn(text, UserWarning, stacklevel=2)
+        text = f"{super().late()}; a thread cannot be stopped, so the run has one thread less until the job returns"
+        warn_user(text)
         return text
 
     def _work(self, number: int) -> None:

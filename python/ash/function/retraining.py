@@ -6,11 +6,11 @@ What comes of the rungs below was decided before and is of no account now, unles
 cases: the state was of an earlier process, whose pickles nobody loads; or it had no room in memory nor on the disk.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.function.answers import FINISHED, Answer
 from ash.function.job_runners import JobRunners, Key
 from ash.function.state_store import LOST, States
@@ -103,6 +103,6 @@ def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> A
         else:
             if answer is not None and answer.kind == FINISHED:
                 return answer.state
-            why = "all threads hang" if answer is None else f"to train it again has failed: {answer.text}"
-    warnings.warn(f"best_state is None: that of an earlier call is gone, and {why}", UserWarning, stacklevel=6)
+            why = "all threads hang" if answer is None else f"training it again has failed: {answer.text}"
+    warn_user(f"best_state is None: it was made in an earlier call and is gone, and {why}")
     return None

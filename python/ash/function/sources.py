@@ -12,27 +12,26 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 import json
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
 from ash.history.history import History
 from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
-from ash.space.domains import Domain, encode
+from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
+from ash.space.space import each_once
 
 if TYPE_CHECKING:
     import optuna
 
 SOBOL = "sobol"
 CHUNK = 256
-FRUITLESS = 1000
-"""Points in a row that are all there already: then the space is taken to be used up."""
 MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
 Ranked = tuple[float, float, int, Params]
@@ -122,8 +121,8 @@ class OptunaSource(Source):
 
         self._strays = True
         self._study.tell(trial, state=TrialState.FAIL)
-        text = "the sampler does not propose what is on record: that is taken, and it goes on from another random state"
-        warnings.warn(f"{text}; give it a seed to have it as without a break", UserWarning, stacklevel=2)
+        text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
+        warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
     def tell(self, candidate: int, score: float | None) -> None:
         """Tell it."""
@@ -148,8 +147,7 @@ def source_of(
     others = space.size - sum(space.read(params)[1] for params in first)
     count = min(wanted, len(first) + others)
     if count < wanted and not endless:
-        text = f"candidates={wanted} is more than the {count} configurations of the space; all of them are used."
-        warnings.warn(text, UserWarning, stacklevel=4)
+        warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 
@@ -161,28 +159,19 @@ def read_sampler(sampler: Any) -> Any:
     if sampler is None or is_sobol or "optuna.BaseSampler" in bases:
         return sampler
     raise SettingError(
-        f"sampler={sampler!r} is not allowed; give {SOBOL!r}, a sampler of Optuna such as "
-        "optuna.samplers.TPESampler(seed=0), or None for a draw"
+        f"sampler must be {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for "
+        f"random draws, got {sampler!r}"
     )
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
-    """Yield each configuration once: the default one, then those that Sobol points fall on, then all others."""
+    """Return each configuration once: the default one, then those that Sobol points fall on, then all others."""
     from scipy.stats import qmc
 
     engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
-    seen = {key_of(space.default)}
-    yield space.default
-    fruitless = 0
-    while fruitless < FRUITLESS and len(seen) < space.size:
-        for point in engine.random(CHUNK):
-            params = space.at(dict(zip(space.domains, point.tolist(), strict=True)))
-            key = key_of(params)
-            fruitless = fruitless + 1 if key in seen else 0
-            if fruitless == 0:
-                seen.add(key)
-                yield params
-    yield from (params for params in space.stream(seed) if key_of(params) not in seen)
+    points = chain.from_iterable(engine.random(CHUNK).tolist() for _ in count())
+    found = (space.at(dict(zip(space.domains, point, strict=True))) for point in points)
+    return each_once(chain([space.default], found), space.stream(seed))
 
 
 def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
@@ -193,8 +182,8 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         return _of_earlier(first, space, candidates)
     if not isinstance(first, Sequence) or isinstance(first, bytes):
         raise SettingError(
-            f"first={first!r} is not allowed; give a list of dicts of hyperparameters, an earlier result, or the path "
-            "of a journal"
+            "first must be a list of dicts of hyperparameters, an earlier result, or the path of a journal, "
+            f"got {first!r}"
         )
     found: dict[str, Params] = {}
     for place, params in enumerate(first):
@@ -205,7 +194,7 @@ def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list
         found.setdefault(key_of(plain), plain)
     if candidates is not None and len(found) > candidates:
         raise SettingError(
-            f"first has {len(found)} configurations, more than candidates={candidates}; give more of these"
+            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
         )
     return list(found.values())
 
@@ -224,14 +213,9 @@ def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> lis
         except SettingError as error:
             left_out.append(str(error))
     if left_out:
-        text = f"first: {len(left_out)} configurations of the earlier run are not of this space and are left out"
-        warnings.warn(f"{text}, such as: {left_out[0]}", UserWarning, stacklevel=4)
+        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
+        warn_user(f"{text}, for example: {left_out[0]}")
     return list(found.values())
-
-
-def key_of(params: Params) -> str:
-    """Return a text that is equal for equal configurations only."""
-    return ",".join(f"{name}={encode(params[name])}" for name in sorted(params))
 
 
 def _best_first(earlier: Any) -> list[Params]:
@@ -242,9 +226,9 @@ def _best_first(earlier: Any) -> list[Params]:
     try:
         ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
     except JournalError as error:
-        raise SettingError(f"first={earlier!r} is not allowed; {error}") from error
+        raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
     if not ranked:
-        raise SettingError(f"first={earlier!r} has no configuration with a score; leave it out")
+        raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
     return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
 
 
@@ -274,9 +258,10 @@ def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
 
     def ask(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
-        if _is_range(domain, "integers"):
-            return trial.suggest_int(parameter, first, last, step=domain.levels[1] - first)
-        if _is_range(domain, "uniform", "log"):
+        if _is_range(domain, INTEGERS):
+            step, log = step_of(domain), domain.kind == LOG_INTEGERS
+            return trial.suggest_int(parameter, first, last, step=step, log=log)
+        if _is_range(domain, FLOATS):
             return trial.suggest_float(parameter, first, last, log=domain.kind == "log")
         return domain.levels[trial.suggest_categorical(parameter, list(range(len(domain.levels))))]
 
@@ -294,9 +279,9 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
     def take(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
         values[parameter] = params[name]
-        if _is_range(domain, "integers"):
-            spans[parameter] = of.IntDistribution(first, last, step=domain.levels[1] - first)
-        elif _is_range(domain, "uniform", "log"):
+        if _is_range(domain, INTEGERS):
+            spans[parameter] = of.IntDistribution(first, last, domain.kind == LOG_INTEGERS, step_of(domain))
+        elif _is_range(domain, FLOATS):
             spans[parameter] = of.FloatDistribution(first, last, log=domain.kind == "log")
         else:
             spans[parameter] = of.CategoricalDistribution(list(range(len(domain.levels))))
@@ -307,7 +292,7 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
     return create_trial(value=score, params=values, distributions=spans)
 
 
-def _is_range(domain: Domain, *kinds: str) -> bool:
+def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
     return domain.kind in kinds and len(domain.levels) > 1
 
 

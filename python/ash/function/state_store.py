@@ -27,13 +27,13 @@ import shutil
 import sys
 import tempfile
 import time
-import warnings
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
 
 WAITING = "waiting-"
@@ -208,8 +208,8 @@ class States(contextlib.AbstractContextManager["States"]):
     def _warn(self, error: OSError) -> None:
         if not self._full:
             self._full = True
-            text = f"waiting states cannot be written ({error.strerror or error}): they are dropped, and trained again"
-            warnings.warn(text, UserWarning, stacklevel=2)
+            why = error.strerror or error
+            warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
 
     def _size(self, state: Any, rung: int) -> int:
         """Return how many bytes a state takes: as it is, or as those of its type in this rung that were pickled."""

@@ -7,8 +7,8 @@ stand further left.
 Axes of hyperparameters: which values a run has seen, in what order, and where each candidate stands. Numbers are
 ordered by size, widths of layers by their sum, text by the alphabet.
 
-    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     levels of ash.log
-    dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  levels of ash.uniform and ash.integers
+    learning_rate   0.001 ----- 0.01 ----- 0.1      log:     ash.log, and ash.integers with log=True
+    dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  ash.uniform and ash.integers
     optimizer       adam | momentum                 levels:  a choice, all equally far apart
 """
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ash._utils.checks import is_number
 from ash._utils.display import show, show_param
 from ash.history.records import Columns, Standing, promoted, standing_of, survivors
-from ash.space.domains import Domain
+from ash.space.domains import LOG_INTEGERS, Domain
 from ash.space.hyperparameters import Params
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.float64]
 
-FORECAST = ", below the top rung as expected after the next one"
+FORECAST = " (below the top rung: forecast for the next rung)"
 """What the axis says behind the name of the score where it is a forecast."""
 
 GOLDEN = 0.6180339887498949
@@ -206,7 +206,7 @@ def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
     """Return the kind of an axis of values of these kinds of domains."""
     if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
-    return "log" if "log" in kinds and values[0] > 0 else "linear"
+    return "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:

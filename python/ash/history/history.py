@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ash._utils.checks import one_of
 from ash.history.digest import digest_run
+from ash.history.record_table import RecordTable
 from ash.history.records import Columns, JobRecord, candidate_rows, columns_of, job_rows, rung_rows, to_frame, to_polars
 from ash.options import RunOptions
 from ash.space.space import Space
@@ -86,21 +87,21 @@ class History(WithOptions):
         return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
 
     @cached_property
-    def candidates(self) -> list[dict[str, Any]]:
+    def candidates(self) -> RecordTable[dict[str, Any]]:
         """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
 
         `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` count what it finished;
         `diverged` says that its last job did.
         """
-        return candidate_rows(self.columns, self.params)
+        return RecordTable(candidate_rows(self.columns, self.params), "candidates")
 
     @cached_property
-    def jobs(self) -> list[JobRecord]:
+    def jobs(self) -> RecordTable[JobRecord]:
         """Return a record for each finished job, in order of decision (greedy: of finishing)."""
-        return job_rows(self.columns)
+        return RecordTable(job_rows(self.columns), "jobs")
 
     @cached_property
-    def rungs(self) -> list[dict[str, Any]]:
+    def rungs(self) -> RecordTable[dict[str, Any]]:
         """Return a row for each rung, lowest first.
 
         rung; epochs of a job; places (None for `candidates=None`, whose rungs count once a candidate is there); how
@@ -111,7 +112,8 @@ class History(WithOptions):
         NaN for the last rung or if there are none.
         """
         endless = self.options.candidates is None
-        return rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
+        rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
+        return RecordTable(rows, "rungs")
 
     @property
     def epochs(self) -> int:

@@ -9,6 +9,7 @@ The document:
       "best":        {"candidate", "rung", "score", "params"},
       "settings":    the checked arguments of the run by name,
       "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]},
+                     with "levels" null, "low", "high" and, of whole numbers, "step", where they are not listed,
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
       "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
       "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
@@ -101,7 +102,11 @@ def space_story(space: Space) -> dict[str, list[dict[str, Any]]]:
 
 
 def _domain(domain: Domain) -> dict[str, Any]:
-    return {"kind": domain.kind, "levels": domain.levels, "default": domain.default, "when": domain.conditions}
+    about = {"kind": domain.kind, "levels": domain.levels, "default": domain.default, "when": domain.conditions}
+    if domain.has_list:
+        return about
+    bounds = {"low": domain.levels[0], "high": domain.levels[-1]}
+    return about | bounds | {"levels": None, "step": getattr(domain.levels, "step", None)}
 
 
 def write_trace(result: "History", path: str | os.PathLike[str]) -> None:

@@ -6,10 +6,10 @@
     PRUNED     those that have not; its value is that of its best job
     FAIL       those that have diverged, but for the best one, which may have after its best job
 
-Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one, and a choice is
-categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of one level
-is no parameter, as nothing was searched: the study has it in its user attribute "fixed". A tuple becomes its text,
-"(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads it. Ties: of trials of one value Optuna's best
+Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one (log too), and a
+choice is categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of
+one level is no parameter, as nothing was searched: the study has it in its user attribute "fixed". A tuple becomes its
+text, "(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads it. Of trials of one value Optuna's best
 is the first, ours the one of the lowest loss; the study's "best_candidate" says which.
 """
 
@@ -23,7 +23,7 @@ from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.history.json_files import finite
 from ash.history.records import JobRecord, Point, curves
-from ash.space.domains import Domain, joined_levels
+from ash.space.domains import LOG_INTEGERS, Domain, joined_levels, step_of
 
 if TYPE_CHECKING:
     import optuna
@@ -39,14 +39,14 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
     is_url = isinstance(storage, str) and "://" in storage
     if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
         raise SettingError(
-            f"storage={storage!r} is not allowed; give a URL such as 'sqlite:///study.db', a storage of Optuna, or None"
+            f"storage must be a URL such as 'sqlite:///study.db', a storage of Optuna, or None, got {storage!r}"
         )
     trials = _trials(result, pruned)
     try:
         study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize")
     except optuna.exceptions.DuplicatedStudyError:
         raise SettingError(
-            f"study_name={study_name!r} is in the storage already; take another name, or call optuna.delete_study"
+            f"study_name={study_name!r} is in the storage already: choose another name, or call optuna.delete_study"
         ) from None
     try:
         for name, value in _about(result).items():
@@ -136,14 +136,18 @@ def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna
     if not kinds or any(len(domain.levels) > 1 or not is_number(domain.levels[0]) for domain in choices):
         return distributions.CategoricalDistribution([_choice(level) for level in levels])
     low, high = min(levels), max(levels)
+    if kinds == {LOG_INTEGERS} and all(is_integer(level) for level in levels):
+        return distributions.IntDistribution(low, high, log=True)
     if kinds == {"integers"} and all(is_integer(level) for level in levels):
-        return distributions.IntDistribution(low, high, step=_step(sorted(levels)))
-    return distributions.FloatDistribution(float(low), float(high), log="log" in kinds and low > 0)
+        return distributions.IntDistribution(low, high, step=_step(domains, levels))
+    return distributions.FloatDistribution(float(low), float(high), log=bool(kinds & {"log", LOG_INTEGERS}) and low > 0)
 
 
-def _step(levels: Sequence[int]) -> int:
+def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
     """Return the step that all levels lie on: their common one, or 1."""
-    steps = {upper - lower for lower, upper in pairwise(levels)}
+    if not all(domain.has_list for domain in domains):
+        return step_of(domains[0]) if len(domains) == 1 else 1
+    steps = {upper - lower for lower, upper in pairwise(sorted(levels))}
     return steps.pop() if len(steps) == 1 else 1
 
 

@@ -97,8 +97,8 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     """
     if result.validation_pool is None:
         raise SettingError(
-            f"{what} shows what the winner predicts for validation rows, which a run with cv= does not keep: pass "
-            "validation= instead of cv= to ash.tune"
+            f"{what} needs the predictions of validation rows, which a run with cv= does not keep: pass validation= "
+            "instead of cv= to ash.tune"
         )
     return result.validation_pool
 
@@ -107,7 +107,7 @@ def _labels(kept: "Kept", what: str) -> list[str]:
     """Return the classes, or raise SettingError where there are none."""
     classes = kept.networks[0].classes_
     if classes is None:
-        raise SettingError(f"{what} needs probabilities of classes, but this is a run of regression")
+        raise SettingError(f"{what} needs probabilities of classes, which a run of regression does not have")
     return [str(label) for label in classes.tolist()]
 
 
@@ -158,4 +158,4 @@ def check_output(kept: "Kept", output: int) -> None:
     """Raise SettingError unless there is such an output; classes are one."""
     outputs = kept.targets.shape[1]
     if not is_integer(output) or not 0 <= output < outputs:
-        raise SettingError(f"output={output!r} is not allowed; there are outputs 0..{outputs - 1}")
+        raise SettingError(f"output must be an integer from 0 to {outputs - 1}, got {output!r}")

@@ -19,11 +19,11 @@ import json
 import os
 import re
 import sqlite3
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt, JournalError
 
 APPLICATION = 0x61736831
@@ -122,7 +122,7 @@ class Database:
     def write(self, changes: "Changes") -> None:
         """Make all of the changes, or raise JournalError and make none."""
         if os.getpid() != self._process:
-            raise JournalError(f"{self.path} was opened before this process was forked; open it anew here")
+            raise JournalError(f"{self.path} was opened before this process was forked: open it again in this process")
         with _named(self.path), self._transaction():
             if self._is_new:
                 self._make()
@@ -202,11 +202,11 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 def contents_of(path: Path) -> Contents:
     """Return what a journal holds, into which somebody else may be writing, or raise JournalError."""
     if not path.is_file():
-        raise JournalError(f"{path} is no file; give the path of a journal")
+        raise JournalError(f"{path} is not a file: give the path of a journal")
     source = f"{path.absolute().as_uri()}?mode=ro"
     with _named(path), contextlib.closing(sqlite3.connect(source, uri=True, timeout=BUSY_SECONDS)) as connection:
         if _check(connection, path) == 0:
-            raise JournalError(f"{path} is empty; nothing has been written to it")
+            raise JournalError(f"{path} is empty: no run has written to it yet")
         return read_contents(connection)
 
 
@@ -223,13 +223,13 @@ def check_place(path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     with _usable(path):
         if path.is_symlink() and not path.exists():
-            raise JournalError(f"{path} is a link to a file that does not exist; give the path of a file")
+            raise JournalError(f"{path} is a link to a file that does not exist: give the path of a file")
         if path.is_dir():
-            raise JournalError(f"{path} is a folder; give the path of a file")
+            raise JournalError(f"{path} is a folder: give the path of a file")
         if not path.parent.is_dir():
-            raise JournalError(f"{path} cannot be a journal: there is no folder {path.parent}")
+            raise JournalError(f"{path} cannot be a journal: make the folder {path.parent} first")
         if not path.exists() and log.exists():
-            raise JournalError(f"{log} is there without {path.name}, which it belongs to; delete it, or bring that one")
+            raise JournalError(f"{log} belongs to {path.name}, which is missing: restore that file, or delete this one")
 
 
 def check_head(path: Path) -> None:
@@ -247,8 +247,8 @@ def log_works(path: Path) -> bool:
     found = file_system(path)
     if found is None or not NETWORK.fullmatch(found):
         return True
-    text = f"{path} lies on a file system of the network ({found}), whose locks may fail; a local disk is safer"
-    warnings.warn(text, UserWarning, stacklevel=2)
+    text = f"{path} lies on a network file system ({found}), whose locks may fail: put the journal on a local disk"
+    warn_user(text)
     return False
 
 

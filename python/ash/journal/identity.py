@@ -18,6 +18,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -30,21 +31,26 @@ from ash.errors import JournalError
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
-from ash.space.domains import Domain
+from ash.space.domains import Domain, long_domain
 from ash.space.space import Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
 """Options that follow from the time limit of a planned run: those of the journal are taken."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
-OPEN = ("candidates", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
+OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
 """Arguments of `ash.tune` that are repeated as they were given, since what they become depends on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated as they were read."""
-GIVEN_AGAIN = {"validation": "the validation table (X, y)", "cv": "the splitter"}
+GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
+ONE_FIT = (
+    ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
+    "each time, or give each fold a journal of its own"
+)
+"""What is said where the data are others."""
 SHOWN = 60
 """Letters of a value in a message, at most."""
 
@@ -80,15 +86,14 @@ def version_facts() -> Facts:
 
 def space_of_facts(facts: Facts) -> Space:
     """Return the space that `space_story` was given, from what JSON has made of it."""
-    return Space(
-        **{
-            name: [
-                Domain(from_json(one["levels"]), from_json(one["default"]), from_json(one["when"]), one["kind"])
-                for one in several
-            ]
-            for name, several in facts.items()
-        }
-    )
+    return Space(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
+
+
+def _domain_of_facts(facts: Facts) -> Domain:
+    kind, levels, default, conditions = (from_json(facts[name]) for name in ("kind", "levels", "default", "when"))
+    if levels is not None:
+        return Domain(levels, default, conditions, kind)
+    return replace(long_domain(kind, facts["low"], facts["high"], facts["step"], default), conditions=conditions)
 
 
 def from_json(value: Any) -> Any:
@@ -107,19 +112,19 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     tasks = [facts["settings"]["task"] for facts in (there, here)]
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
-        raise JournalError(f"{journal} holds a run of {what}; nothing was changed: give another path for the journal")
+        raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
+    data = _data_differences(there["data"], here["data"]) if "data" in here else []
     found = [
         *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
         *_space_differences(there["space"], here["space"]),
     ]
-    if "data" in here:
-        found += _data_differences(there["data"], here["data"])
+    found += data
     if "version" not in allowed:
         found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
     if found:
         raise JournalError(
-            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed; call it as it was begun, or give "
-            "another path for the journal"
+            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that began it, or "
+            f"give another path for the journal{ONE_FIT if data else ''}"
         )
 
 
@@ -156,12 +161,12 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     """
     facts = _facts_of(journal)
     if "begun" not in facts:
-        raise JournalError(f"{journal.file} holds no run yet; begin one by ash.tune(X, y, journal=...)")
+        raise JournalError(f"{journal.file} holds no run yet: begin one by ash.tune(X, y, journal=...)")
     with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
-            raise JournalError(f"{journal.file} was begun by {begun['by']}; {again} again to go on")
+            raise JournalError(f"{journal.file} was begun by {begun['by']}: {again} again to resume it")
         arguments, lost = begun["arguments"], begun["given again"]
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():

@@ -59,10 +59,10 @@ class Journal:
     def __post_init__(self) -> None:
         path: object = self.path
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise SettingError(f"journal={self.path!r} is not allowed; give the path of a file, or None")
+            raise SettingError(f"journal must be the path of a file, or None, got {self.path!r}")
         one_of("on_error", self.on_error, ON_ERROR)
         if isinstance(self.allow_change, str):
-            raise SettingError(f"allow_change={self.allow_change!r} is not allowed; give a list of names")
+            raise SettingError(f"allow_change must be a list of names, got {self.allow_change!r}")
         object.__setattr__(self, "allow_change", tuple(self.allow_change))
         for name in self.allow_change:
             one_of("allow_change", name, CHANGEABLE)

@@ -42,7 +42,9 @@ class Lock:
         self._name = os.path.realpath(path)
         with _guard:
             if _held.get(self._name) == os.getpid():
-                raise JournalLocked(f"{journal} is in use by another run of this process, {os.getpid()}")
+                raise JournalLocked(
+                    f"{journal} is in use by another run of this process, {os.getpid()}: give this run another journal"
+                )
             self._handle = _locked(path, journal)
             _held[self._name] = os.getpid()
 
@@ -84,7 +86,7 @@ def _locked(path: Path, journal: Path) -> int:
     except BlockingIOError as error:
         name = _named(handle)
         os.close(handle)
-        raise JournalLocked(f"{journal} is in use by {name}; wait for it, or give this run another journal") from error
+        raise JournalLocked(f"{journal} is in use by {name}: wait for it, or give this run another journal") from error
     except OSError as error:
         os.close(handle)
         raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error

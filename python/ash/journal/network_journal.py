@@ -11,7 +11,6 @@ Threads: the calling thread alone; the others train on while it writes.
 
 import json
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.checks import whole
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
 from ash.history.records import Columns
 from ash.journal.database import Changes, Database, Row
@@ -103,8 +103,8 @@ class NetworkJournal(OpenJournal):
                 if (candidate, rung) in self.restored:
                     tuner.restore_state(candidate, rung, parts)
         if unread:
-            text = f"{self._path}: states in {', '.join(unread)} are damaged or missing; they are trained again"
-            warnings.warn(text, UserWarning, stacklevel=2)
+            text = f"{self._path}: states in {', '.join(unread)} are damaged or missing and are trained again"
+            warn_user(text)
             with self._failing():
                 if self._database is not None:
                     self._database.write(changes)

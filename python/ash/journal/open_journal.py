@@ -13,11 +13,11 @@ import contextlib
 import math
 import os
 import time
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError
 from ash.journal.database import Changes, Database, check_head, check_place, log_works, real_path
 from ash.journal.identity import check_same
@@ -111,7 +111,7 @@ class OpenJournal(NullJournal):
         if options.candidates is not None and options.candidates < before:
             raise JournalError(
                 f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
-                "give as many or more, or another path for the journal"
+                "give at least as many, or another path for the journal"
             )
 
     def start(self, run: Any = None) -> tuple[datetime, float]:
@@ -162,7 +162,7 @@ class OpenJournal(NullJournal):
         except JournalError as error:
             if self._journal.on_error == "raise":
                 raise
-            warnings.warn(f"{error}; the run goes on without its journal", UserWarning, stacklevel=4)
+            warn_user(f"{error}; the run continues without its journal, and results from here on are not kept in it")
             self._close()
 
     def _close(self) -> None:

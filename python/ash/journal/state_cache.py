@@ -19,7 +19,6 @@ import hashlib
 import heapq
 import re
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from safetensors.numpy import load, save
 
 from ash import _core
 from ash._utils.atomic_file import replace_file
+from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError
 from ash.journal.database import Changes, Row
 
@@ -90,9 +90,9 @@ class StateFolder:
         name = f"{self._next:06d}{ENDING}"
         try:
             if self.path.is_symlink():
-                raise JournalError(f"{self.path} is a link; give the journal a folder of its own")
+                raise JournalError(f"{self.path} is a link: give the journal a folder of its own")
             self.path.mkdir(mode=0o700, exist_ok=True)
-            replace_file(self.path / name, content)
+            replace_file(self.path / name, content, private=True)
         except OSError as error:
             raise JournalError(f"{self.path} cannot take the states of the journal: {error.strerror}") from error
         self._next += 1
@@ -258,7 +258,7 @@ class StateCache:
             name, size, text = self._folder.write(chosen)
         except JournalError as error:
             self._broken = True
-            warnings.warn(f"{error}; the run goes on without more of them", UserWarning, stacklevel=2)
+            warn_user(f"{error}; the run continues without writing more states, and trains them again if it is resumed")
             return
         seconds = time.monotonic() - started
         self._allowed -= seconds

@@ -55,7 +55,8 @@ class Ensemble(Model):
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
         As those of each network.
     metric : str
-        The metric of the run; "log_loss" or "rmse" where a function of the user's has scored the run.
+        The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" where a scorer has
+        scored the run.
     validation_score : float
         Its score in that metric on the rows that it was selected by, higher is better. It flatters, as the best score
         of a run does. After cross-validation it is that of the members' networks of the folds, on rows that these had

@@ -20,8 +20,8 @@ from ash import _core
 from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import ARRAYS, encoding_from_parts
-from ash.errors import ModelFormatError
-from ash.metrics import METRICS
+from ash.errors import ModelFormatError, SettingError
+from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
     DIGEST,
@@ -70,9 +70,13 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     ------
     ModelFormatError
         The file is no model of ash, damaged, or of a newer version.
+    SettingError
+        `path` is no path.
     OSError
         The file cannot be read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise SettingError(f"path must be the path of a file, got {path!r}")
     name = os.fspath(path)
     tensors, metadata = _read_tensors(name)
     try:
@@ -98,7 +102,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
             if KEY not in metadata:
-                raise ModelFormatError(f"{name}: no model of ash (its metadata has no {KEY!r})")
+                raise ModelFormatError(f"{name}: not a model of ash (its metadata has no {KEY!r})")
             names = list(file.keys())
             for tensor in names:
                 dtype = file.get_slice(tensor).get_dtype()
@@ -108,7 +112,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     except (SafetensorError, ValueError, OverflowError) as error:
         if isinstance(error, ModelFormatError):
             raise
-        raise ModelFormatError(f"{name}: no safetensors file, or a damaged one ({error})") from error
+        raise ModelFormatError(f"{name}: not a safetensors file, or a damaged one ({error})") from error
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
@@ -220,7 +224,7 @@ def _check_metadata(about: dict[str, Any]) -> None:
 
 def _check_score(about: dict[str, Any]) -> None:
     """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
-    metric = about.get("metric")
+    metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     _check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
     score = about.get("validation_score")

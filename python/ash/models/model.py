@@ -10,7 +10,6 @@ and that is not there is named.
 
 import math
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +22,13 @@ from ash import _core
 from ash._utils.atomic_file import replace_file
 from ash._utils.installation import require_extra
 from ash._utils.machine import resolve_threads
+from ash._utils.user_warnings import warn_user
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets
 from ash.encoding.encoding import Encoding
 from ash.export.description import TrainedNetwork, describe, scaling_of
-from ash.metrics import metric_of
+from ash.metrics import ALIASES, metric_of
 from ash.models.file import FileParts, save
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Model(ABC):
             It is a model of regression.
         """
         if self.classes_ is None:
-            raise AttributeError("a model of regression has no predict_proba")
+            raise AttributeError("a regression model has no predict_proba")
         return normalized(self._outputs(X, threads))
 
     def score(self, X: Any, y: Any, metric: str | None = None, *, threads: int | None = None) -> float:
@@ -157,7 +157,7 @@ class Model(ABC):
         Returns
         -------
         float
-            NaN, with a warning, where the metric is undefined (auc of one class, r2 of one row).
+            NaN, with a warning, where the metric is undefined (roc_auc of one class, r2 of one row).
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Model(ABC):
         SettingError
             The metric is unknown or belongs to the other task.
         """
-        metric = metric_of(self.task, metric)
+        metric = metric_of(self.task, ALIASES.get(metric or "", metric))
         outputs = self._outputs(X, threads)
         if metric == "accuracy" and self.classes_ is not None:
             return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
@@ -174,7 +174,7 @@ class Model(ABC):
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
         value = _core.score(metric, targets, outputs, classes)
         if math.isnan(value):
-            warnings.warn(f"{metric} is undefined on these {len(outputs)} rows", UserWarning, stacklevel=2)
+            warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
         return value
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -43,7 +43,7 @@ MOST_DRAWS = 1024
 PREDICTION_BYTES = 2**28
 """The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
 
-_LOSSES = {"classification": "log_loss", "regression": "rmse"}
+_LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
 
 LABEL_METRICS = ("accuracy", "balanced_accuracy")
@@ -105,7 +105,7 @@ class Kept:
         if best.classes_ is None:
             return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
         labels = self.targets[:, 0].astype(np.int64)
-        terms_of = label_probabilities if best.metric == "log_loss" else class_errors
+        terms_of = label_probabilities if best.metric == "neg_log_loss" else class_errors
         return terms_of(self.predictions, labels)
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:

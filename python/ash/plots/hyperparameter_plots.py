@@ -1,7 +1,7 @@
 """Pictures of hyperparameters: how much each matters, the score against one of them, and all of them at once."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,13 @@ SPREAD = 0.2
 """How far from its level a point may stand."""
 SMALLEST, LARGEST = 8.0, 60.0
 """Square points: of a candidate of the lowest rung, and of the highest one."""
+LABEL: dict[str, Any] = {
+    "fontsize": "small",
+    "va": "center",
+    "zorder": 3,
+    "bbox": {"facecolor": "white", "alpha": 0.86, "lw": 0, "pad": 1},
+}
+"""Of a value on an axis: a ground keeps lines away from it."""
 TURNED = 12
 """With more characters than that the names of levels are turned."""
 
@@ -31,9 +38,9 @@ def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":
     bars = ax.barh([name for _, name in shares], [share for share, _ in shares], color=BLUE)
     ax.bar_label(bars, [f"{share:.0%}" for share, _ in shares], padding=3)
     ax.set_xlim(0, max([share for share, _ in shares], default=1.0) * 1.15)
-    ax.set_xlabel("share of what a forest loses when it is shuffled")
-    told = "nothing can be told" if not shares else f"the forest explains {found.explained:.0%} of the ranks"
-    ax.set_title(f"{found.candidates} candidates, {told}", fontsize="medium")
+    ax.set_xlabel("importance (share of the sum)")
+    told = "too little to tell" if not shares else f"the forest explains {found.explained:.0%} of their ranks"
+    ax.set_title(f"Importance of hyperparameters\n{found.candidates} candidates, {told}", fontsize="medium")
     return ax
 
 
@@ -72,7 +79,9 @@ def plot_score_by(result: History, name: str, ax: "Axes | None" = None) -> "Axes
 def _axis_named(result: History, name: str) -> ParameterAxis:
     axes = {axis.name: axis for axis in parameter_axes(result)}
     if name not in axes:
-        raise SettingError(f"name={name!r} is no hyperparameter of this run; it has {', '.join(map(repr, axes))}")
+        raise SettingError(
+            f"name must be a hyperparameter of this run, one of {', '.join(map(repr, axes))}, got {name!r}"
+        )
     return axes[name]
 
 
@@ -114,7 +123,7 @@ def _label_lines(result: History, axes: list[ParameterAxis], standing: Standing,
     for place, labels in enumerate([*map(axis_labels, axes), score_labels(result, standing)]):
         ax.axvline(place, color="0.8", linewidth=1, zorder=0)
         for share, text in labels:
-            ax.text(place, share, text, fontsize="small", zorder=3, bbox={"facecolor": "white", "alpha": 0.7, "lw": 0})
+            ax.annotate(text, (place, share), xytext=(6, 0), textcoords="offset points", **LABEL)
     names = [*(axis.name for axis in axes), f"best validation\n{result.metric}"]
     ax.set_xticks(range(len(names)), names, rotation=30, ha="right")
     ax.set_xlim(-0.2, len(names) - 0.3)

@@ -102,4 +102,4 @@ def _summary(rung: dict[str, Any]) -> str:
     if not rung["promoted"]:
         return f"{rung['finished']} finished"
     recall = "" if math.isnan(rung["recall"]) else f"\nrecall {rung['recall']:.2f}"
-    return f"{rung['promoted']} of {rung['finished']} went up{recall}"
+    return f"{rung['promoted']} of {rung['finished']} promoted{recall}"

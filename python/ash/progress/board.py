@@ -133,7 +133,7 @@ class Board:
 
     def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
         """Return the row of a rung in that table."""
-        best = show(rung.best_score) if rung.finished > rung.diverged else ""
+        best = show(rung.best_score) if rung.finished > rung.diverged else "-"
         counts = (number, rung.epochs, rung.running, rung.waiting, rung.promoted)
         return *map(str, counts), best
 

@@ -36,7 +36,7 @@ LEVEL = 18.0
 LETTER = 6.4
 """Width of a character on an axis, roughly."""
 
-COLUMNS = ("candidate", "place", "rung", "epochs", "score", "loss")
+COLUMNS = ("candidate", "place", "highest rung", "epochs", "score", "loss")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +91,9 @@ def parallel(facts: Facts) -> Section:
     if not facts.varying:
         return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
     caption = join(
-        "A line is a candidate; it crosses each axis at its value, the last one at its best score, stronger and "
-        "thicker the higher it came. ",
-        tag("span", "Choose parts of the axes to see only the candidates that go through them. ", class_="scripted"),
+        "A line is a candidate. It crosses each axis at its value and the last one at its best score. It is stronger "
+        "and thicker the higher the rung that the candidate reached. ",
+        tag("span", "Select parts of the axes to see only the candidates that cross them there. ", class_="scripted"),
         facts.drawn_remark,
     )
     status = tag(
@@ -145,9 +145,15 @@ def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[fl
         class_="name",
     )
     most = int((room - 8) / LETTER)
-    texts = [tag("text", short(text, most), x=x + 6, y=_y(share) + 4) for share, text in labels]
+    texts = [_label(x, _y(share), short(text, most)) for share, text in labels]
     line = tag("line", x1=x, x2=x, y1=_y(1.0), y2=_y(0.0), class_="base")
     return tag("g", line, title, *texts, class_="ticks axis")
+
+
+def _label(x: float, y: float, text: str) -> Markup:
+    """Return the name of a value beside its axis, on a ground that keeps lines away from it."""
+    ground = tag("rect", x=x + 3, y=y - 8, width=LETTER * len(text) + 6, height="16", rx="3", class_="ground")
+    return join(ground, tag("text", text, x=x + 6, y=y + 4))
 
 
 def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
@@ -225,8 +231,8 @@ def candidates(facts: Facts) -> Section:
     caption = f"Candidates, the best first{': ' + facts.drawn_remark.strip() if facts.drawn_remark else ''}"
     box = boxed_table(names, body, caption, "numbers sortable", "table tall")
     note = (
-        "The winner, then the others by the rung that each has reached and by its score there. Score and loss are "
-        "those of its best job."
+        "The winner comes first, then the others by the highest rung that each reached and by its score there. Score "
+        "and loss are those of its best job."
         f"{facts.drawn_remark}"
     )
     return Section("candidates", "Candidates", join(tag("p", note, class_="note"), box, _constant(facts)))

@@ -113,7 +113,7 @@ class Facts:
         drawn, all_of_them = len(self.drawn), len(self.ranked)
         if drawn == all_of_them:
             return ""
-        return f" Drawn are {drawn:,} of {all_of_them:,} candidates: the best, and an even choice of the others."
+        return f" {drawn:,} of {all_of_them:,} candidates are drawn: the best, and an even selection of the others."
 
 
 def thinned(rows: Rows, most: int) -> Rows:

@@ -31,9 +31,9 @@ LETTER = 7.0
 
 def importance(facts: Facts) -> Section:
     """Return the section of importance: a bar for each hyperparameter."""
-    title = "Importance"
+    title = "Importance of hyperparameters"
     if not facts.over:
-        return Section("importance", title, tag("p", "It is computed when the run has ended."))
+        return Section("importance", title, tag("p", "Importance is computed once the run has ended."))
     found = importance_of(facts.history)
     known = sorted(
         ((share, name) for name, share in found.shares.items() if not math.isnan(share)),
@@ -41,17 +41,16 @@ def importance(facts: Facts) -> Section:
     )
     if not known:
         few = found.candidates < LEAST
-        reason = f"it takes {LEAST} of them" if few else "by its hyperparameters a forest cannot tell how well one does"
-        text = f"Nothing can be told from {counted(found.candidates, 'candidate')}: {reason}."
+        reason = f"at least {LEAST} are needed" if few else "a forest cannot predict their ranks from hyperparameters"
+        text = f"Importance cannot be computed from {counted(found.candidates, 'candidate')}: {reason}."
         return Section("importance", title, tag("p", text))
     caption = (
-        "By how much worse a random forest predicts the ranks of candidates that it has not seen, when a "
-        f"hyperparameter is shuffled among them; shares of the sum. The forest, of "
-        f"{found.candidates:,} candidates, explains {shares(found.explained)} of the variance of the ranks: the less, "
-        "the less these bars mean."
+        "How much worse a random forest predicts the ranks of unseen candidates when a hyperparameter is shuffled "
+        f"among them, as shares of the sum. The forest of {found.candidates:,} candidates explains "
+        f"{shares(found.explained)} of the variance of the ranks. The less it explains, the less these bars mean."
     )
     rows = [[name, shares(share)] for share, name in known]
-    listed = same_as_table(["hyperparameter", "share"], rows, "Importance of hyperparameters")
+    listed = same_as_table(["hyperparameter", "share"], rows, title)
     drawn = figure(_bars(known), caption, kind="medium", label=title)
     return Section("importance", title, join(drawn, listed))
 
@@ -83,8 +82,8 @@ def parameters(facts: Facts) -> Section:
     best = (STAR, f"the best, candidate {facts.history.best_candidate}")
     lost = (tag("g", cross(0, 0, 4), class_="marks diverged"), "diverged")
     text = (
-        "Best score of each candidate against the values of a hyperparameter. A point is larger and stronger, the "
-        "higher the rung that its candidate reached: it had more epochs. Scores below the axis stand at its lower end."
+        "Best score of each candidate against each hyperparameter. A point is larger and stronger the higher the rung "
+        "that its candidate reached, since it was trained longer. Scores below the axis are drawn at its lower end."
     )
     caption = tag("p", text, facts.drawn_remark, class_="note")
     keys = legend([*entries, best, *([lost] if facts.standing.diverged.any() else [])])

@@ -43,9 +43,9 @@ def ladder(facts: Facts) -> Section:
     """Return the section of the ladder: a picture, and what each rung has done as a table."""
     points = ladder_points(facts.history)
     caption = join(
-        "Each mark is a job: one candidate trained for one rung. Filled ones were promoted, hollow ones wait. A dashed "
-        "line is where a barrier at the end of the rung would have cut: recall is the share of those to its right that "
-        "went up.",
+        "Each mark is a job: one candidate trained for one rung. Filled marks were promoted, hollow ones wait. A "
+        "dashed line shows where a barrier at the end of the rung would have cut. Recall is the share of the "
+        "candidates to its right that were promoted.",
         _edge_remark(points),
         _known_remark(facts),
     )
@@ -106,13 +106,13 @@ def _done(row: dict[str, Any]) -> list[str]:
     if not row["promoted"]:
         return [f"{row['finished']:,} finished"]
     recall = [] if math.isnan(row["recall"]) else [f"recall {row['recall']:.2f}"]
-    return [f"{row['promoted']:,} of {row['finished']:,} went up", *recall]
+    return [f"{row['promoted']:,} of {row['finished']:,} promoted", *recall]
 
 
 def _edge_remark(points: LadderPoints) -> str:
     worse, gone = int((points.kind == 2).sum()), int((points.kind == 3).sum())
     parts = [f"{worse:,} far worse" * (worse > 0), f"{gone:,} diverged" * (gone > 0)]
-    return f" At the left edge stand {' and '.join(part for part in parts if part)}." if worse + gone else ""
+    return f" Drawn at the left edge: {' and '.join(part for part in parts if part)}." if worse + gone else ""
 
 
 def _known_remark(facts: Facts) -> str:
@@ -139,7 +139,8 @@ def _table(facts: Facts) -> Markup:
         rows.append([str(row["rung"]), f"{row['epochs']:,}", places, *counts, *rates, shown(row["best_score"])])
     remark = tag(
         "p",
-        "Rank correlation is Spearman's, of the scores of a rung with the last scores of those that went beyond it.",
+        "Rank correlation is Spearman's, between the scores in a rung and the last scores of the candidates that were "
+        "promoted from it.",
         class_="note",
     )
     return join(table(names, rows, "What became of each rung", "numbers"), remark)
@@ -150,10 +151,10 @@ def curves(facts: Facts) -> Section:
     found = points_of(facts.history.jobs, facts.history.options.training)
     low, high = score_limits(facts.history.columns, facts.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
-    edge = f" Scores below {show(low)}, of {counted(below, 'candidate')}, stand at the lower edge." if below else ""
+    edge = f" Scores below {show(low)} ({counted(below, 'candidate')}) are drawn at the lower edge." if below else ""
     caption = join(
-        f"Score{facts.where} after each job; a line joins the jobs of a candidate, stronger and thicker the "
-        "higher it came. Epochs are on a logarithmic scale.",
+        f"Score{facts.where} after each job. A line joins the jobs of a candidate; it is stronger and thicker the "
+        "higher the rung that the candidate reached. Epochs are on a logarithmic scale.",
         edge,
         facts.drawn_remark,
     )

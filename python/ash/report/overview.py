@@ -3,6 +3,7 @@
 from ash._utils.display import show, show_seconds
 from ash._utils.installation import versions
 from ash.history.digest import SHORT_DIGEST
+from ash.options import FUNCTION, RunOptions
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, counted, folded, join, pairs, table, tag
 
@@ -11,18 +12,17 @@ ALGORITHMS = {
     "sh": "successive halving with a barrier after each rung",
     "random": "training every candidate to the last rung",
 }
-ERRORS = frozenset(("rmse", "mae", "log_loss"))
 """Metrics that are negated."""
 
 ENDED = {
-    "finished": "It ended because all was done.",
-    "stop_score": "It ended because the stop score was reached.",
-    "epoch_limit": "It ended because the epochs allowed were used up.",
-    "time_limit": "It ended because the time was over.",
-    "stopped": "It was stopped by a callback.",
-    "interrupted": "It was interrupted.",
-    "failures": "It ended because too many jobs failed in a row.",
-    "running": "It is still running.",
+    "finished": "The search completed.",
+    "stop_score": "The search ended when it reached the stop score.",
+    "epoch_limit": "The search ended when the epoch limit was used up.",
+    "time_limit": "The search ended at its time limit.",
+    "stopped": "A callback stopped the search.",
+    "interrupted": "The search was interrupted.",
+    "failures": "The search ended because too many jobs in a row failed.",
+    "running": "The search is still running.",
 }
 
 
@@ -43,10 +43,12 @@ def _found(facts: Facts) -> Markup:
     where = facts.where if kept is None else f" on {len(kept.targets):,} validation rows"
     best = history.best_candidate
     button = tag("button", f"candidate {best}", class_="link", type="button", data_c=best)
+    highest = int(facts.standing.rung[best])
+    further = f", and scored lower in rung {highest}" if highest > history.best_rung else ""
     return join(
         f"The best of {counted(len(facts.ranked), 'candidate')}, ",
         button,
-        f", has {history.metric} {show(history.best_score)}{where} after rung {history.best_rung}. ",
+        f", has {history.metric} {show(history.best_score)}{where} in rung {history.best_rung}{further}. ",
         ENDED[history.ended],
     )
 
@@ -60,12 +62,21 @@ def _asked(facts: Facts) -> str:
         "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
-    negated = " (an error, negated: higher is better)" if options.metric in ERRORS else ""
+    negated = " (an error, negated: higher is better)" if str(options.metric).startswith("neg_") else ""
+    searched = "ash searched" if facts.over else "ash searches"
+    task = "" if options.task == FUNCTION else f" ({options.task})"
     return (
-        f"The run was to find the highest {options.metric}{negated} of {count}{limited}, for {options.task}, by "
-        f"{ALGORITHMS[options.algorithm]}: of each rung the best 1/{options.eta} go on, with {options.eta} times the "
-        "epochs."
+        f"{searched} {count} for the highest {options.metric}{task}{negated}{limited}, by "
+        f"{ALGORITHMS[options.algorithm]}. {_promoted(options)}"
     )
+
+
+def _promoted(options: RunOptions) -> str:
+    """Return a sentence on what is promoted."""
+    best, times = ("half", "twice") if options.eta == 2 else (f"1/{options.eta}", f"{options.eta} times")
+    if options.algorithm == "random":
+        return f"Each rung trains {times} as long as the one below."
+    return f"In each rung the best {best} is promoted and trained {times} as long."
 
 
 def _candidates(facts: Facts) -> str:
@@ -110,13 +121,13 @@ def _shown(value: object) -> str:
 
 def _digest(facts: Facts) -> Markup:
     if not facts.over:
-        return tag("p", "The digest is known when the run has ended.")
+        return tag("p", "The digest is known once the run has ended.")
     return tag(
         "p",
         "Digest of hyperparameters, jobs, decisions and weights: ",
         tag("code", facts.history.digest),
-        ". It is equal for the same data, space, settings and seed on any number of threads, unless time or an "
-        "interruption ended the run, or it was greedy on several threads.",
+        ". It is equal for the same data, space, settings and seed on any number of threads, unless a time limit or an "
+        "interruption ended the run, or the schedule was greedy on several threads.",
     )
 
 
@@ -126,6 +137,6 @@ def _memory(facts: Facts) -> Markup | None:
         return None
     text = (
         f"States of waiting candidates took at most {memory['peak_bytes'] / 1e6:,.3g} MB; {memory['dropped']:,} were "
-        f"dropped, which cost {memory['retrained_epochs']:,} epochs."
+        f"dropped, which cost {memory['retrained_epochs']:,} epochs of retraining."
     )
     return tag("p", text, class_="note")

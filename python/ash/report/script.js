@@ -48,7 +48,7 @@ const ashPage = (() => {
   const fillPanel = (at) => {
     const jobs = data.jobs[at];
     const best = data.numbers[at] === data.best ? ", the best" : "";
-    byId("selected-title").textContent = `Candidate ${data.numbers[at]}${best}: ${data.metric} ${data.scores[at]}, came to rung ${data.rungs[at]}`;
+    byId("selected-title").textContent = `Candidate ${data.numbers[at]}${best}: ${data.metric} ${data.scores[at]}, highest rung ${data.rungs[at]}`;
     byId("selected-better").disabled = at === 0;
     byId("selected-worse").disabled = at === data.numbers.length - 1;
     const pairs = element("dl", undefined, { class: "pairs" });

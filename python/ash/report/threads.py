@@ -39,10 +39,10 @@ def timeline(facts: Facts) -> Section:
     jobs, assists = (_longest(_of(rows, facts.known)) for rows in (history.columns, history.assists))
     left_out = len(history.columns["rung"]) - len(jobs["rung"]) + len(history.assists["rung"]) - len(assists["rung"])
     threads = f"{counted(history.threads, 'thread')} {'was' if history.threads == 1 else 'were'}"
-    teams = " Hatched bars are a thread that helped in a job of another." if len(assists["rung"]) else ""
-    shorter = f" {left_out:,} bars, the shortest and those of candidates that are not shown, are left out."
+    teams = " Hatched bars show a thread that helped with a job of another one." if len(assists["rung"]) else ""
+    shorter = f" {left_out:,} bars, the shortest ones and those of candidates that are not shown, are left out."
     caption = (
-        f"A bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
+        f"Each bar is a job on its thread, stronger the higher its rung.{teams} {threads} busy for "
         f"{history.utilization:.0%} of {show_seconds(history.wall_seconds)}.{shorter if left_out else ''}"
     )
     entries = []
@@ -103,7 +103,7 @@ def _longest(rows: Columns) -> Columns:
 def scaling(facts: Facts) -> Section:
     """Return the section of scaling: speed-up by threads, by simulation on the costs of the run."""
     if not facts.over:
-        return Section("scaling", "Scaling", tag("p", "It is simulated when the run has ended."))
+        return Section("scaling", "Scaling", tag("p", "Scaling is simulated once the run has ended."))
     history = facts.history
     found = speedups_of(history, sorted({*THREADS, history.threads}))
     gains = dict(zip(found.threads, found.alone if found.shared is None else found.shared, strict=True))
@@ -113,10 +113,10 @@ def scaling(facts: Facts) -> Section:
         if threads > history.threads
     ]
     caption = (
-        "Speed-up by the number of threads: this ladder and schedule on a clock, with what each job of the run took. "
-        f"This run came to {show(found.measured)} on {history.threads}"
-        f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams beats the dash-dotted "
-        "line: the jobs of a candidate follow each other. With barriers the jobs of a rung count as equal."
+        "Speed-up by number of threads, simulated with the ladder and schedule of this run and the measured time of "
+        f"each job. This run reached {show(found.measured)} on {history.threads}"
+        f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams can beat the dash-dotted "
+        "line, since the jobs of one candidate follow each other. For barriers, all jobs of a rung take equally long."
     )
     keys = _scaling_legend(found, history.threads)
     drawn = figure(_scaling_picture(facts, found), caption, keys, kind="medium", label="Scaling")

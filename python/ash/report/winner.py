@@ -38,12 +38,16 @@ def winner(facts: Facts) -> Section:
 
 def _held_out(facts: Facts) -> Markup:
     if not facts.over:
-        return tag("p", "Its predictions are shown when the run has ended.")
+        return tag("p", "The predictions of the winner are shown once the run has ended.")
     kept = facts.history.validation_pool
     if kept is None:
-        text = "A cross-validated run keeps no predictions of validation rows: pass validation= instead of cv=."
+        text = "A cross-validated run keeps no predictions of validation rows; pass validation= without cv="
         return tag("p", text)
-    note = tag("p", "These rows chose the winner, so it looks better here than on new ones.", class_="note")
+    note = tag(
+        "p",
+        "The winner was chosen on these rows, so it looks better here than on new ones.",
+        class_="note",
+    )
     if facts.history.task == "regression":
         outputs = range(min(kept.targets.shape[1], MOST_OUTPUTS))
         charts = [_residuals(residuals_of(facts.history, output), output) for output in outputs]
@@ -62,9 +66,9 @@ def _confusion(found: Confusion) -> Markup:
     right = float(found.counts.trace()) / float(found.counts.sum())
     frame = tag("rect", x=canvas.left, y=canvas.top, width=side, height=side, class_="frame")
     marks = [frame, *_cells(found, cell), tag("g", *_names(found.labels, cell), class_="ticks")]
-    description = f"{shares(right)} of the rows have the class that is predicted"
+    description = f"for {shares(right)} of the rows the predicted class is right"
     picture = svg("confusion-chart", canvas, "Confusion matrix", description, *marks)
-    caption = f"Rows of each true class by the class that is predicted; {shares(right)} lie on the diagonal."
+    caption = f"Rows of each true class by predicted class; {shares(right)} lie on the diagonal."
     rows = [
         [label, *(f"{count:g}" for count in row)]
         for label, row in zip(found.labels, found.counts.tolist(), strict=True)
@@ -117,8 +121,8 @@ def _calibration(found: Calibration) -> Markup:
     description = f"expected calibration error {show(found.error)}"
     picture = svg("calibration-chart", SQUARE, "Calibration", description, frame, even, way)
     caption = (
-        "How often the predicted class is right by how probable it was, in ten bins; a point is as large as its "
-        "bin has rows. On the dotted line the winner is as sure as it is right; "
+        "How often the predicted class is right, against its predicted probability, in ten bins. The size of a point "
+        "shows the number of rows in its bin. On the dotted line both are equal; "
         f"expected calibration error {show(found.error)}."
     )
     values = zip(found.confidence.tolist(), found.right.tolist(), found.weight.tolist(), strict=True)
@@ -139,6 +143,6 @@ def _residuals(found: Residuals, output: int) -> Markup:
     summary = f"root of the mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
     title = f"Predicted against true {found.name}"
     picture = svg(f"residuals-{output}", SQUARE, title, summary, frame, even, points)
-    part = "" if every == 1 else f" Drawn is every {every}th row."
+    part = "" if every == 1 else f" One row in {every} is drawn."
     caption = f"{title} of {len(found.true):,} rows: {summary}. On the dotted line they are equal.{part}"
     return figure(picture, caption)

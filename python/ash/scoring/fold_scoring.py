@@ -6,18 +6,19 @@ Of a function there is one scorer a fold; no two of them run at once.
 import hashlib
 import math
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
-from ash.metrics import metric_of
+from ash.metrics import METRICS, did_you_mean, metric_of, native_metric
 from ash.models.model_pool import network_of
 from ash.options import Options
 
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A function of the user's that scores in place of a metric of the core, and what it is called."""
+    """A scorer of scikit-learn, or a function of the user's, that scores in place of a metric of the core.
 
+    `argument` is what it was passed as, and `name` what it is called.
+    """
+
+    argument: str
     name: str
     scorer: Callable[..., Any]
+
+    def __str__(self) -> str:
+        """Return the argument and its value, for messages."""
+        return f"{self.argument}={self.name!r}"
 
     @property
     def identity(self) -> str:
@@ -44,6 +53,43 @@ class Scoring:
         return f"{qualified_name} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
+def read_scoring(argument: str, value: Any, task: str | None = None) -> tuple[str | None, Scoring | None]:
+    """Return the metric of the core, None for the default, or what scores in its place.
+
+    Parameters
+    ----------
+    argument : str
+        What the user calls the argument, for messages.
+    value : str, callable or None
+        The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
+    task : str, optional
+        Where it is known.
+
+    Raises
+    ------
+    SettingError
+        It is none of these, or a metric of the other task.
+    """
+    if value is None:
+        return None, None
+    if (metric := native_metric(value)) is not None:
+        return metric if task is None else metric_of(task, metric, argument), None
+    if callable(value):
+        return None, Scoring(argument, getattr(value, "__name__", type(value).__name__), value)
+    hint = ""
+    if isinstance(value, str):
+        from sklearn.metrics import get_scorer, get_scorer_names
+
+        if value in get_scorer_names():
+            return None, Scoring(argument, value, get_scorer(value))
+        hint = did_you_mean(value, tuple(get_scorer_names()))
+    names = ", ".join(name for each in METRICS.values() for name in each)
+    raise SettingError(
+        f"{argument} must be one of {names}, another scorer of scikit-learn, or a function of estimator, X and y, got "
+        f"{value!r}{hint}"
+    )
+
+
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
@@ -51,7 +97,10 @@ def fold_scorers(
     if scoring is None:
         return []
     lock = Lock()
-    return [_fold_scorer(scoring, X, validation, fold, options, lock) for fold in folds]
+    scorers = [_fold_scorer(scoring, X, validation, fold, options, lock) for fold in folds]
+    for scorer, fold in zip(scorers, folds, strict=True):
+        scorer.try_out(_targets(fold, slice(None)), str(options.task), str(scoring))
+    return scorers
 
 
 def _fold_scorer(
@@ -63,11 +112,7 @@ def _fold_scorer(
 
     frame = fold.table.frame if fold.held_out is None else fold.held_out
     rows = frame.numbers_of(fold.validation - (0 if fold.held_out is None else fold.table.rows))
-    targets = fold.y[fold.validation]
-    classes = fold.table.classes_
-    y = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+    y = _targets(fold, fold.validation)
     weights = None if fold.weights is None else fold.weights[fold.validation]
     X_validation = _safe_indexing(X if fold.held_out is None else validation[0], rows)
     return ValidationScorer(
@@ -75,13 +120,22 @@ def _fold_scorer(
     )
 
 
-def check_scorers(scorers: "Sequence[ValidationScorer]", options: Options, ended: str, restored: bool) -> None:
+def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
+    """Return the targets of some rows of a fold as the user has them; a single column as a vector."""
+    targets, classes = fold.y[rows], fold.table.classes_
+    y: NDArray[Any] = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
     """Raise what the user's function has raised, or AllDiverged where neither it nor an earlier run gave a number."""
     for scorer in scorers:
+        if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
+            raise SettingError(f"{scoring} has failed: {scorer.error}") from scorer.error
         if scorer.error is not None:
             raise scorer.error
         if scorer.has_scored is False and not restored and ended != "interrupted":
-            raise AllDiverged(f"scoring={options.metric!r} has returned no finite number for any of the candidates")
+            raise AllDiverged(f"{scoring} has returned no finite number for any of the candidates")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
@@ -97,5 +151,5 @@ def usable_metric(fold: Fold, options: Options) -> str:
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.stop_score is not None:  # a score is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
-    warnings.warn(f"{why}; candidates are ranked by 'rmse' instead", UserWarning, stacklevel=3)
-    return "rmse"
+    warn_user(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead")
+    return "neg_root_mean_squared_error"

@@ -1,9 +1,8 @@
-"""`scoring=` of the estimators: a metric that the core has, or any scorer of scikit-learn called for each job.
+"""Scorers that are called for each job: those of scikit-learn, and functions of the user's.
 
-    name of a native metric -> the core scores, without Python
-    other name, callable    -> core thread -> GIL -> scorer(trained, X, y) -> score
-                                                            |
-                                     predict(X), predict_proba(X): of the validation rows, already there
+    core thread -> GIL -> scorer(trained, X, y) -> score
+                                    |
+             predict(X), predict_proba(X): of the validation rows, already there
 
 Errors: a scorer that fails is not called again; the run is stopped and fails with its error, SystemExit included.
 Threads: a scorer runs in the threads of the core, one at a time, so it may keep a state of its own.
@@ -11,6 +10,7 @@ Threads: a scorer runs in the threads of the core, one at a time, so it may keep
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from numbers import Real
@@ -20,60 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from ash import _core
 from ash.data.frames import read_frame
 from ash.errors import SettingError
-from ash.metrics import METRICS
 from ash.models.model import normalized
 from ash.models.network import Network
 
 Scorer = Callable[..., Any]
-
-NATIVE = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced_accuracy",
-    "neg_log_loss": "log_loss",
-    "roc_auc": "auc",
-    "roc_auc_ovr": "auc",
-    "r2": "r2",
-    "neg_root_mean_squared_error": "rmse",
-    "neg_mean_absolute_error": "mae",
-}
-"""Scorers of scikit-learn by their metric of the core: the same number."""
-
-
-def read_scoring(scoring: Any, task: str) -> tuple[str | None, Scorer | None]:
-    """Return the native metric, None for the default, or a scorer of scikit-learn.
-
-    Parameters
-    ----------
-    scoring : str, callable or None
-        The name of a scorer of scikit-learn or of a metric of `ash.tune`, or `scorer(estimator, X, y)`.
-    task : str
-
-    Raises
-    ------
-    SettingError
-        It is none of these, or a metric of the other task.
-    """
-    if scoring is None:
-        return None, None
-    if callable(scoring):
-        return None, scoring
-    metric = NATIVE.get(scoring, scoring) if isinstance(scoring, str) else None
-    if metric in METRICS[task]:
-        return metric, None
-    try:
-        return None, get_scorer(scoring)
-    except (ValueError, TypeError) as error:
-        raise SettingError(f"scoring={scoring!r} is not allowed: {error}") from None
-
-
-def scorer_name(scoring: Any) -> str:
-    """Return what to call a scorer that is no metric of the core."""
-    return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", type(scoring).__name__)
 
 
 class ValidationScorer:
@@ -116,6 +71,11 @@ class ValidationScorer:
         self.error: BaseException | None = None
         self.has_scored: bool | None = None
 
+    @property
+    def is_of_sklearn(self) -> bool:
+        """Whether it is a scorer of scikit-learn, and no function of the user's."""
+        return hasattr(self._scorer, "_score_func")
+
     def __call__(self, core: _core.Network, outputs: NDArray[np.float32]) -> float:
         """Return the score, NaN once a call has failed."""
         with self._lock:  # the GIL alone would let the others in whenever this one waits
@@ -128,6 +88,22 @@ class ValidationScorer:
                 return math.nan
             self.has_scored = bool(self.has_scored) or math.isfinite(score)
             return score
+
+    def try_out(self, targets: NDArray[Any], task: str, argument: str) -> None:
+        """Raise SettingError where a scorer of scikit-learn cannot score what a constant of all targets predicts.
+
+        A function of the user's is not called.
+        """
+        if not self.is_of_sklearn:
+            return
+        constant = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
+        constant.fit(np.zeros((len(targets), 1)), targets)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+                self._scorer(constant, self._x, self._y, **self._keywords)
+        except Exception as error:
+            raise SettingError(f"{argument} cannot score these rows: {error}") from error
 
     def _score(self, network: Network, outputs: NDArray[np.float32]) -> float:
         kind = TrainedRegressor if network.classes_ is None else TrainedClassifier

@@ -78,11 +78,11 @@ class Cluster:
         for name in ("latency", "data_bytes", "decision_seconds"):
             value = getattr(self, name)
             if not is_number(value) or value < 0:
-                raise SettingError(f"{name}={value!r} is not allowed; give a number, 0 or more")
+                raise SettingError(f"{name} must be a number of at least 0, got {value!r}")
         for name in ("bandwidth", "process_bandwidth"):
             value = getattr(self, name)
             if value is not None and (not is_number(value) or value <= 0):
-                raise SettingError(f"{name}={value!r} is not allowed; give bytes a second, more than 0, or None")
+                raise SettingError(f"{name} must be bytes per second above 0, or None, got {value!r}")
 
 
 def core_settings(cluster: Cluster) -> _core.Cluster:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
 from ash._utils.display import format_table
 from ash.errors import SettingError
@@ -137,6 +138,7 @@ class Simulation:
         return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])
 
 
+@explained()
 def simulate(
     candidates: int = 128,
     *,
@@ -267,8 +269,8 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}
     for name, value in changes.items():
         if name not in rule and name not in other:
-            reason = "is that of the run" if name in _FROM_THE_RUN else "is not known"
-            raise SettingError(f"{name}={value!r} {reason}; what may change is {', '.join([*rule, *other])}")
+            reason = "is taken from the run" if name in _FROM_THE_RUN else "is not known"
+            raise SettingError(f"{name}={value!r} {reason}: only {', '.join([*rule, *other])} can be changed")
     rule |= {name: changes[name] for name in rule if name in changes}
     other |= {name: changes[name] for name in other if name in changes}
     cluster = other.pop("cluster")
@@ -347,9 +349,9 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):
-        raise SettingError(f"cluster={cluster!r} is not allowed; give an ash.Cluster, or None")
+        raise SettingError(f"cluster must be an ash.Cluster, or None, got {cluster!r}")
     if value is not None and value is not False:
-        raise SettingError(f"teams={value!r} is not allowed with a cluster: its threads form none; leave it out")
+        raise SettingError(f"teams={value!r} does not go with a cluster, whose threads form no teams: leave teams out")
     return False
 
 
@@ -373,7 +375,7 @@ def _settings(**given: Any) -> dict[str, Any]:
 
 def _number(name: str, value: Any, high: float) -> float:
     if not is_number(value) or not 0 <= value <= high:
-        raise SettingError(f"{name}={value!r} is not allowed; only numbers from 0 to {high:g} are")
+        raise SettingError(f"{name} must be a number from 0 to {high:g}, got {value!r}")
     return float(value)
 
 
@@ -381,7 +383,7 @@ def _threads(value: Any) -> list[int]:
     if is_integer(value):
         return [whole("threads", value, 1, MOST_THREADS)]
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or len(value) == 0:
-        raise SettingError(f"threads={value!r} is not allowed; give an integer in 1..{MOST_THREADS}, or some of them")
+        raise SettingError(f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such, got {value!r}")
     return [whole("threads", count, 1, MOST_THREADS) for count in value]
 
 
@@ -402,20 +404,20 @@ def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str
     wrong = ~np.isfinite(table) | (table < 0 if zero else table <= 0)
     if wrong.any():
         allowed = "finite and not negative" if zero else "positive and finite"
-        raise SettingError(f"{name} holds {float(table[wrong][0])!r}; give {unit} that are {allowed}")
+        raise SettingError(f"{name} must be {unit} that are {allowed}, got {float(table[wrong][0])!r}")
     return table
 
 
 def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
     """Return a C-ordered float64 array of shape (candidates,) or (candidates, rungs)."""
     candidates, rungs = ladder["candidates"], len(_epochs(ladder))
-    allowed = f"give numbers of shape ({candidates},) or ({candidates}, {rungs})"
+    allowed = f"numbers of shape ({candidates},) or ({candidates}, {rungs})"
     try:
         table = np.ascontiguousarray(value, dtype=np.float64)
     except (OverflowError, TypeError, ValueError):
-        raise SettingError(f"{name}={value!r} is not allowed; {allowed}") from None
+        raise SettingError(f"{name} must be {allowed}, got {value!r}") from None
     if np.shape(value) not in ((candidates,), (candidates, rungs)):
-        raise SettingError(f"{name} of shape {np.shape(value)} is not allowed; {allowed}")
+        raise SettingError(f"{name} must be {allowed}, got shape {np.shape(value)}")
     return table
 
 

@@ -13,7 +13,7 @@ the rows.
 
 Parameters
 ----------
-space : ash.Space, optional
+space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
@@ -21,8 +21,8 @@ candidates : int, "auto" or None, default="auto"
 time_limit : float, optional
     Seconds that `fit` takes, from reading the table to the refit.
 scoring : str, callable or None, default=None
-    What candidates are ranked by: the name of a scorer of scikit-learn, `scorer(estimator, X, y)`, or a metric of
-    `ash.tune`; {score} by default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2,
+    What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
+    default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2,
     neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the threads while they run.
 validation : float, int, (X, y) or None, default=None
     The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but

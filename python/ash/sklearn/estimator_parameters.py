@@ -79,7 +79,7 @@ def threads_of(n_jobs: Any) -> int:
     beside it.
     """
     if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
-        raise SettingError(f"n_jobs={n_jobs!r} is not allowed: a number of threads, -1 for all of them, or None.")
+        raise SettingError(f"n_jobs must be a number of threads, -1 for all of them, or None, got {n_jobs!r}")
     most = resolve_threads(None)
     wanted = min(int(effective_n_jobs(n_jobs)), most)
     return wanted if n_jobs is None or n_jobs > 0 else min(wanted, _share(most))
@@ -118,7 +118,7 @@ def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError as error:
-        raise SettingError(f"random_state={random_state!r} is not allowed: {error}") from None
+        raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
 
 
 def progress_of(verbose: Any) -> bool | None:

@@ -8,7 +8,7 @@ depends neither on the order of the rows nor on whether a row is repeated or wei
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -31,8 +31,7 @@ from ash.models.model import Model, normalized
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import CONFIG_FIELDS, Options, SearchConfig, read_options
 from ash.result import Result
-from ash.scoring.fold_scoring import Scoring
-from ash.scoring.scorers import read_scoring, scorer_name
+from ash.scoring.fold_scoring import read_scoring
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
@@ -47,7 +46,7 @@ class _Estimator(Configured):
     @explained(CONFIG_FIELDS)
     def __init__(
         self,
-        space: Space | None = None,
+        space: Space | Mapping[str, Any] | None = None,
         *,
         candidates: int | str | None = "auto",
         time_limit: float | None = None,
@@ -102,11 +101,10 @@ class _Estimator(Configured):
         JournalError
             As for `ash.tune`.
         """
-        metric, scorer = read_scoring(self.scoring, self._task)
+        metric, scoring = read_scoring("scoring", self.scoring, self._task)
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         options = self._options(metric, keep=1 if size == 1 else None)
         elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), options)
-        scoring = None if scorer is None else Scoring(scorer_name(self.scoring), scorer)
         final = Final(size, yes_or_no("refit", self.refit))
         run = TuningRun(
             X,

@@ -219,7 +219,7 @@ class HalvingSearchCV(ASHSearchCV):
 
     def _factor(self) -> float:
         if not is_number(self.factor) or not self.factor > 1:
-            raise SettingError(f"factor={self.factor!r} is not allowed; give a number above 1")
+            raise SettingError(f"factor must be a number above 1, got {self.factor!r}")
         return self.factor
 
     def _most(self, table: SearchTable, way: Way) -> int:
@@ -228,7 +228,7 @@ class HalvingSearchCV(ASHSearchCV):
         if isinstance(self.max_resources, str) and self.max_resources == AUTO:
             if rows is None:
                 raise SettingError(
-                    "resource can only be 'n_samples' when max_resources='auto'; give max_resources=, the most "
+                    "resource can only be 'n_samples' when max_resources='auto': give max_resources=, the most "
                     f"{way.resource} of a candidate"
                 )
             return int(rows)
@@ -239,7 +239,7 @@ class HalvingSearchCV(ASHSearchCV):
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
-                    "n_candidates and min_resources cannot be both set to 'exhaust'; give a number for one of them"
+                    "n_candidates and min_resources cannot be both set to 'exhaust': give a number for one of them"
                 )
             classes = 1 if table.classes is None else len(table.classes)
             least = 2 * splits * classes if way.resource == N_SAMPLES else 1
@@ -247,8 +247,8 @@ class HalvingSearchCV(ASHSearchCV):
             least = whole("min_resources", self.min_resources, 1, LARGEST)
         if least > most:
             raise SettingError(
-                f"min_resources_={least} is greater than max_resources_={most}; give a smaller min_resources or a "
-                "larger max_resources"
+                f"min_resources_={least} is greater than max_resources_={most}: lower min_resources, or raise "
+                "max_resources"
             )
         return least
 
@@ -261,9 +261,7 @@ class HalvingSearchCV(ASHSearchCV):
         aggressive = yes_or_no("aggressive_elimination", self.aggressive_elimination)
         count = required if aggressive else min(required, possible)
         if count > MOST_ITERATIONS:
-            raise SettingError(
-                f"factor={factor!r} takes {count} iterations, at most {MOST_ITERATIONS} are allowed; give a larger one"
-            )
+            raise SettingError(f"factor={factor!r} takes {count} iterations, more than {MOST_ITERATIONS}: raise it")
         replayed = max(0, required - possible) if aggressive else 0
         resources = [min(most, int(factor ** max(0, number - replayed) * least)) for number in range(count)]
         places = [candidates]
@@ -295,7 +293,7 @@ class HalvingSearchCV(ASHSearchCV):
         config = super()._config()
         for field, argument in OF_THE_LADDER.items():
             if (value := getattr(config, field)) is not None:
-                raise SettingError(f"config has {field}={value}, which is {argument}= here; leave it out of the config")
+                raise SettingError(f"config has {field}={value}, which is {argument}= here: leave it out of the config")
         return replace(config, eta=max(2, round(self._factor())))
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> None:

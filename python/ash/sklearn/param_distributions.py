@@ -10,10 +10,11 @@ from typing import Any
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
+from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-from ash.function.sources import key_of
-from ash.space.domains import Domain, choice
-from ash.space.function_space import FunctionSpace, foreign_domain, plain_value
+from ash.space.domains import Domain, choice, key_of
+from ash.space.foreign_domains import as_domain
+from ash.space.function_space import FunctionSpace, plain_value
 from ash.space.hyperparameters import Params
 
 
@@ -27,14 +28,14 @@ def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns
     """
     if isinstance(distributions, list | tuple):
         raise SettingError(
-            "param_distributions is a list of dicts, which is not supported yet; search one dict at a time"
+            "param_distributions is a list of dicts, which is not supported yet: search one dict at a time"
         )
     if not isinstance(distributions, Mapping) or not distributions:
-        raise SettingError(f"param_distributions={distributions!r} is not allowed; give a dict of lists, not empty")
+        raise SettingError(f"param_distributions must be a dict that is not empty, got {distributions!r}")
     try:
         generator = check_random_state(random_state)
     except ValueError as error:
-        raise SettingError(f"random_state={random_state!r} is not allowed: {error}") from None
+        raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
     found: dict[str, Params] = {}
     before = -1
     while before < len(found) < count:
@@ -43,8 +44,7 @@ def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns
             plain = {name: _plain(name, value) for name, value in params.items()}
             found.setdefault(key_of(plain), plain)
     if len(found) < count and warns:
-        text = f"n_candidates={count} is more than the {len(found)} configurations that could be drawn"
-        warnings.warn(f"{text}; all of these are tried", UserWarning, stacklevel=5)
+        warn_user(f"n_candidates={count} exceeds the {len(found)} configurations that there are; all of them are used")
     return list(found.values())
 
 
@@ -61,23 +61,23 @@ def _drawn(distributions: Mapping[str, Any], count: int, generator: Any) -> list
         try:
             return list(ParameterSampler(distributions, count, random_state=generator))
         except (TypeError, ValueError) as error:
-            raise SettingError(f"param_distributions is not allowed: {error}") from None
+            raise SettingError(f"param_distributions cannot be used: {error}") from None
 
 
 def _plain(name: str, value: Any) -> Any:
     try:
         return plain_value(value)
     except SettingError as error:
-        raise SettingError(f"param_distributions: {name}={value!r} is not allowed; {error}") from None
+        raise SettingError(f"param_distributions: {name}={value!r}: {error}") from None
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
     """Return the range of a distribution that ash knows; else the values that were drawn."""
     if hasattr(given, "rvs"):
         try:
-            domain = foreign_domain(given)
-        except SettingError:  # such as one of too many integers
-            domain = None
-        if domain is not None and domain.kind != "choice":
+            domain = as_domain(given)
+        except SettingError:  # such as one without its parameters
+            return choice(*drawn)
+        if domain.kind in ("uniform", "log", "integers"):
             return domain
     return choice(*drawn)

@@ -22,8 +22,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ash.errors import DataError, SettingError
 from ash.scoring.scorers import takes_weights
 from ash.sklearn.search_ladder import Rungs
-from ash.space.function_space import FunctionSpace, function_space
+from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
+from ash.space.space import read_space
 
 SCORE = "score"
 
@@ -31,11 +32,11 @@ SCORE = "score"
 def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
     """Raise SettingError unless estimator, refit and error_score are what they may be."""
     if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params") or isinstance(estimator, type):
-        raise SettingError(f"estimator={estimator!r} is not allowed; give an instance with fit and get_params")
+        raise SettingError(f"estimator must be an instance with fit and get_params, got {estimator!r}")
     if not isinstance(refit, bool | str | np.bool_) and not callable(refit):
-        raise SettingError(f"refit={refit!r} is not allowed; give True, False, a name of a score, or a function")
+        raise SettingError(f"refit must be True, False, the name of a score, or a function, got {refit!r}")
     if not (error_score == "raise" if isinstance(error_score, str) else isinstance(error_score, Real)):
-        raise SettingError(f"error_score={error_score!r} is not allowed; give a number, or 'raise'")
+        raise SettingError(f"error_score must be a number, or 'raise', got {error_score!r}")
 
 
 def checked_space(space: Any, estimator: Any, resource: str, name: str = "space") -> FunctionSpace:
@@ -43,9 +44,9 @@ def checked_space(space: Any, estimator: Any, resource: str, name: str = "space"
 
     The `resource` is none of them; `name` is what the argument is called.
     """
-    read = function_space(space)
+    read = read_space(space, FunctionSpace)
     if resource in read.domains:
-        raise SettingError(f"{name} has {resource!r}, which the ladder sets; leave it out, or give another resource=")
+        raise SettingError(f"{name} has {resource!r}, which the ladder sets: leave it out, or give another resource=")
     for parameter, domains in read.domains.items():
         try:
             clone(estimator).set_params(**{parameter: domains[0].levels[0]})
@@ -53,7 +54,7 @@ def checked_space(space: Any, estimator: Any, resource: str, name: str = "space"
             listed = ", ".join(sorted(estimator.get_params(deep=True)))[:400]
             who = type(estimator).__name__
             raise SettingError(
-                f"{name} has {parameter!r}, which is no parameter of {who} ({error}); it has {listed}"
+                f"{name} has {parameter!r}, which is not a parameter of {who} ({error}); it has {listed}"
             ) from None
     return read
 
@@ -122,7 +123,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     try:
         scorer = check_scoring(estimator, scoring=scoring)
     except (ValueError, TypeError) as error:
-        raise SettingError(f"scoring={scoring!r} is not allowed: {error}") from None
+        raise SettingError(f"scoring={scoring!r} cannot be used: {error}") from None
     if scoring is None or isinstance(scoring, str):
         return Scorers(scorer, SCORE)
     names = list(scoring)
@@ -176,10 +177,10 @@ def _accepts_weights(scorer: Any, estimator: Any) -> bool:
 def _number(given: Any, what: Any) -> float:
     value = given.item() if hasattr(given, "item") and getattr(given, "size", 1) == 1 else given
     if not isinstance(value, Number) or isinstance(value, complex):
-        raise SettingError(f"scoring must return a number, got {given!r} ({type(given).__name__}) instead ({what}).")
+        raise SettingError(f"scoring must return a number, got {given!r} ({type(given).__name__}) instead ({what})")
     return float(value)  # type: ignore[arg-type]
 
 
 def _which_ranks(refit: Any, names: list[str]) -> str:
     listed = ", ".join(map(repr, names))
-    return f"refit={refit!r} does not say which of several scores ranks the candidates; give one of {listed}"
+    return f"refit={refit!r} does not say which of several scores ranks the candidates: give one of {listed}"

@@ -23,12 +23,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal
-from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig, read_config
+from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, causes
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
@@ -275,13 +276,18 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
         config = self._config()
-        return rungs_of(
+        rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
             candidates=self._count(space),
             restart=config.training == "restart",
             rows=min(len(train) for train, _ in splits),
             classes=1 if table.classes is None else len(table.classes),
         )
+        count = self._count(space)
+        if rungs.max_rungs == 1 and config.max_rungs is None and count != 1 and config.algorithm != "random":
+            little = "max_epochs is too small for more", "raise max_epochs, or lower min_epochs in the config"
+            warn_of_one_rung(rungs.max_epochs or rungs.min_epochs, count, config.eta or ETA, *little)
+        return rungs
 
     def _config(self) -> SearchConfig:
         return read_config("search", self.config)
@@ -335,7 +341,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             text = f"{len(result.failures)} of {len(result.jobs)} jobs have failed:\n{causes(result.failures)}"
             if trainer.ends_at_errors:
                 raise FitsFailed(text)
-            warnings.warn(text, FitFailedWarning, stacklevel=3)
+            warn_user(text, FitFailedWarning)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]

@@ -72,7 +72,7 @@ def rungs_of(
     if min_epochs is not None and max_rungs is not None:
         if max_epochs is not None:
             raise SettingError(
-                f"max_epochs={max_epochs!r} is not allowed beside min_epochs and max_rungs; leave one out"
+                f"max_epochs={max_epochs!r} contradicts min_epochs and max_rungs: leave one of the three out"
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
@@ -96,7 +96,7 @@ def _most(way: Way, max_epochs: Any, rows: int) -> int:
         return whole("max_epochs", max_epochs, 1, LARGEST)
     if way.usual is None:
         raise SettingError(
-            f"resource={way.resource!r} has no value in the estimator that says how far to go; give max_epochs="
+            f"resource={way.resource!r} has no value in the estimator that says how far to train: give max_epochs="
         )
     return way.usual
 

@@ -25,7 +25,6 @@ from sklearn.utils.validation import _num_samples
 
 from ash.errors import SettingError
 from ash.function.answers import Scored
-from ash.function.sources import key_of
 from ash.sklearn.cv_results import FoldInfo, JobInfo
 from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import Way
@@ -33,6 +32,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, pa
 from ash.sklearn.search_arguments import Scorers
 from ash.sklearn.search_ladder import Rungs
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited, thread_limited
+from ash.space.domains import key_of
 from ash.space.hyperparameters import Params
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]

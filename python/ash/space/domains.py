@@ -1,19 +1,23 @@
-"""Domains of hyperparameters: what one name of a space may be, as a short list of levels.
+"""Domains of hyperparameters: what one name of a space may be, as a sequence of levels.
 
+    ash.log(1e-4, 1e-1)                      0.0001 ... 0.1, any number between
     ash.log(1e-4, 1e-1, levels=4)            0.0001 . 0.001 . 0.01 . 0.1
     ash.choice((64,), (128, 64))             (64,) . (128, 64)
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
 A domain is discretized once, when it is made, so that a space is a finite grid whose size is known and which can be
-drawn from without repetition. Levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly
-rounded), never by the C library, and rounded to three significant digits (of the value in a log domain, of the step in
-a uniform one), to more only where two levels would coincide: they are the same on every machine, and pleasant to read.
-The bounds and the default are kept exactly as given.
+drawn from without repetition. Without ``levels=`` there are so many that they are computed only as they are asked for
+(levels.py). With it they are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded) and
+rounded to three significant digits (of the value in a log domain, of the step in a uniform one), to more only where two
+levels would coincide: they are the same on every machine, and pleasant to read. The bounds and the default are kept
+exactly as given.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
+from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -22,11 +26,16 @@ import numpy as np
 
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
+from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLevels, WholeLogLevels
 
-MOST_LEVELS = 100_000  # of one domain: more is a mistake, and costs memory
-_PRECISION = Context(prec=40)
-_PER_DECADE = 10  # usual levels of a log domain: steps of 1.26, a tenth of a decade
-_USUAL_LEVELS = 21  # of a uniform domain
+MOST_LEVELS = 100_000  # that are listed, of one domain: more is a mistake, and costs memory
+LISTED = 1000
+"""Whole numbers in a row are listed where there are no more of them."""
+LARGEST_BOUND = 10**18
+"""Of whole numbers: so that there are fewer of them than Python can count."""
+LOG_INTEGERS = "log integers"
+INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
+"""Kinds of domains of numbers; between levels of floats other numbers make sense too."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +44,52 @@ class Domain:
 
     Attributes
     ----------
-    levels : tuple
-        All values, distinct, in the order in which they were given.
+    levels : sequence
+        All values, distinct, in the order in which they were given, or increasing: a tuple where they are listed, a
+        range of whole numbers, or numbers that are computed only as they are asked for.
     default : object
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)
         The domain applies where each named hyperparameter has (one of) its value(s).
     kind : str
-        "choice", "integers", "uniform" or "log": how the levels were made.
+        "choice", "integers", "log integers", "uniform", "log" or "quantiles": how the levels were made.
+
+    Examples
+    --------
+    >>> import ash
+    >>> domain = ash.uniform(0.8, 0.99).when(optimizer="momentum")
+    >>> domain.default, domain.conditions
+    (0.895, (('optimizer', 'momentum'),))
     """
 
-    levels: tuple[Any, ...]
+    levels: Sequence[Any]
     default: Any
     conditions: tuple[tuple[str, Any], ...] = ()
     kind: str = "choice"
+
+    @cached_property
+    def drawn(self) -> Sequence[Any]:
+        """The levels, each as often as it weighs in a draw: once, but for integers(log=True)."""
+        if self.kind == LOG_INTEGERS and isinstance(self.levels, range):
+            return WholeLogLevels(self.levels[0], self.levels[-1], self.default)
+        return self.levels
+
+    @property
+    def has_list(self) -> bool:
+        """Whether all levels are listed, rather than computed as they are asked for."""
+        return isinstance(self.levels, tuple)
+
+    def has(self, value: Any) -> bool:
+        """Return whether a value is a level, without enumerating those that are not listed."""
+        if isinstance(self.levels, range):
+            return is_integer(value) and int(value) in self.levels
+        return value in self.levels
+
+    def shown(self) -> str:
+        """Return the levels for a message: the first ones, or the bounds."""
+        if not self.has_list:
+            return f"{self.levels[0]!r} to {self.levels[-1]!r}"
+        return ", ".join(map(repr, self.levels[:10])) + ", ..." * (len(self.levels) > 10)
 
     def when(self, **conditions: Any) -> "Domain":
         """Return this domain, to apply only where every condition holds.
@@ -65,11 +106,11 @@ class Domain:
             No condition, or a second one on the same name.
         """
         if not conditions:
-            raise SettingError("when() needs a condition such as when(optimizer='adam').")
+            raise SettingError("when() needs a condition such as when(optimizer='adam')")
         for name, _ in self.conditions:
             if name in conditions:
                 raise SettingError(
-                    f"when({name}={conditions[name]!r}): {name} already has a condition; name all in one."
+                    f"when({name}={conditions[name]!r}): {name} already has a condition: name all values in one"
                 )
         added = tuple((name, _as_tuples(values)) for name, values in conditions.items())
         return replace(self, conditions=self.conditions + added)
@@ -80,67 +121,139 @@ def choice(*options: Any, default: Any = None) -> Domain:
 
     Lists become tuples. An option given twice is kept once (compared by type and value, so that NaN equals itself).
 
+    Parameters
+    ----------
+    *options
+        Text, numbers, booleans, None, or tuples of these. All are drawn equally often.
+    default : object, optional
+        One of them: the value in the default configuration.
+
+    Returns
+    -------
+    Domain
+
     Raises
     ------
     SettingError
         No options, nothing but a list of them, one that cannot be compared (an array, a dict, ...), or a default that
         is not among them.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.choice("adam", "momentum", default="momentum").default
+    'momentum'
     """
     if not options:
-        raise SettingError("choice() is empty: give at least one option.")
+        raise SettingError("choice() is empty: give at least one option")
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
-        raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text}).")
+        raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])
     keys = [encode(level) for level in levels]
     if encode(default) not in keys:
-        raise SettingError(f"choice() has default={default!r}, which is not among its options {levels!r}.")
+        raise SettingError(f"choice(): default must be one of its options {levels!r}, got {default!r}")
     return Domain(levels, levels[keys.index(encode(default))])
 
 
-def integers(low: int, high: int, step: int = 1, default: int | None = None) -> Domain:
-    """Return the domain low, low + step and so on, up to high at most; the default is the middle level unless named.
+def integers(
+    low: int, high: int, step: int = 1, default: int | None = None, *, levels: int | None = None, log: bool = False
+) -> Domain:
+    """Return the domain low, low + step and so on, up to high at most.
+
+    Parameters
+    ----------
+    low, high : int
+        The bounds, from -10**18 to 10**18; low at least 1 where `log`.
+    step : int, default 1
+        Distance of two levels. With `levels` or `log` it must be 1.
+    default : int, optional
+        The value in the default configuration. By default the middle level; with `log` about sqrt(low * high).
+    levels : int, optional
+        So many whole numbers, evenly spaced, or in equal ratios where `log`, make a grid; fewer where there are not so
+        many. By default all can be drawn. A default that is not a level becomes one more.
+    log : bool, default False
+        Whether numbers are drawn evenly in their logarithm: each number k with a probability proportional to
+        log((k + 1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is drawn anew.
+
+    Returns
+    -------
+    Domain
 
     Raises
     ------
     SettingError
         A bound, step or default that is no integer; low > high; a step below 1 or above high - low (but low == high is
-        one level); a default that is no level; more than 100,000 levels.
+        one level); a default that is no level; levels no integer from 2 to 100,000; a step together with levels or log.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.integers(10, 50, step=20).levels
+    (10, 30, 50)
+    >>> ash.integers(1, 10**6).default
+    500000
+    >>> ash.integers(1, 1000, levels=4, log=True).levels
+    (1, 10, 100, 1000)
     """
     call = f"integers(low={low!r}, high={high!r}, step={step!r})"
-    if not all(is_integer(value) for value in (low, high, step)):
-        raise SettingError(f"{call}: all three must be integers.")
-    _check_order(call, low, high)
-    if step < 1 or (low < high and step > high - low):
-        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}.")
-    levels = range(int(low), int(high) + 1, int(step))
-    if len(levels) > MOST_LEVELS:
-        raise SettingError(
-            f"{call} has {len(levels):,} levels, at most {MOST_LEVELS:,} are allowed: take a larger step."
-        )
+    _check_integers(call, low, high, step, log)
+    if step != 1 and (log or levels is not None):
+        raise SettingError(f"{call} has a step together with levels= or log=True: give one of them")
+    kind, every = LOG_INTEGERS if log else "integers", range(int(low), int(high) + 1, int(step))
+    if levels is not None:
+        found: Sequence[int] = _whole_levels(low, high, _count(call, low, high, levels), log)
+    else:
+        found = tuple(every) if len(every) == 1 or (len(every) <= LISTED and not log) else every
     if default is None:
-        return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind="integers")
-    if not is_integer(default) or default not in levels:
-        raise SettingError(f"{call} has default={default!r}, which is not one of its levels.")
-    return Domain(tuple(levels), int(default), kind="integers")
+        middle = found[(len(found) - 1) // 2]
+        return Domain(found, _whole_middle(low, high) if log and levels is None else middle, kind=kind)
+    if not is_integer(default) or int(default) not in every:
+        raise SettingError(f"{call}: default must be one of its levels, got {default!r}")
+    return Domain(found if levels is None else tuple(sorted({*found, int(default)})), int(default), kind=kind)
 
 
 def uniform(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
-    """Return a domain of evenly spaced levels from low to high (21 unless named), rounded as the module says.
+    """Return a domain of numbers from low to high, all equally likely.
 
-    The default is the middle level unless named; one that is not a level becomes one more.
+    Parameters
+    ----------
+    low, high : float
+        The bounds.
+    levels : int, optional
+        So many levels, evenly spaced and rounded as the module says, make a grid. By default the whole range is drawn
+        from: all numbers of nine or ten digits in units of the range.
+    default : float, optional
+        The value in the default configuration; one that is not a level becomes one more. By default the middle: of
+        levels the middle one, of the whole range rounded to three digits.
+
+    Returns
+    -------
+    Domain
 
     Raises
     ------
     SettingError
         A bound or default that is no finite number; low > high; default outside; levels no integer from 2 to 100,000.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.uniform(0.8, 0.99).default
+    0.895
+    >>> ash.uniform(0, 1, levels=5).levels
+    (0.0, 0.25, 0.5, 0.75, 1.0)
     """
     call = f"uniform(low={low!r}, high={high!r})"
     _check_bounds(call, low, high)
-    count = _count(call, low, high, _USUAL_LEVELS if levels is None else levels)
-    with localcontext(_PRECISION):
+    if levels is None:
+        with localcontext(PRECISION):
+            middle = (_decimal(low) + _decimal(high)) / 2
+        return _long_domain("uniform", call, EvenLevels, (low, high), middle, default)
+    count = _count(call, low, high, levels)
+    with localcontext(PRECISION):
         start, stop = _decimal(low), _decimal(high)
         step = (stop - start) / max(1, count - 1)
         exact = [start + step * index for index in range(count)]
@@ -148,27 +261,58 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
 
 
 def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
-    """Return a domain of levels from low to high in equal ratios (ten a decade unless named), rounded.
+    """Return a domain of numbers from low to high, evenly likely in their logarithm.
 
-    The default is the middle level unless named; one that is not a level becomes one more.
+    Parameters
+    ----------
+    low, high : float
+        The bounds, above 0; at least 1e-300 without `levels`.
+    levels : int, optional
+        So many levels, in equal ratios and rounded as the module says, make a grid. By default the whole range is drawn
+        from: 10**9 numbers in equal ratios.
+    default : float, optional
+        The value in the default configuration; one that is not a level becomes one more. By default the geometric
+        middle: of levels the middle one, of the whole range rounded to three digits.
+
+    Returns
+    -------
+    Domain
 
     Raises
     ------
     SettingError
         A bound or default that is no finite number; low <= 0; low > high; default outside; levels no integer from 2 to
         100,000.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.log(1e-4, 1e-1).default
+    0.00316
+    >>> ash.log(1e-4, 1e-1, levels=4).levels
+    (0.0001, 0.001, 0.01, 0.1)
     """
     call = f"log(low={low!r}, high={high!r})"
     _check_bounds(call, low, high)
     if low <= 0:
-        raise SettingError(f"{call}: low must be above 0, since a log domain has no level at 0.")
-    with localcontext(_PRECISION):
+        raise SettingError(f"{call}: low must be above 0, since a log domain has no level at 0")
+    if levels is None:
+        if low < SMALLEST:
+            raise SettingError(f"{call}: low must be at least {SMALLEST:g}, or give levels=")
+        return _long_domain("log", call, LogLevels, (low, high), _log_middle(low, high), default)
+    count = _count(call, low, high, levels)
+    with localcontext(PRECISION):
         start, stop = _decimal(low), _decimal(high)
-        decades = stop.log10() - start.log10()
-        count = _count(call, low, high, max(2, round(decades * _PER_DECADE) + 1) if levels is None else levels)
         ratio = (stop.ln() - start.ln()) / max(1, count - 1)
         exact = [(start.ln() + ratio * index).exp() for index in range(count)]
     return _rounded_domain("log", call, exact, exact, (low, high), default)
+
+
+def long_domain(kind: str, low: float, high: float, step: int, default: float) -> Domain:
+    """Return the domain without a list of levels that is of this kind, from low to high."""
+    if kind in INTEGERS:
+        return integers(int(low), int(high), step, int(default), log=kind == LOG_INTEGERS)
+    return {"uniform": uniform, "log": log}[kind](low, high, default=default)
 
 
 def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -180,8 +324,21 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the levels of each name, those of several domains joined."""
-    return {name: distinct(level for each in several for level in each.levels) for name, several in domains.items()}
+    """Return the levels of each name, those of several domains joined; of levels that are not listed, the bounds."""
+    return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
+
+
+def step_of(domain: Domain) -> int:
+    """Return the step that all levels of a domain of whole numbers lie on; 1 where they are even in their logarithm."""
+    if isinstance(domain.levels, range):
+        return domain.levels.step
+    steps = (upper - lower for lower, upper in pairwise(domain.levels))
+    return 1 if domain.kind == LOG_INTEGERS else math.gcd(*steps) or 1
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    """Return a text that is equal for equal configurations only."""
+    return ",".join(f"{name}={encode(params[name])}" for name in sorted(params))
 
 
 def encode(value: Any) -> str:
@@ -204,7 +361,13 @@ def encode(value: Any) -> str:
         return f"int {int(value)}"
     if isinstance(value, Real):
         return f"float {float(value)!r}"
-    raise SettingError(f"option {value!r} is of type {type(value).__name__}; use text, numbers or tuples of them.")
+    raise SettingError(
+        f"an option must be text, a number or a tuple of them, got {value!r} of type {type(value).__name__}"
+    )
+
+
+def _listed(domain: Domain) -> Sequence[Any]:
+    return domain.levels if domain.has_list else (domain.levels[0], domain.levels[-1])
 
 
 def _as_tuples(value: Any) -> Any:
@@ -213,24 +376,82 @@ def _as_tuples(value: Any) -> Any:
 
 def _check_order(call: str, low: float, high: float) -> None:
     if low > high:
-        raise SettingError(f"{call}: low must not be above high.")
+        raise SettingError(f"{call}: low must not be above high")
 
 
 def _check_bounds(call: str, low: float, high: float) -> None:
     for bound in (low, high):
         if not is_number(bound):
-            raise SettingError(f"{call}: both bounds must be finite numbers.")
+            raise SettingError(f"{call}: both bounds must be finite numbers")
     _check_order(call, low, high)
+
+
+def _check_integers(call: str, low: int, high: int, step: int, log: bool) -> None:
+    if not all(is_integer(value) for value in (low, high, step)):
+        raise SettingError(f"{call}: all three must be integers")
+    _check_order(call, low, high)
+    if max(-int(low), int(high)) > LARGEST_BOUND:
+        raise SettingError(f"{call}: both bounds must be from -10**18 to 10**18")
+    if step < 1 or (low < high and step > high - low):
+        raise SettingError(f"{call}: step must be at least 1 and at most high - low = {high - low}")
+    if log and low < 1:
+        raise SettingError(f"{call} has log=True: low must be at least 1")
 
 
 def _count(call: str, low: float, high: float, levels: int) -> int:
     if not is_integer(levels) or not 2 <= levels <= MOST_LEVELS:
-        raise SettingError(f"{call} has levels={levels!r}: an integer from 2 to {MOST_LEVELS:,} is allowed.")
+        raise SettingError(f"{call}: levels must be an integer from 2 to {MOST_LEVELS:,}, got {levels!r}")
     return 1 if low == high else int(levels)
 
 
 def _decimal(value: float) -> Decimal:
     return Decimal(int(value)) if is_integer(value) else Decimal(repr(float(value)))
+
+
+def _log_middle(low: float, high: float) -> Decimal:
+    with localcontext(PRECISION):
+        return (_decimal(low) * _decimal(high)).sqrt()
+
+
+def _whole_middle(low: int, high: int) -> int:
+    """Return about the geometric middle of two whole numbers, to three digits."""
+    with localcontext(PRECISION):
+        middle = _log_middle(low, high)
+        return min(max(int(_rounded(middle, middle).to_integral_value()), low), high)
+
+
+def _rounded(middle: Decimal, span: Decimal) -> Decimal:
+    """Return what is in the middle of a span, rounded to three digits of a number of the size of the span."""
+    with localcontext(PRECISION):
+        return middle.quantize(Decimal(1).scaleb(span.adjusted() - 2))
+
+
+def _whole_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]:
+    """Return so many whole numbers from low to high, or fewer, evenly spaced or in equal ratios."""
+    with localcontext(PRECISION):
+        start, stop = Decimal(int(low)), Decimal(int(high))
+        if log:
+            start, stop = start.ln(), stop.ln()
+        step = (stop - start) / max(1, count - 1)
+        exact = [start + step * index for index in range(count)]
+        inner = [int((value.exp() if log else value).to_integral_value()) for value in exact[1:-1]]
+    return tuple(sorted({int(low), *inner, int(high)}))
+
+
+def _long_domain(
+    kind: str, call: str, levels: type[LongLevels], bounds: tuple[float, float], middle: Decimal, default: float | None
+) -> Domain:
+    """Return a domain of levels that are not listed; the default is the rounded middle unless named."""
+    low, high = map(float, bounds)
+    if default is None:
+        with localcontext(PRECISION):
+            span = _decimal(high) - _decimal(low)
+            default = float(_rounded(middle, min(middle, span) if kind == "log" else span)) if span else low
+    if not is_number(default) or not low <= default <= high:
+        raise SettingError(f"{call}: default must be a number from low to high, got {default!r}")
+    if low == high:
+        return Domain((low,), low, kind=kind)
+    return Domain(levels(low, high, float(default)), float(default), kind=kind)
 
 
 def _rounded_domain(
@@ -244,16 +465,16 @@ def _rounded_domain(
     """Return a domain of levels rounded to three digits of their scales, to more while they are not increasing."""
     low, high = map(float, bounds)
     for digits in range(3, 18):
-        with localcontext(_PRECISION):
+        with localcontext(PRECISION):
             units = [Decimal(1).scaleb(scale.adjusted() - digits + 1) for scale in scales[1:-1]]
             inner = [float(value.quantize(unit)) for value, unit in zip(exact[1:-1], units, strict=True)]
         levels = [low, *inner, high] if len(exact) > 1 else [low]
         if all(left < right for left, right in pairwise(levels)):
             break
     else:
-        raise SettingError(f"{call} has levels={len(exact)}, more than there are numbers between its bounds.")
+        raise SettingError(f"{call} has levels={len(exact)}, more than there are numbers between its bounds")
     if default is None:
         return Domain(tuple(levels), levels[(len(levels) - 1) // 2], kind=kind)
     if not is_number(default) or not low <= default <= high:
-        raise SettingError(f"{call} has default={default!r}: a number from low to high is allowed.")
+        raise SettingError(f"{call}: default must be a number from low to high, got {default!r}")
     return Domain(tuple(sorted({*levels, float(default)})), float(default), kind=kind)

@@ -1,18 +1,4 @@
-"""The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from.
-
-A domain may also be given as what users of other libraries have:
-
-    [3, 5, 8]                              the values
-    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
-    IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: whole numbers of ash.log
-    CategoricalDistribution([...])         the choices
-    scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
-    scipy.stats.loguniform(a, b)           ash.log(a, b)
-    scipy.stats.randint(low, high)         ash.integers(low, high - 1)
-    any other of scipy                     its 21 quantiles
-
-None of these libraries is imported here: a caller that has such an object has imported it.
-"""
+"""The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -20,12 +6,10 @@ from typing import Any
 
 from ash._utils.checks import is_number
 from ash.errors import SettingError
-from ash.space.domains import Domain, choice, distinct, encode, integers, log, uniform
+from ash.space.domains import FLOATS, Domain, encode
+from ash.space.grid import ordered_names
 from ash.space.hyperparameters import Params
-from ash.space.space import Space, ordered_names
-
-QUANTILES = 21
-"""Levels of a domain that is made of a continuous distribution."""
+from ash.space.space import Space
 
 
 class FunctionSpace(Space):
@@ -35,9 +19,10 @@ class FunctionSpace(Space):
     ----------
     **hyperparameters
         For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, a
-        distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains of which the first
-        whose conditions hold applies. Values are None, text, booleans, finite numbers, or tuples of these: they stand
-        in records and in the digest. What is no such value, a class say, is looked up by name in the function.
+        distribution of Optuna, a frozen one of scipy.stats, a single value, which may be a tuple, or a list of domains
+        of which the first whose conditions hold applies. Values are None, text, booleans, finite numbers, or tuples of
+        these: they stand in records and in the digest. What is no such value, a class say, is looked up by name in the
+        function.
 
     Raises
     ------
@@ -70,7 +55,7 @@ class FunctionSpace(Space):
 
     def at(self, point: Mapping[str, float]) -> Params:
         """Return the configuration of a point of the unit cube: 0 is the first level of a name, 1 beyond the last."""
-        return self.walk(lambda name, _, domain: domain.levels[int(point[name] * len(domain.levels))])
+        return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
 
     def read(self, params: Any) -> tuple[Params, bool]:
         """Return a configuration in plain form, and whether all its values are levels, or some lie between them.
@@ -81,7 +66,7 @@ class FunctionSpace(Space):
             It is no dict, a name is unknown, missing or does not apply, or a value is out of range.
         """
         if not isinstance(params, Mapping):
-            raise SettingError(f"{params!r} is no configuration; give a dict of hyperparameters")
+            raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
         plain = {name: self._check_value(name, value) for name, value in params.items()}
         unknown = sorted(plain.keys() - self.domains.keys())
         if unknown:
@@ -94,17 +79,17 @@ class FunctionSpace(Space):
         found = self._active(name, params)
         if found is None:
             if name in params:
-                raise SettingError(f"{name}={params[name]!r} does not apply with {params}; leave it out")
+                raise SettingError(f"{name}={params[name]!r} does not apply with {params}: leave it out")
             return True
         if name not in params:
-            raise SettingError(f"{name} is missing in {params}; give one of its values")
+            raise SettingError(f"{name} is missing in {params}: give one of its values")
         value, (_, domain) = params[name], found
-        if encode(value) in map(encode, domain.levels):
+        if encode(value) in map(encode, domain.levels) if domain.has_list else domain.has(value):
             return True
-        between = domain.kind in ("uniform", "log") and is_number(value)
+        between = domain.kind in FLOATS and is_number(value)
         if not between or not domain.levels[0] <= value <= domain.levels[-1]:
-            text = ", ".join(map(repr, domain.levels[:10])) + ", ..." * (len(domain.levels) > 10)
-            raise SettingError(f"{name}={value!r} is not in the space, which has {text}")
+            known = domain.shown() if domain.has_list else f"values from {domain.shown()}"
+            raise SettingError(f"{name}={value!r} is not in the space, which has {known}")
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
@@ -113,15 +98,6 @@ class FunctionSpace(Space):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
         return None
-
-    def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
-        if isinstance(value, list) and not value:
-            raise SettingError(f"{name}=[] is empty; give at least one value")
-        try:
-            found = foreign_domain(value)
-        except SettingError as error:
-            raise SettingError(f"{name}={value!r}: {error}") from None
-        return super()._read_domains(name, value if found is None else found)
 
     @staticmethod
     def _check_name(name: str) -> None:
@@ -132,7 +108,7 @@ class FunctionSpace(Space):
         try:
             return plain_value(value)
         except SettingError as error:
-            raise SettingError(f"{name}={value!r} is not allowed; {error}") from None
+            raise SettingError(f"{name}={value!r}: {error}") from None
 
     @staticmethod
     def _plain(name: str, value: Any) -> Any:
@@ -142,20 +118,9 @@ class FunctionSpace(Space):
         """Let all levels occur together: only the function knows."""
 
 
-def function_space(space: Any) -> FunctionSpace:
-    """Return the argument `space` of `ash.tune_function`, or raise SettingError where it is none."""
-    if isinstance(space, FunctionSpace):
-        return space
-    if isinstance(space, Mapping) and space:
-        return FunctionSpace(**{_text(name): value for name, value in space.items()})
-    raise SettingError(
-        f"space={space!r} is not allowed; give ash.FunctionSpace(name=domain, ...) or a dict of such, not empty"
-    )
-
-
 def _text(name: object) -> str:
     if not isinstance(name, str) or not name:
-        raise SettingError(f"{name!r} is no name of a hyperparameter; give a text")
+        raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
     return name
 
 
@@ -171,57 +136,3 @@ def plain_value(value: Any) -> Any:
     if not is_number(value):
         raise SettingError("a number must be finite")
     return float(value)
-
-
-def foreign_domain(value: Any) -> Domain | None:
-    """Return the domain of a list or of a distribution, None for anything else.
-
-    Raises
-    ------
-    SettingError
-        Its bounds are not allowed, or it is empty.
-    """
-    if isinstance(value, list) and not any(isinstance(one, Domain) for one in value):
-        return choice(*(tuple(one) if isinstance(one, list) else one for one in value))
-    kind = type(value).__name__
-    if type(value).__module__.startswith("optuna.") and kind in _OPTUNA:
-        return _OPTUNA[kind](value)
-    if hasattr(value, "ppf") and hasattr(value, "dist"):
-        return _of_scipy(value)
-    return None
-
-
-def _float(distribution: Any) -> Domain:
-    if distribution.step is None:
-        return (log if distribution.log else uniform)(distribution.low, distribution.high)
-    count = round((distribution.high - distribution.low) / distribution.step) + 1
-    return choice(*(distribution.low + index * distribution.step for index in range(count)))
-
-
-def _int(distribution: Any) -> Domain:
-    if not distribution.log:
-        return integers(distribution.low, distribution.high, distribution.step)
-    return choice(*distinct(round(level) for level in log(distribution.low, distribution.high).levels))
-
-
-_OPTUNA: dict[str, Callable[[Any], Domain]] = {
-    "FloatDistribution": _float,
-    "IntDistribution": _int,
-    "CategoricalDistribution": lambda distribution: choice(*distribution.choices),
-}
-
-
-def _of_scipy(distribution: Any) -> Domain:
-    name, (low, high) = distribution.dist.name, map(float, distribution.support())
-    if name == "uniform":
-        return uniform(low, high)
-    if name in ("loguniform", "reciprocal"):
-        return log(low, high)
-    if name == "randint":
-        return integers(int(low), int(high))
-    levels = [distribution.ppf((index + 0.5) / QUANTILES).item() for index in range(QUANTILES)]
-    whole = hasattr(distribution, "pmf") and all(level == round(level) for level in levels)
-    middle = levels[QUANTILES // 2]
-    if whole:
-        return choice(*map(int, levels), default=int(middle))
-    return choice(*levels, default=middle)

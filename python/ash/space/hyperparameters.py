@@ -77,11 +77,11 @@ def _read_switch(value: Any) -> bool | None:
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "hidden": Hyperparameter(
         (64, 64),
-        f"a tuple of widths from 1 to {MOST_WIDTH}, one a hidden layer, at most {MOST_DEPTH}; () for none",
+        f"a tuple of widths from 1 to {MOST_WIDTH}, one per hidden layer, at most {MOST_DEPTH}; () for none",
         _read_hidden,
     ),
     "activation": Hyperparameter(
-        "relu", f"one of {', '.join(ACTIVATIONS)}, or a tuple of them, one a hidden layer", _read_activation
+        "relu", f"one of {', '.join(ACTIVATIONS)}, or a tuple of them, one per hidden layer", _read_activation
     ),
     "optimizer": Hyperparameter("adamw", *_name(*OPTIMIZERS)),
     "learning_rate": Hyperparameter(3e-3, *_number(1e-30, 1e30)),
@@ -94,7 +94,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "weight_decay": Hyperparameter(0.0, *_number(0, 1e6)),
     "dropout": Hyperparameter(0.0, *_number(0, 0.99)),
     "label_smoothing": Hyperparameter(0.0, *_number(0, 0.99)),
-    "batch_size": Hyperparameter(32, 'an integer of at least 1, or "full" for one update an epoch', _read_batch_size),
+    "batch_size": Hyperparameter(32, 'an integer of at least 1, or "full" for one update per epoch', _read_batch_size),
     "initialization": Hyperparameter("auto", *_name("auto", "he", "xavier")),
     "parametrization": Hyperparameter("standard", *_name("standard", "ntk")),
     "input_scaling": Hyperparameter(False, "True or False", _read_switch),
@@ -133,12 +133,12 @@ def check_name(name: str) -> None:
         return
     if name in _BUDGET:
         raise SettingError(
-            f"{name!r} is part of the budget, which the run itself sets (an argument of ash.tune); it is not searched."
+            f"{name!r} is part of the budget, which the run itself sets (an argument of ash.tune); it is not searched"
         )
     if name in _OF_THE_RUN:
-        raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it is not searched.")
+        raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it is not searched")
     near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(str(name), HYPERPARAMETERS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}."
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
     raise SettingError(f"unknown hyperparameter {name!r}: {hint}")
 
 
@@ -149,8 +149,8 @@ def check_value(name: str, value: Any) -> Any:
     plain = read(value)
     if plain is None:
         several = isinstance(value, (tuple, list)) and all(read(one) == one for one in value)
-        hint = "; for several levels give a domain such as ash.choice, ash.log or ash.uniform" if several else ""
-        raise SettingError(f"{name}={value!r} is not allowed: {HYPERPARAMETERS[name].allowed}{hint}.")
+        hint = "; for several values give a list, or a domain such as ash.log" if several else ""
+        raise SettingError(f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}")
     return plain
 
 
@@ -179,7 +179,7 @@ def check_params(params: Mapping[str, Any]) -> Params:
     full = {name: given.get(name, line.default) for name, line in HYPERPARAMETERS.items()}
     reason = conflict(full)
     if reason:
-        raise SettingError(f"{reason}.")
+        raise SettingError(reason)
     return full
 
 

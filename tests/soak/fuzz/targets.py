@@ -97,6 +97,13 @@ class Words:
             lambda: ash.integers(self.value(), self.value(), self.value()),
             lambda: ash.uniform(self.value(), self.value(), levels=self.value()),
             lambda: ash.log(self.value(), self.value(), levels=self.value(), default=self.value()),
+            lambda: ash.uniform(self.value(), self.value(), default=self.value()),
+            lambda: ash.log(self.value(), self.value()),
+            lambda: ash.integers(
+                self.value(), self.value(), levels=self.pick((None, 2, 7)), log=self.pick((True, False))
+            ),
+            lambda: [self.value() for _ in range(self.byte() % 3)],
+            lambda: ash.uniform(0.1, 0.5).when(**{self.pick(NAMES): self.value()}),
             lambda: ash.choice(16, 32).when(**{self.pick(NAMES): self.value()}),
             self.value,
         )

@@ -71,7 +71,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
         "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts something.
     """
     if not isinstance(resource, str):
-        raise SettingError(f"resource={resource!r} is not allowed; give {AUTO!r}, {N_SAMPLES!r} or a parameter's name")
+        raise SettingError(f"resource must be {AUTO!r}, {N_SAMPLES!r} or the name of a parameter, got {resource!r}")
     natural = _natural(estimator)
     if resource in (AUTO, natural.resource):
         return natural
@@ -79,7 +79,9 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
         return Way(N_SAMPLES, None, None, FurtherRows if can_pass(estimator) and not _is_pipeline(estimator) else None)
     if resource == EPOCHS:
         if not can_pass(estimator):
-            raise SettingError(f"resource={EPOCHS!r} needs an estimator with partial_fit; {_name(estimator)} has none")
+            raise SettingError(
+                f"resource={EPOCHS!r} needs an estimator with partial_fit, which {_name(estimator)} does not have"
+            )
         return Way(EPOCHS, None, USUAL_PASSES, Passes)
     return _by_parameter(estimator, resource)
 
@@ -121,10 +123,12 @@ def _by_parameter(estimator: Any, resource: str) -> Way:
     if resource not in params:
         known = [name for name, value in params.items() if is_integer(value)]
         text = ", ".join(map(repr, [AUTO, N_SAMPLES, *known]))
-        raise SettingError(f"resource={resource!r} is no parameter of {_name(estimator)}; give one of {text}")
+        raise SettingError(f"resource={resource!r} is not a parameter of {_name(estimator)}: give one of {text}")
     value = params[resource]
     if value is not None and not is_integer(value):
-        raise SettingError(f"resource={resource!r} counts nothing: it is {value!r} in {_name(estimator)}")
+        raise SettingError(
+            f"resource={resource!r} must name a parameter that counts, but it is {value!r} in {_name(estimator)}"
+        )
     return Way(resource, resource, int(value) if is_integer(value) and value > 0 else None, None)
 
 

@@ -1,0 +1,27 @@
+"""Warnings that point at the user's line, however deep in ash they arise."""
+
+import sys
+import warnings
+
+BETWEEN = frozenset(("ash", "sklearn", "joblib", "contextlib", "functools", "threading", "concurrent"))
+"""Packages whose frames may lie between the user's line and the warning."""
+
+
+def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the innermost line that belongs neither to ash nor to what calls ash for the user.
+
+    Parameters
+    ----------
+    text : str
+        What is wrong, and what to do.
+    category : type of Warning
+        The class of the warning.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _package(frame.f_globals) in BETWEEN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
+
+
+def _package(names: dict[str, object]) -> str:
+    return str(names.get("__name__", "")).partition(".")[0]

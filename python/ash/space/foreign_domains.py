@@ -1,0 +1,87 @@
+"""Domains given as what users of other libraries have.
+
+    [3, 5, 8]                              ash.choice(3, 5, 8)
+    FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
+    IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: ash.integers(1, 9, log=True)
+    CategoricalDistribution([...])         the choices
+    scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
+    scipy.stats.loguniform(a, b)           ash.log(a, b)
+    scipy.stats.randint(low, high)         ash.integers(low, high - 1)
+    any other of scipy                     its 1,001 quantiles 0.0005, 0.0015, ..., the median as default
+
+None of these libraries is imported here: a caller that has such an object has imported it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ash.errors import SettingError
+from ash.space.domains import MOST_LEVELS, Domain, choice, distinct, integers, log, uniform
+
+QUANTILES = 1001
+"""Levels of a domain that is made of any other distribution of scipy."""
+
+
+def as_domain(value: Any) -> Domain:
+    """Return the domain of a list or of a distribution; a domain is itself, and anything else is the only level.
+
+    Raises
+    ------
+    SettingError
+        Its bounds are not allowed, it is empty, or a distribution that is not known.
+    """
+    if isinstance(value, Domain):
+        return value
+    if isinstance(value, list):
+        if not value:
+            raise SettingError("it is empty; give at least one value")
+        return choice(*(tuple(one) if isinstance(one, list) else one for one in value))
+    kind = type(value).__name__
+    if type(value).__module__.startswith("optuna.distributions"):
+        if kind not in _OPTUNA:
+            raise SettingError("a distribution that ash does not know")
+        return _OPTUNA[kind](value)
+    if hasattr(value, "ppf") and not hasattr(value, "dist"):
+        raise SettingError("a distribution without its parameters; give a frozen one, as scipy.stats.uniform(0, 1) is")
+    return _of_scipy(value) if hasattr(value, "ppf") else Domain((value,), value)
+
+
+def _float(distribution: Any) -> Domain:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    count = 0 if step is None else round((high - low) / step) + 1
+    if step is None or count > MOST_LEVELS:
+        return (log if distribution.log else uniform)(low, high)
+    return choice(*(low + index * step for index in range(count)))
+
+
+def _int(distribution: Any) -> Domain:
+    return integers(distribution.low, distribution.high, distribution.step, log=distribution.log)
+
+
+_OPTUNA: dict[str, Callable[[Any], Domain]] = {
+    "FloatDistribution": _float,
+    "IntDistribution": _int,
+    "CategoricalDistribution": lambda distribution: choice(*distribution.choices),
+}
+
+
+def _of_scipy(distribution: Any) -> Domain:
+    try:
+        with np.errstate(all="ignore"):
+            name, (low, high) = distribution.dist.name, map(float, distribution.support())
+    except TypeError:
+        raise SettingError("a distribution of several numbers; give one of a single number") from None
+    if name == "uniform":
+        return uniform(low, high)
+    if name in ("loguniform", "reciprocal"):
+        return log(low, high)
+    if name == "randint":
+        return integers(int(low), int(high))
+    quantiles = distribution.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES).tolist()
+    if not np.isfinite(quantiles).all():
+        raise SettingError("a distribution with quantiles that are no finite numbers")
+    if hasattr(distribution, "pmf") and all(map(float.is_integer, quantiles)):
+        return choice(*map(int, quantiles), default=int(quantiles[QUANTILES // 2]))
+    return Domain(distinct(quantiles), quantiles[QUANTILES // 2], kind="quantiles")

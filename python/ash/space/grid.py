@@ -1,0 +1,246 @@
+"""The grid of all configurations: its size, and the configuration of each number, without walking it.
+
+Conditions make the grid irregular, so it is cut into pieces that are regular:
+
+    component   hyperparameters joined by conditions; different components multiply
+    group       levels of one domain that fulfil the same conditions upon them
+    case        one group for each active hyperparameter of a component: a full product of its groups
+
+    optimizer {sgd | momentum, nesterov}   case 1: sgd                  1 x 1      configurations 0
+      `- momentum {0.8, 0.9, 0.95}         case 2: momentum, nesterov   2 x 3      configurations 1..6
+
+The size is a sum over cases, a product over components; a configuration is found by its number in mixed radix. Exact in
+integers of any length. Invariants: (1) each configuration lies in exactly one case of each component; (2) a
+hyperparameter follows those that its conditions name. Cost: a case list per component, built once; a configuration
+O(names + log cases). Only levels that conditions name are enumerated.
+
+Configurations that are equally likely are not what is wanted where a continuous domain depends on a condition: of
+optimizer {sgd | momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9. So a grid may be weighted. Then a
+component of several cases with a domain that is not listed has each case as often as if the hyperparameters were drawn
+one after the other, each level of a domain equally likely: its numbers are spread over so many more that a case has its
+share to 2**-64, and a configuration has several.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from graphlib import CycleError, TopologicalSorter
+from itertools import accumulate, product
+from math import prod
+from typing import Any, NamedTuple
+
+from ash.errors import SettingError
+
+Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
+MOST_CASES = 100_000  # of a component: beyond it, the conditions are no longer a few exceptions to a grid
+
+
+class Variant(NamedTuple):
+    """One domain of a hyperparameter; of several, the first whose conditions all hold applies."""
+
+    levels: Sequence[Any]
+    default: Any
+    conditions: frozenset[Condition]
+
+
+class Group(NamedTuple):
+    """Levels of one variant which fulfil the same conditions."""
+
+    variant: int
+    levels: Sequence[Any]
+    fulfils: frozenset[Condition]
+
+
+class Component(NamedTuple):
+    """Cases of hyperparameters joined by conditions.
+
+    ``sizes``: their configurations; ``ends``: running sums of their numbers, which are as many unless it is weighted.
+    """
+
+    cases: tuple[Mapping[str, Group], ...]
+    sizes: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+class Grid:
+    """All configurations of hyperparameters with variants, each once unless it is weighted. Immutable."""
+
+    def __init__(self, variants: Mapping[str, Sequence[Variant]], weighted: bool = False) -> None:
+        """Cut the grid into components and cases.
+
+        Raises
+        ------
+        SettingError
+            Conditions in a circle, conditions that never hold together, or more than 100,000 cases.
+        """
+        self._names = tuple(variants)
+        self._components = tuple(
+            _component(names, variants, _groups(variants), weighted)
+            for names in _connected(ordered_names(variants), variants)
+        )
+        self.size = prod(component.ends[-1] for component in self._components)
+        self.is_plain = all(component.ends == tuple(accumulate(component.sizes)) for component in self._components)
+        self.default = self._default(variants)
+
+    def configuration(self, number: int) -> dict[str, Any]:
+        """Return the configuration of a number in 0..size-1; inactive hyperparameters are absent."""
+        found: dict[str, Any] = {}
+        for component in self._components:
+            number, rest = divmod(number, component.ends[-1])
+            case = bisect_right(component.ends, rest)
+            start = component.ends[case - 1] if case else 0
+            rest = (rest - start) * component.sizes[case] // (component.ends[case] - start)
+            for name, group in component.cases[case].items():
+                rest, level = divmod(rest, len(group.levels))
+                found[name] = group.levels[level]
+        return {name: found[name] for name in self._names if name in found}
+
+    def number(self, configuration: Mapping[str, Any]) -> int:
+        """Return the first number of a configuration of this grid: the inverse of ``configuration``."""
+        number = 0
+        for component in reversed(self._components):
+            case = next(i for i, groups in enumerate(component.cases) if _contains(groups, component, configuration))
+            own = 0
+            for name, group in reversed(component.cases[case].items()):
+                own = own * len(group.levels) + group.levels.index(configuration[name])
+            start = component.ends[case - 1] if case else 0
+            own = -(-own * (component.ends[case] - start) // component.sizes[case])
+            number = number * component.ends[-1] + start + own
+        return number
+
+    def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
+        """Yield the values that two hyperparameters can have together; None stands for an absent one.
+
+        Of levels that are not listed, the first and the last.
+        """
+        seen: set[tuple[int, int]] = set()
+        for one, other in self._cases_of(first, second):
+            left, right = one.get(first), other.get(second)
+            if (id(left), id(right)) not in seen:
+                seen.add((id(left), id(right)))
+                yield from product(_ends(left), _ends(right))
+
+    def _cases_of(self, first: str, second: str) -> Iterator[tuple[Mapping[str, Group], Mapping[str, Group]]]:
+        nothing = Component(({},), (1,), (1,))
+        one, other = (
+            next((part for part in self._components if any(name in case for case in part.cases)), nothing)
+            for name in (first, second)
+        )
+        return zip(one.cases, one.cases, strict=True) if one is other else product(one.cases, other.cases)
+
+    def _default(self, variants: Mapping[str, Sequence[Variant]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in ordered_names(variants):
+            for variant in variants[name]:
+                if all(other in found and found[other] in levels for other, levels in variant.conditions):
+                    found[name] = variant.default
+                    break
+        return {name: found[name] for name in self._names if name in found}
+
+
+def _ends(group: Group | None) -> Sequence[Any]:
+    if group is None:
+        return (None,)
+    return group.levels if isinstance(group.levels, tuple) else (group.levels[0], group.levels[-1])
+
+
+def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
+    """All names, each after those that its conditions name."""
+    graph = {name: sorted({other for one in variants[name] for other, _ in one.conditions}) for name in variants}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when()") from None
+
+
+def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
+    """Names in order, split into those joined by conditions."""
+    component = {name: {name} for name in ordered}
+    for name in ordered:
+        for other in {other for one in variants[name] for other, _ in one.conditions}:
+            merged = component[name] | component[other]
+            component.update(dict.fromkeys(merged, merged))
+    parts = {id(part): part for part in component.values()}
+    return [[name for name in ordered if name in part] for part in parts.values()]
+
+
+def _groups(variants: Mapping[str, Sequence[Variant]]) -> dict[str, list[list[Group]]]:
+    """For each name and variant, its levels grouped by the conditions that they fulfil."""
+    conditions = {condition for several in variants.values() for one in several for condition in one.conditions}
+    groups: dict[str, list[list[Group]]] = {}
+    for name, several in variants.items():
+        own = [condition for condition in conditions if condition[0] == name]
+        groups[name] = []
+        for index, variant in enumerate(several):
+            if not own:
+                groups[name].append([Group(index, variant.levels, frozenset())])
+                continue
+            alike: dict[frozenset[Condition], list[Any]] = {}
+            for level in variant.levels:
+                alike.setdefault(frozenset(each for each in own if level in each[1]), []).append(level)
+            groups[name].append([Group(index, tuple(levels), fulfils) for fulfils, levels in alike.items()])
+    return groups
+
+
+def _component(
+    names: Sequence[str],
+    variants: Mapping[str, Sequence[Variant]],
+    groups: Mapping[str, list[list[Group]]],
+    weighted: bool,
+) -> Component:
+    cases: list[tuple[dict[str, Group], frozenset[Condition]]] = [({}, frozenset())]
+    for name in names:
+        longer = []
+        for case, fulfilled in cases:
+            active = [index for index, one in enumerate(variants[name]) if one.conditions <= fulfilled]
+            if not active:
+                longer.append((case, fulfilled))
+            for group in groups[name][active[0]] if active else ():
+                longer.append(({**case, name: group}, fulfilled | group.fulfils))
+        cases = longer
+        _check_reached(name, {case[name].variant for case, _ in cases if name in case}, variants[name])
+        if len(cases) > MOST_CASES:
+            raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer")
+    found = tuple(case for case, _ in cases)
+    sizes = tuple(prod(len(group.levels) for group in case.values()) for case in found)
+    if weighted and any(not isinstance(group.levels, tuple) for case in found for group in case.values()):
+        return Component(found, sizes, tuple(accumulate(_weights(found, sizes, variants))))
+    return Component(found, sizes, tuple(accumulate(sizes)))
+
+
+def _weights(
+    cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
+) -> Sequence[int]:
+    """Return how many numbers each case has: in proportion to how likely it is, and 2**64 for each configuration."""
+    if len(cases) == 1:
+        return sizes
+    shares = [
+        prod(
+            (Fraction(len(group.levels), len(variants[name][group.variant].levels)) for name, group in case.items()),
+            start=Fraction(1),
+        )
+        for case in cases
+    ]
+    least = min(shares)
+    return [int(share / least * (max(sizes) << 64)) for share in shares]
+
+
+def _check_reached(name: str, reached: set[int], variants: Sequence[Variant]) -> None:
+    for index, variant in enumerate(variants):
+        if index not in reached:
+            shown = "; ".join(f"{other} in {sorted(levels, key=repr)}" for other, levels in sorted(variant.conditions))
+            raise SettingError(
+                f"{name}: domain {index + 1} of {len(variants)} is never used, as its conditions ({shown or 'none'}) "
+                "never hold together or an earlier domain always applies: remove it, or change them."
+            )
+
+
+def _contains(case: Mapping[str, Group], component: Component, configuration: Mapping[str, Any]) -> bool:
+    names = {name for each in component.cases for name in each}
+    return all(
+        configuration[name] in case[name].levels
+        if name in case and name in configuration
+        else (name in case) == (name in configuration)
+        for name in names
+    )

@@ -1,0 +1,144 @@
+"""Bad input of any kind is an error of ash that names the argument; no exception of another library comes through."""
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from scipy import sparse
+from sklearn.model_selection import GroupKFold, KFold
+
+import ash
+from ash.errors import AshError
+from fault_help import small_space
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+Y = np.where(X[:, 0] > 0, 1, 0)
+
+
+class Weird:
+    """What raises as soon as it is looked at."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise RuntimeError("no array")
+
+
+def tune(X: Any = X, y: Any = Y, space: Any = None, **given: Any) -> object:
+    return ash.tune(X, y, space or small_space(), **{"candidates": 2, "threads": 1, "progress": False, **given})
+
+
+def tune_function(train: Any = lambda params, epochs, state: params["a"], space: Any = None, **given: Any) -> object:
+    return ash.tune_function(train, {"a": [1, 2]} if space is None else space, **{"progress": False, **given})
+
+
+BAD: dict[str, list[Any]] = {
+    "X": [
+        None,
+        "a.csv",
+        3,
+        X[:, 0],
+        X[None],
+        [[object()] * 3] * 60,
+        [[1, 2], [3]] * 30,
+        Weird(),
+        np.empty((0, 3)),
+        {"a": [1]},
+        np.full((60, 3), np.inf),
+        sparse.csr_matrix(X),
+        pandas.DataFrame({"a": [[1, 2]] * 60}),
+        iter([]),
+        pandas.DataFrame({"a": pandas.date_range("2020", periods=60)}),
+    ],
+    "y": [
+        None,
+        Y[:5],
+        Y[:, None, None],
+        Y * 0,
+        np.where(Y, np.nan, 1.0),
+        "abc",
+        [object()] * 60,
+        {1: 2},
+        Weird(),
+        3,
+        ["a", 1] * 30,
+        [(1, 2), (3,)] * 30,
+        pandas.date_range("2020", periods=60),
+        [10**400] * 30 + [1] * 30,
+    ],
+    "sample_weight": [[1, 2], -Y, "balanced", ["a"] * 60, [object()] * 60, Weird(), np.full(60, np.nan), Y * 0],
+    "cv": [1, "five", 2.5, [1, 2], [], KFold, [([0, 1], [600])], [([0], [2], [3])], [(["a"], ["b"])], object(), True],
+    "validation": ["a", 2.0, (X,), (X[:, :2], Y), (X, Y[:3]), (X, Y + 5), [X, Y], (None, None), np.nan, object()],
+    "groups": [[1] * 60],
+    "space": [3, {"a": 1}],
+    "callbacks": [3, ash.Callback, [ash.Callback], {"a": 1}, "abc"],
+    "executor": [3, "loky", ThreadPoolExecutor],
+    "journal": [3, "", b"abc", True],
+    "time_limit": ["a", -1],
+    "seed": ["a", -1, 1.5],
+    "threads": ["a", 0],
+    "candidates": ["x", 0, 1.5],
+}
+NAMED = {"y": "y|Label|Found input", "sample_weight": "(?i)sample.weight", "validation": "validation|y "}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_bad_arguments_are_named(name: str, value: Any) -> None:
+    with pytest.raises(AshError, match=NAMED.get(name, name) if name != "X" else "X|array|Sparse"):
+        tune(**{name: value})
+
+
+FUNCTIONS: dict[str, list[Any]] = {
+    "train": [3],
+    "space": [3, {}, {"a": object()}, {"a": float("nan")}, {3: [1]}],
+    "first": [3, [{"b": 1}], "no.ash"],
+    "sampler": [3],
+    "costs": [3, lambda params, epochs: "much"],
+    "executor": ["x"],
+    "callbacks": [3],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in FUNCTIONS.items() for value in values])
+def test_bad_arguments_of_functions_are_named(name: str, value: Any) -> None:
+    with pytest.raises(AshError, match=f"{name}|a=|hyperparameter"):
+        tune_function(**{"candidates": 2, name: value})
+
+
+def test_groups_that_do_not_fit() -> None:
+    for groups in ([1, 2], None, [None] * 60):
+        with pytest.raises(AshError, match="cv=GroupKFold"):
+            tune(cv=GroupKFold(2), groups=groups)
+
+
+DOMAINS: list[Callable[[], object]] = [
+    lambda: ash.Space(learning_rate=-1),
+    lambda: ash.Space(learning_rate=np.array([1, 2])),
+    lambda: ash.Space(hidden=object()),
+    lambda: ash.uniform("a", 1),
+    lambda: ash.uniform(2, 1),
+    lambda: ash.log(0, 1),
+    lambda: ash.choice({"a": 1}),
+    lambda: ash.choice(1).when(),
+    lambda: ash.uniform(0, 1, levels="a"),
+]
+
+
+@pytest.mark.parametrize("make", DOMAINS)
+def test_bad_domains_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ash.SettingError, match=r" must |needs"):
+        make()
+
+
+def test_what_cannot_be_predicted_or_loaded() -> None:
+    fitted = ash.ASHClassifier(small_space(), candidates=2, random_state=0, n_jobs=1).fit(X, Y)
+    for rows in (X[:, :2], None, [["a", "b", "c"]], X[0], X[:0], Weird()):
+        for predict in (fitted.predict, fitted.model_.predict):
+            with pytest.raises(ash.DataError):
+                predict(rows)
+    with pytest.raises(ash.SettingError, match="path must be the path of a file, got 3"):
+        ash.load(3)  # type: ignore[arg-type]
+    with tempfile.NamedTemporaryFile() as file, pytest.raises(ash.ModelFormatError, match="not a safetensors file"):
+        ash.load(file.name)

@@ -1,0 +1,159 @@
+"""The argument `space` of what is called, and runs over domains whose levels are not listed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.linear_model import SGDClassifier
+
+import ash
+
+X, Y = load_wine(return_X_y=True)
+DOMAINS: dict[str, Any] = {
+    "hidden": [(4,), ()],
+    "learning_rate": ash.log(1e-3, 1e-1),
+    "optimizer": ["adamw", "momentum"],
+    "momentum": ash.uniform(0.8, 0.99).when(optimizer="momentum"),
+    "batch_size": ash.integers(16, 5000),
+    "embedding": "periodic",
+    "l2": [ash.uniform(0, 0.01, levels=3)],
+}
+SETTINGS: dict[str, Any] = {"candidates": 8, "seed": 1, "threads": 1, "progress": False}
+
+
+def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
+    done = epochs + (state or 0)
+    return -abs(params["x"] - 0.3) - 1 / params.get("n", 1) / done, done
+
+
+SPACE = {
+    "x": ash.uniform(0, 1),
+    "n": ash.integers(1, 10**6),
+    "k": ash.integers(1, 512, log=True),
+    "grid": ash.integers(1, 1000, levels=4, log=True),
+    "kind": ["a", "b"],
+    "rate": [ash.log(1e-4, 1).when(kind="a"), 0.5],
+}
+
+
+def tuned(space: Any = SPACE, **changes: Any) -> ash.FunctionResult:
+    return ash.tune_function(train, space, **{**SETTINGS, **changes})
+
+
+def test_networks_take_spaces_and_dicts() -> None:
+    expected = ash.tune(X, Y, ash.Space(**DOMAINS), **SETTINGS)
+    for space in (DOMAINS, ash.FunctionSpace(**DOMAINS)):
+        result = ash.tune(X, Y, space, **SETTINGS)
+        assert type(result.space) is ash.Space and result.digest == expected.digest
+    settings = {"candidates": 8, "random_state": 1}
+    one = ash.ASHClassifier(DOMAINS, **settings).fit(X, Y)
+    assert one.result_.digest == ash.ASHClassifier(ash.Space(**DOMAINS), **settings).fit(X, Y).result_.digest
+    assert one.space is DOMAINS
+
+
+def test_functions_take_spaces_of_networks() -> None:
+    space = ash.Space(learning_rate=ash.log(1e-3, 1), batch_size=[16, 32])
+
+    def train(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return -params["learning_rate"] * params["batch_size"]
+
+    result = ash.tune_function(train, space, **SETTINGS)
+    assert type(result.space) is ash.FunctionSpace and list(result.params) == space.sample(8, 1)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (3, r"space=3 is not allowed; give an ash\.Space\(name=domain, \.\.\.\), or a dict of domains by name"),
+        ({}, r"space={} is not allowed"),
+        ([("hidden", (4,))], r"space=\[.* is not allowed"),
+        ({3: [1, 2]}, "3 is no name of a hyperparameter"),
+        ({"alpha": ash.log(1e-3, 1)}, "unknown hyperparameter 'alpha': did you mean l2?"),
+        (ash.FunctionSpace(depth=[1, 2]), "unknown hyperparameter 'depth'"),
+        (ash.FunctionSpace(hidden=["wide", "deep"]), "hidden='wide' is not allowed"),
+    ],
+)
+def test_what_is_no_space_of_networks(space: Any, message: str) -> None:
+    with pytest.raises(ash.SettingError, match=message):
+        ash.tune(X, Y, space, **SETTINGS)
+    with pytest.raises(ash.SettingError, match=message):
+        ash.ASHClassifier(space).fit(X, Y)
+
+
+def test_what_is_no_space_of_a_function() -> None:
+    with pytest.raises(ash.SettingError, match=r"space=None is not allowed; give an ash\.FunctionSpace"):
+        tuned(None)
+    with pytest.raises(ash.SettingError, match=r"space=\[3\] is not allowed; give an ash\.FunctionSpace"):
+        ash.ASHSearchCV(SGDClassifier(), [3]).fit(X, Y)
+
+
+# Runs over levels that are not listed
+
+
+def test_documents_hold_bounds_in_place_of_levels() -> None:
+    result = tuned()
+    story = json.loads(result.to_json())["space"]
+    assert story["x"] == [
+        {"kind": "uniform", "levels": None, "default": 0.5, "when": [], "low": 0, "high": 1, "step": None}
+    ]
+    assert story["n"][0]["step"] == 1 and (story["n"][0]["low"], story["n"][0]["high"]) == (1, 10**6)
+    assert (story["k"][0]["kind"], story["k"][0]["levels"]) == ("log integers", None)
+    assert story["grid"][0]["levels"] == [1, 10, 100, 1000] and story["rate"][0]["when"] == [["kind", "a"]]
+    assert len(result.to_json()) < 20_000
+
+
+def test_a_journal_goes_on_over_such_a_space(tmp_path: Path) -> None:
+    whole = tuned(journal=tmp_path / "whole.ash")
+    tuned(journal=tmp_path / "run.ash", candidates=3)
+    assert tuned(journal=tmp_path / "run.ash").params == whole.params
+    with pytest.raises(ash.JournalError, match="x has other levels or conditions in the space"):
+        tuned({**SPACE, "x": ash.uniform(0, 1, default=0.25)}, journal=tmp_path / "run.ash")
+    path = tmp_path / "network.ash"
+    first = ash.tune(X, Y, DOMAINS, journal=path, **SETTINGS)
+    again = ash.resume(path, X, Y, progress=False)
+    assert again.digest == first.digest and repr(again.space) == repr(first.space)
+    for name, domains in first.space.domains.items():
+        assert again.space.domains[name] == domains
+
+
+def test_samplers_and_studies_know_the_ranges() -> None:
+    import optuna
+
+    of = optuna.distributions
+    result = tuned(sampler=optuna.samplers.RandomSampler(seed=0), candidates=40)
+    assert len({params["x"] for params in result.params}) == 40
+    assert np.median([params["k"] for params in result.params]) < 100
+    study = result.to_optuna()
+    spans: dict[str, Any] = {}
+    for trial in study.trials:
+        spans |= trial.distributions
+    assert spans["x"] == of.FloatDistribution(0, 1) and spans["rate"] == of.FloatDistribution(1e-4, 1, log=True)
+    assert spans["n"] == of.IntDistribution(1, 10**6) and spans["k"] == of.IntDistribution(1, 512, log=True)
+    assert spans["grid"] == of.IntDistribution(1, 1000, log=True)
+
+
+def test_sobol_points_fill_the_range() -> None:
+    params = tuned(sobol_space(), sampler="sobol", candidates=257).params
+    cells = {(int(one["x"] * 8 * 0.999), int(one["n"] * 8 / 10**6 * 0.999)) for one in params}
+    assert len(cells) == 64 and len({one["x"] for one in params}) == 257
+
+
+def sobol_space() -> dict[str, Any]:
+    return {"x": ash.uniform(0, 1), "n": ash.integers(1, 10**6)}
+
+
+def test_pictures_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
+    result = tuned(candidates=40)
+    assert set(result.importance()) == set(SPACE)
+    result.report(tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000
+    axis = result.plot_parameter("k")
+    assert axis.get_xscale() == "log" and result.plot_parameter("n").get_xscale() == "linear"
+
+
+def test_known_values_between_levels_come_first() -> None:
+    known = {"x": 1 / 3, "n": 7, "k": 500, "grid": 10, "kind": "a", "rate": 0.12345678901234}
+    assert tuned(first=[known]).params[0] == known

@@ -1,0 +1,42 @@
+"""Warnings point at the line of the user, whichever way leads from there to ash."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import ash
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+Y = np.where(np.arange(60) == 7, "rare", np.where(X[:, 0] > 0, "yes", "no"))
+SMALL = ash.Space(learning_rate=ash.choice(0.01, 0.02))
+
+
+def classifier() -> Any:
+    return ash.ASHClassifier(candidates=2, validation=0.2, random_state=0, n_jobs=1)
+
+
+CALLS: dict[str, Callable[[], object]] = {
+    "tune": lambda: ash.tune(X, Y, SMALL, candidates=2, seed=0, threads=1, progress=False),
+    "estimator": lambda: classifier().fit(X, Y),
+    "pipeline": lambda: make_pipeline(StandardScaler(), classifier()).fit(X, Y),
+    "cross_val_score": lambda: cross_val_score(classifier(), X, Y, cv=[(np.arange(50), np.arange(50, 60))]),
+    "space": lambda: SMALL.sample(5, seed=0),
+    "tune_function": lambda: ash.tune_function(
+        lambda params, epochs, state: (params["a"], None), {"a": [1, 2]}, candidates=3, seed=0, progress=False
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_warning_points_at_the_line_of_the_user(name: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        CALLS[name]()
+    assert [(warning.filename, warning.category) for warning in caught] == [(__file__, UserWarning)]
