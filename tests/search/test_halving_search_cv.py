@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import HalvingRandomSearchCV, ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from sklearn.svm import SVC
 
 import ash
 from ash.space.function_space import plain_value
+from estimator_help import scikit_learn_checks
 
 OWN = ["time_limit", "callbacks", "journal", "executor", "config"]
 BARRIERS = ash.SearchConfig(algorithm="sh")
@@ -116,9 +118,13 @@ def test_attributes_are_those_of_scikit_learn() -> None:
 def test_without_barriers_as_many_are_promoted_and_not_by_chance() -> None:
     space = {"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}
     settings = {"resource": "rounds", "n_candidates": 60, "max_resources": 100, "random_state": 0, "cv": 2}
-    one, two = (ash.HalvingSearchCV(Curve(), space, **settings, n_jobs=jobs).fit(X, Y) for jobs in (1, 2))
+    one, two, elsewhere = (
+        ash.HalvingSearchCV(Curve(), space, **settings, n_jobs=jobs, executor=executor).fit(X, Y)
+        for jobs, executor in ((1, None), (2, None), (2, "processes"))
+    )
     assert one.n_candidates_ == [60, 20, 7, 3] and one.n_resources_ == [1, 3, 9, 27]
-    assert rows_of(one) == rows_of(two) and one.result_.digest == two.result_.digest
+    assert rows_of(one) == rows_of(two) == rows_of(elsewhere)
+    assert one.result_.digest == two.result_.digest == elsewhere.result_.digest
     table = one.cv_results_
     for number in range(1, one.n_iterations_):
         before, after = (set(table["param_limit"][table["iter"] == each]) for each in (number - 1, number))
@@ -393,3 +399,23 @@ def test_resources_grow_where_iterations_are_not_enough() -> None:
 def test_a_power_of_the_factor_has_all_its_iterations() -> None:
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=243, cv=2)
     assert search.set_params(random_state=0, refit=False).fit(X, Y).n_candidates_ == [243, 81, 27, 9, 3, 1]
+
+
+CHECKED = ash.HalvingSearchCV(
+    LogisticRegression(),
+    {"C": [0.1, 1.0]},
+    resource="max_iter",
+    min_resources=50,
+    max_resources=100,
+    factor=2,
+    n_candidates=2,
+    cv=2,
+    error_score="raise",
+    random_state=0,
+)
+
+
+@scikit_learn_checks(CHECKED)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
+    check(estimator)

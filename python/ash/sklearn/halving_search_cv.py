@@ -97,8 +97,8 @@ class HalvingSearchCV(ASHSearchCV):
     return_train_score : bool, default=True
         Whether training rows are scored too.
     random_state : int, RandomState or None, default=None
-        Of the candidates, which are those of scikit-learn for the same number; and of the estimator where its own
-        `random_state` is None.
+        Of the draw of candidates, which is that of scikit-learn; and of the estimator where its own `random_state` is
+        None.
     n_jobs : int or None, default=None
         Jobs at a time, as for `ash.ASHSearchCV`. None: 1, or what `joblib.parallel_config` says.
     verbose : int, default=0
