@@ -11,7 +11,7 @@ A rung is an iteration. The core is given the ladder rung by rung, since it woul
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, log
 from os import PathLike
 from typing import Any
 
@@ -215,7 +215,7 @@ class HalvingSearchCV(ASHSearchCV):
             drawn_space(self.param_distributions, first), self.estimator, way.resource, "param_distributions"
         )
         iterations = self._iterations(len(first), factor, least, most)
-        return SearchPlan(space, len(first), first, self._scaled(iterations, table, way, splits))
+        return SearchPlan(space, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
 
     def _factor(self) -> float:
         if not is_number(self.factor) or not self.factor > 1:
@@ -253,7 +253,7 @@ class HalvingSearchCV(ASHSearchCV):
         return least
 
     def _iterations(self, candidates: int, factor: float, least: int, most: int) -> Iterations:
-        """Return the ladder for so many candidates; places and totals of resources are `given`."""
+        """Return the iterations for so many candidates."""
         required = 1 + _times(factor, candidates)
         if self.min_resources == EXHAUST:
             least = max(least, int(most // factor ** (required - 1)))
@@ -264,13 +264,9 @@ class HalvingSearchCV(ASHSearchCV):
             raise SettingError(f"factor={factor!r} takes {count} iterations, more than {MOST_ITERATIONS}: raise it")
         replayed = max(0, required - possible) if aggressive else 0
         resources = [min(most, int(factor ** max(0, number - replayed) * least)) for number in range(count)]
-        places = [candidates]
-        while len(places) < count:
-            places.append(ceil(places[-1] / factor))
         return Iterations(
             min_epochs=least,
             max_rungs=count,
-            given=tuple(zip(places, resources, strict=True)),
             resources=tuple(resources),
             min_resources=least,
             max_resources=most,
@@ -278,15 +274,19 @@ class HalvingSearchCV(ASHSearchCV):
             possible=possible,
         )
 
-    def _scaled(self, iterations: Iterations, table: SearchTable, way: Way, splits: list[Any]) -> Iterations:
-        """Return the ladder with the epochs of each job: what it adds to the rung below; of rows those of a fold."""
+    def _with_jobs(
+        self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
+    ) -> Iterations:
+        """Return them with the rungs of the core. The epochs of a job are what it adds; of rows, those of a fold."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
             totals = [max(1, total * fold // rows) for total in totals]
         restart = self._config().training == "restart"
         epochs = totals if restart else [after - before for before, after in zip([0, *totals], totals, strict=False)]
-        places = [count for count, _ in iterations.given]
+        places = [candidates]
+        while len(places) < len(epochs):
+            places.append(ceil(places[-1] / self.factor))
         return replace(iterations, min_epochs=epochs[0], given=tuple(zip(places, epochs, strict=True)))
 
     def _config(self) -> SearchConfig:
@@ -325,7 +325,5 @@ class HalvingSearchCV(ASHSearchCV):
 
 def _times(factor: float, most: int) -> int:
     """Return how many times 1 can be multiplied by the factor without exceeding `most`."""
-    times = 0
-    while factor ** (times + 1) <= most:
-        times += 1
-    return times
+    near = int(log(most, factor))  # one too few for 243 and 3
+    return near + 1 if factor ** (near + 1) <= most else near
