@@ -8,7 +8,7 @@
     ```console exits: 2                must end with that status; its errors are shown
     ```python not run: why             shown only
 
-Whatever else goes wrong leaves through the exception that it is. Blocks that need a package are never needed by others.
+Any other error is raised. No block may depend on one that needs a package.
 """
 
 from __future__ import annotations

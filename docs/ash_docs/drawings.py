@@ -5,7 +5,7 @@
     clock        a run of `ash.tune` on three virtual workers and two threads: both clocks
     team         a step of training that two threads share: a sketch, of no run
 
-The scores of the first two are invented, here, and the same for all rules; who goes up is the ladder's decision.
+The scores of the first two are invented, here, and the same for all rules; the ladder decides which are promoted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 760.0
 
 
 class Step(NamedTuple):
-    """One job in the order of a run: whose, where, its score, and whether its candidate went up later."""
+    """One job in the order of a run: its candidate, rung and score, and whether the candidate was promoted later."""
 
     candidate: int
     rung: int
@@ -43,7 +43,7 @@ def climb(candidates: int, score: Callable[[int, int], float], promotion: str = 
 
 @cache
 def rungs() -> str:
-    """Draw a ladder of 16: a row a rung, a dot a candidate, a curve where it went up."""
+    """Draw a ladder of 16: a row per rung, a dot per candidate, a curve where it was promoted."""
     steps = climb(16, lambda candidate, rung: (candidate * 7 + 3) % 16 + rung / 2)
     rows: dict[int, list[Step]] = defaultdict(list)
     for step in steps:
@@ -61,7 +61,7 @@ def rungs() -> str:
         for step in row:
             x, y = place(rung, step.candidate)
             style = "best" if step.candidate == best else f"rung{rung}" if step.promoted else "waiting"
-            hint = f"candidate {step.candidate}, score {step.score:g}{', goes up' if step.promoted else ''}"
+            hint = f"candidate {step.candidate}, score {step.score:g}{', promoted' if step.promoted else ''}"
             dots.append(dot(x, y, 11 if step.candidate == best else 9, style, hint))
             if step.promoted:
                 above = place(rung + 1, step.candidate)
@@ -69,7 +69,7 @@ def rungs() -> str:
         x, y = left + width + 16, place(rung, row[0].candidate)[1]
         words = f"{len(row)} x {2**rung} epoch{'s' * (rung > 0)}"
         dots += [text(x, y - 10, f"rung {rung}", "strong", "start"), text(x, y + 10, words, "small", "start")]
-    return picture("A ladder of four rungs: of each the better half goes up", x + 110, height, [*curves, *dots])
+    return picture("A ladder of four rungs: the better half of each is promoted", x + 110, height, [*curves, *dots])
 
 
 SCORES = ((4, 2, 8, 10, 6, 14, 12, 16), (6, 2, 7, 9, 12, 16, 14, 18), (8, 4, 9, 11, 14, 18, 16, 20))
@@ -81,8 +81,8 @@ def promotion() -> str:
     """Draw what the three rules do with the same scores: a column a job, in the order of a run, a row a rung."""
     rules = {
         "capped": "never more than half of those that have finished",
-        "paper": "whoever is among the better half so far",
-        "improving": "so too, unless it did no better than in the rung below",
+        "paper": "all among the better half so far",
+        "improving": "the same, unless no better than in the rung below",
     }
     climbs = {rule: climb(8, lambda candidate, rung: SCORES[rung][candidate], promotion=rule) for rule in rules}
     pace = (WIDTH - 74) / max(map(len, climbs.values()))
@@ -100,7 +100,7 @@ def promotion() -> str:
 
 
 def _job(step: Step, x: float, y: float, width: float) -> list[str]:
-    """Return a box with a letter and a score, filled if its candidate went up."""
+    """Return a box with a letter and a score, filled if its candidate was promoted."""
     words = f"{'ABCDEFGH'[step.candidate]} {step.score:g}"
     parts = [box(x, y - 13, width, 26, f"rung{step.rung}" if step.promoted else "waiting")]
     return [*parts, text(x + width / 2, y, words, "inside" if step.promoted else "small")]
@@ -166,7 +166,7 @@ def team() -> str:
 
 
 def _claims(blocks: int, starts: Sequence[float], widths: Sequence[float]) -> list[tuple[int, float]]:
-    """Return for each block who claims it and when: whoever is free first."""
+    """Return for each block which thread claims it and when: the first that is free."""
     free, claims = list(starts), []
     for _ in range(blocks):
         thread = min(range(len(free)), key=free.__getitem__)

@@ -77,7 +77,7 @@ def _figure(app: Sphinx, path: Path) -> list[str]:
 
 
 def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
-    """Return a frame for a page, and a link for who wants it in a window of its own."""
+    """Return a frame for a page, and a link to the page alone."""
     if path is None:
         return []
     shutil.copyfile(path, Path(app.srcdir) / FIGURES / path.name)

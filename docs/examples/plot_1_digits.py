@@ -2,8 +2,8 @@
 Digits: a ladder of 64 networks
 ===============================
 
-Images of digits, 64 numbers each: networks are drawn from a small space, trained a little, and the better half of each
-rung goes on. The picture shows who went up.
+How does a search look? Networks for images of digits are drawn from a small space and trained a little. The better
+half of each rung is promoted. The picture shows which ones.
 """
 
 import matplotlib.pyplot as plt
@@ -25,15 +25,15 @@ result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
 print(result)
 
 # %%
-# Each circle is a job at its validation score; filled ones went up. Dashed is the score of the last one that a barrier
-# at the end of the rung would have promoted: what is filled to the left of it went up since it came early. The star is
-# the best network.
+# Each circle is a job at its validation score; filled ones were promoted. The dashed line is the lowest score that a
+# barrier at the end of the rung would have promoted: filled circles to the left of it were promoted because they came
+# early. The star is the best network.
 
 result.plot_ladder()
 plt.show()
 
 # %%
-# The same against the epochs that a network has behind it.
+# The same against the epochs that a network has been trained for.
 
 result.plot()
 plt.show()

@@ -2,7 +2,8 @@
 A data frame with text and gaps
 ===============================
 
-Numbers, text and missing cells as they come: a fit, what the columns have become, and what each of them is worth.
+How is a table with numbers, text and missing cells fitted? This example shows what its columns become, and what each
+is worth.
 """
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,8 @@ from sklearn.model_selection import train_test_split
 import ash
 
 # %%
-# The progress of diabetes after a year, from measurements of 442 patients. To have a table as it comes, two columns are
-# told in words and some cells are lost.
+# The task: predict the progress of diabetes after a year from measurements of 442 patients. Two columns are turned
+# into words and some cells removed, so that the table looks like one from practice.
 
 frame = load_diabetes(as_frame=True, scaled=False).frame
 frame["sex"] = frame["sex"].map({1: "one", 2: "other"})
@@ -26,7 +27,7 @@ frame.loc[lost, "bp"] = np.nan
 print(frame.head())
 
 # %%
-# A fit takes it as it is.
+# Fit it as it is.
 
 train, test = train_test_split(frame, random_state=0)
 model = ash.ASHRegressor(candidates=32, n_jobs=1, random_state=0)
@@ -41,7 +42,7 @@ for name, column in zip(model.feature_names_in_, model.result_.model.encoding.sc
     print(f"{name:8} {column.kind:9} {', '.join(map(str, column.levels))}")
 
 # %%
-# Which columns matter? Permute one at a time, and see how far the score falls. Tools of scikit-learn work as usual.
+# Which columns matter? Permute one at a time and see how far the score falls. Tools of scikit-learn work as usual.
 
 falls = permutation_importance(model, test.drop(columns="target"), test["target"], n_repeats=5, random_state=0)
 order = falls.importances_mean.argsort()

@@ -2,8 +2,8 @@
 A space with conditions
 =======================
 
-Not every hyperparameter is of use with every other: momentum has a momentum, Adam does not, and their learning rates
-differ. Conditions are part of the space, so its size is known and no candidate is drawn twice.
+How do I say that a hyperparameter applies only beside some values of another? SGD has a momentum, Adam has none, and
+their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
 """
 
 import matplotlib.pyplot as plt
@@ -27,14 +27,14 @@ for candidate in space.sample(4, seed=0):
     print(candidate)
 
 # %%
-# The search does not care. A candidate has only what applies to it.
+# The search works as usual. A candidate has only the hyperparameters that apply to it.
 
 X, y = load_digits(return_X_y=True)
 result = ash.tune(X, y, space, candidates=64, metric="neg_log_loss", threads=1, seed=0)
 print(result.best_params, result.best_score)
 
 # %%
-# What the search has seen of learning rates: the loss of each candidate in its last rung, larger where it went further.
+# The loss of each candidate in its last rung against its learning rate; the larger the circle, the higher the rung.
 # Log loss is negated, as all errors are: higher is better.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")

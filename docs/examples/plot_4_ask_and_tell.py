@@ -2,8 +2,8 @@
 Ask and tell: the ladder around something else
 ==============================================
 
-`ash.Ladder` decides; what a candidate is and how it is trained is yours. Here it is a linear model of scikit-learn that
-learns by ``partial_fit``, 60 at a time.
+How do I use the ladder in a loop of my own? `ash.Ladder` decides; your code trains. Here 60 linear models of
+scikit-learn learn by ``partial_fit``.
 """
 
 import matplotlib.pyplot as plt
@@ -31,8 +31,8 @@ candidates = [
 models = {}
 
 # %%
-# The loop: ask for a job, train from where the candidate stands, tell the score. ``take_retired`` names those that can
-# never be promoted any more, so nothing has to be kept of them.
+# The loop asks for a job, trains the candidate further, and reports the score. ``take_retired`` names candidates that
+# can no longer be promoted, so that their models can be deleted.
 
 ladder = ash.Ladder(len(candidates), eta=3, min_epochs=1)
 curves = {number: [] for number in range(len(candidates))}
@@ -57,8 +57,8 @@ best = max(curves, key=lambda number: curves[number][-1][1])
 print(candidates[best], curves[best][-1])
 
 # %%
-# Most of the epochs went to the few that were worth it. A thread or a process more is a second loop like this one: a
-# ladder may be shared, and a job is a value that can be sent away and reported later.
+# Most epochs went to the few candidates that were worth it. For more threads or processes, run this loop several
+# times: a ladder is thread-safe, and a job is a value that can be sent elsewhere and reported later.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for number, curve in curves.items():

@@ -2,8 +2,8 @@
 Pipelines and cross-validation
 ==============================
 
-`ash.ASHClassifier` is an estimator like others: it goes into pipelines, is cross-validated from outside, and can
-cross-validate its candidates itself.
+Does `ash.ASHClassifier` work in pipelines and cross-validation? Yes, like any estimator. It can also cross-validate
+its candidates itself.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ for name, own in scores.items():
     print(f"{name:20} {own.mean():.3f} +- {own.std() / np.sqrt(len(own)):.3f}")
 
 # %%
-# Each point is a fold. The search inside of a fold sees that fold's training rows only, so these scores do not flatter.
-# With 178 rows they say little more than that all are good.
+# Each point is a fold. The search within a fold sees only its training rows, so these scores are not optimistic. With
+# 178 rows they say little more than that all models are good.
 
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for place, own in enumerate(scores.values()):
@@ -43,8 +43,8 @@ ax.invert_yaxis()
 plt.show()
 
 # %%
-# On few rows one split is a poor judge of candidates. With ``cv=5`` all folds are the parts of one job, the score of a
-# candidate is the mean, and the best hyperparameters are trained on all rows at the end.
+# On few rows a single split judges candidates poorly. With ``cv=5`` each job trains all folds, and the score of a
+# candidate is the mean. The best hyperparameters are trained on all rows at the end.
 
 model = ash.ASHClassifier(candidates=16, cv=5, n_jobs=1, random_state=0).fit(X, y)
 print(model.best_score_, model.best_params_["hidden"])

@@ -2,8 +2,8 @@
 What would more cores bring?
 ============================
 
-A run keeps what each job took. So its own ladder and schedule can go through the same jobs on any number of threads, on
-a clock and without training.
+How long would a run take on more threads? A run records the time of each job. So its ladder and schedule can be
+simulated on any number of threads, without training.
 """
 
 import matplotlib.pyplot as plt
@@ -17,15 +17,15 @@ result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
 print(result.simulate(threads=[1, 2, 4, 8, 16, 64]))
 
 # %%
-# The more threads, the more of them find nothing to do at the top of the ladder: the chain of jobs of one candidate can
-# only be shared by a team, and the steps of small networks are too small to share.
+# The more threads, the more of them are idle at the top of the ladder. The jobs of one candidate follow each other;
+# only a team can share them, and the steps of small networks are too small to share.
 
 result.plot_scaling()
 plt.show()
 
 # %%
-# Before there is any run, costs can be assumed: here they are equal for all epochs. Without teams the speed-up ends at
-# W / D, the whole work by the longest chain.
+# Before there is a run, costs can be assumed. Here all epochs cost the same. Without teams the speed-up ends at W /
+# D, the whole work divided by the longest chain.
 
 threads = [1, 2, 4, 8, 16, 32, 64]
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
@@ -45,8 +45,8 @@ ax.legend()
 plt.show()
 
 # %%
-# With as many threads as workers of the virtual clock there is nothing more to gain: ``workers=`` beyond 32 is for
-# machines that have them, and part of what determines the outcome.
+# More threads than workers of the virtual clock gain nothing. Set ``workers`` beyond 32 on larger machines; it is
+# part of what determines the outcome.
 
 for workers in (8, 32, 128):
     row = ash.simulate(1024, threads=64, workers=workers, teams=False).rows[0]

@@ -2,8 +2,8 @@
 A score of your own
 ===================
 
-What the candidates are ranked by is up to you: a name of scikit-learn's, or a function. Here a missed tumour costs
-twenty times as much as a false alarm.
+How do I rank candidates by a score of my own? By the name of a scorer of scikit-learn, or by a function. Here a
+missed tumour costs twenty times as much as a false alarm.
 """
 
 import matplotlib.pyplot as plt
@@ -34,13 +34,13 @@ print("ranked by cost:    ", cost(y_test, by_cost.predict(X_test)))
 print("ranked by accuracy:", cost(y_test, by_accuracy.predict(X_test)))
 
 # %%
-# A function of Python is called for one candidate at a time, whatever the number of threads. What the core computes
-# itself is faster: accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2, neg_root_mean_squared_error and
-# neg_mean_absolute_error.
+# A Python function is called for one candidate at a time, whatever the number of threads. The core is faster at the
+# scores that it computes itself: accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2, neg_root_mean_squared_error
+# and neg_mean_absolute_error.
 #
-# The ranking chooses among networks that were all trained for probabilities, by few validation rows, so on the test
-# rows the two above may come out in either order. Where to draw the line between the classes is another decision, and
-# here the larger one: take the threshold by which the mean cost is least, chosen on training rows.
+# All networks were trained for probabilities, and few validation rows rank them. So the two above may come out in
+# either order on the test rows. The threshold between the classes matters more here: choose the one with the lowest
+# mean cost on training rows.
 
 thresholds = np.linspace(0.01, 0.99, 99)
 place = list(by_cost.classes_).index("malignant")

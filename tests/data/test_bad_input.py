@@ -81,7 +81,12 @@ BAD: dict[str, list[Any]] = {
     "threads": ["a", 0],
     "candidates": ["x", 0, 1.5],
 }
-NAMED = {"y": "y|Label|Found input", "sample_weight": "(?i)sample.weight", "validation": "validation|y "}
+NAMED = {
+    "y": "y|Label|Found input",
+    "sample_weight": "(?i)sample.weight",
+    "validation": "validation|y ",
+    "space": "space|hyperparameter",
+}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])

@@ -75,9 +75,9 @@ def test_a_journal_of_networks_is_none_of_a_function_and_the_other_way_round(tmp
     networks, function = tmp_path / "networks.ash", tmp_path / "function.ash"
     run_networks(networks, candidates=2)
     tune(function, candidates=2)
-    with pytest.raises(JournalError, match=r"holds a run of networks\. Nothing was changed"):
+    with pytest.raises(JournalError, match="holds a run of networks"):
         tune(networks)
-    with pytest.raises(JournalError, match=r"holds a run of a function\. Nothing was changed"):
+    with pytest.raises(JournalError, match="holds a run of a function"):
         run_networks(function, candidates=2)
     with pytest.raises(JournalError, match=r"was begun by ash\.tune_function: make the same call again to resume it"):
         ash.resume(function, [[1.0]] * 9, [0] * 9)

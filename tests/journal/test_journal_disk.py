@@ -154,7 +154,7 @@ def test_f75_a_journal_of_many_results_is_read_again(tmp_path: Path) -> None:
 
 def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "ash", "wine", "--candidates", "16", "--journal", "run.ash"]
-    first = subprocess.run([*words, "--epochs", "20"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    first = subprocess.run([*words, "--epoch-limit", "20"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "journal" in first.stdout
     count = rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0]
     again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)

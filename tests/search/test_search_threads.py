@@ -100,7 +100,9 @@ def boosted(**changes: Any) -> Any:
 def test_what_cannot_go_to_processes_stays_in_threads() -> None:
     ours, places = boosted()
     assert {process for process, _ in places} == {os.getpid()} and ours.best_score_ > 0.5
-    with pytest.raises(SettingError, match=r"HistGradientBoosting.*cannot be pickled for executor='processes': cannot"):
+    with pytest.raises(
+        SettingError, match=r"train must be picklable for executor='processes', got HistGradientBoosting.*: cannot"
+    ):
         boosted(executor="processes")
 
 

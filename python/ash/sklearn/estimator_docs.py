@@ -36,8 +36,9 @@ ensemble : int, default=16
     sum over its members. With `cv` it is selected on the validation rows of all folds; where they are fewer than 1,000,
     too few to select on, the best five networks predict in equal shares.
 refit : bool, default=True
-    Whether the selected networks are fine-tuned on all rows for one last cycle. With `cv` they are always trained on
-    all rows, from scratch. No effect with a validation table of its own.
+    Whether the selected networks are fine-tuned on all rows: one short cycle, half as long as their last one, from 0.3
+    of the learning rate. With `cv` they are always trained on all rows, from scratch. No effect with a separate
+    validation table.
 n_jobs : int or None, default=-1
     Threads. -1: all that this process may use; None: 1, or what `joblib.parallel_config` says. Never more than
     OMP_NUM_THREADS, nor than this thread's share within joblib or Dask. With an executor: jobs at a time.

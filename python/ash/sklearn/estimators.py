@@ -7,7 +7,6 @@ depends neither on the order of the rows nor on whether a row is repeated or wei
 """
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.data.frames import Frame, read_frame
@@ -179,10 +179,10 @@ class _Estimator(Configured):
         given, fitted = frame.names is not None, hasattr(self, "feature_names_in_")
         name = type(self).__name__
         if given and not fitted:
-            warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
+            warn_user(f"X has feature names, but {name} was fitted without feature names")
         elif fitted and not given:
             text = f"X does not have valid feature names, but {name} was fitted with feature names"
-            warnings.warn(text, stacklevel=4)
+            warn_user(text)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
