@@ -65,7 +65,8 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
               double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed,
               const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs) {
     const SimulationSettings settings{
-        .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score),
+        .ladder =
+            ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score),
         .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
         .workers = workers,
         .order = pick<Order>(order, {{"finish", Order::finish}, {"start", Order::start}, {"rung", Order::rung}}),

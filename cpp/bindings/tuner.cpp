@@ -256,8 +256,9 @@ void bind_tuner(py::module_& m) {
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
-             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0, py::arg("stop_score") = kNone,
-             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr)
+             py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
+             py::arg("stop_score") = kNone, py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1,
+             py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),

@@ -52,6 +52,7 @@ from ash.tune_function import tune_function
 
 if TYPE_CHECKING:
     from ash.sklearn.estimators import ASHClassifier, ASHRegressor
+    from ash.sklearn.halving_search_cv import HalvingSearchCV
     from ash.sklearn.search_cv import ASHSearchCV
 
 __version__: str = _core.build_info()["version"]
@@ -72,6 +73,7 @@ __all__ = [
     "FitsFailed",
     "FunctionResult",
     "FunctionSpace",
+    "HalvingSearchCV",
     "Journal",
     "JournalCorrupt",
     "JournalError",
@@ -117,8 +119,12 @@ def __getattr__(name: str) -> Any:
         from ash.sklearn.search_cv import ASHSearchCV
 
         return ASHSearchCV
+    if name == "HalvingSearchCV":
+        from ash.sklearn.halving_search_cv import HalvingSearchCV
+
+        return HalvingSearchCV
     raise AttributeError(f"module 'ash' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "ASHClassifier", "ASHRegressor", "ASHSearchCV"])
+    return sorted({*globals(), *__all__})

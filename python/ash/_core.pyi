@@ -98,6 +98,7 @@ class Clock:
         workers: int = 1,  # virtual ones
         known: int,  # candidates that are drawn already
         cost: Callable[[int, int], float] | None = None,  # of candidate and epochs; None: all jobs are alike
+        rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Task | None: ...
     # These three return what was decided by them, in order.

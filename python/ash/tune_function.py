@@ -138,7 +138,8 @@ def tune_function(
             recorder.agree(identity, options, {"by": "ash.tune_function"}, code_of(train, costs))
         source = source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
-            run = FunctionRun(places, source, domains, options, cost, recorder)
+            rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
+            run = FunctionRun(places, source, domains, options, cost, recorder, rungs)
             if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
                 warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)

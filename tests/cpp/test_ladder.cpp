@@ -106,6 +106,40 @@ TEST_CASE("what cannot be a ladder is refused") {
     refuses([](LadderSettings& made) { made.min_epochs = 0; });
     refuses([](LadderSettings& made) { made.max_rungs = -1; });
     refuses([](LadderSettings& made) { made.min_epochs = std::int64_t{1} << 57; });  // 2^57 * 2^6 = 2^63
+    refuses([](LadderSettings& made) { made.rungs = {{127, 1}}; });
+    refuses([](LadderSettings& made) { made.rungs = {{128, -1}}; });
+    refuses([](LadderSettings& made) { made.rungs = {{128, 1}, {0, 1}}; });
+    refuses([](LadderSettings& made) { made.rungs = {{128, 1}, {4, 1}, {5, 1}}; });
+    refuses([](LadderSettings& made) { made.rungs.assign(64, {128, 1}); });
+}
+
+TEST_CASE("a ladder that is given rung by rung fills its places") {
+    std::mt19937 random(3);
+    for (const Promotion promotion : {Promotion::capped, Promotion::paper, Promotion::improving}) {
+        for (const Algorithm algorithm : {Algorithm::ash, Algorithm::sh, Algorithm::random}) {
+            LadderSettings made = settings(60, 2, algorithm, promotion);
+            made.rungs = {{60, 20}, {20, 0}, {7, 40}, {3, 120}, {1, 5}};
+            for (std::size_t workers = 1; workers < 70; workers += 17) {
+                Ladder ladder(made);
+                run_all(ladder, workers, random);
+                CHECK(ladder.rungs()[1].epochs() == 0);
+                if (promotion != Promotion::capped || algorithm == Algorithm::random) continue;
+                for (std::size_t k = 0; k < made.rungs.size(); ++k) {
+                    CHECK(ladder.rungs()[k].finished() <= made.rungs[k].places);
+                }
+            }
+        }
+    }
+    LadderSettings made = settings(10);
+    made.rungs = {{10, 1}, {4, 2}, {2, 6}};
+    Ladder ladder(made);
+    std::vector<std::int32_t> rungs;
+    while (const std::optional<Job> job = ladder.next()) {
+        rungs.push_back(job->rung);
+        ladder.report(*job, job->candidate, 0.0);
+    }
+    // 4 of 10 is one of 3, two of 5, three of 8, four of 10.
+    CHECK(rungs == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 1, 2});
 }
 
 TEST_CASE("epochs up to 2^63 - 1") {

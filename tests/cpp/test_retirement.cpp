@@ -106,9 +106,11 @@ TEST_CASE("everybody retires once, nobody goes up after it, and no report retire
     std::mt19937 random(2);
     for (const Rule& rule : kRules) {
         for (const std::size_t workers : {1, 3, 20, 500}) {
-            for (const std::int64_t eta : {2, 3, 5}) {
-                Ladder ladder(
-                    {.candidates = 200, .eta = eta, .algorithm = rule.algorithm, .promotion = rule.promotion});
+            for (const std::int64_t eta : {2, 3, 5, 7}) {
+                LadderSettings settings{
+                    .candidates = 200, .eta = eta, .algorithm = rule.algorithm, .promotion = rule.promotion};
+                if (eta == 7) settings.rungs = {{200, 1}, {90, 0}, {41, 2}, {3, 9}, {3, 9}, {1, 5}};
+                Ladder ladder(settings);
                 const Candidates all = run_all(ladder, workers, random);
                 CHECK(all.size() == 200);
                 CHECK(no_duplicates(all));

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int8_t kNotRunning = -1;
 constexpr std::int64_t kUnknown = -1;
+constexpr std::int64_t kMostGiven = 63;
 
 void require_at_least(std::int64_t lowest, std::int64_t value, const std::string& name) {
     if (value >= lowest) return;
@@ -27,6 +28,17 @@ void check(const LadderSettings& settings) {
     require_at_least(1, settings.min_epochs, "min_epochs");
     require_at_least(0, settings.max_rungs, "max_rungs");
     require_at_least(0, settings.epoch_limit, "epoch_limit");
+    if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("more than 63 rungs are given");
+    std::int64_t below = settings.candidates;
+    for (const GivenRung& rung : settings.rungs) {
+        require_at_least(1, rung.places, "places");
+        require_at_least(0, rung.epochs, "epochs");
+        if (rung.places > below) throw std::invalid_argument("a rung has more places than the one below");
+        below = rung.places;
+    }
+    if (!settings.rungs.empty() && settings.rungs[0].places != settings.candidates) {
+        throw std::invalid_argument("the lowest rung needs a place for each candidate");
+    }
 }
 
 bool ranks_all(const LadderSettings& settings) {
@@ -49,6 +61,10 @@ std::vector<Rung> make_rungs(const LadderSettings& settings) {
     const bool keep_best = ranks_all(settings);
     const bool everyone = settings.algorithm == Algorithm::random;
     std::vector<Rung> rungs;
+    for (const GivenRung& given : settings.rungs) {
+        rungs.emplace_back(everyone ? settings.candidates : given.places, given.epochs, keep_best);
+    }
+    if (!rungs.empty()) return rungs;
     std::int64_t places = settings.candidates;
     std::int64_t epochs = settings.min_epochs;
     rungs.emplace_back(places, epochs, keep_best);
@@ -91,8 +107,8 @@ void Ladder::report(const Job& job, double score, double loss) {
     Rung& rung = rungs_[place];
     const Entry entry{score, loss, job.candidate};
     const bool is_ranked = !is_improving(settings_) || improved(place, entry);
-    // Below the last rung, out of which none is promoted, the limit is no smaller than any f / eta.
-    rung.finish(entry, std::min((rung.finished() + 1) / settings_.eta, rank_limit(place)), is_ranked);
+    // Below the last rung, out of which none is promoted, the limit is no smaller than any share.
+    rung.finish(entry, std::min(share(place, rung.finished() + 1), rank_limit(place)), is_ranked);
     if (is_improving(settings_)) last_[candidate] = entry;
     running_rung_[candidate] = kNotRunning;
     --running_;
@@ -148,7 +164,7 @@ bool Ladder::promotable(std::size_t index) const {
             break;
     }
     if (ranks_all(settings_)) return rung.promotable() > 0;
-    return rung.promoted() < rung.finished() / settings_.eta;
+    return rung.promoted() < share(index, rung.finished());
 }
 
 // After a report in this rung. Rungs above are the same as before when as many as before can still come there.
@@ -163,11 +179,17 @@ void Ladder::retire_from(std::size_t rung) {
     }
 }
 
+// m of so many that have finished in a rung; of the last rung, out of which none is promoted, anything.
+std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
+    if (settings_.rungs.empty() || rung + 1 == rungs_.size()) return finished / settings_.eta;
+    return finished * rungs_[rung + 1].places() / rungs_[rung].places();
+}
+
 // L(k) of DESIGN.md ("Who retires").
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
-    return most_finished_[rung] / settings_.eta;
+    return share(rung, most_finished_[rung]);
 }
 
 // F(k + 1) of DESIGN.md ("Who retires"). REQUIRES: there is a rung above.

@@ -13,6 +13,7 @@
 //                paper       iff it is among the best m of all that finished in the rung;
 //                improving   as paper, among those that did better here than in the rung below: a higher score, or the
 //                            same and a lower loss.
+//              A ladder that is given rung by rung has other shares: m = floor(f * places(k + 1) / places(k)).
 // Algorithms:  ash promotes as above, at any time. sh has barriers: when all of a rung have finished, its best
 //              places(k + 1) are promoted. random promotes every candidate that has not diverged.
 // Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
@@ -22,7 +23,7 @@
 //              score reaches it. Jobs that still run are reported as ever.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
-//              (3) capped: promoted in rung k <= floor(places(k) / eta) = places(k + 1);
+//              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
 //              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing runs and no
 //                  job is left, all that entered have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
@@ -55,6 +56,12 @@ struct Job {
 enum class Algorithm { ash, sh, random };
 enum class Promotion { capped, paper, improving };
 
+// One rung that is given: how many candidates it has at most, and the epochs of a job.
+struct GivenRung {
+    std::int64_t places;
+    std::int64_t epochs;
+};
+
 struct LadderSettings {
     std::int64_t candidates = 128;
     std::int64_t eta = 2;
@@ -62,8 +69,9 @@ struct LadderSettings {
     std::int64_t max_rungs = 0;  // 0: as many as there are
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
-    std::int64_t epoch_limit = 0;                              // of all jobs together; 0: none
+    std::int64_t epoch_limit = 0;                                  // of all jobs together; 0: none
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
+    std::vector<GivenRung> rungs = {};  // the whole ladder, in place of eta, min_epochs and max_rungs; empty: by these
 };
 
 // Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it.
@@ -72,7 +80,8 @@ enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit };
 class Ladder {
   public:
     // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, or epochs of the last rung beyond 2^63 - 1.
+    // epoch_limit < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
+    // one has no place or negative epochs, or has more places than the one below, or more than 63 of them.
     explicit Ladder(const LadderSettings& settings);
 
     // The next job, or nothing: then wait for a report, or finished().
@@ -104,6 +113,7 @@ class Ladder {
     bool affordable(std::size_t rung) const;
     bool promotable(std::size_t rung) const;
     void retire_from(std::size_t rung);
+    std::int64_t share(std::size_t rung, std::int64_t finished) const;
     std::int64_t rank_limit(std::size_t rung) const;
     std::int64_t most_promoted(std::size_t rung) const;
     Job start(std::int32_t candidate, std::size_t rung);

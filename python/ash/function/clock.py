@@ -11,7 +11,7 @@ it is another ladder: what is left on record is then told as the clock comes to 
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ash import _core
@@ -30,8 +30,13 @@ Next = Callable[[], _core.Task | None]
 Start = Callable[[_core.Task], None]
 
 
-def clock_of(options: FunctionOptions, source: Source, cost: Cost | None) -> _core.Clock:
-    """Return the ladder of the options, and its clock."""
+def clock_of(
+    options: FunctionOptions, source: Source, cost: Cost | None, rungs: Sequence[tuple[int, int]] = ()
+) -> _core.Clock:
+    """Return the ladder of the options, and its clock.
+
+    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options.
+    """
     params = source.params
     return _core.Clock(
         source.count,
@@ -43,6 +48,7 @@ def clock_of(options: FunctionOptions, source: Source, cost: Cost | None) -> _co
         workers=options.workers,
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
+        rungs=rungs,
     )
 
 

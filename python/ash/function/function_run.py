@@ -15,7 +15,7 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ END = JobRecord._fields.index("end")
 
 
 class FunctionRun:
-    """One run: its jobs are done by `runners`, its candidates come from `source`."""
+    """One run: its jobs are done by `runners`, its candidates come from `source`; `rungs` as for `clock_of`."""
 
     def __init__(
         self,
@@ -63,10 +63,11 @@ class FunctionRun:
         options: FunctionOptions,
         cost: Cost | None,
         journal: NullJournal,
+        rungs: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._runners, self._space, self._options = runners, space, options
         self._source, self._journal = source, journal
-        self._clock = clock_of(options, source, cost)
+        self._clock = clock_of(options, source, cost, rungs)
         self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
         self._running: dict[Key, _core.Task] = {}
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was

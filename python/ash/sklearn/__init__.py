@@ -1,4 +1,4 @@
-"""ash by the conventions of scikit-learn: `ASHClassifier`, `ASHRegressor` and `ASHSearchCV`.
+"""ash by the conventions of scikit-learn: `ASHClassifier`, `ASHRegressor`, `ASHSearchCV` and `HalvingSearchCV`.
 
     estimators.py            networks, by the run of `ash.tune`
     search_cv.py             any estimator, by the run of `ash.tune_function`; its parts:
@@ -7,9 +7,11 @@
       trainer.py             the function that is tuned: a job trains all folds of a candidate further, and scores them
       forecast.py            what a score will be after the next rung
       search_threads.py      threads that libraries start, and threads without a job
+    halving_search_cv.py     the same search, by the names of `HalvingRandomSearchCV`
+      param_distributions.py candidates as scikit-learn draws them
     resumable/               how estimators are trained further
-    cv_results.py            `cv_results_` of both
+    cv_results.py            `cv_results_` of all
 
 The answer of a job of a search has the scores of its folds beside its score; `FunctionResult.infos` keeps them. Only
-the command line imports this package, and `ash` itself when one of the three is asked for.
+the command line imports this package, and `ash` itself when one of the four is asked for.
 """

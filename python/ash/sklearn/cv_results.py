@@ -1,4 +1,4 @@
-"""`cv_results_` of the estimators and of a search: what scikit-learn's searches say, a row a candidate."""
+"""`cv_results_` of the estimators and of the searches: what scikit-learn's searches say, per candidate or per job."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -34,7 +34,17 @@ class JobInfo(NamedTuple):
     folds: tuple[FoldInfo, ...]
 
 
-Best = dict[int, tuple[float, int, JobInfo]]
+class ResultRow(NamedTuple):
+    """What a row of a search is of: a candidate, a rung (-1 for none), and the epochs that it had in all by then.
+
+    `info` is None where the job has failed.
+    """
+
+    params: Params
+    candidate: int
+    rung: int
+    resource: int
+    info: JobInfo | None
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
@@ -65,51 +75,72 @@ def tuning_results(result: Result) -> dict[str, Any]:
     return columns
 
 
-def search_results(
-    result: FunctionResult, infos: Sequence[JobInfo | None], counts: str | None, error_score: float, splits: int
-) -> dict[str, Any]:
-    """Return a row for each candidate, in order of number.
+def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
+    """Return each candidate's best job, of equal ones the lowest; `infos` is what each job has told."""
+    found = [ResultRow(params, candidate, -1, 0, None) for candidate, params in enumerate(result.params)]
+    best = np.full(len(found), -np.inf)
+    for candidate, rung, score, info in zip(*_of_jobs(result), _infos_of(result, infos), strict=True):
+        if info is not None and score > best[candidate]:
+            best[candidate] = score
+            found[candidate] = ResultRow(result.params[candidate], candidate, rung, info.done, info)
+    return found
+
+
+def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
+    """Return all jobs, by rung and then by candidate; `resources` are the epochs in all after each rung."""
+    jobs = zip(*_of_jobs(result), _infos_of(result, infos), strict=True)
+    rows = [
+        ResultRow(result.params[candidate], candidate, rung, resources[rung], info) for candidate, rung, _, info in jobs
+    ]
+    return sorted(rows, key=lambda row: (row.rung, row.candidate))
+
+
+def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: float, splits: int) -> dict[str, Any]:
+    """Return the columns that all searches of scikit-learn have.
 
     Parameters
     ----------
-    result : FunctionResult
-    infos : sequence
-        What each of its jobs has told.
+    rows : sequence of ResultRow
     counts : str or None
         The parameter of the estimator that counts epochs: it stands in `params` with what the row is of.
     error_score : float
-        For candidates without a score.
+        For rows without a score.
     splits : int
         How many folds there are.
 
     Returns
     -------
-    dict of arrays [candidates]
+    dict of arrays [rows]
         `params` (the list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_`, `std_` and
         `rank_test_<score>` (and `train` where it was asked for), `mean_fit_time`, `std_fit_time`, `mean_score_time`,
-        `std_score_time` (of a fold in that job), `rung`, `resource` (epochs in all by then), `continued`, and
-        `fit_time` (of all its jobs).
+        `std_score_time` (of a fold in that job).
     """
-    best = _best_jobs(result, infos)
-    count = len(result.params)
-    rows = [best.get(candidate) for candidate in range(count)]
     params = [
-        dict(each) if counts is None or row is None else {**each, counts: row[2].done}
-        for each, row in zip(result.params, rows, strict=True)
+        dict(row.params) if counts is None or row.rung < 0 else {**row.params, counts: row.resource} for row in rows
     ]
     names = dict.fromkeys(chain.from_iterable(params))
     columns: dict[str, Any] = {f"param_{name}": _values_of(params, name) for name in names}
     columns["params"] = params
-    best_infos = [None if row is None else row[2] for row in rows]
-    columns |= _times(best_infos, splits)
+    infos = [row.info for row in rows]
+    columns |= _times(infos, splits)
     for which in ("test", "train"):
-        for name in _metrics(best_infos, which):
-            columns |= _scores(best_infos, which, name, error_score, splits)
-    columns["rung"] = np.array([-1 if row is None else row[1] for row in rows], np.int64)
-    columns["resource"] = np.array([0 if info is None else info.done for info in best_infos], np.int64)
-    columns["continued"] = np.array([info is not None and not info.why for info in best_infos], np.bool_)
-    columns["fit_time"] = _seconds_of(result.columns, count)
+        for name in _metrics(infos, which):
+            columns |= _scores(infos, which, name, error_score, splits)
     return columns
+
+
+def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str, Any]:
+    """Return what `ASHSearchCV` tells of each candidate's best job.
+
+    That is its `rung`, its `resource` (epochs in all by then), whether it has `continued` from the job before, and the
+    `fit_time` of all jobs of the candidate.
+    """
+    return {
+        "rung": np.array([row.rung for row in rows], np.int64),
+        "resource": np.array([row.resource for row in rows], np.int64),
+        "continued": np.array([row.info is not None and not row.info.why for row in rows], np.bool_),
+        "fit_time": _seconds_of(result.columns, len(rows)),
+    }
 
 
 def read_info(info: Any) -> JobInfo | None:
@@ -153,16 +184,15 @@ def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
     return np.bincount(columns["candidate"], weights=seconds, minlength=candidates).astype(np.float64)
 
 
-def _best_jobs(result: FunctionResult, infos: Sequence[JobInfo | None]) -> Best:
-    """Return the score, rung and info of each candidate's best job; of equal ones the lowest."""
-    best: Best = {}
-    columns = result.columns
-    for candidate, rung, score, diverged, info in zip(
-        columns["candidate"], columns["rung"], columns["score"], columns["diverged"], infos, strict=True
-    ):
-        if info is not None and not diverged and (candidate not in best or score > best[candidate][0]):
-            best[int(candidate)] = float(score), int(rung), info
-    return best
+def _of_jobs(result: FunctionResult) -> list[list[Any]]:
+    """Return candidate, rung and score of each job."""
+    return [result.columns[name].tolist() for name in ("candidate", "rung", "score")]
+
+
+def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[JobInfo | None]:
+    """Return what each job has told, None of those without a score."""
+    failed = result.columns["diverged"].tolist()
+    return [None if without else info for without, info in zip(failed, infos, strict=True)]
 
 
 def _metrics(infos: list[JobInfo | None], which: str) -> list[str]:

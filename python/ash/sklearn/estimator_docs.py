@@ -172,6 +172,7 @@ classes_, n_features_in_, feature_names_in_
 
 See Also
 --------
+ash.HalvingSearchCV : The same search with the names of scikit-learn's `HalvingRandomSearchCV`.
 ash.tune_function : The same ladder for any function.
 ash.ASHClassifier : Networks of the native core.
 

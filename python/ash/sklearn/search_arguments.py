@@ -6,7 +6,7 @@ they have requested of the parameters of `fit`. Without it `groups` are the spli
 by them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Number, Real
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ash.errors import DataError, SettingError
 from ash.scoring.scorers import takes_weights
+from ash.sklearn.search_ladder import Rungs
 from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
 from ash.space.space import read_space
 
 SCORE = "score"
@@ -37,17 +39,22 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
         raise SettingError(f"error_score must be a number, or 'raise', got {error_score!r}")
 
 
-def checked_space(space: Any, estimator: Any) -> FunctionSpace:
-    """Return the argument `space`, or raise SettingError unless the estimator has all its hyperparameters."""
+def checked_space(space: Any, estimator: Any, resource: str, name: str = "space") -> FunctionSpace:
+    """Return the argument `space`, or raise SettingError unless the estimator has all its hyperparameters.
+
+    The `resource` is none of them; `name` is what the argument is called.
+    """
     read = read_space(space, FunctionSpace)
-    for name, domains in read.domains.items():
+    if resource in read.domains:
+        raise SettingError(f"{name} has {resource!r}, which the ladder sets: leave it out, or give another resource=")
+    for parameter, domains in read.domains.items():
         try:
-            clone(estimator).set_params(**{name: domains[0].levels[0]})
+            clone(estimator).set_params(**{parameter: domains[0].levels[0]})
         except (ValueError, TypeError, AttributeError) as error:
             listed = ", ".join(sorted(estimator.get_params(deep=True)))[:400]
             who = type(estimator).__name__
             raise SettingError(
-                f"space has {name!r}, which is not a parameter of {who} ({error}); it has {listed}"
+                f"{name} has {parameter!r}, which is not a parameter of {who} ({error}); it has {listed}"
             ) from None
     return read
 
@@ -123,6 +130,15 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     if not named or refit not in names:
         raise SettingError(_which_ranks(refit, names))
     return Scorers(scorer, refit)
+
+
+class SearchPlan(NamedTuple):
+    """What a search tries: candidates of a space, some of them first, and how far each rung trains them."""
+
+    space: FunctionSpace
+    candidates: int | None
+    first: Sequence[Params] | None
+    rungs: Rungs
 
 
 class Routed(NamedTuple):

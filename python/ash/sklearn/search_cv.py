@@ -25,13 +25,13 @@ from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
-from ash.errors import AllFailed, FitsFailed, SettingError
+from ash.errors import AllFailed, FitsFailed
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, causes
-from ash.sklearn.cv_results import read_info, search_results
+from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
 from ash.sklearn.resumable.choose import Way, way_of
@@ -40,6 +40,7 @@ from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerC
 from ash.sklearn.search_arguments import (
     SCORE,
     Scorers,
+    SearchPlan,
     check_arguments,
     checked_space,
     is_on,
@@ -153,8 +154,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         NothingFinished
             A limit or a callback has ended the search before the first job did.
         """
-        trainer, space = self._prepared(X, y, params)
-        result = self._run(trainer, space)
+        trainer, plan = self._prepared(X, y, params)
+        result = self._run(trainer, plan)
         for cache in trainer.caches:
             cache.clear()
         scorer = trainer.scorers.scorer
@@ -230,22 +231,22 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         tags.input_tags = copy.deepcopy(inner.input_tags)
         return tags
 
-    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, FunctionSpace]:
-        """Return what trains candidates on these rows, and their space; everything that can be wrong is found here."""
+    def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
+        """Return what trains candidates on these rows, and which; everything that can be wrong is found here."""
         check_arguments(self.estimator, self.refit, self.error_score)
         X, y = indexable(X, y)
         scorers = read_scorers(self.estimator, self.scoring, self.refit)
         given = routed(self, scorers.scorer, params)
-        way, space = way_of(self.estimator, self.resource), checked_space(self.space, self.estimator)
-        seed = seed_of(self.random_state)
-        if way.resource in space.domains:
-            raise SettingError(
-                f"space has {way.resource!r}, which the ladder sets; leave it out, or give another resource="
-            )
+        way = way_of(self.estimator, self.resource)
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(splitter.split(X, y, **given.split))
         table = SearchTable(X, y, given.fit, given.score, labels_of(self.estimator, y))
-        return self._trainer(table, way, self._rungs(table, way, splits, space), splits, scorers, seed), space
+        plan = self._plan(table, way, splits)
+        return self._trainer(table, way, plan.rungs, splits, scorers, seed_of(self.random_state)), plan
+
+    def _plan(self, table: SearchTable, way: Way, splits: list[Any]) -> SearchPlan:
+        space = checked_space(self.space, self.estimator, way.resource)
+        return SearchPlan(space, self.candidates, self.first, self._rungs(table, way, splits, space))
 
     def _trainer(
         self, table: SearchTable, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int
@@ -310,9 +311,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         count = whole("candidates", self.candidates, 1, LARGEST)
         return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
-    def _run(self, trainer: Trainer, space: FunctionSpace) -> FunctionResult:
-        names = "candidates", "time_limit", "sampler", "first", "callbacks", "journal"
-        settings = {name: getattr(self, name) for name in names}
+    def _run(self, trainer: Trainer, plan: SearchPlan) -> FunctionResult:
+        settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal")}
+        settings |= {"candidates": plan.candidates, "first": plan.first}
         settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
         settings["executor"] = trainer.executor
         config = self._config()
@@ -323,13 +324,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             max_rungs=trainer.rungs.max_rungs,
             most_failures=1 if trainer.ends_at_errors else config.most_failures,
         )
-        costs = (lambda _, epochs: epochs) if self.costs is None and config.schedule != "greedy" else self.costs
+        costs = (lambda _, epochs: max(epochs, 1)) if self.costs is None and config.schedule != "greedy" else self.costs
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
                 if trainer.ends_at_errors:  # which the error says
                     warnings.filterwarnings("ignore", message="the run has ended after")
-                return tune_function(trainer, space, costs=costs, **settings)
+                return tune_function(trainer, plan.space, costs=costs, **settings)
         except FitError as error:
             raise error.args[0] from None
         except AllFailed as error:
@@ -350,18 +351,30 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if trainer.ends_at_errors else float(self.error_score)
-        self.cv_results_ = search_results(result, all_infos, counts, missing, len(trainer.splits))
+        rows = self._rows(result, all_infos, trainer.rungs)
+        self.cv_results_ = search_results(rows, counts, missing, len(trainer.splits)) | self._own_columns(rows, result)
         self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
-        self.best_index_ = self.refit(self.cv_results_) if callable(self.refit) else result.best_candidate
+        if callable(self.refit):
+            self.best_index_ = self.refit(self.cv_results_)
+        else:
+            scores = self.cv_results_[f"mean_test_{trainer.scorers.ranks if self.multimetric_ else SCORE}"]
+            self.best_index_ = self._best_row(rows, scores, result)
+            self.best_score_ = float(scores[self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
-        self.best_epochs_ = int(self.cv_results_["resource"][self.best_index_])
-        if not callable(self.refit):
-            name = trainer.scorers.ranks if self.multimetric_ else SCORE
-            self.best_score_ = float(self.cv_results_[f"mean_test_{name}"][self.best_index_])
+        self.best_epochs_ = rows[self.best_index_].resource
+
+    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], _: Rungs) -> list[ResultRow]:
+        return best_rows(result, infos)
+
+    def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
+        return best_columns(rows, result)
+
+    def _best_row(self, _: list[ResultRow], scores: Any, result: FunctionResult) -> int:
+        return result.best_candidate
 
     def _fit_best(self, trainer: Trainer) -> None:
         began, table, way = time.perf_counter(), trainer.table, trainer.way
-        params = self.result_.params[self.best_index_]
+        params = {name: value for name, value in self.best_params_.items() if name != way.resource}
         made = prepared(self.estimator, params, trainer.seed)
         rows, threads = Rows(table.X, table.y, table.fit, table.classes), threads_of(self.n_jobs)
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}

@@ -28,13 +28,15 @@ class Rungs:
     """The epochs of the first rung, and how many rungs there are at most, None for as many as the candidates fill.
 
     `top_epochs` is what a job of the top rung has on the ladder, `max_epochs` what a candidate has in all that has done
-    it; both are None where the ladder is the user's.
+    it; both are None where the ladder is the user's. `given`: places and epochs of a job in each rung, where these do
+    not follow from `min_epochs` and eta.
     """
 
     min_epochs: int
     max_rungs: int | None
     top_epochs: int | None = None
     max_epochs: int | None = None
+    given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
         """Return whether a job of so many epochs on the ladder is one of the top rung."""

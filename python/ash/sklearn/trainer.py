@@ -97,7 +97,9 @@ class Trainer:
     def journal_identity(self) -> dict[str, Any]:
         """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
         table, scorers = self.table, self.scorers
+        own = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         return {
+            **own,
             "estimator": f"{type(self.estimator).__name__}, {hash_of('estimator', self.estimator)}",
             "data": hash_of("X, y and parameters of fit", [table.X, table.y, table.fit, table.score]),
             "cv": f"{len(self.splits)} folds, {hash_of('cv', list(self.splits))}",
@@ -106,6 +108,11 @@ class Trainer:
             "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
             "forecast": self.forecasts,
         }
+
+    @property
+    def given_rungs(self) -> tuple[tuple[int, int], ...]:
+        """Return places and epochs of each rung, empty where `ash.tune_function` makes the ladder."""
+        return self.rungs.given
 
     def candidate(self, params: Params) -> Any:
         """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
@@ -145,7 +152,8 @@ class Trainer:
         began, before = time.perf_counter(), (under.done, under.score)
         X, y = _safe_split(self.estimator, table.X, table.y, train)
         rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number])
-        under.more(rows, epochs)
+        if epochs or under.why:  # a rung may score once more what the one below has trained
+            under.more(rows, epochs)
         fitted = time.perf_counter()
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held = X_test, y_test, params_at(table.score, test, count)

@@ -125,11 +125,11 @@ def _by_parameter(estimator: Any, resource: str) -> Way:
         text = ", ".join(map(repr, [AUTO, N_SAMPLES, *known]))
         raise SettingError(f"resource={resource!r} is not a parameter of {_name(estimator)}: give one of {text}")
     value = params[resource]
-    if value is not None and (not is_integer(value) or value < 1):
+    if value is not None and not is_integer(value):
         raise SettingError(
             f"resource={resource!r} must name a parameter that counts, but it is {value!r} in {_name(estimator)}"
         )
-    return Way(resource, resource, None if value is None else int(value), None)
+    return Way(resource, resource, int(value) if is_integer(value) and value > 0 else None, None)
 
 
 def _natural(estimator: Any) -> Way:

@@ -1,0 +1,329 @@
+"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` by the names of scikit-learn's `HalvingRandomSearchCV`.
+
+    iteration    candidates      resources of each, in all          n_candidates=60, factor=3, min_resources=20
+        0            60                  20
+        1            20                  60                         candidates: those of before / factor, rounded up
+        2             7                 180                         resources:  those of before * factor
+        3             3                 540
+
+A rung is an iteration. The core is given the ladder rung by rung, since it would round down and leave out the last one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, log
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _num_samples
+
+from ash._utils.arguments import explained
+from ash._utils.checks import is_number, whole, yes_or_no
+from ash.callbacks.base import Callback
+from ash.errors import SettingError
+from ash.journal.journal import Journal
+from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig
+from ash.result import FunctionResult
+from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
+from ash.sklearn.estimator_parameters import set_parameters
+from ash.sklearn.param_distributions import drawn_candidates, drawn_space
+from ash.sklearn.resumable.choose import Way
+from ash.sklearn.resumable.protocol import N_SAMPLES
+from ash.sklearn.search_arguments import SearchPlan, checked_space
+from ash.sklearn.search_cv import ASHSearchCV
+from ash.sklearn.search_ladder import Rungs
+from ash.sklearn.trainer import SearchTable, Trainer
+
+AUTO, EXHAUST, SMALLEST = "auto", "exhaust", "smallest"
+MOST_ITERATIONS = 63
+OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "max_resources"}
+"""Fields of the config that this search has as arguments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iterations(Rungs):
+    """The rungs of a search as scikit-learn counts them: `resources` are those of a candidate in all by then."""
+
+    resources: tuple[int, ...]
+    min_resources: int
+    max_resources: int
+    required: int
+    possible: int
+
+
+class HalvingSearchCV(ASHSearchCV):
+    """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
+
+    All candidates are trained with few resources, such as trees or rows. The best of them are trained further with
+    `factor` times as many, and so on. Parameters, attributes and the columns of `cv_results_` are those of
+    scikit-learn, so that a program changes one import:
+    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. See Notes for what differs.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of scikit-learn's kind, as for `ash.ASHSearchCV`.
+    param_distributions : dict
+        For each parameter a list of values, or a distribution of scipy.stats. Values are None, text, booleans, finite
+        numbers, or tuples of these. A list of such dicts is not supported yet.
+    n_candidates : int or "exhaust", default="exhaust"
+        How many candidates the first iteration has. "exhaust": so many that the last one can use `max_resources`, which
+        is ``max_resources_ // min_resources_``.
+    factor : int or float, default=3
+        Of each iteration the best ``1 / factor``, rounded up, are promoted, with `factor` times the resources.
+    resource : str, default="n_samples"
+        What increases with each iteration: rows, or a parameter of the estimator that takes positive integers, such as
+        "n_estimators".
+    max_resources : int or "auto", default="auto"
+        The most resources of a candidate. "auto": the number of rows; for another resource it must be given.
+    min_resources : int, "smallest" or "exhaust", default="smallest"
+        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, and as many times that as there are
+        classes; for another resource 1. "exhaust": so many that the last iteration uses as many as possible; needs a
+        number of candidates.
+    aggressive_elimination : bool, default=False
+        Where `max_resources` allows too few iterations to get down to `factor` candidates: whether to eliminate more of
+        them with the resources of the first iteration. Estimators that continue are then not trained again, and their
+        scores stay as they are.
+    cv : int, splitter, iterable of (training rows, test rows) or None, default=5
+        As in scikit-learn's searches. Splits are made once, so a splitter may shuffle.
+    scoring : str, callable, list, dict or None, default=None
+        As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
+    refit : bool, str or callable, default=True
+        Whether the best candidate is fitted to all rows; or the name of the score that ranks; or a function of
+        `cv_results_` that returns `best_index_`.
+    error_score : "raise" or number, default=nan
+        The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.
+    return_train_score : bool, default=True
+        Whether training rows are scored too.
+    random_state : int, RandomState or None, default=None
+        Of the draw of candidates, which is that of scikit-learn; and of the estimator where its own `random_state` is
+        None.
+    n_jobs : int or None, default=None
+        Jobs at a time, as for `ash.ASHSearchCV`. None: 1, or what `joblib.parallel_config` says.
+    verbose : int, default=0
+        Above 0: show the progress on stderr.
+    time_limit : float, optional
+        Seconds after which no further job is started. The refit comes after it.
+    callbacks : ash.Callback, sequence of them or None, default=None
+        Objects told of the start, each finished job and the end; one can end the search.
+    journal : str, path-like, ash.Journal or None, default=None
+        A file that records every result at once. `fit` again with the same rows, estimator and parameters continues it,
+        if `random_state` is an int.
+    executor : None, "processes", or an object with `submit`, default=None
+        Where jobs are done, as for `ash.ASHSearchCV`.
+    config : ash.SearchConfig or None, default=None
+        All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
+        `eta`, `min_epochs` and `max_rungs` are arguments here: `factor`, `min_resources` and `max_resources`.
+
+    Attributes
+    ----------
+    n_resources_, n_candidates_ : list of int
+        The resources of a candidate in all, and how many candidates were trained, in each iteration.
+    n_remaining_candidates_ : int
+        ``ceil(n_candidates_[-1] / factor)``.
+    min_resources_, max_resources_ : int
+        The resources of the first iteration, and the most that an iteration may have.
+    n_iterations_, n_possible_iterations_, n_required_iterations_ : int
+        How many iterations there were; how many `max_resources_` allows; how many get down to `factor` candidates.
+    cv_results_ : dict of arrays
+        As of scikit-learn: a row per candidate and iteration (`iter`, `n_resources`). Rows of an iteration are in the
+        order in which candidates were drawn.
+    best_index_, best_params_, best_score_, best_estimator_
+        Of the best row of the last iteration.
+    scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As of scikit-learn's searches.
+    best_epochs_, resource_, continued_, retrained_, trained_, result_
+        As of `ash.ASHSearchCV`. `result_` takes the best score of any rung for the best.
+
+    See Also
+    --------
+    ash.ASHSearchCV : The same search by ash's own names; it promotes forests and boosting by forecast scores.
+
+    Notes
+    -----
+    What differs from scikit-learn:
+
+    - A promoted candidate continues from the trees, rounds or weights that it has, where its library allows it:
+      `n_resources` is what it has had in all. scikit-learn trains each iteration from scratch.
+    - A candidate is promoted as soon as it is among the best of those that have finished so far, so jobs never wait for
+      the last of an iteration. As many candidates are promoted as in scikit-learn, but some of them may be others. With
+      ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and the best are promoted.
+    - Rows are drawn once, so those of an iteration are among those of the next. Training folds are subsampled; test
+      folds are used whole, so that scores are less noisy and can be compared across iterations.
+    - Each configuration is tried once, and the number of iterations is counted in integers: 243 candidates with
+      ``factor=3`` take six, where scikit-learn's logarithm finds five.
+    - `sklearn.experimental` need not be imported.
+
+    References
+    ----------
+    Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
+
+    Examples
+    --------
+    >>> from ash import HalvingSearchCV as HalvingRandomSearchCV
+    >>> from scipy.stats import randint
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> distributions = {"max_depth": [3, None], "min_samples_split": randint(2, 11)}
+    >>> forest = RandomForestClassifier(random_state=0)
+    >>> search = HalvingRandomSearchCV(
+    ...     forest, distributions, resource="n_estimators", max_resources=10, random_state=0
+    ... ).fit(X, y)
+    >>> search.n_candidates_, search.n_resources_, search.best_params_["n_estimators"]
+    ([10, 4, 2], [1, 3, 9], 9)
+    """
+
+    forecast, sampler, costs = False, None, None
+
+    @explained(CONFIG_FIELDS)
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_candidates: int | str = EXHAUST,
+        factor: float = 3,
+        resource: str = N_SAMPLES,
+        max_resources: int | str = AUTO,
+        min_resources: int | str = SMALLEST,
+        aggressive_elimination: bool = False,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        time_limit: float | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        config: SearchConfig | None = None,
+    ) -> None:
+        set_parameters(self, locals())
+
+    def _plan(self, table: SearchTable, way: Way, splits: list[Any]) -> SearchPlan:
+        factor = self._factor()
+        most = self._most(table, way)
+        least = self._least(table, way, len(splits), most)
+        count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
+        first = drawn_candidates(self.param_distributions, count, self.random_state, warns=self.n_candidates != EXHAUST)
+        space = checked_space(
+            drawn_space(self.param_distributions, first), self.estimator, way.resource, "param_distributions"
+        )
+        iterations = self._iterations(len(first), factor, least, most)
+        return SearchPlan(space, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
+
+    def _factor(self) -> float:
+        if not is_number(self.factor) or not self.factor > 1:
+            raise SettingError(f"factor must be a number above 1, got {self.factor!r}")
+        return self.factor
+
+    def _most(self, table: SearchTable, way: Way) -> int:
+        """Return the most resources of a candidate."""
+        rows = _num_samples(table.X) if way.resource == N_SAMPLES else None
+        if isinstance(self.max_resources, str) and self.max_resources == AUTO:
+            if rows is None:
+                raise SettingError(
+                    "resource can only be 'n_samples' when max_resources='auto': give max_resources=, the most "
+                    f"{way.resource} of a candidate"
+                )
+            return int(rows)
+        return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
+
+    def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
+        """Return the resources of the first iteration, of "exhaust" the least that they may be."""
+        if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
+            if self.min_resources == self.n_candidates == EXHAUST:
+                raise SettingError(
+                    "n_candidates and min_resources cannot be both set to 'exhaust': give a number for one of them"
+                )
+            classes = 1 if table.classes is None else len(table.classes)
+            least = 2 * splits * classes if way.resource == N_SAMPLES else 1
+        else:
+            least = whole("min_resources", self.min_resources, 1, LARGEST)
+        if least > most:
+            raise SettingError(
+                f"min_resources_={least} is greater than max_resources_={most}: lower min_resources, or raise "
+                "max_resources"
+            )
+        return least
+
+    def _iterations(self, candidates: int, factor: float, least: int, most: int) -> Iterations:
+        """Return the iterations for so many candidates."""
+        required = 1 + _times(factor, candidates)
+        if self.min_resources == EXHAUST:
+            least = max(least, int(most // factor ** (required - 1)))
+        possible = 1 + _times(factor, most // least)
+        aggressive = yes_or_no("aggressive_elimination", self.aggressive_elimination)
+        count = required if aggressive else min(required, possible)
+        if count > MOST_ITERATIONS:
+            raise SettingError(f"factor={factor!r} takes {count} iterations, more than {MOST_ITERATIONS}: raise it")
+        replayed = max(0, required - possible) if aggressive else 0
+        resources = [min(most, int(factor ** max(0, number - replayed) * least)) for number in range(count)]
+        return Iterations(
+            min_epochs=least,
+            max_rungs=count,
+            resources=tuple(resources),
+            min_resources=least,
+            max_resources=most,
+            required=required,
+            possible=possible,
+        )
+
+    def _with_jobs(
+        self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
+    ) -> Iterations:
+        """Return them with the rungs of the core. The epochs of a job are what it adds; of rows, those of a fold."""
+        totals = list(iterations.resources)
+        if way.resource == N_SAMPLES:
+            fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
+            totals = [max(1, total * fold // rows) for total in totals]
+        restart = self._config().training == "restart"
+        epochs = totals if restart else [after - before for before, after in zip([0, *totals], totals, strict=False)]
+        places = [candidates]
+        while len(places) < len(epochs):
+            places.append(ceil(places[-1] / self.factor))
+        return replace(iterations, min_epochs=epochs[0], given=tuple(zip(places, epochs, strict=True)))
+
+    def _config(self) -> SearchConfig:
+        config = super()._config()
+        for field, argument in OF_THE_LADDER.items():
+            if (value := getattr(config, field)) is not None:
+                raise SettingError(f"config has {field}={value}, which is {argument}= here: leave it out of the config")
+        return replace(config, eta=max(2, round(self._factor())))
+
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
+        super()._keep(result, trainer)
+        iterations = trainer.rungs
+        assert isinstance(iterations, Iterations)
+        self.min_resources_, self.max_resources_ = iterations.min_resources, iterations.max_resources
+        self.n_required_iterations_, self.n_possible_iterations_ = iterations.required, iterations.possible
+        self.n_candidates_ = np.bincount(self.cv_results_["iter"]).tolist()
+        self.n_iterations_ = len(self.n_candidates_)
+        self.n_resources_ = list(iterations.resources[: self.n_iterations_])
+        self.n_remaining_candidates_ = ceil(self.n_candidates_[-1] / self.factor)
+
+    def _rows(self, result: FunctionResult, infos: list[JobInfo | None], rungs: Rungs) -> list[ResultRow]:
+        assert isinstance(rungs, Iterations)
+        return job_rows(result, infos, rungs.resources)
+
+    def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
+        return {
+            "iter": np.array([row.rung for row in rows], np.int64),
+            "n_resources": np.array([row.resource for row in rows], np.int64),
+        }
+
+    def _best_row(self, rows: list[ResultRow], scores: Any, result: FunctionResult) -> int:
+        scored = [place for place, row in enumerate(rows) if row.info is not None]
+        last = max(rows[place].rung for place in scored)
+        return max((place for place in scored if rows[place].rung == last), key=lambda place: scores[place])
+
+
+def _times(factor: float, most: int) -> int:
+    """Return how many times 1 can be multiplied by the factor without exceeding `most`."""
+    near = int(log(most, factor))  # one too few for 243 and 3
+    return near + 1 if factor ** (near + 1) <= most else near

@@ -1,0 +1,421 @@
+"""`ash.HalvingSearchCV` against scikit-learn's HalvingRandomSearchCV: names, ladders, tables, and what it promotes."""
+
+import inspect
+import pickle
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from scipy.stats import loguniform, norm, randint, uniform
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.datasets import load_iris, make_classification
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import HalvingRandomSearchCV, ShuffleSplit
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import ash
+from ash.space.function_space import plain_value
+from estimator_help import scikit_learn_checks
+
+OWN = ["time_limit", "callbacks", "journal", "executor", "config"]
+BARRIERS = ash.SearchConfig(algorithm="sh")
+X, Y = make_classification(200, 8, n_informative=5, random_state=0)
+FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
+
+
+class Curve(RegressorMixin, BaseEstimator):
+    """Its score follows from its parameters; curves cross, so that each iteration has other best ones."""
+
+    def __init__(self, limit: float = 0.5, rate: float = 0.5, rounds: int = 1) -> None:
+        self.limit, self.rate, self.rounds = limit, rate, rounds
+
+    def fit(self, X: Any, y: Any) -> "Curve":
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.full(len(X), self.limit)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        return self.limit * (1 - 0.9 * (1 - self.rate) ** self.rounds)
+
+
+def both(distributions: Any, estimator: Any = None, **settings: Any) -> tuple[Any, Any]:
+    """The same search by ash, with barriers, and by scikit-learn."""
+    settings = {"resource": "rounds", "random_state": 0, "cv": 2, **settings}
+    estimator = Curve() if estimator is None else estimator
+    ours = ash.HalvingSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)
+    return ours, HalvingRandomSearchCV(estimator, distributions, **settings).fit(X, Y)
+
+
+def ladder_of(search: Any) -> dict[str, Any]:
+    names = ("n_resources_", "n_candidates_", "n_remaining_candidates_", "max_resources_", "min_resources_")
+    names += ("n_iterations_", "n_possible_iterations_", "n_required_iterations_")
+    return {name: getattr(search, name) for name in names}
+
+
+def rows_of(search: Any) -> list[tuple[Any, ...]]:
+    table = search.cv_results_
+    columns = ("iter", "n_resources", "mean_test_score", "split1_test_score", "rank_test_score")
+    params = [{name: plain_value(value) for name, value in each.items()} for each in table["params"]]
+    return sorted((*(table[name][row] for name in columns), str(each)) for row, each in enumerate(params))
+
+
+def test_the_signature_is_scikit_learns_and_then_ours() -> None:
+    ours = dict(inspect.signature(ash.HalvingSearchCV).parameters)
+    theirs = dict(inspect.signature(HalvingRandomSearchCV).parameters)
+    assert list(ours) == [*theirs, *OWN] and len(ours) <= 24
+    for name, parameter in theirs.items():
+        assert ours[name].kind is parameter.kind
+        assert ours[name].default is parameter.default or ours[name].default == parameter.default
+    assert {parameter.kind for name, parameter in ours.items() if name in OWN} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_resources": 27},
+        {"max_resources": 100, "n_candidates": 60, "min_resources": "exhaust"},
+        {"max_resources": 9, "n_candidates": 60},
+        {"max_resources": 9, "n_candidates": 60, "aggressive_elimination": True},
+        {"max_resources": 70, "n_candidates": 33, "factor": 2, "min_resources": 3},
+        {"max_resources": 50, "n_candidates": 20, "factor": 2.5},
+        {"max_resources": 50, "n_candidates": 1},
+    ],
+    ids=str,
+)
+def test_with_barriers_all_that_it_does_is_what_scikit_learn_does(settings: dict[str, Any]) -> None:
+    ours, theirs = both({"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}, **settings)
+    assert ladder_of(ours) == ladder_of(theirs)
+    assert rows_of(ours) == rows_of(theirs)
+    assert ours.best_params_ == theirs.best_params_ and ours.best_score_ == theirs.best_score_
+    assert ours.cv_results_["params"][ours.best_index_] == ours.best_params_
+    assert ours.cv_results_["iter"][ours.best_index_] == ours.n_iterations_ - 1
+    assert set(ours.cv_results_) == set(theirs.cv_results_)
+    assert ours.best_estimator_.get_params() == theirs.best_estimator_.get_params()
+
+
+def test_attributes_are_those_of_scikit_learn() -> None:
+    ours, theirs = both(FOREST, RandomForestClassifier(random_state=0), resource="n_estimators", max_resources=9)
+    public = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
+    assert {name for name in public if not hasattr(ours, name)} == set()
+    assert repr(ours.scorer_) == repr(theirs.scorer_) and ours.n_splits_ == 2 and not ours.multimetric_
+    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+    assert ours.n_features_in_ == 8
+    frame = pandas.DataFrame(X, columns=list("abcdefgh"))
+    assert list(clone(ours).fit(frame, Y).feature_names_in_) == list("abcdefgh")
+
+
+def test_without_barriers_as_many_are_promoted_and_not_by_chance() -> None:
+    space = {"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}
+    settings = {"resource": "rounds", "n_candidates": 60, "max_resources": 100, "random_state": 0, "cv": 2}
+    one, two, elsewhere = (
+        ash.HalvingSearchCV(Curve(), space, **settings, n_jobs=jobs, executor=executor).fit(X, Y)
+        for jobs, executor in ((1, None), (2, None), (2, "processes"))
+    )
+    assert one.n_candidates_ == [60, 20, 7, 3] and one.n_resources_ == [1, 3, 9, 27]
+    assert rows_of(one) == rows_of(two) == rows_of(elsewhere)
+    assert one.result_.digest == two.result_.digest == elsewhere.result_.digest
+    table = one.cv_results_
+    for number in range(1, one.n_iterations_):
+        before, after = (set(table["param_limit"][table["iter"] == each]) for each in (number - 1, number))
+        assert after < before
+
+
+def test_promoted_forests_continue_from_the_trees_that_they_have() -> None:
+    fits: list[tuple[int, int]] = []
+
+    class Forest(RandomForestClassifier):
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            before = len(getattr(self, "estimators_", []))
+            super().fit(X, y, sample_weight)
+            fits.append((before, len(self.estimators_)))
+            return self
+
+    settings: dict[str, Any] = {"resource": "n_estimators", "min_resources": 2, "max_resources": 18, "cv": 2}
+    ours = ash.HalvingSearchCV(Forest(), FOREST, n_candidates=9, random_state=0, refit=False, **settings).fit(X, Y)
+    assert ours.n_resources_ == [2, 6, 18] and ours.n_candidates_ == [9, 3, 1] and ours.continued_
+    assert sorted(fits) == [(0, 2)] * 18 + [(2, 6)] * 6 + [(6, 18)] * 2
+    assert ours.trained_ == ours.result_.epochs == 9 * 2 + 3 * 4 + 12
+    fits.clear()
+    anew = ash.SearchConfig(training="restart")
+    again = clone(ours).set_params(config=anew).fit(X, Y)
+    assert sorted(fits) == [(0, 2)] * 18 + [(0, 6)] * 6 + [(0, 18)] * 2 and not again.continued_
+
+
+def test_a_score_is_that_of_one_fit_with_all_resources() -> None:
+    ours, theirs = both(
+        {"learning_rate": loguniform(0.01, 1), "max_depth": [1, 2, 3]},
+        GradientBoostingClassifier(random_state=0),
+        resource="n_estimators",
+        max_resources=9,
+        scoring="neg_log_loss",
+    )
+    assert rows_of(ours) == rows_of(theirs) and ours.continued_
+    np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+
+
+def test_elimination_with_the_same_resources_trains_nothing() -> None:
+    fits: list[int] = []
+
+    class Boosting(GradientBoostingClassifier):
+        def fit(self, X: Any, y: Any, sample_weight: Any = None, monitor: Any = None) -> Any:
+            fits.append(self.n_estimators)
+            return super().fit(X, y, sample_weight, monitor)
+
+    space = {"learning_rate": uniform(0.05, 0.5), "max_depth": [1, 2]}
+    settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 4, "min_resources": 2, "n_candidates": 8}
+    ours = ash.HalvingSearchCV(
+        Boosting(), space, factor=2, cv=2, aggressive_elimination=True, random_state=0, refit=False, **settings
+    ).fit(X, Y)
+    assert ours.n_resources_ == [2, 2, 2, 4] and ours.n_candidates_ == [8, 4, 2, 1]
+    assert sorted(fits) == [2] * 16 + [4] * 2
+    table = pandas.DataFrame(ours.cv_results_)
+    scores = table.assign(key=table["params"].astype(str)).groupby(["key", "n_resources"])["mean_test_score"]
+    assert (scores.nunique() == 1).all()
+
+
+def test_rows_are_a_share_of_each_training_fold() -> None:
+    seen: list[int] = []
+
+    class Bayes(GaussianNB):
+        def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+            seen.append(len(X))
+            return super().partial_fit(X, y, classes, sample_weight)
+
+    space = {"var_smoothing": loguniform(1e-9, 1)}
+    ours = ash.HalvingSearchCV(Bayes(), space, n_candidates=9, random_state=0, refit=False).fit(X, Y)
+    assert ours.min_resources_ == 20 and ours.n_resources_ == [20, 60, 180] and ours.resource_ == "n_samples"
+    assert sorted(seen) == [16] * 45 + [32] * 15 + [96] * 5
+    assert ours.best_params_.keys() == {"var_smoothing"} and ours.continued_
+
+
+def test_the_example_of_its_docstring() -> None:
+    features, classes = load_iris(return_X_y=True)
+    np.random.seed(0)
+    search = ash.HalvingSearchCV(
+        RandomForestClassifier(random_state=0),
+        {"max_depth": [3, None], "min_samples_split": randint(2, 11)},
+        resource="n_estimators",
+        max_resources=10,
+        random_state=0,
+    ).fit(features, classes)
+    assert search.best_params_["n_estimators"] == len(search.best_estimator_.estimators_) == 9
+    assert search.best_params_["max_depth"] in (3, None) and search.best_score_ > 0.9
+
+
+def test_the_examples_of_the_user_guide() -> None:
+    rows = make_classification(n_samples=1000, random_state=0)
+    space = {"kernel": ("linear", "rbf"), "C": [1, 10, 100]}
+
+    def searched(**settings: Any) -> Any:
+        return ash.HalvingSearchCV(SVC(gamma="scale"), space, cv=5, factor=2, n_candidates=6, **settings).fit(*rows)
+
+    assert searched(min_resources=20).n_resources_ == [20, 40, 80]
+    assert searched(min_resources="exhaust").n_resources_ == [250, 500, 1000]
+    plain = searched(max_resources=40)
+    assert plain.n_resources_ == [20, 40] and plain.n_candidates_ == [6, 3]
+    aggressive = searched(max_resources=40, aggressive_elimination=True)
+    assert aggressive.n_resources_ == [20, 20, 40] and aggressive.n_candidates_ == [6, 3, 2]
+
+
+def test_the_example_of_the_gallery() -> None:
+    random = np.random.RandomState(0)
+    rows = make_classification(n_samples=400, n_features=12, random_state=random)
+    distributions = {
+        "max_depth": [3, None],
+        "max_features": randint(1, 6),
+        "min_samples_split": randint(2, 11),
+        "bootstrap": [True, False],
+        "criterion": ["gini", "entropy"],
+    }
+    forest = RandomForestClassifier(n_estimators=5, random_state=random)
+    search = ash.HalvingSearchCV(
+        estimator=forest, param_distributions=distributions, factor=2, random_state=random
+    ).fit(*rows)
+    results = pandas.DataFrame(search.cv_results_)
+    results["params_str"] = results.params.apply(str)
+    results = results.drop_duplicates(subset=["params_str", "iter"])
+    scores = results.pivot(index="iter", columns="params_str", values="mean_test_score")
+    assert scores.shape == (5, 20) and search.n_resources_ == [20, 40, 80, 160, 320]
+    assert scores.notna().sum(axis=1).tolist() == search.n_candidates_ == [20, 10, 5, 3, 2]
+
+
+def test_a_pipeline_and_several_scores() -> None:
+    steps = make_pipeline(StandardScaler(), RandomForestClassifier())
+    name = "randomforestclassifier__n_estimators"
+    search = ash.HalvingSearchCV(
+        steps,
+        {"randomforestclassifier__max_depth": [2, 4, None]},
+        resource=name,
+        max_resources=9,
+        scoring=["accuracy", "roc_auc"],
+        refit="roc_auc",
+        cv=ShuffleSplit(2),
+        random_state=0,
+    )
+    with pytest.warns(UserWarning, match="n_candidates=9 exceeds the 3 configurations"):
+        search.set_params(n_candidates=9).fit(X, Y)
+    assert search.continued_ and search.best_params_[name] == 3 == len(search.best_estimator_[-1].estimators_)
+    last = search.cv_results_["iter"] == 1
+    assert search.multimetric_ and search.best_score_ == search.cv_results_["mean_test_roc_auc"][last].max()
+    assert search.score(X, Y) > 0.8
+
+
+def test_a_refit_that_chooses_itself_and_none() -> None:
+    def first(table: dict[str, Any]) -> int:
+        return int(np.flatnonzero(table["iter"] == 0)[0])
+
+    settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 9, "cv": 2, "random_state": 0}
+    search = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, refit=first, **settings).fit(X, Y)
+    assert search.best_index_ == 0 and search.best_params_["n_estimators"] == 1 == len(search.best_estimator_)
+    bare = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, refit=False, **settings).fit(X, Y)
+    assert bare.best_params_["n_estimators"] == 9 and not hasattr(bare, "best_estimator_")
+
+
+class Fragile(Curve):
+    def fit(self, X: Any, y: Any) -> "Fragile":
+        if self.limit > 0.7:
+            raise RuntimeError("this one is too good to be true")
+        super().fit(X, y)
+        return self
+
+
+def test_failed_candidates_have_rows_and_are_not_promoted() -> None:
+    space, settings = {"limit": uniform(0, 1)}, {"resource": "rounds", "max_resources": 9, "n_candidates": 20, "cv": 2}
+    search = ash.HalvingSearchCV(Fragile(), space, random_state=0, error_score=-1, **settings)
+    with pytest.warns(FitFailedWarning, match="too good to be true"):
+        search.fit(X, Y)
+    table = search.cv_results_
+    bad = np.array([params["limit"] > 0.7 for params in table["params"]])
+    assert 0 < bad.sum() < 20 and (table["iter"][bad] == 0).all() and (table["mean_test_score"][bad] == -1).all()
+    assert search.best_params_["limit"] <= 0.7 and search.n_iterations_ == 3
+    with pytest.raises(RuntimeError, match="too good"):
+        clone(search).set_params(error_score="raise").fit(X, Y)
+
+
+def test_a_search_that_ends_early_has_the_iterations_that_there_were() -> None:
+    config = ash.SearchConfig(algorithm="sh", epoch_limit=31)
+    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=27, config=config)
+    search.set_params(random_state=0, cv=2).fit(X, Y)
+    assert search.n_candidates_ == [27, 2] and search.n_resources_ == [1, 3] and search.n_iterations_ == 2
+    assert search.n_remaining_candidates_ == 1 and search.n_required_iterations_ == 4
+    assert search.result_.ended == "epoch_limit" and search.best_params_["rounds"] == 3
+
+
+def test_a_journal_continues_it(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 9, "cv": 2, "random_state": 0}
+    made = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, journal=tmp_path / "run.ash", **settings)
+    first = clone(made).fit(X, Y)
+    again = clone(made).fit(X, Y)
+    assert rows_of(first) == rows_of(again) and first.result_.digest == again.result_.digest
+    with pytest.raises(ash.JournalError, match="rungs"):
+        clone(made).set_params(max_resources=8, n_candidates=9).fit(X, Y)
+
+
+def test_parameters_copies_and_files() -> None:
+    made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9, cv=2)
+    made.set_params(factor=2, config__algorithm="sh", estimator__rate=0.25)
+    assert made.get_params()["factor"] == 2 and made.get_params()["config__algorithm"] == "sh"
+    assert clone(made).estimator.rate == 0.25 and clone(made).config == BARRIERS
+    assert "factor=2" in repr(made) and repr(made).startswith("HalvingSearchCV(")
+    fitted = made.set_params(random_state=0).fit(X, Y)
+    copied = pickle.loads(pickle.dumps(fitted))
+    assert rows_of(copied) == rows_of(fitted) and copied.best_params_ == fitted.best_params_
+    assert {"HalvingSearchCV"} <= set(dir(ash)) and ash.HalvingSearchCV.__name__ in ash.__all__
+    with pytest.raises(ash.UnknownArgument, match="did you mean n_candidates"):
+        ash.HalvingSearchCV(Curve(), {}, candidates=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_candidates": 0}, "n_candidates must be"),
+        ({"n_candidates": "many"}, "n_candidates must be an integer from 1 .* got 'many'"),
+        ({"factor": 1}, "factor must be a number above 1, got 1"),
+        ({"factor": 1 + 1e-9}, "takes .* iterations, more than 63: raise it"),
+        ({"max_resources": "auto"}, "when max_resources='auto': give max_resources=, the most rounds of a candidate"),
+        ({"max_resources": 0}, "max_resources must be an integer from 1 to .*, got 0"),
+        ({"resource": "n_samples", "max_resources": 201}, "max_resources must be an integer from 1 to 200, got 201"),
+        ({"min_resources": 10}, "min_resources_=10 is greater than max_resources_=9: lower min_resources"),
+        ({"min_resources": "most"}, "min_resources must be an integer from 1 to .*, got 'most'"),
+        ({"min_resources": "exhaust"}, "cannot be both set to 'exhaust': give a number for one of them"),
+        ({"resource": "layers"}, "resource='layers' is not a parameter of Curve"),
+        ({"resource": "limit"}, "resource='limit' must name a parameter that counts"),
+        ({"param_distributions": {"rounds": [1, 2]}}, "param_distributions has 'rounds', which the ladder sets"),
+        ({"param_distributions": {"depth": [1, 2]}}, "has 'depth', which is not a parameter of Curve"),
+        ({"param_distributions": [{"limit": [1]}]}, "a list of dicts, which is not supported yet"),
+        ({"param_distributions": {}}, "must be a dict that is not empty"),
+        ({"param_distributions": {"limit": 0.5}}, "param_distributions cannot be used: "),
+        ({"param_distributions": {"limit": [Curve()]}}, "param_distributions: limit=Curve"),
+        ({"aggressive_elimination": "yes"}, "aggressive_elimination must be True or False, got 'yes'"),
+        ({"random_state": "zero"}, "random_state='zero' cannot be used"),
+        ({"config": ash.SearchConfig(eta=2)}, "config has eta=2, which is factor= here"),
+        ({"config": ash.SearchConfig(min_epochs=2)}, "config has min_epochs=2, which is min_resources= here"),
+        ({"config": ash.SearchConfig(max_rungs=2)}, "config has max_rungs=2, which is max_resources= here"),
+        ({"config": ash.SearchConfig(keep=2)}, "keep"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
+    made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9)
+    with pytest.raises(ash.SettingError, match=message):
+        made.set_params(**changes).fit(X, Y)
+    with pytest.raises(NotFittedError):
+        made.predict(X)
+
+
+def test_candidates_are_drawn_as_scikit_learn_draws_them() -> None:
+    many = randint(0, 10**7)  # more levels than a domain may have
+    ours, theirs = both({"limit": norm, "rate": [0.1, 0.5], "rounds": many}, resource="n_samples")
+    drawn = [{name: params[name] for name in ("limit", "rate", "rounds")} for params in ours.cv_results_["params"]]
+    count = ours.n_candidates_[0]
+    assert drawn[:count] == theirs.cv_results_["params"][:count] and count == theirs.n_candidates_[0] == 50
+
+
+def test_each_configuration_is_tried_once() -> None:
+    search = ash.HalvingSearchCV(Curve(), {"limit": randint(1, 4)}, resource="rounds", max_resources=3, cv=2)
+    with pytest.warns(UserWarning, match="n_candidates=10 exceeds the 3 configurations that there are"):
+        search.set_params(n_candidates=10, random_state=0).fit(X, Y)
+    assert search.n_candidates_ == [3, 1] and len({str(each) for each in search.result_.params}) == 3
+
+
+def test_resources_grow_where_iterations_are_not_enough() -> None:
+    settings: dict[str, Any] = {"n_candidates": 60, "resource": "rounds", "max_resources": 100, "cv": 2}
+    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, min_resources="exhaust", **settings).fit(X, Y)
+    assert search.n_resources_ == [3, 9, 27, 81]
+    assert all(after == 3 * before for before, after in pairwise(search.n_resources_))
+
+
+def test_a_power_of_the_factor_has_all_its_iterations() -> None:
+    search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=243, cv=2)
+    assert search.set_params(random_state=0, refit=False).fit(X, Y).n_candidates_ == [243, 81, 27, 9, 3, 1]
+
+
+CHECKED = ash.HalvingSearchCV(
+    LogisticRegression(),
+    {"C": [0.1, 1.0]},
+    resource="max_iter",
+    min_resources=50,
+    max_resources=100,
+    factor=2,
+    n_candidates=2,
+    cv=2,
+    error_score="raise",
+    random_state=0,
+)
+
+
+@scikit_learn_checks(CHECKED)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
