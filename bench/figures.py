@@ -145,11 +145,30 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """One bar per name, from the top down, with a note at its end."""
+
+    title: str
+    x: str
+    lengths: Mapping[str, float]
+    notes: Mapping[str, str]
+
+    def draw(self, axes: Any) -> None:
+        """Draw them on axes of matplotlib; the first one stands out."""
+        names = list(self.lengths)[::-1]
+        colors = ["C7"] * (len(names) - 1) + ["C0"]
+        bars = axes.barh(names, [self.lengths[name] for name in names], color=colors)
+        axes.bar_label(bars, [self.notes[name] for name in names], padding=4, fontsize="small")
+        axes.set_xlim(right=1.7 * max(self.lengths.values()))  # room for the notes
+        axes.set(title=self.title, xlabel=self.x)
+
+
+@dataclass(frozen=True)
 class Picture:
     """One PNG file of plots side by side, `columns` in a row; name is that of the file."""
 
     name: str
-    plots: Sequence[Plot]
+    plots: Sequence[Plot | Bars]
     note: str = ""
     columns: int = 2
 

@@ -266,7 +266,7 @@ def readme(values: Mapping[str, Any]) -> list[str]:
         count = len(set.intersection(*(set(runs[each]) for each in present)))
         rows.append(f"| {' | '.join([table, str(count), *cells.values()])} |")
     return [
-        "Error on held-out rows after a fit on two cores: share of wrong classes, or root of the mean squared error:",
+        "Wrong classes, or RMSE (winequality_white, california), on held-out rows; seconds on two cores:",
         "",
         f"| {' | '.join(names)} |",
         "|---|" + "--:|" * (len(names) - 1),

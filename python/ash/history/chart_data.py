@@ -115,6 +115,14 @@ def was_promoted(result: "History") -> NDArray[np.bool_]:
     return found
 
 
+def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
+    """Return what a job of a rung trains; of candidates that continue, from the second rung on what is added."""
+    epochs = f"{rung['epochs']:,}"
+    if rung["rung"] and result.options.training == "resume":
+        return f"+{epochs} epochs"
+    return f"{epochs} epoch{'s' if rung['epochs'] > 1 else ''}"
+
+
 def barrier_cuts(result: "History") -> dict[int, float]:
     """Return for each rung but the last the score of the last candidate that a barrier would have promoted."""
     cuts, columns = {}, result.ranking

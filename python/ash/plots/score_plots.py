@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ash._utils.display import show
-from ash.history.chart_data import FORECAST, KINDS, LadderPoints, barrier_cuts, ladder_points, way_of_the_best
+from ash.history.chart_data import (
+    FORECAST,
+    KINDS,
+    LadderPoints,
+    barrier_cuts,
+    epochs_of_rung,
+    ladder_points,
+    way_of_the_best,
+)
 from ash.history.history import History
 from ash.history.records import curves
 from ash.plots.axes import BLUE, GREEN, GREY, RED, axes_for, legend_below
@@ -88,9 +96,7 @@ def _draw_best(result: History, points: LadderPoints, ax: "Axes") -> None:
 def _label_rungs(result: History, ax: "Axes") -> None:
     """Write what the rungs are on the left and what they have done on the right."""
     numbers = [rung["rung"] for rung in result.rungs]
-    ax.set_yticks(
-        numbers, [f"rung {rung['rung']}\n{rung['epochs']} epoch{'s' * (rung['epochs'] > 1)}" for rung in result.rungs]
-    )
+    ax.set_yticks(numbers, [f"rung {rung['rung']}\n{epochs_of_rung(result, rung)}" for rung in result.rungs])
     ax.set_ylim(-0.6, len(numbers) - 0.4)
     right = ax.secondary_yaxis("right")
     right.set_yticks(numbers, [_summary(rung) for rung in result.rungs])

@@ -13,6 +13,7 @@ from ash.history.chart_data import (
     KINDS,
     LadderPoints,
     barrier_cuts,
+    epochs_of_rung,
     ladder_points,
     score_limits,
     way_of_the_best,
@@ -62,7 +63,7 @@ def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
     ticks = [(value, text) for value, text in x.ticks() if value >= points.low - 1e-12]
     frame = axes(x, y, facts.scored + FORECAST * points.forecast, "", ticks, names)
     epochs = [
-        _beside(x.start - 8, y.at(row["rung"]) + 18, "end", counted(row["epochs"], "epoch")) for row in history.rungs
+        _beside(x.start - 8, y.at(row["rung"]) + 18, "end", epochs_of_rung(history, row)) for row in history.rungs
     ]
     notes = [_beside(x.stop + 12, y.at(row["rung"]), "start", *_done(row)) for row in history.rungs]
     cuts = [

@@ -74,9 +74,10 @@ def _asked(facts: Facts) -> str:
 def _promoted(options: RunOptions) -> str:
     """Return a sentence on what is promoted."""
     best, times = ("half", "twice") if options.eta == 2 else (f"1/{options.eta}", f"{options.eta} times")
+    how = f"further, {times} as long as before" if options.training == "resume" else f"from scratch, {times} as long"
     if options.algorithm == "random":
         return f"Each rung trains {times} as long as the one below."
-    return f"In each rung the best {best} is promoted and trained {times} as long."
+    return f"The best {best} of each rung is promoted and trained {how}."
 
 
 def _candidates(facts: Facts) -> str:
