@@ -61,7 +61,8 @@ def test_what_it_names_exists() -> None:
     arguments = set(re.findall(r"\b(\w+)=", code)) & {*inspect.signature(ash.tune).parameters, *CONFIG_FIELDS, "target"}
     assert {"time_limit", "candidates", "threads", "journal"} <= arguments and "target" not in arguments
     attributes = set(re.findall(r"\bresult\.(\w+)", README))
-    assert "best_params" in attributes and attributes <= {*dir(ash.FunctionResult), *ash.FunctionResult.__dataclass_fields__}
+    fields = ash.FunctionResult.__dataclass_fields__
+    assert "best_params" in attributes and attributes <= {*dir(ash.FunctionResult), *fields}
     options = set(re.findall(r"(?<!\S)--[a-z-]+", README))
     assert {"--target", "--time-limit"} <= options <= set(re.findall(r"--[a-z-]+", _parser().format_help()))
     names = set(re.findall(r"\bash\.(\w+)", README))
