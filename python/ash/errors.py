@@ -21,7 +21,7 @@ class AshError(Exception):
 class DataError(AshError, ValueError):
     """A table that cannot be used: its shape, type or values.
 
-    It is raised before any training. The message says where in the table; mend the table there.
+    It is raised before any training. The message says which column and rows are at fault and how to fix them.
 
     Examples
     --------
@@ -36,7 +36,7 @@ class DataError(AshError, ValueError):
 class SettingError(AshError, ValueError):
     """An argument or hyperparameter outside of what is allowed.
 
-    It is raised before any training. The message says what was given and what is allowed.
+    It is raised before any training. The message says what was given, what is allowed and what to do.
 
     Examples
     --------
@@ -66,49 +66,49 @@ class UnknownArgument(SettingError, TypeError):
 class NothingFinished(AshError):
     """The run ended before its first job did.
 
-    The time was up, or a callback stopped the run: give it more time.
+    The time was up, or a callback stopped the run. Give it more time, or stop it later.
     """
 
 
 class AllDiverged(AshError):
     """Every candidate ended in a non-finite loss or weight.
 
-    The message has a table of causes; lower the learning rates of the space, or scale the targets.
+    The message has a table of causes. Lower the learning rates of the space, or look for extreme values in y.
     """
 
 
 class AllFailed(AshError):
     """Every job of a function has failed.
 
-    The message has a table of causes; call the function by itself to see what it raises.
+    The message has a table of causes. Call the function by itself to see what it raises.
     """
 
 
 class FitsFailed(AllFailed, ValueError):
     """Every fit of a search has failed; a ValueError, as in scikit-learn.
 
-    The message has a table of causes; fit the estimator by itself to see what it raises.
+    The message has a table of causes. Fit the estimator by itself to see what it raises.
     """
 
 
 class ExecutorFailed(AshError):
     """An executor has no worker left, is broken, or has failed too often with the same job.
 
-    A journal keeps what has finished; start a new executor, and make the same call again to continue.
+    A journal keeps what has finished. Start a new executor and make the same call again to continue.
     """
 
 
 class JournalError(AshError):
     """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails.
 
-    The message says which; give another path, or the data and options with which the run began.
+    The message says which of these. Give another path, or the data and options with which the run began.
     """
 
 
 class JournalLocked(JournalError):
     """A journal that another run is writing.
 
-    The message names the process; wait until it has ended, or give another path.
+    The message names the process. Wait until it has ended, or give another path.
     """
 
 

@@ -26,16 +26,16 @@ MOST_PARAMETERS = 24
 WORDS = {
     "Callable": "callable|function",
     "Callback": "Callback",
-    "Mapping": "dict",
-    "None": "None|optional|default",
+    "float": "float|number",
     "History": "result",
+    "Mapping": "dict",
     "Model": "Network, Ensemble",
+    "None": "None|optional|default",
     "PathLike": "path",
     "RunResult": "Result or FunctionResult",
-    "TextIO": "text file",
     "Sequence": "sequence|list|tuple",
-    "float": "float|number",
     "str": r"str|path|\{|\"",
+    "TextIO": "text file",
     "tuple": r"tuple|\(",
 }
 """How docstrings call types that they do not call by their names: regular expressions."""
@@ -83,6 +83,7 @@ def test_it_has_an_example(each: Public) -> None:
 @pytest.mark.filterwarnings("error:the ladder has one rung")
 def test_its_examples_print_what_they_show(each: Public, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     if each.name.startswith("ash.callbacks."):
         warnings.simplefilter("ignore")  # MLflow uses what its own dependencies deprecate
     example = doctest.DocTestParser().get_doctest(each.doc, {}, each.name, None, None)
