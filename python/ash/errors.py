@@ -5,56 +5,139 @@ What the caller passed wrongly is also a ``ValueError``, so that code written fo
 
 
 class AshError(Exception):
-    """Base class of all errors of ash."""
+    """Base class of all errors of ash.
+
+    Examples
+    --------
+    >>> import ash
+    >>> try:
+    ...     ash.Ladder(candidates=-1)
+    ... except ash.AshError as error:
+    ...     print(error)
+    candidates must be an integer from 1 to 2147483647, got -1
+    """
 
 
 class DataError(AshError, ValueError):
-    """A table that cannot be used: its shape, type or values. Raised before any training."""
+    """A table that cannot be used: its shape, type or values.
+
+    It is raised before any training. The message says which column and rows are at fault and how to fix them.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.tune([[1.0], [float("inf")]], ["a", "b"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ash.errors.DataError: Input X contains infinity or a value too large for dtype('float64') in column 0 ...
+    """
 
 
 class SettingError(AshError, ValueError):
-    """An argument or hyperparameter outside of what is allowed. Raised before any training."""
+    """An argument or hyperparameter outside of what is allowed.
+
+    It is raised before any training. The message says what was given, what is allowed and what to do.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.uniform(1, 0)
+    Traceback (most recent call last):
+        ...
+    ash.errors.SettingError: uniform(low=1, high=0): low must not be above high
+    """
 
 
 class UnknownArgument(SettingError, TypeError):
-    """An argument of a name that a call does not have; the message suggests the one that was meant."""
+    """An argument of a name that a call does not have.
+
+    The message suggests the one that was probably meant.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.Ladder(64, factor=3)
+    Traceback (most recent call last):
+        ...
+    ash.errors.UnknownArgument: Ladder has no argument 'factor'; did you mean eta?
+    """
 
 
 class NothingFinished(AshError):
-    """The time was up, or a callback has stopped the run, before the first job ended."""
+    """The run ended before its first job did.
+
+    The time was up, or a callback stopped the run. Give it more time, or stop it later.
+    """
 
 
 class AllDiverged(AshError):
-    """Every candidate ended in a non-finite loss or weight; the message holds the table of causes."""
+    """Every candidate ended in a non-finite loss or weight.
+
+    The message has a table of causes. Lower the learning rates of the space, or look for extreme values in y.
+    """
 
 
 class AllFailed(AshError):
-    """Every job of a function has failed; the message holds the table of causes."""
+    """Every job of a function has failed.
+
+    The message has a table of causes. Call the function by itself to see what it raises.
+    """
 
 
 class FitsFailed(AllFailed, ValueError):
-    """Every fit of a search has failed, a ValueError as scikit-learn's; the message holds the table of causes."""
+    """Every fit of a search has failed; a ValueError, as in scikit-learn.
+
+    The message has a table of causes. Fit the estimator by itself to see what it raises.
+    """
 
 
 class ExecutorFailed(AshError):
-    """An executor has no worker left, is broken, or has failed with a job too often; a journal keeps what finished."""
+    """An executor has no worker left, is broken, or has failed too often with the same job.
+
+    A journal keeps what has finished. Start a new executor and make the same call again to continue.
+    """
 
 
 class JournalError(AshError):
-    """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails."""
+    """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails.
+
+    The message says which of these. Give another path, or the data and options with which the run began.
+    """
 
 
 class JournalLocked(JournalError):
-    """A journal that another run is writing; the message names the process."""
+    """A journal that another run is writing.
+
+    The message names the process. Wait until it has ended, or give another path.
+    """
 
 
 class JournalCorrupt(JournalError):
-    """A damaged journal. Nothing of it was used."""
+    """A damaged journal, of which nothing was used.
+
+    Restore the file from a copy, or give another path to begin anew.
+    """
 
 
 class ModelFormatError(AshError, ValueError):
-    """A file that is not a model of ash, or a damaged one. Nothing in it was run."""
+    """A file that is not a model of ash, or a damaged one; or a model whose labels a file cannot hold.
+
+    Nothing in the file was run. Save the model again, or train it on labels that are text or integers.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from pathlib import Path
+    >>> size = Path("notes.txt").write_text("not a model")
+    >>> ash.load("notes.txt")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ash.errors.ModelFormatError: notes.txt: not a safetensors file, or a damaged one (...)
+    """
 
 
 class MissingExtra(AshError, ImportError):
-    """An optional package is not installed; the message names the extra to install."""
+    """An optional package is not installed.
+
+    The message has the command that installs it.
+    """

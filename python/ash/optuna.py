@@ -51,6 +51,20 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     ------
     SettingError
         One of these is not allowed.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from ash.optuna import LadderPruner
+    >>> def objective(trial):
+    ...     x = trial.suggest_float("x", 0, 1)
+    ...     for epoch in range(1, 5):
+    ...         trial.report(x, epoch)
+    ...         if trial.should_prune():
+    ...             raise optuna.TrialPruned
+    ...     return x
+    >>> study = optuna.create_study(direction="maximize", pruner=LadderPruner(eta=2))
+    >>> study.optimize(objective, n_trials=8)
     """
 
     def __init__(self, *, eta: int = 2, min_epochs: int = 1) -> None:
@@ -94,6 +108,15 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
     ------
     SettingError
         It is not such an integer.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from ash.optuna import LevelSampler
+    >>> study = optuna.create_study(sampler=LevelSampler(seed=0))
+    >>> study.optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=4)
+    >>> len(study.trials)
+    4
     """
 
     def __init__(self, seed: int = 0) -> None:

@@ -23,6 +23,7 @@ from ash.models.ensemble import Ensemble
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.models.network import Network
 from ash.options import FunctionOptions, Options
+from ash.space.function_space import FunctionSpace
 
 if TYPE_CHECKING:
     import optuna
@@ -47,19 +48,37 @@ class RunResult(History):
     """What `Result` and `FunctionResult` have in common: methods that show a run, or take it elsewhere."""
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw score against epochs, a line for each candidate, the winner on top."""
+        """Draw score against epochs, a line for each candidate, the winner on top.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
         from ash.plots.score_plots import plot_scores
 
         return plot_scores(self, ax)
 
     def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team."""
+        """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
         from ash.plots.thread_plots import plot_threads
 
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut."""
+        """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
         from ash.plots.score_plots import plot_rungs
 
         return plot_rungs(self, ax)
@@ -75,6 +94,8 @@ class RunResult(History):
         ----------
         threads : int or sequence of int, optional
             Numbers of threads; powers of two by default.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
         """
         from ash.plots.thread_plots import plot_speedup
 
@@ -192,7 +213,13 @@ class RunResult(History):
         return importance_of(self).shares
 
     def plot_importance(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the shares of `importance`, the largest on top."""
+        """Draw the shares of `importance`, the largest on top.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
         from ash.plots.hyperparameter_plots import plot_shares
 
         return plot_shares(self, ax)
@@ -204,6 +231,8 @@ class RunResult(History):
         ----------
         name : str
             Of the hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
 
         Raises
         ------
@@ -215,7 +244,13 @@ class RunResult(History):
         return plot_score_by(self, name, ax)
 
     def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw an axis for each hyperparameter that varies and one for the best score, a line for each candidate."""
+        """Draw an axis for each hyperparameter that varies and one for the best score, a line for each candidate.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
         from ash.plots.hyperparameter_plots import plot_lines
 
         return plot_lines(self, ax)
@@ -303,8 +338,17 @@ class Result(RunResult):
 
     Notes
     -----
-    Methods that draw take `ax`, the Axes of matplotlib to draw on; a new figure by default. They return these Axes, and
-    raise MissingExtra where matplotlib is not installed.
+    Methods that draw return the Axes of matplotlib, and raise MissingExtra where matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> result = ash.tune(X, y, candidates=8)
+    >>> [rung["finished"] for rung in result.rungs]
+    [8, 4, 2]
+    >>> labels = result.model.predict(X)
     """
 
     options: Options
@@ -368,6 +412,8 @@ class Result(RunResult):
         ----------
         output : int
             Which column of several targets; classes have one.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
 
         Raises
         ------
@@ -380,6 +426,11 @@ class Result(RunResult):
 
     def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
         """Draw how often the predicted class was right by how probable it was to the winner, on the validation rows.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
 
         Raises
         ------
@@ -460,6 +511,8 @@ class FunctionResult(RunResult):
     columns : dict of str to ndarray
         The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is what
         the ladder has ranked by, negated: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
+    assists : dict of str to ndarray
+        Empty: threads do not help each other with the jobs of a function.
     ladder : list of dict
         Counts of each rung, as the core reports them.
     options : FunctionOptions
@@ -476,13 +529,22 @@ class FunctionResult(RunResult):
 
     Notes
     -----
-    Methods that draw take `ax`, the Axes of matplotlib to draw on; a new figure by default. They return these Axes, and
-    raise MissingExtra where matplotlib is not installed.
+    Methods that draw return the Axes of matplotlib, and raise MissingExtra where matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> def train(params, epochs, state):
+    ...     return -abs(params["x"] - 0.3)
+    >>> result = ash.tune_function(train, {"x": [0.1, 0.2, 0.3, 0.4]}, candidates=4)
+    >>> result.best_params
+    {'x': 0.3}
     """
 
     TABLES: ClassVar[tuple[str, ...]] = (*RunResult.TABLES, "failures")
 
     options: FunctionOptions
+    space: FunctionSpace
     best_state: Any
     failures: tuple[FailureRecord, ...]
     memory: dict[str, int]
@@ -498,7 +560,13 @@ class FunctionResult(RunResult):
         return {"failures": self.rows("failures")}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return "candidates", "jobs", "rungs" or "failures" as flat rows."""
+        """Return a table as flat rows.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs", "failures"}
+            As for `to_pandas`.
+        """
         return [failure._asdict() for failure in self.failures] if table == "failures" else super().rows(table)
 
     def __repr__(self) -> str:

@@ -74,12 +74,11 @@ def resume(
     >>> import ash
     >>> from sklearn.datasets import load_wine
     >>> X, y = load_wine(return_X_y=True)
-    >>> path = getfixture("tmp_path") / "run.ash"
-    >>> first = ash.tune(X, y, candidates=16, journal=path)
-    >>> again = ash.resume(path, X, y)
+    >>> first = ash.tune(X, y, candidates=16, journal="run.ash")
+    >>> again = ash.resume("run.ash", X, y)
     >>> again.digest == first.digest
     True
-    >>> longer = ash.resume(path, X, y, candidates=32)
+    >>> longer = ash.resume("run.ash", X, y, candidates=32)
     """
     given = dict(locals())
     changes = read_config("tune", given.pop("config")).given()

@@ -3,7 +3,6 @@
 import inspect
 import pickle
 import pydoc
-import re
 import warnings
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from ash.cli import cli
 from ash.journal.identity import OPEN, REPEATED
 from ash.options import CONFIG_FIELDS, FunctionOptions, Options, option_names, option_table
 from config_help import configured
+from docstring_help import documented_types
 
 pytestmark = pytest.mark.core
 
@@ -29,7 +29,6 @@ CALLERS = {
     "search": (ash.ASHSearchCV, FunctionOptions),
 }
 OTHER_DEFAULTS = {("search", "candidates"): 64}
-MOST_PARAMETERS = 24
 TABLE = {**option_table(FunctionOptions), **option_table()}
 TAKEN = [
     (caller, name)
@@ -38,17 +37,6 @@ TAKEN = [
     if name not in CONFIG_FIELDS
 ]
 X, Y = load_wine(return_X_y=True)
-
-
-def documented_types(doc):
-    """The types of the parameters that a docstring describes one by one, without what it says of defaults."""
-    body = re.split(r"\n\n(?:Attributes|Returns|Raises)\n", inspect.cleandoc(doc).split("Parameters\n")[1])[0]
-    lines = re.findall(r"^(\w+(?:, \w+)*) : (.+)$", body, re.MULTILINE)
-    return {
-        name: re.sub(r"(, optional|, default.*| or None)*$", "", text)
-        for names, text in lines
-        for name in names.split(", ")
-    }
 
 
 # Signatures and docstrings
@@ -78,38 +66,10 @@ def test_a_field_of_the_config_is_an_option_with_its_type(name):
     assert inspect.signature(ash.SearchConfig).parameters[name].default is None
 
 
-def calls():
-    """Everything public that can be called, with its docstring: functions, classes and their methods."""
-    for name in ash.__all__:
-        value = getattr(ash, name)
-        if not callable(value) or (isinstance(value, type) and issubclass(value, BaseException)):
-            continue
-        yield name, value, inspect.getdoc(value)
-        for own, method in vars(value).items() if isinstance(value, type) else ():
-            if not own.startswith("_") and inspect.isfunction(method):
-                yield f"{name}.{own}", method, inspect.getdoc(method)
-
-
-def test_no_public_call_has_many_parameters():
-    counts = {name: len(inspect.signature(call).parameters) for name, call, _ in calls()}
-    assert len(counts) > 50 and max(counts.values()) <= MOST_PARAMETERS, counts
-    assert all(doc for _, _, doc in calls())
-
-
 @pytest.mark.parametrize("call", [each for each, _ in CALLERS.values()])
 def test_an_entry_point_takes_no_arguments_of_any_name(call):
     kinds = {parameter.kind for parameter in inspect.signature(call).parameters.values()}
     assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
-
-
-def test_docstrings_describe_all_parameters_and_no_others():
-    for name, call, doc in calls():
-        if "Parameters\n----" in doc:
-            told = set(documented_types(doc)) | set(
-                re.findall(r"\w+", " ".join(re.findall(r"^(\w+(?:, \w+)+)$", doc, re.MULTILINE)))
-            )
-            names = {each for each in inspect.signature(call).parameters if each != "self"}
-            assert names <= told | {"hyperparameters", "conditions", "changes", "params", "options", "ax"}, name
 
 
 def test_resume_takes_the_limits_and_what_decides_on_nothing():

@@ -1,7 +1,6 @@
 """Simulated threads and clusters: cases computed by hand, the oracles, bounds, arguments, runs on their own record."""
 
 import dataclasses
-import doctest
 import math
 import pickle
 import random
@@ -457,11 +456,6 @@ def test_the_outcome_of_a_cluster_is_a_value_and_a_table() -> None:
     assert lines[3].split()[:4] == ["processes", "threads", "makespan", "speed-up"]
     assert lines[5].split()[:2] == ["8", "8"] and lines[5].endswith("longest chain")
     assert list(found.to_pandas()["bounded_by"]) == [row["bounded_by"] for row in found.rows]
-
-
-def test_its_example_gives_what_it_shows() -> None:
-    [example] = doctest.DocTestFinder(recurse=False).find(Cluster, "Cluster")
-    assert example.examples and not doctest.DocTestRunner().run(example).failed
 
 
 # A run simulated on its own record: the same decisions, the recorded costs, what stands in for a missing job

@@ -32,6 +32,12 @@ def versions() -> dict[str, str]:
     """Return, in the order to print: ash and how it was built, CPUs allowed and why, Python, packages, platform.
 
     scikit-learn and rich are looked up, not imported.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.versions()["ash"] == ash.__version__
+    True
     """
     build = _core.build_info()
     allowed = allowed_cpus()
@@ -55,7 +61,19 @@ def versions() -> dict[str, str]:
 
 
 def show_versions(file: TextIO | None = None) -> None:
-    """Print what ``versions`` returns, a line each, to ``file`` (standard output if None)."""
+    """Print what `versions` returns, one line each.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Where to print; standard output by default.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.show_versions()  # doctest: +ELLIPSIS
+    ash ...
+    """
     lines = versions()
     width = max(map(len, lines))
     for name, value in lines.items():

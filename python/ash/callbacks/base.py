@@ -20,7 +20,27 @@ if TYPE_CHECKING:
 
 
 class RungPlan(NamedTuple):
-    """One rung before the run: epochs of a job, and places, None where the stream of candidates is endless."""
+    """A rung of the ladder as it is planned before the run.
+
+    Attributes
+    ----------
+    rung : int
+        Its number; the lowest is 0.
+    epochs : int
+        Of a job in this rung.
+    places : int or None
+        How many candidates it has room for; None where the stream of candidates is endless.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> class ShowLadder(ash.Callback):
+    ...     def on_start(self, run):
+    ...         print([(plan.places, plan.epochs) for plan in run.rungs])
+    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=8, callbacks=ShowLadder())
+    [(8, 1), (4, 2), (2, 4)]
+    """
 
     rung: int
     epochs: int
@@ -60,6 +80,16 @@ class Run(WithOptions):
         What predicts in the end, from `on_end` on: `result.model` for `ash.tune`, for an estimator its `model_`.
     stopped : bool
         Whether somebody has called `stop`.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> class ShowRun(ash.Callback):
+    ...     def on_start(self, run):
+    ...         print(run.task, run.candidates, run.training_rows, run.validation_rows)
+    >>> result = ash.tune(*load_wine(return_X_y=True), candidates=8, callbacks=ShowRun())
+    classification 8 142 36
     """
 
     options: RunOptions
@@ -124,7 +154,13 @@ class Callback:
     """
 
     def on_start(self, run: Run) -> None:
-        """Take notice of a run: the data are read, and the first job begins as soon as all have returned."""
+        """Take notice of a run: the data are read, and the first job begins as soon as all have returned.
+
+        Parameters
+        ----------
+        run : Run
+            What is about to begin.
+        """
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
         """Take notice of a finished job, a diverged one too.
@@ -138,10 +174,19 @@ class Callback:
         """
 
     def on_end(self, result: "RunResult") -> None:
-        """Take notice of the result, whatever ended the run: `result.ended` says what."""
+        """Take notice of the result, whatever ended the run: `result.ended` says what.
+
+        Parameters
+        ----------
+        result : Result or FunctionResult
+            What `ash.tune` or `ash.tune_function` is about to return.
+        """
 
     def on_error(self, error: BaseException) -> None:
         """Take notice that there is no result: called in place of `on_end`, once `on_start` has returned.
 
-        What is raised here is noted in `error`, which comes out of `ash.tune`.
+        Parameters
+        ----------
+        error : BaseException
+            What ended the run, and comes out of `ash.tune`. What is raised here is noted in it.
         """

@@ -159,6 +159,13 @@ class MLflow(Tracker):
         mlflow is not installed.
     SettingError
         `candidates` is not allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> result = ash.tune(X, y, candidates=8, callbacks=ash.callbacks.MLflow("wine"))
     """
 
     def __init__(
@@ -240,6 +247,13 @@ class TensorBoard(Tracker):
         tensorboard is not installed.
     SettingError
         `candidates` is not allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> result = ash.tune(X, y, candidates=8, callbacks=ash.callbacks.TensorBoard("runs/wine"))
     """
 
     def __init__(self, logdir: str | os.PathLike[str], *, candidates: int = 16) -> None:
@@ -330,6 +344,14 @@ class WandB(Tracker):
     ------
     MissingExtra
         wandb is not installed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> tracker = ash.callbacks.WandB(project="wine", mode="disabled")  # "online" by default
+    >>> result = ash.tune(X, y, candidates=8, callbacks=tracker)
     """
 
     def __init__(self, **init: Any) -> None:

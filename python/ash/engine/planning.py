@@ -82,6 +82,14 @@ class Plan:
         Of the validation rows, for such a candidate on one thread.
     epochs : float
         That the time holds, but for scoring.
+
+    Examples
+    --------
+    >>> import ash
+    >>> space = ash.Space(hidden=[(32,), (64,)])
+    >>> found = ash.plan(1000, 20, space.sample(2), time_limit=10, threads=2)
+    >>> found.eta, found.epoch_rows
+    (2, 1000)
     """
 
     min_epochs: int
@@ -137,6 +145,13 @@ def plan(
     ------
     SettingError
         A number is not allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> space = ash.Space(hidden=[(32,), (64,)])
+    >>> found = ash.plan(1000, 20, space.sample(2), time_limit=10, threads=2)
+    >>> config = ash.SearchConfig(min_epochs=found.min_epochs, max_rungs=found.max_rungs)
     """
     rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
     threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)

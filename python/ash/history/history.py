@@ -198,7 +198,13 @@ class History(WithOptions):
         return {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return "candidates", "jobs" or "rungs" as flat rows: numbers, strings and, for widths, tuples."""
+        """Return a table as flat rows: numbers, strings and, for widths, tuples.
+
+        Parameters
+        ----------
+        table : {"candidates", "jobs", "rungs"}
+            As for `to_pandas`.
+        """
         if table == "candidates":
             return [{**{key: row[key] for key in row if key != "params"}, **row["params"]} for row in self.candidates]
         return [job._asdict() for job in self.jobs] if table == "jobs" else self.rungs

@@ -50,6 +50,16 @@ class Journal:
     ------
     SettingError
         One of these is not allowed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> journal = ash.Journal("run.ash", on_error="continue")
+    >>> result = ash.tune(X, y, candidates=8, journal=journal)
+    >>> ash.resume(journal, X, y).digest == result.digest
+    True
     """
 
     path: str | os.PathLike[str]

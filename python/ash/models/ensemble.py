@@ -61,6 +61,16 @@ class Ensemble(Model):
         Its score in that metric on the rows that it was selected by, higher is better. It flatters, as the best score
         of a run does. After cross-validation it is that of the members' networks of the folds, on rows that these had
         not seen.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> ensemble = ash.tune(X, y, candidates=8).ensemble(size=4)
+    >>> 1 <= len(ensemble.members) <= 4
+    True
+    >>> labels = ensemble.predict(X)
     """
 
     def __init__(self, members: Sequence[Network], weights: Numbers, *, metric: str, validation_score: float) -> None:

@@ -74,6 +74,16 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
         `path` is no path.
     OSError
         The file cannot be read.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = ash.tune(X, y, candidates=8).model
+    >>> model.save("wine.safetensors")
+    >>> bool((ash.load("wine.safetensors").predict(X) == model.predict(X)).all())
+    True
     """
     if not isinstance(path, str | os.PathLike):
         raise SettingError(f"path must be the path of a file, got {path!r}")

@@ -388,7 +388,13 @@ class Model(ABC):
             raise
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels or targets for outputs [rows, outputs]; see `predict`."""
+        """Return labels or targets, as `predict` does, for outputs.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (rows, outputs), float32
+            Probabilities of the classes, or targets.
+        """
         if self.classes_ is not None:
             return np.asarray(self.classes_[outputs.argmax(axis=1)])
         targets = outputs.astype(np.float64)

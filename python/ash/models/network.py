@@ -45,6 +45,15 @@ class Network(Model):
         Its score there, higher is better.
     core : ash._core.Network
         Weights, biases and scaling.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = ash.tune(X, y, candidates=8).model
+    >>> model.predict_proba(X).shape
+    (178, 3)
     """
 
     def __init__(

@@ -110,6 +110,13 @@ class Simulation:
         The largest sum of the jobs of one candidate, which must follow each other, of the run on one thread.
     settings : dict
         The checked arguments.
+
+    Examples
+    --------
+    >>> import ash
+    >>> found = ash.simulate(128, threads=[1, 8], teams=False)
+    >>> [round(row["speedup"], 2) for row in found.rows]
+    [1.0, 4.98]
     """
 
     rows: list[dict[str, Any]]

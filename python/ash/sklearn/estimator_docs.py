@@ -195,7 +195,8 @@ Examples
 >>> from sklearn.ensemble import RandomForestClassifier
 >>> X, y = load_wine(return_X_y=True)
 >>> space = {{"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}}
->>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2, random_state=0)
+>>> config = ash.SearchConfig(eta=2)
+>>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2, config=config)
 >>> search.fit(X, y).resource_, search.continued_
 ('n_estimators', True)
 """

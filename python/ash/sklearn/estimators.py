@@ -220,7 +220,13 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return normalized(self._outputs(X))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithm of `predict_proba`, of the same shape; -inf for a probability of 0."""
+        """Return the logarithm of `predict_proba`, of the same shape; -inf for a probability of 0.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As for `predict`.
+        """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 

@@ -54,11 +54,22 @@ class FunctionSpace(Space):
         return {name: params[name] for name in self.domains if name in params}
 
     def at(self, point: Mapping[str, float]) -> Params:
-        """Return the configuration of a point of the unit cube: 0 is the first level of a name, 1 beyond the last."""
+        """Return the configuration of a point of the unit cube.
+
+        Parameters
+        ----------
+        point : dict of str to float
+            For each name a number from 0, which is its first level, to 1, which is beyond the last.
+        """
         return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
 
     def read(self, params: Any) -> tuple[Params, bool]:
         """Return a configuration in plain form, and whether all its values are levels, or some lie between them.
+
+        Parameters
+        ----------
+        params : dict
+            The configuration: values by name.
 
         Raises
         ------

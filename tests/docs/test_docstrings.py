@@ -1,0 +1,129 @@
+"""Docstrings of public names are true: they describe what the signatures have, and their examples run."""
+
+import doctest
+import inspect
+import re
+import warnings
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+import ash.callbacks
+import ash.errors
+import ash.optuna
+from docstring_help import Public, entries, public, sections
+
+NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(module)]
+CALLS = [each for each in NAMES if not (inspect.isclass(each.value) and issubclass(each.value, BaseException))]
+ERRORS = {kind for kind in vars(ash.errors).values() if isinstance(kind, type)}
+WITH_EXAMPLE = {ash.AshError, ash.DataError, ash.ModelFormatError, ash.SettingError, ash.UnknownArgument}
+"""Errors; the others need too much to be raised in a few lines."""
+EXAMPLES = [each for each in NAMES if ">>>" in each.doc]
+MOST_PARAMETERS = 24
+WORDS = {
+    "Callable": "callable|function",
+    "Callback": "Callback",
+    "float": "float|number",
+    "History": "result",
+    "Mapping": "dict",
+    "Model": "Network, Ensemble",
+    "None": "None|optional|default",
+    "PathLike": "path",
+    "RunResult": "Result or FunctionResult",
+    "Sequence": "sequence|list|tuple",
+    "str": r"str|path|\{|\"",
+    "TextIO": "text file",
+    "tuple": r"tuple|\(",
+}
+"""How docstrings call types that they do not call by their names: regular expressions."""
+BASIC = {"bool", "dict", "float", "int", "str"}
+IMPLIED = {"float": ["int"], "Mapping": ["dict"]}
+"""What else an annotation allows."""
+
+
+def by_name(names: list[Public]) -> Any:
+    return pytest.mark.parametrize("each", names, ids=[each.name for each in names])
+
+
+def parameters(call: Any) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a signature, of any number of arguments with their stars."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    found = inspect.signature(call).parameters.values()
+    return {stars.get(each.kind, "") + each.name: each for each in found if each.name != "self"}
+
+
+def types_of(annotation: Any) -> set[str]:
+    """Return the names of the types that an annotation allows, without what they hold."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    while "[" in text:
+        text = re.sub(r"\[[^][]*\]", "", text)
+    return {kind.strip().rpartition(".")[2] for kind in text.split("|")}
+
+
+def test_every_error_is_public() -> None:
+    assert {kind.__name__ for kind in ERRORS} <= set(ash.__all__)
+
+
+@by_name(NAMES)
+def test_it_begins_with_one_line_that_is_a_sentence(each: Public) -> None:
+    first, *rest = each.doc.splitlines()
+    assert re.fullmatch(r"[A-Z`].* .*\.", first), first
+    assert rest[:1] in ([], [""])
+
+
+@by_name([each for each in NAMES if inspect.isclass(each.value) or each.name.count(".") < 2])
+def test_it_has_an_example(each: Public) -> None:
+    assert each.value in ERRORS - WITH_EXAMPLE or ">>>" in each.doc
+
+
+@by_name(EXAMPLES)
+@pytest.mark.filterwarnings("error:the ladder has one rung")
+def test_its_examples_print_what_they_show(each: Public, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    if each.name.startswith("ash.callbacks."):
+        warnings.simplefilter("ignore")  # MLflow uses what its own dependencies deprecate
+    example = doctest.DocTestParser().get_doctest(each.doc, {}, each.name, None, None)
+    told: list[str] = []
+    assert doctest.DocTestRunner().run(example, out=told.append).failed == 0, "".join(told)
+
+
+@by_name(CALLS)
+def test_it_describes_its_parameters_and_no_others(each: Public) -> None:
+    told, own = entries(each.doc, "Parameters"), parameters(each.value)
+    if not told and (each.overridden or "Attributes" in sections(each.doc)):
+        return
+    assert set(told) == set(own)
+    check_types(told, own)
+
+
+@by_name([each for each in CALLS if "Attributes" in sections(each.doc)])
+def test_it_describes_attributes_that_it_has(each: Public) -> None:
+    told, own = entries(each.doc, "Attributes"), parameters(each.value)
+    declared = {name for kind in each.value.__mro__ for name in inspect.get_annotations(kind)}
+    set_by_fit = {name for name in told if name.endswith("_")}
+    assert set(told) <= {*own, *declared, *dir(each.value), *set_by_fit}
+    if is_dataclass(each.value) or issubclass(each.value, tuple):
+        fields = {} if "Parameters" in sections(each.doc) else own
+        assert set(fields) <= set(told)
+        check_types(told, fields)
+
+
+def check_types(told: dict[str, str], own: dict[str, inspect.Parameter]) -> None:
+    """Check that the words beside a parameter name all types of its annotation, and no others of the basic ones."""
+    for name, parameter in own.items():
+        kinds = types_of(parameter.annotation)
+        if not told[name] or kinds & {"Any", "_empty"}:
+            continue
+        for kind in kinds:
+            assert re.search(WORDS.get(kind, rf"\b{kind}\b"), told[name]), f"{name} may be {kind}, not {told[name]}"
+        allowed = {also for kind in kinds for also in (kind, *IMPLIED.get(kind, ()))}
+        assert BASIC & set(re.findall(r"(?<! of )(?<! to )\b\w+", told[name])) <= allowed, name
+
+
+def test_no_public_call_has_many_parameters() -> None:
+    counts = {each.name: len(parameters(each.value)) for each in CALLS}
+    assert len(counts) > 100 and max(counts.values()) <= MOST_PARAMETERS, counts
