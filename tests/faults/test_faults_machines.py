@@ -75,7 +75,7 @@ def test_f94_a_candidate_that_kills_its_workers_ends_the_run_by_its_name(
     monkeypatch.setattr(dask_pool, "_train", deadly_job)
     path = tmp_path / "run.ash"
     with cluster(tmp_path, workers=4) as started, connected(started, 4) as client:
-        with pytest.raises(ash.ExecutorFailed, match=r"^candidate \d+ has failed in rung \d on 3 workers: Kill"):
+        with pytest.raises(ash.ExecutorFailed, match=r"^candidate \d+ failed in rung \d on 3 workers: Kill"):
             tuned(executor=client, journal=path, **LONG)
         assert client.status == "running" and client.nthreads()
     assert gone_on(path, threads=2) == in_any_order(undisturbed)
