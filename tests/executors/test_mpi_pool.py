@@ -81,7 +81,7 @@ def test_the_digest_is_that_of_threads(processes: int, threads: int | None, each
     assert [*Counter(file.name.partition("-")[0] for file in meeting.iterdir()).values()] == [each] * ranks or each == 1
     assert found["left"] == found["left then"] == [0] * 4
     words, note = found["failed"]
-    assert "has failed in rung 0 on 3 workers: ValueError: this job cannot be done" in words and "in raises" in note
+    assert "failed in rung 0 on 3 workers: ValueError: this job cannot be done" in words and "in raises" in note
 
 
 def packed(number: int, *call: Any) -> tuple[int, bytes]:

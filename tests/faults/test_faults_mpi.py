@@ -123,7 +123,7 @@ if __name__ == "__main__":
     [
         (
             "pickles",
-            ["candidate [0-9]+ has failed in rung 0 on 3 workers: "] * len(BAD) + ["the executor takes no more"],
+            ["candidate [0-9]+ failed in rung 0 on 3 workers: "] * len(BAD) + ["the executor takes no more"],
         ),
         ("initializer", ["the executor does not take the data: BrokenExecutor"]),
     ],
