@@ -7,6 +7,7 @@ dashed, published ones dotted, bounds dash-dotted.
 from __future__ import annotations
 
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
+
+
+def item_lines(text: str) -> list[str]:
+    """Return the lines of a text in an item of a list of Markdown."""
+    return textwrap.wrap(text, 120, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True)
@@ -145,21 +151,24 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Bars:
-    """One bar per name, from the top down, with a note at its end."""
+class Dots:
+    """A dot per name, from the top down, on a logarithmic axis, with a note beside it."""
 
     title: str
     x: str
-    lengths: Mapping[str, float]
+    values: Mapping[str, float]
     notes: Mapping[str, str]
 
     def draw(self, axes: Any) -> None:
-        """Draw them on axes of matplotlib; the first one stands out."""
-        names = list(self.lengths)[::-1]
-        colors = ["C7"] * (len(names) - 1) + ["C0"]
-        bars = axes.barh(names, [self.lengths[name] for name in names], color=colors)
-        axes.bar_label(bars, [self.notes[name] for name in names], padding=4, fontsize="small")
-        axes.set_xlim(right=1.7 * max(self.lengths.values()))  # room for the notes
+        """Draw them on axes of matplotlib."""
+        for name, value in reversed(self.values.items()):
+            axes.plot([value], [name], "o", color="C0")
+            axes.annotate(
+                self.notes[name], (value, name), (8, 0), textcoords="offset points", va="center", fontsize="small"
+            )
+        axes.set_xscale("log")
+        axes.set_xlim(min(self.values.values()) / 2, 60 * max(self.values.values()))  # room for the notes
+        axes.grid(axis="x", alpha=0.3)
         axes.set(title=self.title, xlabel=self.x)
 
 
@@ -168,7 +177,7 @@ class Picture:
     """One PNG file of plots side by side, `columns` in a row; name is that of the file."""
 
     name: str
-    plots: Sequence[Plot | Bars]
+    plots: Sequence[Plot | Dots]
     note: str = ""
     columns: int = 2
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from ash import _core
 from bench.core import core_data, core_settings
-from bench.figures import Line, Picture, Plot, Section, Table, interleaved, ratios, shown, spread, verdict
+from bench.figures import Line, Picture, Plot, Section, Table, interleaved, item_lines, ratios, shown, spread, verdict
 from bench.kernels.step_peers import PEERS, Oracle, Problem, Steps
 from bench.machine import CORE
 from bench.processes import ONE_THREAD, call
@@ -258,10 +258,10 @@ def readme(values: Mapping[str, Any]) -> Sequence[str]:
     if any(times is None for _, times in found):
         return ["A training step has not been measured beside PyTorch."]
     small, wide = (f"{times['median']:.3g}" for _, times in found)
-    return [
-        f"  PyTorch on one thread takes {small} times as long for a step of a small network (64-64-10, 32 rows),",
-        f"  and {wide} times for a wide one (64-256-256-10, 128 rows).",
-    ]
+    return item_lines(
+        f"On one thread each, PyTorch takes {small} times as long for a step of a small network (64-64-10, 32 rows), "
+        f"and {wide} times for a wide one (64-256-256-10, 128 rows)."
+    )
 
 
 def cases(options: Namespace) -> list[Case]:

@@ -266,7 +266,7 @@ def readme(values: Mapping[str, Any]) -> list[str]:
         count = len(set.intersection(*(set(runs[each]) for each in present)))
         rows.append(f"| {' | '.join([table, str(count), *cells.values()])} |")
     return [
-        "Wrong classes, or RMSE (winequality_white, california), on held-out rows; seconds on two cores:",
+        "Error rate (RMSE for winequality_white and california) on held-out rows, and seconds of the fit on two cores:",
         "",
         f"| {' | '.join(names)} |",
         "|---|" + "--:|" * (len(names) - 1),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.figures import Line, Picture, Plot, Section, Table, Text, verdict
+from bench.figures import Line, Picture, Plot, Section, Table, Text, item_lines, verdict
 from bench.tables import published
 from bench.tables.settings import SETTINGS
 
@@ -316,4 +316,7 @@ def readme(values: Values) -> Sequence[str]:
     runs = runs_of(values, "load_digits")
     most = max(_threads(name) for own in runs.values() for name in own["runs"])
     times = [own["runs"][f"{kind} {most}"]["over_ash"]["median"] for own in runs.values() for kind in ("ash", "teams")]
-    return [f"  On {most} threads a search is {min(times):.2f} to {max(times):.2f} times as fast as on one."]
+    return item_lines(
+        f"On {most} threads a search is {min(times):.2f} to {max(times):.2f} times as fast as on one. The table of "
+        "your machine, with 1, 2 and 4 threads in turn: `OMP_NUM_THREADS=1,2,4 python -m bench tables`."
+    )

@@ -59,7 +59,7 @@ def test_what_it_names_exists() -> None:
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     code = " ".join([*(block.source for block, _ in blocks()), *re.findall(r"`([^`\n]+)`", prose)])
     arguments = set(re.findall(r"\b(\w+)=", code)) & {*inspect.signature(ash.tune).parameters, *CONFIG_FIELDS, "target"}
-    assert {"time_limit", "candidates", "threads", "journal"} <= arguments and "target" not in arguments
+    assert {"time_limit", "candidates", "journal"} <= arguments and "target" not in arguments
     attributes = set(re.findall(r"\bresult\.(\w+)", README))
     fields = ash.FunctionResult.__dataclass_fields__
     assert "best_params" in attributes and attributes <= {*dir(ash.FunctionResult), *fields}

@@ -82,7 +82,7 @@ def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_p
         assert seen["running"] and f">{jobs}</dd>" in seen["sections"]["overview"]
         assert sum(map(len, seen["data"]["jobs"])) == jobs and "is computed once" in seen["sections"]["importance"]
         shown = [job for job in result.jobs[:jobs] if not job.diverged]
-        assert seen["head"] == f"accuracy {max(job.score for job in shown):.4f}"
+        assert seen["head"] == f"validation accuracy {max(job.score for job in shown):.4f}"
     report = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
     assert get(dashboard)[2] == report
     end = updates(dashboard)

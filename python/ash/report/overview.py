@@ -28,7 +28,8 @@ ENDED = {
 
 def headline(facts: Facts) -> str:
     """Return the outcome in a few words."""
-    return f"{facts.history.metric} {show(facts.history.best_score)}"
+    validation = "" if facts.history.task == FUNCTION else "validation "
+    return f"{validation}{facts.history.metric} {show(facts.history.best_score)}"
 
 
 def overview(facts: Facts) -> Section:
