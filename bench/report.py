@@ -11,10 +11,9 @@ import importlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench import SUBJECTS
 from bench.arguments import Parser
@@ -24,6 +23,8 @@ from bench.record import RESULTS, Bench, Record
 
 README = ROOT / "README.md"
 MARK = "> **Not of today's code.**"
+ORIGIN = "origin"
+"""The block of the README that says when and where its figures were measured."""
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -101,16 +102,6 @@ def marks(record: Record) -> list[str]:
     return [f"{MARK} {'. '.join(parts)}."] if parts else []
 
 
-def _needs_old_cases(record: Record, maker: Callable[[Mapping[str, Any]], Sequence[str]], lines: Sequence[str]) -> bool:
-    """Return whether these lines, made by the maker, would differ without the cases that `marks` is about."""
-    old = [stamp["commit"] is None or age(stamp) is not None for stamp in record.stamps]
-    fresh = {key: value for key, value in record.values().items() if not old[record.lines[key]["of"]]}
-    try:
-        return maker(fresh) != lines
-    except (KeyError, StopIteration, ValueError):  # a case that it needs
-        return True
-
-
 def _origin(record: Record) -> str:
     """Return commits, machines, build and versions in small print, a line per commit and machine."""
     groups: dict[str, list[int]] = {}
@@ -138,16 +129,28 @@ def filled(readme: str, results: Path) -> str:
         if bench.readme is not None
     }
 
+    shown = {name: Record(results / f"{name}.json") for _, name, _ in BLOCK.findall(readme) if name != ORIGIN}
+
     def block(found: re.Match[str]) -> str:
-        record, maker = Record(results / f"{found[2]}.json"), makers[found[2]].readme
+        if found[2] == ORIGIN:
+            return found[1] + _origin_of_all(shown.values()) + "\n" + found[3]
+        maker = makers[found[2]].readme
         assert maker is not None
-        lines = maker(record.values())
-        marked = [f"{line}\n" for line in marks(record)] if _needs_old_cases(record, maker, lines) else []
-        return found[1] + "\n".join([*marked, *lines, ""]) + found[3]
+        return found[1] + "\n".join([*maker(shown[found[2]].values()), ""]) + found[3]
 
     return BLOCK.sub(block, readme)
 
 
+def _origin_of_all(records: Iterable[Record]) -> str:
+    """Return when, where and at which commits the cases of these records were measured, in small print."""
+    stamps = [stamp for record in records for stamp in record.stamps]
+    days = sorted({stamp["date"][:10] for stamp in stamps})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    commits = sorted({(stamp["commit"] or "unknown")[:7] for stamp in stamps})
+    machines = sorted({f"{stamp['machine']['cpus']} CPUs of {stamp['machine']['processor']}" for stamp in stamps})
+    return f"<sub>Measured {when} on {' and '.join(machines)}, at {', '.join(commits)}.</sub>"
+
+
 def unmarked(text: str) -> str:
-    """Return a page or the README without what says how old its figures are."""
+    """Return a page without what says how old its figures are."""
     return "".join(part for part in re.split(rf"({re.escape(MARK)}.*\n\n?)", text)[::2])

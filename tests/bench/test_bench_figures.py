@@ -2,8 +2,8 @@
 
 import importlib
 import math
+import re
 import subprocess
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,22 +129,11 @@ def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.Monkey
     assert report.unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
 
 
-def test_the_readme_is_marked_only_where_it_shows_old_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said = {("rev-parse", "HEAD:python/ash"): "new", ("log", "-1", "--format=%cI"): "2026-01-09T12:00:00Z"}
-    monkeypatch.setattr(machine, "git", lambda *words: said.get(words))
-    stamps = [
-        {"commit": "abc", "date": "2026-01-06T12:00:00Z", "trees": {"python/ash": tree}} for tree in ("new", "old")
-    ]
-    record = Record(tmp_path / "none.json")
-    record.stamps, record.lines = stamps, {"a": {"of": 0, "value": 1}, "b": {"of": 1, "value": 2}}
-
-    def needs_old(maker: Callable[[Mapping[str, int]], list[str]]) -> bool:
-        return report._needs_old_cases(record, maker, maker(record.values()))
-
-    assert report.marks(record)
-    assert not needs_old(lambda values: [f"a: {values['a']}"])
-    assert needs_old(lambda values: [f"b: {values['b']}"])
-    assert needs_old(lambda values: [f"all: {sum(values.values())}"])
+def test_the_readme_says_when_and_where_it_was_measured() -> None:
+    text = report.filled(
+        "<!-- figures: step -->\n<!-- end of figures -->\n<!-- figures: origin -->\n<!-- end of figures -->\n", RESULTS
+    )
+    assert re.search(r"<sub>Measured \d{4}-\d\d-\d\d.* on \d+.* CPUs of .+, at [0-9a-f]{7}.*\.</sub>\n", text)
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)

@@ -40,7 +40,7 @@ def blocks() -> Iterator[tuple[Block, str]]:
 
 
 def test_it_is_short() -> None:
-    assert len(report.unmarked(README).splitlines()) <= MOST_LINES
+    assert len(README.splitlines()) <= MOST_LINES
     assert all(len(block.source.split("\n")) <= 16 for block, _ in blocks())
 
 
@@ -78,8 +78,8 @@ def test_links_are_absolute_and_lead_somewhere() -> None:
 
 def test_the_figures_are_those_of_the_benches() -> None:
     found = report.filled(README, RESULTS)
-    assert report.unmarked(found) == report.unmarked(README), "run: python -m bench report"
-    assert set(re.findall(r"<!-- figures: (\w+) -->", README)) == {"quality", "peers", "step", "tables"}
+    assert found == README, "run: python -m bench report"
+    assert set(re.findall(r"<!-- figures: (\w+) -->", README)) == {"quality", "peers", "step", "tables", "origin"}
 
 
 def test_the_commands_of_the_set_up_are_there() -> None:
