@@ -453,9 +453,10 @@ def check_budget(options: RunOptions) -> None:
 def warn_of_one_rung(
     epochs: int, candidates: int | None, eta: int, why: str = "max_rungs=1", advice: str = "raise max_rungs"
 ) -> None:
-    """Warn that a ladder has a single rung, of so many epochs, so that no candidate is promoted.
+    """Warn that the ladder has one rung, so no candidate is promoted.
 
-    `candidates` is None for a stream. `why` and `advice` are said unless there are too few of them.
+    `epochs` are those of a job; `candidates` is None for a stream. If there are too few candidates, the warning says
+    so. Otherwise it gives `why` as the reason and `advice` as what to do.
     """
     if candidates is not None and candidates < eta**2:
         why = f"{candidates} candidates are too few for eta={eta}"

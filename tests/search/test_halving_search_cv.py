@@ -263,7 +263,7 @@ def test_a_pipeline_and_several_scores() -> None:
         cv=ShuffleSplit(2),
         random_state=0,
     )
-    with pytest.warns(UserWarning, match="n_candidates=9 exceeds the 3 configurations"):
+    with pytest.warns(UserWarning, match="n_candidates=9 exceeds the 3 possible configurations"):
         search.set_params(n_candidates=9).fit(X, Y)
     assert search.continued_ and search.best_params_[name] == 3 == len(search.best_estimator_[-1].estimators_)
     last = search.cv_results_["iter"] == 1
@@ -384,7 +384,7 @@ def test_candidates_are_drawn_as_scikit_learn_draws_them() -> None:
 
 def test_each_configuration_is_tried_once() -> None:
     search = ash.HalvingSearchCV(Curve(), {"limit": randint(1, 4)}, resource="rounds", max_resources=3, cv=2)
-    with pytest.warns(UserWarning, match="n_candidates=10 exceeds the 3 configurations that there are"):
+    with pytest.warns(UserWarning, match="n_candidates=10 exceeds the 3 possible configurations"):
         search.set_params(n_candidates=10, random_state=0).fit(X, Y)
     assert search.n_candidates_ == [3, 1] and len({str(each) for each in search.result_.params}) == 3
 

@@ -279,7 +279,7 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
 
 
 def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
-    """Return the plan of a run for so many seconds of training."""
+    """Return the plan of a run that has `seconds` of training."""
     fold, table = split.folds[0], split.table
     return plan(
         len(fold.training),

@@ -226,7 +226,7 @@ class TuningRun:
         return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
-        """Warn where there is a single rung though nobody has asked for that."""
+        """Warn if the ladder has one rung and the user did not ask for that."""
         options, count = self._options, self._candidates.count
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return

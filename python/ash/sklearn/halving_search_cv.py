@@ -68,8 +68,8 @@ class HalvingSearchCV(ASHSearchCV):
         For each parameter a list of values, or a distribution of scipy.stats. Values are None, text, booleans, finite
         numbers, or tuples of these. A list of such dicts is not supported yet.
     n_candidates : int or "exhaust", default="exhaust"
-        How many candidates the first iteration has. "exhaust": so many that the last one can use `max_resources`, which
-        is ``max_resources_ // min_resources_``.
+        How many candidates the first iteration has. "exhaust": ``max_resources_ // min_resources_``, so that the last
+        iteration can use `max_resources`.
     factor : int or float, default=3
         Of each iteration the best ``1 / factor``, rounded up, are promoted, with `factor` times the resources.
     resource : str, default="n_samples"
@@ -79,8 +79,8 @@ class HalvingSearchCV(ASHSearchCV):
         The most resources of a candidate. "auto": the number of rows; for another resource it must be given.
     min_resources : int, "smallest" or "exhaust", default="smallest"
         The resources of the first iteration. "smallest": for rows ``n_splits * 2``, and as many times that as there are
-        classes; for another resource 1. "exhaust": so many that the last iteration uses as many as possible; needs a
-        number of candidates.
+        classes; for another resource 1. "exhaust": the most with which the last iteration stays within
+        `max_resources`; this needs a number of candidates.
     aggressive_elimination : bool, default=False
         Where `max_resources` allows too few iterations to get down to `factor` candidates: whether to eliminate more of
         them with the resources of the first iteration. Estimators that continue are then not trained again, and their
@@ -253,7 +253,7 @@ class HalvingSearchCV(ASHSearchCV):
         return least
 
     def _iterations(self, candidates: int, factor: float, least: int, most: int) -> Iterations:
-        """Return the iterations for so many candidates."""
+        """Return the iterations of a search with this number of candidates."""
         required = 1 + _times(factor, candidates)
         if self.min_resources == EXHAUST:
             least = max(least, int(most // factor ** (required - 1)))

@@ -19,7 +19,7 @@ from ash.space.hyperparameters import Params
 
 
 def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns: bool) -> list[Params]:
-    """Return so many candidates, each once; fewer where no others can be drawn, with a warning if it `warns`.
+    """Return `count` different candidates; if there are fewer, return all of them, and warn if `warns`.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns
             plain = {name: _plain(name, value) for name, value in params.items()}
             found.setdefault(key_of(plain), plain)
     if len(found) < count and warns:
-        warn_user(f"n_candidates={count} exceeds the {len(found)} configurations that there are; all of them are used")
+        warn_user(f"n_candidates={count} exceeds the {len(found)} possible configurations; all of them are used")
     return list(found.values())
 
 

@@ -6,7 +6,7 @@
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
 A domain is discretized once, when it is made, so that a space is a finite grid whose size is known and which can be
-drawn from without repetition. Without ``levels=`` there are so many that they are computed only as they are asked for
+drawn from without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
 (levels.py). With it they are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded) and
 rounded to three significant digits (of the value in a log domain, of the step in a uniform one), to more only where two
 levels would coincide: they are the same on every machine, and pleasant to read. The bounds and the default are kept
@@ -32,7 +32,7 @@ MOST_LEVELS = 100_000  # that are listed, of one domain: more is a mistake, and 
 LISTED = 1000
 """Whole numbers in a row are listed where there are no more of them."""
 LARGEST_BOUND = 10**18
-"""Of whole numbers: so that there are fewer of them than Python can count."""
+"""The largest bound of whole numbers, so that the length of their range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
 """Kinds of domains of numbers; between levels of floats other numbers make sense too."""
