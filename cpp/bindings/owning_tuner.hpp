@@ -33,6 +33,10 @@ struct OwningTuner {
     OwningTuner(const OwningTuner&) = delete;
     OwningTuner& operator=(const OwningTuner&) = delete;
     ~OwningTuner() {
+        if (tuner.is_forked()) {
+            leave();
+            return;
+        }
         const Released released;  // its threads may be waiting to call a scorer
         stop();
         owned->join();
@@ -40,7 +44,14 @@ struct OwningTuner {
 
     void stop() {
         tuner.stop();
-        if (mailbox) mailbox->close();
+        if (mailbox && !tuner.is_forked()) mailbox->close();
+    }
+
+  private:
+    // In a child of fork: what the threads of the parent had locked stays locked, so nothing is touched or freed.
+    void leave() {
+        static_cast<void>(owned.release());
+        if (mailbox) static_cast<void>(new std::shared_ptr<Mailbox>(mailbox));
     }
 };
 

@@ -183,21 +183,9 @@ py::tuple kept_of(const OwningTuner& owner) {
     return py::make_tuple(all, results);
 }
 
-// The kept networks of these numbers, each trained further on other data; None for one that has diverged or was not done in
-// time, and for all if other features are constant than in the data that they were trained on.
-py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which,
-                    const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
-                    double seconds) {
-    require(which.size() == settings.size() && which.size() == epochs.size(),
-            "refit: which, settings, epochs: of one length");
-    const std::vector<Kept> kept = with_states(owner.tuner.kept());
-    const JobRules rules{.kernels = kernels(""), .seed = seed};
-    std::vector<RetrainJob> jobs;
-    const bool fits = std::ranges::equal(data.numbers(), owner.data.front()->numbers());
-    for (std::size_t i = 0; i < which.size() && fits; ++i) {
-        const Kept& from = kept.at(which[i]);
-        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, *from.states.front()});
-    }
+// Trains the jobs; stops after `seconds`, or as soon as Python has a signal to raise. Returns their networks, None for one
+// that has diverged or was not done in time.
+py::list networks_of(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
         Released released;  // data and tuner are held by the caller's arguments
@@ -206,12 +194,48 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
             return std::chrono::steady_clock::now() > end;
         };
-        retrain(jobs, owner.threads, stop);
+        retrain(jobs, threads, stop);
     }
     py::list networks;
-    for (std::size_t i = 0; i < which.size(); ++i)
-        networks.append(fits && jobs[i].done() ? py::cast(Network(jobs[i].state, data)) : py::object(py::none()));
+    for (const RetrainJob& job : jobs)
+        networks.append(job.done() ? py::cast(Network(job.state, job.data)) : py::object(py::none()));
     return networks;
+}
+
+// The kept networks of these numbers, each trained further on other data; None for all if other features are constant than
+// in the data that they were trained on.
+py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which,
+                    const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
+                    double seconds) {
+    require(which.size() == settings.size() && which.size() == epochs.size(),
+            "refit: which, settings, epochs: of one length");
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
+    const JobRules rules{.kernels = kernels(""), .seed = seed};
+    if (!std::ranges::equal(data.numbers(), owner.data.front()->numbers())) {
+        py::list none;
+        for (std::size_t i = 0; i < which.size(); ++i) none.append(py::none());
+        return none;
+    }
+    std::vector<RetrainJob> jobs;
+    for (std::size_t i = 0; i < which.size(); ++i) {
+        const Kept& from = kept.at(which[i]);
+        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, *from.states.front()});
+    }
+    return networks_of(jobs, owner.threads, seconds);
+}
+
+// The kept candidates of these numbers, trained on other data from the beginning to their rungs, as the run trains them.
+py::list retrain_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which) {
+    const std::vector<Kept> kept = with_states(owner.tuner.kept());
+    const std::vector<RungCounts> rungs = owner.tuner.rungs();
+    std::vector<RetrainJob> jobs;
+    for (const std::size_t each : which) {
+        const auto& [candidate, rung, score, loss, states, hash] = kept.at(each);
+        const Job job{candidate, rung, rungs[static_cast<std::size_t>(rung)].epochs};
+        const RetrainJob of_fold = owner.candidates->retraining(job).front();
+        jobs.push_back({data, of_fold.settings, of_fold.rules, job});
+    }
+    return networks_of(jobs, owner.threads, std::numeric_limits<double>::infinity());
 }
 
 }  // namespace
@@ -273,8 +297,13 @@ void bind_tuner(py::module_& m) {
         .def("kept", &kept_of)
         .def("refit", &refit_kept, py::arg("data"), py::arg("which"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
+        .def("retrain", &retrain_kept, py::arg("data"), py::arg("which"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
+        .def_property_readonly("threads",
+                               [](const OwningTuner& owner) {
+                                   return std::make_pair(owner.tuner.threads_started(), owner.tuner.threads_asked());
+                               })
         .def_property_readonly("ended", &ended)
         .def_property_readonly("memory", &memory_use)
         .def_property_readonly("rungs", [](const OwningTuner& owner) { return rung_rows(owner.tuner.rungs()); });

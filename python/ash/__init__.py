@@ -32,6 +32,7 @@ from ash.errors import (
     ModelFormatError,
     NothingFinished,
     SettingError,
+    ThreadRefused,
     UnknownArgument,
 )
 from ash.journal.journal import Journal
@@ -91,6 +92,7 @@ __all__ = [
     "SettingError",
     "Simulation",
     "Space",
+    "ThreadRefused",
     "UnknownArgument",
     "__version__",
     "callbacks",

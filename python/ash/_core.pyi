@@ -307,6 +307,8 @@ class Tuner:
     def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0: begun or 1: ended), in order
     def assists(self, first: int = 0) -> _Columns: ...  # a row a help: candidate, rung, thread, start, end, busy
     @property
+    def threads(self) -> tuple[int, int]: ...  # started by start(), and asked for
+    @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit or stopped
@@ -326,6 +328,8 @@ class Tuner:
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, which: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...
+    # of candidates in `kept`, from the beginning to their rungs, as on fold 0; None: diverged
+    def retrain(self, data: Data, which: list[int]) -> list[Network | None]: ...
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -98,6 +98,14 @@ class ExecutorFailed(AshError):
     """
 
 
+class ThreadRefused(AshError, RuntimeError):
+    """The system refused to start a thread that the run cannot do without.
+
+    Where it grants some of the threads asked for, the run goes on with these and warns. Allow the process more threads
+    (``ulimit -u``, or ``pids.max`` of its control group), or more memory.
+    """
+
+
 class JournalError(AshError):
     """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails.
 

@@ -1,9 +1,14 @@
-// The two OpenMP constructs: every body once, one at a time in the critical section, and no exception lost.
+// Work on threads: every body once, one at a time in the critical section, no exception lost, and threads that the system
+// refuses.
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <new>
 #include <stdexcept>
@@ -13,6 +18,7 @@
 #include "ash/train/parallel.hpp"
 
 #if !defined(_WIN32)
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #endif
@@ -23,11 +29,32 @@
 #endif
 #endif
 
-TEST_CASE("parallel runs every body once, whatever the number of threads") {
+namespace {
+
+// A region, opened as the tuner opens it.
+template <typename Body>
+void region(int threads, Body&& body, const std::function<void()>& on_failure = [] {}) {
+    std::exception_ptr thrown;
+    std::thread([&] {
+        try {
+            ash::parallel(threads, body, on_failure);
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+    }).join();
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+}  // namespace
+
+TEST_CASE("every body runs once, whatever the number of threads") {
     for (const int threads : {1, 2, 3, 7}) {
         std::vector<std::atomic<int>> runs(static_cast<std::size_t>(threads));
-        ash::parallel(threads, [&](int thread) { ++runs[static_cast<std::size_t>(thread)]; });
+        const auto count = [&](int thread) { ++runs[static_cast<std::size_t>(thread)]; };
+        region(threads, count);
         for (const std::atomic<int>& each : runs) CHECK(each == 1);
+        ash::on_threads(threads, count);
+        for (const std::atomic<int>& each : runs) CHECK(each == 2);
     }
 }
 
@@ -36,7 +63,7 @@ TEST_CASE("F85 parallel throws the first exception of any kind, outside, and tel
         std::atomic<bool> told{false};
         const auto first_throws = [&](auto thrown) {
             told = false;
-            ash::parallel(
+            region(
                 threads,
                 [&](int thread) {
                     if (thread == 0) throw thrown;
@@ -51,9 +78,21 @@ TEST_CASE("F85 parallel throws the first exception of any kind, outside, and tel
     }
 }
 
+TEST_CASE("on_threads throws the first exception of any kind, once all bodies have run") {
+    for (const int count : {1, 2, 7}) {
+        std::atomic<int> ran{0};
+        const auto all_throw = [&](int) {
+            ++ran;
+            throw std::runtime_error("broken");
+        };
+        CHECK_THROWS_WITH_AS(ash::on_threads(count, all_throw), "broken", std::runtime_error);
+        CHECK(ran == count);
+    }
+}
+
 TEST_CASE("the critical section lets one in at a time, and exceptions out") {
     int count = 0;
-    ash::parallel(4, [&](int) {
+    region(4, [&](int) {
         for (int i = 0; i < 10'000; ++i) ash::in_critical_section([&] { ++count; });
     });
     CHECK(count == 40'000);
@@ -62,9 +101,27 @@ TEST_CASE("the critical section lets one in at a time, and exceptions out") {
     CHECK(count == 40'001);
 }
 
-#if !defined(_WIN32)  // which has no fork
+TEST_CASE("as many threads are startable as are asked for") {
+    for (const int wanted : {1, 2, 9}) CHECK(ash::startable(wanted) == wanted);
+}
+
+#if !defined(_WIN32)  // which has neither fork nor limits
 
 namespace {
+
+// Runs a function in a child, within 30 seconds; true if that returned true.
+template <typename Function>
+bool in_child(Function function) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        _exit(function() ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(child > 0);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return status == 0;
+}
 
 [[maybe_unused]] std::ptrdiff_t threads_alive() {
     return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
@@ -72,26 +129,81 @@ namespace {
 
 }  // namespace
 
-// A process that forks after a region, as multiprocessing does, must find the next region working in the child. The
-// thread sanitizer does not support threads after a fork; there the child has nothing to do.
+// The thread sanitizer does not support threads after a fork.
+#if !defined(__SANITIZE_THREAD__) && !defined(ASH_THREAD_SANITIZER)
+
+// A process that forks after a region, as multiprocessing does, must find the next region working in the child.
 TEST_CASE("a fork after use never hangs") {
-    ash::parallel(4, [](int) {});
+    region(4, [](int) {});
 #if defined(__SANITIZE_ADDRESS__)
     // The sanitizer of g++ 12 has locks of its own that do not outlive a fork while a thread ends, as some still may.
     while (threads_alive() > 1) std::this_thread::yield();
 #endif
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(30);
-#if !defined(__SANITIZE_THREAD__) && !defined(ASH_THREAD_SANITIZER)
-        ash::parallel(4, [](int) {});
-#endif
-        _exit(0);
-    }
-    REQUIRE(child > 0);
-    int status = -1;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK(in_child([] {
+        region(4, [](int) {});
+        return true;
+    }));
 }
 
+TEST_CASE("F80 a child that is forked while other threads are in the critical section can enter it") {
+    std::atomic<bool> over{false};
+    std::vector<std::thread> others;
+    for (int i = 0; i < 3; ++i) {
+        others.emplace_back([&] {
+            while (!over) ash::in_critical_section([] {});
+        });
+    }
+    int entered = 0;
+    for (int i = 0; i < 50; ++i) {
+        entered += in_child([] {
+            ash::in_critical_section([] {});
+            return true;
+        });
+    }
+    over = true;
+    for (std::thread& each : others) each.join();
+    CHECK(entered == 50);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // whose shadow needs more address space than such limits leave
+
+// Sets a limit to what the process has and `more` besides.
+bool limit_memory(std::size_t more) {
+    std::size_t pages = 0;
+    std::FILE* file = std::fopen("/proc/self/statm", "r");
+    const bool read = file != nullptr && std::fscanf(file, "%zu", &pages) == 1;
+    if (file != nullptr) std::fclose(file);
+    const rlim_t bytes = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + more;
+    const rlimit limit{bytes, bytes};
+    return read && setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+TEST_CASE("R3 threads that there is no memory for are not started, and work goes on with those that there are") {
+    constexpr std::size_t kStack = std::size_t{8} << 20;
+    for (const std::size_t stacks : {0, 1, 2, 3, 5, 9}) {
+        CAPTURE(stacks);
+        CHECK(in_child([&] {
+            setenv("OMP_STACKSIZE", "8M", 1);
+            if (!limit_memory(stacks * kStack + (std::size_t{1} << 20))) return false;
+            const int started = ash::startable(16);
+            std::atomic<int> ran{0};
+            ash::on_threads(16, [&](int) { ++ran; });
+            if (ran != 16) return false;
+            if (started == 0) return stacks < 2;
+            ran = 0;
+            region(started, [&](int) { ++ran; });
+            return ran == started && started < 16;
+        }));
+    }
+}
+
+TEST_CASE("R3 a stack that OpenMP cannot have leaves one thread") {
+    CHECK(in_child([] {
+        setenv("OMP_STACKSIZE", "999999G", 1);
+        return ash::startable(16) == 1;
+    }));
+}
+
+#endif
+#endif
 #endif

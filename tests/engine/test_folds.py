@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +289,7 @@ def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(monkeypa
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
     left = []
     for seconds in (0.0, 0.6 * needed, needed):
-        _, found = refit_of(end, seconds).on_all_rows(counts)
+        _, found = refit_of(end, seconds).on_all_rows(counts, end["tuner"])
         assert found[0] == counts[0] and ((found == counts) | (found == 0)).all()
         left.append(np.count_nonzero(found))
     assert left[0] == 1 <= left[1] <= left[2] == len(members(everybody.model_))
@@ -301,37 +302,51 @@ def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.Monke
     monkeypatch.setattr(ALL_ROWS.Refit, "seconds", lambda refit, drawn: np.ones(len(drawn)))
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
     counts = np.array([1, 2, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0])
-    _, found = refit_of(end, 3 / ALL_ROWS.HASTE).on_all_rows(counts)
+    _, found = refit_of(end, 3 / ALL_ROWS.HASTE).on_all_rows(counts, end["tuner"])
     assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
+
+
+def retrained_by(change: Callable[[list[Any]], list[Any]], monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Let tuners change the networks that they have trained on all rows; return a list that gets their places."""
+    seen: list[list[int]] = []
+
+    class Changed(_core.Tuner):
+        def retrain(self, data: Any, which: list[int]) -> list[Any]:
+            seen.append(which)
+            return change(super().retrain(data, which))
+
+    monkeypatch.setattr("ash._core.Tuner", Changed)
+    return seen
 
 
 def test_networks_that_diverge_on_all_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = members(fitted().model_)
-    train = ALL_ROWS.train_through
-    calls: list[int] = []
-
-    def second_fails(*given: Any) -> Any:
-        calls.append(given[2])
-        return None if len(calls) == 2 else train(*given)
-
-    monkeypatch.setattr(ALL_ROWS, "train_through", second_fails)
+    retrained_by(lambda cores: [cores[0], None, *cores[2:]], monkeypatch)
     assert len(members(fitted(n_jobs=1).model_)) == len(expected) - 1
 
 
 def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ALL_ROWS, "train_through", lambda *_: None)
+    retrained_by(lambda cores: [None] * len(cores), monkeypatch)
     with pytest.warns(UserWarning, match="training on all rows diverged, though no fold did"):
         search = fitted()
     assert isinstance(search.model_, ash.Network)
     assert np.isfinite(search.predict_proba(X)).all()
 
 
+def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(cores: list[Any]) -> list[Any]:
+        raise KeyboardInterrupt
+
+    retrained_by(interrupt, monkeypatch)
+    with pytest.warns(UserWarning, match="training on all rows was interrupted: the model is the network of the first"):
+        search = fitted()
+    assert isinstance(search.model_, ash.Network)
+
+
 def test_an_interrupted_run_trains_only_the_best_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    places: list[Any] = []
-    train = ALL_ROWS.Refit.train
-    monkeypatch.setattr(
-        ALL_ROWS.Refit, "train", lambda refit, drawn, whole: places.append(drawn) or train(refit, drawn, whole)
-    )
+    places = retrained_by(list, monkeypatch)
     finish = RUN.finish
     monkeypatch.setattr(RUN, "finish", lambda *given, **last: finish(*given, **{**last, "interrupted": True}))
     fitted()

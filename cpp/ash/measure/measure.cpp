@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "ash/train/parallel.hpp"
 #include "ash/train/team.hpp"
 #include "ash/train/trainer.hpp"
 
@@ -32,9 +31,11 @@ class Line {
         });
         return seconds / kRounds;
     }
-    void pong() {
+    void pong(const std::atomic<bool>& over) {
         for (int round = 0; round < kRounds; ++round) {
-            while (turn_ != 2 * round + 1) continue;
+            while (turn_ != 2 * round + 1) {
+                if (over) return;
+            }
             turn_ = 2 * round + 2;
         }
     }
@@ -120,26 +121,32 @@ TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t ste
     std::atomic<bool> over{false};
     Team team(bell);
     Line line;
-    const auto own = [&] {
-        const AtExit end([&] { over = true; });
+    const auto help = [&](bool first, Workspace& scratch) {
+        if (first) line.pong(over);
+        while (!over) {
+            if (team.is_open()) blocks += team.help(team.invitation(bell), scratch).blocks;
+            std::this_thread::yield();
+        }
+    };
+    Steps job(data, settings, steps, kernels);
+    const auto members = static_cast<std::size_t>(threads - 1);
+    std::vector<Workspace> scratches(members, Workspace(data, {&settings, 1}));
+    std::vector<std::thread> helpers;
+    helpers.reserve(members);
+    {
+        const AtExit end([&] {
+            over = true;
+            for (std::thread& helper : helpers) helper.join();
+        });
+        for (Workspace& scratch : scratches) helpers.emplace_back([&] { help(&scratch == scratches.data(), scratch); });
         times.round_trip = line.ping();
-        Steps job(data, settings, steps, kernels);
         for (int repeat = 0; repeat < repeats; ++repeat) {
             times.alone.push_back(job.run(nullptr));
             team.open(threads - 1, [](void*) {}, nullptr);
             times.shared.push_back(job.run(&team));
             team.close();
         }
-    };
-    const auto help = [&](int thread) {
-        if (thread == 1) line.pong();
-        Workspace scratch(data, {&settings, 1});
-        while (!over) {
-            if (team.is_open()) blocks += team.help(team.invitation(bell), scratch).blocks;
-            std::this_thread::yield();
-        }
-    };
-    parallel(threads, [&](int thread) { thread == 0 ? own() : help(thread); });
+    }
     times.blocks = blocks;
     return times;
 }

@@ -207,7 +207,7 @@ void Candidates::predict(std::span<const Kept> kept, int threads, std::span<floa
     if (kept.empty()) return;
     const std::size_t each = results.size() / kept.size();
     const std::size_t team = std::min(kept.size(), static_cast<std::size_t>(threads));
-    parallel(static_cast<int>(team), [&](int thread) {
+    on_threads(static_cast<int>(team), [&](int thread) {
         Workspace scratch;
         for (auto k = static_cast<std::size_t>(thread); k < kept.size(); k += team) {
             float* to = results.data() + k * each;

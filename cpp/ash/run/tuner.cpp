@@ -1,8 +1,11 @@
 #include "ash/run/tuner.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "ash/run/retrain.hpp"
@@ -48,8 +51,16 @@ Tuner::~Tuner() {
 }
 
 void Tuner::join() noexcept {
-    if (launcher_.joinable()) launcher_.join();
+    if (!launcher_.joinable()) return;
+    if (is_forked()) {
+        static_cast<void>(
+            new std::thread(std::move(launcher_)));  // of another process: it can neither be joined nor freed
+    } else {
+        launcher_.join();
+    }
 }
+
+bool Tuner::is_forked() const noexcept { return process_ != 0 && process_ != getpid(); }
 
 void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                     double seconds) {
@@ -68,12 +79,21 @@ void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std
 
 void Tuner::start() {
     if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
+    threads_ = startable(settings_.threads);
+    process_ = getpid();
     start_ = std::chrono::steady_clock::now();
-    launcher_ = std::thread([this] { run(); });
+    try {
+        if (threads_ == 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+        launcher_ = std::thread([this] { run(); });
+    } catch (...) {
+        start_ = {};
+        throw;
+    }
 }
 
 bool Tuner::wait(double seconds) {
     if (start_ == std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was not started");
+    if (is_forked()) throw std::logic_error("the run belongs to the process that this one was forked from");
     const std::chrono::duration<double> longest(std::clamp(seconds, 0.0, kLongestWait));
     {
         std::unique_lock lock(mutex_);
@@ -160,7 +180,7 @@ Ending Tuner::ending() const {
 
 void Tuner::run() noexcept {
     try {
-        parallel(settings_.threads, [this](int thread) { work(thread); }, [this] { stop(); });
+        parallel(threads_, [this](int thread) { work(thread); }, [this] { stop(); });
         if (ending() == Ending::none) change([this] { clock_->release(); });
     } catch (...) {
         failure_ = std::current_exception();

@@ -8,7 +8,7 @@
 //       | stop() - - - -|- - - - - - - - > leave within a block of rows
 //       | wait() <------| ends when all have left
 //
-// The launcher is a thread of its own, so that the caller can look for signals. Results of earlier runs are given to
+// The launcher is a thread of its own, so that the caller can look for signals; it is thread 0 of the region. Results of earlier runs are given to
 // restore() before start(), and reported as the clock comes to their jobs (replay.hpp).
 //
 // Order:       the clock's (clock.hpp). A result that it holds back stays in held_, and is recorded when it is decided,
@@ -76,17 +76,25 @@ class Tuner {
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
-    // Throws std::logic_error when called again, std::system_error when no thread can be started.
+    // Starts as many threads as the settings say, or as the system grants. Throws std::logic_error when called again,
+    // std::system_error when no thread can be started.
     void start();
 
+    // How many threads were asked for, and how many start() has started; 0 before.
+    int threads_asked() const { return settings_.threads; }
+    int threads_started() const { return threads_; }
+
+    // Whether this process is a child, forked after start(), which has none of the threads.
+    bool is_forked() const noexcept;
+
     // Waits for at most `seconds`, or until candidates are wanted; true when all threads have left. Throws what a
-    // thread threw, and std::logic_error before start().
+    // thread threw, and std::logic_error before start() and if is_forked().
     bool wait(double seconds);
 
     // Asks the threads to leave; returns at once.
     void stop() noexcept;
 
-    // Returns when all threads have left, whatever they threw; at once if none were started.
+    // Returns when all threads have left, whatever they threw; at once if there are none.
     void join() noexcept;
 
     // How many candidates to provide now, lest threads soon stand still; 0: none.
@@ -165,6 +173,8 @@ class Tuner {
     bool ended_ = false;
     std::exception_ptr failure_;
     std::thread launcher_;
+    int threads_ = 0;
+    int process_ = 0;  // that has started them
     std::chrono::steady_clock::time_point start_;
     double before_ = 0.0;  // seconds of earlier runs; constant after start()
 };

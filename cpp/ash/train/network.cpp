@@ -180,7 +180,7 @@ bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kern
     const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
     const auto team = static_cast<int>(std::clamp<std::int64_t>(blocks, 1, threads));
     std::atomic<bool> within = true;
-    parallel(team, [&](int thread) {
+    on_threads(team, [&](int thread) {
         Scratch scratch(layout_);
         // Every thread takes each team-th block; a block's results depend on its rows alone.
         for (std::int64_t block = thread; block < blocks; block += team) {

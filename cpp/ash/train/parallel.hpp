@@ -1,31 +1,50 @@
-// parallel.hpp: the two OpenMP constructs of the core; no other file has a pragma of OpenMP.
+// parallel.hpp: how work is put on threads. No other file has a pragma of OpenMP.
 //
-//     parallel(threads, body)     body(0) .. body(threads - 1), each once, on at most `threads` threads; 1 thread: here
+//     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
 //     in_critical_section(body)   body(), while no other thread of the process is in here
+//     on_threads(count, body)     body(0) .. body(count - 1), on threads of their own as far as the system grants them
+//     startable(wanted)           how many threads a region of so many would get
 //
 // Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
 //          called so that the others can be told to stop, and the exception goes on outside.
+// Refusal: libgomp and libomp end the process when the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
+//          startable() starts as many threads at once as the region will have, with the stacks that it will have, ends
+//          them, and says how many there were. What remains is a race: another thread or process may take the last
+//          place in the microseconds before the region opens. on_threads() needs no such probe: it does itself what no
+//          thread can be started for.
 // Threads: the number is said at each region, never by omp_set_num_threads, which would change the host's own regions.
 //          Should OpenMP grant fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies, one after the
-//          other; so a body must not wait for a later one to begin.
-//          libgomp keeps a pool of threads for every thread that has opened a region, and a fork leaves its child with
-//          a pool without threads, at which the child's next region hangs. So a region is opened by a thread of its
-//          own, with which the pool ends; the caller sleeps meanwhile.
+//          other; so a body must not wait for a later one to begin. on_threads() is the same.
+// Forks:   libgomp keeps a pool of threads for every thread that has opened a region, and a fork leaves its child with
+//          a pool without threads, at which the child's next region hangs. So a region is opened by a thread that ends
+//          with it. A fork waits until no thread is in the critical section, and none enters it meanwhile, so that the
+//          child does not inherit a lock that no thread of its own holds.
 // Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp; where other processes hold the cores, up to
 //          10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So not for short
-//          work. An uncontended critical section: some 10 ns; its lock is one for the whole process.
+//          work. startable() and on_threads(): some 15 us per thread. An uncontended critical section: some 20 ns; its
+//          lock is one for the whole process.
 
 #pragma once
 
+#include <algorithm>
 #include <exception>
+#include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace ash {
+
+// Keeps forks out of the critical section.
+void enter_critical_section() noexcept;
+void leave_critical_section() noexcept;
 
 template <typename Body>
 void in_critical_section(Body&& body) {
     std::exception_ptr thrown;
+    enter_critical_section();
 #pragma omp critical(ash_ladder)
     {
         try {
@@ -34,10 +53,15 @@ void in_critical_section(Body&& body) {
             thrown = std::current_exception();
         }
     }
+    leave_critical_section();
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// on_failure() must not throw; any number of threads may call it.
+// At most `wanted`, counting the thread that opens the region, which is a new one; 0 if not even that can be started.
+int startable(int wanted);
+
+// REQUIRES: the calling thread opens no other region, and ends soon; threads were startable(). on_failure() must not throw;
+// any number of threads may call it.
 template <typename Body, typename OnFailure>
 void parallel(int threads, Body&& body, OnFailure&& on_failure) {
     std::exception_ptr first;
@@ -51,21 +75,38 @@ void parallel(int threads, Body&& body, OnFailure&& on_failure) {
             on_failure();
         }
     };
-    const auto region = [&guarded, threads] {
-#pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
-        for (int thread = 0; thread < threads; ++thread) guarded(thread);
-    };
     if (threads == 1) {
         guarded(0);
     } else {
-        std::thread(region).join();
+#pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
+        for (int thread = 0; thread < threads; ++thread) guarded(thread);
     }
     if (first) std::rethrow_exception(first);
 }
 
 template <typename Body>
-void parallel(int threads, Body&& body) {
-    parallel(threads, std::forward<Body>(body), [] {});
+void on_threads(int count, Body&& body) {
+    std::mutex mutex;  // guards first
+    std::exception_ptr first;
+    const auto guarded = [&](int number) noexcept {
+        try {
+            body(number);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!first) first = std::current_exception();
+        }
+    };
+    std::vector<std::thread> started;
+    started.reserve(static_cast<std::size_t>(std::max(count - 1, 0)));
+    int next = 0;
+    try {
+        for (; next < count - 1; ++next) started.emplace_back(guarded, next);
+    } catch (const std::system_error&) {  // the others are done here
+    } catch (const std::bad_alloc&) {
+    }
+    for (; next < count; ++next) guarded(next);
+    for (std::thread& thread : started) thread.join();
+    if (first) std::rethrow_exception(first);
 }
 
 }  // namespace ash

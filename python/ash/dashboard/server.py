@@ -9,7 +9,6 @@ either. Threads: daemons, one a request; none of them is the run's.
 """
 
 import json
-import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ash._utils.threads import start_thread
 from ash.dashboard.live_page import LivePage
 
 HOST = "127.0.0.1"
@@ -53,8 +53,7 @@ class LiveServer:
         self._page = page
         self._server = _Server((HOST, port), _handler(self))
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="ash dashboard", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._server.serve_forever, "ash-dashboard")
 
     @property
     def address(self) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ash import _core
+from ash._utils.threads import warn_of_fewer
 from ash.callbacks.dispatch import Reporter
 from ash.engine.planning import Candidates
 from ash.executors.dispatcher import NoDispatcher
@@ -66,6 +67,7 @@ class EventLoop:
         dispatcher.start()
         tuner.start()  # before the view, so that they train while rich is imported
         try:
+            warn_of_fewer(*tuner.threads)
             with open_view(self.options, ladder, lambda: dispatcher.status) as view:
                 stopped_by = self._watch(view, seconds_left)
                 _end(tuner)

@@ -20,14 +20,12 @@ Networks that diverge, or for which no time is left, stay as they were after one
 Without the best one, the network of the first fold takes its place. The order of training has no effect: a network is a
 function of its candidate, its rung and the data.
 
-Threads: after one fold the most costly networks come first, and a thread without a network joins a team; after several
-folds each network has one thread.
+Threads: those of the core; one without a network joins a team. After one fold the most costly networks come first.
 """
 
 import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,7 +102,7 @@ def finish(
     """
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     if split.whole is not None:
-        kept, counts = refit.on_all_rows(refit.draws(1 if interrupted else final.ensemble))
+        kept, counts = refit.on_all_rows(refit.draws(1 if interrupted else final.ensemble), tuner)
         return kept, kept.model_of(counts)
     counts = refit.draws(final.ensemble)
     if interrupted or not refits(final, split):
@@ -185,7 +183,7 @@ class Refit:
             return kept
         return self._with_cores(places, cores, fold)
 
-    def on_all_rows(self, counts: NDArray[np.int64]) -> tuple[Kept, NDArray[np.int64]]:
+    def on_all_rows(self, counts: NDArray[np.int64], tuner: _core.Tuner) -> tuple[Kept, NDArray[np.int64]]:
         """Train the drawn networks on all rows; return the networks with them, and how often each is drawn now.
 
         The best one is trained even where there is no time.
@@ -193,34 +191,24 @@ class Refit:
         Warns
         -----
         UserWarning
-            The best one has diverged, as it did in no fold.
+            The best one has diverged, as it did in no fold, or Ctrl-C has ended its training.
         """
         whole = self.split.whole
         assert whole is not None
         drawn = self._in_time(counts)
-        cores = self.train(drawn, whole)
+        why = "training on all rows diverged, though no fold did"
+        try:
+            cores = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows), drawn)
+        except KeyboardInterrupt:  # the user wants to wait no longer, and the networks of the folds are there
+            cores, why = [None] * len(drawn), "training on all rows was interrupted"
         left = np.zeros_like(counts)
         trained = [place for place, core in zip(drawn, cores, strict=True) if core is not None]
         left[trained] = counts[trained]
         if cores[0] is None:
-            warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
+            warn_user(f"{why}: the model is the network of the first fold")
             left[:] = 0
         left[0] = max(1, left[0])
         return self._with_cores(drawn, cores, whole), left
-
-    def train(self, drawn: Sequence[int], whole: Fold) -> list[_core.Network | None]:
-        """Return the networks at these places, trained from scratch; None where one has diverged."""
-        kept, options = self.kept, self.options
-        data = prepare(whole, epoch_rows=options.epoch_rows)
-
-        def train(place: int) -> _core.Network | None:
-            params = kept.networks[place].params
-            return train_through(data, params, kept.candidates[place], kept.rungs[place], options)
-
-        if len(drawn) == 1:
-            return [train(drawn[0])]
-        with ThreadPoolExecutor(min(options.threads, len(drawn))) as pool:
-            return list(pool.map(train, drawn))
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the seconds of a thread that each of these networks takes, from those of its jobs."""
@@ -278,14 +266,3 @@ def _last_settings(params: Params) -> _core.Settings:
     settings = to_settings(params)
     settings.learning_rate *= RATE
     return settings
-
-
-def train_through(
-    data: _core.Data, params: Params, candidate: int, rung: int, options: Options
-) -> _core.Network | None:
-    """Return a network of these hyperparameters, trained up to a rung as the run does; None if it diverges."""
-    cycles, epochs = (rung + 1, options.min_epochs)
-    if options.training == "restart":
-        cycles, epochs = 1, options.min_epochs * options.eta**rung
-    network, losses = _core.train(data, to_settings(params), epochs, options.seed, candidate, cycles, options.eta)
-    return network if np.isfinite(losses).all() else None

@@ -14,13 +14,13 @@ waits for the scheduler is made by `ask`, in a thread of its own, and is given u
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any
 
+from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, answer_of, border, no_worker
 from ash.executors.jobs import REFUSED, JobAnswer, Order, Shared, Versions, differs, train, versions
@@ -187,7 +187,7 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
 
     if is_closed(client):
         raise ExecutorFailed(closed(client))
-    threading.Thread(target=work, name="ash-ask", daemon=True).start()
+    start_thread(work, "ash-ask")
     while not wait([answer], LOOK_SECONDS).done:
         if is_closed(client):
             raise ExecutorFailed(closed(client))

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 from ash import _core
+from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, border, is_broken, no_worker
 from ash.executors.jobs import DONE, LACKS, REFUSED, JobAnswer, Order, Shared
@@ -130,7 +131,7 @@ class Dispatcher(NoDispatcher):
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0
         self._alone: float | None = None  # since when there is no worker
-        self._thread = threading.Thread(target=self._run, name="ash-dispatcher", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._pool.open(self._shared)
@@ -148,7 +149,7 @@ class Dispatcher(NoDispatcher):
 
     def start(self) -> None:
         """Begin to carry."""
-        self._thread.start()
+        self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
         """Give the core the states of kept candidates that lie with the workers."""
@@ -167,7 +168,7 @@ class Dispatcher(NoDispatcher):
     def _end(self) -> None:
         self._over = True
         self._mailbox.wake()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
         self._pool.cancel([flight.future for flight in self._flights.values()])
         self._flights.clear()

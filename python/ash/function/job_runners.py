@@ -8,13 +8,13 @@ Threads: all methods are for one thread. Cost: in the calling thread a microseco
 """
 
 import queue
-import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from ash._utils.threads import start_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
@@ -147,15 +147,10 @@ class RunnerThreads(ConcurrentRunners):
     """Threads of this process. One that does not come back cannot be ended: it is left alone, and its place with it."""
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
-        super().__init__(count, limit)
         self._train = train
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"ash-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = start_threads(count, self._work, "ash")
+        super().__init__(len(self._threads), limit)
 
     def __exit__(self, *error: object) -> None:
         for _ in self._threads:

@@ -22,6 +22,8 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import ThreadpoolController
 
 from ash._utils.checks import is_integer
+from ash._utils.threads import start_thread
+from ash.errors import ThreadRefused
 from ash.sklearn.resumable.choose import own_threads
 
 NAMES = ("n_jobs", "thread_count", "nthread", "num_threads")
@@ -65,8 +67,11 @@ class IdleThreads:
         while work.left:
             for _ in range(len(work.left) - 1):
                 if self._enter():
-                    helpers.append(threading.Thread(target=self._help, args=(work,), daemon=True))
-                    helpers[-1].start()
+                    try:
+                        helpers.append(start_thread(self._help, "ash-fold", (work,)))
+                    except ThreadRefused:
+                        self._leave()
+                        break
             work.do_next()
         for helper in helpers:
             helper.join()

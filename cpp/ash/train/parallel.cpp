@@ -1,0 +1,123 @@
+#include "ash/train/parallel.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cctype>
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+#include <string_view>
+
+namespace ash {
+namespace {
+
+// Threads that are in the critical section or wait for it, and forks that wait until there are none. A thread counts
+// itself before it looks for forks, and a fork the other way round, all sequentially consistent: one sees the other.
+std::atomic<int> inside{0};
+std::atomic<int> forks{0};
+
+#if !defined(_WIN32)  // which has no fork
+void before_fork() {
+    ++forks;
+    while (inside > 0) std::this_thread::yield();
+}
+
+void after_fork() {
+    --forks;
+    forks.notify_all();
+}
+
+// In the child there is this thread alone.
+void after_fork_in_child() { forks = 0; }
+
+[[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
+#endif
+
+constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
+constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
+
+// Bytes of OMP_STACKSIZE as OpenMP reads it: a number, and B, K, M or G behind it, else K. 0 where it says nothing.
+std::size_t stack_bytes() {
+    const char* text = std::getenv("OMP_STACKSIZE");
+    if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");
+    if (text == nullptr) return 0;
+    char* end = nullptr;
+    const unsigned long long number = std::strtoull(text, &end, 10);
+    while (std::isspace(static_cast<unsigned char>(*end)) != 0) ++end;
+    constexpr std::string_view kUnits = "BKMG";
+    const char unit = *end == '\0' ? 'K' : static_cast<char>(std::toupper(static_cast<unsigned char>(*end)));
+    const std::size_t place = kUnits.find(unit);
+    if (place == std::string_view::npos) return 0;
+    const std::size_t shift = 10 * place;
+    return number > (std::numeric_limits<std::size_t>::max() >> shift) ? 0 : static_cast<std::size_t>(number) << shift;
+}
+
+class Attributes {
+  public:
+    explicit Attributes(std::size_t stack) {
+        pthread_attr_init(&value_);
+        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // too small a size is passed over, as OpenMP does
+    }
+    Attributes(const Attributes&) = delete;
+    Attributes& operator=(const Attributes&) = delete;
+    ~Attributes() { pthread_attr_destroy(&value_); }
+
+    const pthread_attr_t* get() const { return &value_; }
+
+  private:
+    pthread_attr_t value_{};
+};
+
+// Threads that do nothing until the end of the scope.
+class Probes {
+  public:
+    explicit Probes(int most) { threads_.reserve(static_cast<std::size_t>(most)); }
+    Probes(const Probes&) = delete;
+    Probes& operator=(const Probes&) = delete;
+    ~Probes() {
+        over_ = true;
+        over_.notify_all();
+        for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
+    }
+
+    // REQUIRES: fewer than `most` were started.
+    bool start(const Attributes& attributes) {
+        const auto wait = [](void* over) -> void* {
+            static_cast<std::atomic<bool>*>(over)->wait(false);
+            return nullptr;
+        };
+        pthread_t thread{};
+        if (pthread_create(&thread, attributes.get(), wait, &over_) != 0) return false;
+        threads_.push_back(thread);
+        return true;
+    }
+
+  private:
+    std::atomic<bool> over_{false};
+    std::vector<pthread_t> threads_;
+};
+
+}  // namespace
+
+void enter_critical_section() noexcept {
+    for (++inside; forks > 0; ++inside) {
+        --inside;
+        for (int waiting = forks; waiting > 0; waiting = forks) forks.wait(waiting);
+    }
+}
+
+void leave_critical_section() noexcept { --inside; }
+
+int startable(int wanted) {
+    // OpenMP also ends the process when it is refused the memory for its own tables: a few hundred bytes per thread.
+    const std::vector<char> room(kTables + static_cast<std::size_t>(wanted) * kTablesOfThread);
+    Probes probes(wanted);
+    if (!probes.start(Attributes(0))) return 0;
+    const Attributes of_region(stack_bytes());
+    int count = 1;
+    while (count < wanted && probes.start(of_region)) ++count;
+    return count;
+}
+
+}  // namespace ash
