@@ -55,6 +55,68 @@ print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuse
     assert run("warnings.simplefilter('ignore')\n" + code, expected=digest) == "True"
 
 
+def test_f80_children_that_are_forked_while_another_thread_tunes_can_tune(digest: str) -> None:
+    code = """
+quick(X, Y, threads=2)  # all is imported: a fork beside an import leaves a lock of Python's behind
+over = threading.Event()
+def endless():
+    while not over.is_set():
+        quick(X, Y, candidates=32, threads=2)
+thread = threading.Thread(target=endless)
+thread.start()
+statuses = []
+for _ in range(40):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(120)
+        os._exit(0 if quick(X, Y, threads=2).digest == EXPECTED else 1)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+over.set()
+thread.join()
+print(set(statuses))
+"""
+    assert run("warnings.simplefilter('ignore')\n" + code, expected=digest) == "{0}"
+
+
+ON_JOB = """
+warnings.simplefilter("ignore")
+from concurrent.futures import ThreadPoolExecutor
+class Forks(ash.Callback):
+    def on_job(self, job, params):
+        global child
+        if child is None:
+            child = os.fork()
+            if child == 0:
+                signal.alarm(120)
+                {does}
+child = None
+found = quick(X, Y, candidates=64, min_epochs=8, callbacks=[Forks()], {run})
+same = found.digest == quick(X, Y, candidates=64, min_epochs=8).digest
+print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+IN_CHILD = {
+    "exits": ("sys.exit(7)", 7),
+    "exits at once": ("os._exit(7)", 7),
+    "raises": ("raise ValueError('in the child')", 1),
+    "returns": ("return", 1),
+    "tunes and exits": ("sys.exit(7 if quick(X, Y).digest == EXPECTED else 8)", 7),
+}
+RUNS = {
+    "here": "threads=2",
+    "journal": "threads=2, journal='a.ash'",
+    "executor": "threads=None, executor=ThreadPoolExecutor(2)",
+}
+
+
+@pytest.mark.parametrize("kind", RUNS, ids=lambda kind: f"F80-{kind}")
+@pytest.mark.parametrize("way", IN_CHILD)
+def test_a_child_forked_in_the_middle_of_a_run_ends(way: str, kind: str, digest: str, tmp_path: Path) -> None:
+    """It has none of the threads; where it goes on with the run, that ends in an error."""
+    does, status = IN_CHILD[way]
+    code = ON_JOB.format(does=does, run=RUNS[kind])
+    assert run(code, expected=digest, folder=tmp_path) == f"True {status}"
+
+
 def test_f86_exits_raised_by_a_scorer_end_the_fit() -> None:
     code = """
 import ash.sklearn.estimators

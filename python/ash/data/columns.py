@@ -13,12 +13,12 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
 from ash.errors import DataError
 

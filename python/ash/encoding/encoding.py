@@ -14,12 +14,12 @@ In training, training rows have other statistics and neighbors: those of a ``Tra
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash.data.columns import Column, blocks
 from ash.data.frames import Frame
 from ash.encoding.neighbors import Neighbors

@@ -23,12 +23,12 @@ Memory: the distinct training rows, 8 bytes per cell, in the model and its file 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash.encoding.schema import Schema, check_schema
 from ash.encoding.target_statistics import MOST_STATISTICS, Targets
 

@@ -6,11 +6,11 @@ rows of the table, validation rows included.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash.data.frames import Frame
 from ash.encoding.encoding import Block, Encoding, is_many_level
 from ash.encoding.neighbors import Neighbors, extended, learn_neighbors

@@ -15,13 +15,13 @@ Arrays are read-only views or copies of the model's; a Description does not chan
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
 from ash.data.columns import Kind
 from ash.encoding.encoding import Encoding

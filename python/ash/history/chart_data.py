@@ -15,13 +15,13 @@ ordered by size, widths of layers by their sum, text by the alphabet.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_number
 from ash._utils.display import show, show_param
 from ash.history.records import Columns, Standing, promoted, standing_of, survivors

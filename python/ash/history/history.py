@@ -5,9 +5,9 @@ A run that still goes on has a history too. `ash.result` adds what is known at t
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import one_of
 from ash.history.digest import digest_run
 from ash.history.record_table import RecordTable

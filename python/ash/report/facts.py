@@ -7,11 +7,11 @@ that a chart shows both what was found and what was tried.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.cached import cached_property
 from ash.history.chart_data import ParameterAxis, parameter_axes
 from ash.history.history import RUNNING, History
 from ash.history.records import Standing, standing_of

@@ -17,13 +17,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
-from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLevels, WholeLogLevels

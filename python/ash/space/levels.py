@@ -16,9 +16,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
-from functools import cached_property
 from typing import Any
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_number
 
 PRECISION = Context(prec=40)

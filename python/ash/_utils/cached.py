@@ -1,0 +1,22 @@
+"""A property that is computed once: `functools.cached_property` of Python 3.12, for Python 3.11 too.
+
+Before 3.12 it holds a lock while it computes, one for all objects of a class. A child that is forked meanwhile, by
+another thread, would wait for that lock for ever. Without it, two threads may compute the same value twice.
+"""
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    cached_property = functools.cached_property
+else:
+
+    class cached_property(functools.cached_property):
+        """A property whose value is kept in the `__dict__` of the object."""
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any:
+            if instance is None:
+                return self
+            value = instance.__dict__[self.attrname] = self.func(instance)
+            return value
