@@ -90,8 +90,10 @@ class Forks(ash.Callback):
                 signal.alarm(120)
                 {does}
 child = None
-found = quick(X, Y, candidates=64, min_epochs=8, callbacks=[Forks()], {run})
-same = found.digest == quick(X, Y, candidates=64, min_epochs=8).digest
+found = quick(X, Y, candidates=32, min_epochs=256, callbacks=[Forks()], {run})
+if child == 0:
+    os._exit(5)  # the run was over before the fork
+same = found.digest == quick(X, Y, candidates=32, min_epochs=256).digest
 print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 IN_CHILD = {
