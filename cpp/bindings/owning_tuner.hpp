@@ -38,13 +38,8 @@ struct OwningTuner {
             return;
         }
         const Released released;  // its threads may be waiting to call a scorer
-        stop();
-        owned->join();
-    }
-
-    void stop() {
         tuner.stop();
-        if (mailbox && !tuner.is_forked()) mailbox->close();
+        owned->join();
     }
 
   private:

@@ -287,7 +287,7 @@ void bind_tuner(py::module_& m) {
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
             py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
-        .def("stop", [](OwningTuner& owner) { owner.stop(); })
+        .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def(
             "provide", [](OwningTuner& owner, const std::vector<Settings>& more) { owner.tuner.provide(more); },
             py::arg("candidates"))

@@ -83,7 +83,7 @@ double Candidates::step_cost(std::int32_t candidate) const {
 }
 
 Result Candidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
-    if (mailbox_) return train_elsewhere(job, stop);
+    if (mailbox_) return train_elsewhere(job);
     Workspace& scratch = workspace(thread);
     const auto train_fold = [&](int number) {
         const auto fold = static_cast<std::size_t>(number);
@@ -108,9 +108,9 @@ Result Candidates::train(const Job& job, int thread, Team& team, const std::atom
     return mean;
 }
 
-Result Candidates::train_elsewhere(const Job& job, const std::atomic<bool>& stop) {
+Result Candidates::train_elsewhere(const Job& job) {
     States states = gathered([&](StateStore& store) { return store.resume(job.candidate); });
-    std::optional<Answer> answer = mailbox_->send(job, std::move(states), stop);
+    std::optional<Answer> answer = mailbox_->send(job, std::move(states));
     if (!answer) return {.stopped = true};
     if (answer->states.empty()) {
         release(job.candidate);  // those of a lower rung
@@ -119,6 +119,10 @@ Result Candidates::train_elsewhere(const Job& job, const std::atomic<bool>& stop
     }
     if (!answer->fold_scores.empty()) note(job, std::move(answer->fold_scores));
     return answer->result;
+}
+
+void Candidates::stop() {
+    if (mailbox_) mailbox_->close();
 }
 
 Team::Help Candidates::help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation) {

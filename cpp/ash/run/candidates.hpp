@@ -96,6 +96,9 @@ class Candidates {
     // candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
+    // Ends all waiting for jobs that are done elsewhere: they count as stopped. Any thread may call it.
+    void stop();
+
     // Joins the team of another thread that trains this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
@@ -149,7 +152,7 @@ class Candidates {
     Layout layout(std::int32_t candidate) const;
     Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::size_t fold, std::int32_t candidate);
-    Result train_elsewhere(const Job& job, const std::atomic<bool>& stop);
+    Result train_elsewhere(const Job& job);
     std::vector<State> with_layouts(const Job& job, std::vector<State> states) const;
     void put(std::int32_t candidate, std::vector<State> states);
     void release(std::int32_t candidate);

@@ -17,7 +17,6 @@
 // Cost:        two wake-ups per job.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -65,25 +64,22 @@ class Mailbox {
     int capacity() const { return capacity_; }
 
     // Waits for the answer; none if the mailbox is closed before.
-    std::optional<Answer> send(const Job& job, States states, const std::atomic<bool>& stop);
+    std::optional<Answer> send(const Job& job, States states);
     void note(Note::Kind kind, std::int32_t candidate);
 
-    // Waits for a letter, for wake(), or for `seconds`, and returns what is new. Closes the mailbox if the tuner is to
-    // stop.
+    // Waits for a letter, for wake(), for close(), or for `seconds`, and returns what is new.
     Mail take(double seconds);
     void wake();
 
     // False: nothing waits for it any more.
     bool answer(std::int64_t number, Answer answer);
-    void close();
+    void close();  // by the tuner, when it is to stop
 
   private:
     struct Waiting {
         std::condition_variable answered;
         std::optional<Answer> answer;
     };
-
-    void close_locked();
 
     const int capacity_;
     std::mutex mutex_;  // guards all below
@@ -93,7 +89,6 @@ class Mailbox {
     std::int64_t next_ = 0;
     bool woken_ = false;
     bool closed_ = false;
-    const std::atomic<bool>* stop_ = nullptr;  // of the tuner, which outlives its jobs
 };
 
 }  // namespace ash

@@ -107,6 +107,8 @@ bool Tuner::wait(double seconds) {
 
 void Tuner::stop() noexcept {
     stop_ = true;
+    if (is_forked()) return;  // nothing waits, and what the parent had locked stays locked
+    candidates_->stop();
     ring();
 }
 
@@ -279,7 +281,9 @@ void Tuner::settle() {
         candidates_->wait(candidate, task.job.rung, score, loss);
     }
     records_.count(ladder_.rungs());
-    if (ladder_.ending() == Ending::stop_score) stop_ = true;
+    if (ladder_.ending() != Ending::stop_score) return;
+    stop_ = true;
+    candidates_->stop();
 }
 
 void Tuner::record(const Report& report) {
