@@ -93,7 +93,7 @@ def sound(path: Path) -> Iterator[None]:
     """Take what is not as it must be for damage, though its hash is right: raise JournalCorrupt."""
     try:
         yield
-    except AshError:
+    except (AshError, MemoryError):
         raise
     except Exception as error:
         raise JournalCorrupt(f"{path} is damaged: {type(error).__name__}: {error}") from error
