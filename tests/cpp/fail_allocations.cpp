@@ -202,8 +202,7 @@ TEST_CASE_FIXTURE(Fixture, "F63: an allocation of a refit fails") {
 TEST_CASE("F63: an allocation fails while a table is read") { CHECK(sweep(read_table) > 10); }
 
 TEST_CASE_FIXTURE(Fixture, "F63: an allocation of a prediction fails") {
-    for (const std::size_t which : {0, 3, 4})
-        CHECK(sweep([&] { return predict_twice(data, settings[which]); }) > 10);
+    for (const std::size_t which : {0, 3, 4}) CHECK(sweep([&] { return predict_twice(data, settings[which]); }) > 10);
 }
 
 TEST_CASE("F63: an allocation of a simulation fails") { CHECK(sweep(simulated) > 50); }

@@ -19,7 +19,8 @@ fail_new_at = ctypes.CDLL(LIBRARY).fail_new_at
 fail_new_at.restype = ctypes.c_long
 fail_new_at.argtypes = [ctypes.c_long]
 
-settings = [ash._core.Settings() for _ in range(5000)]  # the table in which pybind11 notes objects is as large as it gets
+# The table in which pybind11 notes objects is then as large as it gets: see fail_new.cpp.
+settings = [ash._core.Settings() for _ in range(5000)]
 del settings
 RESULT = quick(X, Y, keep=3)
 MODEL = ash.ASHClassifier(small_space(), candidates=6, random_state=0, n_jobs=2).fit(X, Y)
