@@ -131,6 +131,17 @@ def test_the_memory_limit_leaves_room_for_the_rest(needs: list[Needs], monkeypat
     assert quick(memory_limit=GIB).memory["limit"] == GIB
 
 
+def test_a_refit_for_which_no_memory_is_left_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken(ash.Callback):
+        def on_job(self, *_: Any) -> None:
+            leave(monkeypatch, 100)
+
+    estimator = ash.ASHClassifier({"hidden": (8,)}, candidates=1, n_jobs=1, validation=0.2, callbacks=Taken())
+    with pytest.warns(UserWarning, match=r"not refitted on all rows: X of shape \(178, 13\) needs about"):
+        estimator.fit(*WINE)
+    assert np.array_equal(estimator.model_.core.weights[0], estimator.result_.model.core.weights[0])
+
+
 # What is counted
 
 
