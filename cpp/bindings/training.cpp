@@ -6,9 +6,11 @@
 #include "ash/kernels/kernels.hpp"
 #include "ash/measure/measure.hpp"
 #include "ash/model/cost.hpp"
+#include "ash/run/store.hpp"
 #include "ash/train/metrics.hpp"
 #include "ash/train/network.hpp"
 #include "ash/train/trainer.hpp"
+#include "ash/train/workspace.hpp"
 #include "bindings/common.hpp"
 
 namespace ash::bindings {
@@ -41,17 +43,17 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
 }
 
 // Mean of -log(probability of the label), each row as often as it counts.
-double mean_cross_entropy(const Predictions& rows, std::span<const std::int32_t> labels) {
+double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     std::vector<float> logs;
     for (std::int64_t r = 0; r < rows.rows; ++r) {
-        const float probability = rows.values[r * rows.stride + labels[static_cast<std::size_t>(r)]];
+        const float probability = rows.values[r * rows.stride + truth.labels[static_cast<std::size_t>(r)]];
         logs.push_back(std::max(probability, std::numeric_limits<float>::min()));
     }
     kernels("").elementary(Elementary::log, logs.data(), logs.data(), rows.rows);
     double sum = 0.0;
     double weights = 0.0;
     for (std::size_t r = 0; r < logs.size(); ++r) {
-        const double weight = rows.weights.empty() ? 1.0 : double{rows.weights[r]};
+        const double weight = truth.weights.empty() ? 1.0 : double{truth.weights[r]};
         sum -= weight * logs[r];
         weights += weight;
     }
@@ -63,15 +65,53 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0), "y, predictions: shapes");
     require(weights.empty() || std::ssize(weights) == y.shape(0), "weights: one a row");
     const Predictions rows{predictions.data(), predictions.shape(0), static_cast<int>(predictions.shape(1)),
-                           predictions.shape(1), weights};
-    MetricScratch scratch;
-    const auto targets = view(y);
-    if (classes == 0) {
-        const std::vector<float> values(targets.begin(), targets.end());
-        return score(parse_metric(metric), rows, Targets{values.data(), y.shape(1)}, scratch);
+                           predictions.shape(1)};
+    Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights};
+    const auto given = view(y);
+    std::vector<std::int32_t> labels;
+    std::vector<float> targets;
+    if (classes > 0) {
+        labels.assign(given.begin(), given.end());
+        truth.labels = labels;
+    } else {
+        targets.assign(given.begin(), given.end());
+        truth.targets = {targets.data(), y.shape(1)};
     }
-    const std::vector<std::int32_t> labels(targets.begin(), targets.end());
-    return score(parse_metric(metric), rows, labels, mean_cross_entropy(rows, labels), scratch);
+    RunningScore score;
+    score.begin(parse_metric(metric), truth);
+    score.add(rows);
+    return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
+}
+
+// The columns that a network takes and gives.
+Shape shape_of(int features, int outputs, int numbers) {
+    constexpr int kMost = 1 << 26;
+    require(features >= 1 && features <= kMost, "features: 1 to 2^26");
+    require(outputs >= 1 && outputs <= kMost, "outputs: 1 to 2^26");
+    require(numbers >= 0 && numbers <= features, "numbers: 0 to features");
+    return {features, outputs, numbers};
+}
+
+std::int64_t bytes_of_workspace(const std::vector<Settings>& candidates, int features, int outputs, int numbers,
+                                const std::string& metric, bool weighted, std::int64_t training_rows,
+                                std::int64_t epoch_rows, std::int64_t validation_rows) {
+    constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+    require(training_rows >= 1 && training_rows <= kMost, "training_rows: 1 to 2^32 - 1");
+    require(validation_rows >= 0 && validation_rows <= kMost, "validation_rows: 0 to 2^32 - 1");
+    require(epoch_rows >= 0, "epoch_rows: at least 0");
+    for (const Settings& settings : candidates) check(settings);
+    const Metric scored = parse_metric(metric);
+    const TableSize table{.shape = shape_of(features, outputs, numbers),
+                          .classifies = classifies(scored),
+                          .weighted = weighted,
+                          .training_rows = training_rows,
+                          .epochs = EpochCut(training_rows, epoch_rows)};
+    return workspace_bytes(table, candidates) + RunningScore::bytes(scored, validation_rows, outputs);
+}
+
+std::int64_t bytes_of_state(const Settings& settings, int features, int outputs, int numbers) {
+    check(settings);
+    return state_bytes(Layout(shape_of(features, outputs, numbers), settings), settings.optimizer);
 }
 
 Array<float> evaluate_elementary(const std::string& function, const Array<float>& x,
@@ -129,6 +169,11 @@ void bind_training(py::module_& m) {
           py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
     m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
           py::arg("classes"), py::arg("weights") = std::vector<float>{});
+    m.def("workspace_bytes", &bytes_of_workspace, py::arg("candidates"), py::arg("features"), py::arg("outputs"),
+          py::arg("numbers"), py::kw_only(), py::arg("metric"), py::arg("weighted"), py::arg("training_rows"),
+          py::arg("epoch_rows"), py::arg("validation_rows"));
+    m.def("state_bytes", &bytes_of_state, py::arg("settings"), py::arg("features"), py::arg("outputs"),
+          py::arg("numbers"));
     m.def("evaluate_elementary", &evaluate_elementary, py::arg("function"), py::arg("x").noconvert(),
           py::arg("instruction_set"));
     m.def(

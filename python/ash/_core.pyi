@@ -351,6 +351,21 @@ def instruction_sets() -> list[str]: ...  # Those that were built and that this 
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str) -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
+# Bytes of the scratch of a thread that trains and scores each of these candidates, and of the state of one candidate.
+def workspace_bytes(
+    candidates: Sequence[Settings],
+    features: int,
+    outputs: int,  # or classes
+    numbers: int,
+    *,
+    metric: str,  # which names the task too
+    weighted: bool,  # whether rows have weights
+    training_rows: int,
+    epoch_rows: int,  # of an epoch at most; 0: all
+    validation_rows: int,
+) -> int: ...
+def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
+
 # For benches: fused multiply-adds of one thread, in 1e9 floating-point operations a second; seconds an update in each
 # of `repeats` runs of at least `steps` updates; the same alone and shared by `threads` >= 2, in pairs of runs, with
 # "blocks" that others than the owner have run, and the "round_trip" of a cache line between two threads.

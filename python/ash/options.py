@@ -196,13 +196,15 @@ class SearchConfig:
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1.
     memory_limit : int, optional
-        Bytes for the states of waiting candidates. Beyond it, the least promising networks are dropped, and trained
-        again if they are promoted after all; states of functions are written to files. Neither changes the outcome of a
-        reproducible run. Default: half of the memory that the machine or cgroup has left.
+        Bytes for the states of candidates: weights and moments. Beyond it, the least promising networks that wait are
+        dropped, and trained again if they are promoted after all; states of functions are written to files. Neither
+        changes the outcome of a reproducible run. States of running and kept networks count, but are never dropped. The
+        table, the scratch of the threads and the predictions of kept networks do not count. Default: half of the memory
+        that the machine or cgroup has left. Of networks it is lowered to what a run leaves beside its other memory.
     keep : int, optional
-        How many networks of the best candidates `ash.tune` keeps for `Result.ensemble`, 1 to 1024; their states are not
-        counted in `memory_limit`. Default 32; fewer where their predictions of the validation rows would take more than
-        256 MiB, or more than a 25th of a time that is planned for.
+        How many networks of the best candidates `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
+        32; fewer where their predictions of the validation rows would take more than 256 MiB, or more than a 25th of a
+        time that is planned for.
     missing : {"indicator", "error"}, optional
         Missing cells (None, NaN, null): impute the median and flag it by an indicator feature (the default), or raise.
         Networks only.

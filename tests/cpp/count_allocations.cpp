@@ -2,6 +2,8 @@
 // keep.
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,6 +31,30 @@ std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t 
     return allocations() - before;
 }
 
+// What a call allocates, freed or not.
+template <typename Call>
+std::int64_t bytes_of(Call call) {
+    const std::int64_t before = allocated_bytes();
+    call();
+    return allocated_bytes() - before;
+}
+
+template <typename... Buffers>
+std::int64_t sum_of(const Buffers&... buffers) {
+    return ((static_cast<std::int64_t>(buffers.size()) * static_cast<std::int64_t>(sizeof(*buffers.data()))) + ...);
+}
+
+std::int64_t held_bytes(const Workspace& w) {
+    return sum_of(w.inputs, w.outputs, w.deltas, w.slopes, w.excesses, w.targets, w.numbers, w.embedded, w.input_deltas,
+                  w.copies, w.gradient, w.losses, w.predictions, w.labels, w.weights, w.order);
+}
+
+std::int64_t bytes_to_score(Metric metric, const Data& data, const Settings& settings) {
+    Workspace workspace(data, {&settings, 1});
+    const State state = initial_state(data.shape(), settings, 0, 0);
+    return bytes_of([&] { evaluate(data, state, metric, kernels(""), nullptr, workspace); });
+}
+
 }  // namespace
 
 TEST_CASE("an epoch allocates nothing, and neither does a score") {
@@ -50,4 +76,59 @@ TEST_CASE("the count of allocations counts") {
     const std::vector<double> some(100);
     CHECK(allocations() - before == 1);
     CHECK(allocated_bytes() >= 800);
+}
+
+TEST_CASE("a workspace takes as many bytes as are foretold") {
+    for (const auto& [classes, weighted] : {std::pair{0, false}, {4, false}, {0, true}, {4, true}}) {
+        const Data plain = make_data(500, 9, classes, 2, weighted);
+        const Data mixed = make_mixed_data(500, classes, weighted);
+        for (const std::int64_t batch : {0, 1, 32, 300}) {
+            Settings wide = settings_of(Optimizer::adam, batch);
+            wide.hidden = {90, 3};
+            const std::vector<Settings> both{wide, recipe(Optimizer::adamw, 64)};
+            for (const Data* data : {&plain, &mixed}) {
+                const TableSize table = size_of(*data);
+                for (const Settings& each : both) {
+                    const std::int64_t layout = bytes_of([&] { Layout(data->shape(), each); });  // freed at once
+                    CHECK(bytes_of([&] { Workspace(*data, {&each, 1}); }) ==
+                          layout + workspace_bytes(table, {&each, 1}));
+                }
+                CHECK(held_bytes(Workspace(*data, both)) == workspace_bytes(table, both));
+            }
+        }
+    }
+}
+
+TEST_CASE("a score takes as many bytes as are foretold, and keeps predictions for auc alone") {
+    const Settings settings = settings_of(Optimizer::adam, 32);
+    for (const int classes : {0, 2, 4}) {
+        const Data few = make_data(500, 9, classes, 2);
+        const Data many = make_data(5000, 9, classes, 2);
+        for (const Metric metric : {Metric::accuracy, Metric::balanced_accuracy, Metric::log_loss, Metric::auc,
+                                    Metric::r2, Metric::rmse, Metric::mae}) {
+            if (classifies(metric) != (classes > 0)) continue;
+            for (const Data* data : {&few, &many}) {
+                const std::int64_t rows = data->validation().count;
+                CHECK(bytes_to_score(metric, *data, settings) == RunningScore::bytes(metric, rows, data->outputs()));
+            }
+            const bool keeps = bytes_to_score(metric, few, settings) < bytes_to_score(metric, many, settings);
+            CHECK(keeps == (metric == Metric::auc));
+        }
+    }
+}
+
+TEST_CASE("a workspace that only scores does not grow with the table") {
+    const Settings settings = recipe(Optimizer::adam, 0);
+    std::int64_t bytes = 0;
+    for (const int rows : {500, 5000}) {
+        const Data data = make_mixed_data(rows, 4);
+        const State state = initial_state(data.shape(), settings, 0, 0);
+        const std::int64_t own = bytes_of([&] {
+            Workspace workspace;
+            workspace.prepare_to_score(data, settings);
+            evaluate(data, state, Metric::accuracy, kernels(""), nullptr, workspace);
+        });
+        if (bytes == 0) bytes = own;
+        CHECK(own == bytes);
+    }
 }

@@ -105,6 +105,14 @@ Started tune(const Fixture& fixture, int threads, int keep, std::int64_t limit, 
     return started;
 }
 
+double accuracy(const Data& data, const float* predictions) {
+    const Rows& rows = data.validation();
+    RunningScore score;
+    score.begin(Metric::accuracy, {.rows = rows.count, .outputs = kClasses, .labels = rows.labels});
+    score.add({predictions, rows.count, kClasses, kClasses});
+    return score.score(0.0);
+}
+
 }  // namespace
 
 TEST_CASE("records keep what a brute force over the jobs finds, in whatever order they come") {
@@ -190,10 +198,8 @@ TEST_CASE_FIXTURE(Fixture, "their predictions are those that they were scored by
         const std::vector<Kept> kept = tuner->kept();
         std::vector<float> predictions(kept.size() * each);
         candidates->predict(kept, threads, predictions);
-        MetricScratch scratch;
         for (std::size_t k = 0; k < kept.size(); ++k) {
-            const Predictions rows{predictions.data() + k * each, data.validation().count, kClasses, kClasses};
-            CHECK(score(Metric::accuracy, rows, data.validation().labels, 0.0, scratch) == kept[k].score);
+            CHECK(accuracy(data, predictions.data() + k * each) == kept[k].score);
         }
         if (expected.empty()) expected = predictions;
         CHECK(predictions == expected);
@@ -205,15 +211,13 @@ TEST_CASE_FIXTURE(Fixture, "what is kept so far predicts what it was scored by, 
     settings = make_settings(64);
     const std::size_t each = static_cast<std::size_t>(data.validation().count) * kClasses;
     const auto [tuner, candidates] = begin(*this, 2, 5, kNothingWaits, Continuation::resume);
-    MetricScratch scratch;
     for (bool ended = false; !ended;) {
         ended = tuner->wait(0.0);
         const std::vector<Kept> kept = tuner->kept();
         std::vector<float> predictions(kept.size() * each);
         candidates->predict(kept, 2, predictions);
         for (std::size_t k = 0; k < kept.size(); ++k) {
-            const Predictions rows{predictions.data() + k * each, data.validation().count, kClasses, kClasses};
-            CHECK(score(Metric::accuracy, rows, data.validation().labels, 0.0, scratch) == kept[k].score);
+            CHECK(accuracy(data, predictions.data() + k * each) == kept[k].score);
         }
     }
     CHECK(tuner->kept().size() == 5);

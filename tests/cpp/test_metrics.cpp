@@ -1,6 +1,8 @@
 // Metrics against values worked out by hand and against naive twins; scikit-learn is compared in test_metrics.py.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,9 +16,10 @@
 namespace {
 
 using ash::Metric;
-using ash::MetricScratch;
 using ash::Predictions;
+using ash::RunningScore;
 using ash::Targets;
+using ash::Truth;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -40,16 +43,39 @@ struct Table {
     Targets targets() const { return {values.data(), stride()}; }
 };
 
-double score(Metric metric, const Table& table, const std::vector<std::int32_t>& labels) {
-    MetricScratch scratch;
-    return ash::score(metric, table.predictions(), labels, 0.25, scratch);
+// Of predictions that come in blocks of so many rows.
+double score(RunningScore& running, Metric metric, const Predictions& all, const Truth& truth, std::int64_t block) {
+    running.begin(metric, truth);
+    for (std::int64_t row = 0; row < all.rows; row += block) {
+        const std::int64_t rows = std::min(block, all.rows - row);
+        running.add({all.values + row * all.stride, rows, all.outputs, all.stride});
+    }
+    return running.score(0.25);
 }
 
-double score(Metric metric, const Table& table, const Table& targets, const std::vector<double>& scale = {}) {
-    MetricScratch scratch;
+// All at once; any other blocks must give the same bits.
+double score(Metric metric, const Predictions& predictions, const Truth& truth) {
+    RunningScore running;
+    const double all = score(running, metric, predictions, truth, std::max<std::int64_t>(predictions.rows, 1));
+    for (const std::int64_t block : {1, 2, 7, 64}) {
+        const double same = score(running, metric, predictions, truth, block);
+        CHECK(std::bit_cast<std::uint64_t>(same) == std::bit_cast<std::uint64_t>(all));
+    }
+    return all;
+}
+
+double score(Metric metric, const Table& table, const std::vector<std::int32_t>& labels,
+             const std::vector<float>& weights = {}) {
+    const Predictions all = table.predictions();
+    return score(metric, all, Truth{.rows = all.rows, .outputs = all.outputs, .labels = labels, .weights = weights});
+}
+
+double score(Metric metric, const Table& table, const Table& targets, const std::vector<double>& scale = {},
+             const std::vector<float>& weights = {}) {
+    const Predictions all = table.predictions();
     Targets made = targets.targets();
     made.scale = scale;
-    return ash::score(metric, table.predictions(), made, scratch);
+    return score(metric, all, Truth{.rows = all.rows, .outputs = all.outputs, .targets = made, .weights = weights});
 }
 
 // The naive twin: all pairs of a positive and a negative.
@@ -147,9 +173,9 @@ TEST_CASE("undefined is NaN") {
         CHECK(std::isnan(score(metric, lost, {0, 1})));
         CHECK(std::isnan(score(metric, beyond, {0, 1})));
     }
-    MetricScratch scratch;
-    CHECK(std::isnan(ash::score(Metric::accuracy, {nullptr, 0, 2, 2}, std::vector<std::int32_t>{}, 0.0, scratch)));
-    CHECK(std::isnan(ash::score(Metric::r2, {nullptr, 0, 2, 2}, Targets{nullptr, 2}, scratch)));
+    const Truth none{.rows = 0, .outputs = 2};
+    for (const Metric metric : {Metric::accuracy, Metric::log_loss, Metric::balanced_accuracy, Metric::auc, Metric::r2})
+        CHECK(std::isnan(score(metric, Predictions{nullptr, 0, 2, 2}, none)));
 }
 
 TEST_CASE("a metric of the other task is refused") {
@@ -178,21 +204,36 @@ TEST_CASE("a weighted row scores as that many rows") {
         }
     }
     const Table table(few), repeated(many), targets(few_targets), repeated_targets(many_targets);
-    Predictions weighted = table.predictions();
-    weighted.weights = weights;
-    MetricScratch scratch;
+    const std::vector<float> ones(60, 1.0F);
     for (const Metric metric : {Metric::accuracy, Metric::balanced_accuracy, Metric::auc}) {
-        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) ==
+        CHECK(score(metric, table, labels, weights) ==
               doctest::Approx(score(metric, repeated, many_labels)).epsilon(1e-12));
-        weighted.weights = {};
-        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) == score(metric, table, labels));
-        const std::vector<float> ones(60, 1.0F);
-        weighted.weights = ones;
-        CHECK(ash::score(metric, weighted, labels, 0.25, scratch) == score(metric, table, labels));
-        weighted.weights = weights;
+        CHECK(score(metric, table, labels, ones) == score(metric, table, labels));
     }
     for (const Metric metric : {Metric::r2, Metric::rmse, Metric::mae}) {
-        CHECK(ash::score(metric, weighted, targets.targets(), scratch) ==
+        CHECK(score(metric, table, targets, {}, weights) ==
               doctest::Approx(score(metric, repeated, repeated_targets)).epsilon(1e-12));
+    }
+}
+
+TEST_CASE("a score that has served another table is as good as a new one") {
+    std::mt19937 random(5);
+    std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
+    RunningScore used;
+    for (const std::size_t rows : {200, 3, 90}) {
+        Values values;
+        std::vector<std::int32_t> labels;
+        for (std::size_t row = 0; row < rows; ++row) {
+            values.push_back({uniform(random), uniform(random), uniform(random)});
+            labels.push_back(static_cast<std::int32_t>(row % 3));
+        }
+        values.back()[2] = rows == 3 ? kNan : 0.5F;
+        const Table table(values);
+        const Predictions all = table.predictions();
+        const Truth truth{.rows = all.rows, .outputs = 3, .labels = labels, .targets = table.targets()};
+        for (const Metric metric : {Metric::auc, Metric::balanced_accuracy, Metric::r2, Metric::mae, Metric::auc}) {
+            const double again = score(used, metric, all, truth, 64);
+            CHECK(std::bit_cast<std::uint64_t>(again) == std::bit_cast<std::uint64_t>(score(metric, all, truth)));
+        }
     }
 }

@@ -208,9 +208,14 @@ TEST_CASE("a network predicts what its state does, to the last bit") {
         for (const Kernels* kernels : available_kernels()) {
             for (const Settings& settings : mixed_candidates()) {
                 Workspace workspace(data, {&settings, 1});
-                const Network network(trained_by(data, settings, {2}, *kernels, workspace).state, data);
+                const State state = trained_by(data, settings, {2}, *kernels, workspace).state;
+                const Network network(state, data);
+                const std::int64_t rows = data.validation().count;
+                std::vector<float> scored(static_cast<std::size_t>(rows * data.outputs()));
+                evaluate(data, state, classes > 0 ? Metric::accuracy : Metric::r2, *kernels, nullptr, workspace,
+                         scored.data());
                 CHECK(predictions(with_plain_inputs(network), data.validation(), *kernels) ==
-                      in_units_of_y(network, predictions_of(data, workspace)));
+                      in_units_of_y(network, {scored.data(), rows, data.outputs(), data.outputs()}));
             }
         }
     }

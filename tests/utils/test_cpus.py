@@ -219,6 +219,26 @@ def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_pat
     assert available_bytes(meminfo, machine.proc, machine.root) == 25_000
 
 
+def test_memory_is_at_most_what_a_limit_of_the_address_space_leaves(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    page, unlimited = resource.getpagesize(), resource.RLIM_INFINITY
+    limits = {resource.RLIMIT_AS: (10 * page, unlimited)}
+    monkeypatch.setattr(resource, "getrlimit", limits.get)
+    paths = tmp_path / "meminfo", machine.proc, machine.root
+    assert available_bytes(*paths) is None  # the system does not say how much is in use
+    (machine.proc / "statm").write_text("4 3 2 1 0 2 0\n")
+    assert available_bytes(*paths) == 6 * page
+    (machine.proc / "statm").write_text("11 3 2 1 0 2 0\n")
+    assert available_bytes(*paths) == 0
+    paths[0].write_text("MemAvailable:   1 kB\n")
+    (machine.proc / "statm").write_text("1 1 1 1 0 1 0\n")
+    assert available_bytes(*paths) == 1024
+    limits[resource.RLIMIT_AS] = (unlimited, unlimited)
+    assert available_bytes(*paths) == 1024
+
+
 ALLOWED = """
 import os, sys
 with open(sys.argv[1], "w") as members:

@@ -217,10 +217,11 @@ void Candidates::predict(std::span<const Kept> kept, int threads, std::span<floa
             float* to = results.data() + k * each;
             for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
                 const auto& [data, rules] = folds_[fold];
-                scratch.prepare(data, settings(kept[k].candidate));
-                evaluate(data, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch);
-                write_in_units(predictions_of(data, scratch), data, to);
-                to += data.validation().count * data.outputs();
+                const std::int64_t rows = data.validation().count;
+                scratch.prepare_to_score(data, settings(kept[k].candidate));
+                evaluate(data, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch, to);
+                write_in_units({to, rows, data.outputs(), data.outputs()}, data, to);
+                to += rows * data.outputs();
             }
         }
     });

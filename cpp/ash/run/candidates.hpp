@@ -66,7 +66,8 @@ struct FoldScores {
     std::vector<double> scores;
 };
 
-// Predictions of the validation rows without padding, in the units of y, probabilities as they are: [rows][outputs].
+// Predictions of validation rows without padding, in the units of y, probabilities as they are: [rows][outputs]. They may
+// be written where they are read, if they have no padding.
 void write_in_units(const Predictions& predictions, const Data& data, float* results);
 
 class Candidates {

@@ -1,6 +1,8 @@
 #include "ash/train/evaluation.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 
 #include "ash/train/denormals.hpp"
 #include "ash/train/propagation.hpp"
@@ -8,75 +10,80 @@
 namespace ash {
 namespace {
 
-double weight(const Rows& rows, std::int64_t row) {
-    return rows.weights.empty() ? 1.0 : double{rows.weights[static_cast<std::size_t>(row)]};
-}
-
-// The mean over rows of loss(row), each as often as it counts.
-template <typename Loss>
-double mean_loss(const Rows& rows, Loss loss) {
-    double sum = 0.0;
-    double weights = 0.0;
-    for (std::int64_t row = 0; row < rows.count; ++row) {
-        sum += weight(rows, row) * loss(row);
-        weights += weight(rows, row);
+// The mean over rows of a loss, each as often as it counts.
+class MeanLoss {
+  public:
+    // loss(r) of the next rows.
+    template <typename Loss>
+    void add(const Rows& rows, Span next, Loss loss) {
+        for (std::int64_t r = 0; r < next.count; ++r) {
+            const auto row = static_cast<std::size_t>(next.first + r);
+            const double weight = rows.weights.empty() ? 1.0 : double{rows.weights[row]};
+            sum_ += weight * loss(r);
+            weights_ += weight;
+        }
     }
-    return sum / weights;
+    double mean() const { return sum_ / weights_; }
+
+  private:
+    double sum_ = 0.0;
+    double weights_ = 0.0;
+};
+
+Truth truth_of(const Data& data) {
+    const Rows& rows = data.validation();
+    return {.rows = rows.count,
+            .outputs = data.outputs(),
+            .labels = rows.labels,
+            .targets = {rows.targets.data(), rows.target_stride, data.targets().scale},
+            .weights = rows.weights};
 }
 
 // Of the standardized targets, over outputs.
-double squared_error(const Rows& rows, int outputs, const float* predictions, std::int64_t row) {
+double squared_error(const float* predictions, const float* targets, int outputs) {
     double sum = 0.0;
     for (int o = 0; o < outputs; ++o) {
-        const double error = static_cast<double>(predictions[row * rows.target_stride + o]) -
-                             rows.targets.data()[row * rows.target_stride + o];
+        const double error = static_cast<double>(predictions[o]) - targets[o];
         sum += error * error;
     }
     return sum / outputs;
 }
 
-Evaluation classification(const Data& data, Metric metric, Workspace& workspace) {
-    const Rows& rows = data.validation();
-    const double loss = mean_loss(rows, [&](std::int64_t row) { return double{workspace.losses.data()[row]}; });
-    return {.score = score(metric, predictions_of(data, workspace), rows.labels, loss, workspace.metric), .loss = loss};
-}
-
-Evaluation regression(const Data& data, Metric metric, Workspace& workspace) {
-    const Rows& rows = data.validation();
-    const float* predictions = workspace.predictions.data();
-    const Targets targets{rows.targets.data(), rows.target_stride, data.targets().scale};
-    const auto error = [&](std::int64_t row) { return squared_error(rows, data.outputs(), predictions, row); };
-    return {.score = score(metric, predictions_of(data, workspace), targets, workspace.metric),
-            .loss = mean_loss(rows, error)};
-}
-
 }  // namespace
 
-Predictions predictions_of(const Data& data, const Workspace& workspace) {
-    const Rows& rows = data.validation();
-    return {workspace.predictions.data(), rows.count, data.outputs(), rows.target_stride, rows.weights};
-}
-
 Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
-                    const std::atomic<bool>* stop, Workspace& workspace) {
+                    const std::atomic<bool>* stop, Workspace& workspace, float* predictions) {
     const FlushDenormals flush;
     const Rows& rows = data.validation();
-    const Layer& last = state.layout.layers().back();
     const Layout& layout = state.layout;
+    const Layer& last = layout.layers().back();
     copy_scaled(kernels, layout, state.weights.data(), workspace.copies.data());
     const PredictionScratch scratch{workspace.outputs.data(), workspace.numbers.data(), workspace.embedded.data(),
                                     workspace.copies.data()};
-    for (std::int64_t row = 0; row < rows.count; row += kBlockRows) {
+    float* results = workspace.predictions.data();
+    const float* losses = workspace.losses.data();
+    MeanLoss loss;
+    workspace.score.begin(metric, truth_of(data));
+    for (Span next{0, 0}; next.first < rows.count; next.first += kBlockRows) {
         if (stop != nullptr && stop->load(std::memory_order_relaxed)) return {.stopped = true};
-        const std::int64_t count = std::min(kBlockRows, rows.count - row);
-        float* results = workspace.predictions.data() + row * last.stride;
-        predict(kernels, layout, state.weights.data(), data.numbers(), rows.x.data() + row * rows.stride, rows.stride,
-                count, scratch, results);
-        if (data.classes() == 0) continue;
-        kernels.softmax(results, rows.labels.data() + row, 0.0F, workspace.losses.data() + row,
-                        {count, last.outputs, last.stride});
+        next.count = std::min(kBlockRows, rows.count - next.first);
+        predict(kernels, layout, state.weights.data(), data.numbers(), rows.x.data() + next.first * rows.stride,
+                rows.stride, next.count, scratch, results);
+        if (data.classes() > 0) {
+            kernels.softmax(results, rows.labels.data() + next.first, 0.0F, workspace.losses.data(),
+                            {next.count, last.outputs, last.stride});
+            loss.add(rows, next, [&](std::int64_t r) { return double{losses[r]}; });
+        } else {
+            const float* targets = rows.targets.data() + next.first * rows.target_stride;
+            loss.add(rows, next, [&](std::int64_t r) {
+                return squared_error(results + r * last.stride, targets + r * rows.target_stride, last.outputs);
+            });
+        }
+        workspace.score.add({results, next.count, last.outputs, last.stride});
+        for (std::int64_t r = 0; predictions != nullptr && r < next.count; ++r)
+            predictions = std::copy_n(results + r * last.stride, last.outputs, predictions);
     }
-    return data.classes() > 0 ? classification(data, metric, workspace) : regression(data, metric, workspace);
+    return {.score = workspace.score.score(loss.mean()), .loss = loss.mean()};
 }
 
 }  // namespace ash

@@ -4,7 +4,8 @@
 // in order of rows, each row as often as it counts, so they depend on nothing but data and weights.
 //
 // Threads: a workspace belongs to one; data and state are read.
-// Cost:    one forward pass, a block of rows at a time; nothing is allocated.
+// Cost:    one forward pass, a block of rows at a time, which is scored before the next: no prediction is kept, but what
+//          the metric keeps (metrics.hpp). Nothing is allocated once the workspace has served that metric.
 #pragma once
 
 #include <atomic>
@@ -23,11 +24,10 @@ struct Evaluation {
     bool stopped = false;
 };
 
-// stop, if set: returns within a block of rows. REQUIRES: workspace.prepare()d for the settings of this state.
+// stop, if set: returns within a block of rows. predictions, if set: [validation rows][outputs], probabilities or
+// standardized outputs, are written there. REQUIRES: the workspace is prepared, to score at least, for the settings of this
+// state.
 Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
-                    const std::atomic<bool>* stop, Workspace& workspace);
-
-// What evaluate() has left in the workspace: probabilities, or standardized outputs, of the validation rows.
-Predictions predictions_of(const Data& data, const Workspace& workspace);
+                    const std::atomic<bool>* stop, Workspace& workspace, float* predictions = nullptr);
 
 }  // namespace ash

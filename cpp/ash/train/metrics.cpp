@@ -10,7 +10,13 @@
 #include <stdexcept>
 #include <string>
 
-// Shapes: predictions [R][O] with a stride, labels [R], targets [R][O] with a stride; R = rows, O = outputs or classes.
+#include "ash/data/require.hpp"
+
+// sums_, [outputs] each:    accuracy            hits (one number)
+//                           balanced_accuracy   hits, rows           of each class
+//                           r2                  mean, total, residual
+//                           rmse, mae           errors
+// Mean and total depend on the targets alone, so begin() has them before the first prediction.
 
 namespace ash {
 
@@ -31,18 +37,17 @@ std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};
 }
 
-std::span<const float> row(const Targets& targets, std::int64_t r, int outputs) {
-    return {targets.values + r * targets.stride, static_cast<std::size_t>(outputs)};
-}
+const float* row(const Targets& targets, std::int64_t r) { return targets.values + r * targets.stride; }
 
 // Sums of ones are exact, so rows that are all alike score as if they were counted.
-double weight(const Predictions& predictions, std::int64_t r) {
-    return predictions.weights.empty() ? 1.0 : double{predictions.weights[static_cast<std::size_t>(r)]};
+double weight(const Truth& truth, std::int64_t r) {
+    return truth.weights.empty() ? 1.0 : double{truth.weights[static_cast<std::size_t>(r)]};
 }
 
-double weight_sum(const Predictions& predictions) {
+double weight_sum(const Truth& truth) {
+    if (truth.weights.empty()) return static_cast<double>(truth.rows);
     double sum = 0.0;
-    for (std::int64_t r = 0; r < predictions.rows; ++r) sum += weight(predictions, r);
+    for (std::int64_t r = 0; r < truth.rows; ++r) sum += weight(truth, r);
     return sum;
 }
 
@@ -62,122 +67,42 @@ std::int32_t predicted_class(std::span<const float> probabilities) {
     return static_cast<std::int32_t>(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
-double accuracy(const Predictions& predictions, std::span<const std::int32_t> labels) {
-    double hits = 0.0;
-    for (std::int64_t r = 0; r < predictions.rows; ++r) {
-        if (predicted_class(row(predictions, r)) == labels[static_cast<std::size_t>(r)]) hits += weight(predictions, r);
-    }
-    return hits / weight_sum(predictions);
-}
-
-double balanced_accuracy(const Predictions& predictions, std::span<const std::int32_t> labels, MetricScratch& scratch) {
-    const auto classes = static_cast<std::size_t>(predictions.outputs);
-    std::ranges::fill(scratch.sums, 0.0);
-    const std::span<double> hits = std::span(scratch.sums).first(classes);
-    const std::span<double> rows = std::span(scratch.sums).subspan(classes, classes);
-    for (std::int64_t r = 0; r < predictions.rows; ++r) {
-        const std::int32_t label = labels[static_cast<std::size_t>(r)];
-        rows[static_cast<std::size_t>(label)] += weight(predictions, r);
-        if (predicted_class(row(predictions, r)) == label)
-            hits[static_cast<std::size_t>(label)] += weight(predictions, r);
-    }
-    double recalls = 0.0;
-    int present = 0;
-    for (std::size_t c = 0; c < classes; ++c) {
-        if (rows[c] == 0.0) continue;
-        recalls += hits[c] / rows[c];
-        ++present;
-    }
-    return recalls / present;
-}
-
-// Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
-// probability puts in the right order, tied pairs as half (Mann and Whitney 1947). Halves of ones are exact too.
-double auc_of_class(const Predictions& predictions, std::span<const std::int32_t> labels, std::int32_t positive,
-                    std::vector<std::int64_t>& order) {
-    const auto value = [&](std::int64_t r) { return predictions.values[r * predictions.stride + positive]; };
-    const std::int64_t rows = predictions.rows;
-    order.resize(static_cast<std::size_t>(rows));
-    std::iota(order.begin(), order.end(), std::int64_t{0});
-    // Ties by row: the weights of tied rows are added in the same order always.
-    std::ranges::sort(
-        order, [&](std::int64_t a, std::int64_t b) { return value(a) < value(b) || (value(a) == value(b) && a < b); });
-    double positives = 0.0;
-    double negatives = 0.0;
-    double ordered = 0.0;  // pairs
-    for (std::size_t first = 0, end = 0; first < order.size(); first = end) {
-        double tied_positives = 0.0;
-        double tied_negatives = 0.0;
-        for (; end < order.size() && value(order[end]) == value(order[first]); ++end) {
-            const bool is_positive = labels[static_cast<std::size_t>(order[end])] == positive;
-            (is_positive ? tied_positives : tied_negatives) += weight(predictions, order[end]);
-        }
-        ordered += tied_positives * (negatives + 0.5 * tied_negatives);
-        positives += tied_positives;
-        negatives += tied_negatives;
-    }
-    return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
-}
-
-double auc(const Predictions& predictions, std::span<const std::int32_t> labels, MetricScratch& scratch) {
-    if (predictions.outputs == 2) return auc_of_class(predictions, labels, 1, scratch.order);
-    double sum = 0.0;
-    for (int c = 0; c < predictions.outputs; ++c) sum += auc_of_class(predictions, labels, c, scratch.order);
-    return sum / predictions.outputs;
-}
-
-// sums[o] = sum over rows of weight * term(target, prediction, o), in order of rows.
-template <typename Term>
-void sum_rows(const Predictions& predictions, const Targets& targets, std::span<double> sums, Term term) {
-    std::ranges::fill(sums, 0.0);
-    for (std::int64_t r = 0; r < predictions.rows; ++r) {
-        const std::span<const float> target = row(targets, r, predictions.outputs);
-        const std::span<const float> prediction = row(predictions, r);
-        const double share = weight(predictions, r);
-        for (std::size_t o = 0; o < sums.size(); ++o) {
-            sums[o] += share * term(double{target[o]}, double{prediction[o]}, o);
-        }
+// count(label, weight, whether its class was predicted) for each of the next rows.
+template <typename Count>
+void count_rows(const Truth& truth, const Predictions& next, std::int64_t first, Count count) {
+    for (std::int64_t r = 0; r < next.rows; ++r) {
+        const std::int32_t label = truth.labels[static_cast<std::size_t>(first + r)];
+        count(static_cast<std::size_t>(label), weight(truth, first + r), predicted_class(row(next, r)) == label);
     }
 }
 
 double squared(double x) { return x * x; }
 
-double r2(const Predictions& predictions, const Targets& targets, MetricScratch& scratch) {
-    if (predictions.rows < 2) return kUndefined;
-    const auto outputs = static_cast<std::size_t>(predictions.outputs);
-    const std::span<double> mean = std::span(scratch.sums).subspan(0, outputs);
-    const std::span<double> residual = std::span(scratch.sums).subspan(outputs, outputs);
-    const std::span<double> total = std::span(scratch.sums).subspan(2 * outputs, outputs);
-    sum_rows(predictions, targets, mean, [](double target, double, std::size_t) { return target; });
-    const double rows = weight_sum(predictions);
-    for (double& each : mean) each /= rows;
-    sum_rows(predictions, targets, residual, [](double y, double p, std::size_t) { return squared(y - p); });
-    sum_rows(predictions, targets, total, [&](double y, double, std::size_t o) { return squared(y - mean[o]); });
-    double sum = 0.0;
-    for (std::size_t o = 0; o < outputs; ++o) {
-        if (total[o] > 0.0) {
-            sum += 1.0 - residual[o] / total[o];
-        } else if (residual[o] == 0.0) {
-            sum += 1.0;
-        }
+// sums[o] += weight * term(target, o) over all rows, in their order.
+template <typename Term>
+void sum_targets(const Truth& truth, std::span<double> sums, Term term) {
+    for (std::int64_t r = 0; r < truth.rows; ++r) {
+        const float* target = row(truth.targets, r);
+        const double share = weight(truth, r);
+        for (std::size_t o = 0; o < sums.size(); ++o) sums[o] += share * term(double{target[o]}, o);
     }
-    return sum / predictions.outputs;
 }
 
-// The mean over outputs of finish(mean error of that output), in units of the target.
-template <typename Term, typename Finish>
-double mean_error(const Predictions& predictions, const Targets& targets, MetricScratch& scratch, Term term,
-                  Finish finish) {
-    const std::span<double> sums = std::span(scratch.sums).first(static_cast<std::size_t>(predictions.outputs));
-    sum_rows(predictions, targets, sums, [&](double y, double p, std::size_t) { return term(y - p); });
-    const double rows = weight_sum(predictions);
-    double sum = 0.0;
-    for (std::size_t o = 0; o < sums.size(); ++o) {
-        const double scale = targets.scale.empty() ? 1.0 : targets.scale[o];
-        sum += scale * finish(sums[o] / rows);
+// sums[o] += weight * term(target - prediction) over the next rows, in their order.
+template <typename Term>
+void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first, std::span<double> sums, Term term) {
+    for (std::int64_t r = 0; r < next.rows; ++r) {
+        const float* target = row(truth.targets, first + r);
+        const std::span<const float> prediction = row(next, r);
+        const double share = weight(truth, first + r);
+        for (std::size_t o = 0; o < sums.size(); ++o) {
+            sums[o] += share * term(double{target[o]} - double{prediction[o]});
+        }
     }
-    return sum / predictions.outputs;
 }
+
+// The classes whose probabilities auc ranks: of two the second one.
+int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
 
 }  // namespace
 
@@ -193,38 +118,176 @@ std::string_view name(Metric metric) { return kNames[static_cast<std::size_t>(me
 
 bool classifies(Metric metric) { return metric <= Metric::auc; }
 
-double score(Metric metric, const Predictions& predictions, std::span<const std::int32_t> labels, double log_loss,
-             MetricScratch& scratch) {
-    if (predictions.rows == 0 || !all_finite(predictions)) return kUndefined;
-    scratch.sums.resize(3 * static_cast<std::size_t>(predictions.outputs));
-    switch (metric) {
-        case Metric::accuracy:
-            return accuracy(predictions, labels);
-        case Metric::log_loss:
-            return -log_loss;
-        case Metric::balanced_accuracy:
-            return balanced_accuracy(predictions, labels, scratch);
-        case Metric::auc:
-            return auc(predictions, labels, scratch);
-        default:
-            throw std::invalid_argument(std::string(name(metric)) + " does not score a classification");
+void RunningScore::begin(Metric metric, const Truth& truth) {
+    const bool of_labels = classifies(metric);
+    if (of_labels ? std::ssize(truth.labels) != truth.rows : truth.rows > 0 && truth.targets.values == nullptr) {
+        throw std::invalid_argument(std::string(name(metric)) + " does not score a " +
+                                    (of_labels ? "regression" : "classification"));
+    }
+    metric_ = metric;
+    truth_ = truth;
+    added_ = 0;
+    finite_ = true;
+    sums_.assign(3 * static_cast<std::size_t>(truth.outputs), 0.0);
+    if (metric == Metric::auc) {
+        require(truth.rows <= std::numeric_limits<std::uint32_t>::max(), "roc_auc: more than 2^32 - 1 rows");
+        const auto rows = static_cast<std::size_t>(truth.rows);
+        ranked_.resize(static_cast<std::size_t>(truth.outputs - first_ranked(truth.outputs)) * rows);
+        order_.resize(rows);
+    }
+    if (metric == Metric::r2) {
+        const std::span<double> mean = sums(0);
+        sum_targets(truth, mean, [](double y, std::size_t) { return y; });
+        const double rows = weight_sum(truth);
+        for (double& each : mean) each /= rows;
+        sum_targets(truth, sums(1), [&](double y, std::size_t o) { return squared(y - mean[o]); });
     }
 }
 
-double score(Metric metric, const Predictions& predictions, const Targets& targets, MetricScratch& scratch) {
-    if (predictions.rows == 0 || !all_finite(predictions)) return kUndefined;
-    scratch.sums.resize(3 * static_cast<std::size_t>(predictions.outputs));
-    switch (metric) {
+void RunningScore::add(const Predictions& next) {
+    const std::int64_t first = added_;
+    added_ += next.rows;
+    finite_ = finite_ && all_finite(next);
+    switch (metric_) {
+        case Metric::log_loss:
+            break;
+        case Metric::accuracy:
+            count_rows(truth_, next, first, [&](std::size_t, double weight, bool hit) {
+                if (hit) sums_[0] += weight;
+            });
+            break;
+        case Metric::balanced_accuracy:
+            count_rows(truth_, next, first,
+                       [hits = sums(0), rows = sums(1)](std::size_t label, double weight, bool hit) {
+                           rows[label] += weight;
+                           if (hit) hits[label] += weight;
+                       });
+            break;
+        case Metric::auc:
+            for (std::int64_t r = 0; r < next.rows; ++r) {
+                float* to = ranked_.data() + first + r;
+                for (int c = first_ranked(next.outputs); c < next.outputs; ++c, to += truth_.rows)
+                    *to = next.values[r * next.stride + c];
+            }
+            break;
         case Metric::r2:
-            return r2(predictions, targets, scratch);
+            sum_errors(truth_, next, first, sums(2), squared);
+            break;
         case Metric::rmse:
-            return -mean_error(predictions, targets, scratch, squared, [](double x) { return std::sqrt(x); });
+            sum_errors(truth_, next, first, sums(0), squared);
+            break;
         case Metric::mae:
-            return -mean_error(
-                predictions, targets, scratch, [](double x) { return std::abs(x); }, [](double x) { return x; });
-        default:
-            throw std::invalid_argument(std::string(name(metric)) + " does not score a regression");
+            sum_errors(truth_, next, first, sums(0), [](double x) { return std::abs(x); });
+            break;
     }
+}
+
+double RunningScore::score(double log_loss) {
+    if (truth_.rows == 0 || !finite_) return kUndefined;
+    switch (metric_) {
+        case Metric::accuracy:
+            return sums_[0] / weight_sum(truth_);
+        case Metric::log_loss:
+            return -log_loss;
+        case Metric::balanced_accuracy:
+            return balanced_accuracy();
+        case Metric::auc:
+            return auc();
+        case Metric::r2:
+            return r2();
+        case Metric::rmse:
+            return -mean_error([](double x) { return std::sqrt(x); });
+        case Metric::mae:
+            return -mean_error([](double x) { return x; });
+    }
+    return kUndefined;
+}
+
+std::int64_t RunningScore::bytes(Metric metric, std::int64_t rows, int outputs) {
+    const auto of_sums = std::int64_t{3} * outputs * static_cast<std::int64_t>(sizeof(double));
+    if (metric != Metric::auc) return of_sums;
+    const std::int64_t ranked = outputs - first_ranked(outputs);
+    return of_sums + rows * (ranked * static_cast<std::int64_t>(sizeof(float)) +
+                             static_cast<std::int64_t>(sizeof(std::uint32_t)));
+}
+
+std::span<double> RunningScore::sums(int part) {
+    const auto outputs = static_cast<std::size_t>(truth_.outputs);
+    return std::span(sums_).subspan(static_cast<std::size_t>(part) * outputs, outputs);
+}
+
+double RunningScore::balanced_accuracy() {
+    const std::span<const double> hits = sums(0);
+    const std::span<const double> rows = sums(1);
+    double recalls = 0.0;
+    int present = 0;
+    for (std::size_t c = 0; c < rows.size(); ++c) {
+        if (rows[c] == 0.0) continue;
+        recalls += hits[c] / rows[c];
+        ++present;
+    }
+    return recalls / present;
+}
+
+double RunningScore::auc() {
+    if (truth_.outputs == 2) return auc_of_class(1);
+    double sum = 0.0;
+    for (int c = 0; c < truth_.outputs; ++c) sum += auc_of_class(c);
+    return sum / truth_.outputs;
+}
+
+// Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
+// probability puts in the right order, tied pairs as half (Mann and Whitney 1947). Halves of ones are exact too.
+double RunningScore::auc_of_class(std::int32_t positive) {
+    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
+    std::iota(order.begin(), order.end(), 0U);
+    // Ties by row: the weights of tied rows are added in the same order always.
+    std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
+        return value[a] < value[b] || (value[a] == value[b] && a < b);
+    });
+    double positives = 0.0;
+    double negatives = 0.0;
+    double ordered = 0.0;  // pairs
+    for (std::size_t first = 0, end = 0; first < order.size(); first = end) {
+        double tied_positives = 0.0;
+        double tied_negatives = 0.0;
+        for (; end < order.size() && value[order[end]] == value[order[first]]; ++end) {
+            const bool is_positive = truth_.labels[order[end]] == positive;
+            (is_positive ? tied_positives : tied_negatives) += weight(truth_, order[end]);
+        }
+        ordered += tied_positives * (negatives + 0.5 * tied_negatives);
+        positives += tied_positives;
+        negatives += tied_negatives;
+    }
+    return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
+}
+
+double RunningScore::r2() {
+    if (truth_.rows < 2) return kUndefined;
+    const std::span<const double> total = sums(1);
+    const std::span<const double> residual = sums(2);
+    double sum = 0.0;
+    for (std::size_t o = 0; o < total.size(); ++o) {
+        if (total[o] > 0.0) {
+            sum += 1.0 - residual[o] / total[o];
+        } else if (residual[o] == 0.0) {
+            sum += 1.0;
+        }
+    }
+    return sum / truth_.outputs;
+}
+
+// The mean over outputs of finish(mean error of that output), in units of the target.
+double RunningScore::mean_error(double (*finish)(double)) {
+    const std::span<const double> errors = sums(0);
+    const double rows = weight_sum(truth_);
+    double sum = 0.0;
+    for (std::size_t o = 0; o < errors.size(); ++o) {
+        const double scale = truth_.targets.scale.empty() ? 1.0 : truth_.targets.scale[o];
+        sum += scale * finish(errors[o] / rows);
+    }
+    return sum / truth_.outputs;
 }
 
 }  // namespace ash

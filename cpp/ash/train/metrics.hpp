@@ -11,10 +11,13 @@
 // Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
 //              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
 //              does not matter.
+// Blocks:      predictions come block by block, in order of rows. How they are cut does not matter to a bit, as each sum
+//              is one chain of additions in that order.
 // Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all; a prediction that is not finite.
-// Threads:     none. A scratch belongs to one thread.
-// Cost:        O(rows * outputs), auc O(rows log rows * outputs). Nothing is allocated once the scratch has served
-//              as many rows and outputs.
+// Threads:     none. A running score belongs to one thread.
+// Cost:        O(rows * outputs), auc O(rows log rows * outputs). auc keeps what it ranks, 4 bytes per row for each class
+//              that it ranks by and 4 more; the others keep no prediction. Nothing is allocated once the running score
+//              has served as many rows and outputs.
 
 #pragma once
 
@@ -32,34 +35,61 @@ Metric parse_metric(std::string_view name);
 std::string_view name(Metric metric);
 bool classifies(Metric metric);
 
-// Row r, output o is values[r * stride + o].
+// Some rows: row r, output o is values[r * stride + o].
 struct Predictions {
     const float* values;
     std::int64_t rows;
     int outputs;
     std::int64_t stride;
-    std::span<const float> weights = {};  // [rows], above zero; empty: all alike
 };
 
-// Of a regression: as many rows and outputs as the predictions.
+// What is to be predicted in a regression: row r, output o is values[r * stride + o].
 struct Targets {
-    const float* values;
-    std::int64_t stride;
+    const float* values = nullptr;
+    std::int64_t stride = 0;
     std::span<const double> scale = {};  // [outputs]: what a unit of each stands for, in rmse and mae; empty: 1
 };
 
-struct MetricScratch {
-    std::vector<double> sums;         // [3 * outputs]
-    std::vector<std::int64_t> order;  // [rows], auc
+// All rows that are scored.
+struct Truth {
+    std::int64_t rows;
+    int outputs;
+    std::span<const std::int32_t> labels = {};  // [rows] of a classification, each in 0..outputs-1; else empty
+    Targets targets = {};                       // of a regression
+    std::span<const float> weights = {};        // [rows], above zero; empty: all alike
 };
 
-// log_loss: the (weighted) mean of -log(probability of the label), as the trainer has computed it with its own logarithm; it is
-// only negated here. The other metrics do not read it. labels: [rows], each in 0..outputs-1.
-// REQUIRES: classifies(metric).
-double score(Metric metric, const Predictions& predictions, std::span<const std::int32_t> labels, double log_loss,
-             MetricScratch& scratch);
+class RunningScore {
+  public:
+    // The truth is referred to until score(). Throws std::invalid_argument for a metric of the other task, and for more
+    // rows than auc can rank, 2^32 - 1.
+    void begin(Metric metric, const Truth& truth);
 
-// REQUIRES: !classifies(metric).
-double score(Metric metric, const Predictions& predictions, const Targets& targets, MetricScratch& scratch);
+    // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
+    void add(const Predictions& next);
+
+    // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), as the trainer has
+    // computed it with its own logarithm; it is only negated here. The other metrics do not read it.
+    double score(double log_loss);
+
+    // What it allocates for a metric, at most.
+    static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
+
+  private:
+    std::span<double> sums(int part);  // [outputs], of three
+    double balanced_accuracy();
+    double auc();
+    double auc_of_class(std::int32_t positive);
+    double r2();
+    double mean_error(double (*finish)(double));
+
+    Metric metric_ = Metric::accuracy;
+    Truth truth_{};
+    std::int64_t added_ = 0;  // rows
+    bool finite_ = true;      // all predictions so far
+    std::vector<double> sums_;
+    std::vector<float> ranked_;         // auc: [classes that it ranks by][rows]
+    std::vector<std::uint32_t> order_;  // auc: [rows]
+};
 
 }  // namespace ash

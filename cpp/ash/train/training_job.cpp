@@ -88,8 +88,14 @@ Result JobRun::train_and_score(State& state) {
     const Outcome outcome = train(state);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    Evaluation evaluation = evaluate(data, state, rules.metric, rules.kernels, stop, scratch);
-    if (rules.scorer && !evaluation.stopped) evaluation.score = rules.scorer(state, predictions_of(data, scratch));
+    std::vector<float> predictions;  // for a scorer alone, which needs all at once
+    const std::int64_t rows = data.validation().count;
+    const int outputs = data.outputs();
+    if (rules.scorer) predictions.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(outputs));
+    Evaluation evaluation = evaluate(data, state, rules.metric, rules.kernels, stop, scratch,
+                                     predictions.empty() ? nullptr : predictions.data());
+    if (rules.scorer && !evaluation.stopped)
+        evaluation.score = rules.scorer(state, {predictions.data(), rows, outputs, outputs});
     return {.score = evaluation.score,
             .loss = evaluation.loss,
             .training_loss = outcome.loss,

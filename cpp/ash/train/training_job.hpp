@@ -6,7 +6,8 @@
 // or machine may do a job, and do it again.
 //
 // Threads: a state and a workspace belong to one thread, and to its team; all else is const.
-// Cost:    that of the epochs, and one pass over the validation rows; memory is the workspace's.
+// Cost:    that of the epochs, and one pass over the validation rows; memory is the workspace's, and with a scorer 4
+//          bytes per output of each validation row, while the job is scored.
 #pragma once
 
 #include <atomic>

@@ -1,73 +1,116 @@
 #include "ash/train/workspace.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <numeric>
 
 #include "ash/kernels/embedding.hpp"
 
 namespace ash {
 namespace {
 
+// The contents are lost, so that the old and the new buffer are never there together.
 void grow(AlignedFloats& floats, std::int64_t size) {
-    if (floats.size() < size) floats = AlignedFloats(size);
+    if (floats.size() >= size) return;
+    floats = {};
+    floats = AlignedFloats(size);
 }
 
 template <typename T>
 void grow(std::vector<T>& values, std::int64_t size) {
-    if (static_cast<std::int64_t>(values.size()) < size) values.resize(static_cast<std::size_t>(size));
+    if (std::ssize(values) >= size) return;
+    values = {};
+    values.resize(static_cast<std::size_t>(size));
+}
+
+std::int64_t gradient_floats(const Layout& layout) {
+    std::int64_t widest = 0;
+    for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
+    return std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns);
+}
+
+EpochCut epochs_of(const Settings& settings, const TableSize& table) {
+    return settings.batch_size == 0 ? EpochCut(table.training_rows, 0) : table.epochs;
+}
+
+std::int64_t batch_rows(const Settings& settings, const TableSize& table) {
+    const std::int64_t rows = epochs_of(settings, table).rows();
+    return settings.batch_size == 0 ? rows : std::min(settings.batch_size, rows);
 }
 
 }  // namespace
 
-EpochCut epochs_of(const Settings& settings, const Data& data) {
-    return settings.batch_size == 0 ? EpochCut(data.training().count, 0) : data.epochs();
+TableSize size_of(const Data& data) {
+    return {.shape = data.shape(),
+            .classifies = data.classes() > 0,
+            .weighted = !data.training().weights.empty(),
+            .training_rows = data.training().count,
+            .epochs = data.epochs()};
 }
 
-std::int64_t batch_rows(const Settings& settings, const Data& data) {
-    const std::int64_t rows = epochs_of(settings, data).rows();
-    return settings.batch_size == 0 ? rows : std::min(settings.batch_size, rows);
-}
+EpochCut epochs_of(const Settings& settings, const Data& data) { return epochs_of(settings, size_of(data)); }
+
+std::int64_t batch_rows(const Settings& settings, const Data& data) { return batch_rows(settings, size_of(data)); }
 
 Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
     for (const Settings& settings : candidates) prepare(data, settings);
 }
 
-void Workspace::prepare(const Data& data, const Settings& settings) {
-    const Rows& training = data.training();
-    const Layout layout(data.shape(), settings);
-    const std::int64_t batch = std::max(batch_rows(settings, data), kBlockRows);
-    if (settings.batch_size != 0) grow(inputs, batch * training.stride);
-    grow(outputs, batch * layout.row_floats());
-    grow(deltas, batch * layout.row_floats());
-    if (layout.layers().front().parametric) {
-        grow(slopes, batch * layout.row_floats());
-        grow(excesses, batch * layout.row_floats());
-    }
-    grow(copies, layout.copies_size());
-    if (layout.embeds()) prepare_embedding(layout, batch);
-    prepare_to_help(layout);
-    // The logarithm of a block of losses works on whole vectors.
-    grow(losses, padded(std::max(batch, data.validation().count)));
-    grow(predictions, data.validation().count * padded(data.outputs()));
-    if (data.classes() > 0) {
-        grow(labels, batch);
-    } else {
-        grow(targets, batch * training.target_stride);
-    }
-    if (!training.weights.empty()) grow(weights, batch);
-    if (settings.batch_size != 0) grow(order, training.count);
+// take(buffer, elements that it needs) for each buffer, always in this order.
+template <typename Take>
+void Workspace::each_buffer(const TableSize& table, const Settings& settings, Take take) {
+    const Layout layout(table.shape, settings);
+    const std::int64_t batch = std::max(batch_rows(settings, table), kBlockRows);
+    const bool whole = settings.batch_size == 0;
+    const std::int64_t all = batch * layout.row_floats();
+    const std::int64_t parametric = layout.layers().front().parametric ? all : 0;
+    const std::int64_t embedded_stride = layout.embeds() ? padded(layout.layers().front().inputs) : 0;
+    const std::int64_t outputs_stride = padded(table.shape.outputs);
+    take(inputs, whole ? 0 : batch * padded(table.shape.features));
+    take(outputs, all);
+    take(deltas, all);
+    take(slopes, parametric);
+    take(excesses, parametric);
+    take(targets, table.classifies ? 0 : batch * outputs_stride);
+    take(numbers, batch * layout.embedding().stride);
+    take(embedded, batch * embedded_stride);
+    take(input_deltas, layout.embeds() ? batch * embedded_stride + kLineFloats : 0);
+    take(copies, layout.copies_size());
+    take(gradient, gradient_floats(layout));
+    take(losses, padded(batch));  // the logarithm of a block of losses works on whole vectors
+    take(predictions, kBlockRows * outputs_stride);
+    take(labels, table.classifies ? batch : 0);
+    take(weights, table.weighted ? batch : 0);
+    take(order, whole ? 0 : table.training_rows);
 }
 
-void Workspace::prepare_embedding(const Layout& layout, std::int64_t rows) {
-    const std::int64_t stride = padded(layout.layers().front().inputs);
-    grow(numbers, rows * layout.embedding().stride);
-    grow(embedded, rows * stride);
-    grow(input_deltas, rows * stride + kLineFloats);
+void Workspace::grow_to(const TableSize& table, const Settings& settings) {
+    each_buffer(table, settings, [](auto& buffer, std::int64_t size) { grow(buffer, size); });
 }
 
-void Workspace::prepare_to_help(const Layout& layout) {
-    std::int64_t widest = 0;
-    for (const Layer& layer : layout.layers()) widest = std::max(widest, layer.stride);
-    grow(gradient, std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns));
+void Workspace::prepare(const Data& data, const Settings& settings) { grow_to(size_of(data), settings); }
+
+void Workspace::prepare_to_score(const Data& data, const Settings& settings) {
+    TableSize table = size_of(data);
+    table.training_rows = 0;
+    table.epochs = {};
+    grow_to(table, settings);
+}
+
+void Workspace::prepare_to_help(const Layout& layout) { grow(gradient, gradient_floats(layout)); }
+
+std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates) {
+    std::array<double, 16> most{};  // bytes of each buffer
+    for (const Settings& settings : candidates) {
+        std::size_t number = 0;
+        Workspace().each_buffer(table, settings, [&](auto& buffer, std::int64_t size) {
+            double& bytes = most.at(number++);
+            bytes = std::max(bytes, static_cast<double>(size) * static_cast<double>(sizeof(*buffer.data())));
+        });
+    }
+    const double sum = std::accumulate(most.begin(), most.end(), 0.0);
+    return static_cast<std::int64_t>(std::min(sum, 0x1.0p62));  // more than any machine has
 }
 
 }  // namespace ash

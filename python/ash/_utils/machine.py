@@ -1,7 +1,7 @@
 """What this process may use of its machine: CPUs and memory, by its affinity, its control groups and the environment.
 
     CPUs      min(affinity mask, ceil(quota) of every cgroup level, OMP_THREAD_LIMIT), at least 1
-    memory    min(what the machine has left, what every cgroup level leaves)
+    memory    min(what the machine has left, what every cgroup level leaves, RLIMIT_AS less the address space in use)
 
 A quota of 1.5 CPUs allows two threads: one would leave half a CPU idle, and the kernel slows two down fairly. The
 environment is read, never written, and no thread count of OpenMP is changed.
@@ -161,7 +161,19 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, ro
         if most.isdecimal() and used.isdecimal():
             cached = max(map(int, _FILE_CACHE.findall(read_text(folder / "memory.stat"))), default=0)
             left.append(max(0, int(most) - int(used) + cached))
-    return min(left, default=None)
+    return min([*left, *_address_space(proc)], default=None)
+
+
+def _address_space(proc: Path) -> list[int]:
+    """Return the bytes that RLIMIT_AS leaves, none where there is no such limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return []
+    most, pages = resource.getrlimit(resource.RLIMIT_AS)[0], read_text(proc / "statm").split()
+    if most == resource.RLIM_INFINITY or not pages:
+        return []
+    return [max(0, most - int(pages[0]) * resource.getpagesize())]
 
 
 def default_limit() -> int | None:

@@ -139,9 +139,14 @@ def refuse_values(
     raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}")
 
 
+def table_bytes(rows: int, columns: int) -> int:
+    """Return about how many bytes the core's copy of a table takes."""
+    return int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
+
+
 def check_memory(rows: int, columns: int, name: str) -> None:
     """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
-    needed = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
+    needed = table_bytes(rows, columns)
     left = machine.available_bytes()
     if left is not None and needed > left:
         raise DataError(

@@ -9,7 +9,6 @@ at most BLOCK_CELLS cells. The table itself is never copied.
 from collections.abc import Callable, Sequence
 
 from ash import _core
-from ash.data.arrays import check_memory
 from ash.encoding.data_split import Fold
 from ash.options import Options
 from ash.progress.views import PreparationBar
@@ -37,14 +36,8 @@ def prepare(
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
     `report` is called with the share that is done, 0 to 1; an epoch has at most `epoch_rows`, all by default.
-
-    Raises
-    ------
-    DataError
-        The encoded table would not fit into what memory is left.
     """
     encoding = fold.encoding
-    check_memory(len(fold.y), encoding.features, "X")
     builder = _core.DataBuilder(
         encoding.scaled.tolist(),
         fold.y,

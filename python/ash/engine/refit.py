@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
+from ash.data.arrays import check_memory
 from ash.encoding.data_split import FEW_ROWS, Fold, Split
 from ash.engine.core_data import prepare
 from ash.engine.planning import rows_of_epoch
@@ -165,10 +166,11 @@ class Refit:
             return kept
         rows = np.concatenate([fold.training, fold.validation])
         try:
-            data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
+            check_memory(len(rows), fold.encoding.features, "X")
         except DataError as error:
             warn_user(f"the model is not refitted on all rows: {error}")
             return kept
+        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
         share = self._share(seconds)  # again: preparing the data took time
         if share == 0:
             return kept

@@ -22,6 +22,7 @@ from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import REFIT, REST, Deadline
 from ash.engine.event_loop import Ending, EventLoop
+from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
 from ash.errors import AllDiverged, NothingFinished, SettingError
@@ -138,7 +139,6 @@ class TuningRun:
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         self._split = split_table(table, schema, self._options, self._validation, self._cv, **given)
         self._options = replace(self._options, metric=self._metric(), task=table.task)
-        self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
 
     def _metric(self) -> str:
         if self._scoring is not None:
@@ -149,15 +149,26 @@ class TuningRun:
         )  # a default that gave way in some of the folds
 
     def _plan(self) -> None:
-        """Resolve the ladder and the deadline, and draw the candidates."""
+        """Draw the candidates, see that they fit into memory, and resolve the ladder and the deadline."""
         self._space = space_of(self._split.folds[0], self._options) if self._asked_space is None else self._asked_space
+        known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
+        self._candidates = draw(self._space, self._options, known)
+        self._first = self._candidates.first()
         refit = refits(self._final, self._split)
+        self._fit_into_memory(refit)
+        self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit)
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
-        known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
-        self._candidates = draw(self._space, self._options, known)
+
+    def _fit_into_memory(self, refit: bool) -> None:
+        """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
+        scored, kept = self._scoring is not None, self._keep()
+        needs = needs_of(self._split, self._first, self._options, kept=kept, refit=refit, scored=scored)
+        self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
+        threads = self._threads if self._elsewhere is None else self._options.threads
+        self._options = replace(self._options, threads=threads, memory_limit=limit)
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
         """Write down what the run is, or raise JournalError where the journal holds another one."""
@@ -171,7 +182,7 @@ class TuningRun:
         options = self._options
         return _core.Tuner(
             data,
-            self._candidates.first(),
+            self._first,
             count=self._candidates.count,
             **{name: getattr(options, name) for name in AS_THEY_ARE},
             max_rungs=options.max_rungs or 0,

@@ -133,12 +133,16 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
     """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0."""
-    return np.asarray(predictions - np.eye(predictions.shape[2])[labels])
+    errors = predictions.astype(np.float64)
+    errors[:, np.arange(len(labels)), labels] -= 1
+    return errors
 
 
 def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Numbers) -> Numbers:
     """Return the errors of each network in units of `scale` [outputs]: [networks, rows, outputs]."""
-    return np.asarray((predictions - targets) / scale)
+    errors = predictions - targets
+    errors /= scale
+    return errors
 
 
 def row_losses(averaged: Numbers) -> Numbers:

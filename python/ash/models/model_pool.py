@@ -128,6 +128,15 @@ def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
 
 
+def prediction_bytes(kept: int, cells: int) -> int:
+    """Return how many bytes the predictions of so many networks take, until an ensemble is selected by them.
+
+    `cells` are the validation rows, times outputs. All networks: float32, and their errors in double. One of them, and
+    what `sharpness` or `select` make of it meanwhile: five arrays in double.
+    """
+    return (12 * kept + 40) * cells
+
+
 def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params], options: Options) -> Kept | None:
     """Return what the core has kept so far, None for nothing.
 
@@ -143,7 +152,8 @@ def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params
     if options.metric in LABEL_METRICS:
         labels = targets[:, 0].astype(np.int64)
         factors = tuple(sharpness(each, labels, weights) for each in predictions)
-        predictions = np.stack([sharpened(each, factor) for each, factor in zip(predictions, factors, strict=True)])
+        for each, factor in zip(predictions, factors, strict=True):
+            each[...] = sharpened(each, factor)
     return Kept(
         networks=tuple(
             network_of(sharpen(core, factor), folds[0], params[candidate], options, score)

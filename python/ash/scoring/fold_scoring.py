@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
@@ -140,16 +139,19 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
 
 def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
-    table = fold.table
-    metric = metric_of(table.task, options.metric)
-    classes = table.classes
+    metric = metric_of(fold.table.task, options.metric)
     targets = fold.y[fold.validation]
-    predictions = np.full((len(targets), classes), 1 / classes) if classes else targets
-    constant = metric == "r2" and bool((targets == targets[0]).all())  # all candidates would score 0, or 1
-    if not constant and not np.isnan(_core.score(metric, targets, predictions.astype(np.float32), classes)):
+    if _is_defined(metric, targets, fold.table.classes):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
     if options.metric is not None or options.stop_score is not None:  # a score is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
     warn_user(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead")
     return "neg_root_mean_squared_error"
+
+
+def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
+    """Return whether a metric tells candidates apart on rows with these targets, whatever is predicted."""
+    if metric == "roc_auc":
+        return len(np.unique(targets)) == classes
+    return metric != "r2" or bool((targets != targets[0]).any())  # of a constant all candidates would score 0, or 1

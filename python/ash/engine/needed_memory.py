@@ -1,0 +1,155 @@
+"""What a run needs of memory, checked before it takes any.
+
+    table         the core's float32 copy: one per fold, and one of all rows to train on after cross-validation
+    scratch       of each thread, for the largest candidate; a refit has its own
+    states        of the candidates that are trained, or whose result is held back, and of the networks that are kept
+    predictions   of the validation rows, by the networks that are kept
+
+States of waiting candidates are a cache: one that was dropped is trained again. They are not counted, but
+`memory_limit` is lowered to what the rest leaves. A stream is judged by the candidates that are drawn at its beginning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ash import _core
+from ash._utils import machine
+from ash._utils.user_warnings import warn_user
+from ash.data.arrays import table_bytes
+from ash.encoding.data_split import Fold, Split
+from ash.errors import DataError
+from ash.metrics import METRICS
+from ash.models.model_pool import prediction_bytes
+from ash.options import Options
+
+ADVICE = {
+    "table": "pass fewer rows or columns",
+    "scratch": "give a space with narrower layers or smaller batches, or pass fewer rows or classes",
+    "states": "give a space with narrower layers, or keep fewer networks (keep= of the config)",
+    "predictions": "validate on fewer rows (validation=), or keep fewer networks (keep= of the config)",
+}
+"""What to do, by the part that needs most."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run needs, in bytes.
+
+    Attributes
+    ----------
+    table, predictions : int
+    scratch : int
+        Of each thread.
+    states : tuple of int
+        Of each candidate on all folds, the largest first.
+    kept : int
+        Networks.
+    at_work : int or None
+        The most candidates at a time whose states cannot be dropped; None: one per thread.
+    """
+
+    table: int
+    scratch: int
+    states: tuple[int, ...]
+    kept: int
+    at_work: int | None
+    predictions: int
+
+    def parts(self, threads: int) -> dict[str, int]:
+        """Return the bytes of each part on so many threads."""
+        states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
+        scratch = min(threads, len(self.states)) * self.scratch  # without a candidate of its own a thread only helps
+        return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
+
+    def total(self, threads: int) -> int:
+        """Return the bytes of a run on so many threads."""
+        return sum(self.parts(threads).values())
+
+
+def needs_of(
+    split: Split, candidates: Sequence[_core.Settings], options: Options, *, kept: int, refit: bool, scored: bool
+) -> Needs:
+    """Return what a run needs that trains these candidates.
+
+    `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
+    of the user's scores it.
+    """
+    folds = split.folds
+    tables = folds if split.whole is None else (*folds, split.whole)
+    cells = sum(len(fold.validation) * _outputs(fold) for fold in folds)
+    scratch = max(_scratch(fold, candidates, options, scored) for fold in folds)
+    shape = _shape(folds[0])
+    states = sorted((len(folds) * _core.state_bytes(each, *shape) for each in candidates), reverse=True)
+    return Needs(
+        table=sum(table_bytes(len(fold.y), fold.encoding.features) for fold in tables),
+        scratch=scratch * (1 + refit),
+        states=tuple(states),
+        kept=kept,
+        at_work=options.workers if options.schedule == "reproducible" else None,
+        predictions=prediction_bytes(kept, cells),
+    )
+
+
+def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, int | None]:
+    """Return on how many threads, and with which `memory_limit`, a run fits into the memory that is left.
+
+    Both are at most those given. Neither changes the outcome of a reproducible run.
+
+    Raises
+    ------
+    DataError
+        It does not fit on one thread.
+
+    Warns
+    -----
+    UserWarning
+        It fits on fewer threads only.
+    """
+    left = machine.available_bytes()
+    if left is None:
+        return threads, memory_limit
+    fitting = next((count for count in range(threads, 0, -1) if needs.total(count) <= left), 0)
+    if not fitting:
+        raise _too_much(needs, left)
+    if fitting < threads:
+        needed = _gib(needs.total(threads))
+        warn_user(f"threads={threads} would need about {needed} of memory, but {_gib(left)} are left; using {fitting}")
+    parts = needs.parts(fitting)
+    others = sum(parts.values()) - parts["states"]
+    return fitting, None if memory_limit is None else min(memory_limit, left - others)
+
+
+def _too_much(needs: Needs, left: int) -> DataError:
+    parts = needs.parts(1)
+    listed = ", ".join(f"{name} {_gib(size)}" for name, size in parts.items())
+    return DataError(
+        f"the run needs about {_gib(needs.total(1))} of memory on one thread ({listed}), but only {_gib(left)} are "
+        f"left: {ADVICE[max(parts, key=parts.__getitem__)]}"
+    )
+
+
+def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options, scored: bool) -> int:
+    """Return the bytes of the scratch of a thread; a function that scores is handed predictions, which are copied."""
+    scratch = _core.workspace_bytes(
+        candidates,
+        *_shape(fold),
+        metric=METRICS[str(options.task)][0] if scored else str(options.metric),
+        weighted=fold.weights is not None,
+        training_rows=len(fold.training),
+        epoch_rows=options.epoch_rows or 0,
+        validation_rows=len(fold.validation),
+    )
+    return scratch + (2 * 4 * len(fold.validation) * _outputs(fold) if scored else 0)
+
+
+def _shape(fold: Fold) -> tuple[int, int, int]:
+    """Return the features, outputs and numbers of a network."""
+    return fold.encoding.features, _outputs(fold), int(fold.encoding.scaled.sum())
+
+
+def _outputs(fold: Fold) -> int:
+    return fold.table.classes or fold.y.shape[1]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.3g} GiB"
