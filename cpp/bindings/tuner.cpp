@@ -164,10 +164,26 @@ py::dict fold_scores_of(const OwningTuner& owner) {
     return columns;
 }
 
+// The best networks that are kept: as many as take so many multiply-adds to predict the validation rows, but at least one.
+// Calibration and selection take about as long as kAfter more for each number predicted.
+std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
+    constexpr double kAfter = 1e4;
+    double numbers = 0.0;
+    for (const auto& fold : owner.data) numbers += static_cast<double>(fold->validation().count) * fold->outputs();
+    std::vector<Kept> kept = with_states(owner.tuner.kept());
+    std::size_t count = 0;
+    for (; count < kept.size(); ++count) {
+        work -= owner.candidates->cost({kept[count].candidate, kept[count].rung, 0}) + kAfter * numbers;
+        if (count > 0 && work < 0.0) break;
+    }
+    kept.resize(count);
+    return kept;
+}
+
 // The networks of fold 0, and the predictions of all. Jobs may run meanwhile: what is kept is read once, and no job
 // writes its states.
-py::tuple kept_of(const OwningTuner& owner) {
-    const std::vector<Kept> kept = with_states(owner.tuner.kept());
+py::tuple kept_of(const OwningTuner& owner, double work) {
+    const std::vector<Kept> kept = kept_within(owner, work);
     const Data& data = *owner.data.front();
     py::list all;
     for (const Kept& each : kept)
@@ -294,7 +310,7 @@ void bind_tuner(py::module_& m) {
         .def("events", &take_events)
         .def("jobs", &job_columns, py::arg("first") = 0)
         .def("assists", &assist_columns, py::arg("first") = 0)
-        .def("kept", &kept_of)
+        .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("which"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
         .def("retrain", &retrain_kept, py::arg("data"), py::arg("which"))

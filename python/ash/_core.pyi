@@ -312,8 +312,9 @@ class Tuner:
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit or stopped
-    # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0
-    def kept(self) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
+    # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0. As
+    # many as predict with so many multiply-adds, but at least one.
+    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
     # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
     # and the seconds that they took. After restore_state, before start.
     def restore(

@@ -83,7 +83,8 @@ Evaluation evaluate(const Data& data, const State& state, Metric metric, const K
         for (std::int64_t r = 0; predictions != nullptr && r < next.count; ++r)
             predictions = std::copy_n(results + r * last.stride, last.outputs, predictions);
     }
-    return {.score = workspace.score.score(loss.mean()), .loss = loss.mean()};
+    const double score = workspace.score.score(loss.mean(), stop);
+    return {.score = score, .loss = loss.mean(), .stopped = stop != nullptr && *stop};
 }
 
 }  // namespace ash

@@ -182,7 +182,7 @@ void RunningScore::add(const Predictions& next) {
     }
 }
 
-double RunningScore::score(double log_loss) {
+double RunningScore::score(double log_loss, const std::atomic<bool>* stop) {
     if (truth_.rows == 0 || !finite_) return kUndefined;
     switch (metric_) {
         case Metric::accuracy:
@@ -192,7 +192,7 @@ double RunningScore::score(double log_loss) {
         case Metric::balanced_accuracy:
             return balanced_accuracy();
         case Metric::auc:
-            return auc();
+            return auc(stop);
         case Metric::r2:
             return r2();
         case Metric::rmse:
@@ -229,10 +229,13 @@ double RunningScore::balanced_accuracy() {
     return recalls / present;
 }
 
-double RunningScore::auc() {
+double RunningScore::auc(const std::atomic<bool>* stop) {
     if (truth_.outputs == 2) return auc_of_class(1);
     double sum = 0.0;
-    for (int c = 0; c < truth_.outputs; ++c) sum += auc_of_class(c);
+    for (int c = 0; c < truth_.outputs; ++c) {
+        if (stop != nullptr && *stop) return kUndefined;
+        sum += auc_of_class(c);
+    }
     return sum / truth_.outputs;
 }
 

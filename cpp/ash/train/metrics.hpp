@@ -21,6 +21,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -70,7 +71,8 @@ class RunningScore {
 
     // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), as the trainer has
     // computed it with its own logarithm; it is only negated here. The other metrics do not read it.
-    double score(double log_loss);
+    // stop, if set: returns soon, and then NaN; auc of a million rows takes some 0.1 s per class.
+    double score(double log_loss, const std::atomic<bool>* stop = nullptr);
 
     // What it allocates for a metric, at most.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
@@ -78,7 +80,7 @@ class RunningScore {
   private:
     std::span<double> sums(int part);  // [outputs], of three
     double balanced_accuracy();
-    double auc();
+    double auc(const std::atomic<bool>* stop);
     double auc_of_class(std::int32_t positive);
     double r2();
     double mean_error(double (*finish)(double));

@@ -52,6 +52,8 @@ HASTE = 0.9
 """The share of the remaining time that the refit is planned for."""
 BEST_OF_FEW = 5
 """Networks in an ensemble selected by few rows."""
+SECONDS_OF_INTERRUPTED = 0.25
+"""The longest refit after Ctrl-C."""
 LONGEST = 1e9
 """Seconds that mean no limit."""
 
@@ -103,7 +105,11 @@ def finish(
     """
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     if split.whole is not None:
-        kept, counts = refit.on_all_rows(refit.draws(1 if interrupted else final.ensemble), tuner)
+        counts = refit.draws(1 if interrupted else final.ensemble)
+        if interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
+            warn_user("the run was interrupted: the model is the network of the first fold")
+            return kept, kept.model_of(counts)
+        kept, counts = refit.on_all_rows(counts, tuner)
         return kept, kept.model_of(counts)
     counts = refit.draws(final.ensemble)
     if interrupted or not refits(final, split):

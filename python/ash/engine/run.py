@@ -41,6 +41,8 @@ from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core takes by the same name, and without a value for "none"."""
+WORK_OF_INTERRUPTED = 5e9
+"""The multiply-adds with which networks may predict the validation rows after Ctrl-C: a tenth of a second of a core."""
 
 
 class TuningRun:
@@ -247,7 +249,8 @@ class TuningRun:
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
-        kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options)
+        work = WORK_OF_INTERRUPTED if ending.ended == "interrupted" else math.inf
+        kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options, work)
         if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
             raise self._too_short()
         if kept is None:

@@ -18,6 +18,7 @@ Order:   rows are summed up by NumPy on one thread, and factors are rounded to a
 Cost:    the exponentials of the predictions, once a step of Newton's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,13 +138,16 @@ def prediction_bytes(kept: int, cells: int) -> int:
     return (12 * kept + 40) * cells
 
 
-def read_kept(tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params], options: Options) -> Kept | None:
-    """Return what the core has kept so far, None for nothing.
+def read_kept(
+    tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params], options: Options, work: float = math.inf
+) -> Kept | None:
+    """Return the best networks that the core has kept so far, None for nothing.
 
+    There are as many as predict the validation rows with `work` multiply-adds, and one at least.
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
     other; both calibrated where labels alone were scored.
     """
-    networks, predictions = tuner.kept()
+    networks, predictions = tuner.kept(work)
     if not networks:
         return None
     candidates, rungs, scores, cores = zip(*networks, strict=True)
