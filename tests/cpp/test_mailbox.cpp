@@ -104,6 +104,55 @@ TEST_CASE("whoever waits for an answer leaves when the tuner stops or the mailbo
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}, stop));
 }
 
+TEST_CASE("states that stayed elsewhere are made again by as many threads as there are cores") {
+    const Data data = make_data();
+    TunerSettings settings = kSettings;
+    settings.cores = 8;
+    Tuner here(make_candidates(data, kSettings.threads, kNoLimit, nullptr), settings);
+    here.start();
+    REQUIRE(here.wait(60.0));
+    std::vector<KnownJob> known;
+    for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
+    const auto mailbox = std::make_shared<Mailbox>(settings.threads);
+    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // of its own threads one would train
+    tuner.restore(known, {}, {}, 0.0);
+    tuner.start();
+    REQUIRE(tuner.wait(60.0));
+    CHECK(with_states(tuner.kept()).empty());
+    tuner.complete(settings.keep, [] { return false; });
+    check_equal(tuner, here);
+}
+
+// The answer of the next letter, which sends nothing back but its score.
+void answer_next(Mailbox& mailbox, double score) {
+    const Mail mail = mailbox.take(10.0);
+    REQUIRE(mail.letters.size() == 1);
+    CHECK(mailbox.answer(mail.letters.front().number, {.result = {.score = score}}));
+}
+
+TEST_CASE("a mailbox forgets the flag of a tuner that waits for nothing") {
+    for (const bool closed : {true, false}) {
+        Mailbox mailbox(1);
+        auto stop = std::make_unique<std::atomic<bool>>(false);
+        if (closed) {
+            mailbox.close();
+            CHECK_FALSE(mailbox.send({0, 0, 1}, {}, *stop));
+        } else {
+            std::thread sender([&] { CHECK(mailbox.send({0, 0, 1}, {}, *stop)); });
+            answer_next(mailbox, 0.5);
+            sender.join();
+        }
+        *stop = true;
+        stop.reset();
+        CHECK(mailbox.take(0.0).letters.empty());
+        if (closed) continue;
+        const std::atomic<bool> other{false};
+        std::thread sender([&] { CHECK(mailbox.send({1, 0, 1}, {}, other)); });
+        answer_next(mailbox, 0.7);
+        sender.join();
+    }
+}
+
 TEST_CASE("a state that is not the candidate's ends the run") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);

@@ -4,11 +4,11 @@ namespace ash {
 
 std::optional<Answer> Mailbox::send(const Job& job, States states, const std::atomic<bool>& stop) {
     std::unique_lock lock(mutex_);
-    stop_ = &stop;
     if (closed_ || stop) return {};
     const std::int64_t number = next_++;
-    Waiting& own = waiting_[number];
     mail_.letters.push_back({number, job, std::move(states)});
+    Waiting& own = waiting_[number];
+    own.stop = &stop;
     news_.notify_one();
     own.answered.wait(lock, [&] { return own.answer || closed_; });
     std::optional<Answer> answer = std::move(own.answer);
@@ -26,7 +26,7 @@ Mail Mailbox::take(double seconds) {
     news_.wait_for(lock, std::chrono::duration<double>(seconds),
                    [&] { return woken_ || closed_ || !mail_.letters.empty(); });
     woken_ = false;
-    if (stop_ != nullptr && *stop_) close_locked();
+    if (!waiting_.empty() && *waiting_.begin()->second.stop) close_locked();
     return std::exchange(mail_, {});
 }
 
@@ -52,7 +52,6 @@ void Mailbox::close() {
 
 void Mailbox::close_locked() {
     closed_ = true;
-    stop_ = nullptr;
     for (auto& [number, each] : waiting_) each.answered.notify_one();
     news_.notify_one();
 }

@@ -12,7 +12,8 @@
 // Order:       notes and letters are taken in the order in which they were written, the notes first.
 // Invariants:  (1) a letter is answered once: later answers of the same number are ignored;
 //              (2) after close() nothing sleeps here: a job without an answer counts as stopped;
-//              (3) the mutex is held for a few moves of memory, and never while waiting for something else.
+//              (3) the mutex is held for a few moves of memory, and never while waiting for something else;
+//              (4) the flag of a tuner is only read while a thread of that tuner waits here.
 // Threads:     send() and note(): any thread of the tuner, note() in its critical section; all others: any thread.
 // Cost:        two wake-ups per job.
 #pragma once
@@ -81,6 +82,7 @@ class Mailbox {
     struct Waiting {
         std::condition_variable answered;
         std::optional<Answer> answer;
+        const std::atomic<bool>* stop = nullptr;  // of the tuner, which lives as long as its thread is in send()
     };
 
     void close_locked();
@@ -93,7 +95,6 @@ class Mailbox {
     std::int64_t next_ = 0;
     bool woken_ = false;
     bool closed_ = false;
-    const std::atomic<bool>* stop_ = nullptr;  // of the tuner, which outlives its jobs
 };
 
 }  // namespace ash
