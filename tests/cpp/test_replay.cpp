@@ -199,6 +199,33 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
     }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every result") {
+    Made whole = make(*this, {.schedule = Schedule::greedy});
+    go_through(whole);
+    const std::vector<KnownJob> all = results(whole);
+    const std::vector<Step> steps = steps_of(*whole.tuner);
+    for (std::size_t lost = 0; lost < steps.size(); lost += 5) {
+        std::vector<Step> rest = steps;
+        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(lost));
+        // Training one of these jobs again would show its real hash.
+        std::vector<KnownJob> known = all;
+        for (KnownJob& each : known) each.record.weights_hash ^= 1;
+        Made made = make(*this, {.schedule = Schedule::greedy});
+        made.tuner->restore(known, rest, {}, 0.0);
+        made.tuner->start();
+        REQUIRE(made.tuner->wait(60.0));
+        std::map<Key, std::uint64_t> hashes;
+        for (const KnownJob& each : known) {
+            hashes[{each.record.task.job.candidate, each.record.task.job.rung}] = each.record.weights_hash;
+        }
+        for (const JobRecord& each : made.tuner->jobs()) {
+            const auto found = hashes.find({each.task.job.candidate, each.task.job.rung});
+            if (found != hashes.end()) CHECK(each.weights_hash == found->second);
+        }
+        CHECK(made.tuner->ending() == Ending::finished);
+    }
+}
+
 TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more") {
     for (const Schedule schedule : {Schedule::reproducible, Schedule::greedy}) {
         Made fewer = make(*this, {.candidates = kCandidates / 2, .schedule = schedule});
