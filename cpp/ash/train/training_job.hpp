@@ -68,7 +68,10 @@ struct JobRules {
     std::int64_t eta = 2;
     Scorer scorer = {};  // empty: the metric
 
-    std::int64_t epochs_after(std::int32_t rung) const;  // of all rungs up to this one
+    // The epochs of a job in this rung, and of all rungs up to it. Both throw std::invalid_argument where the latter are
+    // more than 2^62, and for rules or rungs that no ladder has.
+    std::int64_t epochs_of_job(std::int32_t rung) const;
+    std::int64_t epochs_after(std::int32_t rung) const;
 
     // The epochs of a state after a job in this rung.
     std::int64_t epochs_of_state(std::int32_t rung) const;
