@@ -89,6 +89,10 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {
     CHECK_THROWS_AS(candidates(Continuation::resume, kNoLimit, Metric::r2), std::invalid_argument);
     settings[3].learning_rate = -1.0;
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
+    settings[3] = {};
+    settings[3].hidden = {1 << 20, 1 << 20};
+    settings[3].activations.assign(2, Activation::relu);
+    CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);  // 4 TiB of weights
     settings.clear();
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
 }

@@ -60,7 +60,10 @@ void Candidates::append(std::vector<Settings> more) {
     if (std::ssize(more) > count_ - known_) {
         throw std::invalid_argument("more than " + std::to_string(count_) + " candidates");
     }
-    for (const Settings& each : more) check(each);
+    for (const Settings& each : more) {
+        check(each);
+        static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
+    }
     for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);
          first += kChunk) {
         const auto size = static_cast<std::size_t>(std::min(kChunk, count_ - first));

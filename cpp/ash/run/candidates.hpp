@@ -79,7 +79,8 @@ class Candidates {
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr);
     virtual ~Candidates() = default;
 
-    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range or too many.
+    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too large for a
+    // Layout, or too many.
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // in all, also those still to be drawn
