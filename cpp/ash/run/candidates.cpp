@@ -191,13 +191,16 @@ std::vector<RetrainJob> Candidates::retraining(const Job& job) const {
 }
 
 States Candidates::checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const {
+    require(std::ssize(states) == folds(), "states: one per fold");
+    if (digest_of(states) != weights_hash) {
+        throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
+                                 std::to_string(job.rung) + " with other weights than its result says");
+    }
     States all;
     for (State& each : states = with_layouts(job, std::move(states))) {
         all.push_back(std::make_shared<State>(std::move(each)));
     }
-    if (digest_of(all) == weights_hash) return all;
-    throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
-                             std::to_string(job.rung) + " with other weights than its result says");
+    return all;
 }
 
 std::vector<FoldScores> Candidates::fold_scores() const {

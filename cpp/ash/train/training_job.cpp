@@ -29,9 +29,9 @@ std::uint64_t digest_of(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
 }
 
-std::uint64_t digest_of(const States& folds) {
+std::uint64_t digest_of(std::span<const State> folds) {
     std::uint64_t hash = 0;
-    for (const std::shared_ptr<const State>& state : folds) hash = with_fold(hash, digest_of(*state));
+    for (const State& state : folds) hash = with_fold(hash, digest_of(state));
     return hash;
 }
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "ash/data/data.hpp"
@@ -40,7 +41,7 @@ struct Result {
 
 // Of the weights; of several folds together.
 std::uint64_t digest_of(const State& state);
-std::uint64_t digest_of(const States& folds);
+std::uint64_t digest_of(std::span<const State> folds);
 
 // The seed of a fold: fold 0 has the seed itself, so one fold is what a run without folds would be.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
