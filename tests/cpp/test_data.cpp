@@ -238,6 +238,12 @@ TEST_CASE("a builder refuses what does not fit") {
     CHECK_THROWS_AS(builder.fill(given.x.data(), 20), std::invalid_argument);
     builder.observe(given.x.data(), 20);
     for (const int more : {0, 1}) CHECK_THROWS_AS(builder.observe(given.x.data(), more), std::invalid_argument);
+    for (const std::int64_t rows : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::max()}) {
+        CHECK_THROWS_AS(builder.fill(given.x.data(), rows), std::invalid_argument);
+        DataBuilder other(3, targets, {given.training}, {given.validation}, all);
+        other.observe(given.x.data(), 1);
+        CHECK_THROWS_AS(other.observe(given.x.data(), rows), std::invalid_argument);
+    }
     builder.fill(given.x.data(), 19);
     CHECK_THROWS_AS(builder.finish(), std::invalid_argument);
     builder.fill(given.x.data() + 57, 1);

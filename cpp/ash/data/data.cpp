@@ -170,7 +170,8 @@ std::vector<DataBuilder::PartRow> DataBuilder::sorted(std::span<const std::int64
 }
 
 void DataBuilder::observe(const double* x, std::int64_t count) {
-    if (!quartiles_ || observed_ + count > rows_) throw std::invalid_argument("more rows than the table has");
+    const bool fits = count >= 0 && count <= rows_ - observed_;
+    if (!quartiles_ || !fits) throw std::invalid_argument("more rows than the table has, or fewer than none");
     for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
         const PartRow& next = training_[next_training_];
         quartiles_->add(x + (next.row - observed_) * data_.features_,
@@ -194,7 +195,8 @@ void DataBuilder::settle(const Quartiles& quartiles) {
 }
 
 void DataBuilder::fill(const double* x, std::int64_t count) {
-    require(observed_ == rows_ && filled_ + count <= rows_, "all rows must be observed, and then come again");
+    require(observed_ == rows_ && count >= 0 && count <= rows_ - filled_,
+            "all rows must be observed, and then come again");
     fill_part(x, filled_, count, training_, next_training_, data_.training_);
     fill_part(x, filled_, count, validation_, next_validation_, data_.validation_);
     filled_ += count;
