@@ -153,6 +153,27 @@ TEST_CASE("a mailbox forgets the flag of a tuner that waits for nothing") {
     }
 }
 
+TEST_CASE("every answer that was taken comes to its sender, and none waits on once the mailbox is closed") {
+    for (int letters = 0; letters < 60; ++letters) {
+        Mailbox mailbox(4);
+        const std::atomic<bool> stop{false};
+        std::atomic<int> received{0};
+        std::vector<std::thread> senders;
+        for (std::int32_t candidate = 0; candidate < mailbox.capacity(); ++candidate) {
+            senders.emplace_back([&, candidate] {
+                while (mailbox.send({candidate, 0, 1}, {}, stop)) ++received;
+            });
+        }
+        int taken = 0;
+        while (taken < letters) {
+            for (const Letter& each : mailbox.take(10.0).letters) taken += mailbox.answer(each.number, {}) ? 1 : 0;
+        }
+        mailbox.close();
+        for (std::thread& sender : senders) sender.join();
+        CHECK(received == taken);
+    }
+}
+
 TEST_CASE("a state that is not the candidate's ends the run") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
