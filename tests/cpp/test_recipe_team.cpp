@@ -45,7 +45,7 @@ TEST_CASE("the recipe has the same bits for any team, changing while it runs") {
                     scratch.prepare_to_help(Layout(data.shape(), settings));  // all that a member has
                 });
                 // Again until a member came in time: on a busy machine some come too late to do anything.
-                for (int run = 0; run < 5 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {
+                for (int run = 0; run < 100 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {
                     team.open(count, no_ring, nullptr);
                     CHECK(left_by(data, settings, &team) == expected);
                     team.close();
