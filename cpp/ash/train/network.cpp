@@ -41,7 +41,7 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
     }
     settings.activations = std::move(activations);
     if (numbers > 0) settings.embedding = Embedding::periodic;
-    const int made = numbers * embedding::kDimensions;
+    const std::int64_t made = std::int64_t{numbers} * embedding::kDimensions;
     require(layers.front().inputs == features + made, "weights: the first layer does not fit the features");
     require(std::ssize(embedding.parameters) == std::ptrdiff_t{embedding::kRows} * numbers, "embedding: wrong shape");
     for (std::size_t i = 0; i < embedding.numbers.size(); ++i) {
