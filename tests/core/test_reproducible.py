@@ -106,6 +106,26 @@ def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
     assert largest > 1, "teams were formed"
 
 
+HALF_A_MILLION = """
+import numpy as np, sys
+import ash
+
+X = np.random.default_rng(0).normal(size=(40, 524_800)).astype(np.float32)
+space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
+search = ash.SearchConfig(min_epochs=8)
+y = np.arange(40) % 2
+print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
+"""  # the weights of a step are more blocks than 16 bits can count
+
+
+@pytest.mark.slow
+def test_two_threads_share_half_a_million_embedded_numbers() -> None:
+    """It takes 5 GB and half a minute. In another process, where a hang is a failure."""
+    alone, shared = (python(HALF_A_MILLION, threads) for threads in ("1", "2"))
+    assert alone.returncode == 0, alone.stderr
+    assert shared.stdout == alone.stdout, shared.stderr
+
+
 def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
     """A helper that comes too late, as on a busy machine, computes nothing: again until some did."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}

@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -87,6 +89,10 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {
     CHECK_THROWS_AS(candidates(Continuation::resume, kNoLimit, Metric::r2), std::invalid_argument);
     settings[3].learning_rate = -1.0;
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
+    settings[3] = {};
+    settings[3].hidden = {1 << 20, 1 << 20};
+    settings[3].activations.assign(2, Activation::relu);
+    CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);  // 4 TiB of weights
     settings.clear();
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
 }
@@ -132,4 +138,79 @@ TEST_CASE_FIXTURE(Fixture, "costs are those of the epochs of the job, and of row
     CHECK(all.cost({2, 3, 8}) == 8 * 100 * training + 50 * forward);
     CHECK(all.step_cost(2) == 18 * training);
     CHECK(all.step_cost(4) == 100 * 16 * (2 * (5 + 12) + 3));  // one batch of everything
+}
+
+TEST_CASE("epochs of rungs are counted up to 2^62, and beyond that refused") {
+    constexpr std::int64_t kMost = std::int64_t{1} << 62;
+    const auto rules = [](std::int64_t min_epochs, std::int64_t eta, Continuation continuation = Continuation::resume) {
+        return JobRules{
+            .kernels = kernels(""), .seed = kSeed, .continuation = continuation, .min_epochs = min_epochs, .eta = eta};
+    };
+    CHECK(rules(1, 2).epochs_after(0) == 1);
+    CHECK(rules(1, 2).epochs_after(3) == 1 + 2 + 4 + 8);
+    CHECK(rules(5, 3).epochs_after(2) == 5 + 15 + 45);
+    CHECK(rules(1, 2).epochs_after(61) == kMost - 1);
+    CHECK(rules(kMost, 2).epochs_after(0) == kMost);
+    CHECK(rules(1, 2, Continuation::restart).epochs_of_state(0) == 1);
+    CHECK(rules(1, 2, Continuation::restart).epochs_of_state(61) == kMost / 2);
+    const auto refuses = [&](std::int64_t min_epochs, std::int64_t eta, std::int32_t rung) {
+        for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
+            CHECK_THROWS_AS(rules(min_epochs, eta, continuation).epochs_after(rung), std::invalid_argument);
+            CHECK_THROWS_AS(rules(min_epochs, eta, continuation).epochs_of_state(rung), std::invalid_argument);
+        }
+    };
+    using Limits = std::numeric_limits<std::int32_t>;
+    for (const std::int32_t rung : {Limits::min(), -1, 62, 63, Limits::max()}) refuses(1, 2, rung);
+    for (const std::int64_t eta : {-2, 0, 1}) refuses(1, eta, 1);
+    refuses(5, 3, 40);
+    refuses(kMost + 1, 2, 0);
+    refuses(0, 2, 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "states of rungs that no ladder has are refused, and counters that would overflow") {
+    for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
+        Candidates all = candidates(continuation);
+        State state = initial_state(data.shape(), settings[1], kSeed, 1);
+        for (const std::int32_t rung : {-1, 0, 40, 62, 63, 1'000'000'000}) {
+            for (const std::int64_t epochs : {std::int64_t{0}, std::numeric_limits<std::int64_t>::max()}) {
+                state.epochs = epochs;
+                CHECK_THROWS_AS(all.restore(1, rung, {state}), std::invalid_argument);
+            }
+        }
+        state.epochs = 1;
+        for (const std::int64_t updates : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::max()}) {
+            state.updates = updates;
+            CHECK_THROWS_AS(all.restore(1, 0, {state}), std::invalid_argument);
+        }
+        state.updates = 3;
+        CHECK_NOTHROW(all.restore(1, 0, {state}));
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a job of 2^62 epochs trains until it is stopped") {
+    const JobRules rules{.kernels = kernels(""), .seed = kSeed};
+    Workspace scratch(data, {&settings[1], 1});
+    JobRun run{.data = data,
+               .settings = settings[1],
+               .rules = rules,
+               .job = {1, 0, std::int64_t{1} << 62},
+               .scratch = scratch,
+               .stop = &stop};
+    State state = run.initial();
+    std::thread stops([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        stop = true;
+    });
+    CHECK(run.train(state).stopped);
+    stops.join();
+}
+
+TEST_CASE_FIXTURE(Fixture, "limits of memory are 0 or more, and any number of folds may share one") {
+    const auto made = [&](std::int64_t limit) {
+        return Candidates({fold_of(data), fold_of(data), fold_of(data)}, settings, std::ssize(settings), 1, limit);
+    };
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    for (const std::int64_t limit : {std::int64_t{0}, std::int64_t{1}, kMost})
+        CHECK(made(limit).memory().limit == limit);
+    CHECK_THROWS_AS(made(-1), std::invalid_argument);
 }

@@ -238,6 +238,33 @@ TEST_CASE("a release gives the ladder what was held back, in virtual order, and 
     }
 }
 
+TEST_CASE("a result of a task that no worker has is refused, and nothing changes") {
+    for (const bool released : {false, true}) {
+        Ladder ladder({.candidates = 4});
+        ash::VirtualClock clock(ladder, 4, 2, cost_of, Order::finish);
+        const Task task = *clock.next();
+        if (released) clock.release();
+        const auto refuses = [&](const Task& other) {
+            CHECK_THROWS_AS(clock.finish({.task = other, .score = 0.5, .loss = 0.5}), std::invalid_argument);
+        };
+        for (const std::int32_t worker : {-1, 1 - task.worker, 2, std::numeric_limits<std::int32_t>::max()}) {
+            Task other = task;
+            other.worker = worker;
+            refuses(other);
+        }
+        for (const std::int32_t candidate : {-1, task.job.candidate + 1, std::numeric_limits<std::int32_t>::max()}) {
+            Task other = task;
+            other.job.candidate = candidate;
+            refuses(other);
+        }
+        Task later = task;
+        later.finish += 1.0;
+        refuses(later);
+        clock.finish({.task = task, .score = 0.5, .loss = 0.5});
+        refuses(task);
+    }
+}
+
 TEST_CASE("a clock that cannot be is refused") {
     Ladder ladder({.candidates = 2});
     CHECK_THROWS_AS(ash::VirtualClock(ladder, 2, 0, cost_of, Order::finish), std::invalid_argument);

@@ -74,8 +74,8 @@ TEST_CASE("8 features, 3 of them embedded, 64-10, by hand; factors of inputs cos
 }
 
 TEST_CASE("what exceeds 64 bits is still a number") {
-    const Layout layout = layout_of(1 << 20, {1 << 20}, 2);
+    const Layout layout = layout_of(1 << 20, {1 << 14}, 2);
     const double cost = job_cost(layout, std::int64_t{1} << 31, 1, std::int64_t{1} << 62);
-    CHECK(cost > 0x1p133);
-    CHECK(cost < 0x1p135);
+    CHECK(cost > 0x1p128);
+    CHECK(cost < 0x1.01p128);
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <numeric>
 #include <random>
 #include <span>
@@ -237,8 +238,64 @@ TEST_CASE("a builder refuses what does not fit") {
     CHECK_THROWS_AS(builder.fill(given.x.data(), 20), std::invalid_argument);
     builder.observe(given.x.data(), 20);
     for (const int more : {0, 1}) CHECK_THROWS_AS(builder.observe(given.x.data(), more), std::invalid_argument);
+    for (const std::int64_t rows : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::max()}) {
+        CHECK_THROWS_AS(builder.fill(given.x.data(), rows), std::invalid_argument);
+        DataBuilder other(3, targets, {given.training}, {given.validation}, all);
+        other.observe(given.x.data(), 1);
+        CHECK_THROWS_AS(other.observe(given.x.data(), rows), std::invalid_argument);
+    }
     builder.fill(given.x.data(), 19);
     CHECK_THROWS_AS(builder.finish(), std::invalid_argument);
     builder.fill(given.x.data() + 57, 1);
     CHECK(builder.finish().training().count == 15);
+}
+
+TEST_CASE("a table with too many columns is refused, or with none") {
+    const Given given(20, 2);
+    for (const int columns : {-1, 0, kMostColumns + 1, std::numeric_limits<int>::max()}) {
+        const auto made = [&](int features, int targets, int classes) {
+            DataBuilder(features, {given.y.data(), 20, targets, classes}, {given.training}, {given.validation},
+                        std::vector<bool>(3, true));
+        };
+        CHECK_THROWS_AS(made(columns, 1, 2), std::invalid_argument);
+        CHECK_THROWS_AS(made(3, columns, 0), std::invalid_argument);
+        if (columns != 0) CHECK_THROWS_AS(made(3, 1, columns), std::invalid_argument);
+    }
+}
+
+TEST_CASE("weights whose sum is not finite are refused") {
+    const Given given(20, 2);
+    std::vector<double> weights(given.training.size(), 1e308);
+    weights.front() = 1e307;
+    CHECK_THROWS_AS(DataBuilder(3, {given.y.data(), 20, 1, 2}, {given.training, weights}, {given.validation},
+                                std::vector<bool>(3, true)),
+                    std::invalid_argument);
+}
+
+TEST_CASE("members that do not fit each other make no data") {
+    const auto members = [](std::int64_t rows, std::int64_t epoch_rows, std::vector<int> numbers) {
+        Rows part;
+        part.count = rows;
+        part.stride = padded(3);
+        part.target_stride = padded(2);
+        part.x = AlignedFloats(2 * part.stride);
+        part.labels.assign(2, 1);
+        return Data::Members{3, 2, no_scaling(3), no_scaling(2), {}, std::move(numbers), part, part, epoch_rows};
+    };
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    CHECK(Data(members(2, 0, {0, 2})).shape().numbers == 2);
+    for (const std::int64_t rows : {-kMost, std::int64_t{0}, std::int64_t{1}, std::int64_t{3}, kMost}) {
+        for (const std::int64_t epoch_rows : {std::int64_t{0}, kMost - 1})
+            CHECK_THROWS_AS(Data(members(rows, epoch_rows, {})), std::invalid_argument);
+    }
+    CHECK_THROWS_AS(Data(members(2, -1, {})), std::invalid_argument);
+    for (const std::vector<int>& numbers : {std::vector{3}, {-1}, {1, 1}, {2, 0}, {0, 1, 2, 2}})
+        CHECK_THROWS_AS(Data(members(2, 0, numbers)), std::invalid_argument);
+}
+
+TEST_CASE("a block of floats whose size is no size is not allocated") {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    for (const std::int64_t size : {-kMost - 1, std::int64_t{-1}, kMost / 4 + 1, kMost})
+        CHECK_THROWS_AS(AlignedFloats{size}, std::bad_alloc);
+    CHECK(AlignedFloats(0).data() == nullptr);
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -161,4 +163,27 @@ TEST_CASE("settings out of range are refused by name") {
         settings.embedding_frequency = bad;
         CHECK_THROWS_WITH_AS(check(settings), doctest::Contains("embedding_frequency"), std::invalid_argument);
     }
+}
+
+TEST_CASE("a layout whose sizes or random numbers would overflow is refused, before anything is allocated") {
+    constexpr int kMost = std::numeric_limits<int>::max();
+    Settings settings;
+    const auto refuses = [&](const Shape& shape) { CHECK_THROWS_AS(Layout(shape, settings), std::invalid_argument); };
+    for (const int features : {-1, 0, kMostColumns + 1, kMost}) refuses({features, 1});
+    for (const int outputs : {-1, 0, kMostColumns + 1, kMost}) refuses({1, outputs});
+    for (const int numbers : {-1, 11, kMost}) refuses({10, 1, numbers});
+    settings.embedding = Embedding::periodic;
+    settings.hidden = {1};
+    const Layout most({kMostColumns, kMostColumns, kMostColumns}, settings);
+    CHECK(most.layers().front().inputs == (1 + embedding::kDimensions) * kMostColumns);
+    CHECK(most.size() > 0);
+    settings.hidden = {1 << 20, 1 << 14};  // 2^34 weights
+    settings.activations.assign(2, Activation::relu);
+    CHECK(Layout({1, 1}, settings).size() > std::int64_t{1} << 34);
+    settings.hidden = {1 << 20, (1 << 14) + 1};
+    refuses({1, 1});
+    settings.hidden = {1 << 20, 1 << 20};
+    refuses({1, 1});
+    CHECK_THROWS_WITH_AS(initial_state({1, 1}, settings, 0, 0), doctest::Contains("1048576 x 1048576"),
+                         std::invalid_argument);
 }

@@ -101,6 +101,45 @@ TEST_CASE("a thread that waits for an answer leaves when the tuner stops") {
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}));
 }
 
+TEST_CASE("states that stayed elsewhere are made again by as many threads as there are cores") {
+    const Data data = make_data();
+    TunerSettings settings = kSettings;
+    settings.cores = 8;
+    Tuner here(make_candidates(data, kSettings.threads, kNoLimit, nullptr), settings);
+    here.start();
+    REQUIRE(here.wait(60.0));
+    std::vector<KnownJob> known;
+    for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
+    const auto mailbox = std::make_shared<Mailbox>(settings.threads);
+    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // of its own threads one would train
+    tuner.restore(known, {}, {}, 0.0);
+    tuner.start();
+    REQUIRE(tuner.wait(60.0));
+    CHECK(with_states(tuner.kept()).empty());
+    tuner.complete(settings.keep, [] { return false; });
+    check_equal(tuner, here);
+}
+
+TEST_CASE("every answer that was taken comes to its sender, and none waits on once the mailbox is closed") {
+    for (int letters = 0; letters < 60; ++letters) {
+        Mailbox mailbox(4);
+        std::atomic<int> received{0};
+        std::vector<std::thread> senders;
+        for (std::int32_t candidate = 0; candidate < mailbox.capacity(); ++candidate) {
+            senders.emplace_back([&, candidate] {
+                while (mailbox.send({candidate, 0, 1}, {})) ++received;
+            });
+        }
+        int taken = 0;
+        while (taken < letters) {
+            for (const Letter& each : mailbox.take(10.0).letters) taken += mailbox.answer(each.number, {}) ? 1 : 0;
+        }
+        mailbox.close();
+        for (std::thread& sender : senders) sender.join();
+        CHECK(received == taken);
+    }
+}
+
 TEST_CASE("a state that is not the candidate's ends the run") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);

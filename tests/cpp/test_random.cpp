@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
+#include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "ash/data/random.hpp"
@@ -42,4 +46,10 @@ TEST_CASE("every position of a shuffle is hit by every row about equally often")
     double chi_square = 0.0;
     for (const int count : counts) chi_square += (count - 1000.0) * (count - 1000.0) / 1000.0;
     CHECK(chi_square < 85.4);  // 49 degrees of freedom: one in a thousand
+}
+
+TEST_CASE("more rows than 32 bits can number are not shuffled") {
+    std::uint32_t none = 0;
+    const std::span<std::uint32_t> rows(&none, (std::size_t{1} << 32) + 1);
+    CHECK_THROWS_AS(shuffle(1, {0, Purpose::shuffle, 0, 0}, rows), std::invalid_argument);
 }

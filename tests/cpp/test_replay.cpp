@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -199,6 +200,33 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
     }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every result") {
+    Made whole = make(*this, {.schedule = Schedule::greedy});
+    go_through(whole);
+    const std::vector<KnownJob> all = results(whole);
+    const std::vector<Step> steps = steps_of(*whole.tuner);
+    for (std::size_t lost = 0; lost < steps.size(); lost += 5) {
+        std::vector<Step> rest = steps;
+        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(lost));
+        // Training one of these jobs again would show its real hash.
+        std::vector<KnownJob> known = all;
+        for (KnownJob& each : known) each.record.weights_hash ^= 1;
+        Made made = make(*this, {.schedule = Schedule::greedy});
+        made.tuner->restore(known, rest, {}, 0.0);
+        made.tuner->start();
+        REQUIRE(made.tuner->wait(60.0));
+        std::map<Key, std::uint64_t> hashes;
+        for (const KnownJob& each : known) {
+            hashes[{each.record.task.job.candidate, each.record.task.job.rung}] = each.record.weights_hash;
+        }
+        for (const JobRecord& each : made.tuner->jobs()) {
+            const auto found = hashes.find({each.task.job.candidate, each.task.job.rung});
+            if (found != hashes.end()) CHECK(each.weights_hash == found->second);
+        }
+        CHECK(made.tuner->ending() == Ending::finished);
+    }
+}
+
 TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more") {
     for (const Schedule schedule : {Schedule::reproducible, Schedule::greedy}) {
         Made fewer = make(*this, {.candidates = kCandidates / 2, .schedule = schedule});
@@ -237,6 +265,39 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its net
     CHECK(with_states(made.tuner->kept()).empty());
     CHECK_THROWS_AS(made.tuner->complete(kKeep, [] { return false; }), std::runtime_error);
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed beside a network that takes long, and at a stop") {
+    static std::atomic<int> epochs{0};  // of both
+    epochs = 0;
+    Kernels counted = kernels("");
+    counted.finite = [](const float* values, std::int64_t size) noexcept {
+        ++epochs;
+        return kernels("").finite(values, size);
+    };
+    std::vector<Settings> two = make_settings(2);
+    for (Settings& each : two) each.batch_size = 0;
+    two[0].l2 = 1e30;  // diverges in an epoch or two; by its result it has not
+    constexpr std::int64_t kLong = std::int64_t{1} << 40;
+    for (const int threads : {1, 2}) {
+        Tuner tuner(std::make_unique<Candidates>(
+                        std::vector<Fold>{{data, {.kernels = counted, .seed = kSeed, .min_epochs = kLong}}}, two, 2,
+                        threads, kNoLimit),
+                    {.ladder = {.min_epochs = kLong, .max_rungs = 1}, .threads = threads, .keep = 2});
+        std::vector<KnownJob> known(2);
+        for (std::int32_t candidate = 0; candidate < 2; ++candidate) {
+            KnownJob& each = known[static_cast<std::size_t>(candidate)];
+            each.record.task.job = {candidate, 0, kLong};
+            each.record.score = 1.0 - candidate;
+            each.fold_scores = {each.record.score};
+        }
+        tuner.restore(known, {}, {}, 0.0);
+        tuner.start();
+        REQUIRE(tuner.wait(60.0));
+        REQUIRE(without_states(tuner.kept()).size() == 2);
+        const int before = epochs;
+        CHECK_THROWS_AS(tuner.complete(2, [&] { return epochs - before > 1000; }), std::runtime_error);
+    }
 }
 
 TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") {

@@ -2,10 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "ash/run/retrain.hpp"
@@ -125,5 +127,22 @@ TEST_CASE("it is given up when it is told, and what stop() throws comes out afte
             retrain(jobs, 2, stop);
         }
         CHECK(std::none_of(jobs.begin(), jobs.end(), [](const RetrainJob& job) { return job.done(); }));
+    }
+}
+
+TEST_CASE("what a job throws beside a long one comes out, also while stop() takes its time") {
+    const Data data = make_mixed_data(80, 2);
+    std::vector<Settings> settings = make_settings(2);
+    settings[0].hidden = {1 << 20, 1 << 20};  // 4 TiB of weights
+    for (const int threads : {1, 2}) {
+        std::vector<RetrainJob> jobs{{data, settings[1], kRules, {0, 0, threads == 1 ? 1 : std::int64_t{1} << 40}},
+                                     {data, settings[0], kRules, {1, 0, 1}}};
+        int asked = 0;
+        const auto stop = [&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            return ++asked == 100;
+        };
+        CHECK_THROWS_AS(retrain(jobs, threads, stop), std::invalid_argument);
+        CHECK(jobs[0].done() == (threads == 1));
     }
 }

@@ -44,6 +44,7 @@ TEST_CASE("what is out of range is named") {
         {"activations", [](Settings& s) { s.activations.clear(); }},
         {"hidden", [](Settings& s) { s.hidden[0] = 0; }},
         {"hidden", [](Settings& s) { s.hidden[0] = (1 << 20) + 1; }},
+        {"hidden", [](Settings& s) { s.hidden.assign(1025, 1), s.activations.assign(1025, Activation::relu); }},
         {"embedding_frequency", [](Settings& s) { s.embedding_frequency = -1.0; }},
         {"learning_rate", [](Settings& s) { s.learning_rate = kNan; }},
         {"learning_rate", [](Settings& s) { s.learning_rate = kInfinity; }},
@@ -54,6 +55,10 @@ TEST_CASE("what is out of range is named") {
         {"l2", [](Settings& s) { s.l2 = -1.0; }},
         {"weight_decay", [](Settings& s) { s.weight_decay = kNan; }},
         {"dropout", [](Settings& s) { s.dropout = 1.0; }},
+        // As floats, with which the kernels work, these are 1.
+        {"beta1", [](Settings& s) { s.beta1 = 1.0 - 1e-9; }},
+        {"beta2", [](Settings& s) { s.beta2 = 1.0 - 1e-9; }},
+        {"dropout", [](Settings& s) { s.dropout = 1.0 - 1e-9; }},
         {"label_smoothing", [](Settings& s) { s.label_smoothing = 2.0; }},
         {"batch_size", [](Settings& s) { s.batch_size = -1; }},
     };

@@ -63,6 +63,12 @@ TEST_CASE("the work of 128 equal candidates is 896 epochs, the longest chain 127
     }
 }
 
+TEST_CASE("epochs are counted beyond 2^63") {
+    SimulationSettings chosen = settings(4, 2, false);
+    chosen.ladder.min_epochs = std::int64_t{1} << 61;
+    CHECK(ash::simulate(chosen, workload()).epochs == 0x1.0p64);
+}
+
 TEST_CASE("no schedule beats its bounds") {
     for (const auto schedule : {ash::Schedule::greedy, ash::Schedule::reproducible}) {
         for (const int threads : {1, 2, 3, 8, 33}) {

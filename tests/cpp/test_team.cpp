@@ -1,6 +1,7 @@
 // Teams: every block once, whoever comes and goes; nobody waits for a thread that has claimed nothing; sleepers wake.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -54,6 +55,22 @@ TEST_CASE("a loop runs every block once, alone and with members, and ends when a
         }
         for (const int each : runs) CHECK(each == 1000);
         CHECK((count > 0 || members.blocks() == 0));
+    }
+}
+
+TEST_CASE("a loop may have more blocks than a ticket can count") {
+    std::atomic<std::uint32_t> bell{0};
+    Team team(bell);
+    Workspace own;
+    for (const int count : {0, 2}) {
+        for (const int blocks : {65'535, 65'536, 200'000}) {
+            Members members(team, bell, count);
+            std::vector<std::uint8_t> runs(static_cast<std::size_t>(blocks));
+            team.open(count, no_ring, nullptr);
+            team.share(blocks, own, [&](int block, Workspace&) { ++runs.at(static_cast<std::size_t>(block)); });
+            team.close();
+            CHECK(std::ranges::count(runs, 1) == blocks);
+        }
     }
 }
 
@@ -189,7 +206,6 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
     for (const std::int64_t batch : {1, 16, 31, 64, 100, 1000, 3'000'000}) {
         for (const int threads : {1, 2, 3, 7, 64}) {
             const RowCut cut(batch, threads);
-            CHECK(cut.count() <= Team::kMostBlocks);
             std::int64_t next = 0;
             for (int block = 0; block < cut.count(); ++block) {
                 if (cut[block].first != next || cut[block].count < 1 || next % 16 != 0) FAIL("block " << block);

@@ -243,6 +243,23 @@ TEST_CASE("F85 what a job throws ends the run and reaches the caller; the next r
     CHECK(tuner->rungs().front().finished == 32);
 }
 
+TEST_CASE("what a job throws after the caller has stopped the run is not lost") {
+    std::atomic<bool> begun{false};
+    const auto tuner = pretend(2, 2, [&](const Job& job, const std::atomic<bool>& stop) -> Result {
+        if (job.candidate == 1) return endless(job, stop);
+        begun = true;
+        endless(job, stop);
+        throw std::range_error("late");
+    });
+    tuner->start();
+    while (!begun) std::this_thread::yield();
+    tuner->stop();
+    const auto ended = [&] {
+        while (!tuner->wait(kLong)) continue;
+    };
+    CHECK_THROWS_AS(ended(), std::range_error);
+}
+
 TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; never one that diverged") {
     const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
                                          {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},

@@ -2,12 +2,14 @@
 //
 // Kernels load and store whole vectors without masks, so every row that they see starts on 64 bytes and is padded with
 // zeros to a multiple of 16 floats; both hold for any instruction set, so a state moves between them unchanged.
+// Throws std::bad_alloc for a size that is negative or no memory can have.
 // Threads: as std::vector. Cost: one allocation, one pass of zeroing.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <new>
 #include <utility>
@@ -46,6 +48,8 @@ class AlignedFloats {
     };
 
     static float* allocate(std::int64_t size) {
+        constexpr auto kMost = std::numeric_limits<std::ptrdiff_t>::max() / static_cast<std::int64_t>(sizeof(float));
+        if (size < 0 || size > kMost) throw std::bad_array_new_length();
         if (size == 0) return nullptr;
         const auto bytes = static_cast<std::size_t>(size) * sizeof(float);
         auto* floats = static_cast<float*>(::operator new(bytes, std::align_val_t{kAlignment}));

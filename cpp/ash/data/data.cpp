@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -13,6 +14,13 @@
 
 namespace ash {
 namespace {
+
+void check_columns(int features, int targets, int classes) {
+    require(features >= 1 && features <= kMostColumns, "x: not 1 to 2^28 columns");
+    require(targets >= 1 && targets <= kMostColumns, "y: not 1 to 2^28 columns");
+    require(classes == 0 || (classes >= 2 && classes <= kMostColumns && targets == 1),
+            "y: not one column of 2 to 2^28 classes");
+}
 
 void check_part(const Part& part, std::int64_t rows, const char* what) {
     require(!part.rows.empty(), what);
@@ -52,6 +60,7 @@ std::vector<float> normalized(std::span<const double> weights) {
     std::vector<float> result;
     if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
     const double mean = std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size());
+    require(std::isfinite(mean), "weights: their sum is not finite");
     result.reserve(weights.size());
     for (const double weight : weights) result.push_back(static_cast<float>(weight / mean));
     return result;
@@ -92,11 +101,11 @@ void check_rows(const Rows& rows, int features, int classes, int outputs) {
 }  // namespace
 
 Data::Data(int features, const TargetTable& targets)
-    : features_(features),
-      classes_(targets.classes),
-      targets_(targets.columns),
-      inputs_(no_scaling(static_cast<std::size_t>(features))),
-      target_scaling_(no_scaling(static_cast<std::size_t>(outputs()))) {}
+    : features_(features), classes_(targets.classes), targets_(targets.columns) {
+    check_columns(features_, targets_, classes_);
+    inputs_ = no_scaling(static_cast<std::size_t>(features_));
+    target_scaling_ = no_scaling(static_cast<std::size_t>(outputs()));
+}
 
 Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
            bool standardize)
@@ -120,11 +129,14 @@ Data::Data(Members members)
       training_(std::move(members.training)),
       validation_(std::move(members.validation)),
       epochs_(training_.count, members.epoch_rows) {
-    require(features_ >= 1 && (classes_ == 0 || classes_ >= 2) && targets_ >= 1, "data: shape");
+    check_columns(features_, targets_, classes_);
+    require(members.epoch_rows >= 0, "data: epoch_rows");
     check_scaling(inputs_, features_);
     check_scaling(target_scaling_, outputs());
     for (const int column : constant_features_) require(column >= 0 && column < features_, "data: constant features");
     for (const int column : numbers_) require(column >= 0 && column < features_, "data: numbers");
+    const bool ascend = std::ranges::adjacent_find(numbers_, std::ranges::greater_equal{}) == numbers_.end();
+    require(ascend, "data: numbers not in order");
     check_rows(training_, features_, classes_, outputs());
     check_rows(validation_, features_, classes_, outputs());
 }
@@ -135,10 +147,7 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
       rows_(targets.rows),
       weights_(training.weights.begin(), training.weights.end()),
       data_(features, targets) {
-    require(features >= 1 && targets.columns >= 1, "x and y need a column each");
     require(std::ssize(standardized) == features, "standardized: one a feature");
-    require(targets.classes == 0 || (targets.classes >= 2 && targets.columns == 1),
-            "y: classes are numbers in one column");
     check_part(training, rows_, "no row to train on");
     check_part(validation, rows_, "no row to validate on");
     require(epoch_rows >= 0, "epoch_rows: 0 or more");
@@ -161,7 +170,8 @@ std::vector<DataBuilder::PartRow> DataBuilder::sorted(std::span<const std::int64
 }
 
 void DataBuilder::observe(const double* x, std::int64_t count) {
-    if (!quartiles_ || observed_ + count > rows_) throw std::invalid_argument("more rows than the table has");
+    const bool fits = count >= 0 && count <= rows_ - observed_;
+    if (!quartiles_ || !fits) throw std::invalid_argument("more rows than the table has, or fewer than none");
     for (; next_training_ < training_.size() && training_[next_training_].row < observed_ + count; ++next_training_) {
         const PartRow& next = training_[next_training_];
         quartiles_->add(x + (next.row - observed_) * data_.features_,
@@ -185,7 +195,8 @@ void DataBuilder::settle(const Quartiles& quartiles) {
 }
 
 void DataBuilder::fill(const double* x, std::int64_t count) {
-    require(observed_ == rows_ && filled_ + count <= rows_, "all rows must be observed, and then come again");
+    require(observed_ == rows_ && count >= 0 && count <= rows_ - filled_,
+            "all rows must be observed, and then come again");
     fill_part(x, filled_, count, training_, next_training_, data_.training_);
     fill_part(x, filled_, count, validation_, next_validation_, data_.validation_);
     filled_ += count;

@@ -26,7 +26,7 @@ class EpochCut {
 
     // most: rows of an epoch at most; 0: all.
     EpochCut(std::int64_t rows, std::int64_t most)
-        : parts_(most > 0 && most < rows ? (rows + most - 1) / most : 1), rows_(rows / parts_) {}
+        : parts_(most > 0 && most < rows ? (rows - 1) / most + 1 : 1), rows_(rows / parts_) {}
 
     std::int64_t parts() const { return parts_; }  // epochs of a pass
     std::int64_t rows() const { return rows_; }    // of an epoch

@@ -1,7 +1,10 @@
 #include "ash/data/random.hpp"
 
+#include <limits>
 #include <numeric>
 #include <utility>
+
+#include "ash/data/require.hpp"
 
 namespace ash {
 namespace {
@@ -43,6 +46,7 @@ Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
 }
 
 void shuffle(std::uint64_t seed, const Stream& stream, std::span<std::uint32_t> rows) {
+    require(rows.size() <= std::numeric_limits<std::uint32_t>::max(), "shuffle: more rows than 32 bits can number");
     const Words words = draw(seed, stream, 0);
     SplitMix64 generator{std::uint64_t{words[0]} << 32U | words[1]};
     std::iota(rows.begin(), rows.end(), 0U);

@@ -20,12 +20,12 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// A sequence of draws, by what it is for. time: the pass of a shuffle, the update of a dropout mask, 0 for initial weights.
+// A sequence of draws, by what it is for.
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // below 2^24; of an embedding: the row of parameters
-    std::uint32_t time;
+    std::uint32_t layer;  // below 2^24, as check(Settings) sees to; of an embedding: the row of parameters
+    std::uint32_t time;  // the pass of a shuffle, the update of a dropout mask, both modulo 2^32; 0 for initial weights
 };
 
 using Words = std::array<std::uint32_t, 4>;
@@ -39,7 +39,7 @@ Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index);
 // Uniform in [0, 1), 24 bits.
 inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
 
-// rows := a random order of 0 .. size-1 (Fisher-Yates).
+// rows := a random order of 0 .. size-1 (Fisher-Yates). Throws std::invalid_argument for 2^32 rows or more.
 void shuffle(std::uint64_t seed, const Stream& stream, std::span<std::uint32_t> rows);
 
 }  // namespace ash

@@ -7,7 +7,11 @@
 
 namespace ash {
 
-// The columns that a network takes and gives.
+// The most features of a table, and the most outputs. A network has up to four inputs per feature, whose number then
+// fits into an int, as the bytes of 2^32 rows fit into 63 bits.
+inline constexpr int kMostColumns = 1 << 28;
+
+// The columns that a network takes and gives: 1 to kMostColumns.
 struct Shape {
     int features;
     int outputs;

@@ -52,7 +52,7 @@ struct Block {
 };
 
 // Masks of inverted dropout: element i of the block is kept, and multiplied by scale, iff hash(key, first + i) is at
-// least the threshold.
+// least the threshold. Places are modulo 2^32.
 struct Dropout {
     std::uint32_t key;
     std::uint32_t first;

@@ -1,7 +1,10 @@
 #include "ash/model/layout.hpp"
 
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
+#include "ash/data/require.hpp"
 #include "ash/kernels/embedding.hpp"
 
 namespace ash {
@@ -13,13 +16,28 @@ constexpr float kShareRate = 0.1F;
 constexpr float kEmbeddingRate = 0.1F;
 constexpr float kScalingRate = 6.0F;
 
+// Of a layer: its sizes do not overflow, nor does the counter of the draws that give four initial weights each.
+constexpr std::int64_t kMostWeights = std::int64_t{1} << 34;
+
+bool within(int columns) { return columns >= 1 && columns <= kMostColumns; }
+
+void check_layer(int inputs, int outputs) {
+    require(within(outputs), "a layer has 1 to 2^28 outputs");
+    if (std::int64_t{inputs} * outputs <= kMostWeights) return;
+    throw std::invalid_argument("a layer of " + std::to_string(inputs) + " x " + std::to_string(outputs) +
+                                " weights is too large: 2^34 is the most");
+}
+
 }  // namespace
 
 Layout::Layout(const Shape& shape, const Settings& settings) : features_(shape.features) {
+    require(within(shape.features), "a network has 1 to 2^28 features");
+    require(shape.numbers >= 0 && shape.numbers <= shape.features, "numbers: more than features, or fewer than none");
     const bool ntk = settings.parametrization == Parametrization::ntk;
     const int numbers = settings.embedding == Embedding::none ? 0 : shape.numbers;
     int inputs = shape.features + numbers * embedding::kDimensions;
     const auto add = [&](int width, Activation activation, bool parametric) {
+        check_layer(inputs, width);
         const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
         const Layer layer{inputs,
                           width,

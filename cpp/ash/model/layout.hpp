@@ -10,7 +10,8 @@
 // computed from them, are the copies: W^T of all layers but the first (of that too, where an embedding learns through
 // it), and the weights of layer 0 times the factors of its inputs.
 //
-// A layout depends on shapes alone, never on the instruction set, so states can be compared and moved.
+// A layout depends on shapes alone, never on the instruction set, so states can be compared and moved. Its sizes do not
+// overflow, nor do they with a batch of 2^32 rows: what is too large has no layout.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,8 @@ struct ScalingLayout {
 class Layout {
   public:
     Layout() = default;
+
+    // Throws std::invalid_argument for columns out of range, and for a layer with more than 2^34 weights.
     Layout(const Shape& shape, const Settings& settings);
 
     // The same without factors of inputs, which are the end of the arena.

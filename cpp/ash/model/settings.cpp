@@ -46,6 +46,9 @@ std::string_view name_of(Enum value) {
 
 bool within(double value, double low, double high) { return std::isfinite(value) && value >= low && value <= high; }
 
+// Below 1 also as a float, with which the kernels work: 1 - 1e-9 is not.
+bool is_share(double value) { return within(value, 0.0, 1.0) && static_cast<float>(value) < 1.0F; }
+
 }  // namespace
 
 std::string_view name(Activation value) { return name_of(value); }
@@ -74,18 +77,20 @@ template Embedding parse<Embedding>(std::string_view text);
 
 void check(const Settings& settings) {
     constexpr int kWidest = 1 << 20;
+    constexpr std::size_t kDeepest = 1 << 10;
     require(settings.activations.size() == settings.hidden.size(), "activations: one a hidden layer is needed");
+    require(settings.hidden.size() <= kDeepest, "hidden: 1024 layers are the most");
     for (const int width : settings.hidden) require(width >= 1 && width <= kWidest, "hidden: widths are 1 to 2^20");
     require(within(settings.embedding_frequency, 0.0, 1e6), "embedding_frequency: not in [0, 1e6]");
     require(within(settings.learning_rate, 0.0, 1e30), "learning_rate: not a finite number >= 0");
     require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");
-    require(within(settings.beta1, 0.0, 1.0) && settings.beta1 < 1.0, "beta1: not in [0, 1)");
-    require(within(settings.beta2, 0.0, 1.0) && settings.beta2 < 1.0, "beta2: not in [0, 1)");
+    require(is_share(settings.beta1), "beta1: not in [0, 1)");
+    require(is_share(settings.beta2), "beta2: not in [0, 1)");
     // Padding has zero gradients: without epsilon adam would divide zero by zero there.
     require(within(settings.epsilon, 1e-30, 1.0), "epsilon: not in [1e-30, 1]");
     require(within(settings.l2, 0.0, 1e30), "l2: not a finite number >= 0");
     require(within(settings.weight_decay, 0.0, 1e30), "weight_decay: not a finite number >= 0");
-    require(within(settings.dropout, 0.0, 1.0) && settings.dropout < 1.0, "dropout: not in [0, 1)");
+    require(is_share(settings.dropout), "dropout: not in [0, 1)");
     require(within(settings.label_smoothing, 0.0, 1.0), "label_smoothing: not in [0, 1]");
     require(settings.batch_size >= 0, "batch_size: negative");
 }

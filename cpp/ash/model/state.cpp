@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 #include "ash/data/random.hpp"
 #include "ash/kernels/embedding.hpp"
@@ -26,12 +27,12 @@ double limit(const Layer& layer, bool last, const Settings& settings) {
 }
 
 void initialize(const Layer& layer, float bound, std::uint64_t seed, const Stream& stream, float* weights) {
-    std::uint32_t index = 0;
+    std::size_t index = 0;
     Words words{};
     for (int i = 0; i < layer.inputs; ++i) {
         float* row = weights + layer.offset + i * layer.stride;
         for (int o = 0; o < layer.outputs; ++o, ++index) {
-            if (index % 4 == 0) words = draw(seed, stream, index / 4);
+            if (index % 4 == 0) words = draw(seed, stream, static_cast<std::uint32_t>(index / 4));
             row[o] = (2.0F * unit_float(words[index % 4]) - 1.0F) * bound;
         }
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "ash/data/require.hpp"
 #include "ash/model/cost.hpp"
 #include "ash/train/evaluation.hpp"
 #include "ash/train/parallel.hpp"
@@ -41,14 +42,16 @@ Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std
                        std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox)
     : count_(checked_count(count)),
       folds_(std::move(folds)),
+      memory_limit_(memory_limit),
       mailbox_(std::move(mailbox)),
       chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
       workspaces_(static_cast<std::size_t>(threads)) {
+    require(memory_limit >= 0, "memory_limit: negative");
     for (const auto& [data, rules] : folds_) {
         if (classifies(rules.metric) != (data.classes() > 0)) {
             throw std::invalid_argument(std::string(name(rules.metric)) + " does not score this task");
         }
-        stores_.emplace_back((memory_limit + std::ssize(folds_) - 1) / std::ssize(folds_));
+        stores_.emplace_back(memory_limit / std::ssize(folds_) + (memory_limit % std::ssize(folds_) > 0 ? 1 : 0));
     }
     append(std::move(first));
 }
@@ -57,7 +60,10 @@ void Candidates::append(std::vector<Settings> more) {
     if (std::ssize(more) > count_ - known_) {
         throw std::invalid_argument("more than " + std::to_string(count_) + " candidates");
     }
-    for (const Settings& each : more) check(each);
+    for (const Settings& each : more) {
+        check(each);
+        static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
+    }
     for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);
          first += kChunk) {
         const auto size = static_cast<std::size_t>(std::min(kChunk, count_ - first));
@@ -159,10 +165,9 @@ States Candidates::share(std::int32_t candidate, std::int32_t rung) {
 }
 
 MemoryUse Candidates::memory() const {
-    MemoryUse all;
+    MemoryUse all{.limit = memory_limit_};
     for (const StateStore& store : stores_) {
         const MemoryUse one = store.use();
-        all.limit += one.limit;
         all.peak_bytes += one.peak_bytes;
         all.held_bytes += one.held_bytes;
         all.dropped += one.dropped;
@@ -172,10 +177,7 @@ MemoryUse Candidates::memory() const {
 }
 
 void Candidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
-    constexpr std::int32_t kMostRungs = 63;  // epochs double at least
-    if (candidate < 0 || candidate >= known_ || rung < 0 || rung >= kMostRungs) {
-        throw std::invalid_argument("no such candidate or rung");
-    }
+    require(candidate >= 0 && candidate < known_, "no such candidate");
     restored_.insert_or_assign({candidate, rung}, with_layouts({candidate, rung, 0}, std::move(states)));
 }
 
@@ -193,13 +195,16 @@ std::vector<RetrainJob> Candidates::retraining(const Job& job) const {
 }
 
 States Candidates::checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const {
+    require(std::ssize(states) == folds(), "states: one per fold");
+    if (digest_of(states) != weights_hash) {
+        throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
+                                 std::to_string(job.rung) + " with other weights than its result says");
+    }
     States all;
     for (State& each : states = with_layouts(job, std::move(states))) {
         all.push_back(std::make_shared<State>(std::move(each)));
     }
-    if (digest_of(all) == weights_hash) return all;
-    throw std::runtime_error("candidate " + std::to_string(job.candidate) + " comes out of rung " +
-                             std::to_string(job.rung) + " with other weights than its result says");
+    return all;
 }
 
 std::vector<FoldScores> Candidates::fold_scores() const {

@@ -74,12 +74,14 @@ class Candidates {
   public:
     // first: those known by now, of `count` in all. memory_limit: bytes of states, shared out evenly among the folds; 0:
     // none. REQUIRES: at least one fold; data and kernels outlive this. Throws std::invalid_argument for settings out of
-    // range, for a count out of 1..2^31 - 1 or below those that are known, or for a metric of the other task.
+    // range or a network too large for a Layout, for a count out of 1..2^31 - 1 or below those that are known, for a
+    // negative limit, or for a metric of the other task.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr);
     virtual ~Candidates() = default;
 
-    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range or too many.
+    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too large for a
+    // Layout, or too many.
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // in all, also those still to be drawn
@@ -162,6 +164,7 @@ class Candidates {
 
     const std::int64_t count_;
     const std::vector<Fold> folds_;
+    const std::int64_t memory_limit_ = 0;     // of all folds together
     const std::shared_ptr<Mailbox> mailbox_;  // null: jobs are done here
 
     std::int64_t known_ = 0;                              // critical section

@@ -60,8 +60,14 @@ std::optional<Task> VirtualClock::next() {
 }
 
 void VirtualClock::finish(const Report& report) {
+    const auto& [job, number, start, finish] = report.task;
+    if (number < 0 || number >= std::ssize(workers_)) throw std::invalid_argument("no such worker");
+    Worker& own = worker(number);
+    const Task& task = own.report.task;
+    if (own.finished || task.job.candidate != job.candidate || task.job.rung != job.rung || task.finish != finish) {
+        throw std::invalid_argument("worker " + std::to_string(number) + " has no such task");
+    }
     begin_decisions();
-    Worker& own = worker(report.task.worker);
     own.report = report;
     own.finished = true;
     if (!released_) {

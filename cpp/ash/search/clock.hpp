@@ -70,7 +70,7 @@ class Clock {
     // The next task to be executed, or nothing to do now.
     virtual std::optional<Task> next() = 0;
 
-    // REQUIRES: next() gave the task, and it was not finished before.
+    // REQUIRES: next() gave the task. Throws std::invalid_argument, and changes nothing, when it is not running.
     virtual void finish(const Report& report) = 0;
 
     // The tasks whose results the ladder has taken in the last finish(), release() or provide(), in that order.
@@ -135,7 +135,7 @@ class VirtualClock final : public Clock {
   private:
     struct Worker {
         Report report;  // of its last task
-        bool finished = false;
+        bool finished = true;
     };
     using Key = std::tuple<double, double, std::int32_t>;
 

@@ -28,11 +28,10 @@ void Replay::retrace(std::span<const Step> steps, Clock& clock, const Owner& own
         if (finished) {
             const auto running =
                 std::ranges::find_if(again_, [&](const Task& each) { return key(each.job) == wanted; });
-            auto known = known_.extract(wanted);
-            if (running == again_.end() || known.empty()) return;
+            if (running == again_.end() || !known_.contains(wanted)) return;
             const Task task = *running;
             again_.erase(running);
-            owner.replay(task, known.mapped());
+            owner.replay(task, known_.extract(wanted).mapped());
         } else {
             const std::optional<Task> task = ask(clock, owner);
             if (!task) return;

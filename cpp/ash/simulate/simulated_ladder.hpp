@@ -58,7 +58,7 @@ class SimulatedLadder {
     void count(const Job& job) {
         const double seconds = workload_.seconds(job);
         ++result_.jobs;
-        result_.epochs += job.epochs;
+        result_.epochs += static_cast<double>(job.epochs);
         result_.work += seconds;
         ++result_.rungs[static_cast<std::size_t>(job.rung)].jobs;
         result_.rungs[static_cast<std::size_t>(job.rung)].seconds += seconds;

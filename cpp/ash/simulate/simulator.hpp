@@ -79,7 +79,7 @@ struct Simulation {
     double work = 0.0;   // seconds of all jobs on one thread: W
     double chain = 0.0;  // the largest sum of the jobs of one candidate: D
     std::int64_t jobs = 0;
-    std::int64_t epochs = 0;
+    double epochs = 0.0;  // of all jobs: exact below 2^53, and no sum is too large
     std::vector<RungWork> rungs;
 };
 

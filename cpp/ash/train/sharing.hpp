@@ -19,7 +19,6 @@
 
 #include "ash/model/layout.hpp"
 #include "ash/train/propagation.hpp"
-#include "ash/train/team.hpp"
 #include "ash/train/workspace.hpp"
 
 namespace ash {
@@ -34,8 +33,7 @@ struct RowCut {
     std::int64_t block;  // rows of all blocks but the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {
-        const std::int64_t even = padded_rows(batch / (std::int64_t{2} * threads));
-        block = std::max(std::min(even, kBlockRows), padded_rows(batch / (Team::kMostBlocks / 2)));
+        block = std::min(padded_rows(batch / (std::int64_t{2} * threads)), kBlockRows);
     }
 
     int count() const { return static_cast<int>((rows + block - 1) / block); }

@@ -8,7 +8,8 @@
 //                                                     leave   when the bell has rung or the team is not open
 //
 // The owner alone goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
-// barriers. A member adds nothing but its time and a scratch, so which thread runs a block changes no bit.
+// barriers. A ticket counts 65,535 blocks; a loop with more is run in parts, one after the other. A member adds nothing
+// but its time and a scratch, so which thread runs a block changes no bit.
 //
 // Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() only the owner
 //                  touches the job;
@@ -31,10 +32,9 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <memory>
-#include <type_traits>
 
 #include "ash/train/pauses.hpp"
 
@@ -74,17 +74,19 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     // How many threads are here, the owner included.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
-    static constexpr int kMostBlocks = (1 << 16) - 1;  // of a loop
-
     // body(block, scratch) for all blocks, in any order, on any thread of the team; it must not throw. own: the owner's scratch.
-    // REQUIRES: 0 <= blocks <= kMostBlocks.
     template <typename Body>
     void share(int blocks, Workspace& own, Body&& body) {
-        context_ = std::addressof(body);
+        int first = 0;  // of the part under way
+        auto from_first = [&](int block, Workspace& scratch) { body(first + block, scratch); };
+        context_ = &from_first;
         function_ = [](void* context, int block, Workspace& scratch) noexcept {
-            (*static_cast<std::remove_reference_t<Body>*>(context))(block, scratch);
+            (*static_cast<decltype(from_first)*>(context))(block, scratch);
         };
-        run(blocks, own);
+        for (int part = 0; first < blocks; first += part) {
+            part = std::min(blocks - first, kMostBlocks);
+            run(part, own);
+        }
     }
 
     // The most threads that have shared a loop of this job at once.
@@ -108,7 +110,9 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
 
     static constexpr int kCountBits = 16;
+    static constexpr int kMostBlocks = (1 << kCountBits) - 1;  // of a ticket
 
+    // REQUIRES: 0 <= blocks <= kMostBlocks.
     static std::uint64_t pack(std::uint32_t job, int blocks) {
         return (std::uint64_t{job} << (2 * kCountBits)) | (static_cast<std::uint64_t>(blocks) << kCountBits);
     }
@@ -129,7 +133,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     void rest(const Invitation& invitation);
 
     alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
-    alignas(64) std::atomic<int> done_{0};              // blocks of this loop
+    alignas(64) std::atomic<int> done_{0};              // blocks of this ticket
     alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers shall look
     std::atomic<int> sleepers_{0};
     std::atomic<int> members_{0};  // in help()

@@ -226,7 +226,8 @@ class Run {
         state_.beta2_power *= settings_.beta2;
         double rate = settings_.learning_rate;
         if (settings_.learning_rate_schedule == LearningRateSchedule::cycle) {
-            rate *= cycle(static_cast<double>(step) / static_cast<double>(training_.epochs * steps_));
+            const double steps = static_cast<double>(training_.epochs) * static_cast<double>(steps_);
+            rate *= cycle(static_cast<double>(step) / steps);
         }
         return {.optimizer = settings_.optimizer,
                 .learning_rate = static_cast<float>(rate),

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "ash/data/require.hpp"
 #include "ash/model/cost.hpp"
 #include "ash/train/digest.hpp"
 #include "ash/train/evaluation.hpp"
@@ -16,6 +17,10 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+// Counters of a state that comes from outside: no training can make them overflow.
+constexpr std::int64_t kMostEpochs = std::int64_t{1} << 62;
+constexpr std::int64_t kMostUpdates = std::int64_t{1} << 62;
+
 std::uint64_t with_fold(std::uint64_t hash, std::uint64_t of_fold) { return std::rotl(hash, 1) ^ of_fold; }
 
 }  // namespace
@@ -24,9 +29,9 @@ std::uint64_t digest_of(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
 }
 
-std::uint64_t digest_of(const States& folds) {
+std::uint64_t digest_of(std::span<const State> folds) {
     std::uint64_t hash = 0;
-    for (const std::shared_ptr<const State>& state : folds) hash = with_fold(hash, digest_of(*state));
+    for (const State& state : folds) hash = with_fold(hash, digest_of(state));
     return hash;
 }
 
@@ -52,15 +57,22 @@ double step_cost(const Data& data, const Settings& settings) {
 }
 
 std::int64_t JobRules::epochs_after(std::int32_t rung) const {
-    std::int64_t sum = 0;
-    std::int64_t epochs = min_epochs;
-    for (std::int32_t below = 0; below <= rung; ++below, epochs *= eta) sum += epochs;
+    require(min_epochs >= 1 && min_epochs <= kMostEpochs && eta >= 2 && rung >= 0, "no such rung");
+    std::int64_t sum = min_epochs;
+    for (std::int32_t below = 0; below < rung; ++below) {
+        require(sum <= (kMostEpochs - min_epochs) / eta, "a rung of more than 2^62 epochs");
+        sum = sum * eta + min_epochs;
+    }
     return sum;
 }
 
+std::int64_t JobRules::epochs_of_job(std::int32_t rung) const {
+    const std::int64_t after = epochs_after(rung);
+    return rung == 0 ? after : after - epochs_after(rung - 1);
+}
+
 std::int64_t JobRules::epochs_of_state(std::int32_t rung) const {
-    if (continuation == Continuation::resume || rung == 0) return epochs_after(rung);
-    return epochs_after(rung) - epochs_after(rung - 1);
+    return continuation == Continuation::resume ? epochs_after(rung) : epochs_of_job(rung);
 }
 
 State JobRun::initial() const {
@@ -68,14 +80,15 @@ State JobRun::initial() const {
 }
 
 Outcome JobRun::train(State& state) {
-    Training training{.epochs = rules.min_epochs,
+    Training training{.epochs = job.epochs,
                       .seed = rules.seed,
                       .candidate = static_cast<std::uint32_t>(job.candidate),
                       .stop = stop,
                       .team = team};
     const bool resumes = rules.continuation == Continuation::resume;
-    for (std::int32_t rung = 0; resumes && rung < job.rung; ++rung, training.epochs *= rules.eta) {
+    for (std::int32_t rung = 0; resumes && rung < job.rung; ++rung) {
         if (state.epochs >= rules.epochs_after(rung)) continue;
+        training.epochs = rules.epochs_of_job(rung);
         const Outcome below = ash::train(data, settings, training, rules.kernels, state, scratch);
         if (below.stopped) return below;
         retrained += training.epochs;
@@ -108,7 +121,7 @@ void check_state(const State& state, const Settings& settings, const JobRules& r
     const Optimizer optimizer = settings.optimizer;
     if (state.weights.size() == size && state.first_moment.size() == (optimizer == Optimizer::sgd ? 0 : size) &&
         state.second_moment.size() == (optimizer >= Optimizer::adam ? size : 0) &&
-        state.epochs == rules.epochs_of_state(job.rung)) {
+        state.epochs == rules.epochs_of_state(job.rung) && state.updates >= 0 && state.updates <= kMostUpdates) {
         return;
     }
     throw std::invalid_argument("candidate " + std::to_string(job.candidate) + " has states of other sizes or epochs");

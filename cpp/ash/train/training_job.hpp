@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "ash/data/data.hpp"
@@ -41,7 +42,7 @@ struct Result {
 
 // Of the weights; of several folds together.
 std::uint64_t digest_of(const State& state);
-std::uint64_t digest_of(const States& folds);
+std::uint64_t digest_of(std::span<const State> folds);
 
 // The seed of a fold: fold 0 has the seed itself, so one fold is what a run without folds would be.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
@@ -69,7 +70,10 @@ struct JobRules {
     std::int64_t eta = 2;
     Scorer scorer = {};  // empty: the metric
 
-    std::int64_t epochs_after(std::int32_t rung) const;  // of all rungs up to this one
+    // The epochs of a job in this rung, and of all rungs up to it. Both throw std::invalid_argument where the latter are
+    // more than 2^62, and for rules or rungs that no ladder has.
+    std::int64_t epochs_of_job(std::int32_t rung) const;
+    std::int64_t epochs_after(std::int32_t rung) const;
 
     // The epochs of a state after a job in this rung.
     std::int64_t epochs_of_state(std::int32_t rung) const;
