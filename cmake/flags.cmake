@@ -25,10 +25,11 @@ target_compile_options(ash_flags INTERFACE
     "$<$<CONFIG:Release,MinSizeRel>:-ffile-prefix-map=${CMAKE_BINARY_DIR}=build;-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.>")
 
 set(ash_sanitizer_flags_address -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+set(ash_sanitizer_flags_fuzzer ${ash_sanitizer_flags_address} -fsanitize=fuzzer-no-link)
 set(ash_sanitizer_flags_thread -fsanitize=thread -fno-omit-frame-pointer)
 if(ASH_SANITIZE)
     if(NOT DEFINED ash_sanitizer_flags_${ASH_SANITIZE})
-        message(FATAL_ERROR " ASH_SANITIZE is '${ASH_SANITIZE}': allowed are an empty string, address and thread.")
+        message(FATAL_ERROR " ASH_SANITIZE is '${ASH_SANITIZE}': allowed are an empty string, address, fuzzer and thread.")
     endif()
     target_compile_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})
     target_link_options(ash_flags INTERFACE ${ash_sanitizer_flags_${ASH_SANITIZE}})

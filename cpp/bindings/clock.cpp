@@ -78,7 +78,7 @@ void bind_clock(py::module_& m) {
                  return JobClock(
                      settings,
                      pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
-                     known, workers, cost_of(cost));
+                     known, checked_places(workers, "workers: 1 to 65536"), cost_of(cost));
              }),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
@@ -89,7 +89,7 @@ void bind_clock(py::module_& m) {
         .def("finish", &JobClock::finish, py::arg("task"), py::arg("score"), py::arg("loss"))
         .def("provide", &JobClock::provide, py::arg("candidates"))
         .def("release", &JobClock::release)
-        .def("take_retired", [](JobClock& self) { return self.ladder().take_retired(); })
+        .def("take_retired", [](JobClock& self) { return made(self.ladder().take_retired()); })
         .def_property_readonly("starved", [](JobClock& self) { return self.clock().starved(); })
         .def_property_readonly("finished", [](JobClock& self) { return self.clock().finished(); })
         .def_property_readonly("ending", [](JobClock& self) { return name(self.ladder().ending()); })

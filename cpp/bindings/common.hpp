@@ -3,7 +3,8 @@
 // Arguments are read while the interpreter is held; it is released for all that may take longer than a millisecond,
 // where nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated
 // before.
-// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11.
+// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. Whatever is refused while
+//                 an object of Python is made is a MemoryError too: guards.cpp.
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own locks).
 #pragma once
 
@@ -13,8 +14,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,6 +32,10 @@
 #include "ash/search/ladder.hpp"
 #include "ash/search/records.hpp"
 
+namespace ash {
+class Data;
+}
+
 namespace ash::bindings {
 
 namespace py = pybind11;
@@ -33,9 +43,38 @@ namespace py = pybind11;
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;  // every use is noconvert: another dtype or order is refused
 
+// A number in a shorter type. Throws std::invalid_argument if it does not fit.
+template <typename T>
+T narrow(std::int64_t value, const char* what) {
+    require(std::in_range<T>(value), what);
+    return static_cast<T>(value);
+}
+
+// Threads, workers of a clock or jobs in flight. The Python side allows no more than 2^16 (MOST_WORKERS in options.py).
+inline int checked_places(int places, const char* what) {
+    constexpr int kMost = 1 << 16;
+    require(places >= 1 && places <= kMost, what);
+    return places;
+}
+
+// Seconds to wait, no more than what a clock can count.
+inline double checked_seconds(double seconds) {
+    constexpr double kLongest = 1e6;
+    require(!std::isnan(seconds), "seconds: not a number");
+    return std::clamp(seconds, 0.0, kLongest);
+}
+
+// A new array of this shape. The constructor of pybind11 that copies returns a null array where NumPy has no memory.
+template <typename T>
+Array<T> array(const T* values, py::array::ShapeContainer shape) {
+    Array<T> copy(std::move(shape));
+    std::copy_n(values, copy.size(), copy.mutable_data());
+    return copy;
+}
+
 template <typename T>
 Array<T> array(const std::vector<T>& values) {
-    return Array<T>(static_cast<py::ssize_t>(values.size()), values.data());
+    return array(values.data(), {std::ssize(values)});
 }
 
 // A field of many rows.
@@ -47,9 +86,21 @@ py::array column(const std::vector<Row>& rows, Get get) {
     return values;
 }
 
+// What a value of many parts becomes in Python. Where pybind11 returns that, it says TypeError if there is no memory for a
+// part.
+template <typename Value>
+py::object made(const Value& value) {
+    py::object whole = py::cast(value);
+    if (!whole) throw py::error_already_set();
+    return whole;
+}
+
+// Its values, in order of rows.
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
-    return {values.data(), static_cast<std::size_t>(values.size())};
+    const T* data = values.data();
+    require(std::bit_cast<std::uintptr_t>(data) % alignof(T) == 0, "an array is not aligned");
+    return {data, static_cast<std::size_t>(values.size())};
 }
 
 // Makes a call of Python's that may wait for the interpreter. At its end CPython before 3.14 ends a daemon thread that does
@@ -124,12 +175,16 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
                                std::int64_t epoch_limit, double stop_score);
 
+// Throws std::invalid_argument unless there is one at least, and none of them is None.
+void check_folds(const std::vector<std::shared_ptr<Data>>& data);
+
 // None, as a null pointer, while nothing has ended.
 const char* name(Ending ending);
 
 // One dict per rung: places, epochs, running, finished, promoted, diverged.
 py::list rung_rows(const std::vector<RungCounts>& rungs);
 
+void bind_guards(py::module_& m);
 void bind_ladder(py::module_& m);
 void bind_clock(py::module_& m);
 void bind_data(py::module_& m);

@@ -1,5 +1,6 @@
 #include "ash/data/data.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,12 +59,19 @@ void bind_settings(py::module_& m) {
     bind_name<Embedding, &Settings::embedding>(settings, "embedding");
 }
 
+// At least one row, so that there are no more columns than there is memory for.
+TargetTable target_table(const Array<double>& y, int classes) {
+    require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
+    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes};
+}
+
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
                                 const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
                                 bool standardize) {
-    require(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0), "x and y: two dimensions, the same rows");
-    const Table table{x.data(), y.data(), x.shape(0), static_cast<int>(x.shape(1)), static_cast<int>(y.shape(1)),
-                      classes};
+    require(x.ndim() == 2 && x.shape(0) == y.shape(0), "x and y: two dimensions, the same rows");
+    const TargetTable targets = target_table(y, classes);
+    const Table table{view(x).data(),  targets.y, targets.rows, narrow<int>(x.shape(1), "x: too many columns"),
+                      targets.columns, classes};
     const auto training_rows = view(training);
     const auto validation_rows = view(validation);
     const Released release;  // plain memory from here on, kept alive by the arguments
@@ -79,27 +87,26 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const std::optional<Array<double>>& training_weights,
                                           const std::optional<Array<double>>& validation_weights,
                                           std::int64_t epoch_rows) {
-    require(y.ndim() == 2, "y: two dimensions");
-    return std::make_unique<DataBuilder>(
-        static_cast<int>(standardized.size()), TargetTable{y.data(), y.shape(0), static_cast<int>(y.shape(1)), classes},
-        part_of(training, training_weights), part_of(validation, validation_weights), standardized, epoch_rows);
+    return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
+                                         target_table(y, classes), part_of(training, training_weights),
+                                         part_of(validation, validation_weights), standardized, epoch_rows);
 }
 
 template <void (DataBuilder::*kFeed)(const double*, std::int64_t)>
 void feed(DataBuilder& builder, const Array<double>& x) {
     require(x.ndim() == 2 && x.shape(1) == builder.features(), "x: two dimensions, one column per feature");
-    const double* from = x.data();
+    const double* from = view(x).data();
     const std::int64_t rows = x.shape(0);
     const Released release;  // the caller's arguments keep the block alive
     (builder.*kFeed)(from, rows);
 }
 
 Array<std::uint64_t> digests_of_rows(const Array<double>& x) {
-    require(x.ndim() == 2, "x: two dimensions");
+    require(x.ndim() == 2 && x.shape(1) >= 1, "x: two dimensions, at least one column");
     Array<std::uint64_t> digests(x.shape(0));
     std::uint64_t* to = digests.mutable_data();
     const auto columns = static_cast<std::size_t>(x.shape(1));
-    const double* from = x.data();
+    const double* from = view(x).data();
     const std::int64_t rows = x.shape(0);
     const Released release;  // this frame keeps both alive
     for (std::int64_t row = 0; row < rows; ++row, from += columns) to[row] = digest(std::span(from, columns));
@@ -178,6 +185,11 @@ void bind_builder(py::module_& m) {
 }
 
 }  // namespace
+
+void check_folds(const std::vector<std::shared_ptr<Data>>& data) {
+    const auto is_none = [](const std::shared_ptr<Data>& fold) { return fold == nullptr; };
+    require(!data.empty() && std::ranges::none_of(data, is_none), "data: at least one fold, and none is None");
+}
 
 void bind_data(py::module_& m) {
     bind_settings(m);

@@ -67,7 +67,7 @@ void bind_ladder(py::module_& m) {
         .def("next", &Ladder::next)
         .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
         .def("has_job", &Ladder::has_job)
-        .def("take_retired", &Ladder::take_retired)
+        .def("take_retired", [](Ladder& ladder) { return made(ladder.take_retired()); })
         .def_property_readonly("finished", &Ladder::finished)
         .def_property_readonly("ending", [](const Ladder& ladder) { return name(ladder.ending()); })
         .def_property_readonly("rungs", [](const Ladder& ladder) { return rung_rows(counts(ladder.rungs())); });

@@ -21,7 +21,7 @@ py::tuple take(Mailbox& mailbox, double seconds) {
     Mail mail;
     {
         const Released release;  // the mailbox is held by the caller's argument
-        mail = mailbox.take(seconds);
+        mail = mailbox.take(checked_seconds(seconds));
     }
     py::list notes;
     py::list letters;
@@ -63,7 +63,11 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
                     const std::string& training, const std::string& metric, std::uint64_t seed,
                     const std::vector<StateParts>& states) {
     check(settings);
+    check_folds(data);
     require(states.empty() || states.size() == data.size(), "states: one per fold, or none");
+    require(candidate >= 0 && epochs >= 0, "candidate, epochs: 0 or more");
+    JobRules{.kernels = kernels(""), .seed = seed, .min_epochs = min_epochs, .eta = eta}.epochs_after(
+        rung);  // or refuses it
     const auto start = std::chrono::steady_clock::now();
     const auto continuation =
         pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
@@ -116,8 +120,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
 void bind_mailbox(py::module_& m) {
     py::class_<Mailbox, std::shared_ptr<Mailbox>>(m, "Mailbox")
         .def(py::init([](int capacity) {
-                 require(capacity >= 1, "capacity: at least 1");
-                 return std::make_shared<Mailbox>(capacity);
+                 return std::make_shared<Mailbox>(checked_places(capacity, "capacity: 1 to 65536"));
              }),
              py::arg("capacity"))
         .def("take", &take, py::arg("seconds"))

@@ -20,8 +20,8 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
         require(weights[l].ndim() == 2 && biases[l].ndim() == 1, "weights: two dimensions; biases: one");
         const auto w = view(weights[l]);
         const auto b = view(biases[l]);
-        layers.push_back({static_cast<int>(weights[l].shape(0)),
-                          static_cast<int>(weights[l].shape(1)),
+        layers.push_back({narrow<int>(weights[l].shape(0), "weights: too many inputs"),
+                          narrow<int>(weights[l].shape(1), "weights: too many outputs"),
                           {w.begin(), w.end()},
                           {b.begin(), b.end()}});
     }
@@ -45,7 +45,7 @@ Array<float> predict_rows(const Network& network, const Array<Value>& x, int thr
     require(x.ndim() == 2 && x.shape(1) == network.features(), "x: two dimensions, a column a feature");
     require(threads >= 1, "threads: at least 1");
     Array<float> results({x.shape(0), static_cast<py::ssize_t>(network.outputs())});
-    const Value* from = x.data();
+    const Value* from = view(x).data();
     float* to = results.mutable_data();
     const std::int64_t rows = x.shape(0);
     const Kernels& table = kernels(instruction_set);
@@ -72,8 +72,7 @@ py::list layer_arrays(const Network& network, bool weights) {
     py::list arrays;
     for (std::size_t l = 0; l < network.layers(); ++l) {
         const LayerWeights layer = network.layer(l);
-        Array<float> flat = array(weights ? layer.weights : layer.biases);
-        arrays.append(weights ? flat.reshape({layer.inputs, layer.outputs}) : py::array(flat));
+        arrays.append(weights ? array(layer.weights.data(), {layer.inputs, layer.outputs}) : array(layer.biases));
     }
     return arrays;
 }
@@ -103,12 +102,12 @@ void bind_network(py::module_& m) {
                                })
         .def_property_readonly("classes", &Network::classes)
         .def_property_readonly("numbers", [](const Network& n) { return n.embedding().numbers; })
-        .def_property_readonly(
-            "embedding",
-            [](const Network& n) {
-                const EmbeddingWeights found = n.embedding();
-                return array(found.parameters).reshape({std::ptrdiff_t{embedding::kRows}, std::ssize(found.numbers)});
-            })
+        .def_property_readonly("embedding",
+                               [](const Network& n) {
+                                   const EmbeddingWeights found = n.embedding();
+                                   return array(found.parameters.data(),
+                                                {std::ptrdiff_t{embedding::kRows}, std::ssize(found.numbers)});
+                               })
         .def_property_readonly("input_center", [](const Network& n) { return array(n.inputs().center); })
         .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
         .def_property_readonly("input_limit", [](const Network& n) { return array(n.inputs().limit); })

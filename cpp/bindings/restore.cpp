@@ -18,9 +18,12 @@ namespace {
 template <typename T>
 Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     auto values = columns[name].cast<Array<T>>();
-    require(values.ndim() == 1 && static_cast<std::size_t>(values.size()) == rows, name);
+    require(values.ndim() == 1 && view(values).size() == rows, name);
     return values;
 }
+
+// A candidate, a rung or a count of threads.
+std::int32_t number(std::int64_t value) { return narrow<std::int32_t>(value, "a number of a record is out of range"); }
 
 std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& fold_scores) {
     require(fold_scores.ndim() == 2, "fold_scores: two dimensions");
@@ -42,22 +45,22 @@ std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& f
     jobs.reserve(rows);
     for (std::size_t row = 0; row < rows; ++row) {
         const auto at = static_cast<py::ssize_t>(row);
-        const Job job{static_cast<std::int32_t>(candidate.at(at)), static_cast<std::int32_t>(rung.at(at)),
-                      epochs.at(at)};
+        const Job job{number(candidate.at(at)), number(rung.at(at)), epochs.at(at)};
         const bool diverged = is_diverged(score.at(at), loss.at(at));
-        const double* scores = fold_scores.data() + row * folds;
-        jobs.push_back({.record = {.task = {.job = job},
-                                   .thread = static_cast<int>(thread.at(at)),
-                                   .score = score.at(at),
-                                   .loss = loss.at(at),
-                                   .training_loss = training_loss.at(at),
-                                   .weights_hash = weights_hash.at(at),
-                                   .start = start.at(at),
-                                   .end = end.at(at),
-                                   .team = static_cast<int>(team.at(at)),
-                                   .team_limit = static_cast<int>(team_limit.at(at)),
-                                   .diverged = diverged},
-                        .fold_scores = diverged ? std::vector<double>{} : std::vector<double>(scores, scores + folds)});
+        const auto scores = view(fold_scores).subspan(row * folds, folds);
+        jobs.push_back(
+            {.record = {.task = {.job = job},
+                        .thread = number(thread.at(at)),
+                        .score = score.at(at),
+                        .loss = loss.at(at),
+                        .training_loss = training_loss.at(at),
+                        .weights_hash = weights_hash.at(at),
+                        .start = start.at(at),
+                        .end = end.at(at),
+                        .team = number(team.at(at)),
+                        .team_limit = number(team_limit.at(at)),
+                        .diverged = diverged},
+             .fold_scores = diverged ? std::vector<double>{} : std::vector<double>(scores.begin(), scores.end())});
     }
     return jobs;
 }
@@ -66,8 +69,8 @@ std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& f
 std::vector<Step> steps_of(const Array<std::int64_t>& rows) {
     require(rows.ndim() == 2 && rows.shape(1) == 3, "steps: three columns");
     std::vector<Step> steps;
-    for (const std::int64_t* row = rows.data(); row != rows.data() + rows.size(); row += 3) {
-        steps.push_back({static_cast<std::int32_t>(row[0]), static_cast<std::int32_t>(row[1]), row[2] != 0});
+    for (auto row = view(rows); !row.empty(); row = row.subspan(3)) {
+        steps.push_back({number(row[0]), number(row[1]), row[2] != 0});
     }
     return steps;
 }
@@ -82,8 +85,8 @@ std::vector<Assist> assists_of(const py::dict& columns) {
     const auto busy = field<double>(columns, "busy", rows);
     std::vector<Assist> assists;
     for (py::ssize_t row = 0; row < candidate.size(); ++row) {
-        const Job job{static_cast<std::int32_t>(candidate.at(row)), static_cast<std::int32_t>(rung.at(row)), 0};
-        assists.push_back({job, static_cast<int>(thread.at(row)), start.at(row), end.at(row), busy.at(row)});
+        const Job job{number(candidate.at(row)), number(rung.at(row)), 0};
+        assists.push_back({job, number(thread.at(row)), start.at(row), end.at(row), busy.at(row)});
     }
     return assists;
 }
@@ -108,11 +111,11 @@ void restore(OwningTuner& owner, const py::dict& jobs, const Array<double>& fold
 
 void restore_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung,
                    const std::vector<StateParts>& folds) {
-    owner.candidates->restore(candidate, rung, states_of(folds));
+    owner.tuner.restore_state(candidate, rung, states_of(folds));
 }
 
-std::vector<StateParts> states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung) {
-    return bindings::parts_of(owner.tuner.states(candidate, rung));
+py::object states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung) {
+    return made(bindings::parts_of(owner.tuner.states(candidate, rung)));
 }
 
 // ValueError or RuntimeError where they are not what the job has left.
@@ -129,6 +132,7 @@ py::list kept_jobs(const OwningTuner& owner) {
 }
 
 void complete(OwningTuner& owner, int most) {
+    require(most >= 0, "most: 0 or more");
     Released released;  // the tuner is held by the caller's argument
     const auto interrupted = [&] {
         const Back back(released);

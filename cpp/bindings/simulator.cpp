@@ -1,5 +1,6 @@
 #include "ash/simulate/simulator.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -11,13 +12,26 @@ namespace {
 
 using Numbers = std::optional<Array<double>>;
 
+// What a table may contain.
+struct Limits {
+    double least;
+    double most;
+};
+constexpr double kMost = 1e200;  // so that no sum of it is infinite, with noise and epochs
+constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
+constexpr Limits kBytes{0.0, kMost};
+constexpr Limits kMembers{1.0, std::numeric_limits<int>::max()};
+
 // An array of one dimension, one value per candidate (or one for all), or of two, with one column per rung.
-JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs) {
+JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs,
+               const std::optional<Limits>& limits) {
     const bool for_rungs = values.ndim() == 2;
     require(values.ndim() == 1 || for_rungs, "a table of jobs has one or two dimensions");
     require(values.shape(0) == ladder.candidates || (values.shape(0) == 1 && !for_rungs),
             "a table of jobs has a row a candidate");
     require(!for_rungs || static_cast<std::size_t>(values.shape(1)) == rungs, "a table of jobs has a column a rung");
+    const auto within = [&](double value) { return value >= limits->least && value <= limits->most; };
+    require(!limits || std::ranges::all_of(view(values), within), "a table of jobs has a number out of range");
     return {.values = view(values), .rungs = for_rungs ? values.shape(1) : 0};
 }
 
@@ -64,23 +78,27 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
               const std::string& schedule, int workers, const std::string& order, int threads, bool teams,
               double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed,
               const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs) {
+    constexpr double kMostNoise = 10.0;
+    require(noise >= 0.0 && noise <= kMostNoise, "noise: 0 to 10");
     const SimulationSettings settings{
         .ladder =
             ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score),
         .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
-        .workers = workers,
+        .workers = checked_places(workers, "workers: 1 to 65536"),
         .order = pick<Order>(order, {{"finish", Order::finish}, {"start", Order::start}, {"rung", Order::rung}}),
-        .threads = threads,
+        .threads = checked_places(threads, "threads: 1 to 65536"),
         .teams = teams,
         .team_efficiency = team_efficiency};
     const std::size_t rungs = Ladder(settings.ladder).rungs().size();
-    const auto read = [&](const Array<double>& values) { return table(values, settings.ladder, rungs); };
-    const JobTable cost = read(costs);
-    const JobTable real = seconds ? read(*seconds) : cost;
-    const JobTable loss = losses ? read(*losses) : JobTable{};
-    const JobTable score = scores ? read(*scores) : JobTable{};
-    const JobTable limit = team_limits ? read(*team_limits) : JobTable{};
-    const JobTable state = state_bytes ? read(*state_bytes) : JobTable{};
+    const auto read = [&](const Array<double>& values, const std::optional<Limits>& limits) {
+        return table(values, settings.ladder, rungs, limits);
+    };
+    const JobTable cost = read(costs, kDurations);
+    const JobTable real = seconds ? read(*seconds, kDurations) : cost;
+    const JobTable loss = losses ? read(*losses, std::nullopt) : JobTable{};
+    const JobTable score = scores ? read(*scores, std::nullopt) : JobTable{};
+    const JobTable limit = team_limits ? read(*team_limits, kMembers) : JobTable{};
+    const JobTable state = state_bytes ? read(*state_bytes, kBytes) : JobTable{};
     const Workload workload{
         .seconds = [&](const Job& job) { return real.whole(job) * (noise > 0 ? timing_noise(seed, job, noise) : 1.0); },
         .cost = [&](const Job& job) { return cost.whole(job); },

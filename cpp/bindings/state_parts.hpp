@@ -16,17 +16,14 @@ namespace ash::bindings {
 // The weights and moments, epochs, updates and powers of the betas of a State.
 using StateParts = std::tuple<Array<float>, Array<float>, Array<float>, std::int64_t, std::int64_t, double, double>;
 
-template <typename Floats>
-AlignedFloats aligned(const Floats& values) {
+inline AlignedFloats aligned(const Array<float>& values) {
     require(values.ndim() == 1, "an arena has one dimension");
     AlignedFloats copy(values.size());
-    std::copy_n(values.data(), values.size(), copy.data());
+    std::ranges::copy(view(values), copy.data());
     return copy;
 }
 
-inline Array<float> array(const AlignedFloats& values) {
-    return Array<float>(static_cast<py::ssize_t>(values.size()), values.data());
-}
+inline Array<float> array(const AlignedFloats& values) { return array(values.data(), {values.size()}); }
 
 inline std::vector<State> states_of(const std::vector<StateParts>& folds) {
     std::vector<State> states;

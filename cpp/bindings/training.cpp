@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -16,13 +17,28 @@
 namespace ash::bindings {
 namespace {
 
+// Of each cycle; together so few that there is memory for their losses.
+std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64_t growth) {
+    constexpr std::int64_t kMost = std::int64_t{1} << 24;
+    constexpr int kMostCycles = 1 << 16;
+    require(epochs >= 0 && cycles >= 1 && cycles <= kMostCycles && growth >= 1,
+            "epochs, cycles or growth out of range");
+    std::vector<std::int64_t> lengths;
+    std::int64_t length = epochs;
+    for (std::int64_t left = kMost; std::ssize(lengths) < cycles; left -= lengths.back()) {
+        require(length <= left, "epochs: more than 2^24 in all cycles");
+        lengths.push_back(length);
+        length = length > kMost / growth ? kMost + 1 : length * growth;
+    }
+    return lengths;
+}
+
 // Cycles of `epochs`, `epochs` * growth, ... epochs: what a candidate goes through on its way up the rungs.
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
     const Kernels& table = kernels(instruction_set);
-    std::vector<std::int64_t> lengths;
-    for (int cycle = 0; cycle < cycles; ++cycle) lengths.push_back(cycle == 0 ? epochs : lengths.back() * growth);
+    const std::vector<std::int64_t> lengths = lengths_of(epochs, cycles, growth);
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
     const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
@@ -60,18 +76,32 @@ double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     return sum / weights;
 }
 
+std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
+    std::vector<std::int32_t> labels;
+    labels.reserve(y.size());
+    for (const double label : y) {
+        require(label >= 0.0 && label < classes && label == std::floor(label), "y: a class number out of range");
+        labels.push_back(static_cast<std::int32_t>(label));
+    }
+    return labels;
+}
+
 double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes,
                 const std::vector<float>& weights) {
-    require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0), "y, predictions: shapes");
+    require(classes >= 0 && classes != 1, "classes: 0, or at least 2");
+    require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0) &&
+                y.shape(1) == (classes > 0 ? 1 : predictions.shape(1)) &&
+                (classes == 0 || predictions.shape(1) == classes),
+            "y, predictions: shapes");
     require(weights.empty() || std::ssize(weights) == y.shape(0), "weights: one a row");
-    const Predictions rows{predictions.data(), predictions.shape(0), static_cast<int>(predictions.shape(1)),
-                           predictions.shape(1)};
+    const int outputs = narrow<int>(predictions.shape(1), "predictions: too many columns");
+    const Predictions rows{view(predictions).data(), predictions.shape(0), outputs, outputs};
     Truth truth{.rows = rows.rows, .outputs = rows.outputs, .weights = weights};
     const auto given = view(y);
     std::vector<std::int32_t> labels;
     std::vector<float> targets;
     if (classes > 0) {
-        labels.assign(given.begin(), given.end());
+        labels = labels_of(given, classes);
         truth.labels = labels;
     } else {
         targets.assign(given.begin(), given.end());
@@ -121,7 +151,7 @@ Array<float> evaluate_elementary(const std::string& function, const Array<float>
                                                    {"log", Elementary::log},
                                                    {"tanh", Elementary::tanh},
                                                    {"sigmoid", Elementary::sigmoid}});
-    kernels(instruction_set).elementary(which, x.data(), y.mutable_data(), x.size());
+    kernels(instruction_set).elementary(which, view(x).data(), y.mutable_data(), x.size());
     return y;
 }
 
@@ -144,10 +174,19 @@ py::dict describe_build() {
     return info;
 }
 
+void check_runs(std::int64_t steps, int repeats) {
+    constexpr std::int64_t kMostSteps = std::int64_t{1} << 40;
+    constexpr int kMostRepeats = 1 << 20;
+    require(steps >= 1 && steps <= kMostSteps, "steps: 1 to 2^40");
+    require(repeats >= 1 && repeats <= kMostRepeats, "repeats: 1 to 2^20");
+}
+
 py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                       const std::string& instruction_set) {
     check(settings);
+    check_runs(steps, repeats);
     require(threads >= 2, "threads: a team has at least 2");
+    checked_places(threads, "threads: at most 65536");
     const Kernels& table = kernels(instruction_set);
     TeamTimes times;
     {
@@ -187,12 +226,15 @@ void bind_training(py::module_& m) {
     m.def("build_info", &describe_build);
     m.def(
         "fma_peak",
-        [](const std::string& instruction_set, double seconds) { return fma_peak(kernels(instruction_set), seconds); },
+        [](const std::string& instruction_set, double seconds) {
+            return fma_peak(kernels(instruction_set), checked_seconds(seconds));
+        },
         py::arg("instruction_set") = "", py::arg("seconds") = 0.2, py::call_guard<Released>());
     m.def(
         "time_steps",
         [](const Data& data, const Settings& settings, std::int64_t steps, int repeats, const std::string& set) {
             check(settings);
+            check_runs(steps, repeats);
             return time_steps(data, settings, steps, repeats, kernels(set));
         },
         py::arg("data"), py::arg("settings"), py::arg("steps"), py::arg("repeats"), py::arg("instruction_set") = "",

@@ -59,7 +59,9 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
 
 std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
                                         const std::vector<Settings>& candidates, const Arguments& a) {
-    require(!data.empty(), "data: at least one fold");
+    check_folds(data);
+    checked_places(a.threads, "threads: 1 to 65536");
+    checked_places(a.workers, "workers: 1 to 65536");
     require(a.scorers.empty() || a.scorers.size() == data.size(), "scorers: one per fold");
     const auto continuation =
         pick<Continuation>(a.training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
@@ -227,17 +229,24 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
             "refit: which, settings, epochs: of one length");
     const std::vector<Kept> kept = with_states(owner.tuner.kept());
     const JobRules rules{.kernels = kernels(""), .seed = seed};
-    if (!std::ranges::equal(data.numbers(), owner.data.front()->numbers())) {
+    const Data& own = *owner.data.front();
+    require(data.features() == own.features() && data.outputs() == own.outputs(), "refit: other features or outputs");
+    if (!std::ranges::equal(data.numbers(), own.numbers())) {
         py::list none;
         for (std::size_t i = 0; i < which.size(); ++i) none.append(py::none());
         return none;
     }
     std::vector<RetrainJob> jobs;
     for (std::size_t i = 0; i < which.size(); ++i) {
+        check(settings[i]);
+        require(epochs[i] >= 0, "epochs: 0 or more");
         const Kept& from = kept.at(which[i]);
-        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, *from.states.front()});
+        State state = *from.states.front();
+        state.layout = Layout(data.shape(), settings[i]);
+        check_arenas(state, settings[i], from.candidate);
+        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, std::move(state)});
     }
-    return networks_of(jobs, owner.threads, seconds);
+    return networks_of(jobs, owner.threads, checked_seconds(seconds));
 }
 
 // The kept candidates of these numbers, trained on other data from the beginning to their rungs, as the run trains them.
@@ -301,8 +310,8 @@ void bind_tuner(py::module_& m) {
              py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
-            "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(seconds); }, py::arg("seconds"),
-            py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
+            "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },
+            py::arg("seconds"), py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def(
             "provide", [](OwningTuner& owner, const std::vector<Settings>& more) { owner.tuner.provide(more); },

@@ -268,4 +268,49 @@ TEST_CASE("a result of a task that no worker has is refused, and nothing changes
 TEST_CASE("a clock that cannot be is refused") {
     Ladder ladder({.candidates = 2});
     CHECK_THROWS_AS(ash::VirtualClock(ladder, 2, 0, cost_of, Order::finish), std::invalid_argument);
+    for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
+        for (const int known : {-1, 3})
+            CHECK_THROWS_AS(ash::make_clock(schedule, ladder, known, 1, cost_of), std::invalid_argument);
+    }
+}
+
+TEST_CASE("a result of a task that does not run is refused, and changes nothing") {
+    for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
+        for (const bool released : {false, true}) {
+            Ladder ladder({.candidates = 8});
+            const auto clock = ash::make_clock(schedule, ladder, 8, 4, cost_of);
+            const Task first = clock->next().value();
+            const Task second = clock->next().value();
+            clock->finish({first, 1.0, 0.0});
+            if (released) clock->release();
+            std::vector<Task> wrong(7, second);
+            wrong[0] = first;
+            wrong[1].job.candidate = 2;  // of the virtual clock: given to a worker, but not handed out
+            wrong[1].worker = 2;
+            wrong[2].job.candidate = 1 << 20;
+            wrong[3].job.candidate = -1;
+            wrong[4].job.rung = 1;
+            wrong[5].job.rung = -1;
+            wrong[6].job.candidate = 5;
+            for (const int worker : {-1, 4, 1 << 20}) {
+                wrong.push_back(second);
+                wrong.back().worker = worker;
+                if (schedule == Schedule::greedy) wrong.back().job.candidate = worker;
+            }
+            for (const Task& task : wrong) CHECK_THROWS_AS(clock->finish({task, 1.0, 0.0}), std::invalid_argument);
+            clock->finish({second, 1.0, 0.0});
+            CHECK_THROWS_AS(clock->finish({second, 1.0, 0.0}), std::invalid_argument);
+            CHECK(ladder.rungs()[0].finished() == 2);
+        }
+    }
+}
+
+TEST_CASE("candidates stay known, and there are no more than the ladder has") {
+    for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
+        Ladder ladder({.candidates = 8});
+        const auto clock = ash::make_clock(schedule, ladder, 4, 2, cost_of);
+        for (const int known : {-1, 3, 9}) CHECK_THROWS_AS(clock->provide(known), std::invalid_argument);
+        clock->provide(4);
+        clock->provide(8);
+    }
 }

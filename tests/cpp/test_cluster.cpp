@@ -118,4 +118,6 @@ TEST_CASE("what a cluster refuses") {
           Cluster{.decision_seconds = std::numeric_limits<double>::infinity()}}) {
         CHECK_THROWS_AS(ash::simulate_cluster(settings(4, 1), cluster, workload()), std::invalid_argument);
     }
+    const Cluster many{.in_flight = std::numeric_limits<int>::max()};
+    CHECK_THROWS_AS(ash::simulate_cluster(settings(4, 2), many, workload()), std::invalid_argument);
 }

@@ -248,6 +248,8 @@ TEST_CASE("a builder refuses what does not fit") {
     CHECK_THROWS_AS(builder.finish(), std::invalid_argument);
     builder.fill(given.x.data() + 57, 1);
     CHECK(builder.finish().training().count == 15);
+    CHECK_THROWS_AS(builder.finish(), std::invalid_argument);
+    CHECK_THROWS_AS(builder.fill(given.x.data(), 0), std::invalid_argument);
 }
 
 TEST_CASE("a table with too many columns is refused, or with none") {

@@ -167,3 +167,19 @@ TEST_CASE("more candidates are known to all folds, and a stop ends a job") {
     runner.stop = true;
     CHECK(all.train({1, 0, 1}, 0, runner.team, runner.stop).stopped);
 }
+
+TEST_CASE("folds of other features or outputs than the first are refused") {
+    const std::vector<double> x(40, 1.0);
+    const std::vector<double> y{0, 1, 2, 0, 1};
+    const std::vector<std::int64_t> rows{0, 1, 2, 3, 4};
+    const auto made = [&](int features, int classes) {
+        return Data(Table{x.data(), y.data(), 5, features, 1, classes}, rows, rows, true);
+    };
+    const std::vector<Data> folds{made(4, 3), made(5, 3), made(4, 4), made(4, 3)};
+    const auto both = [&](std::size_t second) {
+        return folded({fold_of(folds[0]), fold_of(folds[second])}, make_settings(1));
+    };
+    CHECK_THROWS_AS(both(1), std::invalid_argument);
+    CHECK_THROWS_AS(both(2), std::invalid_argument);
+    CHECK(both(3)->folds() == 2);
+}

@@ -103,6 +103,7 @@ void check_rows(const Rows& rows, int features, int classes, int outputs) {
 Data::Data(int features, const TargetTable& targets)
     : features_(features), classes_(targets.classes), targets_(targets.columns) {
     check_columns(features_, targets_, classes_);
+    require(classes_ <= targets.rows, "y: more classes than rows");
     inputs_ = no_scaling(static_cast<std::size_t>(features_));
     target_scaling_ = no_scaling(static_cast<std::size_t>(outputs()));
 }
@@ -213,7 +214,8 @@ void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t co
 }
 
 Data DataBuilder::finish() {
-    require(filled_ == rows_, "not all rows have come by");
+    require(filled_ == rows_, "not all rows have come by, or the data were taken before");
+    filled_ = rows_ + 1;
     return std::move(data_);
 }
 

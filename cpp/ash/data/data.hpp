@@ -114,7 +114,7 @@ class Data {
 class DataBuilder {
   public:
     // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. Throws std::invalid_argument for
-    // shapes, row numbers, weights and class numbers that do not fit, and for epoch_rows below 0.
+    // shapes, row numbers, weights and class numbers that do not fit, for more classes than rows, and for epoch_rows below 0.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0);
 
@@ -125,7 +125,7 @@ class DataBuilder {
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
-    // Throws std::invalid_argument unless all rows have come by, twice.
+    // Once. Throws std::invalid_argument unless all rows have come by, twice.
     Data finish();
 
   private:

@@ -51,6 +51,9 @@ Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std
         if (classifies(rules.metric) != (data.classes() > 0)) {
             throw std::invalid_argument(std::string(name(rules.metric)) + " does not score this task");
         }
+        const Data& first_fold = folds_.front().data;
+        require(data.features() == first_fold.features() && data.outputs() == first_fold.outputs(),
+                "folds of other features or outputs");
         stores_.emplace_back(memory_limit / std::ssize(folds_) + (memory_limit % std::ssize(folds_) > 0 ? 1 : 0));
     }
     append(std::move(first));
@@ -118,6 +121,7 @@ Result Candidates::train_elsewhere(const Job& job) {
     States states = gathered([&](StateStore& store) { return store.resume(job.candidate); });
     std::optional<Answer> answer = mailbox_->send(job, std::move(states));
     if (!answer) return {.stopped = true};
+    require(answer->fold_scores.empty() || std::ssize(answer->fold_scores) == folds(), "scores: one per fold, or none");
     if (answer->states.empty()) {
         release(job.candidate);  // those of a lower rung
     } else {

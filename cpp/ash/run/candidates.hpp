@@ -75,7 +75,7 @@ class Candidates {
     // first: those known by now, of `count` in all. memory_limit: bytes of states, shared out evenly among the folds; 0:
     // none. REQUIRES: at least one fold; data and kernels outlive this. Throws std::invalid_argument for settings out of
     // range or a network too large for a Layout, for a count out of 1..2^31 - 1 or below those that are known, for a
-    // negative limit, or for a metric of the other task.
+    // negative limit, for a metric of the other task, or for folds of other features or outputs than the first.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr);
     virtual ~Candidates() = default;

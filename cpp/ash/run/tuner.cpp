@@ -77,6 +77,11 @@ void Tuner::restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std
     });
 }
 
+void Tuner::restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
+    if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
+    candidates_->restore(candidate, rung, std::move(states));
+}
+
 void Tuner::start() {
     if (start_ != std::chrono::steady_clock::time_point()) throw std::logic_error("this tuner was started before");
     threads_ = startable(settings_.threads);

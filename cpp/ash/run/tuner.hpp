@@ -76,6 +76,9 @@ class Tuner {
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
+    // Throws std::logic_error after start(), and as Candidates::restore().
+    void restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
+
     // Starts as many threads as the settings say, or as the system grants. Throws std::logic_error when called again,
     // std::system_error when no thread can be started.
     void start();

@@ -14,6 +14,11 @@ bool is_starved(const Ladder& ladder, std::int64_t known) {
     return known < ladder.candidates() && ladder.entered() == known;
 }
 
+void check_known(const Ladder& ladder, std::int64_t least, std::int64_t known) {
+    if (known >= least && known <= ladder.candidates()) return;
+    throw std::invalid_argument("known candidates: fewer than before, or more than there are");
+}
+
 }  // namespace
 
 std::optional<Task> GreedyClock::next() {
@@ -23,14 +28,15 @@ std::optional<Task> GreedyClock::next() {
 }
 
 void GreedyClock::finish(const Report& report) {
-    begin_decisions();
     ladder_.report(report.task.job, report.score, report.loss);
+    begin_decisions();
     add_decision(report);
 }
 
 bool GreedyClock::has_task() const { return !released_ && !is_starved(ladder_, known_) && ladder_.has_job(); }
 
 void GreedyClock::provide(std::int64_t candidates) {
+    check_known(ladder_, known_, candidates);
     begin_decisions();
     known_ = candidates;
 }
@@ -56,29 +62,35 @@ std::optional<Task> VirtualClock::next() {
     if (released_ || outstanding_.empty()) return std::nullopt;
     const std::int32_t number = std::get<2>(*outstanding_.begin());
     outstanding_.erase(outstanding_.begin());
+    worker(number).running = true;
     return worker(number).report.task;
 }
 
 void VirtualClock::finish(const Report& report) {
-    const auto& [job, number, start, finish] = report.task;
-    if (number < 0 || number >= std::ssize(workers_)) throw std::invalid_argument("no such worker");
-    Worker& own = worker(number);
-    const Task& task = own.report.task;
-    if (own.finished || task.job.candidate != job.candidate || task.job.rung != job.rung || task.finish != finish) {
-        throw std::invalid_argument("worker " + std::to_string(number) + " has no such task");
-    }
+    if (!is_running(report.task)) throw std::invalid_argument("a task that is not running");
     begin_decisions();
-    own.report = report;
+    Worker& own = worker(report.task.worker);
+    own.report.score = report.score;
+    own.report.loss = report.loss;
+    own.running = false;
     own.finished = true;
     if (!released_) {
         advance();
         return;
     }
-    ends_.erase({report.task.finish, report.task.worker});
-    decide(report);
+    ends_.erase({own.report.task.finish, report.task.worker});
+    decide(own.report);
+}
+
+bool VirtualClock::is_running(const Task& task) const {
+    if (task.worker < 0 || task.worker >= std::ssize(workers_)) return false;
+    const Worker& own = workers_[static_cast<std::size_t>(task.worker)];
+    const auto& [job, worker, start, finish] = own.report.task;
+    return own.running && job.candidate == task.job.candidate && job.rung == task.job.rung && finish == task.finish;
 }
 
 void VirtualClock::provide(std::int64_t candidates) {
+    check_known(ladder_, known_, candidates);
     begin_decisions();
     known_ = candidates;
     if (!released_) advance();
@@ -120,7 +132,7 @@ void VirtualClock::employ() {
         const std::int32_t number = *idle_.begin();
         idle_.erase(idle_.begin());
         const Task task{*job, number, now_, now_ + cost_(*job)};
-        worker(number) = {.report = {.task = task, .score = 0.0, .loss = 0.0}, .finished = false};
+        worker(number) = {.report = {.task = task, .score = 0.0, .loss = 0.0}};
         ends_.emplace(task.finish, number);
         outstanding_.insert(key(task));
     }
@@ -148,6 +160,7 @@ VirtualClock::Key VirtualClock::key(const Task& task) const {
 
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order) {
+    check_known(ladder, 0, known);
     if (schedule == Schedule::greedy) return std::make_unique<GreedyClock>(ladder, known);
     return std::make_unique<VirtualClock>(ladder, known, workers, std::move(cost), order);
 }

@@ -70,7 +70,7 @@ class Clock {
     // The next task to be executed, or nothing to do now.
     virtual std::optional<Task> next() = 0;
 
-    // REQUIRES: next() gave the task. Throws std::invalid_argument, and changes nothing, when it is not running.
+    // Throws std::invalid_argument, and changes nothing, unless next() gave this task, and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
     // The tasks whose results the ladder has taken in the last finish(), release() or provide(), in that order.
@@ -79,7 +79,8 @@ class Clock {
     // Whether next() would give a task.
     virtual bool has_task() const = 0;
 
-    // So many candidates, from 0 on, are known by now.
+    // So many candidates, from 0 on, are known by now. Throws std::invalid_argument, and changes nothing, for fewer than
+    // before, or more than the ladder has.
     virtual void provide(std::int64_t candidates) = 0;
 
     // Whether it stands still until candidates are provided. Reproducible: at a virtual time that depends on decisions
@@ -134,8 +135,9 @@ class VirtualClock final : public Clock {
 
   private:
     struct Worker {
-        Report report;  // of its last task
-        bool finished = true;
+        Report report;         // of its last task
+        bool running = false;  // handed out, and not finished
+        bool finished = false;
     };
     using Key = std::tuple<double, double, std::int32_t>;
 
@@ -143,6 +145,7 @@ class VirtualClock final : public Clock {
     void employ();
     void decide(const Report& report);
     Key key(const Task& task) const;
+    bool is_running(const Task& task) const;
     Worker& worker(std::int32_t number) { return workers_[static_cast<std::size_t>(number)]; }
 
     Ladder& ladder_;
@@ -157,6 +160,7 @@ class VirtualClock final : public Clock {
     std::set<Key> outstanding_;                       // by order_; the last part is the worker
 };
 
+// Throws std::invalid_argument for known < 0 or beyond the ladder's candidates, and as VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish);
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <queue>
 #include <stdexcept>
@@ -248,6 +249,7 @@ ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Clu
     require(settings.threads >= 1, "threads must be at least 1, not " + std::to_string(settings.threads));
     require(!settings.teams, "threads of a cluster form no teams");
     require(cluster.threads_per_process >= 1 && cluster.in_flight >= 1, "a process has threads, and jobs in flight");
+    require(cluster.in_flight <= std::numeric_limits<int>::max() / settings.threads, "too many jobs in flight");
     require(cluster.bandwidth > 0.0 && cluster.process_bandwidth > 0.0, "a line passes bytes");
     for (const double amount : {cluster.latency, cluster.data_bytes, cluster.decision_seconds}) {
         require(amount >= 0.0 && std::isfinite(amount), "seconds and bytes of a cluster are finite and not negative");

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <limits>
 #include <span>
-#include <stdexcept>
 #include <string>
 
 #include "ash/data/require.hpp"
@@ -116,15 +115,20 @@ Result JobRun::train_and_score(State& state) {
             .stopped = evaluation.stopped};
 }
 
-void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job) {
+void check_arenas(const State& state, const Settings& settings, std::int32_t candidate) {
     const std::int64_t size = state.layout.size();
     const Optimizer optimizer = settings.optimizer;
-    if (state.weights.size() == size && state.first_moment.size() == (optimizer == Optimizer::sgd ? 0 : size) &&
-        state.second_moment.size() == (optimizer >= Optimizer::adam ? size : 0) &&
-        state.epochs == rules.epochs_of_state(job.rung) && state.updates >= 0 && state.updates <= kMostUpdates) {
-        return;
-    }
-    throw std::invalid_argument("candidate " + std::to_string(job.candidate) + " has states of other sizes or epochs");
+    require(state.weights.size() == size && state.first_moment.size() == (optimizer == Optimizer::sgd ? 0 : size) &&
+                state.second_moment.size() == (optimizer >= Optimizer::adam ? size : 0),
+            "candidate " + std::to_string(candidate) + " has states of other sizes");
+    require(state.updates >= 0 && state.updates <= kMostUpdates,
+            "candidate " + std::to_string(candidate) + " has states of too many updates");
+}
+
+void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job) {
+    check_arenas(state, settings, job.candidate);
+    require(state.epochs == rules.epochs_of_state(job.rung),
+            "candidate " + std::to_string(job.candidate) + " has states of other epochs");
 }
 
 }  // namespace ash

@@ -100,8 +100,10 @@ struct JobRun {
     Result train_and_score(State& state);
 };
 
-// Throws std::invalid_argument unless the arenas of a state that comes from outside are of its layout and optimizer, and its
-// epochs are those after the rung.
+// Throws std::invalid_argument unless the arenas of a state that comes from outside are of its layout and optimizer.
+void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
+
+// The same, and unless its epochs are those after the rung.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

@@ -25,7 +25,7 @@ from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, border, is_broken, no_worker
 from ash.executors.jobs import DONE, LACKS, REFUSED, JobAnswer, Order, Shared
-from ash.options import Options
+from ash.options import MOST_WORKERS, Options
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
@@ -87,7 +87,7 @@ def dispatcher_of(
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
-    capacity = AHEAD * elsewhere.pool.workers
+    capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
         capacity = min(capacity, options.workers)  # no more jobs are given out
     return Dispatcher(elsewhere, data, rules, params, capacity)

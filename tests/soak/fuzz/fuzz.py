@@ -1,7 +1,7 @@
 """Fuzzes what reads bytes of strangers, guided by the lines that they reach.
 
     pip install atheris
-    python tests/soak/fuzz/fuzz.py model -runs=100000            # model, journal, csv or space; options of libFuzzer
+    python tests/soak/fuzz/fuzz.py model -runs=100000            # a target of targets.py; options of libFuzzer
     python tests/soak/fuzz/fuzz.py journal -max_total_time=3600
 
 It begins with the files of tests/soak/fuzz/corpus/NAME and adds to build/fuzz/NAME. What it finds goes into the corpus,
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["ash", "targets"]):
+with atheris.instrument_imports(include=["ash", "core_calls", "targets", "words"]):
     from targets import CORPUS, TARGETS
 
 

@@ -33,12 +33,13 @@ def half_fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
 
 
 def main() -> None:
-    for name in ("model", "journal", "csv", "space"):
+    for name in ("model", "journal", "csv", "space", "core"):
         (CORPUS / name).mkdir(parents=True, exist_ok=True)
     for name, content in TABLES.items():
         (CORPUS / "csv" / name.replace(" ", "_")).write_bytes(content)
     for number in range(6):
         (CORPUS / "space" / str(number)).write_bytes(np.random.default_rng(number).bytes(40))
+        (CORPUS / "core" / str(number)).write_bytes(np.random.default_rng(number).bytes(400))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.ash"
         result = quick(X, Y, small_space(hidden=ash.choice((2,), ())), candidates=2, journal=path)

@@ -1,0 +1,47 @@
+// guards.cpp: errors that pybind11 does not know or does not keep, and objects that it does not guard.
+
+#include <exception>
+#include <stdexcept>
+#include <system_error>
+
+#include "bindings/common.hpp"
+
+namespace ash::bindings {
+namespace {
+
+// What the core says of a thread that the system refuses.
+void translate_refusal(std::exception_ptr thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const std::system_error& error) {
+        const py::object refused = py::module_::import("ash._utils.threads").attr("refused")(error.what());
+        PyErr_SetObject(py::type::handle_of(refused).ptr(), refused.ptr());
+    }
+}
+
+// pybind11 throws std::runtime_error where the interpreter refuses to make a list, a tuple or another object. The error
+// of the interpreter is still there then.
+void keep_memory_errors(std::exception_ptr thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const std::runtime_error&) {
+        if (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_MemoryError) == 0) throw;
+    }
+}
+
+// pybind11 asks for the memory of an object whose constructor has not run, such as that of Ladder.__new__(Ladder), when
+// such an object is first used. What is in that memory is left to chance.
+void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object was not called"); }
+
+}  // namespace
+
+void bind_guards(py::module_& m) {
+    py::register_local_exception_translator(&translate_refusal);
+    py::register_local_exception_translator(&keep_memory_errors);
+    for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {
+        if (!py::isinstance<py::type>(value)) continue;
+        py::detail::get_type_info(reinterpret_cast<PyTypeObject*>(value.ptr()))->operator_new = &refuse_unmade;
+    }
+}
+
+}  // namespace ash::bindings
