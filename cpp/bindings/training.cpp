@@ -115,9 +115,8 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
 
 // The columns that a network takes and gives.
 Shape shape_of(int features, int outputs, int numbers) {
-    constexpr int kMost = 1 << 26;
-    require(features >= 1 && features <= kMost, "features: 1 to 2^26");
-    require(outputs >= 1 && outputs <= kMost, "outputs: 1 to 2^26");
+    require(features >= 1 && features <= kMostColumns, "features: 1 to 2^28");
+    require(outputs >= 1 && outputs <= kMostColumns, "outputs: 1 to 2^28");
     require(numbers >= 0 && numbers <= features, "numbers: 0 to features");
     return {features, outputs, numbers};
 }

@@ -48,9 +48,11 @@ def test_the_largest_numbers_do_not_overflow():
     widest = {"hidden": (16_384,) * 64, "batch_size": "full", "parametric_activation": True, "embedding": "periodic"}
     settings = [to_settings(widest)]
     most = {"metric": "roc_auc", "weighted": True, "training_rows": 2**32 - 1, "epoch_rows": 2**62}
-    found = _core.workspace_bytes(settings, 2**26, 2**26, 2**26, validation_rows=2**32 - 1, **most)
-    assert 2**60 < found < 2**63
-    assert 2**40 < _core.state_bytes(settings[0], 2**26, 2**26, 2**26) < 2**63
+    found = _core.workspace_bytes(settings, 2**18, 2**20, 2**18, validation_rows=2**32 - 1, **most)
+    assert 2**56 < found < 2**63
+    assert 2**36 < _core.state_bytes(settings[0], 2**18, 2**20, 2**18) < 2**63
+    with pytest.raises(ValueError, match="a layer of 268435456 x 16384 weights is too large"):
+        _core.state_bytes(settings[0], 2**26, 2**26, 2**26)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,6 @@ def test_the_largest_numbers_do_not_overflow():
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         workspace_bytes([{}], **wrong)
-    for shape in ((0, 1, 0), (2**26 + 1, 1, 0), (1, 0, 0), (1, 1, 2), (1, 1, -1)):
+    for shape in ((0, 1, 0), (2**28 + 1, 1, 0), (1, 0, 0), (1, 1, 2), (1, 1, -1)):
         with pytest.raises(ValueError, match=r"features|outputs|numbers"):
             _core.state_bytes(to_settings({}), *shape)
