@@ -27,7 +27,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Fold
-from ash.errors import JournalError
+from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
@@ -146,7 +146,12 @@ def seed_of(journal: Journal | None) -> int | None:
     """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
-    facts = _facts_of(journal)
+    try:
+        facts = _facts_of(journal)
+    except JournalUnwritable:
+        if journal.on_error == "raise":
+            raise
+        return None  # the run continues without its journal
     with sound(journal.file):
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
 
