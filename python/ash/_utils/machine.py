@@ -164,6 +164,17 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, ro
     return min(left, default=None)
 
 
+def check_room(name: str, count: int, each: int, advice: str) -> None:
+    """Raise SettingError, with the estimate, if `count` things of at least `each` bytes cannot fit into memory."""
+    left = available_bytes()
+    needed = count * each
+    if left is not None and needed > left:
+        raise SettingError(
+            f"{name}={count} needs at least {needed / 2**30:.3g} GiB of memory, but only {left / 2**30:.3g} GiB are "
+            f"left: {advice}"
+        )
+
+
 def default_limit() -> int | None:
     """Return the bytes that the states of waiting candidates may take, None where the system does not say."""
     left = available_bytes()
