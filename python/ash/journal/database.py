@@ -217,6 +217,8 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     finally:
         connection.execute("COMMIT")
     counts = facts.get("counts", {name: 0 for name in COUNTED})
+    if not isinstance(counts, dict):
+        raise JournalCorrupt("it is damaged: it does not say how many rows it has")
     for name in COUNTED:
         if len(rows[name]) != counts.get(name):
             raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows in place of {counts.get(name)}")

@@ -31,7 +31,7 @@ from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
-from ash.space.domains import Domain, long_domain
+from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.space import Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
@@ -92,6 +92,8 @@ def space_of_facts(facts: Facts) -> Space:
 def _domain_of_facts(facts: Facts) -> Domain:
     kind, levels, default, conditions = (from_json(facts[name]) for name in ("kind", "levels", "default", "when"))
     if levels is not None:
+        if not isinstance(levels, tuple) or default not in levels or kind not in KINDS:
+            raise ValueError(f"{levels!r}, {default!r} and {kind!r} make no domain")
         return Domain(levels, default, conditions, kind)
     return replace(long_domain(kind, facts["low"], facts["high"], facts["step"], default), conditions=conditions)
 
