@@ -11,8 +11,8 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalCorrupt, JournalError
-from ash.journal.database import with_checksum
+from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
+from ash.journal.database import read_contents, with_checksum
 from ash.journal.state_cache import StateFolder
 from callback_help import X, Y
 from fault_help import python
@@ -256,3 +256,12 @@ def test_memory_that_is_refused_is_no_damage(
                 list(journal_lines(str(left_with_states)))
     assert sorted(left_with_states.with_name("states.ash-states").iterdir()) == files
     assert outcome(run(left_with_states, **SLOW)) == outcome(run(None, **SLOW))
+
+
+@pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
+def test_a_page_that_cannot_be_read_is_no_damage(code: int, error: type[Exception]) -> None:
+    """As SQLite's `quick_check` says it; the codes are SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT."""
+    connection = mock.MagicMock()
+    connection.execute.return_value = [(f"Tree 5 page 23: unable to get the page. error code={code}",)]
+    with pytest.raises(error, match="unable to get the page"):
+        read_contents(connection)

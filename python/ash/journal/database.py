@@ -211,7 +211,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     try:
         found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
         if found != ["ok"]:
-            raise JournalCorrupt(f"it is damaged: {found[0]}")
+            raise _found_by_check(found[0])
         facts = {name: json.loads(value) for name, value in _rows(connection, "facts")}
         rows = {name: _rows(connection, name) for name in COUNTED}
     finally:
@@ -223,6 +223,16 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         if len(rows[name]) != counts.get(name):
             raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows in place of {counts.get(name)}")
     return Contents(facts, rows)
+
+
+def _found_by_check(text: str) -> Exception:
+    """Return what `quick_check` tells: damage, or a page that it could not get for want of memory or a failing disk."""
+    codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
+    if sqlite3.SQLITE_NOMEM in codes:
+        return MemoryError(text)
+    if sqlite3.SQLITE_IOERR in codes:
+        return JournalUnwritable(f"it cannot be read: {text}")
+    return JournalCorrupt(f"it is damaged: {text}")
 
 
 def contents_of(path: Path) -> Contents:
@@ -439,8 +449,8 @@ def _named(path: Path) -> Iterator[None]:
     """Turn what SQLite raises into an error that names the journal and says whether it is damaged."""
     try:
         yield
-    except JournalCorrupt as error:
-        raise error if str(path) in str(error) else JournalCorrupt(f"{path}: {error}") from None
+    except (JournalCorrupt, JournalUnwritable) as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
         if _code_of(error) is None:  # Python's own, of text that is no UTF-8
             raise JournalCorrupt(f"{path} is damaged: {error}") from error
