@@ -120,6 +120,14 @@ class JournalLocked(JournalError):
     """
 
 
+class JournalUnwritable(JournalError):
+    """A journal that the system does not let ash read or write.
+
+    The disk is full, read-only or failing, a permission is missing, or the file was deleted during the run. Free some
+    space or give another path. ``ash.Journal(path, on_error="continue")`` makes a run continue without its journal.
+    """
+
+
 class JournalCorrupt(JournalError):
     """A damaged journal, of which nothing was used.
 

@@ -133,6 +133,13 @@ def test_its_arguments_are_checked(name: str, value: Any) -> None:
         ash.plan(**given)
 
 
+@pytest.mark.parametrize("eta", [2, 2**31 - 1])
+@pytest.mark.parametrize("time_limit", [1e300, 1.7e308])
+def test_a_time_limit_has_no_largest_value(time_limit: float, eta: int) -> None:
+    found = ash.plan(100_000, 10, DRAWN, time_limit=time_limit, threads=2, eta=eta)
+    assert found.min_epochs >= 1 and found.epochs > 1e290
+
+
 def test_the_table_that_is_timed_has_as_many_numbers_and_not_too_many_cells() -> None:
     """Each number that is embedded costs some 600 multiply-adds a row; features that are 0 or 1 have no part in it."""
     data = plans._random_table(50, (12, 3, 5), 3)

@@ -14,7 +14,7 @@ import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
 from ash.function.function_identity import name_of
 from ash.journal.database import Changes, Database, with_checksum
 from fault_help import Canary
@@ -209,7 +209,7 @@ def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path, monkeypatch: py
 
     def write(self: Database, changes: Changes) -> None:
         if next(count) > 2:
-            raise JournalError("the disk is full")
+            raise JournalUnwritable("the disk is full")
         real(self, changes)
 
     looked_at(monkeypatch)

@@ -143,7 +143,7 @@ def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Database, "write", write)
     journal = OpenJournal(ash.Journal(tmp_path / "run.ash"))
     for took[0], rest in ((0.001, 0.001 / COMMIT_SHARE), (1.0, HEARTBEAT)):
-        journal._commit(journal._database, Changes(), clock[0])
+        journal._commit(Changes(), clock[0])
         ended = clock[0]
         assert journal._rests == pytest.approx(ended + rest)
     journal._close()

@@ -5,13 +5,16 @@ import random
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import ash
-from ash.errors import JournalCorrupt, JournalError
-from ash.journal.database import with_checksum
+from ash.cli.cli_show import journal_lines
+from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
+from ash.journal.database import read_contents, with_checksum
 from ash.journal.state_cache import StateFolder
+from callback_help import X, Y
 from fault_help import python
 from journal_help import change, copy, outcome, rows, run, stopped, with_states
 
@@ -236,3 +239,29 @@ def test_names_that_lead_out_of_the_folder_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "states").mkdir()
     assert folder.read("../secret", 1, "any") is None
     assert ash.Journal(tmp_path / "run.ash").file == tmp_path / "run.ash"
+
+
+@pytest.mark.parametrize("refused", ["state_cache._states", "network_journal.job_columns", "identity.space_of_facts"])
+def test_memory_that_is_refused_is_no_damage(
+    refused: str, left_with_states: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted(left_with_states.with_name("states.ash-states").iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(f"ash.journal.{refused}", mock.Mock(side_effect=MemoryError))
+        with pytest.raises(MemoryError):
+            ash.resume(left_with_states, X, Y, progress=False)
+        if "job_columns" in refused:
+            patch.setattr("ash.cli.cli_show._best", mock.Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                list(journal_lines(str(left_with_states)))
+    assert sorted(left_with_states.with_name("states.ash-states").iterdir()) == files
+    assert outcome(run(left_with_states, **SLOW)) == outcome(run(None, **SLOW))
+
+
+@pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
+def test_a_page_that_cannot_be_read_is_no_damage(code: int, error: type[Exception]) -> None:
+    """As SQLite's `quick_check` says it; the codes are SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT."""
+    connection = mock.MagicMock()
+    connection.execute.return_value = [(f"Tree 5 page 23: unable to get the page. error code={code}",)]
+    with pytest.raises(error, match="unable to get the page"):
+        read_contents(connection)

@@ -1,27 +1,32 @@
 """A disk that fails a journal, full or read-only, at the first call of the system, the second, and so on; and kills."""
 
+import contextlib
 import errno
 import itertools
 import json
 import os
 import re
 import resource
+import socket
 import sqlite3
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import ash
 import needs
-from ash.errors import JournalError
+from ash.cli.cli import main
+from ash.errors import JournalError, JournalUnwritable
 from ash.journal import database
-from callback_help import Diary
-from fault_help import environment_of_tests, python_file
+from callback_help import After, Diary, X, Y
+from fault_help import environment_of_tests, python, python_file
+from function_journal_help import outcome as function_outcome
+from function_journal_help import tune as tune_function
 from journal_help import JOBS, copy, outcome, rows, run, stopped
 
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
@@ -34,6 +39,43 @@ def small_files() -> Iterator[Any]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Any]:
+    """A function that mounts a small disk of a size in KiB, at the folder that it returns."""
+    mounted: list[Path] = []
+
+    def mount(size: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        _mount(folder, "-t", "tmpfs", "-o", f"size={size}k", "tmpfs")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _mount(folder: Path, *words: str) -> None:
+    done = subprocess.run([needs.program("mount"), *words, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        needs.not_here(f"a disk cannot be mounted: {done.stderr.strip()}")
+
+
+def _fill(folder: Path) -> None:
+    with (folder / "rest").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def _make_read_only(folder: Path) -> None:
+    _mount(folder, "-o", "remount,ro")
+
+
+NOT_WRITTEN = {"full": _fill, "read-only": _make_read_only}
+"""What makes a disk one to which nothing can be written."""
 
 
 def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -> None:
@@ -59,21 +101,145 @@ def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """What is known counts: a run that is over is not trained again."""
+    """What is known counts: a run that is over is not trained again, and loses nothing that is worth a warning."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
 
     def insert(*arguments: Any) -> int:
         if next(calls) == number:
-            raise sqlite3.OperationalError("disk I/O error")
+            raise failure
         return real(*arguments)
 
     first = stopped(path, jobs) if jobs < JOBS else run(path)
+    words = "disk I/O error; the run continues without its journal"
+    told = pytest.warns(UserWarning, match=words) if jobs < JOBS else contextlib.nullcontext()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_insert", insert)
-        with pytest.warns(UserWarning, match="disk I/O error; the run continues without its journal"):
+        with told:
             result = run(ash.Journal(path, on_error="continue"), diary)
     assert outcome(result) == outcome(run(None)) and len(diary.jobs) == JOBS - len(first.jobs)
     assert outcome(run(path)) == outcome(result)
+
+
+@pytest.mark.parametrize("size", [4, 16], ids=["first byte", "first commit"])
+def test_f62_a_disk_that_is_full_from_the_beginning(size: int, disk: Any) -> None:
+    path = disk(size) / "run.ash"
+    with pytest.raises(JournalUnwritable, match=re.escape(str(path))):
+        run(path)
+    diary = Diary()
+    with pytest.warns(UserWarning, match="the run continues without its journal") as told:
+        result = run(ash.Journal(path, on_error="continue"), diary)
+    assert len(told) == 1 and outcome(result) == outcome(run(None))
+    assert len(diary.jobs) == JOBS and diary.pages[0][1].resumed == 0
+    with pytest.warns(UserWarning, match="the run continues without its journal"):
+        found = tune_function(ash.Journal(path.with_name("function.ash"), on_error="continue"))
+    assert function_outcome(found) == function_outcome(tune_function(None))
+
+
+@pytest.mark.parametrize("what", NOT_WRITTEN)
+def test_f62_a_run_that_has_ended_needs_no_disk_to_write_to(what: str, disk: Any, capsys: Any) -> None:
+    folder = disk(1024)
+    path, function = folder / "run.ash", folder / "function.ash"
+    greedy = {"schedule": "greedy", "threads": 1}
+    result, found = run(path), tune_function(function)
+    run(folder / "greedy.ash", **greedy)
+    copy(path, folder / "copied.ash")
+    (folder / "copied.ash-lock").unlink()
+    NOT_WRITTEN[what](folder)
+    before = path.read_bytes()
+    for journal in (path, folder / "copied.ash"):
+        assert main(["show", str(journal)]) == 0 and "ended: finished" in capsys.readouterr().out
+        assert outcome(ash.resume(journal, X, Y)) == outcome(run(journal)) == outcome(result)
+    assert len(run(folder / "greedy.ash", **greedy).jobs) == JOBS
+    assert function_outcome(tune_function(function)) == function_outcome(found)
+    with pytest.raises(JournalUnwritable):
+        run(path, candidates=32)
+    with pytest.warns(UserWarning, match="the run continues without its journal"):
+        more = run(ash.Journal(path, on_error="continue"), diary := Diary(), candidates=32)
+    assert outcome(more) == outcome(run(None, candidates=32))
+    assert diary.pages[0][1].resumed == JOBS and len(diary.jobs) < len(more.jobs)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", NOT_WRITTEN)
+def test_f62_new_results_of_a_run_that_had_ended_are_not_lost_silently(what: str, disk: Any) -> None:
+    """How far a run goes is no fact of a journal of a function: that there is more to do shows with the first job."""
+    folder = disk(1024)
+    tune_function(folder / "run.ash", max_rungs=1)
+    NOT_WRITTEN[what](folder)
+    with pytest.raises(JournalUnwritable):
+        tune_function(folder / "run.ash")
+
+
+@pytest.mark.parametrize("what", NOT_WRITTEN)
+def test_f62_a_run_that_was_interrupted_uses_what_is_known(what: str, disk: Any) -> None:
+    folder, long = disk(1024), {"min_epochs": 400}  # so that it is looked at while it goes on
+    path = folder / "run.ash"
+    code = "import os; from callback_help import After; from journal_help import run; "
+    assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), min_epochs=400)").returncode == 9
+    known = rows(path, "SELECT count(*) FROM jobs")[0][0]
+    assert known < JOBS
+    NOT_WRITTEN[what](folder)
+    with pytest.raises(JournalUnwritable):
+        run(path, first := Diary(), **long)
+    assert first.pages == [], "it was noticed late"
+    with pytest.warns(UserWarning, match="the run continues without its journal"):
+        result = run(ash.Journal(path, on_error="continue"), diary := Diary(), **long)
+    assert outcome(result) == outcome(run(None, **long))
+    assert diary.pages[0][1].resumed == known and len(diary.jobs) == JOBS - known
+    with pytest.warns(UserWarning), pytest.raises(JournalError, match="holds another run"):
+        run(ash.Journal(path, on_error="continue"), seed=6, **long)
+
+
+def test_f62_a_journal_that_cannot_even_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.ash"
+    run(path)
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    monkeypatch.setattr(database, "_check", mock.Mock(side_effect=failure))
+    for seed in (5, None):
+        with pytest.raises(JournalUnwritable, match="disk I/O error"):
+            run(path, seed=seed)
+        with pytest.warns(UserWarning, match="disk I/O error; the run continues without its journal"):
+            result = run(ash.Journal(path, on_error="continue"), seed=seed)
+        assert outcome(result) == outcome(run(None, seed=result.settings["seed"]))
+
+
+MOVED = {
+    "deleted": lambda path: path.unlink(),
+    "moved": lambda path: path.rename(path.with_name("moved.ash")),
+    "replaced": lambda path: path.with_name("other.ash").replace(path),
+}
+
+
+@pytest.mark.parametrize("on_error", ["raise", "continue"])
+@pytest.mark.parametrize("what", MOVED)
+def test_f62_a_journal_that_is_deleted_during_a_run(
+    what: str, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
+    monkeypatch.setattr("ash.engine.event_loop.WAKE_SECONDS", 1e-3)
+    long = {"min_epochs": 400}  # so that it is looked at while it goes on
+    path = tmp_path / "run.ash"
+    stopped(tmp_path / "other.ash", 5)
+
+    def move(_: Any) -> None:
+        MOVED[what](path)
+        monkeypatch.undo()
+
+    callbacks, words = (After(3, move), diary := Diary()), f"{path} was deleted, moved or replaced during the run"
+    if on_error == "raise":
+        with pytest.raises(JournalUnwritable, match=re.escape(words)):
+            run(path, *callbacks, **long)
+        told = {(job.candidate, job.rung) for job, _ in diary.jobs}
+        if what == "moved":
+            assert told <= set(rows(tmp_path / "moved.ash", "SELECT candidate, rung FROM jobs"))
+    else:
+        with pytest.warns(UserWarning, match=f"{re.escape(words)}.*; the run continues without its journal"):
+            assert outcome(run(ash.Journal(path, on_error=on_error), *callbacks, **long)) == outcome(run(None, **long))
+    assert list(tmp_path.glob("run.ash-[ws]*")) == [], "what is left would be taken for that of the next journal here"
+    assert outcome(run(path)) == outcome(run(None))
 
 
 POINTS = {
@@ -96,6 +262,7 @@ def test_the_nth_call_of_sqlite_or_ours_fails(point: str, step: int, tmp_path: P
     if not library.exists():
         needs.lacks("libfiu")
     name, code, needed = POINTS[point]
+    step = 1 if point == "truncation" else step  # there are three
     done = python_file("fail_calls.py", name, str(code), str(step), str(tmp_path), LD_PRELOAD=str(library))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -115,13 +282,23 @@ def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert re.search("JournalError: .*Permission denied", done.stderr), done.stderr
+    assert re.search("JournalUnwritable: .*Permission denied", done.stderr), done.stderr
 
 
-def test_f64_a_device_is_no_journal() -> None:
-    with pytest.raises(JournalError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run("/dev/full")
+@pytest.mark.parametrize("on_error", ["raise", "continue"])
+def test_f64_what_is_no_file_is_no_journal(on_error: str, tmp_path: Path) -> None:
+    devices = set(os.listdir("/dev"))
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for path in ("/dev/null", "/dev/full", tmp_path / "pipe", tmp_path / "socket"):
+            words = f"{path} is a device, a pipe or a socket: give the path of a file"
+            with pytest.raises(JournalError, match=words):
+                run(ash.Journal(path, on_error=on_error))
+    with pytest.raises(JournalError, match=f"{tmp_path} is a folder: give the path of a file"):
+        run(ash.Journal(tmp_path, on_error=on_error))
+    assert not [name for name in set(os.listdir("/dev")) - devices if name.startswith(("null", "full"))]
+    assert {file.name for file in tmp_path.iterdir()} == {"pipe", "socket"}
 
 
 def test_f71_the_clock_of_the_wall_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -654,3 +654,39 @@ def test_a_real_run() -> None:
     assert found.rows[1]["makespan"] <= result.wall_seconds
     assert (result.columns["team_limit"] >= 1).all() and (result.columns["team"] <= result.columns["team_limit"]).all()
     assert [row["threads"] for row in result.simulate(teams=False).rows] == [1, 2, 4, 8, 16, 32, 64]
+
+
+class Undrawn:
+    """A distribution that must not be drawn from."""
+
+    def rvs(self, size: int, random_state: Any) -> Any:
+        raise AssertionError(f"{size} were drawn")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule": "greedy"},
+        {"costs": Undrawn()},
+        {"costs": lambda *_: Undrawn().rvs(*_)},
+        {"cluster": Cluster(state_bytes=Undrawn())},
+    ],
+    ids=["ash", "greedy", "distribution", "callable", "cluster"],
+)
+def test_more_candidates_than_memory_are_refused_before_anything_is_drawn(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 8 << 30)
+    words = (
+        "candidates=1000000000 needs at least 22.4 GiB of memory, but only 8 GiB are left: simulate fewer candidates"
+    )
+    with pytest.raises(ash.SettingError, match=words):
+        simulate(10**9, threads=[1], **changes)
+
+
+def test_a_run_of_more_candidates_than_memory_is_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = ash.tune(*load_wine(return_X_y=True), candidates=4, seed=0, progress=False)
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 90)
+    with pytest.raises(ash.SettingError, match="candidates=4 needs at least"):
+        result.simulate(threads=[1])

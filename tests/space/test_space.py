@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import ash
 from ash import Space
 from ash.errors import SettingError
+from ash.sklearn.param_distributions import drawn_candidates
 from ash.space.defaults import default_space
 from ash.space.domains import encode
 from ash.space.hyperparameters import check_params, to_settings
@@ -513,3 +515,19 @@ def test_a_sample_is_the_callers_own() -> None:
 
 def test_repr_says_how_much_there_is() -> None:
     assert repr(momentum_space()).startswith("<ash.Space of 28 configurations (learning_rate: 4, optimizer: 3")
+
+
+def test_more_candidates_than_memory_are_refused_before_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 1 << 30)
+    space, words = Space(learning_rate=ash.log(1e-4, 1e-1)), r"candidates=100000000 needs at least \d+.* GiB of memory"
+    advice = "but only 1 GiB are left: lower candidates, or give None, which draws them as they are needed"
+    with pytest.raises(SettingError, match=f"{words}, {advice}"):
+        space.sample(10**8)
+    X, y = np.arange(40.0)[:, None], np.arange(40) % 2
+    with pytest.raises(SettingError, match=words):
+        ash.tune(X, y, space, candidates=10**8, progress=False)
+    with pytest.raises(SettingError, match=words):
+        ash.tune_function(lambda params, epochs, state: 0.0, {"x": ash.uniform(0, 1)}, candidates=10**8, progress=False)
+    with pytest.raises(SettingError, match="n_" + words):
+        drawn_candidates({"x": stats.uniform(0, 1)}, 10**8, 0, warns=False)
+    assert len(momentum_space().sample(28)) == len(drawn_candidates({"x": [1, 2]}, 10**8, 0, warns=False)) + 26

@@ -176,6 +176,17 @@ def _address_space(proc: Path) -> list[int]:
     return [max(0, most - int(pages[0]) * resource.getpagesize())]
 
 
+def check_room(name: str, count: int, each: int, advice: str) -> None:
+    """Raise SettingError, with the estimate, if `count` things of at least `each` bytes cannot fit into memory."""
+    left = available_bytes()
+    needed = count * each
+    if left is not None and needed > left:
+        raise SettingError(
+            f"{name}={count} needs at least {needed / 2**30:.3g} GiB of memory, but only {left / 2**30:.3g} GiB are "
+            f"left: {advice}"
+        )
+
+
 def default_limit() -> int | None:
     """Return the bytes that the states of waiting candidates may take, None where the system does not say."""
     left = available_bytes()

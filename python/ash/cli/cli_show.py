@@ -12,10 +12,10 @@ from typing import Any
 from ash._utils.display import format_table, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, print_whole, printable
-from ash.errors import AshError, JournalCorrupt, JournalError
+from ash.errors import JournalError
 from ash.function.answers import FINISHED
 from ash.journal.database import HEADER, Contents, contents_of
-from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE
+from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE, sound
 from ash.journal.lock import holder
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
@@ -124,12 +124,8 @@ def journal_lines(path: str) -> Iterator[str]:
     yield path
     if "run" not in contents.facts:
         raise JournalError(f"{path} holds no run yet")
-    try:
+    with sound(Path(path)):
         yield from map(printable, _run_lines(path, contents))
-    except AshError:
-        raise
-    except Exception as error:
-        raise JournalCorrupt(f"{path} is damaged: {error}") from error
 
 
 def _run_lines(path: str, contents: Contents) -> Iterator[str]:

@@ -71,6 +71,8 @@ def as_array(data: Any, name: str) -> NDArray[Any]:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths") from None
+    except MemoryError:
+        raise
     except Exception as error:  # of an object's own __array__
         raise DataError(f"{name} cannot be read as an array ({type(error).__name__}: {error})") from error
     if array.dtype.kind == "U" and isinstance(data, (list, tuple)):

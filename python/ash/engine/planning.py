@@ -205,7 +205,7 @@ def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
 
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
     """Return how many epochs a pass has so that one has `held` rows at most, or `fewest` if that is more."""
-    return max(usual, min(-(-rows // max(1, int(held))), rows // fewest))
+    return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
 
 def ladder(
@@ -231,7 +231,7 @@ def ladder(
         first = int(highest / eta ** (rungs - 1))
         if first >= shortest:
             return first, rungs
-    return max(1, min(shortest, int(epochs / finishers))), 1
+    return max(1, int(min(shortest, epochs / finishers))), 1
 
 
 def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:

@@ -28,7 +28,7 @@ from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
-from ash.journal.database import Changes, Database, Row
+from ash.journal.database import Changes, Row
 from ash.journal.identity import from_json
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
@@ -61,12 +61,13 @@ class FunctionJournal(OpenJournal):
         self._held: list[list[int]] = []
         super().__init__(journal)
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
-        self.folder = self._states = self._path.with_name(f"{self._path.name}-states")
+        if self._database is not None:
+            self.folder = self._path.with_name(f"{self._path.name}-states")
 
     @property
     def written(self) -> int | None:
         """Return how many of the jobs that are decided are in the file."""
-        return None if self._database is None else self._written
+        return self._written if self._is_kept else None
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare; then read what there is."""
@@ -83,7 +84,8 @@ class FunctionJournal(OpenJournal):
             what = " and of ".join("train" if name == "function" else name for name in changed)
             text = f"{self._path}: the source of {what} has changed; jobs on record keep their results"
             warn_user(text)
-        tidy(self._states)
+        if self.folder is not None:
+            tidy(self.folder)
 
     def _read(self) -> None:
         """Take up the rows, or raise ValueError where they are those of no run."""
@@ -128,16 +130,16 @@ class FunctionJournal(OpenJournal):
         """Log it, or raise JournalCorrupt where its candidate is another one on record."""
         if task.rung == 0 and self.params.get(task.candidate, params) != params:
             raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
-        if self._database is not None:
+        if self._is_kept:
             self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
         """Log it, without the state."""
-        if self._database is not None:
+        if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
 
-    def _write(self, database: Database, ended: str | None = None) -> None:
+    def _write(self, ended: str | None = None) -> None:
         run = self._run
         if run is None or self._retraces:
             return
@@ -149,7 +151,7 @@ class FunctionJournal(OpenJournal):
         if ended is not None:
             changes.facts["ended"] = ended
         if changes or self._is_time(now):
-            self._commit(database, changes, now)
+            self._commit(changes, now)
             self._log, self._anew, self._held = after, False, held
         self._written = decided
 

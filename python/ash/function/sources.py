@@ -25,7 +25,7 @@ from ash.options import LARGEST, FunctionOptions
 from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-from ash.space.space import each_once
+from ash.space.space import check_drawn, each_once
 
 if TYPE_CHECKING:
     import optuna
@@ -148,6 +148,8 @@ def source_of(
     count = min(wanted, len(first) + others)
     if count < wanted and not endless:
         warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
+    if not endless:
+        check_drawn(count, space.default)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 

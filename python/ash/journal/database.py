@@ -9,7 +9,9 @@ Durability: the write-ahead log is synced at each commit, so what is committed o
 memory shared between processes, which a file system of the network does not give (sqlite.org/wal.html). There a
 rollback journal takes its place; a warning says so, since locks are not to be trusted there either. Readers see the
 last commit and change nothing. With the log they hold up nobody, without it a commit waits for them.
-Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt.
+Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt, and
+what the disk or the system refuses is JournalUnwritable. That includes a file that was deleted or replaced meanwhile:
+SQLite would go on writing to the file that it has open.
 Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
 """
 
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
 
 APPLICATION = 0x61736831
 """What SQLite calls the application id: "ash1"."""
@@ -33,6 +35,8 @@ VERSION = 1
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
 """How long a commit waits for a lock of SQLite, which a reader holds where there is no log."""
+REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+"""What SQLite says where it cannot make the files that it shares with writers: the disk is full or read-only."""
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
 )
@@ -81,8 +85,10 @@ class Database:
 
     Raises
     ------
+    JournalUnwritable
+        It cannot be opened.
     JournalError
-        It cannot be opened, is something else, or of a newer version of ash.
+        It is something else, or of a newer version of ash.
     JournalCorrupt
         It is damaged.
     """
@@ -100,6 +106,7 @@ class Database:
             except BaseException:
                 self._connection.close()
                 raise
+        self._file = _file_of(path)
 
     def _make(self) -> None:
         for statement in _schema():
@@ -123,6 +130,11 @@ class Database:
         """Make all of the changes, or raise JournalError and make none."""
         if os.getpid() != self._process:
             raise JournalError(f"{self.path} was opened before this process was forked: open it again in this process")
+        if _file_of(self.path) != self._file:
+            raise JournalUnwritable(
+                f"{self.path} was deleted, moved or replaced during the run: leave a journal where it is until its run "
+                "has ended"
+            )
         with _named(self.path), self._transaction():
             if self._is_new:
                 self._make()
@@ -138,7 +150,7 @@ class Database:
     def read(self) -> "Contents":
         """Return all there is, checked."""
         if self._is_new:
-            return Contents({}, {name: [] for name in COUNTED})
+            return nothing()
         with _named(self.path):
             return read_contents(self._connection)
 
@@ -147,10 +159,17 @@ class Database:
         return dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
 
     def close(self) -> None:
-        """Close it; the log is written back to the file."""
-        if os.getpid() == self._process:
-            with _named(self.path):
+        """Close it; the log is written back to the file, wherever that is by now."""
+        if os.getpid() != self._process:
+            return
+        with _named(self.path):
+            if _file_of(self.path) == self._file:
                 self._connection.close()
+                return
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing would leave the log as it is
+            self._connection.close()
+        _remove_empty_log(self.path)
 
 
 class Changes:
@@ -181,33 +200,82 @@ class Contents(NamedTuple):
     rows: dict[str, list[Row]]
 
 
+def nothing() -> Contents:
+    """Return what a journal holds before its first commit."""
+    return Contents({}, {name: [] for name in COUNTED})
+
+
 def read_contents(connection: sqlite3.Connection) -> Contents:
     """Return what a journal holds, or raise JournalCorrupt where it is damaged."""
     connection.execute("BEGIN")  # one snapshot for all tables
     try:
         found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
         if found != ["ok"]:
-            raise JournalCorrupt(f"it is damaged: {found[0]}")
+            raise _found_by_check(found[0])
         facts = {name: json.loads(value) for name, value in _rows(connection, "facts")}
         rows = {name: _rows(connection, name) for name in COUNTED}
     finally:
         connection.execute("COMMIT")
     counts = facts.get("counts", {name: 0 for name in COUNTED})
+    if not isinstance(counts, dict):
+        raise JournalCorrupt("it is damaged: it does not say how many rows it has")
     for name in COUNTED:
         if len(rows[name]) != counts.get(name):
             raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows in place of {counts.get(name)}")
     return Contents(facts, rows)
 
 
+def _found_by_check(text: str) -> Exception:
+    """Return what `quick_check` tells: damage, or a page that it could not get for want of memory or a failing disk."""
+    codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
+    if sqlite3.SQLITE_NOMEM in codes:
+        return MemoryError(text)
+    if sqlite3.SQLITE_IOERR in codes:
+        return JournalUnwritable(f"it cannot be read: {text}")
+    return JournalCorrupt(f"it is damaged: {text}")
+
+
 def contents_of(path: Path) -> Contents:
-    """Return what a journal holds, into which somebody else may be writing, or raise JournalError."""
+    """Return what a journal holds, into which another process may be writing, or raise JournalError."""
     if not path.is_file():
         raise JournalError(f"{path} is not a file: give the path of a journal")
-    source = f"{path.absolute().as_uri()}?mode=ro"
-    with _named(path), contextlib.closing(sqlite3.connect(source, uri=True, timeout=BUSY_SECONDS)) as connection:
-        if _check(connection, path) == 0:
-            raise JournalError(f"{path} is empty: no run has written to it yet")
-        return read_contents(connection)
+    contents = read_only(path)
+    if not contents.facts:
+        raise JournalError(f"{path} is empty: no run has written to it yet")
+    return contents
+
+
+def read_only(path: Path) -> Contents:
+    """Return what a file holds, nothing where it is empty, or raise JournalError.
+
+    A journal that was closed can be read on a full disk and on a read-only one, where SQLite cannot make the files that
+    readers and writers share. It is then read without them.
+    """
+    with _named(path):
+        try:
+            return _read_only(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if _code_of(error) not in REFUSALS or not _is_closed(path):
+                raise
+        return _read_only(path, "mode=ro&immutable=1")
+
+
+def _read_only(path: Path, how: str) -> Contents:
+    source = f"{path.absolute().as_uri()}?{how}"
+    with contextlib.closing(sqlite3.connect(source, uri=True, timeout=BUSY_SECONDS)) as connection:
+        return nothing() if _check(connection, path) == 0 else read_contents(connection)
+
+
+def _code_of(error: sqlite3.Error) -> int | None:
+    """Return what kind of error SQLite says it is, None where it was not SQLite that said it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else int(code) & 0xFF
+
+
+def _is_closed(path: Path) -> bool:
+    """Return whether all changes are in the file itself, none in those that SQLite keeps beside it meanwhile."""
+    beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
+    return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
 
 def real_path(path: Path) -> Path:
@@ -226,6 +294,8 @@ def check_place(path: Path) -> None:
             raise JournalError(f"{path} is a link to a file that does not exist: give the path of a file")
         if path.is_dir():
             raise JournalError(f"{path} is a folder: give the path of a file")
+        if path.exists() and not path.is_file():
+            raise JournalError(f"{path} is a device, a pipe or a socket: give the path of a file")
         if not path.parent.is_dir():
             raise JournalError(f"{path} cannot be a journal: make the folder {path.parent} first")
         if not path.exists() and log.exists():
@@ -304,6 +374,24 @@ def _checksum(table: str, row: Row) -> str:
     return hashlib.blake2b(repr((table, *row)).encode(), digest_size=8).hexdigest()
 
 
+def _file_of(path: Path) -> tuple[int, int] | None:
+    """Return by what the system knows the file at a path, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remove_empty_log(path: Path) -> None:
+    """Remove what a journal has left that was deleted, moved or replaced: it would be taken for another one's."""
+    with contextlib.suppress(OSError):
+        log = path.with_name(f"{path.name}-wal")
+        if log.stat().st_size == 0:
+            log.unlink()
+            path.with_name(f"{path.name}-shm").unlink()
+
+
 def _create(path: Path) -> None:
     """Make an empty file, for nobody but its owner, unless there is one."""
     with _usable(path):
@@ -350,8 +438,10 @@ def _usable(path: Path) -> Iterator[None]:
     """Turn what the system says of a path into an error that names the journal."""
     try:
         yield
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be a journal: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise JournalUnwritable(f"{path} cannot be a journal: {error.strerror or error}") from error
+    except ValueError as error:
+        raise JournalError(f"{path} cannot be a journal: {error}") from error
 
 
 @contextlib.contextmanager
@@ -359,9 +449,11 @@ def _named(path: Path) -> Iterator[None]:
     """Turn what SQLite raises into an error that names the journal and says whether it is damaged."""
     try:
         yield
-    except JournalCorrupt as error:
-        raise error if str(path) in str(error) else JournalCorrupt(f"{path}: {error}") from None
+    except (JournalCorrupt, JournalUnwritable) as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
-        raise JournalError(f"{path} cannot be used as a journal: {error}") from error
+        if _code_of(error) is None:  # Python's own, of text that is no UTF-8
+            raise JournalCorrupt(f"{path} is damaged: {error}") from error
+        raise JournalUnwritable(f"{path} cannot be used as a journal: {error}") from error
     except (sqlite3.DatabaseError, OverflowError, RecursionError, ValueError) as error:
         raise JournalCorrupt(f"{path} is damaged: {error}") from error

@@ -27,11 +27,11 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.encoding.data_split import Fold
-from ash.errors import JournalError
+from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
-from ash.space.domains import Domain, long_domain
+from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.space import Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
@@ -92,6 +92,8 @@ def space_of_facts(facts: Facts) -> Space:
 def _domain_of_facts(facts: Facts) -> Domain:
     kind, levels, default, conditions = (from_json(facts[name]) for name in ("kind", "levels", "default", "when"))
     if levels is not None:
+        if not isinstance(levels, tuple) or default not in levels or kind not in KINDS:
+            raise ValueError(f"{levels!r}, {default!r} and {kind!r} make no domain")
         return Domain(levels, default, conditions, kind)
     return replace(long_domain(kind, facts["low"], facts["high"], facts["step"], default), conditions=conditions)
 
@@ -146,7 +148,12 @@ def seed_of(journal: Journal | None) -> int | None:
     """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
-    facts = _facts_of(journal)
+    try:
+        facts = _facts_of(journal)
+    except JournalUnwritable:
+        if journal.on_error == "raise":
+            raise
+        return None  # the run continues without its journal
     with sound(journal.file):
         return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
 

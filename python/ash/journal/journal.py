@@ -39,8 +39,11 @@ class Journal:
         A file of SQLite, made where there is none. Beside it lie, with its name and an ending of their own, a lock and
         the folder of states; move or delete them together.
     on_error : {"raise", "continue"}
-        What to do when it cannot be written: end the run with a JournalError, which leaves what was written whole; or
-        warn once, and go on without.
+        What to do when the system does not let ash write it, because the disk is full or read-only, a permission is
+        missing or the file was deleted during the run: end the run with a `JournalUnwritable`, which leaves what was
+        written whole; or warn once, and go on without a journal. That holds from the beginning on, where the file
+        cannot even be made; what an existing one holds is used. A run that has ended needs no disk to write to. Other
+        errors end the run: a journal that is in use, is damaged, or holds another run, and a path that can be none.
     allow_change : sequence of str
         What may be other than in the run that began it, of "algorithm", "promotion", "schedule", "version" (of ash) and
         "workers", and for `ash.tune_function` "costs", and "function": its name. The results stay, but the outcome is

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from ash.errors import JournalError, JournalLocked
+from ash.errors import JournalError, JournalLocked, JournalUnwritable
 
 try:
     import fcntl
@@ -34,7 +34,7 @@ class Lock:
     ------
     JournalLocked
         Another process, or another run in this one, holds it.
-    JournalError
+    JournalUnwritable
         There can be no such file.
     """
 
@@ -78,18 +78,19 @@ def _locked(path: Path, journal: Path) -> int:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+        raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
     try:
         _take(handle)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     except BlockingIOError as error:
         name = _named(handle)
         os.close(handle)
         raise JournalLocked(f"{journal} is in use by {name}: wait for it, or give this run another journal") from error
     except OSError as error:
         os.close(handle)
-        raise JournalError(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+        raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
+    with contextlib.suppress(OSError):  # it is held, though a full disk does not take the name of who holds it
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     return handle
 
 

@@ -24,7 +24,7 @@ from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
 from ash.history.records import Columns
-from ash.journal.database import Changes, Database, Row
+from ash.journal.database import Changes, Row
 from ash.journal.identity import PLANNED
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
@@ -106,8 +106,7 @@ class NetworkJournal(OpenJournal):
             text = f"{self._path}: states in {', '.join(unread)} are damaged or missing and are trained again"
             warn_user(text)
             with self._failing():
-                if self._database is not None:
-                    self._database.write(changes)
+                if self._is_kept and self._save(changes):
                     self._states.committed()
 
     def _restore_jobs(self, tuner: _core.Tuner, folds: int) -> None:
@@ -120,7 +119,7 @@ class NetworkJournal(OpenJournal):
     @property
     def written(self) -> int | None:
         """Return how many of the core's jobs are in the file."""
-        return None if self._database is None else self._pending.jobs
+        return self._pending.jobs if self._is_kept else None
 
     @contextmanager
     def completing(self) -> Iterator[None]:
@@ -131,7 +130,7 @@ class NetworkJournal(OpenJournal):
         except RuntimeError as error:
             raise JournalCorrupt(f"{self._path} does not fit these data: {error}") from error
 
-    def _write(self, database: Database, ended: str | None = None) -> None:
+    def _write(self, ended: str | None = None) -> None:
         tuner = self._tuner
         if tuner is None:
             return
@@ -149,8 +148,8 @@ class NetworkJournal(OpenJournal):
         if not changes and not self._is_time(now):
             return
         self._states.drop(tuner, changes)
-        self._commit(database, changes, now)
-        self._states.committed()
+        if self._commit(changes, now):
+            self._states.committed()
         self._pending.committed()
 
 

@@ -1,6 +1,7 @@
 """An open journal, of whatever is run: its lock and database, the facts of the run, and when what is new is committed.
 
     open: lock, database            another process, another program's file -> JournalError, before any data are read
+                                    the disk refuses -> as `on_error` says, but a run that has ended can be read
     agree: facts of the run         the first time written, later compared
     write                           what is new, one commit; not yet where the last one was just now, and slow
 
@@ -18,8 +19,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalError
-from ash.journal.database import Changes, Database, check_head, check_place, log_works, real_path
+from ash.errors import JournalError, JournalUnwritable
+from ash.journal.database import (
+    Changes,
+    Contents,
+    Database,
+    check_head,
+    check_place,
+    log_works,
+    nothing,
+    read_only,
+    real_path,
+)
 from ash.journal.identity import check_same
 from ash.journal.journal import Facts, Journal, NullJournal, sound
 from ash.journal.lock import Lock
@@ -42,20 +53,36 @@ class OpenJournal(NullJournal):
         self._committed = self._rests = 0.0  # when the last commit was, and until when there is none
         self._path = path = real_path(journal.file)
         check_place(path)
-        self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
+        self._lock: Lock | None = None
         self._database: Database | None = None
+        self._refusal: JournalUnwritable | None = None  # why the disk takes nothing more
         try:
-            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
-            self._database = Database(path, log=log_works(path))
-            self._load(self._database)
+            self._load(self._opened())
         except BaseException:
             self._close()
             raise
+        with self._failing():
+            self._check_refusal()
 
-    def _load(self, database: Database) -> None:
-        contents = database.read()
+    def _opened(self) -> Contents:
+        """Open the file and return what it holds, which can be read though it may not be written."""
+        path = self._path
+        try:
+            self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
+            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
+            self._database = Database(path, log=log_works(path))
+            return self._database.read()
+        except JournalUnwritable as error:
+            self._close()
+            self._refusal = error
+        with contextlib.suppress(JournalUnwritable):
+            return read_only(path)
+        return nothing()
+
+    def _load(self, contents: Contents) -> None:
         self._facts: Facts = dict(contents.facts)
         self._rows: dict[str, list[Any]] = contents.rows
+        self._had_ended = self._facts.get("ended") not in (None, "interrupted")
         self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
         with sound(self._path):
             progress = self._facts.get("progress", {})
@@ -76,8 +103,8 @@ class OpenJournal(NullJournal):
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Close it behind a last commit; where that fails, it is a note of the error that has ended the run."""
         try:
-            if error is not None and self._database is not None:
-                self._write(self._database)
+            if error is not None and self._is_kept:
+                self._write()
         except JournalError as other:
             if error is not None and str(other) != str(error):
                 error.add_note(f"the journal does not have everything: {other}")
@@ -86,8 +113,6 @@ class OpenJournal(NullJournal):
 
     def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
         """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""
-        if self._database is None:
-            return
         if "run" in self._facts:
             with sound(self._path):
                 check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
@@ -102,9 +127,11 @@ class OpenJournal(NullJournal):
             "ended": None,
             **more,
         }
+        self._had_ended = self._had_ended and self._facts.get("candidates") == options.candidates
         self._facts |= changes.facts
-        with self._failing():
-            self._database.write(changes)
+        if self._is_kept:
+            with self._failing():
+                self._save(changes)
 
     def _check_candidates(self, options: RunOptions) -> None:
         before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
@@ -130,48 +157,73 @@ class OpenJournal(NullJournal):
         self._try_to_write(ended)
 
     def _try_to_write(self, ended: str | None = None) -> None:
-        if self._database is not None:
+        if self._is_kept:
             with self._failing():
-                self._write(self._database, ended)
+                self._write(ended)
 
-    def _write(self, database: Database, ended: str | None = None) -> None:
+    def _write(self, ended: str | None = None) -> None:
         """Write down what is new, if the run has begun, and how it has ended."""
         raise NotImplementedError
+
+    @property
+    def _is_kept(self) -> bool:
+        """Return whether the run still has its journal, though it may only be one to read."""
+        return self._database is not None or self._refusal is not None
 
     def _is_time(self, now: float) -> bool:
         """Return whether there is to be a commit though nothing is new: for the seconds that the run has taken."""
         return now - self._committed >= HEARTBEAT
 
-    def _commit(self, database: Database, changes: Changes, now: float) -> None:
-        """Write down what has changed since the last commit."""
+    def _commit(self, changes: Changes, now: float) -> bool:
+        """Write down what has changed since the last commit, and return whether that was done, as `_save` does."""
         changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
             "process": os.getpid(),
         }
         began = time.monotonic()
-        database.write(changes)
+        is_saved = self._save(changes)
         self._committed = time.monotonic()
         self._rests = self._committed + min((self._committed - began) / COMMIT_SHARE, HEARTBEAT)
+        return is_saved
+
+    def _save(self, changes: Changes) -> bool:
+        """Make one commit and return True; False where the disk refuses it and no result would be lost with it."""
+        if self._refusal is None and self._database is not None:
+            try:
+                self._database.write(changes)
+                return True
+            except JournalUnwritable as error:
+                self._refusal = error
+        self._check_refusal(changes)
+        return False
+
+    def _check_refusal(self, changes: Changes | None = None) -> None:
+        """Raise what the disk has refused, unless the run had ended and there is no new result."""
+        is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
+        if self._refusal is not None and is_new:
+            raise self._refusal
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
         """Do as `on_error` says."""
         try:
             yield
-        except JournalError as error:
+        except JournalUnwritable as error:
             if self._journal.on_error == "raise":
                 raise
             warn_user(f"{error}; the run continues without its journal, and results from here on are not kept in it")
             self._close()
 
     def _close(self) -> None:
-        database, self._database = self._database, None
+        database, lock = self._database, self._lock
+        self._database = self._lock = self._refusal = None
         try:
             if database is not None:
                 database.close()
         finally:
-            self._lock.release()
+            if lock is not None:
+                lock.release()
 
 
 def _seconds(value: Any) -> float:

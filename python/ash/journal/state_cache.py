@@ -39,8 +39,10 @@ Key = tuple[int, int]
 ARRAYS = ("weights", "first_moment", "second_moment")
 COUNTERS, POWERS = "epochs_and_updates", "powers_of_betas"
 ENDING = ".safetensors"
-OWN = re.compile(r"\d{6,}\.safetensors|\.\d{6,}\.safetensors-.*", re.DOTALL)
-"""Names of files of states, and of those that are being written."""
+NAMED = re.compile(r"(\d{6,18})\.safetensors", re.ASCII)
+"""Names of files of states."""
+WRITTEN = re.compile(r"\.\d{6,18}\.safetensors-.*", re.ASCII | re.DOTALL)
+"""Names of those that are being written."""
 
 SHARE = 0.0025
 """Of the seconds of all threads in jobs: what writing states may take."""
@@ -71,10 +73,10 @@ class StateFolder:
             return
         known = set(named)
         for file in self.path.iterdir():
-            if OWN.fullmatch(file.name) and file.name not in known:
+            if (NAMED.fullmatch(file.name) or WRITTEN.fullmatch(file.name)) and file.name not in known:
                 with contextlib.suppress(OSError):  # it is in nobody's way
                     file.unlink()
-        numbers = [int(name.removesuffix(ENDING)) for name in known if name.removesuffix(ENDING).isdecimal()]
+        numbers = [int(found[1]) for found in map(NAMED.fullmatch, known) if found]
         self._next = max(numbers, default=-1) + 1
 
     def write(self, states: dict[Key, list[Parts]]) -> tuple[str, int, str]:
@@ -111,6 +113,8 @@ class StateFolder:
             return None
         try:
             return _states(content)
+        except MemoryError:
+            raise
         except Exception:  # of a stranger, who can make a hash that fits
             return None
 

@@ -16,6 +16,7 @@ from ash import _core
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
 from ash._utils.display import format_table
+from ash._utils.machine import check_room
 from ash.errors import SettingError
 from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
@@ -36,6 +37,8 @@ MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
 """What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
 
+_CANDIDATE_BYTES = 24
+"""Of a candidate that waits in a rung of a simulation, at least."""
 _SHORTEST = 1e-9  # seconds; what the clock cannot tell from nothing is not free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
@@ -245,6 +248,7 @@ def simulate(
         seed=seed,
     )
     counts = _threads(threads)
+    _check_memory(ladder)
     tables = {
         "costs": _amounts("costs", 1.0 if costs is None else costs, ladder, settings["seed"], "seconds", zero=False),
         "scores": None if scores is None else _table("scores", scores, ladder),
@@ -284,6 +288,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     other["teams"] = _teams(other["teams"], cluster, shared)
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
     settings, counts = _settings(**other), _threads(threads)
+    _check_memory(ladder)
     tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
     return _simulation(ladder, settings, tables, counts, cluster)
 
@@ -360,6 +365,11 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
     if value is not None and value is not False:
         raise SettingError(f"teams={value!r} does not go with a cluster, whose threads form no teams: leave teams out")
     return False
+
+
+def _check_memory(ladder: LadderSettings) -> None:
+    """Raise SettingError if so many candidates cannot fit into memory, before anything is made for each of them."""
+    check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
 
 
 def _epochs(ladder: LadderSettings) -> list[int]:

@@ -3,6 +3,7 @@
 {"depth": [3, None], "alpha": loguniform(1e-3, 1)}  --ParameterSampler-->  [{"depth": None, "alpha": 0.017}, ...]
 """
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
+from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.space.domains import Domain, choice, key_of
@@ -36,6 +38,8 @@ def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns
         generator = check_random_state(random_state)
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
+    if any(hasattr(given, "rvs") for given in distributions.values()):  # else there are as many as the lists make
+        check_room("n_candidates", count, sys.getsizeof(dict(distributions)), "lower n_candidates")
     found: dict[str, Params] = {}
     before = -1
     while before < len(found) < count:

@@ -36,6 +36,7 @@ LARGEST_BOUND = 10**18
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
 """Kinds of domains of numbers; between levels of floats other numbers make sense too."""
+KINDS = ("choice", *INTEGERS, *FLOATS)
 
 
 @dataclass(frozen=True)

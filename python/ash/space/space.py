@@ -25,6 +25,7 @@ in which a configuration is as often as it weighs, and what was drawn before is 
 in a row that were, all others come in the order of the shuffle without weights.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -34,6 +35,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ash._utils.checks import check_seed, is_integer
+from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
@@ -45,6 +47,12 @@ FRUITLESS = 1000
 """Configurations in a row that were drawn before: then few others are taken to be left."""
 _STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
 _DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
+
+
+def check_drawn(count: int, params: Params) -> None:
+    """Raise SettingError if so many candidates like these hyperparameters cannot fit into memory."""
+    advice = "lower candidates, or give None, which draws them as they are needed"
+    check_room("candidates", count, sys.getsizeof(params), advice)
 
 
 class Space:
@@ -122,7 +130,7 @@ class Space:
         Raises
         ------
         SettingError
-            ``n`` or ``seed`` is not such an integer.
+            ``n`` or ``seed`` is not such an integer, or so many configurations do not fit into memory.
 
         Warns
         -----
@@ -133,7 +141,9 @@ class Space:
             raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
         if n > self.size:
             warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
-        return list(islice(self.stream(seed), min(int(n), self.size)))
+        count = min(int(n), self.size)
+        check_drawn(count, self.default)
+        return list(islice(self.stream(seed), count))
 
     def stream(self, seed: int = 0) -> Iterator[Params]:
         """Return an iterator over all configurations, each once and each drawn only when it is asked for.

@@ -1,0 +1,48 @@
+"""Memory that the system refuses, at any amount: the right answer, a MemoryError or an error of ash."""
+
+import json
+import sys
+
+import pytest
+
+import needs
+from fault_help import python_file
+
+if not sys.platform.startswith("linux"):
+    needs.not_here("limits of the address space are those of Linux")
+
+LIMITS = pytest.mark.parametrize("limits", [5, pytest.param(30, marks=pytest.mark.slow)])
+THREADS = "a thread of the core that finds no memory for its first exception, or libgomp for its team, ends the process"
+UNMENDED = pytest.mark.xfail(strict=False, reason=THREADS)
+OPERATIONS = [
+    pytest.param("fit", marks=UNMENDED),
+    pytest.param("predict", marks=UNMENDED),
+    pytest.param("resume", marks=UNMENDED),
+    *("load", "report"),
+]
+
+
+@LIMITS
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_each_limit_of_memory_gives_the_right_answer_or_an_error(operation: str, limits: int) -> None:
+    wrong = [(more, what) for more, what in _tried(operation, limits) if not _is_allowed(what)]
+    assert wrong == []
+
+
+@LIMITS
+def test_a_library_that_is_first_needed_then_may_not_be_imported(limits: int) -> None:
+    """Python says that by an ImportError with the reason of the system, which stays as it is."""
+    found = _tried("load", limits, "lazy")
+    assert any("ImportError" in what for _, what in found)
+    assert [what for _, what in found if not _is_allowed(what) and "failed to map segment" not in what] == []
+
+
+def _tried(*words: object) -> list[tuple[int, str]]:
+    done = python_file("memory_limits.py", *map(str, words), MALLOC_MMAP_THRESHOLD_="32768")
+    assert done.returncode == 0, done.stderr
+    found: list[tuple[int, str]] = json.loads(done.stdout)
+    return found
+
+
+def _is_allowed(what: str) -> bool:
+    return what in ("right", "MemoryError") or what.startswith("ash: ")
