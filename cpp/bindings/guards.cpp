@@ -36,6 +36,8 @@ void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object
 }  // namespace
 
 void bind_guards(py::module_& m) {
+    static_cast<void>(
+        std::uncaught_exceptions());  // makes room for those of the thread that imports this: parallel.hpp
     py::register_local_exception_translator(&translate_refusal);
     py::register_local_exception_translator(&keep_memory_errors);
     for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -106,6 +107,7 @@ bool Tuner::wait(double seconds) {
         if (!ended_) return false;
     }
     join();
+    if (lacks_room_) throw std::bad_alloc();
     if (failure_) std::rethrow_exception(failure_);
     return true;
 }
@@ -186,15 +188,20 @@ Ending Tuner::ending() const {
 }
 
 void Tuner::run() noexcept {
+    lacks_room_ = !has_room();
+    if (!lacks_room_) work_all();
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    end_.notify_all();
+}
+
+void Tuner::work_all() noexcept {
     try {
         parallel(threads_, [this](int thread) { work(thread); }, [this] { stop(); });
         if (ending() == Ending::none) change([this] { clock_->release(); });
     } catch (...) {
         failure_ = std::current_exception();
     }
-    const std::lock_guard lock(mutex_);
-    ended_ = true;
-    end_.notify_all();
 }
 
 void Tuner::work(int thread) {

@@ -144,6 +144,7 @@ class Tuner {
     };
 
     void run() noexcept;
+    void work_all() noexcept;
     void work(int thread);
     Decision decide(int thread, const Done& done);
     void collect(int thread, const Done& done);
@@ -175,6 +176,7 @@ class Tuner {
     std::condition_variable end_;
     bool ended_ = false;
     std::exception_ptr failure_;
+    bool lacks_room_ = false;  // for an exception of the launcher's
     std::thread launcher_;
     int threads_ = 0;
     int process_ = 0;  // that has started them

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <limits>
 #include <string_view>
 
@@ -34,6 +35,7 @@ void after_fork_in_child() { forks = 0; }
 [[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
 #endif
 
+constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes
 constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
@@ -108,6 +110,14 @@ void enter_critical_section() noexcept {
 }
 
 void leave_critical_section() noexcept { --inside; }
+
+bool has_room() noexcept {
+    void* room = std::malloc(kRoom);  // operator new could throw
+    if (room == nullptr) return false;
+    *static_cast<volatile char*>(room) = 0;  // so that no compiler leaves both calls out
+    std::free(room);
+    return std::uncaught_exceptions() >= 0;  // which makes the room
+}
 
 int startable(int wanted) {
     // OpenMP also ends the process when it is refused the memory for its own tables: a few hundred bytes per thread.

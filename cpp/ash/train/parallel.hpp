@@ -27,6 +27,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -57,6 +58,10 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
+// For a thread that begins: whether it has memory for its exceptions. The system makes room for them when a thread first
+// needs it, and ends the process where there is none; so this is asked, and the room made, before anything is thrown.
+bool has_room() noexcept;
+
 // At most `wanted`, counting the thread that opens the region, which is a new one; 0 if not even that can be started.
 int startable(int wanted);
 
@@ -65,7 +70,13 @@ int startable(int wanted);
 template <typename Body, typename OnFailure>
 void parallel(int threads, Body&& body, OnFailure&& on_failure) {
     std::exception_ptr first;
+    std::atomic<bool> lacks_room{false};
     const auto guarded = [&](int thread) noexcept {
+        if (!has_room()) {
+            lacks_room = true;
+            on_failure();
+            return;
+        }
         try {
             body(thread);
         } catch (...) {
@@ -81,6 +92,7 @@ void parallel(int threads, Body&& body, OnFailure&& on_failure) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1) default(none) shared(guarded, threads)
         for (int thread = 0; thread < threads; ++thread) guarded(thread);
     }
+    if (lacks_room) throw std::bad_alloc();
     if (first) std::rethrow_exception(first);
 }
 
@@ -88,7 +100,12 @@ template <typename Body>
 void on_threads(int count, Body&& body) {
     std::mutex mutex;  // guards first
     std::exception_ptr first;
+    std::atomic<bool> lacks_room{false};
     const auto guarded = [&](int number) noexcept {
+        if (!has_room()) {
+            lacks_room = true;
+            return;
+        }
         try {
             body(number);
         } catch (...) {
@@ -106,6 +123,7 @@ void on_threads(int count, Body&& body) {
     }
     for (; next < count; ++next) guarded(next);
     for (std::thread& thread : started) thread.join();
+    if (lacks_room) throw std::bad_alloc();
     if (first) std::rethrow_exception(first);
 }
 
