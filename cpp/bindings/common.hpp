@@ -15,7 +15,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -40,8 +39,10 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
+// Every use is noconvert: another dtype or order is refused. What is not aligned, as arrays from another process may be, is
+// copied.
 template <typename T>
-using Array = py::array_t<T, py::array::c_style>;  // every use is noconvert: another dtype or order is refused
+using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;
 
 // A number in a shorter type. Throws std::invalid_argument if it does not fit.
 template <typename T>
@@ -98,9 +99,7 @@ py::object made(const Value& value) {
 // Its values, in order of rows.
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
-    const T* data = values.data();
-    require(std::bit_cast<std::uintptr_t>(data) % alignof(T) == 0, "an array is not aligned");
-    return {data, static_cast<std::size_t>(values.size())};
+    return {values.data(), static_cast<std::size_t>(values.size())};
 }
 
 // Makes a call of Python's that may wait for the interpreter. At its end CPython before 3.14 ends a daemon thread that does
