@@ -68,10 +68,11 @@ void bind_clock(py::module_& m) {
         .def_property_readonly("candidate", [](const Report& report) { return report.task.job.candidate; })
         .def_property_readonly("rung", [](const Report& report) { return report.task.job.rung; });
     py::class_<JobClock>(m, "Clock")
-        .def(py::init([](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                         const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit,
-                         double stop_score, const std::string& schedule, int workers, std::int64_t known,
-                         const py::object& cost, const std::vector<std::pair<std::int64_t, std::int64_t>>& rungs) {
+        .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                                    std::int64_t epoch_limit, double stop_score, const std::string& schedule,
+                                    int workers, std::int64_t known, const py::object& cost,
+                                    const std::vector<std::pair<std::int64_t, std::int64_t>>& rungs) {
                  LadderSettings settings = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
                                                            epoch_limit, stop_score);
                  for (const auto& [places, epochs] : rungs) settings.rungs.push_back({places, epochs});
@@ -79,7 +80,7 @@ void bind_clock(py::module_& m) {
                      settings,
                      pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
                      known, checked_places(workers, "workers: 1 to 65536"), cost_of(cost));
-             }),
+             })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
              py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),

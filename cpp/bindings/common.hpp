@@ -17,9 +17,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -161,6 +163,17 @@ class Held {
   private:
     std::optional<py::gil_scoped_acquire> held_;
 };
+
+// A constructor, for py::init. After it pybind11 notes the new object, where nothing catches a refused allocation. So some
+// memory is held while the constructor runs, and is free then.
+template <typename Made, typename... Arguments>
+auto with_room(Made (*make)(Arguments...)) {
+    return [make](Arguments... arguments) {
+        constexpr std::size_t kRoom = std::size_t{64} << 10;
+        const std::unique_ptr<void, void (*)(void*)> room(::operator new(kRoom), [](void* p) { ::operator delete(p); });
+        return make(std::forward<Arguments>(arguments)...);
+    };
+}
 
 template <typename Enum>
 Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, Enum>> names) {

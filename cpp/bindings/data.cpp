@@ -25,7 +25,7 @@ void bind_name(py::class_<Settings>& settings, const char* field) {
 
 void bind_settings(py::module_& m) {
     py::class_<Settings> settings(m, "Settings");
-    settings.def(py::init<>())
+    settings.def(py::init(with_room(+[] { return std::make_unique<Settings>(); })))
         .def_readwrite("hidden", &Settings::hidden)
         .def_property(
             "activations",
@@ -174,7 +174,7 @@ std::shared_ptr<Data> data_of(const DataParts& parts) {
 
 void bind_builder(py::module_& m) {
     py::class_<DataBuilder>(m, "DataBuilder")
-        .def(py::init(&make_builder), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
+        .def(py::init(with_room(&make_builder)), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
              py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0)
@@ -195,7 +195,7 @@ void bind_data(py::module_& m) {
     bind_settings(m);
     bind_builder(m);
     py::class_<Data, std::shared_ptr<Data>>(m, "Data")
-        .def(py::init(&make_data), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("classes"),
+        .def(py::init(with_room(&make_data)), py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(), py::arg("standardize") = true)
         .def(py::pickle([](const Data& data) { return parts_of(data); }, &data_of))
         .def_property_readonly("features", &Data::features)

@@ -55,12 +55,12 @@ void bind_ladder(py::module_& m) {
         .def_readonly("rung", &Job::rung)
         .def_readonly("epochs", &Job::epochs);
     py::class_<Ladder>(m, "Ladder")
-        .def(py::init([](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                         const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit,
-                         double stop_score) {
+        .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                                    std::int64_t epoch_limit, double stop_score) {
                  return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
                                                epoch_limit, stop_score));
-             }),
+             })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
              py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN())

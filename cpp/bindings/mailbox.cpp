@@ -119,9 +119,9 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
 
 void bind_mailbox(py::module_& m) {
     py::class_<Mailbox, std::shared_ptr<Mailbox>>(m, "Mailbox")
-        .def(py::init([](int capacity) {
+        .def(py::init(with_room(+[](int capacity) {
                  return std::make_shared<Mailbox>(checked_places(capacity, "capacity: 1 to 65536"));
-             }),
+             })),
              py::arg("capacity"))
         .def("take", &take, py::arg("seconds"))
         .def("wake", &Mailbox::wake)

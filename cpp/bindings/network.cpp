@@ -81,9 +81,9 @@ py::list layer_arrays(const Network& network, bool weights) {
 
 void bind_network(py::module_& m) {
     py::class_<Network>(m, "Network")
-        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activations"), py::arg("classes"),
-             py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"), py::arg("target_mean"),
-             py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
+        .def(py::init(with_room(&make_network)), py::arg("weights"), py::arg("biases"), py::arg("activations"),
+             py::arg("classes"), py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"),
+             py::arg("target_mean"), py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
              py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}),
              py::arg("shares") = std::vector<Array<float>>{})
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,

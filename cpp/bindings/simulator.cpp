@@ -143,7 +143,7 @@ Cluster make_cluster(int threads_per_process, int in_flight, bool states_stay, d
 
 void bind_simulator(py::module_& m) {
     py::class_<Cluster>(m, "Cluster")
-        .def(py::init(&make_cluster), py::kw_only(), py::arg("threads_per_process"), py::arg("in_flight"),
+        .def(py::init(with_room(&make_cluster)), py::kw_only(), py::arg("threads_per_process"), py::arg("in_flight"),
              py::arg("states_stay"), py::arg("latency"), py::arg("bandwidth"), py::arg("process_bandwidth"),
              py::arg("data_bytes"), py::arg("decision_seconds"));
     m.def("simulate", &run, py::arg("candidates"), py::arg("costs").noconvert(), py::kw_only(),

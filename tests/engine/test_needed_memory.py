@@ -85,7 +85,7 @@ def test_the_advice_is_about_the_largest_part(
     part: str, changes: dict[str, Any], advice: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
-    leave(monkeypatch, 0)
+    leave(monkeypatch, 100_000)
     monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table alone would not fit either
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
