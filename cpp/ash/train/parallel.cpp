@@ -1,6 +1,9 @@
 #include "ash/train/parallel.hpp"
 
 #include <pthread.h>
+#if defined(__GLIBC__)
+#include <execinfo.h>
+#endif
 
 #include <atomic>
 #include <cctype>
@@ -120,6 +123,12 @@ bool has_room() noexcept {
 }
 
 int startable(int wanted) {
+#if defined(__GLIBC__)
+    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as those of OpenMP do, and ends the process where
+    // there is no memory for that. backtrace() loads it too.
+    void* frame = nullptr;
+    [[maybe_unused]] static const int loaded = backtrace(&frame, 1);
+#endif
     // OpenMP also ends the process when it is refused the memory for its own tables: a few hundred bytes per thread.
     const std::vector<char> room(kTables + static_cast<std::size_t>(wanted) * kTablesOfThread);
     Probes probes(wanted);

@@ -45,6 +45,8 @@ EMBEDDED = 3
 """Inputs of the first layer that an embedding makes of a number, beside itself."""
 PARAMETERS = 83
 """Parameters of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
+ROOM = 2**20
+"""Bytes that must be there before a file is read."""
 LARGEST_LABELS = 2**28
 """Bytes: a dtype such as <U100000000 makes a few labels huge."""
 
@@ -107,7 +109,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     with open(name, "rb"):  # a missing or unreadable file is an OSError of Python's own
-        pass
+        bytearray(ROOM)  # a MemoryError, where safetensors would end the process
     try:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
