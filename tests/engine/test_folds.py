@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -395,3 +396,25 @@ def test_a_fit_resumed_from_a_journal_predicts_the_same(
     assert len(members(again.model_)) == len(members(whole.model_)) == 5
     assert again.predict_proba(X).tobytes() == whole.predict_proba(X).tobytes()
     assert again.model_.validation_score == whole.model_.validation_score
+
+
+def test_an_embedding_of_numbers_that_are_constant_in_some_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks of such folds have other sizes, also where states come from a journal or another worker."""
+    with_states(monkeypatch)
+    x = np.random.default_rng(0).normal(size=(90, 4))
+    y = (x[:, 0] > 0).astype(int)
+    x[30:, 3] = 0.0
+    rows = np.arange(90)
+    folds = [(rows[:60], rows[60:]), (rows[30:], rows[:30]), (np.r_[rows[:30], rows[60:]], rows[30:60])]
+    embedded = ash.Space(hidden=ash.choice((4,), (8,)), embedding="periodic", learning_rate=ash.log(1e-3, 1e-2))
+
+    def digest(**given: Any) -> str:
+        return ash.tune(x, y, embedded, candidates=8, cv=folds, progress=False, **given).digest
+
+    whole = digest(threads=2)
+    with ThreadPoolExecutor(2) as pool:
+        assert digest(executor=pool) == whole
+    digest(threads=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(epoch_limit=9))
+    assert digest(threads=2, journal=tmp_path / "run.ash") == whole

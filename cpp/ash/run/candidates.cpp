@@ -240,8 +240,10 @@ const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-// The same on all folds.
-Layout Candidates::layout(std::int32_t candidate) const { return {folds_.front().data.shape(), settings(candidate)}; }
+// Folds differ in the numbers that an embedding takes: those that are constant in their training rows are none.
+Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
+    return {folds_[fold].data.shape(), settings(candidate)};
+}
 
 // Made here and not in the constructor, so that its pages lie where its thread runs.
 Workspace& Candidates::workspace(int thread) {
@@ -256,7 +258,7 @@ std::shared_ptr<State> Candidates::state_to_train(std::size_t fold, std::int32_t
     if (state) return state;
     const auto& [data, rules] = folds_[fold];
     const Settings& own = settings(candidate);
-    return store.add(candidate, state_bytes(layout(candidate), own.optimizer), [&] {
+    return store.add(candidate, state_bytes(layout(candidate, fold), own.optimizer), [&] {
         return initial_state(data.shape(), own, rules.seed, static_cast<std::uint32_t>(candidate));
     });
 }
@@ -264,7 +266,7 @@ std::shared_ptr<State> Candidates::state_to_train(std::size_t fold, std::int32_t
 std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> states) const {
     if (states.size() != folds_.size()) throw std::invalid_argument("states: one per fold");
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
-        states[fold].layout = layout(job.candidate);
+        states[fold].layout = layout(job.candidate, fold);
         check_state(states[fold], settings(job.candidate), folds_[fold].rules, job);
     }
     return states;

@@ -29,6 +29,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -152,7 +153,7 @@ class Candidates {
     static constexpr std::int64_t kChunk = 4096;
 
     const Settings& settings(std::int64_t candidate) const;
-    Layout layout(std::int32_t candidate) const;
+    Layout layout(std::int32_t candidate, std::size_t fold = 0) const;
     Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::size_t fold, std::int32_t candidate);
     Result train_elsewhere(const Job& job);
