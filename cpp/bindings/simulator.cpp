@@ -20,7 +20,7 @@ struct Limits {
 constexpr double kMost = 1e200;  // so that no sum of it is infinite, with noise and epochs
 constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
 constexpr Limits kBytes{0.0, kMost};
-constexpr Limits kMembers{1.0, std::numeric_limits<int>::max()};
+constexpr Limits kMembers{0.0, std::numeric_limits<int>::max()};
 
 // An array of one dimension, one value per candidate (or one for all), or of two, with one column per rung.
 JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs,
@@ -107,7 +107,8 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
                 return SimulatedOutcome{.score = scores ? score.of(job) : random_score(seed, job, eta),
                                         .loss = losses ? loss.of(job) : 0.0};
             },
-        .most_members = [&](const Job& job) { return team_limits ? static_cast<int>(limit.of(job)) : threads; },
+        .most_members =
+            [&](const Job& job) { return team_limits ? std::max(1, static_cast<int>(limit.of(job))) : threads; },
         .state_bytes = [&](const Job& job) { return state_bytes ? state.of(job) : 0.0; }};
     std::vector<SimulatedJob> jobs;
     const auto keep = [&](const SimulatedJob& job) {

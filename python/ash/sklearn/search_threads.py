@@ -135,12 +135,14 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit BLAS, PyTorch and, in this thread, OpenMP."""
+    """Limit BLAS, PyTorch and, in this thread, OpenMP; none of them gets more threads than it has."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
-    with ThreadpoolController().limit(limits=inner):
+    controller = ThreadpoolController()
+    limits = {each["prefix"]: min(inner, each["num_threads"]) for each in controller.info()}
+    with controller.limit(limits=limits):
         if torch is not None:
-            torch.set_num_threads(inner)
+            torch.set_num_threads(min(inner, before))
         try:
             yield
         finally:
