@@ -59,7 +59,7 @@ void bind_settings(py::module_& m) {
     bind_name<Embedding, &Settings::embedding>(settings, "embedding");
 }
 
-// At least one row, so that there are no more columns than there is memory for.
+// Requires a row, since an array without rows may claim any number of columns.
 TargetTable target_table(const Array<double>& y, int classes) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes};

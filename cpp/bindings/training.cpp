@@ -17,7 +17,7 @@
 namespace ash::bindings {
 namespace {
 
-// Of each cycle; together so few that there is memory for their losses.
+// Returns the epochs of each cycle. Throws std::invalid_argument for more than 2^24 in all, each of which has a loss.
 std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64_t growth) {
     constexpr std::int64_t kMost = std::int64_t{1} << 24;
     constexpr int kMostCycles = 1 << 16;

@@ -166,7 +166,8 @@ py::dict fold_scores_of(const OwningTuner& owner) {
     return columns;
 }
 
-// The best networks that are kept: as many as take so many multiply-adds to predict the validation rows, but at least one.
+// Returns the best of the kept networks: as many as can predict the validation rows within `work` multiply-adds, and at
+// least one.
 // Calibration and selection take about as long as kAfter more for each number predicted.
 std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     constexpr double kAfter = 1e4;

@@ -3,7 +3,7 @@
 //     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
 //     in_critical_section(body)   body(), while no other thread of the process is in here
 //     on_threads(count, body)     body(0) .. body(count - 1), on threads of their own as far as the system grants them
-//     startable(wanted)           how many threads a region of so many would get
+//     startable(wanted)           how many of the wanted threads the system grants to a region
 //
 // Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
 //          called so that the others can be told to stop, and the exception goes on outside.

@@ -1,4 +1,4 @@
-"""Threads of Python, which the system may refuse: by a limit of processes, a control group, or for want of memory."""
+"""Start threads of Python. The system may refuse one: a limit of processes, a control group or too little memory."""
 
 import threading
 from collections.abc import Callable, Iterable

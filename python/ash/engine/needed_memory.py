@@ -56,13 +56,13 @@ class Needs:
     predictions: int
 
     def parts(self, threads: int) -> dict[str, int]:
-        """Return the bytes of each part on so many threads."""
+        """Return the bytes of each part of a run on `threads` threads."""
         states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
         scratch = min(threads, len(self.states)) * self.scratch  # without a candidate of its own a thread only helps
         return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
 
     def total(self, threads: int) -> int:
-        """Return the bytes of a run on so many threads."""
+        """Return the bytes of a run on `threads` threads."""
         return sum(self.parts(threads).values())
 
 

@@ -226,7 +226,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _found_by_check(text: str) -> Exception:
-    """Return what `quick_check` tells: damage, or a page that it could not get for want of memory or a failing disk."""
+    """Return the error for a line of `quick_check`: damage, or a page that memory or the disk refused."""
     codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
     if sqlite3.SQLITE_NOMEM in codes:
         return MemoryError(text)

@@ -130,7 +130,7 @@ def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
 
 
 def prediction_bytes(kept: int, cells: int) -> int:
-    """Return how many bytes the predictions of so many networks take, until an ensemble is selected by them.
+    """Return the bytes that the predictions of `kept` networks take until an ensemble is selected by them.
 
     `cells` are the validation rows, times outputs. All networks: float32, and their errors in double. One of them, and
     what `sharpness` or `select` make of it meanwhile: five arrays in double.

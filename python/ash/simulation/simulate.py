@@ -368,7 +368,7 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
 
 
 def _check_memory(ladder: LadderSettings) -> None:
-    """Raise SettingError if so many candidates cannot fit into memory, before anything is made for each of them."""
+    """Raise SettingError if the candidates do not fit into memory, before anything is made for each of them."""
     check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
 
 
