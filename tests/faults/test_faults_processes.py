@@ -188,6 +188,15 @@ def scored():
 threading.Thread(target=scored, daemon=True).start()
 begun.wait()
 """,
+    "daemon thread that searches": """
+from sklearn.linear_model import SGDClassifier
+def scorer(estimator, X, y):
+    begun.set()
+    return float((estimator.predict(X) == y).mean())
+search = ash.ASHSearchCV(SGDClassifier(), {"alpha": ash.log(1e-5, 1e-1)}, scoring=scorer, candidates=2000, n_jobs=2)
+threading.Thread(target=search.fit, args=(X, Y), daemon=True).start()
+begun.wait()
+""",
     "atexit": """
 import atexit
 atexit.register(lambda: quick(X, Y))

@@ -1,7 +1,17 @@
-"""Start threads of Python. The system may refuse one: a limit of processes, a control group or too little memory."""
+"""Start threads of Python, and let their jobs end before the interpreter does.
 
+The system may refuse a thread: a limit of processes, a control group or too little memory.
+
+Before 3.14, CPython ends a daemon thread by unwinding it as soon as it asks for the interpreter's lock again after the
+interpreter has ended. C++ code that must not throw, as in NumPy, then aborts the process. So jobs that call other
+libraries run in `at_work`: the interpreter waits for those that run when it ends, and no other job begins.
+"""
+
+import atexit
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ash._utils.user_warnings import warn_user
@@ -14,8 +24,10 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
     Raises
     ------
     ThreadRefused
-        The system refuses it.
+        The system refuses it, or the interpreter is ending.
     """
+    if _jobs.ended:
+        raise ThreadRefused("no thread can be started: the interpreter is ending")
     thread = threading.Thread(target=target, name=name, args=tuple(arguments), daemon=True)
     try:
         thread.start()
@@ -40,6 +52,54 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
     return threads
 
 
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Do a job that the interpreter's end waits for, up to `END_SECONDS`; once it has begun, block forever instead."""
+    if threading.current_thread() is threading.main_thread():
+        yield  # the interpreter ends in this thread
+        return
+    jobs = _jobs
+    with jobs.changed:
+        while jobs.ended:
+            jobs.changed.wait()
+        jobs.running += 1
+    try:
+        yield
+    finally:
+        with jobs.changed:
+            jobs.running -= 1
+            jobs.changed.notify_all()
+
+
+def end_jobs() -> None:
+    """Let no job begin, and wait for those that run: the interpreter ends."""
+    with _jobs.changed:
+        _jobs.ended = True
+        _jobs.changed.wait_for(lambda: not _jobs.running, END_SECONDS)
+
+
+class _Jobs:
+    """The jobs in `at_work`. Threads: any, under the lock of `changed`."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition(threading.Lock())
+        self.running = 0
+        self.ended = False
+
+
+_jobs = _Jobs()
+
+
+def _begin_child() -> None:
+    """Forget the jobs of the parent, whose threads a forked child does not have."""
+    global _jobs
+    _jobs = _Jobs()
+
+
+os.register_at_fork(after_in_child=_begin_child)
+atexit.register(end_jobs)
+
+
 def refused(reason: object) -> ThreadRefused:
     """Return the error that says so, and what to do."""
     return ThreadRefused(f"the system refuses to start a thread ({reason}): {ADVICE}")
@@ -53,3 +113,6 @@ def warn_of_fewer(count: int, wanted: int) -> None:
 
 ADVICE = "allow this process more threads (ulimit -u, pids.max of its control group) or more memory"
 """What to do about threads that are refused."""
+
+END_SECONDS = 5.0
+"""How long the end of the interpreter waits for running jobs."""

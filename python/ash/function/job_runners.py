@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-from ash._utils.threads import start_threads
+from ash._utils.threads import at_work, start_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import ExecutorFailed
 from ash.executors.dask_pool import ask, cancel_all, closed, is_closed
@@ -68,7 +68,8 @@ class CallingThread(JobRunners):
     def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
         """Do a job."""
         began = time.monotonic()
-        answer = attempt(self._train, params, epochs, state)
+        with at_work():
+            answer = attempt(self._train, params, epochs, state)
         self.free = 0
         self._answers.append((job, answer._replace(start=began, end=time.monotonic())))
 
@@ -169,10 +170,11 @@ class RunnerThreads(ConcurrentRunners):
     def _work(self, number: int) -> None:
         while (task := self._tasks.get()) is not None:
             job, *arguments = task
+            answer: Answer | BaseException
             try:
-                answer: Answer | BaseException = attempt(self._train, *arguments)._replace(
-                    thread=number, end=time.monotonic()
-                )
+                with at_work():
+                    done = attempt(self._train, *arguments)
+                answer = done._replace(thread=number, end=time.monotonic())
             except BaseException as error:  # SystemExit and the like: for the calling thread
                 answer = error
             del task, arguments

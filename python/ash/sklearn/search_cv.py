@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
+from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed
@@ -380,7 +381,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
         before = {name: made.get_params(deep=True)[name] for name in own}
         made.set_params(**own)
-        with process_limited(threads), warnings.catch_warnings():
+        with at_work(), process_limited(threads), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=WARNING)
             if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
                 made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
