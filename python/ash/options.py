@@ -309,13 +309,15 @@ class Options(RunOptions):
 
     `memory_limit` is resolved, and None where the system does not say what there is; `keep` is None where it follows
     from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows,
-    and until the data are known. `worker_timeout`: None waits for ever.
+    and until the data are known. `folds`: those of a planned run, None until the data are known. `worker_timeout`: None
+    waits for ever.
     """
 
     planned: bool
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
     keep: Annotated[int | None, Option(None, _optional(_whole(1, MOST_KEPT)), ("tune",), planned=True)]
+    folds: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), (), planned=True)]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
     worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]

@@ -135,10 +135,10 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import wandb
 
     settings = {"MODE": "offline", "SILENT": "true", "DIR": str(tmp_path), "CONSOLE": "off"}
-    settings |= {"X_SERVICE_WAIT": "300", "INIT_TIMEOUT": "300"}  # its process may start slowly on a busy machine
     settings |= {f"{name}_DIR": str(tmp_path / name) for name in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
     for name, value in settings.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
+    wandb.teardown()  # it reads its settings once, and may have done so in an earlier test
     yield wandb
     wandb.teardown()
 

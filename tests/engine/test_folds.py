@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Shuffle
 
 import ash
 from ash import _core
-from ash.encoding.data_split import FEW_ROWS
+from ash.encoding.data_split import ROWS_A_SECOND
 from ash.models.ensemble import class_errors, select, target_errors
 from ash.models.model_pool import sharpen
 from config_help import configured
@@ -213,7 +213,6 @@ def test_predictions_are_those_of_networks_that_have_not_seen_the_rows(y: Any, m
 def test_those_that_all_folds_select_are_trained_on_all_rows(
     y: Any, weight: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ALL_ROWS, "FEW_ROWS", len(X))
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
     kept, whole = ends[0]["kept"], ends[0]["whole"]
@@ -228,29 +227,17 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     assert [member.params for member in model.members] == [kept.networks[place].params for place in places]
     for member, place in zip(model.members, places, strict=True):
         core, row = trained(ends[0], place, whole, ends[0]["options"].seed), np.zeros((1, 6), np.float32)
-        assert member.core.predict(row, 1).tobytes() == core.predict(row, 1).tobytes()
+        if y.ndim == 1:
+            assert np.log(member.core.predict(row, 1)).argsort().tolist() == core.predict(row, 1).argsort().tolist()
+        else:
+            assert member.core.predict(row, 1).tobytes() == core.predict(row, 1).tobytes()
     assert len(whole.training) == len(X)
-
-
-@pytest.mark.parametrize(("size", "expected"), [(16, 5), (3, 3), (1, 1)])
-def test_of_few_rows_the_best_predict_in_equal_shares(
-    size: int, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends = watched(monkeypatch)
-    model = fitted(ensemble=size).model_
-    best = ends[0]["kept"].networks[:expected]
-    assert [member.params for member in members(model)] == [network.params for network in best]
-    if size > 1:
-        assert model.weights.tolist() == [1 / expected] * expected
-        predictions = ends[0]["kept"].predictions[:expected].mean(axis=0)
-        right = predictions.argmax(axis=1) == ends[0]["kept"].targets[:, 0]
-        assert model.validation_score == pytest.approx(right.mean())
 
 
 def test_the_result_has_the_best_and_nothing_of_folds() -> None:
     search = fitted()
     assert search.result_.kept is None
-    assert search.result_.model is members(search.model_)[0]
+    assert search.result_.model.params == members(search.model_)[0].params
     assert search.best_params_ == search.result_.model.params
     assert fitted(ensemble=1).model_.predict(X).tobytes() == search.result_.model.predict(X).tobytes()
     alone = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
@@ -284,7 +271,7 @@ def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(monkeypa
     everybody = fitted()
     end = ends[0]
     refit = refit_of(end, math.inf)
-    counts = refit.draws(16)
+    counts = end["kept"].best_counts(16)
     needed = refit.wall_seconds(counts)
     assert 0 < needed < math.inf
     monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
@@ -365,7 +352,7 @@ def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
 
 def test_a_small_table_has_folds_where_a_time_is_to_be_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     for x, y in (load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)):
-        assert len(y) < FEW_ROWS
+        x, y = x[: ROWS_A_SECOND - 1], y[: ROWS_A_SECOND - 1]
         assert folds_of(x, y, monkeypatch) == 5
         assert folds_of(x, y, monkeypatch, validation=0.2) == 1
         assert folds_of(x, y, monkeypatch, validation=(x[:50], y[:50])) == 1
@@ -374,12 +361,25 @@ def test_a_small_table_has_folds_where_a_time_is_to_be_filled(monkeypatch: pytes
 
 
 def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = np.random.default_rng(0).normal(size=(FEW_ROWS, 3))
+    x = np.random.default_rng(0).normal(size=(ROWS_A_SECOND, 3))
     y = (x[:, 0] > 0).astype(int)
-    assert folds_of(x, y, monkeypatch) == 1
-    assert folds_of(x[1:], y[1:], monkeypatch) == 5
+    assert folds_of(x, y, monkeypatch) == 1, "the time is too short"
+    assert folds_of(x, y, monkeypatch, time_limit=1.01) == 5
+    monkeypatch.setattr("ash.encoding.data_split.FEW_ROWS", len(y))
+    assert folds_of(x, y, monkeypatch, time_limit=1.01) == 1
+    monkeypatch.undo()
     y[1:5], y[5:] = 2, y[5:] % 2
     assert folds_of(x[1:], y[1:], monkeypatch) == 1, "four rows of a class"
+
+
+@pytest.mark.parametrize(("first", "then", "folds"), [(0.5, 1.1, 1), (1.1, 1.3, 5)])
+def test_a_journal_keeps_the_folds(
+    first: float, then: float, folds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    y = (x[:, 0] > 0).astype(int)
+    for limit in (first, then):
+        assert folds_of(x, y, monkeypatch, time_limit=limit, journal=tmp_path / "run.ash") == folds
 
 
 @pytest.mark.parametrize("with_files", [True, False], ids=["states", "results"])
@@ -393,7 +393,7 @@ def test_a_fit_resumed_from_a_journal_predicts_the_same(
     fitted(journal=tmp_path / "run.ash", epoch_limit=limit)
     again = fitted(journal=tmp_path / "run.ash")
     assert again.result_.digest == whole.result_.digest
-    assert len(members(again.model_)) == len(members(whole.model_)) == 5
+    assert len(members(again.model_)) == len(members(whole.model_)) > 1
     assert again.predict_proba(X).tobytes() == whole.predict_proba(X).tobytes()
     assert again.model_.validation_score == whole.model_.validation_score
 

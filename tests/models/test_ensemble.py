@@ -94,7 +94,7 @@ def test_fewer_are_kept_by_default_where_predictions_are_large() -> None:
 
 def test_it_averages_probabilities(result: ash.Result) -> None:
     ensemble = result.ensemble()
-    assert len(ensemble.members) > 1 and ensemble.members[0] is result.model
+    assert len(ensemble.members) > 1 and ensemble.members[0].params == result.model.params
     shares = zip(ensemble.weights, (member.predict_proba(X) for member in ensemble.members), strict=True)
     expected = sum(weight * probabilities for weight, probabilities in shares)
     assert ensemble.predict_proba(X) == pytest.approx(expected, abs=1e-6)
@@ -138,7 +138,8 @@ def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
     ensemble = result.ensemble()
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
-    assert result.ensemble(1).validation_score == pytest.approx(result.best_score, abs=1e-6)
+    away = 1e-6 if "accuracy" in metric else 0.02  # of few rows: probabilities are calibrated after the run
+    assert result.ensemble(1).validation_score == pytest.approx(result.best_score, abs=away)
 
 
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
@@ -150,7 +151,9 @@ def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
 
     def loss(size: int) -> float:
         chosen = result.ensemble(size)
-        places = [next(at for at, one in enumerate(kept.networks) if one is member) for member in chosen.members]
+        places = [
+            next(at for at, one in enumerate(kept.networks) if one.params == member.params) for member in chosen.members
+        ]
         averaged = sum(weight * parts[place] for weight, place in zip(chosen.weights, places, strict=True))
         return mean_loss(row_losses(np.asarray(averaged)), kept.weights)
 

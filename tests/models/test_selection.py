@@ -14,7 +14,17 @@ from sklearn.model_selection import train_test_split
 
 import ash
 from ash.models.ensemble import class_errors, label_probabilities, row_losses, select, target_errors
-from ash.models.model_pool import GRAIN, HIGHEST, LOWEST, SPREAD, sharpen, sharpened, sharpness
+from ash.models.model import normalized
+from ash.models.model_pool import (
+    GRAIN,
+    HIGHEST,
+    LOWEST,
+    SPREAD,
+    shared_sharpness,
+    sharpen,
+    sharpened,
+    sharpness,
+)
 
 pytestmark = pytest.mark.core
 
@@ -210,11 +220,44 @@ def test_no_label_changes_and_unseen_probabilities_are_better(digits: tuple[Any,
     assert min(smoothed) > 1
 
 
-def test_what_is_scored_by_probabilities_is_left_as_it_was_trained(digits: tuple[Any, ...]) -> None:
-    for metric in ("log_loss", "auc"):
+def test_what_a_function_scores_is_left_as_it_was_scored(digits: tuple[Any, ...]) -> None:
+    for metric, factors in (("log_loss", False), ("auc", False), ("balanced_accuracy", False), ("f1_macro", True)):
         kept = run(digits, metric=metric).kept
-        assert kept is not None and set(kept.factors) == {1.0}
-    assert set(run(digits, metric="balanced_accuracy").kept.factors) != {1.0}  # type: ignore[union-attr]
+        assert kept is not None and (set(kept.factors) == {1.0}) is factors
+
+
+def test_the_log_loss_that_ranks_candidates_is_that_of_calibrated_probabilities(digits: tuple[Any, ...]) -> None:
+    result = run(digits, metric="log_loss")
+    kept = result.kept
+    assert kept is not None
+    labels = kept.targets[:, 0].astype(int)
+    for network, predictions, factor in zip(kept.networks, kept.predictions, kept.factors, strict=True):
+        own, uncalibrated = (log_loss(labels, normalized(sharpened(predictions, f))) for f in (1, 1 / factor))
+        assert -network.validation_score == pytest.approx(own, abs=2e-3)
+        assert own < uncalibrated - 0.01 or not network.params["label_smoothing"]
+
+
+def test_members_share_the_factor_of_the_lowest_loss_of_their_mean() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 2000)
+    logits = 2 * np.eye(3)[labels] + random.normal(0, 1.5, (4, 2000, 3))
+    predictions = (np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)).astype(np.float32)
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+
+    def loss(power: float) -> float:
+        mean = np.tensordot(shares, np.stack([sharpened(each, 2.0**power) for each in predictions]), 1)
+        return float(log_loss(labels, normalized(mean))) + ((2.0**power - 1) / SPREAD) ** 2 / (2 * len(labels))
+
+    found = shared_sharpness(predictions, shares, labels, None)
+    best = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    assert found == pytest.approx(2**best.x, rel=0.03) and loss(math.log2(found)) < loss(0) - 0.01
+    twice = shared_sharpness(np.tile(predictions, (1, 2, 1)), shares, np.tile(labels, 2), None)
+    assert twice == shared_sharpness(predictions, shares, labels, np.full(2000, 2.0)) >= found, "the prior counts less"
+
+
+def test_few_rows_that_are_all_right_do_not_make_an_ensemble_certain() -> None:
+    right = np.full((2, 10, 2), [0.9, 0.1], np.float32)
+    assert 1 < shared_sharpness(right, np.array([0.5, 0.5]), np.zeros(10, int), None) < 1.5
 
 
 def test_a_refit_keeps_the_factor(digits: tuple[Any, ...]) -> None:
@@ -224,5 +267,5 @@ def test_a_refit_keeps_the_factor(digits: tuple[Any, ...]) -> None:
     settings: dict[str, Any] = {"space": space, "candidates": 1, "config": config, "random_state": 0}
     found = [ash.ASHClassifier(refit=refit, **settings).fit(x, y).predict_proba(x_test) for refit in (False, True)]
     assert not np.array_equal(*found)
-    even = ash.ASHClassifier(refit=False, scoring="neg_log_loss", **settings).fit(x, y).predict_proba(x_test)
+    even = ash.ASHClassifier(refit=False, scoring="f1_macro", **settings).fit(x, y).predict_proba(x_test)
     assert max(log_loss(y_test, each) for each in found) < log_loss(y_test, even)

@@ -390,9 +390,13 @@ def test_numbers_are_embedded_where_there_are_few_of_them(
         assert space.default["embedding_frequency"] == (0.1 if classes else 0.4)
 
 
-def test_labels_are_smoothed_for_accuracy_alone() -> None:
-    space = default_space(6000, 8, 1, 2, numbers=8, metric="log_loss")
-    assert "label_smoothing" not in space.domains
+@pytest.mark.parametrize(
+    ("classes", "metric", "default"), [(2, "accuracy", 0.1), (2, "roc_auc", 0.0), (3, "neg_log_loss", 0.1)]
+)
+def test_labels_may_be_smoothed(classes: int, metric: str, default: float) -> None:
+    (smoothing,) = default_space(6000, 8, 1, classes, numbers=8, metric=metric).domains["label_smoothing"]
+    assert smoothing.default == default and smoothing.levels == (0.0, 0.03, 0.1)
+    assert "label_smoothing" not in default_space(6000, 8, 1, 0, numbers=8, metric="r2").domains
 
 
 # The draw: the default first, no repetition, uniform, the same everywhere

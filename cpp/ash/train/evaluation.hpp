@@ -3,9 +3,14 @@
 // The score is that of metrics.hpp, on probabilities or on standardized outputs; the loss breaks its ties. Both are sums
 // in order of rows, each row as often as it counts, so they depend on nothing but data and weights.
 //
+// The log loss is that of calibrated probabilities: logits are multiplied by the factor that suits the validation rows
+// best. Else smoothed labels, dropout and weight decay, which make probabilities too even, could not win, although the
+// networks that are kept are calibrated (python/ash/models/model_pool.py).
+//
 // Threads: a workspace belongs to one; data and state are read.
 // Cost:    one forward pass, a block of rows at a time, which is scored before the next: no prediction is kept, but what
-//          the metric keeps (metrics.hpp). Nothing is allocated once the workspace has served that metric.
+//          the metric keeps (metrics.hpp). The log loss takes eight more softmaxes. Nothing is allocated once the
+//          workspace has served that metric.
 #pragma once
 
 #include <atomic>
@@ -20,7 +25,7 @@ namespace ash {
 
 struct Evaluation {
     double score = 0.0;  // higher is better
-    double loss = 0.0;   // mean cross-entropy, or squared error of the standardized target
+    double loss = 0.0;   // mean cross-entropy as it is, or squared error of the standardized target
     bool stopped = false;
 };
 

@@ -69,8 +69,8 @@ class RunningScore {
     // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
     void add(const Predictions& next);
 
-    // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), as the trainer has
-    // computed it with its own logarithm; it is only negated here. The other metrics do not read it.
+    // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), computed by the
+    // caller with its own logarithm; it is only negated here. The other metrics do not read it.
     // stop, if set: returns soon, and then NaN; auc of a million rows takes some 0.1 s per class.
     double score(double log_loss, const std::atomic<bool>* stop = nullptr);
 

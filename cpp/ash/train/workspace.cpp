@@ -79,7 +79,7 @@ void Workspace::each_buffer(const TableSize& table, const Settings& settings, Ta
     take(copies, layout.copies_size());
     take(gradient, gradient_floats(layout));
     take(losses, padded(batch));  // the logarithm of a block of losses works on whole vectors
-    take(predictions, kBlockRows * outputs_stride);
+    take(predictions, 3 * kBlockRows * outputs_stride);
     take(labels, table.classifies ? batch : 0);
     take(weights, table.weighted ? batch : 0);
     take(order, whole ? 0 : table.training_rows);

@@ -58,7 +58,7 @@ struct Workspace {
     AlignedFloats copies;              // of the weights: layout.hpp
     AlignedFloats gradient;            // [kBlockWeights][widest stride], or of an embedding [kRows][kColumns]
     AlignedFloats losses;              // [padded(B)]
-    AlignedFloats predictions;         // [kBlockRows][padded(outputs)]
+    AlignedFloats predictions;         // [3][kBlockRows][padded(outputs)]: results, logits, scaled logits
     std::vector<std::int32_t> labels;  // [B], gathered, classification
     std::vector<float> weights;        // [B], gathered, where rows are weighted
     std::vector<std::uint32_t> order;  // [training rows], of the pass

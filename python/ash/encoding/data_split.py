@@ -11,6 +11,7 @@ The model that predicts is trained on all rows (ash/engine/refit.py).
 Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,8 +38,11 @@ Pair = tuple[Rows, Rows]
 VALIDATION = 0.2
 """The share of the rows that score the candidates by default."""
 FOLDS = 5
-FEW_ROWS = 1_000
-"""With fewer rows than this, a fifth is too few to choose among the many candidates of a minute."""
+FEW_ROWS = 5_000
+"""With fewer rows than this, a fifth is too few to choose among the candidates of a planned run."""
+ROWS_A_SECOND = 250
+"""A planned run has folds for at most so many rows per second of its limit: they leave time for a fifth of the
+candidates."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
 
 
@@ -137,8 +141,9 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     DataError, SettingError
         `validation` or `cv` is not allowed, or a fold has an empty part.
     """
-    if cv is None and validation is None and options.planned and has_folds(table):
-        cv = FOLDS
+    if cv is None and validation is None and options.planned:
+        count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
+        cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
         return Split((_beside(table, schema, validation, options),))
     if cv is None:
@@ -189,9 +194,9 @@ def _learn_encoding(
     )
 
 
-def has_folds(table: Table) -> bool:
-    """Return whether a table is so small that folds score better than a part of its rows: see FEW_ROWS."""
-    if not FOLDS <= table.rows < FEW_ROWS:
+def has_folds(table: Table, time_limit: float) -> bool:
+    """Return whether a table is so small that folds score better than a part of its rows."""
+    if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * time_limit):
         return False
     return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
 

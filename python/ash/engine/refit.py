@@ -1,8 +1,7 @@
 """The refit: the networks that predict in the end are trained on all rows, alone or as an ensemble.
 
     one fold         kept networks -> greedy selection -> one short cycle more on all rows -> model
-    several folds    kept candidates -> greedy selection by their predictions of all validation rows,
-                     or the best five in equal shares where these rows are few
+    several folds    kept candidates -> greedy selection by their predictions of all validation rows
                      -> trained from scratch on all rows, as many as there is time for -> model
 
 After one fold, the last cycle is half as long as the network's last job and starts at 0.3 of its learning rate.
@@ -11,8 +10,7 @@ refit. At commit 9abf357 its variant "final" also compares it with a whole cycle
 from scratch on all rows, which costs four times as much.
 
 After several folds, each network is trained through the rungs of its candidate, the best first, then those with the
-largest shares. With few rows, a selection fits the noise, and so does the choice of a single network: in trials outside
-of `bench`, the mean of the best five erred less than either on two of three tables each.
+largest shares.
 
 No rows are left to score with. So an ensemble keeps the shares and the score that the validation rows gave it.
 
@@ -34,7 +32,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import check_memory
-from ash.encoding.data_split import FEW_ROWS, Fold, Split
+from ash.encoding.data_split import Fold, Split
 from ash.engine.core_data import prepare
 from ash.engine.planning import rows_of_epoch
 from ash.errors import DataError
@@ -50,8 +48,6 @@ RATE = 0.3
 """The learning rate of the last cycle, as a share of the network's own."""
 HASTE = 0.9
 """The share of the remaining time that the refit is planned for."""
-BEST_OF_FEW = 5
-"""Networks in an ensemble selected by few rows."""
 SECONDS_OF_INTERRUPTED = 0.25
 """The longest refit after Ctrl-C."""
 LONGEST = 1e9
@@ -105,13 +101,13 @@ def finish(
     """
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     if split.whole is not None:
-        counts = refit.draws(1 if interrupted else final.ensemble)
+        counts = kept.best_counts(1 if interrupted else final.ensemble)
         if interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
             warn_user("the run was interrupted: the model is the network of the first fold")
             return kept, kept.model_of(counts)
         kept, counts = refit.on_all_rows(counts, tuner)
         return kept, kept.model_of(counts)
-    counts = refit.draws(final.ensemble)
+    counts = kept.best_counts(final.ensemble)
     if interrupted or not refits(final, split):
         return kept, kept.model_of(counts)
     return kept, refit.with_last_cycle(counts, tuner).model_of(counts)  # the result keeps the networks that were scored
@@ -123,7 +119,7 @@ def refit_seconds(tuner: _core.Tuner, split: Split, params: Sequence[Params], op
     if kept is None:
         return 0.0
     refit = Refit(kept, tuner.jobs(), split, options)
-    return refit.wall_seconds(refit.draws(ensemble))
+    return refit.wall_seconds(kept.best_counts(ensemble))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,14 +145,6 @@ class Refit:
     split: Split
     options: Options
     deadline: float = math.inf
-
-    def draws(self, size: int) -> NDArray[np.int64]:
-        """Return how often each network is drawn for an ensemble of at most `size` draws."""
-        if self.split.whole is None or len(self.kept.targets) >= FEW_ROWS:
-            return self.kept.best_counts(size)
-        counts = np.zeros(len(self.kept.networks), np.int64)
-        counts[: min(size, BEST_OF_FEW)] = 1
-        return counts
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
         """Return how long the training of the drawn networks would take."""

@@ -139,8 +139,10 @@ class TuningRun:
         """Read the table and split it."""
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
-        self._split = split_table(table, schema, self._options, self._validation, self._cv, **given)
-        self._options = replace(self._options, metric=self._metric(), task=table.task)
+        options = self._journal.planned(self._options) or self._options
+        self._split = split_table(table, schema, options, self._validation, self._cv, **given)
+        folds = len(self._split.folds)
+        self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
 
     def _metric(self) -> str:
         if self._scoring is not None:

@@ -2,17 +2,20 @@
 
 An ensemble is selected out of them (ensemble.py) whenever it is asked for, without the data of the run.
 
-Where labels are scored (`LABEL_METRICS`), the networks kept are calibrated first: how sure each is made to be.
+Networks of classes are calibrated first: how sure each is made to be. Those that a function of the user's has scored
+stay as they were scored.
 
     probabilities of validation rows --> factor s of the lowest cross-entropy of softmax(s logits) --> last layer * s
 
 Temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2),
-1 / s being their temperature. What is ranked by labels may be as unsure as it likes: smoothed labels, dropout and
-weight decay each make probabilities too even, one network's more than another's. Then they would mean little, and in a
-mean of several networks those that happen to be the surest would decide. No label of a single network changes, and no
-score of labels.
+1 / s being their temperature. Smoothed labels, dropout and weight decay each make probabilities too even, one network's
+more than another's. Then they would mean little, and in a mean of several networks those that happen to be the surest
+would decide. No label of a single network changes, and no score of labels.
 
 Few rows that are all right would ask for an infinite factor, so it has a prior: normal, around 1, SPREAD wide.
+
+The mean of calibrated probabilities is less sure than it should be, so an ensemble has one more factor that all of its
+members share (`shared_sharpness`): the one with the lowest cross-entropy of the mean, with the same prior.
 Order:   rows are summed up by NumPy on one thread, and factors are rounded to a GRAIN, so that they depend on the
          predictions alone, and not on whether a row is repeated or counts twice.
 Cost:    the exponentials of the predictions, once a step of Newton's.
@@ -28,7 +31,17 @@ from numpy.typing import NDArray
 from ash import _core
 from ash.encoding.data_split import Fold
 from ash.metrics import METRICS
-from ash.models.ensemble import Ensemble, Numbers, average, class_errors, label_probabilities, select, target_errors
+from ash.models.ensemble import (
+    Ensemble,
+    Numbers,
+    average,
+    class_errors,
+    label_probabilities,
+    mean_loss,
+    row_losses,
+    select,
+    target_errors,
+)
 from ash.models.file import core_parts
 from ash.models.model import Model
 from ash.models.network import Network
@@ -47,14 +60,14 @@ PREDICTION_BYTES = 2**28
 _LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
 
-LABEL_METRICS = ("accuracy", "balanced_accuracy")
-"""Metrics that read labels and no probabilities."""
 SPREAD = 0.5
 """Standard deviation of the prior of a factor."""
 LOWEST, HIGHEST = 0.125, 8.0
 """The bounds of a factor."""
 GRAIN = 2.0**-10
 """What factors are rounded to a multiple of."""
+STRIDE = 2.0**0.5
+"""The ratio of the shared factors that are tried, out to `HIGHEST` and `LOWEST`, until one has worse neighbors."""
 _MOST_STEPS = 32
 _TOLERANCE = 1e-9  # of a step
 _TINY = np.finfo(np.float32).tiny
@@ -114,11 +127,15 @@ class Kept:
         shares = counts[drawn] / counts.sum()
         best = self.networks[0]
         metric = best.metric if best.metric in METRICS[best.task] else _LOSSES[best.task]
-        outputs = average(self.predictions[drawn], shares)
+        members, predictions = [self.networks[index] for index in drawn.tolist()], self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
+        if classes and best.metric == metric and len(members) > 1:
+            factor = shared_sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
+            members = [_sharper(member, factor) for member in members]
+            predictions = np.stack([sharpened(each, factor) for each in predictions])
+        outputs = average(predictions, shares)
         weights = [] if self.weights is None else self.weights.tolist()
         score = _core.score(metric, self.targets, outputs, classes, weights)
-        members = [self.networks[index] for index in drawn.tolist()]
         return Ensemble(members, shares, metric=metric, validation_score=score)
 
 
@@ -145,7 +162,7 @@ def read_kept(
 
     There are as many as predict the validation rows with `work` multiply-adds, and one at least.
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
-    other; both calibrated where labels alone were scored.
+    other; both calibrated where a metric of the core has scored them.
     """
     networks, predictions = tuner.kept(work)
     if not networks:
@@ -153,7 +170,7 @@ def read_kept(
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = (1.0,) * len(cores)
-    if options.metric in LABEL_METRICS:
+    if options.metric in METRICS["classification"]:
         labels = targets[:, 0].astype(np.int64)
         factors = tuple(sharpness(each, labels, weights) for each in predictions)
         for each, factor in zip(predictions, factors, strict=True):
@@ -208,6 +225,37 @@ def sharpness(predictions: NDArray[np.float32], labels: NDArray[np.int64], weigh
     return round(factor / GRAIN) * GRAIN
 
 
+def shared_sharpness(
+    predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
+) -> float:
+    """Return the factor of the logits of all networks with which their mean has the lowest cross-entropy.
+
+    `predictions` [networks, rows, classes] are averaged by `shares` [networks]; labels and weights as of `sharpness`.
+    """
+    losses: dict[int, float] = {}
+    count = len(labels) if weights is None else float(weights.sum())
+
+    def loss(step: int) -> float:
+        if step not in losses:
+            factor = STRIDE**step
+            own = (label_probabilities(sharpened(each, factor)[None], labels)[0] for each in predictions)
+            mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
+            losses[step] = mean_loss(row_losses(mean), weights) + ((factor - 1) / SPREAD) ** 2 / (2 * count)
+        return losses[step]
+
+    furthest = round(math.log(HIGHEST, STRIDE))
+    best = 0
+    while abs(best) < furthest:
+        nearest = min(best - 1, best + 1, key=loss)
+        if loss(nearest) >= loss(best):
+            break
+        best = nearest
+    below, at, above = loss(best - 1), loss(best), loss(best + 1)
+    curvature = below - 2 * at + above
+    vertex = best + (0.5 * (below - above) / curvature if curvature > 0 else 0.0)
+    return float(round(STRIDE ** float(np.clip(vertex, best - 1, best + 1)) / GRAIN) * GRAIN)
+
+
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
     return np.asarray(_softmax(factor * _logits(predictions)), np.float32)
@@ -222,6 +270,18 @@ def sharpen(core: _core.Network, factor: float) -> _core.Network:
         *before, last = parts[name]
         parts[name] = [*before, last * np.float32(factor)]
     return _core.Network(**parts)
+
+
+def _sharper(network: Network, factor: float) -> Network:
+    return Network(
+        sharpen(network.core, factor),
+        encoding=network.encoding,
+        classes=network.classes_,
+        target_names=network.target_names,
+        params=network.params,
+        metric=network.metric,
+        validation_score=network.validation_score,
+    )
 
 
 def _logits(predictions: NDArray[np.float32]) -> Numbers:

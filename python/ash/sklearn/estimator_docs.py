@@ -26,15 +26,14 @@ scoring : str, callable or None, default=None
     neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the threads while they run.
 validation : float, int, (X, y) or None, default=None
     The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
-    five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 1,000 rows,
-    with five of each class.
+    five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 5,000 rows,
+    and fewer than 250 per second, with five of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation in place of `validation`. The score of a candidate is its mean over the folds; what predicts is
     then trained on all rows. Takes as many times the memory.
 ensemble : int, default=16
     The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone. The time to predict is the
-    sum over its members. With `cv` it is selected on the validation rows of all folds; where they are fewer than 1,000,
-    too few to select on, the best five networks predict in equal shares.
+    sum over its members. With `cv` it is selected on the validation rows of all folds.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows: one short cycle, half as long as their last one, from 0.3
     of the learning rate. With `cv` they are always trained on all rows, from scratch. No effect with a separate

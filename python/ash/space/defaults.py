@@ -36,8 +36,8 @@ _MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide,
 def default_space(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> Space:
     """Return the space for a table.
 
-    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels
-    help accuracy and harm probabilities, so they are offered where accuracy is the metric.
+    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels are
+    the default but for the probabilities of two classes.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
     size = next(line for line in _SIZES if rows < line.rows)
     needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
     widths = next((line.widths for line in _SIZES if line.rows >= size.rows and needed <= line.widths[-1]), _WIDEST)
+    smoothing = choice(0.0, 0.03, 0.1, default=0.0 if classes == 2 and metric != "accuracy" else 0.1)
     return Space(
         hidden=choice(*_shapes(widths), default=(widths[1],) * 3),
         activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
@@ -70,7 +71,7 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
         batch_size=choice(*size.batches, default=size.batches[1]),
         **(_embedding(classes, rows) if 0 < numbers <= _MOST_EMBEDDED else {}),
-        **({"label_smoothing": choice(0.0, 0.03, 0.1, default=0.1)} if metric == "accuracy" else {}),
+        **({"label_smoothing": smoothing} if classes else {}),
     )
 
 
