@@ -19,7 +19,9 @@ SUBJECTS = {
     "kernels": Subject("How fast is one core? Products, a training step, a step shared by threads.", "5 min"),
     "ladder": Subject("How many decisions per second, from 100 to 10 million candidates?", "5 min"),
     "peers": Subject("How fast are whole searches? Beside scikit-learn, Optuna, Ray Tune and Dask-ML.", "20 min"),
-    "quality": Subject("How good is the model that a minute brings? Beside trees and other networks.", "hours"),
+    "quality": Subject(
+        "How good is the model that a minute brings? Beside AutoML, trees and another network.", "hours"
+    ),
     "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
     "ablation": Subject("What is each part of the default recipe worth?", "2 h"),
     "executors": Subject("What does a job cost on processes, Dask and MPI?", "3 min"),

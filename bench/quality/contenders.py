@@ -1,67 +1,57 @@
 """The contenders of the bench `quality`: one fit of each, as its users would write it.
 
 A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
-Packages are imported within, so that each contender can be measured without the packages of the others.
+All are told what is compared: the AUC of two classes, the log loss of more, the squared error of numbers. Packages are
+imported within, so that each contender can be measured without the packages of the others.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from bench.figures import timed
+from bench.quality.tables import BINARY, REGRESSION
 
 FEW_CANDIDATES = 4
 VALIDATION = 0.2  # of the rows, for trees that are tuned
 MOST_TREES, PATIENCE = 5_000, 50
-TABM_ROWS, TABM_LIMITS = 1_000, 3  # an epoch of so many rows is timed; it may take so many time limits
 
 
 @dataclass(frozen=True)
 class Task:
     """What a contender is told; few: a fit on few rows, which only loads what is loaded once."""
 
-    classes: bool
+    kind: str  # of the target
     seed: int
     limit: float  # seconds, for contenders that take a limit
     threads: int
     few: bool = False
 
+    @property
+    def classes(self) -> bool:
+        """Whether the target is a class."""
+        return self.kind != REGRESSION
 
-def ash(task: Task, x: Any, y: Any) -> Any:
+    def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
+        """Return which of these names is what is compared."""
+        return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
+
+
+def ash(task: Task, x: Any, y: Any, told: bool = True) -> Any:
     """Tune networks until the limit, all else by default; text is read as it is. A few networks need no limit."""
     from ash import ASHClassifier, ASHRegressor
 
     estimator = ASHClassifier if task.classes else ASHRegressor
     budget = {"candidates": FEW_CANDIDATES} if task.few else {"time_limit": task.limit}
-    return estimator(**budget, random_state=task.seed).fit(x, y)
-
-
-def perceptron(task: Task, x: Any, y: Any) -> Any:
-    """Fit scikit-learn's network at its defaults, on standardized numbers and one-hot encoded text."""
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    scaled: Any = StandardScaler()  # arrays hold numbers only, frames text too
-    if not isinstance(x, np.ndarray):
-        scaled = make_column_transformer(
-            (StandardScaler(), make_column_selector(dtype_include="number")),
-            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), make_column_selector(dtype_exclude="number")),
-        )
-    estimator = MLPClassifier if task.classes else MLPRegressor
-    return make_pipeline(scaled, estimator(random_state=task.seed)).fit(x, y)
-
-
-def boosting(task: Task, x: Any, y: Any) -> Any:
-    """Grow LightGBM's trees at their defaults."""
-    return _lightgbm(task).fit(x, y)
+    scoring = task.metric("roc_auc", "neg_log_loss", "neg_root_mean_squared_error") if told else None
+    return estimator(**budget, scoring=scoring, random_state=task.seed).fit(x, y)
 
 
 def _lightgbm(task: Task, **params: Any) -> Any:
@@ -71,21 +61,68 @@ def _lightgbm(task: Task, **params: Any) -> Any:
     return estimator(n_jobs=task.threads, random_state=task.seed, verbose=-1, **params)
 
 
+def catboost(task: Task, x: Any, y: Any) -> Any:
+    """Grow CatBoost's trees at their defaults, which take their own time."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    estimator = CatBoostClassifier if task.classes else CatBoostRegressor
+    categories = list(x.select_dtypes("category"))
+    few = {"iterations": 1} if task.few else {}
+    model = estimator(
+        cat_features=categories,
+        random_seed=task.seed,
+        thread_count=task.threads,
+        verbose=0,
+        allow_writing_files=False,
+        **few,
+    )
+    return _Flat(make_pipeline(FunctionTransformer(_with_category_missing), model).fit(x, y))
+
+
 def flaml(task: Task, x: Any, y: Any) -> Any:
-    """Let FLAML search its models until the limit, for what is compared here: accuracy, or the squared error."""
+    """Let FLAML search its models until the limit."""
     from flaml import AutoML
 
     model = AutoML()
     model.fit(
         *(x, y),
         task="classification" if task.classes else "regression",
-        metric="accuracy" if task.classes else "rmse",
+        metric=task.metric("roc_auc", "log_loss", "rmse"),
         time_budget=task.limit,
         n_jobs=task.threads,
         seed=task.seed,
         verbose=0,
     )
     return model
+
+
+def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
+    """Let AutoGluon train, bag and stack its models until the limit. Few rows only load its packages."""
+    from autogluon.tabular import TabularPredictor
+
+    if task.few:
+        import catboost  # noqa: F401
+        import lightgbm  # noqa: F401
+        import pytabkit  # noqa: F401
+        import torch  # noqa: F401
+        import xgboost  # noqa: F401
+
+        return None
+    model = TabularPredictor(
+        _TARGET,
+        problem_type=task.metric("binary", "multiclass", "regression"),
+        eval_metric=task.metric("roc_auc", "log_loss", "root_mean_squared_error"),
+        path=tempfile.mkdtemp(prefix="autogluon"),
+        verbosity=0,
+    )
+    table = x.assign(**{_TARGET: y})
+    model.fit(table, presets=presets, time_limit=task.limit, num_cpus=task.threads, num_gpus=0)
+    return _Flat(model)
+
+
+_TARGET = "target of the bench"
 
 
 # LightGBM tuned by Optuna
@@ -111,12 +148,13 @@ def tuned(task: Task, x: Any, y: Any) -> Any:
 
 
 def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], float]:
-    """Return what is minimized: the error, or the squared error, on the validation rows."""
+    """Return what is minimized: the error that is compared, on the validation rows."""
     from lightgbm import early_stopping
     from sklearn.model_selection import train_test_split
 
     stratify = y if task.classes else None
     x, x_held, y, y_held = train_test_split(x, y, test_size=VALIDATION, random_state=task.seed, stratify=stratify)
+    metric = task.metric("auc", "multi_logloss", "l2")
 
     def objective(trial: Any) -> float:
         params = {
@@ -129,11 +167,12 @@ def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], f
             "reg_lambda": trial.suggest_float("reg_lambda", 1e-8, 10.0, log=True),
         }
         model = _lightgbm(task, n_estimators=MOST_TREES, subsample_freq=1, **params)
-        callbacks = [early_stopping(PATIENCE, verbose=False), stopping_at(deadline)]
-        model.fit(x, y, eval_set=[(x_held, y_held)], callbacks=callbacks)
-        trial.set_user_attr("trees", max(1, model.best_iteration_))
-        predicted = model.predict(x_held)
-        return float(np.mean(predicted != y_held) if task.classes else np.mean((predicted - y_held) ** 2))
+        callbacks = [early_stopping(PATIENCE, first_metric_only=True, verbose=False), stopping_at(deadline)]
+        model.fit(x, y, eval_set=[(x_held, y_held)], eval_metric=metric, callbacks=callbacks)
+        trees = max(1, model.best_iteration_)
+        trial.set_user_attr("trees", trees)
+        found = float(model.best_score_["valid_0"][metric]) if model.best_score_ else float("inf")
+        return -found if metric == "auc" else found
 
     return objective
 
@@ -149,42 +188,55 @@ def stopping_at(deadline: float) -> Callable[[Any], None]:
     return callback
 
 
-# Published recipes as pytabkit has them, on the CPU: both hold a fifth of the rows out and keep their best epoch
-
-
 def realmlp(task: Task, x: Any, y: Any) -> Any:
-    """Train RealMLP-TD-S for the epochs of its recipe."""
-    from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor
+    """Train RealMLP-TD-S for the epochs of its recipe, as pytabkit has it.
 
-    estimator = RealMLP_TD_S_Classifier if task.classes else RealMLP_TD_S_Regressor
-    return estimator(n_epochs=1 if task.few else None, **_of_pytabkit(task)).fit(x, y)
-
-
-def tabm(task: Task, x: Any, y: Any) -> Any:
-    """Train TabM-mini for the epochs that fit into three time limits, by what an epoch of few rows takes.
-
-    By itself it stops when 16 epochs have brought nothing, which takes many minutes on two cores.
+    It holds a fifth of the rows out and keeps its best epoch. Its authors advise against smoothed labels where
+    probabilities are compared. It takes no missing numbers.
     """
-    if task.few:
-        return _tabm(task, 1).fit(x, y)
-    seconds, _ = timed(lambda: _tabm(task, 1).fit(x[:TABM_ROWS], y[:TABM_ROWS]))
-    return _tabm(task, epochs_within(TABM_LIMITS * task.limit, seconds, len(x))).fit(x, y)
+    from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    told: dict[str, Any] = {"device": "cpu", "random_state": task.seed, "n_threads": task.threads}
+    told["n_epochs"] = 1 if task.few else None
+    if task.classes:
+        told |= {"use_ls": False, "val_metric_name": task.metric("1-auc_ovr", "cross_entropy", "")}
+    imputed = make_column_transformer(
+        (SimpleImputer(strategy="median", keep_empty_features=True), make_column_selector(dtype_include="number")),
+        remainder=FunctionTransformer(_with_category_missing),
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    estimator = RealMLP_TD_S_Classifier if task.classes else RealMLP_TD_S_Regressor
+    return make_pipeline(imputed, estimator(**told)).fit(x, y)
 
 
-def _tabm(task: Task, epochs: int) -> Any:
-    from pytabkit import TabM_D_Classifier, TabM_D_Regressor
-
-    estimator = TabM_D_Classifier if task.classes else TabM_D_Regressor
-    return estimator(arch_type="tabm-mini", n_epochs=epochs, **_of_pytabkit(task))
-
-
-def _of_pytabkit(task: Task) -> dict[str, Any]:
-    return {"device": "cpu", "random_state": task.seed, "n_threads": task.threads}
+def _with_category_missing(x: Any) -> Any:
+    """Return a frame whose missing categories are one of their own."""
+    return x.assign(
+        **{name: x[name].astype(object).fillna("missing").astype(str).astype("category") for name in _categories(x)}
+    )
 
 
-def epochs_within(limit: float, seconds: float, rows: int) -> int:
-    """Return how many epochs of so many rows fit into the limit, if one of few rows takes these seconds; at least 1."""
-    return max(1, int(limit / (seconds * max(1.0, rows / TABM_ROWS))))
+def _categories(x: Any) -> list[str]:
+    return list(x.select_dtypes(exclude="number"))
+
+
+class _Flat:
+    """A model whose answers are made arrays of the usual shapes."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def predict(self, x: Any) -> Any:
+        """Return an array [rows]."""
+        return np.asarray(self._model.predict(x)).reshape(len(x))
+
+    def predict_proba(self, x: Any) -> Any:
+        """Return an array [rows, classes]."""
+        return np.asarray(self._model.predict_proba(x))
 
 
 @dataclass(frozen=True)
@@ -194,23 +246,32 @@ class Contender:
     name: str  # in tables
     fit: Callable[[Task, Any, Any], Any]
     modules: tuple[str, ...] = ()  # beside ash and scikit-learn; their packages have the same names
-    limited: bool = False  # runs until the time limit
+    limited: bool = True  # runs until the time limit
     categories: bool = True  # takes text as pandas' categories
-    seeds: int = 5
+    seeds: int = 3
 
     def missing(self) -> str | None:
         """Return which package is not there, in a few words."""
         absent = [module for module in self.modules if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages whose versions decide what it does, by their names in the index."""
+        return tuple(module.replace("autogluon", "autogluon.tabular") for module in self.modules)
 
-OURS, PERCEPTRON, TUNED, REALMLP = "ash", "mlp", "lightgbm-tuned", "realmlp"
+
+OURS, PLAIN, TUNED, REALMLP, AUTOGLUON = "ash", "ash-default", "lightgbm-tuned", "realmlp", "autogluon-best"
+_OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "torch")
 CONTENDERS = {
-    OURS: Contender("ash", ash, limited=True, categories=False),
-    PERCEPTRON: Contender("scikit-learn MLP", perceptron),
-    "lightgbm": Contender("LightGBM", boosting, ("lightgbm",)),
-    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna"), limited=True),
-    REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch")),
-    "tabm": Contender("TabM-mini", tabm, ("pytabkit", "torch"), seeds=1),
-    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm"), limited=True, seeds=1),
+    OURS: Contender("ash", ash, categories=False),
+    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), categories=False, seeds=1),
+    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna")),
+    "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
+    REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False),
+    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=1),
+    "autogluon-medium": Contender(
+        "AutoGluon, medium", partial(autogluon, presets="medium_quality"), _OF_AUTOGLUON, seeds=1
+    ),
+    AUTOGLUON: Contender("AutoGluon, best", partial(autogluon, presets="best_quality"), _OF_AUTOGLUON, seeds=1),
 }

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from bench.figures import timed
 from bench.quality.contenders import CONTENDERS, Task
-from bench.quality.tables import Split, split
+from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, split
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
 LEAST_PROBABILITY = 1e-7  # what is less counts as this: a rounding in single precision
+COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
+"""The error by which contenders are compared, by what the target is."""
 
 
 def measure(contender: str, table: str, folder: str | None, seed: int, limit: float, threads: int) -> dict[str, Any]:
@@ -24,12 +26,20 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
     warnings.simplefilter("ignore")
     chosen = CONTENDERS[contender]
     rows = split(table, None if folder is None else Path(folder), seed, chosen.categories)
-    task = Task(rows.classes > 0, seed, limit, threads)
+    task = Task(TABLES[table].kind, seed, limit, threads)
     chosen.fit(replace(task, limit=min(limit, FEW_SECONDS), few=True), rows.x[:FEW_ROWS], rows.y[:FEW_ROWS])
     before = _processor_seconds()
     seconds, model = timed(lambda: chosen.fit(task, rows.x, rows.y))
     used = (_processor_seconds() - before) / (seconds * threads)
-    return {**scores(model, rows), "seconds": seconds, "utilization": used}
+    return {**scores(model, rows), **facts(rows), "seconds": seconds, "utilization": used}
+
+
+def facts(rows: Split) -> dict[str, float]:
+    """Return how many rows a table has, the share of its columns that hold text, and the skewness of its target."""
+    text = len(rows.x.select_dtypes(exclude="number").columns) / rows.x.shape[1]
+    y = rows.y.astype(np.float64)
+    skew = 0.0 if rows.classes else float(np.mean(((y - y.mean()) / y.std()) ** 3))
+    return {"rows": len(rows.y) + len(rows.y_test), "text": text, "skew": skew}
 
 
 def _processor_seconds() -> float:
@@ -39,14 +49,26 @@ def _processor_seconds() -> float:
 
 
 def scores(model: Any, rows: Split) -> dict[str, float]:
-    """Return the error and the log loss on the held-out rows, or the root of the mean squared error."""
+    """Return the errors on the held-out rows, and `deviation`, the standard error of the one that is compared.
+
+    error      share of wrong classes, or root of the mean squared error
+    log_loss   of classes
+    auc_error  of two classes: 1 - AUC
+    """
     predicted = np.asarray(model.predict(rows.x_test))
     if predicted.shape != rows.y_test.shape:
         raise SystemExit(f"{predicted.shape} predictions for {rows.y_test.shape} rows")
     if not rows.classes:
-        return {"error": root_mean_square(predicted - rows.y_test)}
-    loss = log_loss(np.asarray(model.predict_proba(rows.x_test)), rows.y_test, rows.classes)
-    return {"error": float(np.mean(predicted != rows.y_test)), "log_loss": loss}
+        squares = np.square(predicted - rows.y_test, dtype=np.float64)
+        error = root_mean_square(predicted - rows.y_test)
+        return {"error": error, "deviation": _mean_deviation(squares) / max(2 * error, np.finfo(float).tiny)}
+    probabilities = np.asarray(model.predict_proba(rows.x_test))
+    losses = log_losses(probabilities, rows.y_test, rows.classes)
+    found = {"error": float(np.mean(predicted != rows.y_test)), "log_loss": float(losses.mean())}
+    if rows.classes > 2:
+        return {**found, "deviation": _mean_deviation(losses)}
+    error, deviation = auc_error(probabilities[:, 1], rows.y_test)
+    return {**found, "auc_error": error, "deviation": deviation}
 
 
 def root_mean_square(differences: NDArray[Any]) -> float:
@@ -57,10 +79,29 @@ def root_mean_square(differences: NDArray[Any]) -> float:
     return value
 
 
-def log_loss(probabilities: NDArray[Any], y: NDArray[Any], classes: int) -> float:
-    """Return the mean of -log of the probability of the true class; rows are made to sum to 1."""
+def log_losses(probabilities: NDArray[Any], y: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Return -log of the probability of the true class of each row; rows are made to sum to 1."""
     if probabilities.shape != (len(y), classes) or not np.isfinite(probabilities).all():
         raise SystemExit(f"{probabilities.shape} is no table of finite probabilities of {classes} classes")
     exact = probabilities.astype(np.float64)
     own = exact[np.arange(len(y)), y] / exact.sum(axis=1)
-    return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean())
+    return np.asarray(-np.log(np.maximum(own, LEAST_PROBABILITY)))
+
+
+def auc_error(scores: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
+    """Return 1 - AUC and its standard error (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988)."""
+    ones, zeros = np.sort(scores[y == 1]), np.sort(scores[y == 0])
+
+    def share_below(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the share of the others that is below each value; half of the equal ones counts."""
+        both = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
+        return np.asarray(both / (2 * len(others)))
+
+    of_ones, of_zeros = share_below(ones, zeros), share_below(zeros, ones)
+    deviation = np.hypot(_mean_deviation(of_ones), _mean_deviation(of_zeros))
+    return float(1 - of_ones.mean()), float(deviation)
+
+
+def _mean_deviation(values: NDArray[np.float64]) -> float:
+    """Return the standard error of the mean."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))

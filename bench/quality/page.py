@@ -1,23 +1,32 @@
-"""What the page of the bench `quality` shows: errors, seconds, wins and losses, and error against time.
+"""What the page of the bench `quality` shows: ratios of errors, losses first, and error against time.
 
-Contenders are compared on a table by the medians over the seeds that all of them have, so that a record in which fits
-are missing compares like with like. What was not fitted is "-".
+    e / b    of our error and a peer's on the same split; each first gets s added, the standard error of the peer's, and
+             of classes half a held-out row at least, so that an error near 0 does not decide
+    table    the mean of that over the seeds that both have; against the best peer: the largest of its ratios
+    all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
+
+Below 1 ours errs less. Elo (bencheval) is of the first seed, in which all have fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import sqrt
-from statistics import fmean, median, stdev
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, median
 from typing import Any
 
-from bench.figures import Line, Picture, Plot, Section, Table, shown, spread
-from bench.quality.contenders import CONTENDERS, OURS, PERCEPTRON, REALMLP, TUNED
-from bench.quality.plan import LIMIT, fits
-from bench.quality.tables import FILES, TABLES
+import numpy as np
 
-RECURRING = "Of winequality_white a quarter of the held-out rows are in training too, with the same target."
-IN_README = (OURS, TUNED, REALMLP, PERCEPTRON)
+from bench.figures import Line, Picture, Plot, Section, Table, Text
+from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
+from bench.quality.measure import COMPARED
+from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, fits
+from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
+
+PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
+SAMPLES, INTERVAL = 2_000, (5, 95)
+RISE = 2.0  # standard errors
+KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
+SKEWED = 1.0
 Run = Mapping[str, Any]
 
 
@@ -35,240 +44,243 @@ class Fits:
         self.reasons: dict[str, str] = {}  # why a contender has no fit
         self.failed: list[str] = []
         for fit, value in made:
-            name = CONTENDERS[fit.contender].name
             if "skipped" in value:
                 self.reasons[fit.contender] = value["skipped"]
             elif "failed" in value:
-                self.reasons[fit.contender] = f"failed: {value['failed']}"
-                self.failed.append(f"{name} on {fit.table}")
+                self.failed.append(f"{_name(fit.contender, fit.limit)} on {fit.table}")
             elif ours.get((fit.table, fit.seed), value["on"]) == value["on"]:
                 self.runs.setdefault((fit.table, fit.contender, fit.limit), {})[fit.seed] = value
-        limits = {limit for _, contender, limit in self.runs if contender == OURS}
-        self.limit = LIMIT if LIMIT in limits or not limits else max(limits)
 
-    def of(self, table: str, contender: str, limit: float | None = None) -> Mapping[int, Run]:
-        """Return those with the usual limit, or another, by seed."""
-        limited = CONTENDERS[contender].limited
-        return self.runs.get((table, contender, limit or (self.limit if limited else LIMIT)), {})
+    def of(self, table: str, contender: str, limit: float = LIMIT) -> Mapping[int, Run]:
+        """Return those with a limit, by seed."""
+        return self.runs.get((table, contender, limit), {})
 
     @property
     def tables(self) -> list[str]:
-        """The tables that some contender has fitted."""
-        return [table for table in TABLES if any(self.of(table, each) for each in CONTENDERS)]
+        """The tables that ash has fitted within the usual limit."""
+        return [table for table in TABLES if self.of(table, OURS)]
 
-    def median(self, table: str, contender: str, what: str) -> float | None:
-        """Return the median over the seeds; None where there is nothing."""
-        values = [run[what] for run in self.of(table, contender).values() if what in run]
-        return median(values) if values else None
+    def error(self, table: str, contender: str, limit: float = LIMIT) -> float | None:
+        """Return the mean of what is compared over the seeds; None where there is nothing."""
+        runs = self.of(table, contender, limit)
+        return fmean(error_of(table, run) for run in runs.values()) if runs else None
 
-    def common(self, table: str, contenders: Sequence[str], what: str) -> list[float] | None:
-        """Return the median of each over the seeds that all of them have; None where there is no such seed."""
-        return medians([self.of(table, each) for each in contenders], what)
+    def ratio(self, table: str, peer: str, limit: float = LIMIT, ours: str = OURS) -> float | None:
+        """Return our error by a peer's on a table; None where no seed has both."""
+        own, their = self.of(table, ours), self.of(table, peer, limit)
+        pairs = [(own[seed], their[seed]) for seed in sorted(own.keys() & their.keys())]
+        return fmean(smoothed(table, *pair) for pair in pairs) if pairs else None
+
+    def best_peer(self, table: str) -> tuple[float, str] | None:
+        """Return the largest of the ratios to peers with the usual limit, and which peer has it."""
+        found = [(ratio, peer) for peer in PEERS if (ratio := self.ratio(table, peer)) is not None]
+        return max(found, default=None)
 
 
-def medians(runs: Sequence[Mapping[int, Run]], what: str) -> list[float] | None:
-    """Return the median of each over the seeds that all have; None where there is no such seed."""
-    seeds = set.intersection(*map(set, runs)) if runs else set()
-    return [median(own[seed][what] for seed in seeds) for own in runs] if seeds else None
+def error_of(table: str, run: Run) -> float:
+    """Return what is compared on this table."""
+    return float(run[COMPARED[TABLES[table].kind]])
 
 
-def shown_error(table: str, error: float) -> str:
-    """Return an error as text: a share of wrong classes, or in the units of the target."""
-    return f"{error:.4f}" if TABLES[table].classes else f"{error:.4g}"
+def smoothed(table: str, own: Run, their: Run) -> float:
+    """Return the ratio of the errors, each with the standard error of the other contender's added."""
+    least = 0.5 / (TEST_SHARE * their["rows"]) if TABLES[table].classes else 0.0
+    deviation = max(their["deviation"], least)
+    above, below = error_of(table, own) + deviation, error_of(table, their) + deviation
+    return above / below
+
+
+def geometric_mean(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Return the geometric mean, and its interval over samples of the tables."""
+    logs = np.log(ratios)
+    drawn = np.random.default_rng(0).integers(0, len(logs), (SAMPLES, len(logs)))
+    low, high = np.percentile(logs[drawn].mean(axis=1), INTERVAL)
+    return float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high))
+
+
+def shown_mean(ratios: Sequence[float]) -> str:
+    """Return the geometric mean with its interval as text."""
+    if not ratios:
+        return "-"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*geometric_mean(ratios))
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return all tables, and a picture of the errors against time."""
     fits = Fits(values)
+    if not fits.tables:
+        return [Text("No fit of ash is on record.")]
     return [
-        error_table(fits),
-        log_loss_table(fits),
-        wins_table(fits),
-        pairs_table(fits),
-        equal_time_table(fits),
-        minute_table(fits),
+        losses_table(fits),
+        peers_table(fits),
+        kinds_table(fits),
+        errors_table(fits),
+        scoring_table(fits),
         *curve_sections(fits),
     ]
 
 
-def error_table(fits: Fits) -> Table:
-    """Return the median error of each contender, and the seconds of its fit."""
-
-    def cell(table: str, contender: str) -> str:
-        error, seconds = (fits.median(table, contender, what) for what in ("error", "seconds"))
-        return "-" if error is None or seconds is None else f"{shown_error(table, error)} in {seconds:.3g} s"
-
-    counts = {len(fits.of(table, each)) for table in fits.tables for each in CONTENDERS} - {0} or {0}
-    seeds = "-".join(map(str, sorted({min(counts), max(counts)})))
-    note = f"Medians over the seeds ({seeds}). {RECURRING if 'winequality_white' in fits.tables else ''}".strip()
-    return _by_contender("Error on the held-out rows, and seconds of the fit", fits.tables, cell, note)
-
-
-def log_loss_table(fits: Fits) -> Table:
-    """Return the median log loss of each contender on tables of classes."""
-
-    def cell(table: str, contender: str) -> str:
-        value = fits.median(table, contender, "log_loss")
-        return "-" if value is None else f"{value:.4f}"
-
-    return _by_contender("Log loss", [t for t in fits.tables if TABLES[t].classes], cell, "Medians over the seeds.")
-
-
-def _by_contender(title: str, tables: Sequence[str], cell: Any, note: str) -> Table:
-    rows = [
-        [table if TABLES[table].classes else f"{table}, RMSE", *(cell(table, each) for each in CONTENDERS)]
-        for table in tables
-    ]
-    return Table(title, ["table", *(contender.name for contender in CONTENDERS.values())], rows, note)
-
-
-def wins_table(fits: Fits) -> Table:
-    """Return how often ours is better than each contender, and the mean ranks."""
-    ranks, count = mean_ranks(fits)
-    rows = [_wins(fits, each, f"{ranks[each]:.2f}" if each in ranks else "-") for each in CONTENDERS]
-    note = (
-        "By table, of the medians of errors and seconds over the seeds that both have; by theirs: the median ratio "
-        f"of the errors. Mean rank: over the {count} tables that all have fitted; 1 is the best."
-    )
-    note += f" Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
-    header = ["ash against", "tables", "better", "equal", "worse", "by theirs", "no slower", "mean rank"]
-    return Table("Wins and losses", header, rows, note)
-
-
-def _wins(fits: Fits, other: str, rank: str) -> list[str]:
-    name = CONTENDERS[other].name
-    pairs = [pair for table in fits.tables if (pair := fits.common(table, (OURS, other), "error"))]
-    seconds = [pair for table in fits.tables if (pair := fits.common(table, (OURS, other), "seconds"))]
-    if other == OURS:
-        return [name, *[""] * 6, rank]
-    if not pairs:
-        return [name, fits.reasons.get(other, "not measured"), *[""] * 5, rank]
-    better, worse = sum(own < their for own, their in pairs), sum(own > their for own, their in pairs)
-    ratios = [own / their for own, their in pairs if their]
-    ratio = f"{median(ratios):.3f}" if ratios else "-"
-    no_slower = sum(own <= their for own, their in seconds)
-    numbers = map(str, (len(pairs), better, len(pairs) - better - worse, worse))
-    return [name, *numbers, ratio, f"{no_slower} of {len(seconds)}", rank]
-
-
-def mean_ranks(fits: Fits) -> tuple[dict[str, float], int]:
-    """Return the mean rank of each contender that was fitted, over the tables that all of these have, and how many."""
-    present = [each for each in CONTENDERS if any(fits.of(table, each) for table in fits.tables)]
-    errors = [found for table in fits.tables if (found := fits.common(table, present, "error"))]
-    ranks = [ranked(each) for each in errors]
-    return ({each: fmean(row[i] for row in ranks) for i, each in enumerate(present)} if ranks else {}), len(ranks)
-
-
-def ranked(values: Sequence[float]) -> list[float]:
-    """Return the rank of each, from 1 for the least; equal ones share the mean of their ranks."""
-    return [sum((other < value) + 0.5 * (other == value) for other in values) + 0.5 for value in values]
-
-
-def pairs_table(fits: Fits) -> Table:
-    """Return the mean ratio of the errors on the same split, its standard error, and how often ours is less."""
-    others = [each for each in CONTENDERS if each != OURS]
-
-    def cell(table: str, other: str) -> str:
-        ours, theirs = fits.of(table, OURS), fits.of(table, other)
-        errors = [(ours[seed]["error"], theirs[seed]["error"]) for seed in sorted(ours.keys() & theirs.keys())]
-        if len(errors) < 2 or not all(their for _, their in errors):
-            return "-"
-        ratios = [own / their for own, their in errors]
-        less = sum(own < their for own, their in errors)
-        return f"{fmean(ratios):.3f} ± {stdev(ratios) / sqrt(len(ratios)):.3f}, {less} of {len(ratios)}"
-
-    header = ["error of ash by that of", *(CONTENDERS[each].name for each in others)]
-    rows = [[table, *(cell(table, each) for each in others)] for table in fits.tables if fits.of(table, OURS)]
-    note = (
-        "Mean of the ratios over the seeds that both have, its standard error, and on how many seeds ours is less. "
-        "Where two differ by no more than two standard errors, these splits do not say which is better. "
-        '"-": fewer than two seeds, or an error of 0 of theirs.'
-    )
-    return Table("Seed by seed", header, rows, note)
-
-
-def equal_time_table(fits: Fits) -> Table:
-    """Return ours beside RealMLP, with the largest limit that is no more than the time RealMLP took."""
-    name = CONTENDERS[REALMLP].name
-    header = ["table", "seeds", f"seconds of {name}", "limit of ash", "seconds of ash", f"error of {name}"]
+def losses_table(fits: Fits) -> Table:
+    """Return ours by the best peer on each table, losses first."""
+    found = [(best, table) for table in fits.tables if (best := fits.best_peer(table)) is not None]
     rows = []
-    for table in fits.tables:
-        taken = fits.median(table, REALMLP, "seconds")
-        limits = [limit for place, which, limit in fits.runs if (place, which) == (table, OURS)]
-        limit = max((each for each in limits if taken is not None and each <= taken), default=None)
-        if limit is None:
-            continue
-        both = [fits.of(table, OURS, limit), fits.of(table, REALMLP)]
-        errors, seconds = medians(both, "error"), medians(both, "seconds")
-        if errors and seconds:
-            count = str(len(both[0].keys() & both[1].keys()))
-            own, their = (shown_error(table, error) for error in errors)
-            rows.append([table, count, f"{seconds[1]:.3g}", f"{limit:g}", f"{seconds[0]:.3g}", their, own])
-    note = "Medians over the seeds that both have, with the largest measured limit that is not beyond their time."
-    return Table(f"In no more time than {name}", [*header, "error of ash"], rows, note)
+    for (ratio, peer), table in sorted(found, reverse=True):
+        ours, theirs, seeds = fits.error(table, OURS), fits.error(table, peer), len(fits.of(table, OURS))
+        facts = [str(fits.of(table, OURS)[min(fits.of(table, OURS))]["rows"]), KINDS[TABLES[table].kind], str(seeds)]
+        rows.append([table, *facts, f"{ours:.4g}", f"{theirs:.4g}", CONTENDERS[peer].name, f"{ratio:.3f}"])
+    ratios = [ratio for (ratio, _), _ in found]
+    wins = sum(ratio < 1 for ratio in ratios)
+    note = (
+        f"Geometric mean {shown_mean(ratios)}; below 1 on {wins} of {len(ratios)} tables. {fits_failed(fits)}".strip()
+    )
+    header = ["table", "rows", "compared", "seeds", "ash", "best peer", "which", "ash by best peer"]
+    return Table("Losses first: ash in a minute on one core, by the best peer on each table", header, rows, note)
 
 
-def minute_table(fits: Fits) -> Table:
-    """Return whether ours keeps to its limit and uses all cores until then."""
+def fits_failed(fits: Fits) -> str:
+    """Return which fits of peers have failed, as a sentence."""
+    return f"Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
+
+
+def peers_table(fits: Fits) -> Table:
+    """Return ours by each contender over all tables, wins, the worst table, and Elo."""
+    ratings = elo(fits)
     rows = []
+    for each, limit in [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]:
+        ratios = {t: ratio for t in fits.tables if (ratio := fits.ratio(t, each, limit)) is not None}
+        seconds = [run["seconds"] for t in fits.tables for run in fits.of(t, each, limit).values()]
+        rating = f"{ratings[each]:.0f}" if limit == LIMIT and each in ratings else "-"
+        took = f"{median(seconds):.3g}" if seconds else "-"
+        name = _name(each, limit)
+        if each == OURS:
+            rows.append([name, str(len(ratios)), "", "", "", took, rating])
+        elif not ratios:
+            rows.append([name, "0", fits.reasons.get(each, "not measured"), *["-"] * 3, rating])
+        else:
+            worst = max(ratios, key=lambda table: ratios[table])
+            wins = f"{sum(ratio < 1 for ratio in ratios.values())} of {len(ratios)}"
+            cells = [shown_mean(list(ratios.values())), wins, f"{ratios[worst]:.3f}, {worst}"]
+            rows.append([name, str(len(ratios)), *cells, took, rating])
+    note = "By theirs: geometric mean with its 90 % interval over the tables. Seconds: median of the fits."
+    header = ["ash against", "tables", "by theirs", "ash better", "worst", "seconds", "Elo"]
+    return Table("ash by each peer", header, rows, note)
+
+
+def elo(fits: Fits) -> dict[str, float]:
+    """Return the ratings of the contenders that have fitted all tables of ours, with the first seed."""
+    import pandas as pd
+    from bencheval.evaluator import BenchmarkEvaluator
+
+    tables = [table for table in fits.tables if 0 in fits.of(table, OURS)]
+    present = [each for each in CONTENDERS if tables and all(0 in fits.of(table, each) for table in tables)]
+    if len(present) < 2:
+        return {}
+    lines = [(each, table, error_of(table, fits.of(table, each)[0])) for each in present for table in tables]
+    frame = pd.DataFrame(lines, columns=["method", "task", "metric_error"])
+    evaluator = BenchmarkEvaluator(columns_to_agg_extra=None)
+    return dict(evaluator.compute_elo(frame, include_quantiles=False)["elo"])
+
+
+def kinds_table(fits: Fits) -> Table:
+    """Return ours by the best peer, by kind of table."""
+    rows = []
+    for name, holds in GROUPS.items():
+        tables = [t for t in fits.tables if holds(t, next(iter(fits.of(t, OURS).values())))]
+        ratios = [best[0] for table in tables if (best := fits.best_peer(table)) is not None]
+        worst = f"{max(ratios):.3f}" if ratios else "-"
+        rows.append([name, str(len(ratios)), shown_mean(ratios), str(sum(r < 1 for r in ratios)), worst])
+    return Table("ash by the best peer, by kind of table", ["", "tables", "by theirs", "ash better", "worst"], rows)
+
+
+GROUPS: dict[str, Callable[[str, Run], bool]] = {
+    **{words: lambda table, _, kind=kind: TABLES[table].kind == kind for kind, words in KINDS.items()},  # type: ignore[misc]
+    "fewer than 1,000 rows": lambda _, run: run["rows"] < 1_000,
+    "1,000 to 5,000 rows": lambda _, run: 1_000 <= run["rows"] < 5_000,
+    "more rows": lambda _, run: run["rows"] >= 5_000,
+    "numbers only": lambda _, run: run["text"] == 0,
+    "less than half text": lambda _, run: 0 < run["text"] < 0.5,
+    "half text and more": lambda _, run: run["text"] >= 0.5,
+    "a skewed target": lambda _, run: abs(run["skew"]) > SKEWED,
+}
+
+
+def errors_table(fits: Fits) -> Table:
+    """Return the error of each contender on each table."""
+    columns = [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]
+
+    def cell(table: str, contender: str, limit: float) -> str:
+        error = fits.error(table, contender, limit)
+        return "-" if error is None else f"{error:.4g}"
+
+    rows = [[table, *(cell(table, *column) for column in columns)] for table in fits.tables]
+    note = "What is compared, on the held-out rows; means over the seeds that a contender has."
+    return Table("Errors", ["table", *(_name(*column) for column in columns)], rows, note)
+
+
+def _name(contender: str, limit: float) -> str:
+    return CONTENDERS[contender].name + (f", {limit:g} s" if contender == AUTOGLUON and limit != LIMIT else "")
+
+
+def scoring_table(fits: Fits) -> Table:
+    """Return what it does to name the metric that is compared, beside scoring=None, on tables of classes."""
+    rows, ratios = [], []
     for table in fits.tables:
-        if runs := list(fits.of(table, OURS).values()):
-            seconds, used = spread([run["seconds"] for run in runs]), spread([run["utilization"] for run in runs])
-            rows.append([table, shown(seconds, ".3g"), shown(used, ".2f")])
-    note = "ash; minimum / median / maximum over the seeds. A fit may end before its limit when nothing is left to try."
-    return Table(f"Within {fits.limit:g} seconds", ["table", "seconds", "share of the cores in use"], rows, note)
-
-
-def curves(fits: Fits, table: str) -> tuple[dict[tuple[str, float], float], int]:
-    """Return the median errors by contender and limit over the seeds that all of these have, and how many there are."""
-    keys = [(which, limit) for place, which, limit in sorted(fits.runs) if place == table and which in (OURS, TUNED)]
-    several = [key for key in keys if sum(which == key[0] for which, _ in keys) > 1]
-    runs = [fits.of(table, *key) for key in several]
-    errors = medians(runs, "error") or []
-    return dict(zip(several, errors, strict=False)), len(set.intersection(*map(set, runs))) if runs else 0
+        ratio = fits.ratio(table, PLAIN)
+        if TABLES[table].classes and ratio is not None:
+            own, plain = fits.of(table, OURS)[0], fits.of(table, PLAIN)[0]
+            apart = (error_of(table, own) - error_of(table, plain)) / plain["deviation"]
+            ratios.append(ratio)
+            errors = [f"{error_of(table, own):.4g}", f"{error_of(table, plain):.4g}"]
+            rows.append((apart, [table, *errors, f"{ratio:.3f}", f"{apart:+.2f}"]))
+    ordered = [row for _, row in sorted(rows, reverse=True)]
+    note = f"Geometric mean {shown_mean(ratios)}. Apart: in standard errors of the error with scoring=None."
+    header = ["table", "scoring=metric", "scoring=None", "ratio", "apart"]
+    return Table("The metric that is compared as scoring, and scoring=None", header, ordered, note)
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return the errors by limit, and a picture of the ratios; nothing where only one limit was measured."""
-    rows, lines = [], []
-    found = {table: curves(fits, table) for table in FILES}
-    limits = sorted({limit for points, _ in found.values() for _, limit in points})
-    for table, (points, seeds) in found.items():
-        for which in dict.fromkeys(which for which, _ in points):
-            cells = [shown_error(table, points[which, x]) if (which, x) in points else "-" for x in limits]
-            rows.append([f"{table}, {CONTENDERS[which].name}", str(seeds), *cells])
-        both = [x for x in limits if (OURS, x) in points and points.get((TUNED, x))]
-        if both:
-            lines.append(Line(table, {x: points[OURS, x] / points[TUNED, x] for x in both}))
+    """Return the errors by limit, and a picture of them by that of a minute; nothing where only one was measured."""
+    limits = sorted({*CURVE_LIMITS, LIMIT})
+    rows, lines, rises = [], [], 0
+    for table in fits.tables:
+        points = {x: fits.of(table, OURS, x)[0] for x in limits if 0 in fits.of(table, OURS, x)}
+        if len(points) < 2:
+            continue
+        rise = largest_rise(table, points)
+        rises += rise > RISE
+        cells = [f"{error_of(table, points[x]):.4g}" if x in points else "-" for x in limits]
+        rows.append([table, *cells, f"{rise:+.2f}"])
+        if LIMIT in points:
+            lines.append(Line(table, {x: smoothed(table, run, points[LIMIT]) for x, run in points.items()}))
     if not rows:
         return []
-    note = "Medians over the seeds that all of a table have. The last fit of the tuned trees comes on top of the limit."
-    title = "Error of ash by that of LightGBM tuned for as long"
-    plot = Plot(title, "time limit in seconds", "error by theirs", lines, ("x",))
-    return [
-        Table("Error against time", ["", "seeds", *(f"{limit:g} s" for limit in limits)], rows, note),
-        *([Picture("quality", [plot], "Below 1 ash errs less.")] if lines else []),
-    ]
+    note = (
+        "Of the first seed. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
+        f"It is above {RISE:g} on {rises} of {len(rows)} tables."
+    )
+    header = ["table", *(f"{limit:g} s" for limit in limits), "largest rise"]
+    plot = Plot("Error against time", "time limit in seconds", "error by that of a minute", lines, ("x",))
+    return [Table("Error against time", header, rows, note), Picture("quality", [plot], "A line per table.")]
+
+
+def largest_rise(table: str, points: Mapping[float, Run]) -> float:
+    """Return how far an error is above an earlier one at most, in standard errors of that."""
+    limits = sorted(points)
+    return max(
+        (error_of(table, points[late]) - error_of(table, points[early])) / max(points[early]["deviation"], 1e-12)
+        for place, early in enumerate(limits)
+        for late in limits[place + 1 :]
+    )
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
-    """Return the README's table: errors and seconds of ours and the closest contenders on the larger tables."""
-    fits = Fits(values)
-    names = ["table", "seeds", *(CONTENDERS[each].name for each in IN_README)]
-    rows = []
-    for table in (each for each in FILES if each in fits.tables):
-        runs = {each: fits.of(table, each) for each in IN_README}
-        present = [each for each in IN_README if runs[each]]
-        errors, seconds = (fits.common(table, present, what) for what in ("error", "seconds"))
-        cells = dict.fromkeys(IN_README, "-")
-        for each, error, took in zip(present, errors or (), seconds or (), strict=False):
-            cells[each] = f"{shown_error(table, error)} in {took:.3g} s"
-        count = len(set.intersection(*(set(runs[each]) for each in present)))
-        rows.append(f"| {' | '.join([table, str(count), *cells.values()])} |")
+    """Return the README's table: ours by each peer over all tables."""
+    found = Fits(values)
+    rows = [row for row in peers_table(found).rows if row[0] in {CONTENDERS[peer].name for peer in PEERS}]
     return [
-        "Error rate (RMSE for winequality_white and california) on held-out rows, and seconds of the fit on two cores:",
+        "Error of ash by that of each peer after a minute on one core, over all tables. Below 1 ash errs less:",
         "",
-        f"| {' | '.join(names)} |",
-        "|---|" + "--:|" * (len(names) - 1),
-        *rows,
+        "| ash against | tables | by theirs | ash better |",
+        "|---|--:|--:|--:|",
+        *(f"| {' | '.join(row[:4])} |" for row in rows if row[1] != "0"),
     ]

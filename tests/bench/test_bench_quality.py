@@ -1,6 +1,7 @@
 """The bench `quality`: what it plans, how a fit is measured, and what its page makes of known errors."""
 
 import math
+import os
 import time
 from argparse import Namespace
 from collections.abc import Iterable
@@ -12,16 +13,18 @@ import lightgbm
 import numpy as np
 import pytest
 from conftest import SAMPLES
+from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import roc_auc_score
 
 import needs
 from bench import quality
-from bench.figures import Picture, Table
+from bench.figures import Picture
 from bench.machine import CORE
-from bench.quality.contenders import CONTENDERS, OURS, TUNED, Task, epochs_within, stopping_at, tuned
-from bench.quality.measure import LEAST_PROBABILITY, log_loss, measure, root_mean_square
-from bench.quality.page import Fits, curves, mean_ranks, ranked, readme, sections
+from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, Task, stopping_at, tuned
+from bench.quality.measure import LEAST_PROBABILITY, auc_error, log_losses, measure, root_mean_square, scores
+from bench.quality.page import Fits, geometric_mean, largest_rise, readme, sections
 from bench.quality.plan import Fit, fits
-from bench.quality.tables import FILE, FILES, SMALL, TABLES, Source, split
+from bench.quality.tables import BINARY, CLASSES, FILE, REGRESSION, SKLEARN, SMALL, TABLES, Source, Split, split
 from bench_help import row, table
 
 
@@ -38,9 +41,10 @@ def test_contenders_fit_all_tables_and_two_of_them_with_other_limits() -> None:
     assert len({fit.key for fit in planned}) == len(planned), "a case is planned once"
     usual = [fit for fit in planned if fit.limit == 60]
     assert {(fit.table, fit.contender) for fit in usual} == {(table, each) for table in TABLES for each in CONTENDERS}
-    others = [fit for fit in planned if fit.limit != 60]
-    assert {fit.table for fit in others} == set(FILES) and {fit.limit for fit in others} == {5.0, 15.0, 240.0}
-    assert {fit.contender for fit in others} == {OURS, TUNED} and planned.index(others[0]) == len(usual)
+    assert {fit.seed for fit in usual if fit.contender == OURS} == {0, 1, 2}
+    others = {(fit.contender, fit.limit, fit.seed) for fit in planned if fit.limit != 60}
+    assert others == {(AUTOGLUON, 300.0, 0), *((OURS, limit, 0) for limit in (2.0, 5.0, 15.0, 240.0))}
+    assert sum(fit.limit == 300 for fit in planned) == -(-len(TABLES) // 3), "a third of the tables"
 
 
 def test_a_quick_run_has_small_tables_and_short_limits() -> None:
@@ -51,9 +55,9 @@ def test_a_quick_run_has_small_tables_and_short_limits() -> None:
 @pytest.mark.parametrize(
     ("changes", "count"),
     [
-        ({"tables": ("letter",), "contenders": (OURS,)}, 5 + 3 * 3),
-        ({"tables": ("wine", "adult"), "contenders": ("flaml", "lightgbm"), "seeds": 2}, 2 + 4),
-        ({"contenders": (TUNED,), "limits": ("5", "15"), "seeds": 2}, 2 * 2 * len(FILES)),
+        ({"tables": ("letter",), "contenders": (OURS,)}, 3 + 4),
+        ({"tables": ("wine", "adult"), "contenders": ("flaml", "catboost"), "seeds": 2}, 2 + 4),
+        ({"contenders": (OURS,), "limits": ("5", "15"), "seeds": 2}, 2 * len(TABLES)),
     ],
 )
 def test_what_is_chosen_is_a_part_of_the_same_cases(changes: dict[str, Any], count: int) -> None:
@@ -64,40 +68,76 @@ def test_what_is_chosen_is_a_part_of_the_same_cases(changes: dict[str, Any], cou
 def test_only_our_fits_depend_on_our_code() -> None:
     cases = {case.key: case for case in quality.cases(options())}
     assert tuple(cases["wine, ash, 60 s, seed 0"].measures or ()) == CORE
-    theirs = cases["wine, scikit-learn MLP, seed 0"]
-    assert theirs.measures == () and theirs.packages == ("scikit-learn",)
+    theirs = cases["wine, CatBoost, seed 0"]
+    assert theirs.measures == () and theirs.packages == ("catboost",)
+    assert "autogluon.tabular" in cases["wine, AutoGluon, best, 60 s, seed 0"].packages
 
 
 def test_what_is_not_there_is_skipped_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: None)
     cases = {case.key: case for case in quality.cases(options(data=tmp_path))}
+    assert cases["letter, ash, 60 s, seed 0"].run()["skipped"].startswith(("no file ", "pandas is not"))
+    monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: None)
     assert cases["wine, FLAML, 60 s, seed 0"].run()["skipped"].startswith("flaml is not installed")
-    assert cases["letter, scikit-learn MLP, seed 0"].run()["skipped"].startswith(("no file ", "pandas is not"))
 
 
 def test_a_peer_may_fail_and_ours_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(module: str, function: str, given: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
         assert (module, function, given["limit"]) == ("bench.quality.measure", "measure", 60.0)
+        assert len(os.sched_getaffinity(0)) == 1, "a fit has a core of its own"
         raise SystemExit("ValueError: out of luck")
 
     monkeypatch.setattr(quality, "call", fails)
+    monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: True)
+    before = os.sched_getaffinity(0)
     cases = {case.key: case for case in quality.cases(options())}
-    assert cases["wine, scikit-learn MLP, seed 0"].run()["failed"] == "ValueError: out of luck"
+    assert cases["wine, CatBoost, seed 0"].run()["failed"] == "ValueError: out of luck"
     with pytest.raises(SystemExit, match="out of luck"):
         cases["wine, ash, 60 s, seed 0"].run()
+    assert os.sched_getaffinity(0) == before
 
 
 # What is measured
 
 
-def test_a_fit_is_measured_on_held_out_rows() -> None:
-    found = measure("mlp", "wine", None, seed=0, limit=1.0, threads=1)
+def test_ours_of_classes_is_measured_on_held_out_rows() -> None:
+    found = measure(OURS, "wine", None, seed=0, limit=3.0, threads=1)
     assert found["error"] <= 0.1 and 0 < found["log_loss"] < 0.5 and found["seconds"] > 0 and found["utilization"] > 0
+    assert (found["rows"], found["text"], found["skew"]) == (178, 0, 0) and found["deviation"] > 0
 
 
 def test_ours_of_a_number_is_measured_in_the_units_of_the_target() -> None:
-    found = measure("ash", "diabetes", None, seed=0, limit=4.0, threads=1)
-    assert 40 < found["error"] < 80 and "log_loss" not in found
+    found = measure(PLAIN, "diabetes", None, seed=0, limit=3.0, threads=1)
+    assert 40 < found["error"] < 80 and "log_loss" not in found and 0.3 < found["skew"] < 0.6
+
+
+class Known:
+    """A model whose answers are known."""
+
+    def __init__(self, answers: Any) -> None:
+        self.answers = np.asarray(answers, float)
+
+    def predict(self, x: Any) -> Any:
+        return self.answers if self.answers.ndim == 1 else self.answers.argmax(axis=1)
+
+    def predict_proba(self, x: Any) -> Any:
+        return self.answers
+
+
+def test_scores_of_numbers_have_the_standard_error_of_the_mean_square() -> None:
+    found = scores(Known([0.0, 0.0, 0.0, 0.0]), Split(None, None, np.zeros(4), np.array([1.0, 1.0, 1.0, 3.0]), 0))
+    assert found["error"] == pytest.approx(math.sqrt(3))
+    assert found["deviation"] == pytest.approx(np.std([1, 1, 1, 9], ddof=1) / 2 / (2 * math.sqrt(3)))
+
+
+def test_scores_of_two_classes_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 500)
+    ones = np.clip(0.5 + 0.2 * (y - 0.5) + random.normal(0, 0.2, 500), 0.01, 0.99).round(2)
+    found = scores(Known(np.column_stack([1 - ones, ones])), Split(None, None, np.zeros(500), y, 2))
+    assert found["auc_error"] == pytest.approx(1 - roc_auc_score(y, ones))
+    assert found["log_loss"] == pytest.approx(sklearn_log_loss(y, ones))
+    samples = [random.integers(0, 500, 500) for _ in range(2000)]
+    assert found["deviation"] == pytest.approx(np.std([auc_error(ones[s], y[s])[0] for s in samples]), rel=0.1)
 
 
 def test_a_split_is_by_seed_and_by_class() -> None:
@@ -113,39 +153,36 @@ def test_text_stays_text_or_becomes_categories(
 ) -> None:
     lines = [f"{number % 7},{'red' if number % 3 else 'blue'},{'yes' if number % 2 else 'no'}" for number in range(40)]
     (tmp_path / "colours.csv").write_text("\n".join(["size,colour,target", *lines]))
-    monkeypatch.setitem(TABLES, "colours", Source(FILE, "colours.csv", True))
+    monkeypatch.setitem(TABLES, "colours", Source(FILE, "colours.csv", BINARY))
     rows = split("colours", tmp_path, 0, categories)
     assert (len(rows.y), len(rows.y_test), rows.classes) == (30, 10, 2) and set(rows.y) == {0, 1}
     assert (str(rows.x["colour"].dtype) == "category") is categories and str(rows.x["size"].dtype) == "int64"
 
 
-@pytest.mark.parametrize("name", ["saratoga", "cps1988", "orange_juice", "magic", "satimage"])
+@pytest.mark.parametrize("name", sorted(name for name, source in TABLES.items() if source.of != FILE))
 def test_tables_of_packages_are_read(name: str) -> None:
-    needs.package(TABLES[name].of)
+    source = TABLES[name]
+    if source.of != SKLEARN:
+        needs.package(source.of)
     rows = split(name, None, 0, categories=True)
-    assert len(rows.x) == len(rows.y) > 700 and not rows.x.isna().any().any()
-    assert (rows.classes > 1) is TABLES[name].classes and "rownames" not in rows.x
+    kind = REGRESSION if not rows.classes else BINARY if rows.classes == 2 else CLASSES
+    assert len(rows.x) == len(rows.y) > 100 and kind == source.kind
+    assert not {"rownames", source.target, *source.dropped} & set(rows.x)
 
 
 def test_the_log_loss_is_that_of_rows_that_sum_to_one() -> None:
     halves = np.array([[0.25, 0.25], [0.2, 0.6]], dtype=np.float32)
-    assert log_loss(halves, np.array([0, 1]), 2) == pytest.approx(-(math.log(0.5) + math.log(0.75)) / 2)
-    assert log_loss(np.array([[1.0, 0.0]]), np.array([1]), 2) == pytest.approx(-math.log(LEAST_PROBABILITY))
+    assert log_losses(halves, np.array([0, 1]), 2) == pytest.approx([-math.log(0.5), -math.log(0.75)])
+    assert log_losses(np.array([[1.0, 0.0]]), np.array([1]), 2) == pytest.approx(-math.log(LEAST_PROBABILITY))
     for wrong in (np.array([[1.0]]), np.array([[math.nan, 1.0]])):
         with pytest.raises(SystemExit, match="no table of finite probabilities of 2 classes"):
-            log_loss(wrong, np.array([0]), 2)
+            log_losses(wrong, np.array([0]), 2)
 
 
 def test_what_is_not_finite_has_no_error() -> None:
     assert root_mean_square(np.array([3.0, -4.0])) == pytest.approx(math.sqrt(12.5))
     with pytest.raises(SystemExit, match="not finite"):
         root_mean_square(np.array([1.0, math.inf]))
-
-
-def test_epochs_fit_into_the_limit() -> None:
-    assert epochs_within(limit=100.0, seconds=0.5, rows=4_000) == 50
-    assert epochs_within(limit=100.0, seconds=0.5, rows=133) == 200, "few rows have epochs of no less overhead"
-    assert epochs_within(limit=1.0, seconds=2.0, rows=1_000) == 1
 
 
 def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
@@ -157,10 +194,10 @@ def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The argument 'eval_set' is deprecated")  # its successor is not in lightgbm 4.0
-@pytest.mark.parametrize("classes", [False, True])
-def test_tuned_trees_are_fitted_on_all_rows(classes: bool) -> None:
-    rows = split("breast_cancer" if classes else "diabetes", None, 0, categories=False)
-    model = tuned(Task(classes, seed=0, limit=0.5, threads=1), rows.x, rows.y)
+@pytest.mark.parametrize(("name", "kind"), [("breast_cancer", BINARY), ("wine", CLASSES), ("diabetes", REGRESSION)])
+def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
+    rows = split(name, None, 0, categories=False)
+    model = tuned(Task(kind, seed=0, limit=0.5, threads=1), rows.x, rows.y)
     assert model.booster_.num_trees() >= 1 and len(model.predict(rows.x_test)) == len(rows.y_test)
 
 
@@ -169,29 +206,53 @@ def test_tuned_trees_are_fitted_on_all_rows(classes: bool) -> None:
 
 def made(table: str, contender: str, errors: Iterable[float], limit: float = 60.0, **changes: Any) -> dict[str, Any]:
     """Return fits as they are on record, one per seed."""
-    value = {"on": "one", "seconds": 50.0, "utilization": 0.97, **({"log_loss": 0.5} if TABLES[table].classes else {})}
+    names = {BINARY: ("error", "log_loss", "auc_error"), CLASSES: ("error", "log_loss"), REGRESSION: ("error",)}
+    value = {
+        "on": "one",
+        "seconds": 50.0,
+        "utilization": 0.97,
+        "deviation": 0.0,
+        "rows": 10**12,
+        "text": 0.0,
+        "skew": 0.0,
+    }
     return {
-        Fit(table, contender, limit, seed).key: {**value, "error": error, **changes}
+        Fit(table, contender, limit, seed).key: {**value, **dict.fromkeys(names[TABLES[table].kind], error), **changes}
         for seed, error in enumerate(errors)
     }
 
 
 def test_contenders_are_compared_over_the_seeds_that_both_have() -> None:
-    values = made("letter", OURS, (0.02, 0.04, 0.09)) | made("letter", TUNED, (0.03, 0.05), seconds=70.0)
-    values |= made("wine", OURS, (0.0,)) | made("wine", TUNED, (0.0,)) | made("digits", OURS, (0.01,))
+    values = made("letter", OURS, (0.02, 0.04, 0.09)) | made("letter", TUNED, (0.04, 0.16), seconds=70.0)
+    values |= made("wine", OURS, (0.3,)) | made("wine", TUNED, (0.1,), deviation=0.1) | made("digits", OURS, (0.01,))
     values |= made("letter", OURS, (0.5,), limit=5.0) | {"of another plan": {"error": 0.0}}
-    found = row(table(sections(values), "Wins and losses"), "LightGBM, tuned")
-    assert [found[name] for name in ("tables", "better", "equal", "worse")] == ["2", "1", "1", "0"]
-    assert found["by theirs"] == "0.750" and found["no slower"] == "2 of 2", "0.09 has no partner, digits none at all"
+    found = row(table(sections(values), "ash by each peer"), "LightGBM, tuned")
+    # (0.5 + 0.25) / 2 and (0.3 + 0.1) / (0.1 + 0.1)
+    assert found["tables"] == "2" and found["by theirs"].startswith(f"{math.sqrt(0.375 * 2):.3f} (0.375 to 2.000)")
+    assert found["ash better"] == "1 of 2" and found["worst"] == "2.000, wine"
 
 
-def test_seed_by_seed_is_the_mean_ratio_with_its_error() -> None:
-    values = made("letter", OURS, (0.02, 0.06, 0.09)) | made("letter", TUNED, (0.04, 0.05))
-    values |= made("wine", OURS, (0.0, 0.1)) | made("wine", TUNED, (0.0, 0.1))
-    found = table(sections(values), "Seed by seed")
-    # 0.5 and 1.2: their mean, and 0.7 / sqrt(2) / sqrt(2).
-    assert row(found, "letter")[CONTENDERS[TUNED].name] == "0.850 ± 0.350, 1 of 2"
-    assert row(found, "wine")[CONTENDERS[TUNED].name] == "-", "an error of 0 has no ratio"
+def test_the_best_peer_is_the_one_to_which_we_lose_most_and_losses_come_first() -> None:
+    values = made("letter", OURS, (0.02,)) | made("letter", TUNED, (0.01,)) | made("letter", "catboost", (0.04,))
+    values |= made("crx", OURS, (0.3,)) | made("crx", "catboost", (0.1,))
+    found = table(sections(values), "Losses first")
+    assert [(line[0], line[-2], line[-1]) for line in found.rows] == [
+        ("crx", "CatBoost", "3.000"),
+        ("letter", "LightGBM, tuned", "2.000"),
+    ]
+    assert found.note.startswith(f"Geometric mean {math.sqrt(6):.3f}") and "below 1 on 0 of 2" in found.note
+
+
+def test_an_error_of_nothing_does_not_decide() -> None:
+    values = made("crx", OURS, (0.01,), rows=400) | made("crx", TUNED, (0.0,), rows=400)
+    found = row(table(sections(values), "ash by each peer"), "LightGBM, tuned")
+    assert found["worst"] == f"{0.015 / 0.005:.3f}, crx", "half of 100 held-out rows"
+
+
+def test_the_interval_is_that_of_samples_of_the_tables() -> None:
+    mean, low, high = geometric_mean([0.5, 2.0] * 50)
+    assert mean == pytest.approx(1)
+    assert math.log(high) == pytest.approx(1.645 * math.log(2) / 10, rel=0.1) and low == pytest.approx(1 / high, 0.1)
 
 
 def test_what_another_processor_has_fitted_is_not_beside_ours() -> None:
@@ -199,46 +260,54 @@ def test_what_another_processor_has_fitted_is_not_beside_ours() -> None:
     assert list(Fits(values).of("wine", TUNED)) == [1], "of seed 1 there is no fit of ours"
 
 
-def test_ranks_are_shared_by_equals_and_taken_where_all_have_fitted() -> None:
-    assert ranked([0.3, 0.1, 0.2, 0.1]) == [4, 1.5, 3, 1.5]
-    values = made("wine", OURS, (0.1,)) | made("wine", "mlp", (0.2,)) | made("digits", OURS, (0.3,))
-    assert mean_ranks(Fits(values)) == ({OURS: 1.0, "mlp": 2.0}, 1) and mean_ranks(Fits({})) == ({}, 0)
+def test_ratings_are_of_the_contenders_that_have_fitted_all_tables() -> None:
+    values = made("wine", OURS, (0.1,)) | made("wine", TUNED, (0.2,)) | made("digits", OURS, (0.3,))
+    values |= made("digits", TUNED, (0.4,)) | made("wine", "flaml", (0.05,))
+    found = table(sections(values), "ash by each peer")
+    ratings = [float(row(found, name)["Elo"]) for name in ("ash", "LightGBM, tuned")]
+    assert ratings[0] > ratings[1] and row(found, "FLAML")["Elo"] == "-"
 
 
-def test_in_no_more_time_is_the_largest_limit_that_theirs_exceeds() -> None:
-    values = made("letter", "realmlp", (0.2, 0.2, 0.2), seconds=16.0) | made("wine", "realmlp", (0.2,), seconds=3.0)
-    values |= made("letter", OURS, (0.1, 0.3), limit=15.0, seconds=14.5) | made("letter", OURS, (0.4,), limit=5.0)
-    found = table(sections(values), "In no more time")
-    assert found.rows == [["letter", "2", "16", "15", "14.5", "0.2000", "0.2000"]], "wine has no fit of ours as short"
+def test_tables_are_grouped_by_what_they_are() -> None:
+    values = made("letter", OURS, (0.01,), rows=20_000) | made("letter", TUNED, (0.02,))
+    values |= made("crx", OURS, (0.1,), text=0.6) | made("crx", TUNED, (0.05,))
+    found = table(sections(values), "ash by the best peer, by kind of table")
+    assert row(found, "more classes, log loss")["by theirs"].startswith("0.500")
+    assert row(found, "half text and more")["worst"] == "2.000" and row(found, "a skewed target")["tables"] == "0"
 
 
 def test_what_was_skipped_or_failed_is_said() -> None:
-    values = made("wine", OURS, (0.1,)) | made("wine", "mlp", (0.2,))
-    values |= {Fit("digits", "mlp", 60.0, 0).key: {"failed": "ValueError"}}
+    values = made("wine", OURS, (0.1,)) | made("wine", TUNED, (0.2,))
+    values |= {Fit("digits", TUNED, 60.0, 0).key: {"failed": "ValueError"}}
     values |= {Fit("wine", "flaml", 60.0, 0).key: {"skipped": "flaml is not installed"}}
-    wins = table(sections(values), "Wins and losses")
-    assert (
-        row(wins, "FLAML")["tables"] == "flaml is not installed" and row(wins, "TabM-mini")["tables"] == "not measured"
-    )
-    assert wins.note.endswith("Failed: scikit-learn MLP on digits.") and row(wins, "scikit-learn MLP")["tables"] == "1"
+    peers = table(sections(values), "ash by each peer")
+    assert row(peers, "FLAML")["by theirs"] == "flaml is not installed"
+    assert row(peers, "RealMLP-TD-S")["by theirs"] == "not measured"
+    assert table(sections(values), "Losses first").note.endswith("Failed: LightGBM, tuned on digits.")
+    assert sections({})[0].as_text() == "No fit of ash is on record."
 
 
-def test_curves_are_of_the_seeds_that_all_have_and_a_picture_has_their_ratio() -> None:
-    values = made("letter", OURS, (0.2, 0.1)) | made("letter", OURS, (0.4,), limit=5.0)
-    values |= made("letter", TUNED, (0.0, 0.3)) | made("letter", TUNED, (0.2, 0.3), limit=5.0)
-    assert curves(Fits(values), "letter")[0][OURS, 60.0] == 0.2, "of seed 1 there is no fit of ours within 5 seconds"
+def test_scoring_by_the_metric_is_beside_scoring_by_accuracy() -> None:
+    values = made("crx", OURS, (0.3,)) | made("crx", PLAIN, (0.2,), deviation=0.05)
+    values |= made("diabetes", OURS, (50.0,)) | made("diabetes", PLAIN, (50.0,))
+    found = table(sections(values), "The metric that is compared")
+    assert found.rows == [["crx", "0.3", "0.2", "1.400", "+2.00"]]
+
+
+def test_curves_tell_the_largest_rise() -> None:
+    values = made("letter", OURS, (0.2, 0.1), deviation=0.05) | made("letter", OURS, (0.1,), limit=5.0, deviation=0.04)
     *_, errors, picture = sections(values)
-    assert isinstance(errors, Table) and errors.header[1:] == ["seeds", "5 s", "60 s"] and isinstance(picture, Picture)
-    assert errors.rows[0] == ["letter, ash", "1", "0.4000", "0.2000"]
-    assert [dict(line.points) for line in picture.plots[0].lines] == [{5.0: 2.0}], "no ratio to an error of 0"
+    assert isinstance(picture, Picture) and row(errors, "letter")["largest rise"] == "+2.50"
+    assert row(errors, "letter")["5 s"] == "0.1" and "above 2 on 1 of 1 tables" in errors.note
+    points = {x: {"log_loss": error, "deviation": 0.1} for x, error in ((2.0, 0.5), (5.0, 0.3), (60.0, 0.4))}
+    assert largest_rise("letter", points) == pytest.approx(1.0)
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
 
 
-def test_the_readme_has_the_larger_tables() -> None:
-    values = made("letter", OURS, (0.01, 0.02, 0.05)) | made("letter", TUNED, (0.03, 0.05), seconds=70.0)
-    assert readme(values)[-1] == "| letter | 2 | 0.0150 in 50 s | 0.0400 in 70 s | - | - |"
-    errors = table(sections(values | made("diabetes", OURS, (55.55,))), "Error on the held-out rows")
-    assert row(errors, "letter")["ash"] == "0.0200 in 50 s" and row(errors, "diabetes, RMSE")["ash"] == "55.55 in 50 s"
+def test_the_readme_has_the_peers() -> None:
+    values = made("letter", OURS, (0.01,)) | made("letter", TUNED, (0.02,))
+    assert "| LightGBM, tuned | 1 | 0.500 (0.500 to 0.500) | 1 of 1 |" in readme(values)
+    assert readme({})[-1].startswith("|---")
 
 
 def test_rows_recur_in_one_table_as_its_page_says() -> None:
