@@ -12,7 +12,7 @@ LIMIT, QUICK_LIMIT, LONG_LIMIT = 60.0, 5.0, 300.0  # seconds
 QUICK_TABLES = ("wine", "diabetes")
 SEEDS = 3
 CURVE_LIMITS = (2.0, 5.0, 15.0, 240.0)
-EVERY = 3  # of so many tables one is also fitted with the long limit
+EVERY = 3  # every third table is also fitted with the long limit
 SECONDS = tuple(f"{limit:g}" for limit in sorted({LIMIT, LONG_LIMIT, *CURVE_LIMITS}))
 
 

@@ -41,8 +41,8 @@ FOLDS = 5
 FEW_ROWS = 5_000
 """With fewer rows than this, a fifth is too few to choose among the candidates of a planned run."""
 ROWS_A_SECOND = 250
-"""A planned run has folds for at most so many rows per second of its limit: they leave time for a fifth of the
-candidates."""
+"""The most rows per second of the time limit for which a planned run has folds. With five folds a candidate takes five
+times as long. This number is a choice and not a finding."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
 
 
