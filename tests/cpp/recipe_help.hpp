@@ -76,7 +76,7 @@ inline Trained trained_by(const Data& data, const Settings& settings, const std:
             train(data, settings, {.epochs = epochs, .seed = 5, .candidate = 2}, kernels, trained.state, workspace);
     }
     const Metric metric = data.classes() > 0 ? Metric::accuracy : Metric::r2;
-    trained.evaluation = evaluate(data, trained.state, metric, kernels, nullptr, workspace);
+    trained.evaluation = evaluate(data, settings, trained.state, metric, kernels, nullptr, workspace);
     return trained;
 }
 

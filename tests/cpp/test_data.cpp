@@ -210,7 +210,7 @@ TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole 
             train(data, settings, {.epochs = 20, .seed = 1, .candidate = 2, .losses = losses}, kernels(""), state,
                   workspace);
             const Metric metric = classes > 0 ? Metric::auc : Metric::r2;
-            const Evaluation found = evaluate(data, state, metric, kernels(""), nullptr, workspace);
+            const Evaluation found = evaluate(data, settings, state, metric, kernels(""), nullptr, workspace);
             losses.insert(losses.end(), {found.score, found.loss});
             return losses;
         };

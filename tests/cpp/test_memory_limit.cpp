@@ -121,8 +121,10 @@ TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any li
 
             const Kept best = tuner.kept().front();
             Workspace workspace(data, settings);
-            workspace.prepare(data, settings[static_cast<std::size_t>(best.candidate)]);
-            const Evaluation again = evaluate(data, *best.states.front(), Metric::auc, kernels(""), nullptr, workspace);
+            const Settings& own = settings[static_cast<std::size_t>(best.candidate)];
+            workspace.prepare(data, own);
+            const Evaluation again =
+                evaluate(data, own, *best.states.front(), Metric::auc, kernels(""), nullptr, workspace);
             CHECK(again.score == best.score);
             CHECK(again.loss == best.loss);
 

@@ -134,7 +134,7 @@ TEST_CASE("a job that goes on from a copy, in another workspace, gives the bits 
         const State copy = part.state;
         Workspace other(data, {&settings, 1});
         part.outcome = train(data, settings, {.epochs = 4, .seed = 5, .candidate = 2}, table, part.state, other);
-        part.evaluation = evaluate(data, part.state, Metric::r2, table, nullptr, other);
+        part.evaluation = evaluate(data, settings, part.state, Metric::r2, table, nullptr, other);
         CHECK(same(part, trained_by(data, settings, {1, 2, 4}, table)));
         CHECK_FALSE(same_bits(copy.weights, part.state.weights));
     }
@@ -178,10 +178,10 @@ TEST_CASE("a score is that of the state, whatever its workspace has seen before"
     Workspace used(data, all);
     std::vector<Trained> trained;
     for (const Settings& settings : all) trained.push_back(trained_by(data, settings, {2}, kernels(""), used));
-    for (const Trained& each : trained) {
-        const Evaluation again = evaluate(data, each.state, Metric::accuracy, kernels(""), nullptr, used);
-        CHECK(again.score == each.evaluation.score);
-        CHECK(again.loss == each.evaluation.loss);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Evaluation again = evaluate(data, all[i], trained[i].state, Metric::accuracy, kernels(""), nullptr, used);
+        CHECK(again.score == trained[i].evaluation.score);
+        CHECK(again.loss == trained[i].evaluation.loss);
     }
 }
 
@@ -212,8 +212,8 @@ TEST_CASE("a network predicts what its state does, to the last bit") {
                 const Network network(state, data);
                 const std::int64_t rows = data.validation().count;
                 std::vector<float> scored(static_cast<std::size_t>(rows * data.outputs()));
-                evaluate(data, state, classes > 0 ? Metric::accuracy : Metric::r2, *kernels, nullptr, workspace,
-                         scored.data());
+                evaluate(data, settings, state, classes > 0 ? Metric::accuracy : Metric::r2, *kernels, nullptr,
+                         workspace, scored.data());
                 CHECK(predictions(with_plain_inputs(network), data.validation(), *kernels) ==
                       in_units_of_y(network, {scored.data(), rows, data.outputs(), data.outputs()}));
             }

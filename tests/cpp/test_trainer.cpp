@@ -112,7 +112,7 @@ TEST_CASE("a flag stops training within a block of rows") {
     CHECK(train(data, settings, {.epochs = 1 << 30, .seed = 0, .candidate = 0, .stop = &stop}, kernels(""), state,
                 workspace)
               .stopped);
-    CHECK(evaluate(data, state, Metric::accuracy, kernels(""), &stop, workspace).stopped);
+    CHECK(evaluate(data, settings, state, Metric::accuracy, kernels(""), &stop, workspace).stopped);
 }
 
 TEST_CASE("one workspace serves candidates of every size in any order") {

@@ -16,7 +16,7 @@ import ash
 from ash import _core
 from ash.encoding.data_split import ROWS_A_SECOND
 from ash.models.ensemble import class_errors, select, target_errors
-from ash.models.model_pool import shared_sharpness, sharpen
+from ash.models.model_pool import sharpen, sharpness
 from config_help import configured
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
@@ -228,7 +228,7 @@ def test_those_that_all_folds_select_are_trained_on_all_rows(
     shared = 1.0
     if y.ndim == 1:
         shares, labels = counts[places] / counts.sum(), kept.targets[:, 0].astype(np.int64)
-        shared = shared_sharpness(kept.predictions[places], shares, labels, kept.weights)
+        shared = sharpness(kept.predictions[places], shares, labels, kept.weights)
         assert shared != 1
     for member, place in zip(model.members, places, strict=True):
         core, row = trained(ends[0], place, whole, ends[0]["options"].seed), np.zeros((1, 6), np.float32)

@@ -227,8 +227,9 @@ void Candidates::predict(std::span<const Kept> kept, int threads, std::span<floa
             for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
                 const auto& [data, rules] = folds_[fold];
                 const std::int64_t rows = data.validation().count;
-                scratch.prepare_to_score(data, settings(kept[k].candidate));
-                evaluate(data, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch, to);
+                const Settings& own = settings(kept[k].candidate);
+                scratch.prepare_to_score(data, own);
+                evaluate(data, own, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch, to);
                 write_in_units({to, rows, data.outputs(), data.outputs()}, data, to);
                 to += rows * data.outputs();
             }

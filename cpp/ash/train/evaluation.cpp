@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "ash/train/denormals.hpp"
 #include "ash/train/propagation.hpp"
@@ -32,51 +33,42 @@ class MeanLoss {
     double weights_ = 0.0;
 };
 
-// The mean cross-entropy of logits times the factor that suits it best: of the powers of sqrt(2) from 1/4 to 4, and of
-// the parabola through the best of them and its neighbors. Few rows that are all right would ask for the largest factor,
-// so factors have the prior of python/ash/models/model_pool.py: normal, around 1.
+// The mean cross-entropy of logits times the factor that suits it best, of the powers of 2^(1/4) from 1/4 to 8. Few rows
+// that are all right would ask for the largest factor, so factors have the prior of python/ash/models/model_pool.py: their
+// logarithm is normal, around 0.
 class CalibratedLoss {
   public:
-    // The logits of the next rows, and their losses as they are. scratch: as large as the logits.
-    void add(const Kernels& kernels, const Rows& rows, Span next, const float* logits, Block block, const float* losses,
-             float* scratch) {
-        const std::int32_t* labels = rows.labels.data() + next.first;
-        std::array<float, kBlockRows> scaled;
-        for (std::size_t f = 0; f < kFactors.size(); ++f) {
-            if (f == kOne) {
-                means_[f].add(rows, next, [&](std::int64_t r) { return double{losses[r]}; });
-                continue;
-            }
-            for (std::int64_t i = 0; i < block.rows * block.stride; ++i) scratch[i] = kFactors[f] * logits[i];
-            kernels.softmax(scratch, labels, 0.0F, scaled.data(), block);
-            means_[f].add(rows, next, [&](std::int64_t r) { return double{scaled[static_cast<std::size_t>(r)]}; });
+    // The logits of the next rows. scratch: as large.
+    void add(const Kernels& kernels, const Rows& rows, Span next, const float* logits, Block block, float* scratch) {
+        std::array<float, kBlockRows> losses;
+        for (int f = 0; f < kFactors; ++f) {
+            const float factor = kRoots[f % 4] * static_cast<float>(1 << f / 4);
+            for (std::int64_t i = 0; i < block.rows * block.stride; ++i) scratch[i] = factor * logits[i];
+            kernels.softmax(scratch, rows.labels.data() + next.first, 0.0F, losses.data(), block);
+            means_[f].add(rows, next, [&](std::int64_t r) { return double{losses[static_cast<std::size_t>(r)]}; });
         }
     }
 
     double mean() const {
-        std::array<double, kFactors.size()> means;
-        std::array<double, kFactors.size()> penalized;
-        for (std::size_t f = 0; f < kFactors.size(); ++f) {
-            const double away = (double{kFactors[f]} - 1.0) / kSpread;
-            means[f] = means_[f].mean();
-            penalized[f] = means[f] + 0.5 * away * away / means_[f].count();
+        double best = 0.0;
+        double lowest = std::numeric_limits<double>::infinity();
+        for (int f = 0; f < kFactors; ++f) {
+            const double octaves = f / 4.0 - 2.0;
+            const double penalty = 0.5 * octaves * octaves / (kSpread * kSpread);
+            const double penalized = means_[f].mean() + penalty / means_[f].count();
+            if (!(penalized < lowest)) continue;
+            lowest = penalized;
+            best = means_[f].mean();
         }
-        const auto at = static_cast<std::size_t>(std::ranges::min_element(penalized) - penalized.begin());
-        if (at == 0 || at + 1 == means.size()) return means[at];
-        const auto slope = [at](const auto& of) { return 0.5 * (of[at + 1] - of[at - 1]); };
-        const auto curvature = [at](const auto& of) { return of[at + 1] - 2.0 * of[at] + of[at - 1]; };
-        if (!(curvature(penalized) > 0.0)) return means[at];
-        const double step = -slope(penalized) / curvature(penalized);
-        return means[at] + step * (slope(means) + 0.5 * step * curvature(means));
+        return best;
     }
 
   private:
-    static constexpr std::array<float, 9> kFactors = {0.25F,       0.35355339F, 0.5F,        0.70710678F, 1.0F,
-                                                      1.41421356F, 2.0F,        2.82842712F, 4.0F};
-    static constexpr std::size_t kOne = 4;
-    static constexpr double kSpread = 0.5;
+    static constexpr std::array<float, 4> kRoots = {0.25F, 0.297301779F, 0.353553391F, 0.420448208F};
+    static constexpr int kFactors = 21;
+    static constexpr double kSpread = 2.0;  // octaves
 
-    std::array<MeanLoss, kFactors.size()> means_;
+    std::array<MeanLoss, kFactors> means_;
 };
 
 Truth truth_of(const Data& data) {
@@ -100,9 +92,10 @@ double squared_error(const float* predictions, const float* targets, int outputs
 
 }  // namespace
 
-Evaluation evaluate(const Data& data, const State& state, Metric metric, const Kernels& kernels,
-                    const std::atomic<bool>* stop, Workspace& workspace, float* predictions) {
+Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
+                    const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace, float* predictions) {
     const FlushDenormals flush;
+    const bool calibrates = metric == Metric::log_loss && settings.label_smoothing > 0.0;
     const Rows& rows = data.validation();
     const Layout& layout = state.layout;
     const Layer& last = layout.layers().back();
@@ -121,12 +114,12 @@ Evaluation evaluate(const Data& data, const State& state, Metric metric, const K
                 rows.stride, next.count, scratch, results);
         if (data.classes() > 0) {
             float* logits = results + kBlockRows * last.stride;
-            if (metric == Metric::log_loss) std::copy_n(results, next.count * last.stride, logits);
+            if (calibrates) std::copy_n(results, next.count * last.stride, logits);
             kernels.softmax(results, rows.labels.data() + next.first, 0.0F, workspace.losses.data(),
                             {next.count, last.outputs, last.stride});
             loss.add(rows, next, [&](std::int64_t r) { return double{losses[r]}; });
-            if (metric == Metric::log_loss) {
-                calibrated.add(kernels, rows, next, logits, {next.count, last.outputs, last.stride}, losses,
+            if (calibrates) {
+                calibrated.add(kernels, rows, next, logits, {next.count, last.outputs, last.stride},
                                logits + kBlockRows * last.stride);
             }
         } else {
@@ -139,7 +132,7 @@ Evaluation evaluate(const Data& data, const State& state, Metric metric, const K
         for (std::int64_t r = 0; predictions != nullptr && r < next.count; ++r)
             predictions = std::copy_n(results + r * last.stride, last.outputs, predictions);
     }
-    const double score = workspace.score.score(metric == Metric::log_loss ? calibrated.mean() : loss.mean(), stop);
+    const double score = workspace.score.score(calibrates ? calibrated.mean() : loss.mean(), stop);
     return {.score = score, .loss = loss.mean(), .stopped = stop != nullptr && *stop};
 }
 

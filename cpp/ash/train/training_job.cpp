@@ -104,7 +104,7 @@ Result JobRun::train_and_score(State& state) {
     const std::int64_t rows = data.validation().count;
     const int outputs = data.outputs();
     if (rules.scorer) predictions.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(outputs));
-    Evaluation evaluation = evaluate(data, state, rules.metric, rules.kernels, stop, scratch,
+    Evaluation evaluation = evaluate(data, settings, state, rules.metric, rules.kernels, stop, scratch,
                                      predictions.empty() ? nullptr : predictions.data());
     if (rules.scorer && !evaluation.stopped)
         evaluation.score = rules.scorer(state, {predictions.data(), rows, outputs, outputs});

@@ -1,29 +1,31 @@
-"""`Kept`: the best networks of a run, calibrated, with their validation predictions.
+"""`Kept`: the best networks of a run, with their validation predictions, and the calibration of classes.
 
 An ensemble is selected out of them (ensemble.py) whenever it is asked for, without the data of the run.
 
-Networks of classes are calibrated first: how sure each is made to be. Those that a function of the user's has scored
-stay as they were scored.
+Smoothed labels make probabilities too even. A network of classes that was trained with them is calibrated first:
 
     probabilities of validation rows --> factor s of the lowest cross-entropy of softmax(s logits) --> last layer * s
 
-Temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2),
-1 / s being their temperature. Smoothed labels, dropout and weight decay each make probabilities too even, one network's
-more than another's. Then they would mean little, and in a mean of several networks those that happen to be the surest
-would decide. No label of a single network changes, and no score of labels.
+This is temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017,
+section 4.2), with 1 / s as their temperature. No label of a network changes. Networks that a function of the user's has
+scored stay as they were scored. So do those without smoothed labels: if they are too sure, they are overfitted, and the
+selection should see it.
 
-Few rows that are all right would ask for an infinite factor, so it has a prior: normal, around 1, SPREAD wide.
+The mean of several networks is less sure than it should be, so the members of an ensemble share one more factor: the
+one with the lowest cross-entropy of their mean.
 
-The mean of calibrated probabilities is less sure than it should be, so an ensemble has one more factor that all of its
-members share (`shared_sharpness`): the one with the lowest cross-entropy of the mean, with the same prior.
-Order:   rows are summed up by NumPy on one thread, and factors are rounded to a GRAIN, so that they depend on the
-         predictions alone, and not on whether a row is repeated or counts twice.
-Cost:    the exponentials of the predictions, once a step of Newton's.
+Few rows that are all right would ask for an infinite factor. So factors have a prior: their logarithm is normal, around
+0. cpp/ash/train/evaluation.cpp scores candidates by the same factors.
+
+Order:   rows are summed up by NumPy on one thread, so factors depend on the predictions alone, and not on whether a row
+         is repeated or counts twice.
+Cost:    the exponentials of the predictions, once per factor that is tried.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +48,7 @@ from ash.models.file import core_parts
 from ash.models.model import Model
 from ash.models.network import Network
 from ash.options import Options
-from ash.space.hyperparameters import Params
+from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
 """Networks that a run keeps unless told otherwise."""
@@ -60,16 +62,12 @@ PREDICTION_BYTES = 2**28
 _LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
 
-SPREAD = 0.5
-"""Standard deviation of the prior of a factor."""
-LOWEST, HIGHEST = 0.125, 8.0
-"""The bounds of a factor."""
-GRAIN = 2.0**-10
-"""What factors are rounded to a multiple of."""
-STRIDE = 2.0**0.5
-"""The ratio of the shared factors that are tried, out to `HIGHEST` and `LOWEST`, until one has worse neighbors."""
-_MOST_STEPS = 32
-_TOLERANCE = 1e-9  # of a step
+STEPS = 4
+"""Factors that are tried per octave."""
+LOWEST, HIGHEST = -2, 3
+"""The bounds of a factor, in octaves."""
+SPREAD = 2.0
+"""Standard deviation of the prior of a factor, in octaves."""
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -84,7 +82,7 @@ class Kept:
     candidates, rungs : tuple of int
         Whose they are, and after which rung.
     factors : tuple of float
-        Of their logits, by which they are calibrated.
+        Of their logits, by which they are calibrated; 1 for those that are not.
     predictions : float32 array [networks, rows, outputs]
         Of the validation rows: probabilities of classes, or targets in the units of y.
     targets : float64 array [rows, 1] or [rows, outputs]
@@ -130,7 +128,7 @@ class Kept:
         members, predictions = [self.networks[index] for index in drawn.tolist()], self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
         if classes and best.metric == metric and len(members) > 1:
-            factor = shared_sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
+            factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
             members = [_sharper(member, factor) for member in members]
             predictions = np.stack([sharpened(each, factor) for each in predictions])
         outputs = average(predictions, shares)
@@ -162,19 +160,19 @@ def read_kept(
 
     There are as many as predict the validation rows with `work` multiply-adds, and one at least.
     The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
-    other; both calibrated where a metric of the core has scored them.
+    other; both are calibrated.
     """
     networks, predictions = tuner.kept(work)
     if not networks:
         return None
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
-    factors = (1.0,) * len(cores)
-    if options.metric in METRICS["classification"]:
-        labels = targets[:, 0].astype(np.int64)
-        factors = tuple(sharpness(each, labels, weights) for each in predictions)
-        for each, factor in zip(predictions, factors, strict=True):
-            each[...] = sharpened(each, factor)
+    factors = [1.0] * len(cores)
+    for place, candidate in enumerate(candidates):
+        if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
+            own = predictions[place : place + 1]
+            factors[place] = sharpness(own, np.ones(1), targets[:, 0].astype(np.int64), weights)
+            own[0] = sharpened(own[0], factors[place])
     return Kept(
         networks=tuple(
             network_of(sharpen(core, factor), folds[0], params[candidate], options, score)
@@ -182,7 +180,7 @@ def read_kept(
         ),
         candidates=candidates,
         rungs=rungs,
-        factors=factors,
+        factors=tuple(factors),
         predictions=predictions,
         targets=targets,
         weights=weights,
@@ -207,53 +205,28 @@ def network_of(core: _core.Network, fold: Fold, params: Params, options: Options
     )
 
 
-def sharpness(predictions: NDArray[np.float32], labels: NDArray[np.int64], weights: Numbers | None) -> float:
-    """Return the factor of the logits of a network that predicts these probabilities: [rows, classes].
-
-    `labels` [rows] are class numbers, and `weights` [rows] say how often each row counts.
-    """
-    logits = _logits(predictions)
-    counts = np.ones(len(labels)) if weights is None else weights
-    label_logits = logits[np.arange(len(labels)), labels]
-    factor = 1.0
-    for _ in range(_MOST_STEPS):  # Newton's; the loss is convex, and its prior strictly so
-        slope, curvature = _derivatives(logits, label_logits, counts, factor)
-        updated = float(np.clip(factor - slope / curvature, max(LOWEST, factor / 2), min(HIGHEST, factor * 2)))
-        if abs(updated - factor) < _TOLERANCE:
-            break
-        factor = updated
-    return round(factor / GRAIN) * GRAIN
-
-
-def shared_sharpness(
+def sharpness(
     predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
 ) -> float:
     """Return the factor of the logits of all networks with which their mean has the lowest cross-entropy.
 
-    `predictions` [networks, rows, classes] are averaged by `shares` [networks]; labels and weights as of `sharpness`.
+    `predictions` [networks, rows, classes] are averaged by `shares` [networks], `labels` [rows] are class numbers, and
+    `weights` [rows] say how often each row counts. The factors tried are powers of two, by `STEPS` per octave, from 1
+    on until both neighbors are worse.
     """
-    losses: dict[int, float] = {}
     count = len(labels) if weights is None else float(weights.sum())
 
+    @cache
     def loss(step: int) -> float:
-        if step not in losses:
-            factor = STRIDE**step
-            own = (label_probabilities(sharpened(each, factor)[None], labels)[0] for each in predictions)
-            mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
-            losses[step] = mean_loss(row_losses(mean), weights) + ((factor - 1) / SPREAD) ** 2 / (2 * count)
-        return losses[step]
+        octaves = step / STEPS
+        own = (label_probabilities(sharpened(each, 2.0**octaves)[None], labels)[0] for each in predictions)
+        mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
+        return mean_loss(row_losses(mean), weights) + (octaves / SPREAD) ** 2 / (2 * count)
 
-    furthest = round(math.log(HIGHEST, STRIDE))
     best = 0
-    while abs(best) < furthest:
-        nearest = min(best - 1, best + 1, key=loss)
-        if loss(nearest) >= loss(best):
-            break
-        best = nearest
-    below, at, above = loss(best - 1), loss(best), loss(best + 1)
-    curvature = below - 2 * at + above
-    vertex = best + (0.5 * (below - above) / curvature if curvature > 0 else 0.0)
-    return float(round(STRIDE ** float(np.clip(vertex, best - 1, best + 1)) / GRAIN) * GRAIN)
+    while nearer := [s for s in (best - 1, best + 1) if LOWEST <= s / STEPS <= HIGHEST and loss(s) < loss(best)]:
+        best = min(nearer, key=loss)
+    return float(2.0 ** (best / STEPS))
 
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -291,15 +264,3 @@ def _logits(predictions: NDArray[np.float32]) -> Numbers:
 def _softmax(logits: Numbers) -> Numbers:
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-
-
-def _derivatives(logits: Numbers, label_logits: Numbers, counts: Numbers, factor: float) -> tuple[float, float]:
-    """Return the first and the second derivative, by the factor, of the loss and of the prior, negated logarithms."""
-    probabilities = _softmax(factor * logits)
-    mean = (probabilities * logits).sum(axis=1)
-    variance = (probabilities * np.square(logits - mean[:, None])).sum(axis=1)
-    precision = 1 / SPREAD**2
-    return (
-        float((counts * (mean - label_logits)).sum()) + precision * (factor - 1),
-        float((counts * variance).sum()) + precision,
-    )
