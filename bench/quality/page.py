@@ -67,9 +67,7 @@ class Fits:
 
     def ratio(self, table: str, peer: str, limit: float = LIMIT, ours: str = OURS) -> float | None:
         """Return our error by a peer's on a table; None where no seed has both."""
-        own, their = self.of(table, ours), self.of(table, peer, limit)
-        pairs = [(own[seed], their[seed]) for seed in sorted(own.keys() & their.keys())]
-        return fmean(smoothed(table, *pair) for pair in pairs) if pairs else None
+        return mean_ratio(table, self.of(table, ours), self.of(table, peer, limit))
 
     def best_peer(self, table: str) -> tuple[float, str] | None:
         """Return the largest of the ratios to peers with the usual limit, and which peer has it."""
@@ -80,6 +78,12 @@ class Fits:
 def error_of(table: str, run: Run) -> float:
     """Return what is compared on this table."""
     return float(run[COMPARED[TABLES[table].kind]])
+
+
+def mean_ratio(table: str, own: Mapping[int, Run], their: Mapping[int, Run]) -> float | None:
+    """Return the mean ratio of the errors over the seeds that both have, None where they share none."""
+    seeds = sorted(own.keys() & their.keys())
+    return fmean(smoothed(table, own[seed], their[seed]) for seed in seeds) if seeds else None
 
 
 def smoothed(table: str, own: Run, their: Run) -> float:

@@ -20,11 +20,13 @@ import needs
 from bench import quality
 from bench.figures import Picture
 from bench.machine import CORE
+from bench.quality.compare import main as compare
 from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, Task, stopping_at, tuned
 from bench.quality.measure import LEAST_PROBABILITY, auc_error, log_losses, measure, root_mean_square, scores
 from bench.quality.page import Fits, geometric_mean, largest_rise, readme, sections
 from bench.quality.plan import Fit, fits
 from bench.quality.tables import BINARY, CLASSES, FILE, REGRESSION, SKLEARN, SMALL, TABLES, Source, Split, split
+from bench.record import Record
 from bench_help import row, table
 
 
@@ -241,6 +243,31 @@ def test_the_best_peer_is_the_one_to_which_we_lose_most_and_losses_come_first() 
         ("letter", "LightGBM, tuned", "2.000"),
     ]
     assert found.note.startswith(f"Geometric mean {math.sqrt(6):.3f}") and "below 1 on 0 of 2" in found.note
+
+
+def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
+    """Write fits of ash by table to a record, and return its path."""
+    record = Record(path)
+    for name, values in errors.items():
+        for key, value in made(name, OURS, values).items():
+            record.add(key, value, 60.0, {}, {"commit": "1", "machine": {}, "packages": {}, "trees": {}})
+    return str(path)
+
+
+@pytest.mark.parametrize(("second", "words"), [(0.03, "Better"), (0.04, "Not better")])
+def test_a_change_is_better_if_it_is_so_on_both_halves(
+    second: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, other = list(TABLES)[:2]
+    before = on_record(tmp_path / "before.json", {first: (0.1, 0.3), other: (0.04,), "wine": (0.1,)})
+    after = on_record(tmp_path / "after.json", {first: (0.05, 0.3, 0.9), other: (second,)})
+    compare([before, after])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:4]] == [
+        [other, "1", "0.04", f"{second:g}", f"{second / 0.04:.3f}"],
+        [first, "2", "0.2", "0.4167", "0.750"],
+    ]
+    assert f" {words} on both halves." in lines[4] and "every other table 0.750 (0.750 to 0.750); the rest " in lines[4]
 
 
 def test_an_error_of_nothing_does_not_decide() -> None:
