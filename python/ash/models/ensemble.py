@@ -20,8 +20,8 @@ more than two standard errors of the difference, which is paired by rows. We do 
 
 Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
              outputs; for the metric log_loss the logarithm of the label's probability, negated. The mean over rows,
-             each as often as it counts. Squares, since smoothed labels make networks less sure, some more than others,
-             which the logarithm would mistake for a worse network.
+             each as often as it counts. Accuracy and AUC are not selected by themselves: on few rows they are noisier
+             than squares.
 Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
              the outcome depends on the predictions alone.
 Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
