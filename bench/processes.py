@@ -26,14 +26,24 @@ LAST_WORDS = 15  # lines of a failed build that are shown
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"}
 
 
-def call(module: str, function: str, arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Any:
-    """Return what the function returns; a child that fails ends this process with its last words."""
+def call(
+    module: str,
+    function: str,
+    arguments: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    most_seconds: float | None = None,
+) -> Any:
+    """Return what the function returns; a child that fails, or takes longer, ends this process with its last words."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         command = [sys.executable, "-m", "bench.processes", module, function, json.dumps(arguments), str(answer)]
-        child = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
-        )
+        own = {**os.environ, **(environment or {})}
+        try:
+            child = subprocess.run(
+                command, cwd=ROOT, env=own, capture_output=True, text=True, check=False, timeout=most_seconds
+            )
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"{module}.{function} in a fresh process: not done in {most_seconds:g} seconds") from None
         if child.returncode != 0:
             words = (child.stderr.strip() or child.stdout.strip()).splitlines()
             raise SystemExit(f"{module}.{function} in a fresh process: {words[-1] if words else child.returncode}")

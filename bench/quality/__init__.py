@@ -33,6 +33,7 @@ from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
 LEAST_ACCURACY = 0.9
+MOST_SECONDS = 900.0  # of a fit and its first one on few rows; those of peers that take longer have failed
 
 
 def cases(options: Namespace) -> Sequence[Case]:
@@ -61,7 +62,7 @@ def _run(fit: Fit, folder: Path | None) -> dict[str, Any]:
     environment = {**ONE_THREAD, "PYTHONWARNINGS": "ignore"}
     try:
         with _own_core():
-            return {"on": processor(), **call("bench.quality.measure", "measure", told, environment)}
+            return {"on": processor(), **call("bench.quality.measure", "measure", told, environment, MOST_SECONDS)}
     except SystemExit as error:
         if fit.contender in (OURS, PLAIN):
             raise

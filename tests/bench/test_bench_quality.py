@@ -83,7 +83,7 @@ def test_what_is_not_there_is_skipped_in_words(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_peer_may_fail_and_ours_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(module: str, function: str, given: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    def fails(module: str, function: str, given: dict[str, Any], *others: Any) -> dict[str, Any]:
         assert (module, function, given["limit"]) == ("bench.quality.measure", "measure", 60.0)
         assert len(os.sched_getaffinity(0)) == 1, "a fit has a core of its own"
         raise SystemExit("ValueError: out of luck")
@@ -201,6 +201,13 @@ def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
     rows = split(name, None, 0, categories=False)
     model = tuned(Task(kind, seed=0, limit=0.5, threads=1), rows.x, rows.y)
     assert model.booster_.num_trees() >= 1 and len(model.predict(rows.x_test)) == len(rows.y_test)
+
+
+def test_a_fit_that_takes_far_too_long_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: True)
+    case = next(case for case in quality.cases(options()) if case.key == "wine, CatBoost, seed 0")
+    assert case.run()["failed"].endswith("not done in 0.5 seconds")
 
 
 # What the page makes of it
