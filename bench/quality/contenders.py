@@ -266,7 +266,7 @@ _OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "to
 CONTENDERS = {
     OURS: Contender("ash", ash, categories=False),
     PLAIN: Contender("ash, scoring=None", partial(ash, told=False), categories=False, seeds=1),
-    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna")),
+    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna"), seeds=1),
     "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
     REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False),
     "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=1),

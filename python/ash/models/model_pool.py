@@ -66,7 +66,7 @@ STEPS = 4
 """Factors that are tried per octave."""
 LOWEST, HIGHEST = -2, 3
 """The bounds of a factor, in octaves."""
-SPREAD = 2.0
+SPREAD = 0.5
 """Standard deviation of the prior of a factor, in octaves."""
 _TINY = np.finfo(np.float32).tiny
 
@@ -231,7 +231,7 @@ def sharpness(
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
-    return np.asarray(_softmax(factor * _logits(predictions)), np.float32)
+    return predictions if factor == 1 else np.asarray(_softmax(factor * _logits(predictions)), np.float32)
 
 
 def sharpen(core: _core.Network, factor: float) -> _core.Network:
