@@ -50,15 +50,16 @@ class CalibratedLoss {
     }
 
     double mean() const {
-        double best = 0.0;
+        double best = std::numeric_limits<double>::quiet_NaN();  // where no loss is a number
         double lowest = std::numeric_limits<double>::infinity();
         for (int f = 0; f < kFactors; ++f) {
             const double octaves = f / 4.0 - 2.0;
             const double penalty = 0.5 * octaves * octaves / (kSpread * kSpread);
-            const double penalized = means_[f].mean() + penalty / means_[f].count();
+            const double mean = means_[f].mean();
+            const double penalized = mean + penalty / means_[f].count();
             if (!(penalized < lowest)) continue;
             lowest = penalized;
-            best = means_[f].mean();
+            best = mean;
         }
         return best;
     }

@@ -20,8 +20,8 @@ more than two standard errors of the difference, which is paired by rows. We do 
 
 Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
              outputs; for the metric log_loss the logarithm of the label's probability, negated. The mean over rows,
-             each as often as it counts. Accuracy and AUC are not selected by themselves: on few rows they are noisier
-             than squares.
+             each as often as it counts. For accuracy and AUC too: these see labels or ranks alone, so on few rows many
+             averages have the same.
 Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
              the outcome depends on the predictions alone.
 Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
@@ -172,7 +172,9 @@ def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int
     or `target_errors`. `weights` [rows] say how often each row counts.
     """
     first = _first_draws(terms[:size], weights)
-    total = terms[first].sum(axis=0)
+    total = terms[0].copy()
+    for network in first[1:]:
+        total += terms[network]
     counts = np.zeros(len(terms), np.int64)
     counts[first] = 1
     best, lowest = counts.copy(), mean_loss(row_losses(total / len(first)), weights)
