@@ -6,7 +6,7 @@ namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score) {
+                               std::int64_t epoch_limit, double stop_score, std::int64_t report_limit) {
     return {.candidates = candidates,
             .eta = eta,
             .min_epochs = min_epochs,
@@ -17,7 +17,8 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                 promotion,
                 {{"capped", Promotion::capped}, {"paper", Promotion::paper}, {"improving", Promotion::improving}}),
             .epoch_limit = epoch_limit,
-            .stop_score = stop_score};
+            .stop_score = stop_score,
+            .report_limit = report_limit};
 }
 
 const char* name(Ending ending) {
@@ -28,6 +29,8 @@ const char* name(Ending ending) {
             return "stop_score";
         case Ending::epoch_limit:
             return "epoch_limit";
+        case Ending::report_limit:
+            return "report_limit";
         case Ending::none:
             break;
     }

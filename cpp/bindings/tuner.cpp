@@ -35,7 +35,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
 
 // What follows the candidates in Python, by name.
 struct Arguments {
-    std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, memory_limit;
+    std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
@@ -47,7 +47,7 @@ struct Arguments {
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
     return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
-                                      a.stop_score),
+                                      a.stop_score, a.report_limit),
             .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule =
@@ -271,20 +271,21 @@ void bind_tuner(py::module_& m) {
     py::class_<OwningTuner> tuner(m, "Tuner");
     bind_restoring(tuner);
     tuner
-        .def(py::init(
-                 with_room(+[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
-                               std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                               const std::string& algorithm, const std::string& promotion, const std::string& training,
-                               const std::string& metric, int threads, std::uint64_t seed,
-                               const std::string& instruction_set, const std::string& schedule, int workers, bool teams,
-                               int cores, std::int64_t memory_limit, std::int64_t epoch_limit, double stop_score,
-                               const std::vector<py::object>& scorers, int keep, std::shared_ptr<Mailbox> mailbox) {
+        .def(py::init(with_room(
+                 +[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
+                     std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
+                     const std::string& algorithm, const std::string& promotion, const std::string& training,
+                     const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
+                     const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
+                     std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
+                     const std::vector<py::object>& scorers, int keep, std::shared_ptr<Mailbox> mailbox) {
                      return make_tuner(std::move(data), candidates,
                                        {.count = count,
                                         .eta = eta,
                                         .min_epochs = min_epochs,
                                         .max_rungs = max_rungs,
                                         .epoch_limit = epoch_limit,
+                                        .report_limit = report_limit,
                                         .memory_limit = memory_limit,
                                         .algorithm = algorithm,
                                         .promotion = promotion,
@@ -308,8 +309,8 @@ void bind_tuner(py::module_& m) {
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
-             py::arg("stop_score") = kNone, py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1,
-             py::arg("mailbox") = nullptr)
+             py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("scorers") = std::vector<py::object>{},
+             py::arg("keep") = 1, py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },

@@ -94,6 +94,7 @@ class Clock:
         promotion: str = "capped",
         epoch_limit: int = 0,
         stop_score: float = ...,
+        report_limit: int = 0,  # of jobs that are reported; 0: none
         schedule: str = "greedy",  # "greedy" | "reproducible"
         workers: int = 1,  # virtual ones
         known: int,  # candidates that are drawn already
@@ -101,10 +102,10 @@ class Clock:
         rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Task | None: ...
-    # These three return what was decided by them, in order.
+    # These two return what was decided by them, in order.
     def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
     def provide(self, candidates: int) -> list[Decision]: ...
-    def release(self) -> list[Decision]: ...  # next() gives nothing any more
+    def release(self) -> None: ...  # next() gives nothing any more, and a reproducible clock decides nothing
     def take_retired(self) -> list[int]: ...  # each once
     @property
     def starved(self) -> bool: ...  # it stands still until provide()
@@ -285,6 +286,7 @@ class Tuner:
         memory_limit: int = 0,  # bytes of waiting states; 0: none
         epoch_limit: int = 0,  # of all jobs together; 0: none
         stop_score: float = ...,  # a score that ends the run; NaN: none
+        report_limit: int = 0,  # of jobs that are decided; 0: none
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
@@ -311,7 +313,7 @@ class Tuner:
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
-    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit or stopped
+    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit, report_limit or stopped
     # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0. As
     # many as predict with so many multiply-adds, but at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...

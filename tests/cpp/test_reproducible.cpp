@@ -138,6 +138,26 @@ TEST_CASE("limits of the ladder end a run at the same decision, whoever is still
     }
 }
 
+TEST_CASE("a run that is stopped has the first records of one that is not, and a report limit repeats it") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    const std::vector<Row> all = outcome(data, 4, {});
+    const auto first = [&](std::int64_t count) { return std::vector<Row>(all.begin(), all.begin() + count); };
+    for (const int threads : {1, 2, 5}) {
+        for (const double seconds : {0.0, 0.002, 0.005, 0.01, 0.02}) {
+            const auto tuner = make_tuner(data, 4, {.threads = threads, .sleepy = true});
+            tuner->start();
+            tuner->wait(seconds);
+            tuner->stop();
+            REQUIRE(tuner->wait(60.0));
+            const std::vector<Row> stopped = rows(*tuner);
+            const std::int64_t count = std::ssize(stopped);
+            CHECK(stopped == first(count));
+            if (count == 0 || count == std::ssize(all)) continue;
+            CHECK(outcome(data, 4, {.threads = 6 - threads, .ladder = {.report_limit = count}}) == stopped);
+        }
+    }
+}
+
 TEST_CASE("one thread in a team of many does all the work when the others come late") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const auto tuner = make_tuner(data, 0, {.threads = 7});

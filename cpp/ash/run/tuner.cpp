@@ -293,7 +293,7 @@ void Tuner::settle() {
         candidates_->wait(candidate, task.job.rung, score, loss);
     }
     records_.count(ladder_.rungs());
-    if (ladder_.ending() != Ending::stop_score) return;
+    if (!ladder_.is_cut()) return;
     stop_ = true;
     candidates_->stop();
 }

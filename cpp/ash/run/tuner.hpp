@@ -20,8 +20,8 @@
 //                  sleepers. So no wake-up is lost;
 //              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
 //              (4) no thread joins a team while as many threads as there are cores run a job or help (seats.hpp);
-//              (5) after stop(), results that were held back are recorded before wait() returns true. After the stop score
-//                  was reached they are dropped, so that what is recorded does not depend on timing.
+//              (5) reproducible: a run that ends early, by stop() or by its ladder, has the first records of one that does
+//                  not. Results that are held back then are dropped, since which there are depends on timing.
 // Threads:     start(), wait(), provide() and the destructor: one caller; all others: any thread. Who writes which
 //              member under which lock is a table in DESIGN.md ("Threads").
 // Cost:        a decision: O(log n) of the ladder and, with teams, O(threads); about 1 us with its records. A sleeping

@@ -74,12 +74,7 @@ void VirtualClock::finish(const Report& report) {
     own.report.loss = report.loss;
     own.running = false;
     own.finished = true;
-    if (!released_) {
-        advance();
-        return;
-    }
-    ends_.erase({own.report.task.finish, report.task.worker});
-    decide(own.report);
+    if (!released_) advance();
 }
 
 bool VirtualClock::is_running(const Task& task) const {
@@ -96,16 +91,11 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// Tasks that are never finished stay in ends_, and run in the ladder for ever.
+// Tasks that are not decided run in the ladder for ever.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;
     outstanding_.clear();
-    for (auto end = ends_.begin(); end != ends_.end();) {
-        const Worker& own = worker(end->second);
-        if (own.finished) decide(own.report);
-        end = own.finished ? ends_.erase(end) : std::next(end);
-    }
 }
 
 bool VirtualClock::finished() const { return ladder_.finished(); }

@@ -73,7 +73,7 @@ class Clock {
     // Throws std::invalid_argument, and changes nothing, unless next() gave this task, and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
-    // The tasks whose results the ladder has taken in the last finish(), release() or provide(), in that order.
+    // The tasks whose results the ladder has taken in the last finish() or provide(), in that order.
     std::span<const Report> decided() const { return decided_; }
 
     // Whether next() would give a task.
@@ -87,7 +87,8 @@ class Clock {
     // alone.
     virtual bool starved() const = 0;
 
-    // Ends the run: results held back are given to the ladder, and next() gives nothing any more.
+    // Ends the run: next() gives nothing any more. Reproducible: nothing is decided any more either, since which of the
+    // results that are held back have come depends on timing.
     virtual void release() = 0;
 
     // Whether nothing runs and no job is left.

@@ -28,6 +28,7 @@ void check(const LadderSettings& settings) {
     require_at_least(1, settings.min_epochs, "min_epochs");
     require_at_least(0, settings.max_rungs, "max_rungs");
     require_at_least(0, settings.epoch_limit, "epoch_limit");
+    require_at_least(0, settings.report_limit, "report_limit");
     if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("more than 63 rungs are given");
     std::int64_t below = settings.candidates;
     for (const GivenRung& rung : settings.rungs) {
@@ -116,7 +117,12 @@ void Ladder::report(const Job& job, double score, double loss) {
     if (diverged || !is_ranked) retired_.push_back(job.candidate);
     retire_from(place);
     if (rung.finished() == population_[place]) lift_barrier(place);
-    if (!diverged && score >= settings_.stop_score) stop_score_reached_ = true;
+    ++reported_;
+    if (is_cut()) return;
+    if (!diverged && score >= settings_.stop_score)
+        cut_ = Ending::stop_score;
+    else if (reported_ == settings_.report_limit)
+        cut_ = Ending::report_limit;
 }
 
 // Whether it is better than its candidate was in the rung below. REQUIRES: last_ is kept.
@@ -130,7 +136,7 @@ bool Ladder::has_job() const {
 }
 
 Ending Ladder::ending() const {
-    if (stop_score_reached_) return Ending::stop_score;
+    if (is_cut()) return cut_;
     if (running_ > 0) return Ending::none;
     const std::optional<std::size_t> rung = next_rung();
     if (!rung) return Ending::finished;
@@ -140,7 +146,7 @@ Ending Ladder::ending() const {
 // Of the job that comes next, affordable or not. While none is given out, reports never lower it: so once a job is
 // not affordable, none will be.
 std::optional<std::size_t> Ladder::next_rung() const {
-    if (stop_score_reached_) return std::nullopt;
+    if (is_cut()) return std::nullopt;
     for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
         if (promotable(rung - 1)) return rung;
     }

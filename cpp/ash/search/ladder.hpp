@@ -20,7 +20,8 @@
 // Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
 // Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score: likewise once a
-//              score reaches it. Jobs that still run are reported as ever.
+//              score reaches it, and report_limit once so many jobs are reported; these two end the ladder at once.
+//              Jobs that still run are reported as ever.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
@@ -71,16 +72,17 @@ struct LadderSettings {
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                                  // of all jobs together; 0: none
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
+    std::int64_t report_limit = 0;                                 // of jobs that are reported; 0: none
     std::vector<GivenRung> rungs = {};  // the whole ladder, in place of eta, min_epochs and max_rungs; empty: by these
 };
 
 // Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it.
-enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit };
+enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit, report_limit };
 
 class Ladder {
   public:
     // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
+    // epoch_limit < 0, report_limit < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
     // one has no place or negative epochs, or has more places than the one below, or more than 63 of them.
     explicit Ladder(const LadderSettings& settings);
 
@@ -93,8 +95,11 @@ class Ladder {
     // Whether next() would give a job.
     bool has_job() const;
 
-    // Nothing runs and nothing can be had; or the stop score is reached, whatever still runs.
+    // Nothing runs and nothing can be had; or is_cut(), whatever still runs.
     bool finished() const { return ending() != Ending::none; }
+
+    // Whether the stop score or the report limit has ended it.
+    bool is_cut() const { return cut_ != Ending::none; }
 
     // Why it is finished; none while it is not.
     Ending ending() const;
@@ -128,7 +133,8 @@ class Ladder {
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
-    bool stop_score_reached_ = false;
+    std::int64_t reported_ = 0;
+    Ending cut_ = Ending::none;
 };
 
 }  // namespace ash

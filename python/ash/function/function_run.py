@@ -124,7 +124,7 @@ class FunctionRun:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
                     self._end("interrupted")
-                self._decide(self._clock.release())
+                self._clock.release()
                 view.update(self._events)
             seconds = time.monotonic() - self.started
             ended = self._ended or self._clock.ending or "finished"
