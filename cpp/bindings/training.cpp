@@ -213,7 +213,7 @@ void bind_training(py::module_& m) {
     m.def("state_bytes", &bytes_of_state, py::arg("settings"), py::arg("features"), py::arg("outputs"),
           py::arg("numbers"));
     m.def("evaluate_elementary", &evaluate_elementary, py::arg("function"), py::arg("x").noconvert(),
-          py::arg("instruction_set"));
+          py::arg("instruction_set") = "");
     m.def(
         "training_cost",
         [](const Settings& settings, int features, int outputs, int numbers) {

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ash import _core
 from ash.models.file import FileParts, ensemble_parts
 from ash.models.model import Model
 from ash.models.network import Network
@@ -153,10 +154,16 @@ def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Num
     return errors
 
 
+def elementary(function: str, x: NDArray[Any]) -> Numbers:
+    """Return "exp" or "log" of an array in single precision, by the core: NumPy's bits depend on the processor."""
+    found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
+    return found.reshape(x.shape).astype(np.float64)
+
+
 def row_losses(averaged: Numbers) -> Numbers:
     """Return the loss of each row for the mean of label probabilities [rows] or of target errors [rows, outputs]."""
     if averaged.ndim == 1:
-        return np.asarray(-np.log(np.maximum(averaged, _LEAST_PROBABILITY)))
+        return -elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
     return np.asarray(np.square(averaged).mean(axis=1))
 
 

@@ -38,6 +38,7 @@ from ash.models.ensemble import (
     Numbers,
     average,
     class_errors,
+    elementary,
     label_probabilities,
     mean_loss,
     row_losses,
@@ -62,7 +63,9 @@ PREDICTION_BYTES = 2**28
 _LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """By task: the metric of an ensemble whose run a function of the user's has scored."""
 
-STEPS = 4
+ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
+"""Powers of 2^(1/4). Python's own differ by platform."""
+STEPS = len(ROOTS)
 """Factors that are tried per octave."""
 LOWEST, HIGHEST = -2, 3
 """The bounds of a factor, in octaves."""
@@ -218,15 +221,19 @@ def sharpness(
 
     @cache
     def loss(step: int) -> float:
-        octaves = step / STEPS
-        own = (label_probabilities(sharpened(each, 2.0**octaves)[None], labels)[0] for each in predictions)
+        own = (label_probabilities(sharpened(each, factor_of(step))[None], labels)[0] for each in predictions)
         mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
-        return mean_loss(row_losses(mean), weights) + (octaves / SPREAD) ** 2 / (2 * count)
+        return mean_loss(row_losses(mean), weights) + (step / STEPS / SPREAD) ** 2 / (2 * count)
 
     best = 0
     while nearer := [s for s in (best - 1, best + 1) if LOWEST <= s / STEPS <= HIGHEST and loss(s) < loss(best)]:
         best = min(nearer, key=loss)
-    return float(2.0 ** (best / STEPS))
+    return factor_of(best)
+
+
+def factor_of(step: int) -> float:
+    """Return 2^(step / STEPS)."""
+    return math.ldexp(ROOTS[step % STEPS], step // STEPS)
 
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -258,9 +265,9 @@ def _sharper(network: Network, factor: float) -> Network:
 
 
 def _logits(predictions: NDArray[np.float32]) -> Numbers:
-    return np.log(np.maximum(predictions, _TINY).astype(np.float64))
+    return elementary("log", np.maximum(predictions, _TINY))
 
 
 def _softmax(logits: Numbers) -> Numbers:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    exponentials = elementary("exp", logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
