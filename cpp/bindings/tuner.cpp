@@ -183,17 +183,20 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     return kept;
 }
 
-// The networks of fold 0, and the predictions of all. Jobs may run meanwhile: what is kept is read once, and no job
-// writes its states.
+// Of each candidate the networks of all folds, and their predictions of the validation rows. Jobs may run meanwhile: what
+// is kept is read once, and no job writes its states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
     const std::vector<Kept> kept = kept_within(owner, work);
-    const Data& data = *owner.data.front();
     py::list all;
-    for (const Kept& each : kept)
-        all.append(py::make_tuple(each.candidate, each.rung, each.score, Network(*each.states.front(), data)));
+    for (const Kept& each : kept) {
+        py::list networks;
+        for (std::size_t fold = 0; fold < owner.data.size(); ++fold)
+            networks.append(Network(*each.states[fold], *owner.data[fold]));
+        all.append(py::make_tuple(each.candidate, each.rung, each.score, networks));
+    }
     std::int64_t rows = 0;
     for (const auto& fold : owner.data) rows += fold->validation().count;
-    Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(data.outputs())});
+    Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
     const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
     {
         const Released release;  // results are held by this frame
@@ -250,18 +253,14 @@ py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vecto
     return networks_of(jobs, owner.threads, checked_seconds(seconds));
 }
 
-// The kept candidates of these numbers, trained on other data from the beginning to their rungs, as the run trains them.
-py::list retrain_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which) {
+// The best kept candidate, trained on other data from the beginning to its rung, as the run trains it.
+py::object retrain_best(const OwningTuner& owner, const Data& data) {
     const std::vector<Kept> kept = with_states(owner.tuner.kept());
-    const std::vector<RungCounts> rungs = owner.tuner.rungs();
-    std::vector<RetrainJob> jobs;
-    for (const std::size_t each : which) {
-        const auto& [candidate, rung, score, loss, states, hash] = kept.at(each);
-        const Job job{candidate, rung, rungs[static_cast<std::size_t>(rung)].epochs};
-        const RetrainJob of_fold = owner.candidates->retraining(job).front();
-        jobs.push_back({data, of_fold.settings, of_fold.rules, job});
-    }
-    return networks_of(jobs, owner.threads, std::numeric_limits<double>::infinity());
+    const Kept& best = kept.at(0);
+    const Job job{best.candidate, best.rung, owner.tuner.rungs()[static_cast<std::size_t>(best.rung)].epochs};
+    const RetrainJob of_fold = owner.candidates->retraining(job).front();
+    std::vector<RetrainJob> jobs = {{data, of_fold.settings, of_fold.rules, job}};
+    return networks_of(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
 }
 
 }  // namespace
@@ -325,7 +324,7 @@ void bind_tuner(py::module_& m) {
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
         .def("refit", &refit_kept, py::arg("data"), py::arg("which"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
-        .def("retrain", &retrain_kept, py::arg("data"), py::arg("which"))
+        .def("retrain", &retrain_best, py::arg("data"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("threads",

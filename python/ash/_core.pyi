@@ -314,9 +314,9 @@ class Tuner:
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit, report_limit or stopped
-    # candidate, rung, score, network, the best first; what they predict: [kept, validation rows, outputs] of fold 0. As
-    # many as predict with so many multiply-adds, but at least one.
-    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, Network]], NDArray[np.float32]]: ...
+    # candidate, rung, score, network of each fold, the best first; what they predict: [kept, validation rows of all
+    # folds, outputs]. As many as predict with so many multiply-adds, but at least one.
+    def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
     # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
     # and the seconds that they took. After restore_state, before start.
     def restore(
@@ -331,8 +331,7 @@ class Tuner:
     def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
         self, data: Data, which: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> list[Network | None]: ...
-    # of candidates in `kept`, from the beginning to their rungs, as on fold 0; None: diverged
-    def retrain(self, data: Data, which: list[int]) -> list[Network | None]: ...
+    def retrain(self, data: Data) -> Network | None: ...  # the first of `kept`, from the beginning; None: diverged
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -308,7 +308,8 @@ class Result(RunResult):
     Attributes
     ----------
     model : Network
-        That of the highest score (ties: lower loss, candidate, rung); with `cv` trained again, as long, on all rows.
+        That of the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again, as long, on all
+        rows; in the `result_` of an estimator with an ensemble it is the network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     best_candidate, best_rung : int

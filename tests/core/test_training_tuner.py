@@ -68,7 +68,7 @@ def test_a_job_is_the_training_of_its_candidate_alone(three_classes: _core.Data,
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"
     tuner = run_tuner(three_classes, candidates, algorithm="sh", training=training, min_epochs=2, seed=9)
-    number, rung, _, network = tuner.kept()[0][0]
+    number, rung, _, (network,) = tuner.kept()[0][0]
     epochs = 2 * 2**rung if training == "restart" else 2 * (2 ** (rung + 1) - 1)
     alone, _ = _core.train(three_classes, candidates[number], epochs, seed=9, candidate=number)
     assert same_bits(parameters(network), parameters(alone))
@@ -78,7 +78,7 @@ def test_best_is_the_highest_score_and_its_network_has_it() -> None:
     x, y = table(260, 6, 3, 3)
     tuner = run_tuner(core_data(x, y, 3, validation=60), mixed_candidates(12), threads=2)
     jobs = tuner.jobs()
-    candidate, rung, _, network = tuner.kept()[0][0]
+    candidate, rung, _, (network,) = tuner.kept()[0][0]
     row = (jobs["candidate"] == candidate) & (jobs["rung"] == rung)
     assert jobs["score"][row] == jobs["score"].max()
     hits = network.predict(np.ascontiguousarray(x[-60:])).argmax(axis=1) == y[-60:, 0]

@@ -1,7 +1,6 @@
-"""Cross-validation as the parts of one job, and what predicts then: selected by all folds, trained on all rows."""
+"""Cross-validation as the parts of one job, and what predicts then: the networks of all folds, selected together."""
 
 import importlib
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,11 +184,15 @@ def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Net
     return sharpen(core, kept.factors[place])
 
 
+def seed_of_fold(end: dict[str, Any], number: int) -> int:
+    return int((end["options"].seed ^ (number * FOLD_SEED)) % 2**64)
+
+
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
-        core = trained(end, place, parts, (options.seed ^ (number * FOLD_SEED)) % 2**64)
+        core = trained(end, place, parts, seed_of_fold(end, number))
         network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
         rows = X[parts.table.frame.numbers_of(parts.validation)]
         found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
@@ -210,40 +213,40 @@ def test_predictions_are_those_of_networks_that_have_not_seen_the_rows(y: Any, m
 
 @pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["alike", "weighted"])
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
-def test_those_that_all_folds_select_are_trained_on_all_rows(
+def test_the_networks_of_all_folds_of_the_selected_candidates_predict(
     y: Any, weight: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = watched(monkeypatch)
     model = fitted(y, weight=weight).model_
-    kept, whole = ends[0]["kept"], ends[0]["whole"]
+    kept, folds = ends[0]["kept"], ends[0]["folds"]
     if y.ndim == 1:
         parts = class_errors(kept.predictions, kept.targets[:, 0].astype(np.int64))
     else:
         parts = target_errors(kept.predictions, kept.targets, np.asarray(kept.networks[0].core.target_scale))
     counts = select(parts, kept.weights, 16)
-    places = np.flatnonzero(counts).tolist()
-    assert isinstance(model, ash.Ensemble) and len(model.members) == len(places) > 1
-    assert model.weights.tolist() == (counts[counts > 0] / counts.sum()).tolist()
-    assert [member.params for member in model.members] == [kept.networks[place].params for place in places]
+    places = np.flatnonzero(counts)
+    assert isinstance(model, ash.Ensemble) and len(model.members) == len(places) * len(folds) > len(folds)
+    assert model.weights.tolist() == np.repeat(counts[places] / counts.sum() / len(folds), len(folds)).tolist()
     shared = 1.0
     if y.ndim == 1:
         shares, labels = counts[places] / counts.sum(), kept.targets[:, 0].astype(np.int64)
         shared = sharpness(kept.predictions[places], shares, labels, kept.weights)
         assert shared != 1
-    for member, place in zip(model.members, places, strict=True):
-        core, row = trained(ends[0], place, whole, ends[0]["options"].seed), np.zeros((1, 6), np.float32)
-        assert member.core.predict(row, 1).tobytes() == sharpen(core, shared).predict(row, 1).tobytes()
-    assert len(whole.training) == len(X)
+    rows, left = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32), list(model.members)
+    for place in places.tolist():
+        for number, fold in enumerate(folds):
+            core, member = trained(ends[0], place, fold, seed_of_fold(ends[0], number)), left.pop(0)
+            assert member.params == kept.networks[place].params
+            assert member.core.predict(rows, 1).tobytes() == sharpen(core, shared).predict(rows, 1).tobytes()
 
 
-def test_the_result_has_the_best_and_nothing_of_folds() -> None:
-    search = fitted()
-    assert search.result_.kept is None
-    assert search.result_.model.params == members(search.model_)[0].params
-    assert search.best_params_ == search.result_.model.params
-    assert fitted(ensemble=1).model_.predict(X).tobytes() == search.result_.model.predict(X).tobytes()
-    alone = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
-    assert isinstance(alone.model, ash.Network) and alone.kept is None
+def test_a_single_network_is_trained_on_all_rows() -> None:
+    search, alone = fitted(), fitted(ensemble=1)
+    assert search.result_.kept is alone.result_.kept is None
+    assert search.result_.model.params == members(search.model_)[0].params == search.best_params_
+    assert alone.model_ is alone.result_.model and alone.best_params_ == search.best_params_
+    tuned = ash.tune(X, Y, space(), candidates=16, seed=2, cv=3, progress=False, config=ash.SearchConfig(min_epochs=4))
+    assert isinstance(tuned.model, ash.Network) and tuned.kept is None
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
@@ -264,61 +267,23 @@ def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.Monkey
     assert ends[0]["kept"].predictions.shape[1] == len(ends[0]["kept"].targets) == rows != len(X)
 
 
-def refit_of(end: dict[str, Any], deadline: float) -> Any:
-    return ALL_ROWS.Refit(end["kept"], end["tuner"].jobs(), end["split"], end["options"], deadline)
-
-
-def test_with_little_time_the_best_is_trained_and_as_many_others_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = watched(monkeypatch)
-    everybody = fitted()
-    end = ends[0]
-    refit = refit_of(end, math.inf)
-    counts = end["kept"].best_counts(16)
-    needed = refit.wall_seconds(counts)
-    assert 0 < needed < math.inf
-    monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
-    left = []
-    for seconds in (0.0, 0.6 * needed, needed):
-        _, found = refit_of(end, seconds).on_all_rows(counts, end["tuner"])
-        assert found[0] == counts[0] and ((found == counts) | (found == 0)).all()
-        left.append(np.count_nonzero(found))
-    assert left[0] == 1 <= left[1] <= left[2] == len(members(everybody.model_))
-
-
-def test_the_most_drawn_come_first_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = watched(monkeypatch)
-    fitted(n_jobs=1)
-    end = ends[0]
-    monkeypatch.setattr(ALL_ROWS.Refit, "seconds", lambda refit, drawn: np.ones(len(drawn)))
-    monkeypatch.setattr(ALL_ROWS.time, "monotonic", lambda: 0.0)
-    counts = np.array([1, 2, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0])
-    _, found = refit_of(end, 3 / ALL_ROWS.HASTE).on_all_rows(counts, end["tuner"])
-    assert found.tolist() == [1, 2, 0, 5, *[0] * 8]
-
-
-def retrained_by(change: Callable[[list[Any]], list[Any]], monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    """Let tuners change the networks that they have trained on all rows; return a list that gets their places."""
-    seen: list[list[int]] = []
+def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let tuners change the network that they have trained on all rows; return a list that gets it."""
+    seen: list[Any] = []
 
     class Changed(_core.Tuner):
-        def retrain(self, data: Any, which: list[int]) -> list[Any]:
-            seen.append(which)
-            return change(super().retrain(data, which))
+        def retrain(self, data: Any) -> Any:
+            seen.append(super().retrain(data))
+            return change(seen[-1])
 
     monkeypatch.setattr("ash._core.Tuner", Changed)
     return seen
 
 
-def test_networks_that_diverge_on_all_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = members(fitted().model_)
-    retrained_by(lambda cores: [cores[0], None, *cores[2:]], monkeypatch)
-    assert len(members(fitted(n_jobs=1).model_)) == len(expected) - 1
-
-
 def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    retrained_by(lambda cores: [None] * len(cores), monkeypatch)
+    retrained_by(lambda core: None, monkeypatch)
     with pytest.warns(UserWarning, match="training on all rows diverged, though no fold did"):
-        search = fitted()
+        search = fitted(ensemble=1)
     assert isinstance(search.model_, ash.Network)
     assert np.isfinite(search.predict_proba(X)).all()
 
@@ -326,21 +291,23 @@ def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkey
 def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupt(cores: list[Any]) -> list[Any]:
+    def interrupt(core: Any) -> Any:
         raise KeyboardInterrupt
 
     retrained_by(interrupt, monkeypatch)
     with pytest.warns(UserWarning, match="training on all rows was interrupted: the model is the network of the first"):
-        search = fitted()
+        search = fitted(ensemble=1)
     assert isinstance(search.model_, ash.Network)
 
 
-def test_an_interrupted_run_trains_only_the_best_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = retrained_by(list, monkeypatch)
-    finish = RUN.finish
+def test_an_interrupted_run_has_the_ensemble_that_another_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores, finish = retrained_by(lambda core: core, monkeypatch), RUN.finish
+    whole = fitted()
     monkeypatch.setattr(RUN, "finish", lambda *given, **last: finish(*given, **{**last, "interrupted": True}))
-    fitted()
-    assert places == [[0]]
+    assert fitted().predict_proba(X).tobytes() == whole.predict_proba(X).tobytes()
+    assert cores == []
+    fitted(ensemble=1)
+    assert len(cores) == 1
 
 
 def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> int:
@@ -420,3 +387,8 @@ def test_an_embedding_of_numbers_that_are_constant_in_some_folds(
         assert digest(executor=pool) == whole
     digest(threads=1, journal=tmp_path / "run.ash", config=ash.SearchConfig(epoch_limit=9))
     assert digest(threads=2, journal=tmp_path / "run.ash") == whole
+    model = ash.ASHClassifier(space=embedded, candidates=8, cv=folds, random_state=0).fit(x, y)
+    assert len({tuple(member.core.numbers) for member in members(model.model_)}) > 1
+    model.model_.save(tmp_path / "model.safetensors")
+    loaded = ash.load(tmp_path / "model.safetensors")
+    assert loaded.predict_proba(x).tobytes() == model.model_.predict_proba(x).tobytes()

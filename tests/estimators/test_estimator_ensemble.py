@@ -162,8 +162,9 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
 def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
-    trained_on: list[dict[str, Any]] = [{"refit": True}, {"refit": False, "cv": 2}]
-    for given in (*trained_on, {"refit": False}, {"refit": True, "validation": (X, Y)}):
+    trained_on: list[dict[str, Any]] = [{"refit": True}, {"refit": False, "cv": 2, "ensemble": 1}]
+    as_they_are: list[dict[str, Any]] = [{"refit": False}, {"refit": True, "validation": (X, Y)}, {"cv": 2}]
+    for given in (*trained_on, *as_they_are):
         classifier(candidates=2, time_limit=1000, **given).fit(X, Y)
     assert all(seconds < 850 for seconds in left[:2]) and all(seconds > 980 for seconds in left[2:])
 

@@ -329,7 +329,7 @@ def test_rows_count_by_their_weights_and_many_classes_are_put_together(wine):
     winner = wine.kept.networks[0]
     weights = random.integers(1, 4, 500).astype(float)
     kept = dataclasses.replace(
-        wine.kept, networks=(copy_with(winner, 40),), predictions=outputs, targets=targets, weights=weights
+        wine.kept, members=((copy_with(winner, 40),),), predictions=outputs, targets=targets, weights=weights
     )
     many = dataclasses.replace(wine, kept=kept)
     whole = confusion_matrix(targets[:, 0], outputs[0].argmax(axis=1), sample_weight=weights)

@@ -1,6 +1,6 @@
 """What a run needs of memory, checked before it takes any.
 
-    table         the core's float32 copy: one per fold, and one of all rows to train on after cross-validation
+    table         the core's float32 copy: one per fold, and one of all rows where a single network is trained on them
     scratch       of each thread, for the largest candidate; a refit has its own
     states        of the candidates that are trained, or whose result is held back, and of the networks that are kept
     predictions   of the validation rows, by the networks that are kept

@@ -252,7 +252,7 @@ class TuningRun:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         work = WORK_OF_INTERRUPTED if ending.ended == "interrupted" else math.inf
-        kept = read_kept(tuner, self._split.folds, self._candidates.params, self._options, work)
+        kept = read_kept(tuner, self._split, self._candidates.params, self._options, work)
         if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
             raise self._too_short()
         if kept is None:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
-from ash.encoding.data_split import Fold
+from ash.encoding.data_split import Fold, Split
 from ash.metrics import METRICS
 from ash.models.ensemble import (
     Ensemble,
@@ -80,8 +80,8 @@ class Kept:
 
     Attributes
     ----------
-    networks : tuple of Network
-        At least one; their `validation_score` is that of the job.
+    members : tuple of tuple of Network
+        Of each candidate, at least one, the network of each fold; their `validation_score` is that of the job.
     candidates, rungs : tuple of int
         Whose they are, and after which rung.
     factors : tuple of float
@@ -94,7 +94,7 @@ class Kept:
         How often each row counts.
     """
 
-    networks: tuple[Network, ...]
+    members: tuple[tuple[Network, ...], ...]
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
     factors: tuple[float, ...]
@@ -102,17 +102,23 @@ class Kept:
     targets: Numbers
     weights: Numbers | None
 
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Return those of the first fold."""
+        return tuple(each[0] for each in self.members)
+
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of at most `size` draws."""
         return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
-        """Return how often each network is drawn; with a size of 1 the best one alone."""
+        """Return how often each candidate is drawn; with a size of 1 the best one alone."""
         return select(self._terms(), self.weights, size)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of networks drawn so often, or the first if it is alone."""
-        return self.networks[0] if counts[0] == counts.sum() else self._average(counts)
+        """Return the ensemble of candidates drawn so often, or the first network if it is alone."""
+        is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
+        return self.networks[0] if is_alone else self._average(counts)
 
     def _terms(self) -> Numbers:
         """Return what `select` reads; not kept, since a pickled result would carry it."""
@@ -126,18 +132,19 @@ class Kept:
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
-        best = self.networks[0]
+        best, folds = self.networks[0], len(self.members[0])
         metric = best.metric if best.metric in METRICS[best.task] else _LOSSES[best.task]
-        members, predictions = [self.networks[index] for index in drawn.tolist()], self.predictions[drawn]
+        members = [network for index in drawn.tolist() for network in self.members[index]]
+        predictions = self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
-        if classes and best.metric == metric and len(members) > 1:
+        if classes and best.metric == metric and len(drawn) > 1:
             factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
             members = [_sharper(member, factor) for member in members]
             predictions = np.stack([sharpened(each, factor) for each in predictions])
         outputs = average(predictions, shares)
         weights = [] if self.weights is None else self.weights.tolist()
         score = _core.score(metric, self.targets, outputs, classes, weights)
-        return Ensemble(members, shares, metric=metric, validation_score=score)
+        return Ensemble(members, np.repeat(shares / folds, folds), metric=metric, validation_score=score)
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
@@ -157,17 +164,18 @@ def prediction_bytes(kept: int, cells: int) -> int:
 
 
 def read_kept(
-    tuner: _core.Tuner, folds: Sequence[Fold], params: Sequence[Params], options: Options, work: float = math.inf
+    tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, work: float = math.inf
 ) -> Kept | None:
     """Return the best networks that the core has kept so far, None for nothing.
 
     There are as many as predict the validation rows with `work` multiply-adds, and one at least.
-    The networks are those of the first fold, the predictions those of the validation rows of all folds, one after the
-    other; both are calibrated.
+    The predictions are those of the validation rows of all folds, one after the other. Networks and predictions are
+    calibrated. Networks of several folds share the encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if not networks:
         return None
+    folds = split.folds
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
@@ -177,9 +185,12 @@ def read_kept(
             factors[place] = sharpness(own, np.ones(1), targets[:, 0].astype(np.int64), weights)
             own[0] = sharpened(own[0], factors[place])
     return Kept(
-        networks=tuple(
-            network_of(sharpen(core, factor), folds[0], params[candidate], options, score)
-            for candidate, score, core, factor in zip(candidates, scores, cores, factors, strict=True)
+        members=tuple(
+            tuple(
+                network_of(sharpen(core, factor), split.whole or folds[0], params[candidate], options, score)
+                for core in own
+            )
+            for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
         ),
         candidates=candidates,
         rungs=rungs,

@@ -29,15 +29,14 @@ validation : float, int, (X, y) or None, default=None
     five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 5,000 rows,
     and fewer than 250 per second, with five of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
-    Cross-validation in place of `validation`. The score of a candidate is its mean over the folds; what predicts is
-    then trained on all rows. Takes as many times the memory.
+    Cross-validation in place of `validation`. The score of a candidate is its mean over the folds, and the networks of
+    all folds predict together. Takes as many times the memory.
 ensemble : int, default=16
-    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone. The time to predict is the
-    sum over its members. With `cv` it is selected on the validation rows of all folds.
+    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone; with folds, trained again on
+    all rows. The time to predict is the sum over its members, which with folds are the networks of all folds.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows: one short cycle, half as long as their last one, from 0.3
-    of the learning rate. With `cv` they are always trained on all rows, from scratch. No effect with a separate
-    validation table.
+    of the learning rate. No effect with folds, or with a separate validation table.
 n_jobs : int or None, default=-1
     Threads. -1: all that this process may use; None: 1, or what `joblib.parallel_config` says. Never more than
     OMP_NUM_THREADS, nor than this thread's share within joblib or Dask. With an executor: jobs at a time.
