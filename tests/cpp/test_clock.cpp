@@ -316,7 +316,8 @@ TEST_CASE("a result of a task that does not run is refused, and changes nothing"
             for (const Task& task : wrong) CHECK_THROWS_AS(clock->finish({task, 1.0, 0.0}), std::invalid_argument);
             clock->finish({second, 1.0, 0.0});
             CHECK_THROWS_AS(clock->finish({second, 1.0, 0.0}), std::invalid_argument);
-            CHECK(ladder.rungs()[0].finished() == 2);
+            const bool is_dropped = released && schedule == Schedule::reproducible;  // of the second one
+            CHECK(ladder.rungs()[0].finished() == (is_dropped ? 1 : 2));
         }
     }
 }
