@@ -148,22 +148,12 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list that gets the arguments of each end of a run."""
+    """Return a list that gets, at each end of a run, what it has kept, its folds and its options."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 
     def told(tuner: Any, kept: Any, split: Any, options: Any, final: Any, **last: Any) -> Any:
-        seen.append(
-            {
-                "tuner": tuner,
-                "kept": kept,
-                "split": split,
-                "folds": split.folds,
-                "whole": split.whole,
-                "options": options,
-                **last,
-            }
-        )
+        seen.append({"kept": kept, "folds": split.folds, "options": options})
         return finish(tuner, kept, split, options, final, **last)
 
     monkeypatch.setattr(RUN, "finish", told)

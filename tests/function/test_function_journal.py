@@ -58,7 +58,9 @@ def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -
         order, later = list(keys(expected.jobs)), list(keys(job for job, _ in last.jobs))
         assert list(keys(told)) == order[:jobs] and later == order[len(order) - len(later) :]
         assert last.pages[0][1].resumed == len(order) - len(later) >= jobs
-        on_record = set(rows(path, "SELECT candidate, rung FROM jobs"))
+        found = rows(path, "SELECT candidate, rung FROM jobs")
+        on_record = set(found)
+        assert len(found) == len(on_record)
         held_back = on_record - set(order)  # answers that came before the end, and were not decided
         assert on_record >= set(order) and (kind == "target" or not held_back)
 

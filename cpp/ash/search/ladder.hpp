@@ -19,9 +19,9 @@
 // Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
 // Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
-// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score: likewise once a
-//              score reaches it, and report_limit once so many jobs are reported; these two end the ladder at once.
-//              Jobs that still run are reported as ever.
+// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
+//              ladder at once when a score reaches it, and report_limit after that number of reports. Jobs that still
+//              run may be reported.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
