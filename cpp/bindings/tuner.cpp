@@ -4,6 +4,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -207,7 +208,7 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
 
 // Trains the jobs; stops after `seconds`, or as soon as Python has a signal to raise. Returns their networks, None for one
 // that has diverged or was not done in time.
-py::list networks_of(std::vector<RetrainJob>& jobs, int threads, double seconds) {
+py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
         Released released;  // data and tuner are held by the caller's arguments
@@ -224,43 +225,50 @@ py::list networks_of(std::vector<RetrainJob>& jobs, int threads, double seconds)
     return networks;
 }
 
-// The kept networks of these numbers, each trained further on other data; None for all if other features are constant than
-// in the data that they were trained on.
-py::list refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::size_t>& which,
-                    const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
-                    double seconds) {
-    require(which.size() == settings.size() && which.size() == epochs.size(),
-            "refit: which, settings, epochs: of one length");
-    const std::vector<Kept> kept = with_states(owner.tuner.kept());
+// The kept networks of a candidate. Throws std::invalid_argument where there are none.
+Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
+    for (const Kept& each : with_states(owner.tuner.kept()))
+        if (each.candidate == candidate) return each;
+    throw std::invalid_argument("candidate " + std::to_string(candidate) + " has no network that is kept");
+}
+
+// The kept networks of these candidates, each trained further on other data, and which of them were not done in time. All
+// are None if other features are constant than in the data that they were trained on.
+py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
+                     const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
+                     double seconds) {
+    require(candidates.size() == settings.size() && candidates.size() == epochs.size(),
+            "refit: candidates, settings, epochs: of one length");
     const JobRules rules{.kernels = kernels(""), .seed = seed};
     const Data& own = *owner.data.front();
     require(data.features() == own.features() && data.outputs() == own.outputs(), "refit: other features or outputs");
     if (!std::ranges::equal(data.numbers(), own.numbers())) {
         py::list none;
-        for (std::size_t i = 0; i < which.size(); ++i) none.append(py::none());
-        return none;
+        for (std::size_t i = 0; i < candidates.size(); ++i) none.append(py::none());
+        return py::make_tuple(none, std::vector<bool>(candidates.size(), false));
     }
     std::vector<RetrainJob> jobs;
-    for (std::size_t i = 0; i < which.size(); ++i) {
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
         check(settings[i]);
         require(epochs[i] >= 0, "epochs: 0 or more");
-        const Kept& from = kept.at(which[i]);
-        State state = *from.states.front();
+        State state = *kept_of_candidate(owner, candidates[i]).states.front();
         state.layout = Layout(data.shape(), settings[i]);
-        check_arenas(state, settings[i], from.candidate);
-        jobs.push_back({data, settings[i], rules, {from.candidate, 0, epochs[i]}, std::move(state)});
+        check_arenas(state, settings[i], candidates[i]);
+        jobs.push_back({data, settings[i], rules, {candidates[i], 0, epochs[i]}, std::move(state)});
     }
-    return networks_of(jobs, owner.threads, checked_seconds(seconds));
+    py::list networks = trained(jobs, owner.threads, checked_seconds(seconds));
+    std::vector<bool> stopped;
+    for (const RetrainJob& job : jobs) stopped.push_back(job.outcome.stopped);
+    return py::make_tuple(networks, stopped);
 }
 
-// The best kept candidate, trained on other data from the beginning to its rung, as the run trains it.
-py::object retrain_best(const OwningTuner& owner, const Data& data) {
-    const std::vector<Kept> kept = with_states(owner.tuner.kept());
-    const Kept& best = kept.at(0);
-    const Job job{best.candidate, best.rung, owner.tuner.rungs()[static_cast<std::size_t>(best.rung)].epochs};
+// A kept candidate, trained on other data from the beginning to its rung, as the run trains it.
+py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
+    const Kept kept = kept_of_candidate(owner, candidate);
+    const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
     const RetrainJob of_fold = owner.candidates->retraining(job).front();
     std::vector<RetrainJob> jobs = {{data, of_fold.settings, of_fold.rules, job}};
-    return networks_of(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
+    return trained(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
 }
 
 }  // namespace
@@ -322,9 +330,9 @@ void bind_tuner(py::module_& m) {
         .def("jobs", &job_columns, py::arg("first") = 0)
         .def("assists", &assist_columns, py::arg("first") = 0)
         .def("kept", &kept_of, py::arg("work") = std::numeric_limits<double>::infinity())
-        .def("refit", &refit_kept, py::arg("data"), py::arg("which"), py::arg("settings"), py::arg("epochs"),
+        .def("refit", &refit_kept, py::arg("data"), py::arg("candidates"), py::arg("settings"), py::arg("epochs"),
              py::arg("seed"), py::arg("seconds"))
-        .def("retrain", &retrain_best, py::arg("data"))
+        .def("retrain", &retrain_kept, py::arg("data"), py::arg("candidate"))
         .def("fold_scores", &fold_scores_of)
         .def_property_readonly("wanted", [](const OwningTuner& owner) { return owner.tuner.wanted(); })
         .def_property_readonly("threads",

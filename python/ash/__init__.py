@@ -44,6 +44,7 @@ from ash.models.network import Network
 from ash.options import SearchConfig
 from ash.result import FunctionResult, Result
 from ash.resume import resume
+from ash.run_record import RunRecord
 from ash.simulation.cluster import Cluster
 from ash.simulation.simulate import Simulation, simulate
 from ash.space.domains import choice, integers, log, uniform
@@ -89,6 +90,7 @@ __all__ = [
     "Plan",
     "Result",
     "Run",
+    "RunRecord",
     "RungPlan",
     "SearchConfig",
     "SettingError",

@@ -328,10 +328,12 @@ class Tuner:
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is there; best first
     def complete(self, most: int) -> None: ...  # trains so many kept networks without states; after the threads' end
     def retired(self) -> NDArray[np.int32]: ...  # candidates that will have no further job, since the last call
-    def refit(  # of networks in `kept`; None: diverged, not done in time, or not of these features
-        self, data: Data, which: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
-    ) -> list[Network | None]: ...
-    def retrain(self, data: Data) -> Network | None: ...  # the first of `kept`, from the beginning; None: diverged
+    def refit(  # of candidates in `kept`; None: diverged, not done in time (True in the second list), or other features
+        self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
+    ) -> tuple[list[Network | None], list[bool]]: ...
+    def retrain(
+        self, data: Data, candidate: int
+    ) -> Network | None: ...  # one in `kept`, from the start; None: diverged
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 

@@ -411,6 +411,22 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     return options
 
 
+def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
+    """Return the options of a run that is repeated: `facts` of its record, and those given on which nothing depends.
+
+    Raises
+    ------
+    SettingError
+        A fact is not allowed, or the config has a field that the record has too.
+    """
+    config, table = read_config(caller, given["config"]), option_table()
+    held = [name for name in config.given() if table[name].decides is not None or table[name].planned]
+    if held:
+        raise SettingError(f"config has {', '.join(held)}, which cannot be given with record=: leave it out")
+    known = {name: facts[name] for name in table.keys() & facts.keys()}
+    return Options(**_checked(Options, {**given, **config.given(), **known}), planned=False)
+
+
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
     """Return the checked options of `ash.tune_function`, of its arguments by name, `costs` too; as `read_options`."""
     config = read_config("tune_function", given["config"])

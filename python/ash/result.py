@@ -9,7 +9,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -23,6 +23,7 @@ from ash.models.ensemble import Ensemble
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.models.network import Network
 from ash.options import FunctionOptions, Options
+from ash.run_record import RunRecord
 from ash.space.function_space import FunctionSpace
 
 if TYPE_CHECKING:
@@ -336,6 +337,8 @@ class Result(RunResult):
         When the threads were started, in UTC: second 0 of all jobs.
     wall_seconds : float
         From the start of the threads to the end of the last one.
+    record : RunRecord
+        What repeats the run: ``ash.tune(X, y, record=result.record)``.
 
     Notes
     -----
@@ -357,6 +360,7 @@ class Result(RunResult):
     kept: Kept | None
     memory: dict[str, int]
     fold_scores: Columns
+    record: RunRecord
 
     @property
     def best_score(self) -> float:
@@ -370,7 +374,7 @@ class Result(RunResult):
 
     def own_story(self) -> dict[str, Any]:
         """Return what only runs of networks tell in JSON."""
-        return {"memory": self.memory}
+        return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
@@ -402,7 +406,10 @@ class Result(RunResult):
                 "an ensemble needs the predictions of validation rows, which a run with cv= does not keep: pass "
                 "validation= instead of cv= to ash.tune"
             )
-        return self.kept.ensemble(size)
+        ensemble = self.kept.ensemble(size)
+        arguments = {**self.record.arguments, "ensemble": size, "refit": False}
+        ensemble.record = replace(self.record, arguments=arguments, refit=(), model=ensemble.digest)
+        return ensemble
 
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
         """Draw the winner on the validation rows: which class it takes for which, or predicted against true targets.

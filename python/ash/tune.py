@@ -7,12 +7,14 @@ from typing import Any
 from ash._utils.arguments import explained
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
+from ash.engine.repeat import repeated
 from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
+from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.space import Space
 
@@ -38,6 +40,7 @@ def tune(
     journal: str | PathLike[str] | Journal | None = None,
     executor: Any = None,
     config: SearchConfig | None = None,
+    record: RunRecord | None = None,
 ) -> Result:
     """Train many networks on a table by asynchronous successive halving and return the best one.
 
@@ -50,9 +53,8 @@ def tune(
     space : Space or dict of domains by name, optional
         Where candidates are drawn from. Default: a space that suits the table.
     candidates : int, "auto" or None
-        How many to try; fewer if the space holds fewer. "auto": 128, or with a `time_limit` as many as fit, on a ladder
-        planned for it (`ash.plan`). None: an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in
-        the config, must end.
+        How many to try. "auto": 128, or as many as fit into `time_limit` (`ash.plan`). None: an endless stream, which
+        `time_limit`, or `epoch_limit` or `stop_score` in the config, must end.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
     metric : str or callable, optional
@@ -62,8 +64,7 @@ def tune(
     task : {"classification", "regression"}, optional
         Default: inferred from y.
     validation : float, int or (X, y), optional
-        The share or number of rows that score the candidates and are not trained on, or a table of its own. Default
-        0.2.
+        Share or number of rows that score the candidates and are not trained on, or a table of its own. Default 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
         Cross-validation in place of `validation`; the model is then trained on all rows. An int: that many folds.
     groups, sample_weight : array-like of shape (rows,), optional
@@ -83,6 +84,8 @@ def tune(
         Where jobs are done, with the same outcome: a Dask client, an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional
         All other options: the ladder, the schedule, memory, missing cells.
+    record : RunRecord, optional
+        Of an earlier run, as `Result.record`: it is repeated without a clock. Pass nothing else but the same rows.
 
     Returns
     -------
@@ -111,6 +114,8 @@ def tune(
     """
     given = dict(locals())
     kept = read_journal(journal)
+    if record is not None:
+        return _repeat(given, kept)
     if seed is None:
         given["seed"] = seed_of(kept)
     native, scoring = read_scoring("metric", metric)
@@ -133,3 +138,19 @@ def tune(
         elsewhere=elsewhere,
     )
     return run.run()[0]
+
+
+def _repeat(given: Mapping[str, Any], journal: Journal | None) -> Result:
+    """Repeat the run of a record."""
+    resolved = {**given, "threads": given["threads"] if given["executor"] is None else None}
+    run = repeated("tune", tune, resolved, given["record"])
+    return TuningRun(
+        given["X"],
+        given["y"],
+        sample_weight=given["sample_weight"],
+        groups=given["groups"],
+        callbacks=read_callbacks(given["callbacks"]),
+        journal=journal,
+        elsewhere=read_elsewhere(given["executor"], given["threads"], run["options"]),
+        **run,
+    ).run()[0]

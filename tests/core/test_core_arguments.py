@@ -618,26 +618,30 @@ class TestTuner:
         assert made.states(candidate, rung) == []
 
     def test_refits_of_other_networks(self, ran):
-        plain = settings()
+        plain, best = settings(), ran.kept_jobs()[0][0]
         wrong: list[tuple[Any, ...]] = [
-            (data(), [0], [settings(hidden=[5])], [1]),
-            (data(), [0], [settings(hidden=[2, 4], activations=["relu", "relu"])], [1]),
-            (data(), [0], [settings(optimizer="sgd")], [1]),
-            (data(), [0], [settings(dropout=NAN)], [1]),
-            (data(), [0], [plain], [-1]),
-            (data(), [0, 1], [plain], [1]),
-            (data(y=np.arange(40.0).reshape(-1, 1) % 3, classes=3), [0], [plain], [1]),
+            (data(), [best], [settings(hidden=[5])], [1]),
+            (data(), [best], [settings(hidden=[2, 4], activations=["relu", "relu"])], [1]),
+            (data(), [best], [settings(optimizer="sgd")], [1]),
+            (data(), [best], [settings(dropout=NAN)], [1]),
+            (data(), [best], [plain], [-1]),
+            (data(), [best, best], [plain], [1]),
+            (data(y=np.arange(40.0).reshape(-1, 1) % 3, classes=3), [best], [plain], [1]),
         ]
         for arguments in wrong:
             with pytest.raises(ValueError):
                 ran.refit(*arguments, 0, 10.0)
-        with pytest.raises(IndexError):
-            ran.refit(data(), [3], [plain], [1], 0, 10.0)
+        with pytest.raises(ValueError, match="candidate 99 has no network that is kept"):
+            ran.refit(data(), [99], [plain], [1], 0, 10.0)
+        with pytest.raises(ValueError, match="candidate 99 has no network that is kept"):
+            ran.retrain(data(), 99)
         with pytest.raises(ValueError, match="seconds"):
-            ran.refit(data(), [0], [plain], [1], 0, NAN)
+            ran.refit(data(), [best], [plain], [1], 0, NAN)
         constant = np.hstack([X[:, :2], np.ones((40, 1))])
-        assert ran.refit(data(constant), [0], [plain], [1], 0, 10.0) == [None]
-        assert [type(each) for each in ran.refit(data(), [0], [plain], [1], 0, INFINITY)] == [_core.Network]
+        assert ran.refit(data(constant), [best], [plain], [1], 0, 10.0) == ([None], [False])
+        (network,), stopped = ran.refit(data(), [best], [plain], [1], 0, INFINITY)
+        assert type(network) is _core.Network and stopped == [False]
+        assert ran.refit(data(), [best], [plain], [10**6], 0, 0.0) == ([None], [True])
 
     def test_a_negative_number_of_networks_to_complete(self, ran):
         with pytest.raises(ValueError, match="most"):

@@ -262,8 +262,8 @@ def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) 
     seen: list[Any] = []
 
     class Changed(_core.Tuner):
-        def retrain(self, data: Any) -> Any:
-            seen.append(super().retrain(data))
+        def retrain(self, data: Any, candidate: int) -> Any:
+            seen.append(super().retrain(data, candidate))
             return change(seen[-1])
 
     monkeypatch.setattr("ash._core.Tuner", Changed)

@@ -139,20 +139,21 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
     shares: list[float] = []
     with_last_cycle = importlib.import_module("ash.engine.refit").Refit.with_last_cycle
 
-    def told(refit: Any, counts: Any, tuner: Any) -> Any:
+    def told(refit: Any, counts: Any, tuner: Any, recorded: Any) -> Any:
         columns, kept, parts = refit.columns, refit.kept, refit.split.folds[0]
 
         def job(place: int) -> Any:
             return (columns["candidate"] == kept.candidates[place]) & (columns["rung"] == kept.rungs[place])
 
-        def trained(data: Any, places: list[int], settings: Any, epochs: list[int], *rest: Any) -> Any:
+        def trained(data: Any, candidates: list[int], settings: Any, epochs: list[int], *rest: Any) -> Any:
+            places = [kept.candidates.index(candidate) for candidate in candidates]
             for place, seconds, length in zip(places, refit.seconds(np.array(places)), epochs, strict=True):
                 spent = columns["core_seconds"][job(place)].item()
                 assert seconds == pytest.approx(0.5 * spent * len(X) / len(parts.training))
                 shares.append(length / columns["epochs"][job(place)].item())
-            return tuner.refit(data, places, settings, epochs, *rest)
+            return tuner.refit(data, candidates, settings, epochs, *rest)
 
-        return with_last_cycle(refit, counts, SimpleNamespace(refit=trained))
+        return with_last_cycle(refit, counts, SimpleNamespace(refit=trained), recorded)
 
     monkeypatch.setattr("ash.engine.refit.Refit.with_last_cycle", told)
     fitted = classifier(refit=True).fit(X, Y)

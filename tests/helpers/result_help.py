@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 import ash
 import data_help
 from ash import _core
+from ash.history.digest import decision_hashes, digest_run
 from ash.options import Options
 from ash.result import Result
+from ash.run_record import RunRecord
 
 Columns = dict[str, NDArray[Any]]
 
@@ -118,13 +120,26 @@ def make_result(
     end = max(row["end"] for row in rows)
     assists = _help(rows, wanted.threads, end) if wanted.teams else no_assists()
     best = max(rows, key=lambda row: (not row["diverged"], row["score"], -row["candidate"], -row["rung"]))
+    table, model = columns(rows), network(best["score"], params[best["candidate"]])
+    facts: Any = {name: {} for name in ("settings", "plan", "arguments", "space", "version", "data")}
+    record = RunRecord(
+        **facts,
+        by="ash.tune",
+        missing=(),
+        ended="finished",
+        decisions=decision_hashes(table),
+        kept=(best["candidate"],),
+        refit=(),
+        digest=digest_run(params, table, (best["candidate"], best["rung"])),
+        model=model.digest,
+    )
     return Result(
-        model=network(best["score"], params[best["candidate"]]),
+        model=model,
         kept=None,
         best_candidate=best["candidate"],
         best_rung=best["rung"],
         params=params,
-        columns=columns(rows),
+        columns=table,
         assists=assists,
         fold_scores=one_fold(rows),
         memory={"limit": 10**9, "peak_bytes": 3_000_000, "dropped": 0, "retrained_epochs": 0},
@@ -134,6 +149,7 @@ def make_result(
         ended="finished",
         started=STARTED,
         wall_seconds=end * 1.01 if wall_seconds is None else wall_seconds,
+        record=record,
     )
 
 

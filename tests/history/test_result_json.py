@@ -42,7 +42,7 @@ def test_the_whole_story(result: ash.Result, tmp_path: Path) -> None:
     assert (document["format"], document["version"]) == ("ash run", 1)
     assert set(document) == {
         *("format", "version", "task", "metric", "ended", "digest", "best", "settings", "space", "candidates", "rungs"),
-        *("jobs", "memory", "epochs", "wall_seconds", "core_seconds", "utilization", "started", "versions"),
+        *("jobs", "memory", "record", "epochs", "wall_seconds", "core_seconds", "utilization", "started", "versions"),
     }
     assert document["digest"] == result.digest and document["versions"] == ash.versions()
     assert document["best"]["candidate"] == result.best_candidate and document["best"]["score"] == result.best_score

@@ -141,7 +141,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     DataError, SettingError
         `validation` or `cv` is not allowed, or a fold has an empty part.
     """
-    if cv is None and validation is None and options.planned:
+    if cv is None and validation is None and (options.planned or options.folds is not None):
         count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):

@@ -23,10 +23,13 @@ from ash.journal.journal import NullJournal
 from ash.options import Options
 from ash.progress.board import View
 from ash.progress.views import open_view
+from ash.run_record import RunRecord
 
 if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
+REPORT_LIMIT = "report_limit"
+"""How the core says that a repeated run has come to the last decision of its record."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps at a time: the longest delay of Ctrl-C and of the time limit."""
 
@@ -46,6 +49,7 @@ class EventLoop:
 
     `tuner` is not started yet. `journal`, `reporter` and `dispatcher` record the run, call the callbacks, and send jobs
     to an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
+    `recorded`: of the run that is repeated.
     """
 
     tuner: _core.Tuner
@@ -55,6 +59,7 @@ class EventLoop:
     reporter: Reporter
     dispatcher: NoDispatcher
     scorers: Sequence["ValidationScorer"]
+    recorded: RunRecord | None = None
 
     def run(self, seconds_left: Callable[[], float]) -> Ending:
         """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C."""
@@ -77,7 +82,7 @@ class EventLoop:
             ended = stopped_by or tuner.ended
             with self.journal.completing():
                 _complete(tuner, ended)
-            self.journal.finish(ended)
+            self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
             self.reporter.finish(tuner, self.candidates.params)
         except Exception as error:
             _end_behind(error, tuner)
@@ -114,15 +119,12 @@ class EventLoop:
 def _complete(tuner: _core.Tuner, ended: str) -> None:
     """Train the networks again that the result needs, but that the journal or a lost worker does not have.
 
-    If the run was ended early, only the best one is trained, or none if another one is there.
+    After Ctrl-C none is trained if another one is there, or else the best one.
     """
     kept = [there for *_, there in tuner.kept_jobs()]
     if all(kept):
         return
-    most = kept.count(False)
-    if ended in ("interrupted", "stopped", "time_limit"):
-        most = 0 if any(kept) and (ended == "interrupted" or kept[0]) else 1
-    tuner.complete(most)
+    tuner.complete(kept.count(False) if ended != "interrupted" else int(not any(kept)))
 
 
 def _end(tuner: _core.Tuner) -> None:

@@ -85,10 +85,13 @@ def finish(
     options: Options,
     final: Final,
     *,
-    interrupted: bool,
-    deadline: float,
-) -> tuple[Kept, Model]:
-    """Return the kept networks, the best first, and the model that predicts.
+    interrupted: bool = False,
+    deadline: float = math.inf,
+    recorded: Sequence[int] | None = None,
+) -> tuple[Kept, Model, tuple[int, ...]]:
+    """Return the kept networks, the best first, the model that predicts, and how long its networks were refitted.
+
+    The last are the epochs of each network that is trained on all rows: 0 where it was not; empty if none is to be.
 
     Parameters
     ----------
@@ -99,20 +102,26 @@ def finish(
     deadline : float
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
         shorter cycles are trained, or none.
+    recorded : sequence of int, optional
+        How long the networks were refitted in the run that is repeated.
     """
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     counts = kept.best_counts(final.ensemble)
+    drawn = int(np.count_nonzero(counts))
+    if recorded is not None and len(recorded) != drawn:
+        recorded = None  # it is not the run that was recorded
     if not refits(final, split):
-        return kept, kept.model_of(counts)
+        return kept, kept.model_of(counts), ()
     if split.whole is not None:
-        if interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
+        if recorded is None and interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
             warn_user("the run was interrupted: the model is the network of the first fold")
-        else:
-            kept = refit.best_on_all_rows(tuner)
-        return kept, kept.networks[0]
+            recorded = (0,)
+        kept, epochs = refit.best_on_all_rows(tuner, recorded)
+        return kept, kept.networks[0], epochs
     if interrupted:
-        return kept, kept.model_of(counts)
-    return kept, refit.with_last_cycle(counts, tuner).model_of(counts)  # the result keeps the networks that were scored
+        recorded = (0,) * drawn
+    trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
+    return kept, trained.model_of(counts), epochs  # the result keeps the networks that were scored
 
 
 def refit_seconds(tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, ensemble: int) -> float:
@@ -151,37 +160,48 @@ class Refit:
         """Return how long the training of the drawn networks would take."""
         return self._shared_out(self.seconds(np.flatnonzero(counts)))
 
-    def with_last_cycle(self, counts: NDArray[np.int64], tuner: _core.Tuner) -> Kept:
-        """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are."""
+    def with_last_cycle(
+        self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
+    ) -> tuple[Kept, tuple[int, ...]]:
+        """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are.
+
+        The epochs are as `recorded`, or as many as there is time for; they are returned with the networks.
+        """
         kept, options, fold = self.kept, self.options, self.split.folds[0]
         drawn = np.flatnonzero(counts)
+        untrained = kept, (0,) * len(drawn)
         seconds = self.seconds(drawn)
-        drawn = drawn[np.argsort(-seconds, kind="stable")]
-        if self._share(seconds) == 0:
-            return kept
+        if self._share(seconds) == 0 or (recorded is not None and not any(recorded)):
+            return untrained
         rows = np.concatenate([fold.training, fold.validation])
         try:
             check_memory(len(rows), fold.encoding.features, "X")
         except DataError as error:
             warn_user(f"the model is not refitted on all rows: {error}")
-            return kept
+            return untrained
         data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
         share = self._share(seconds)  # again: preparing the data took time
         if share == 0:
-            return kept
-        places = drawn.tolist()
+            return untrained
+        whole = SHARE * np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
+        lengths = np.maximum(1, (share * whole).astype(np.int64)) if recorded is None else np.array(recorded)
+        trained = np.argsort(-seconds, kind="stable")
+        trained = trained[lengths[trained] > 0]
+        places = drawn[trained].tolist()
         settings = [_last_settings(kept.networks[place].params) for place in places]
-        epochs = SHARE * np.array([self.columns["epochs"][self._jobs(place)].item() for place in places])
-        lengths = np.maximum(1, (share * epochs).astype(np.int64)).tolist()
-        left = self.deadline - time.monotonic()
+        left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
+        candidates = [kept.candidates[place] for place in places]
         try:
-            cores = tuner.refit(data, places, settings, lengths, options.seed, min(left, LONGEST))
+            cores, stopped = tuner.refit(data, candidates, settings, lengths[trained].tolist(), options.seed, left)
         except KeyboardInterrupt:  # the user wants to wait no longer, and the networks are there
-            return kept
-        return self._with_cores(places, cores, fold)
+            return untrained
+        lengths[trained[np.array(stopped)]] = 0
+        return self._with_cores(places, cores, fold), tuple(lengths.tolist())
 
-    def best_on_all_rows(self, tuner: _core.Tuner) -> Kept:
+    def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
         """Train the best candidate on all rows, even where there is no time; its network takes the first place.
+
+        It is not trained where the epochs are `recorded` as 0. They are returned with the networks.
 
         Warns
         -----
@@ -190,14 +210,19 @@ class Refit:
         """
         whole = self.split.whole
         assert whole is not None
-        why = "training on all rows diverged, though no fold did"
+        if recorded is not None and not any(recorded):
+            return self.kept, (0,)
+        epochs, why = (
+            int(self.columns["epochs"][self._jobs(0)].sum()),
+            "training on all rows diverged, though no fold did",
+        )
         try:
-            core = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows))
+            core = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows), self.kept.candidates[0])
         except KeyboardInterrupt:  # the user wants to wait no longer, and the networks of the folds are there
-            core, why = None, "training on all rows was interrupted"
+            core, epochs, why = None, 0, "training on all rows was interrupted"
         if core is None:
             warn_user(f"{why}: the model is the network of the first fold")
-        return self._with_cores([0], [core], whole)
+        return self._with_cores([0], [core], whole), (epochs,)
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the seconds of a thread that each of these networks takes, from those of its jobs."""

@@ -21,13 +21,14 @@ from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import REFIT, REST, Deadline
-from ash.engine.event_loop import Ending, EventLoop
+from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
+from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
-from ash.history.records import job_rows
+from ash.history.records import Columns, job_rows
 from ash.journal.identity import identity_of
 from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
@@ -35,6 +36,7 @@ from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options, warn_of_one_rung
 from ash.result import CAUSES_SHOWN, Result, no_score
+from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space, read_space
@@ -62,6 +64,8 @@ class TuningRun:
         What becomes of the best networks; by default the best one predicts as it is.
     callbacks, journal, elsewhere
         Checked.
+    record : RunRecord, optional
+        Of the run that is repeated; the other arguments are those of `repeated`.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class TuningRun:
         callbacks: tuple[Any, ...] = (),
         journal: Journal | None = None,
         elsewhere: Elsewhere | None = None,
+        record: RunRecord | None = None,
     ) -> None:
         self._started = time.monotonic()
         self._X, self._y, self._weight = X, y, sample_weight
@@ -91,7 +96,7 @@ class TuningRun:
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
-        self._callbacks, self._path, self._elsewhere = callbacks, journal, elsewhere
+        self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
         self._check()
 
     def run(self) -> tuple[Result, Model]:
@@ -115,7 +120,14 @@ class TuningRun:
                 self._warn_of_one_rung(tuner)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
-                    tuner, self._candidates, self._options, self._journal, reporter, dispatcher, self._scorers
+                    tuner=tuner,
+                    candidates=self._candidates,
+                    options=self._options,
+                    journal=self._journal,
+                    reporter=reporter,
+                    dispatcher=dispatcher,
+                    scorers=self._scorers,
+                    recorded=self._record,
                 )
                 self._prepared = time.monotonic() - self._started
                 ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
@@ -175,12 +187,13 @@ class TuningRun:
         self._options = replace(self._options, threads=threads, memory_limit=limit)
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
-        """Write down what the run is, or raise JournalError where the journal holds another one."""
-        if self._path is None:
-            return
+        """Write down what the run is; raise what says that the journal holds another one, or the record other rows."""
         scoring = None if self._scoring is None else self._scoring.identity
-        identity = identity_of(self._options, self._space, self._split.folds, data, scoring)
-        self._journal.agree(identity, self._options, self._asked)
+        self._identity = identity_of(self._options, self._space, self._split.folds, data, scoring)
+        if self._record is not None:
+            check_rows(self._record, self._identity)
+        by = self._asked["by"] if self._record is None else f"{self._asked['by']} with record="
+        self._journal.agree(self._identity, self._options, {**self._asked, "by": by})
 
     def _tuner(self, data: Sequence[_core.Data], mailbox: _core.Mailbox | None) -> _core.Tuner:
         options = self._options
@@ -195,6 +208,7 @@ class TuningRun:
             memory_limit=options.memory_limit or 0,
             epoch_limit=options.epoch_limit or 0,
             stop_score=math.nan if options.stop_score is None else options.stop_score,
+            report_limit=0 if self._record is None else len(self._record.decisions),
             scorers=self._scorers,
             keep=self._keep(),
             mailbox=mailbox,
@@ -257,16 +271,35 @@ class TuningRun:
             raise self._too_short()
         if kept is None:
             raise no_model(tuner, self._candidates.params, ending)
-        kept, model = finish(
+        recorded = self._record if ending.ended == REPORT_LIMIT else None
+        if recorded is not None:
+            kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
+        selected = kept
+        kept, model, refit = finish(
             tuner,
             kept,
             self._split,
             self._here,
             self._final or Final(1, refit=False),
-            interrupted=ending.ended == "interrupted",
+            interrupted=recorded is None and ending.ended == "interrupted",
             deadline=self._deadline.end,
+            recorded=None if recorded is None else recorded.refit,
         )
-        return self._result(tuner, kept, ending), model
+        columns = tuner.jobs()
+        model.record = record_of(
+            asked=self._asked,
+            options=self._options,
+            identity=self._identity,
+            final=self._final,
+            sort=self._sort,
+            params=self._candidates.params,
+            columns=columns,
+            kept=selected,
+            refit=refit,
+            ended=ending.ended,
+            model=model,
+        )
+        return self._result(tuner, columns, kept, ending, model.record), model
 
     def _too_short(self) -> NothingFinished:
         """Return what took the time where it was over before the first job ended, and how much is needed."""
@@ -280,7 +313,7 @@ class TuningRun:
             f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
         )
 
-    def _result(self, tuner: _core.Tuner, kept: Kept, ending: Ending) -> Result:
+    def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
         """Return the result; of what a cross-validated run has kept, only the model is in it."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # of a stream, only those that have entered
@@ -291,7 +324,7 @@ class TuningRun:
             best_candidate=kept.candidates[0],
             best_rung=kept.rungs[0],
             params=tuple(params),
-            columns=tuner.jobs(),
+            columns=columns,
             assists=tuner.assists(),
             ladder=ladder,
             memory=tuner.memory,
@@ -301,6 +334,7 @@ class TuningRun:
             ended=ending.ended,
             started=ending.started,
             wall_seconds=ending.wall_seconds,
+            record=record,
         )
 
 

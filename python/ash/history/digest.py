@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash.history.records import Columns
+from ash.run_record import DIGITS
 
 TAG = b"ash digest 1\n"
 
@@ -59,6 +60,16 @@ def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[i
     hasher.update(jobs.tobytes())
     hasher.update(struct.pack("<qq", *best))
     return hasher.hexdigest()
+
+
+def decision_hashes(columns: Columns) -> tuple[str, ...]:
+    """Return a short hash of each job, in order of decision, of the same bytes of it as the digest."""
+    size = JOB.itemsize
+    rows = _job_bytes(columns).tobytes()
+    return tuple(
+        hashlib.blake2b(rows[first : first + size], digest_size=DIGITS // 2).hexdigest()
+        for first in range(0, len(rows), size)
+    )
 
 
 def _job_bytes(columns: Columns) -> NDArray[Any]:

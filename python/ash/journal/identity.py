@@ -110,24 +110,32 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 
     There and here are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """
-    here = json.loads(json.dumps(here))  # tuples become lists, as there
     tasks = [facts["settings"]["task"] for facts in (there, here)]
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
-    data = _data_differences(there["data"], here["data"]) if "data" in here else []
-    found = [
-        *_differences(there["settings"], here["settings"], _names(there, here, "settings", allowed)),
-        *_space_differences(there["space"], here["space"]),
-    ]
-    found += data
-    if "version" not in allowed:
-        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
+    found = differences(there, here, allowed)
     if found:
+        is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(
             f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that began it, or "
-            f"give another path for the journal{ONE_FIT if data else ''}"
+            f"give another path for the journal{ONE_FIT if is_other_data else ''}"
         )
+
+
+def differences(there: Facts, here: Facts, allowed: Sequence[str] = ()) -> list[str]:
+    """Return in words what differs between the facts of two runs, of those parts that are here."""
+    here = json.loads(json.dumps(here))  # tuples become lists, as there
+    found = []
+    if "settings" in here:
+        found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed))
+    if "space" in here:
+        found += _space_differences(there["space"], here["space"])
+    if "data" in here:
+        found += _data_differences(there["data"], here["data"])
+    if "version" in here and "version" not in allowed:
+        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
+    return found
 
 
 def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
@@ -172,7 +180,7 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
-            again = "make the same call" if begun["by"] == "ash.tune_function" else "fit the same estimator"
+            again = "make the same call" if begun["by"].startswith("ash.") else "fit the same estimator"
             raise JournalError(f"{journal.file} was begun by {begun['by']}: {again} again to resume it")
         arguments, lost = begun["arguments"], begun["given again"]
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}

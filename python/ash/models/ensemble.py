@@ -38,6 +38,7 @@ from ash import _core
 from ash.models.file import FileParts, ensemble_parts
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.run_record import RunRecord
 
 Numbers = NDArray[np.float64]
 
@@ -70,6 +71,8 @@ class Ensemble(Model):
         Its score in that metric on the rows that it was selected by, higher is better. It flatters, as the best score
         of a run does. After cross-validation it is that of the members' networks of the folds, on rows that these had
         not seen.
+    record : RunRecord or None
+        What trains it again; None of files of older versions.
 
     Examples
     --------
@@ -117,7 +120,7 @@ class Ensemble(Model):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and copy need."""
-        return _rebuild, (self.members, self.weights, self.metric, self.validation_score)
+        return _rebuild, (self.members, self.weights, self.metric, self.validation_score, self.record)
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
@@ -128,8 +131,12 @@ def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
     return np.asarray(total, np.float32)
 
 
-def _rebuild(members: tuple[Network, ...], weights: Numbers, metric: str, validation_score: float) -> Ensemble:
-    return Ensemble(members, weights, metric=metric, validation_score=validation_score)
+def _rebuild(
+    members: tuple[Network, ...], weights: Numbers, metric: str, validation_score: float, record: RunRecord | None
+) -> Ensemble:
+    ensemble = Ensemble(members, weights, metric=metric, validation_score=validation_score)
+    ensemble.record = record
+    return ensemble
 
 
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:

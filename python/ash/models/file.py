@@ -8,7 +8,8 @@
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
     metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null,
-               "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names", ...}
+               "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
+               "record": {...} or null (ash/run_record.py), ...}
                "sha256": of that text and of the tensors
 
     ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;
@@ -17,7 +18,8 @@
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
 against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
 names the path; a missing or unreadable file stays the OSError that it is; (3) saving writes a temporary file beside the
-target, flushes it to the disk and then renames it: a crash leaves the old file, whole.
+target, flushes it to the disk and then renames it: a crash leaves the old file, whole; (4) the same model has the same
+bytes.
 """
 
 import hashlib
@@ -37,11 +39,14 @@ from ash._utils.checks import is_list_of
 from ash.encoding.encoding import Encoding
 from ash.encoding.serialize import encoding_parts
 from ash.errors import ModelFormatError
+from ash.run_record import RunRecord
 
 FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
 VERSION = 1
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
+HEAD = 8
+"""Bytes of the length of the header, with which a safetensors file begins."""
 WEIGHTS = "weights"
 """The tensor with the share of each network of an ensemble."""
 VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
@@ -58,22 +63,47 @@ def save(
     encoding: Encoding,
     classes: NDArray[Any] | None,
     target_names: tuple[str, ...] | None,
+    record: RunRecord | None,
 ) -> None:
     """Write a model, of whose own are the parts, to `path`, replacing what is there; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
-    about, tensors = parts
-    columns, tables = encoding_parts(encoding)
+    about, tensors = _whole(parts, encoding, target_names)
     about |= {
         "version": VERSION,
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
-        "encoding": columns,
-        "target_names": target_names,
+        "record": None if record is None else record.to_json(),
     }
-    tensors |= tables
     text = json.dumps(about, allow_nan=False, default=_plain)
-    replace_file(Path(path), serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)}))
+    content = serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)})
+    replace_file(Path(path), _with_sorted_metadata(content))
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """Return the content of a file with its metadata in order: the library's order differs from call to call."""
+    start = HEAD + int.from_bytes(content[:HEAD], "little")
+    header = json.loads(content[HEAD:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % HEAD)  # tensors are aligned
+    return len(text).to_bytes(HEAD, "little") + text + content[start:]
+
+
+def model_digest(
+    parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
+) -> str:
+    """Return a hash of all by which a model predicts, 64 hexadecimal digits: weights, calibration, shares, encoding."""
+    about, tensors = _whole(parts, encoding, target_names)
+    about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
+    return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
+
+
+def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] | None) -> FileParts:
+    """Return the entries and tensors of a model with those of its encoding."""
+    about, tensors = parts
+    columns, tables = encoding_parts(encoding)
+    return {**about, "encoding": columns, "target_names": target_names}, {**tensors, **tables}
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:

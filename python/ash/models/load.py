@@ -35,6 +35,7 @@ from ash.models.file import (
     digest,
 )
 from ash.models.network import Network
+from ash.run_record import RunRecord
 from ash.space.hyperparameters import ACTIVATIONS
 
 MEMBER_KEYS = {"activations", "numbers", "params", "metric", "validation_score"}
@@ -95,13 +96,29 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
         text = metadata[KEY]
         about = _parse_metadata(text)
         _check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
-        if about["format"] == ENSEMBLE_FORMAT:
-            return _read_ensemble(tensors, about)
-        _check_metadata(about)
-        encoding = _read_encoding(tensors, about)
-        return _read_network(tensors, about, encoding, _read_labels(about["classes"]))
+        model = _read_model(tensors, about)
+        model.record = _read_record(about.get("record"))
+        return model
     except MalformedError as error:
         raise ModelFormatError(f"{name}: {error}") from error
+
+
+def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Ensemble:
+    if about["format"] == ENSEMBLE_FORMAT:
+        return _read_ensemble(tensors, about)
+    _check_metadata(about)
+    encoding = _read_encoding(tensors, about)
+    return _read_network(tensors, about, encoding, _read_labels(about["classes"]))
+
+
+def _read_record(facts: Any) -> RunRecord | None:
+    """Return the record of the run, None for a file without one; its options are checked when it is used."""
+    if facts is None:
+        return None
+    try:
+        return RunRecord.from_json(facts)
+    except ValueError as error:
+        raise MalformedError(str(error)) from error
 
 
 def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

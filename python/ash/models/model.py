@@ -29,7 +29,8 @@ from ash.data.targets import read_labels, read_targets
 from ash.encoding.encoding import Encoding
 from ash.export.description import TrainedNetwork, describe, scaling_of
 from ash.metrics import ALIASES, metric_of
-from ash.models.file import FileParts, save
+from ash.models.file import FileParts, model_digest, save
+from ash.run_record import RunRecord
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +52,7 @@ class Model(ABC):
     target_names : tuple of str or None
     metric : str
     validation_score : float
+    record : RunRecord or None
     """
 
     classes_: NDArray[Any] | None
@@ -58,6 +60,7 @@ class Model(ABC):
     target_names: tuple[str, ...] | None
     metric: str
     validation_score: float
+    record: RunRecord | None = None
 
     @property
     def task(self) -> str:
@@ -192,7 +195,12 @@ class Model(ABC):
         OSError
             The file cannot be written; what was there is left as it was.
         """
-        save(path, self.file_parts(), self.encoding, self.classes_, self.target_names)
+        save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of all by which the model predicts, 64 hexadecimal digits: equal for equal models."""
+        return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """Return the features that a network takes for a table: numbers scaled and clipped, levels, statistics.

@@ -24,7 +24,7 @@ Cost:    the exponentials of the predictions, once per factor that is tried.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -106,6 +106,20 @@ class Kept:
     def networks(self) -> tuple[Network, ...]:
         """Return those of the first fold."""
         return tuple(each[0] for each in self.members)
+
+    def of(self, candidates: Sequence[int]) -> "Kept":
+        """Return those of these candidates, in the order that they have here; all, if none of them is here."""
+        places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
+        if not places:
+            return self
+        return replace(
+            self,
+            members=tuple(self.members[place] for place in places),
+            candidates=tuple(self.candidates[place] for place in places),
+            rungs=tuple(self.rungs[place] for place in places),
+            factors=tuple(self.factors[place] for place in places),
+            predictions=self.predictions[places],
+        )
 
     def ensemble(self, size: int) -> Ensemble:
         """Return the ensemble of at most `size` draws."""

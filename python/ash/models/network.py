@@ -43,6 +43,8 @@ class Network(Model):
         The metric of the run that it comes from.
     validation_score : float
         Its score there, higher is better.
+    record : RunRecord or None
+        What trains it again; None of a network of a single fold, and of files of older versions.
     core : ash._core.Network
         Weights, biases and scaling.
 

@@ -53,6 +53,9 @@ executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None
     All other options. Its fields are parameters too: ``set_params(config__eta=3)``.
+record : ash.RunRecord or None, default=None
+    Of an earlier fit, as `result_.record` or the `record` of its model: that fit is repeated, without a clock. Pass the
+    same rows, and leave out the parameters on which the outcome depends.
 
 Attributes
 ----------

@@ -7,6 +7,7 @@ depends neither on the order of the rows nor on whether a row is repeated or wei
 """
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -23,14 +24,17 @@ from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.data.frames import Frame, read_frame
 from ash.engine.refit import Final
+from ash.engine.repeat import repeated
 from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
+from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
 from ash.metrics import Task
 from ash.models.model import Model, normalized
 from ash.models.model_pool import MOST_DRAWS
-from ash.options import CONFIG_FIELDS, Options, SearchConfig, read_options
+from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
+from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.sklearn.cv_results import tuning_results
 from ash.sklearn.estimator_docs import documented
@@ -62,6 +66,7 @@ class _Estimator(Configured):
         journal: str | PathLike[str] | Journal | None = None,
         executor: Any = None,
         config: SearchConfig | None = None,
+        record: RunRecord | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -101,30 +106,40 @@ class _Estimator(Configured):
         JournalError
             As for `ash.tune`.
         """
-        metric, scoring = read_scoring("scoring", self.scoring, self._task)
-        size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
-        options = self._options(metric, keep=1 if size == 1 else None)
-        elsewhere = read_elsewhere(self.executor, jobs_of(self.n_jobs), options)
-        final = Final(size, yes_or_no("refit", self.refit))
-        run = TuningRun(
+        run = self._new_run() if self.record is None else self._recorded_run()
+        made = TuningRun(
             X,
             y,
-            self.space,
-            options,
             sample_weight=sample_weight,
-            validation=self.validation,
-            cv=self.cv,
             groups=groups,
-            asked={"by": type(self).__name__},
-            sort=True,
-            scoring=scoring,
-            final=final,
             callbacks=read_callbacks(self.callbacks),
             journal=read_journal(self.journal),
-            elsewhere=elsewhere,
+            elsewhere=read_elsewhere(self.executor, jobs_of(self.n_jobs), run["options"]),
+            **run,
         )
-        self._keep(*run.run())
+        self._keep(*made.run())
         return self
+
+    def _new_run(self) -> dict[str, Any]:
+        """Return what the parameters say of the run."""
+        metric, scoring = read_scoring("scoring", self.scoring, self._task)
+        size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
+        given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
+        options = read_options("estimators", {**given, "seed": seed_of(self.random_state)})
+        return {
+            "space": self.space,
+            "options": options,
+            "validation": self.validation,
+            "cv": self.cv,
+            "asked": asked_of(type(self).__name__, {**given, "metric": self.scoring}, options),
+            "sort": True,
+            "scoring": scoring,
+            "final": Final(size, yes_or_no("refit", self.refit)),
+        }
+
+    def _recorded_run(self) -> dict[str, Any]:
+        """Return what the record says of the run."""
+        return repeated("estimators", _Estimator, self._given(), self.record, self._task)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return labels, or targets in the units of y.
@@ -154,12 +169,10 @@ class _Estimator(Configured):
         self._warn_names(frame)
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
-    def _options(self, metric: str | None, keep: int | None) -> Options:
-        names = "candidates", "time_limit", "validation", "cv", "executor", "config"
-        given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        given |= {"keep": keep, "threads": threads_of(self.n_jobs), "metric": metric, "task": self._task}
-        given |= {"seed": seed_of(self.random_state), "progress": progress_of(self.verbose)}
-        return read_options("estimators", given)
+    def _given(self) -> dict[str, Any]:
+        """Return the parameters by name, with threads and progress as `ash.tune` has them."""
+        given = {name: getattr(self, name) for name in PARAMETERS}
+        return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
 
     def _keep(self, result: Result, model: Model) -> None:
         self.result_ = result
@@ -191,6 +204,10 @@ class _Estimator(Configured):
         tags.input_tags.categorical = True
         tags.target_tags.required = True
         return tags
+
+
+PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
+"""The names of all parameters; a subclass of a user's may have others."""
 
 
 @documented("classifier", score="accuracy")

@@ -408,7 +408,7 @@ class Calls:
         which = [self.words.byte() % 4 for _ in range(many)]
         settings = [self.some("settings") for _ in range(many)]
         epochs = [self.small() for _ in range(many - self.rarely())]
-        for made in tuner.refit(self.some("data"), which, settings, epochs, 0, self.seconds()):
+        for made in tuner.refit(self.some("data"), which, settings, epochs, 0, self.seconds())[0]:
             if made is not None:
                 self.keep("network", made)
 

@@ -1,0 +1,175 @@
+"""How a run is written down so that it can be repeated (`record_of`), and how it is repeated (`repeated`).
+
+    run -> RunRecord -> the same options, space and split -> as many decisions, without a clock
+                     -> the same candidates selected from -> the same epochs on all rows -> the same model
+
+Rows are not in a record, only their hashes. The user passes them again, with the functions that a record cannot hold.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ash._utils.user_warnings import warn_user
+from ash.engine.refit import Final
+from ash.errors import DataError, SettingError
+from ash.history.digest import decision_hashes, digest_run
+from ash.history.records import Columns
+from ash.journal.identity import GIVEN_AGAIN, differences, space_of_facts
+from ash.journal.journal import Facts
+from ash.models.model import Model
+from ash.models.model_pool import Kept
+from ash.options import Caller, Options, recorded_options
+from ash.run_record import RunRecord
+from ash.scoring.fold_scoring import read_scoring
+from ash.space.hyperparameters import Params
+from ash.space.space import Space
+
+TUNE = "ash.tune"
+PLAN = ("candidates", "max_rungs", "epoch_limit", "keep", "folds")
+"""Options that a record has beside those on which results and their order depend."""
+SPLIT = ("metric", "validation", "cv")
+"""Arguments that a record has as they were given, or of which it says that they are missing."""
+_HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"}
+"""Arguments in place of which the record speaks."""
+
+
+def record_of(
+    *,
+    asked: Facts,
+    options: Options,
+    identity: Facts,
+    final: Final | None,
+    sort: bool,
+    params: Sequence[Params],
+    columns: Columns,
+    kept: Kept,
+    refit: Sequence[int],
+    ended: str,
+    model: Model,
+) -> RunRecord:
+    """Return the record of a run that has ended.
+
+    Parameters
+    ----------
+    asked : dict
+        Who called, and with which arguments: `asked_of`.
+    options, identity, final, sort
+        Of the run; identity as of `identity_of`.
+    params : sequence of dict
+        Of all candidates, by number.
+    columns : Columns
+        Of the decided jobs.
+    kept : Kept
+        What the model was selected from.
+    refit : sequence of int
+        The epochs of each network on all rows.
+    ended : str
+        As `Result.ended`.
+    model : Model
+        What predicts.
+    """
+    arguments = {name: asked["arguments"].get(name) for name in SPLIT}
+    ensemble = None if final is None else final.ensemble
+    record = RunRecord(
+        by=asked["by"],
+        settings=identity["settings"],
+        plan={name: getattr(options, name) for name in PLAN},
+        arguments={**arguments, "sort": sort, "ensemble": ensemble, "refit": final is not None and final.refit},
+        space=identity["space"],
+        version=identity["version"],
+        data=identity["data"],
+        missing=tuple(name for name in asked["given again"] if name in SPLIT),
+        ended=ended,
+        decisions=decision_hashes(columns),
+        kept=kept.candidates,
+        refit=tuple(refit),
+        digest=digest_run(params, columns, (kept.candidates[0], kept.rungs[0])),
+        model=model.digest,
+    )
+    return RunRecord.from_json(record.to_json())  # as it comes back from a file: tuples are lists
+
+
+def repeated(
+    caller: Caller, call: Callable[..., Any], given: Mapping[str, Any], record: Any, task: str | None = None
+) -> dict[str, Any]:
+    """Return the arguments of a `TuningRun` that repeats a run, but for rows, callbacks, journal and executor.
+
+    Parameters
+    ----------
+    caller, call, given
+        The entry point, its function, and its arguments by name; `threads` and `progress` as `ash.tune` has them.
+    record : object
+        As the user gave it.
+    task : str, optional
+        Of an estimator.
+
+    Raises
+    ------
+    SettingError
+        The record is none, is of another entry point or of a greedy run; or an argument is in the record already, or is
+        missing there and here.
+    """
+    _check_record(record, caller, task)
+    words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
+    own = {name: given[word] for name, word in words.items()}
+    for name in record.missing:
+        if own[name] is None:
+            raise SettingError(f"{words[name]}=None: pass {GIVEN_AGAIN[name]} of the run, which a record does not hold")
+    parameters = inspect.signature(call).parameters
+    held = [name for name in given if name in _HELD and given[name] is not parameters[name].default]
+    held += [words[name] for name, value in own.items() if name not in record.missing and value is not None]
+    if held:
+        raise SettingError(f"{', '.join(held)} cannot be given with record=, which has its own: leave it out")
+    chosen = {name: own[name] if name in record.missing else record.arguments.get(name) for name in SPLIT}
+    _, scoring = read_scoring(words["metric"], chosen["metric"])
+    facts = {**record.settings, **record.plan, "metric": None if scoring else record.settings.get("metric")}
+    size = record.arguments.get("ensemble")
+    return {
+        "space": _space_of(record),
+        "options": recorded_options(caller, facts, given),
+        "validation": chosen["validation"],
+        "cv": chosen["cv"],
+        "asked": {"by": record.by, "arguments": dict(record.arguments), "given again": list(record.missing)},
+        "sort": bool(record.arguments.get("sort")),
+        "scoring": scoring,
+        "final": None if size is None else Final(size, bool(record.arguments.get("refit"))),
+        "record": record,
+    }
+
+
+def _check_record(record: Any, caller: Caller, task: str | None) -> None:
+    """Raise SettingError unless this entry point can repeat the run of a record."""
+    if not isinstance(record, RunRecord):
+        raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got {record!r}")
+    if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
+        again = "ash.tune(X, y, record=...)" if record.by == TUNE else f"{record.by}(record=...).fit(X, y)"
+        raise SettingError(f"the record is of {record.by}: repeat its run by {again}")
+    if not record.decisions:
+        raise SettingError("the record has no decision: there is nothing to repeat")
+    if record.settings.get("schedule") != "reproducible":
+        raise SettingError(
+            "the record is of a run with schedule='greedy', whose decisions depend on timing: it cannot be repeated"
+        )
+
+
+def _space_of(record: RunRecord) -> Space:
+    """Return the space of a record, which may come from anybody."""
+    try:
+        return space_of_facts(record.space)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingError(f"the space of the record is none: {type(error).__name__}: {error}") from error
+
+
+def check_rows(record: RunRecord, identity: Facts) -> None:
+    """Raise DataError where a run has other rows than the record, and warn where its decisions may differ.
+
+    Warns
+    -----
+    UserWarning
+        It is another version of ash, or a processor without fused multiply-adds.
+    """
+    if found := differences({"data": record.data}, {"data": identity["data"]}):
+        raise DataError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")
+    if found := differences({"version": record.version}, {"version": identity["version"]}):
+        warn_user(f"the repeated run may differ from the one recorded: {'; '.join(found)}")

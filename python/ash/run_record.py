@@ -1,0 +1,125 @@
+"""`RunRecord`: what a run and its model depend on, so that both can be made again, bit for bit, without a clock.
+
+    settings, space, data, version    what every decision depends on (ash/journal/identity.py)
+    plan                              options that no decision depends on, or that a time limit has fixed
+    arguments                         how the rows were split, and what becomes of the best networks
+    decisions, kept, refit, ended     what time has decided: how far the run got, and what was still done then
+    digest, model                     what came out
+
+All of it is what JSON holds. It has no time, no thread and no machine, so a run that is repeated has the same record.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeAlias
+
+from ash._utils.checks import is_list_of
+
+Facts: TypeAlias = dict[str, Any]
+
+DIGITS = 8
+"""Hexadecimal digits of the hash of a decision."""
+SHORT = 16
+"""Digits of a digest that are shown."""
+
+
+@dataclass(frozen=True, repr=False)
+class RunRecord:
+    """All that a run and its model depend on: it repeats the run without a clock, on any number of threads.
+
+    Comes from `Result.record`, or from the `record` of a model, saved ones too. Pass it to `ash.tune` or to an
+    estimator as `record=`, with the same rows.
+
+    Attributes
+    ----------
+    by : str
+        Who was called: "ash.tune", or the estimator.
+    settings, plan, arguments, space, version : dict
+        Options, the space, and the version of ash.
+    data : dict
+        Shapes and names of the table, and hashes of the encoded rows: its fingerprint.
+    missing : tuple of str
+        Arguments that a record cannot hold, such as a function. They are passed again.
+    ended : str
+        As `Result.ended`.
+    decisions : tuple of str
+        A hash of each decided job, in order of decision. Their number says how far the run got.
+    kept : tuple of int
+        The candidates whose networks the model was selected from, the best first.
+    refit : tuple of int
+        Epochs that each network of the model was trained for on all rows; 0 where there was no time.
+    digest, model : str
+        `Result.digest`, and a hash of the model: 64 hexadecimal digits each.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> record = ash.tune(X, y, candidates=8).record
+    >>> ash.tune(X, y, record=record, threads=1).record == record
+    True
+    """
+
+    by: str
+    settings: Facts
+    plan: Facts
+    arguments: Facts
+    space: Facts
+    version: Facts
+    data: Facts
+    missing: tuple[str, ...]
+    ended: str
+    decisions: tuple[str, ...]
+    kept: tuple[int, ...]
+    refit: tuple[int, ...]
+    digest: str
+    model: str
+
+    def to_json(self) -> Facts:
+        """Return the record as JSON holds it: `from_json` reads it."""
+        facts: Facts = json.loads(json.dumps({**asdict(self), "decisions": "".join(self.decisions)}))
+        return facts
+
+    @classmethod
+    def from_json(cls, facts: Any) -> "RunRecord":
+        """Return the record that `to_json` was called on; ValueError for what is no record."""
+        wanted = {field.name: field.type for field in fields(cls)}
+        _check(isinstance(facts, Mapping) and facts.keys() == wanted.keys(), "it has other entries")
+        for name, kind in wanted.items():
+            value = facts[name]
+            if name == "decisions":
+                _check(isinstance(value, str) and re.fullmatch(f"([0-9a-f]{{{DIGITS}}})*", value) is not None, name)
+            elif kind is str or kind is Facts:
+                _check(isinstance(value, str if kind is str else dict), name)
+            elif name == "missing":
+                _check(is_list_of(value, str), name)
+            else:
+                _check(is_list_of(value, int) and all(each >= 0 for each in value), name)
+        hashes = facts["decisions"]
+        decisions = tuple(hashes[place : place + DIGITS] for place in range(0, len(hashes), DIGITS))
+        lists = {name: tuple(facts[name]) for name in ("missing", "kept", "refit")}
+        return cls(**{**facts, **lists, "decisions": decisions})
+
+    def first_difference(self, other: "RunRecord") -> int | None:
+        """Return the number of the first decision that is not the same in another record; None if all are."""
+        pairs = zip(self.decisions, other.decisions, strict=False)
+        different = (number for number, (own, theirs) in enumerate(pairs) if own != theirs)
+        shorter = min(len(self.decisions), len(other.decisions))
+        return next(different, None if len(self.decisions) == len(other.decisions) else shorter)
+
+    def __repr__(self) -> str:
+        """Return one line: who was called, how many decisions there were, and both digests."""
+        return (
+            f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT]}, "
+            f"model {self.model[:SHORT]})"
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dicts
+
+
+def _check(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(f"the record of its run is none: {what}")

@@ -1,0 +1,309 @@
+"""`ash.RunRecord`: a run that time has ended is repeated without a clock, to the same digest and model bytes."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.model_selection import GroupKFold, KFold
+
+import ash
+from ash.run_record import DIGITS, RunRecord
+from callback_help import After, Stopper
+from config_help import configured
+from data_help import mixed_columns, mixed_target
+
+pytestmark = pytest.mark.core
+
+WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
+MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
+TIMED: dict[str, Any] = {"time_limit": 1.5, "schedule": "reproducible", "workers": 4}
+
+
+def content(model: Any, folder: Path) -> bytes:
+    """Return the bytes of a model's file."""
+    path = folder / "model.safetensors"
+    model.save(path)
+    return path.read_bytes()
+
+
+def fitted(kind: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **given: Any) -> Any:
+    return kind(**configured(given)).fit(X, y, sample_weight=sample_weight, groups=groups)
+
+
+def interrupt(_: ash.Run) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+# The same outcome
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"X": WINE},
+        {"X": WINE, "cv": 3},
+        {"X": WINE, "cv": 3, "ensemble": 1},
+        {"X": WINE, "validation": 0.3, "scoring": "neg_log_loss"},
+        {"X": WINE, "validation": 0.3, "refit": False},
+        {"X": WINE, "validation": 0.3, "sample_weight": np.arange(len(WINE[0])) % 3},
+        {"X": DIABETES, "validation": 0.3},
+        {"X": DIABETES, "validation": 0.3, "scoring": "neg_max_error"},
+        {"X": DIABETES},
+        {"X": MIXED, "validation": 0.25},
+        {"X": MIXED},
+    ],
+    ids=lambda case: " ".join(name for name in case if name != "X"),
+)
+def test_a_timed_fit_is_repeated_bit_for_bit(case: dict[str, Any], tmp_path: Path) -> None:
+    given = dict(case)
+    X, y = given.pop("X")
+    weights = {name: given.pop(name) for name in ("sample_weight",) if name in given}
+    kind = ash.ASHRegressor if y.dtype.kind == "f" else ash.ASHClassifier
+    first = fitted(kind, X, y, **weights, **{**TIMED, **given})
+    again = fitted(kind, X, y, **weights, record=first.result_.record, n_jobs=1)
+    assert first.result_.ended == again.result_.ended == "time_limit"
+    assert again.result_.digest == first.result_.digest == first.result_.record.digest
+    assert again.result_.record == first.result_.record == first.model_.record
+    assert content(again.model_, tmp_path) == content(first.model_, tmp_path)
+    assert again.predict(X).tobytes() == first.predict(X).tobytes()
+
+
+def test_a_record_is_the_same_on_any_number_of_threads() -> None:
+    record = ash.tune(*WINE, candidates=16, threads=2).record
+    assert all(ash.tune(*WINE, record=record, threads=threads).record == record for threads in (1, 2))
+    with ThreadPoolExecutor(2) as pool:
+        assert ash.tune(*WINE, record=record, executor=pool).record == record
+
+
+def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest(tmp_path: Path) -> None:
+    """Stopped by a callback, and by a record that is cut: the first decisions of the same run."""
+    given: dict[str, Any] = {"candidates": 64, "progress": False}
+    whole = ash.tune(*WINE, **given)
+    stopped = ash.tune(*WINE, **given, callbacks=Stopper(9))
+    count = len(stopped.jobs)
+    assert stopped.ended == "stopped" and 9 <= count < len(whole.jobs)
+    assert stopped.record.decisions == whole.record.decisions[:count]
+    cut = ash.tune(
+        *WINE, record=replace(whole.record, decisions=whole.record.decisions[:count], ended="stopped", kept=())
+    )
+    assert cut.record == stopped.record and content(cut.model, tmp_path) == content(stopped.model, tmp_path)
+    assert ash.tune(*WINE, record=stopped.record).record == stopped.record
+
+
+def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
+    first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, interrupt))
+    assert first.ended == "interrupted" and 0 < len(first.jobs) < 5_000
+    again = ash.tune(*WINE, record=first.record, threads=1)
+    assert again.ended == "interrupted" and again.record == first.record
+    assert content(again.model, tmp_path) == content(first.model, tmp_path)
+    assert content(again.ensemble(8), tmp_path) == content(first.ensemble(8), tmp_path)
+
+
+def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
+    first = fitted(ash.ASHRegressor, *DIABETES, candidates=5_000, validation=0.2, callbacks=After(40, interrupt))
+    assert first.result_.ended == "interrupted" and set(first.result_.record.refit) == {0}
+    again = fitted(ash.ASHRegressor, *DIABETES, record=first.result_.record)
+    assert content(again.model_, tmp_path) == content(first.model_, tmp_path)
+
+
+@pytest.mark.parametrize("limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}])
+def test_limits_are_repeated(limit: dict[str, Any]) -> None:
+    first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit))
+    assert first.ended in limit
+    again = ash.tune(*WINE, record=first.record)
+    assert again.ended in limit and again.record == first.record
+
+
+def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"candidates": 64, "progress": False}
+    first = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(20))
+    resumed = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(40))
+    assert len(first.jobs) < len(resumed.jobs)
+    again = ash.tune(*WINE, record=resumed.record, journal=tmp_path / "again.ash")
+    assert again.record == resumed.record
+    assert content(again.model, tmp_path) == content(resumed.model, tmp_path)
+    with pytest.raises(ash.JournalError, match=r"was begun by ash\.tune with record=: make the same call"):
+        ash.resume(tmp_path / "again.ash", *WINE)
+
+
+def test_a_repeat_that_is_interrupted_continues_from_its_journal(tmp_path: Path) -> None:
+    record = ash.tune(*WINE, candidates=64, progress=False).record
+    part = ash.tune(*WINE, record=record, journal=tmp_path / "run.ash", callbacks=Stopper(9))
+    assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs)
+    assert ash.tune(*WINE, record=record, journal=tmp_path / "run.ash").record == record
+
+
+# What must be passed again
+
+
+def test_what_a_record_cannot_hold_is_passed_again(tmp_path: Path) -> None:
+    def scorer(model: Any, X: Any, y: Any) -> float:
+        return float(np.mean(model.predict(X) == y))
+
+    folds, groups = GroupKFold(3), np.arange(len(WINE[0])) % 7
+    first = ash.tune(*WINE, candidates=8, metric=scorer, cv=folds, groups=groups)
+    assert first.record.missing == ("cv", "metric")
+    with pytest.raises(ash.SettingError, match="cv=None: pass the splitter of the run, which a record does not hold"):
+        ash.tune(*WINE, record=first.record, metric=scorer, groups=groups)
+    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores of the run"):
+        ash.tune(*WINE, record=first.record, cv=folds, groups=groups)
+    again = ash.tune(*WINE, record=first.record, cv=folds, groups=groups, metric=scorer)
+    assert again.record == first.record
+    table = (WINE[0][:40], WINE[1][:40])
+    beside = ash.tune(*WINE, candidates=8, validation=table)
+    assert beside.record.missing == ("validation",)
+    assert ash.tune(*WINE, record=beside.record, validation=table).record == beside.record
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ({"candidates": 8}, "candidates"),
+        ({"seed": 3, "time_limit": 4.0}, "time_limit, seed"),
+        ({"metric": "accuracy"}, "metric"),
+        ({"cv": KFold(3)}, "cv"),
+        ({"space": ash.Space(hidden=(4,))}, "space"),
+        ({"config": ash.SearchConfig(eta=3, teams=False)}, "eta"),
+    ],
+)
+def test_what_a_record_holds_is_not_given_again(given: dict[str, Any], held: str) -> None:
+    record = ash.tune(*WINE, candidates=4).record
+    with pytest.raises(ash.SettingError, match=f"{held}.* cannot be given with record=.*: leave it out"):
+        ash.tune(*WINE, record=record, **given)
+    allowed = ash.SearchConfig(teams=False, memory_limit=10**8)
+    assert ash.tune(*WINE, record=record, config=allowed, progress=False).record == record
+
+
+def test_a_record_of_another_entry_point_and_of_a_greedy_run() -> None:
+    of_tune = ash.tune(*WINE, candidates=4).record
+    of_fit = ash.ASHClassifier(candidates=4).fit(*WINE).result_.record
+    for call in (ash.ASHClassifier(record=of_tune).fit, ash.ASHRegressor(record=of_tune).fit):
+        with pytest.raises(ash.SettingError, match=r"the record is of ash.tune: repeat its run by ash.tune\(X, y"):
+            call(*WINE)
+    for wrong in (lambda: ash.tune(*WINE, record=of_fit), lambda: ash.ASHRegressor(record=of_fit).fit(*WINE)):
+        with pytest.raises(ash.SettingError, match=r"is of ASHClassifier: repeat its run by ASHClassifier\(record="):
+            wrong()
+    greedy = ash.tune(*WINE, candidates=4, config=ash.SearchConfig(schedule="greedy")).record
+    with pytest.raises(ash.SettingError, match="schedule='greedy', whose decisions depend on timing: it cannot be"):
+        ash.tune(*WINE, record=greedy)
+    with pytest.raises(ash.SettingError, match=r"record must be an ash\.RunRecord, such as result\.record or"):
+        ash.tune(*WINE, record="run.json")
+
+
+# Other rows, other versions
+
+
+def test_other_rows_are_an_error_that_says_what_differs() -> None:
+    X, y = WINE
+    record = ash.tune(X, y, candidates=4).record
+    other = X.copy()
+    other[5, 2] += 1
+    for rows, text in (
+        ((X[:-1], y[:-1]), "training rows: 142 there, 141 here"),
+        ((other, y), "other values of X among the rows for"),
+        ((X[:, :-1], y), "columns of X: 13 there, 12 here"),
+    ):
+        with pytest.raises(ash.DataError, match=f"these are not the rows of the run that is repeated: .*{text}"):
+            ash.tune(*rows, record=record)
+
+
+def test_another_version_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = ash.tune(*WINE, candidates=4).record
+    old = replace(record, version={**record.version, "version of ash": "0.1.0"})
+    with pytest.warns(UserWarning, match=r"the repeated run may differ .*version of ash: '0.1.0' there"):
+        again = ash.tune(*WINE, record=old)
+    assert again.record == record
+
+
+# A record as such
+
+
+def test_a_record_travels_with_models_and_results(tmp_path: Path) -> None:
+    result = ash.tune(*WINE, candidates=8)
+    fit = ash.ASHClassifier(candidates=8).fit(*WINE)
+    for number, model in enumerate((result.model, result.ensemble(3), fit.model_)):
+        model.save(tmp_path / f"{number}.safetensors")
+        assert ash.load(tmp_path / f"{number}.safetensors").record == model.record is not None
+        assert model.record.model == model.digest == pickle.loads(pickle.dumps(model)).record.model
+    assert result.ensemble(3).record.arguments["ensemble"] == 3
+    assert RunRecord.from_json(json.loads(result.to_json() or "")["record"]) == result.record
+    assert repr(result.record).startswith("RunRecord(ash.tune, 14 decisions, digest ") and "\n" not in repr(
+        result.record
+    )
+
+
+def test_the_hashes_of_decisions_name_the_first_that_differs() -> None:
+    one = ash.tune(*WINE, candidates=8).record
+    assert len(one.decisions) == 14 and {len(each) for each in one.decisions} == {DIGITS}
+    assert one.first_difference(one) is None
+    other = ("0" * DIGITS,)
+    assert one.first_difference(replace(one, decisions=one.decisions[:5] + other + one.decisions[6:])) == 5
+    assert one.first_difference(replace(one, decisions=one.decisions[:5])) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decisions": "xyz"},
+        {"decisions": 3},
+        {"kept": [1, -2]},
+        {"kept": ["a"]},
+        {"refit": None},
+        {"by": 3},
+        {"settings": []},
+        {"more": 1},
+    ],
+)
+def test_what_is_no_record_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    facts = ash.tune(*WINE, candidates=4).record.to_json()
+    with pytest.raises(ValueError, match="the record of its run is none"):
+        RunRecord.from_json({**facts, **change})
+
+
+def test_a_forged_record_is_an_error_of_ours(tmp_path: Path) -> None:
+    record = ash.tune(*WINE, candidates=4).record
+    for change in (
+        {"space": {"hidden": [{"kind": "x"}]}},
+        {"settings": {**record.settings, "eta": "many"}},
+        {"settings": {**record.settings, "metric": "no such"}},
+        {"plan": {**record.plan, "candidates": -3}},
+        {"arguments": {**record.arguments, "cv": "all"}},
+    ):
+        with pytest.raises(ash.AshError):
+            ash.tune(*WINE, record=replace(record, **change))
+    with pytest.raises(ash.AshError):
+        ash.tune(*WINE, record=replace(record, decisions=()))
+
+
+def test_the_same_model_is_the_same_file(tmp_path: Path) -> None:
+    model = ash.ASHClassifier(candidates=8).fit(*WINE).model_
+    assert len({content(model, tmp_path) for _ in range(20)}) == 1
+
+
+def test_calibration_and_selection_have_the_same_bits_on_lesser_processors(tmp_path: Path) -> None:
+    program = (
+        "import ash, sys\nfrom sklearn.datasets import load_digits\nX, y = load_digits(return_X_y=True)\n"
+        "for scoring in ('neg_log_loss', None):\n"
+        "    fit = ash.ASHClassifier(candidates=12, scoring=scoring, random_state=0).fit(X[:600], y[:600])\n"
+        "    print(fit.model_.digest)\n"
+    )
+    features = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3"
+    found = []
+    for disabled in ("", features):
+        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, env=environment, check=True
+        )
+        found.append(run.stdout)
+    assert found[0] == found[1] and len(set(found[0].split())) == 2
