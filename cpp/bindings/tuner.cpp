@@ -324,6 +324,11 @@ void bind_tuner(py::module_& m) {
             py::arg("seconds"), py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def(
+            "limit", [](OwningTuner& owner, double seconds) { owner.tuner.limit(checked_seconds(seconds)); },
+            py::arg("seconds"))
+        .def_property_readonly("short_of_time", [](const OwningTuner& owner) { return owner.tuner.is_short_of_time(); })
+        .def_property_readonly("out_of_time", [](const OwningTuner& owner) { return owner.tuner.is_out_of_time(); })
+        .def(
             "provide", [](OwningTuner& owner, const std::vector<Settings>& more) { owner.tuner.provide(more); },
             py::arg("candidates"))
         .def("events", &take_events)

@@ -297,6 +297,11 @@ class Tuner:
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # within a block of rows; returns at once; unfinished jobs leave no record
+    def limit(self, seconds: float) -> None: ...  # no job begins that would end later; reproducible only
+    @property
+    def short_of_time(self) -> bool: ...  # the next job would end too late
+    @property
+    def out_of_time(self) -> bool: ...  # and none runs
     @property
     def wanted(self) -> int: ...  # How many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`

@@ -158,6 +158,38 @@ TEST_CASE("a run that is stopped has the first records of one that is not, and a
     }
 }
 
+TEST_CASE("a job that would end too late does not begin, and begins once there is time") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    const std::vector<Row> all = outcome(data, 5, {});
+    for (const int threads : {1, 3}) {
+        const auto tuner = make_tuner(data, 5, {.threads = threads, .sleepy = true});
+        tuner->limit(0.0);  // before a job has ended, nobody knows how long one takes
+        tuner->start();
+        while (!tuner->is_out_of_time()) REQUIRE_FALSE(tuner->wait(0.001));
+        CHECK(tuner->is_short_of_time());
+        const std::vector<Row> before = rows(*tuner);
+        REQUIRE_FALSE(tuner->wait(0.02));
+        CHECK(rows(*tuner) == before);
+        CHECK(std::ssize(before) < 40);
+        tuner->limit(60.0);
+        CHECK_FALSE(tuner->is_out_of_time());
+        REQUIRE(tuner->wait(60.0));
+        CHECK(rows(*tuner) == all);
+    }
+}
+
+TEST_CASE("a greedy run begins jobs until it is stopped") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    const Fold fold{data, {.kernels = kernels(""), .seed = 5, .metric = Metric::accuracy}};
+    Tuner tuner(std::make_unique<Shaken>(fold, mixed(40), 2, 0, false),
+                {.ladder = {}, .threads = 2, .schedule = Schedule::greedy});
+    tuner.limit(0.0);
+    tuner.start();
+    REQUIRE(tuner.wait(60.0));
+    CHECK_FALSE(tuner.is_short_of_time());
+    CHECK(tuner.ending() == Ending::finished);
+}
+
 TEST_CASE("one thread in a team of many does all the work when the others come late") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const auto tuner = make_tuner(data, 0, {.threads = 7});

@@ -100,7 +100,7 @@ def test_a_second_ctrl_c_raises_at_once():
     told = (module.NullJournal(), module.Reporter(()), module.NoDispatcher(), ())
     loop = module.EventLoop(tuner, candidates, data_help.options(progress=False), *told)
     with pytest.raises(KeyboardInterrupt):
-        loop.run(lambda: math.inf)
+        loop.run(lambda _: math.inf)
     assert tuner.stop.called
 
 

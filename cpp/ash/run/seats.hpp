@@ -51,7 +51,8 @@ class Seats {
     void helped(int owner);
 
     Team& team(int thread) { return *teams_[static_cast<std::size_t>(thread)]; }
-    void wake() noexcept;  // as Team::wake(), of all
+    int busy() const { return busy_; }  // threads that run a job
+    void wake() noexcept;               // as Team::wake(), of all
 
   private:
     struct Seat {

@@ -41,7 +41,8 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
       seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
       owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },
              .replay = [this](const Task& task, const KnownJob& known) { replay(task, known); },
-             .is_over = [this] { return stop_.load(); }} {
+             .is_over = [this] { return stop_.load(); },
+             .is_late = [this](const Task& task) { return is_late(task); }} {
     records_.count(ladder_.rungs());
     look_for_wants();
 }
@@ -117,6 +118,28 @@ void Tuner::stop() noexcept {
     if (is_forked()) return;  // nothing waits, and what the parent had locked stays locked
     candidates_->stop();
     ring();
+}
+
+void Tuner::limit(double seconds) {
+    bool news = false;
+    in_critical_section([&] {
+        const bool was_late = replay_.is_late(owner_);
+        limit_ = this->seconds() + seconds;
+        news = was_late && !replay_.is_late(owner_);
+    });
+    if (news) ring();
+}
+
+bool Tuner::is_short_of_time() const {
+    bool is_short = false;
+    in_critical_section([&] { is_short = replay_.is_late(owner_); });
+    return is_short;
+}
+
+bool Tuner::is_out_of_time() const {
+    bool is_out = false;
+    in_critical_section([&] { is_out = replay_.is_late(owner_) && seats_.busy() == 0; });
+    return is_out;
 }
 
 void Tuner::provide(std::vector<Settings> more) {
@@ -234,7 +257,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
         decision.bell = bell_;
         if (!decision.task && !stop_) decision.help = seats_.invite(decision.bell);
         decision.finished = clock_->finished();
-        news = replay_.has_task(*clock_) || decision.finished || seats_.is_open(thread);
+        news = replay_.has_task(*clock_, owner_) || decision.finished || seats_.is_open(thread);
     });
     if (news) ring();
     return decision;
@@ -245,6 +268,10 @@ void Tuner::collect(int thread, const Done& done) {
     if (done.record) {
         JobRecord record = *done.record;
         record.team_limit = seats_.team_limit(thread);
+        const double cost = record.task.finish - record.task.start;
+        paced_seconds_ += record.end - record.start;
+        paced_cost_ += cost;
+        if (cost > 0.0) pace_[record.task.job.candidate] = (record.end - record.start) / cost;
         held_.emplace(record.task.job.candidate, record);
     }
     seats_.rise(thread);
@@ -284,7 +311,10 @@ void Tuner::change(const std::function<void()>& change) {
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
-    for (const std::int32_t candidate : retired) candidates_->retire(candidate);
+    for (const std::int32_t candidate : retired) {
+        candidates_->retire(candidate);
+        pace_.erase(candidate);
+    }
     if (!retired.empty()) records_.retired(retired);
     std::sort(retired.begin(), retired.end());
     for (const auto& [task, score, loss] : clock_->decided()) {
@@ -315,6 +345,14 @@ void Tuner::look_for_wants() {
     const std::lock_guard lock(mutex_);
     wanted_ = wanted;
     if (wanted > 0) end_.notify_all();
+}
+
+// A candidate is as fast as in its last job, a new one as the average so far. Until a job has ended, none is late.
+bool Tuner::is_late(const Task& task) const {
+    const double cost = task.finish - task.start;  // 0 of a greedy clock
+    const auto own = pace_.find(task.job.candidate);
+    const double pace = own != pace_.end() ? own->second : paced_cost_ > 0.0 ? paced_seconds_ / paced_cost_ : 0.0;
+    return cost > 0.0 && pace > 0.0 && seconds() + pace * cost > limit_;
 }
 
 Tuner::Done Tuner::train(int thread, const Task& task) {

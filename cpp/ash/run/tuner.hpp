@@ -35,6 +35,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -97,6 +98,15 @@ class Tuner {
     // Asks the threads to leave; returns at once.
     void stop() noexcept;
 
+    // No job is begun any more that would end later than so many seconds from now; a later call extends it. Reproducible
+    // only: what comes after such a job could not be decided. How long it takes follows from its cost and from the jobs
+    // that have ended.
+    void limit(double seconds);
+
+    // Whether the next job would end too late, and whether none runs any more either.
+    bool is_short_of_time() const;
+    bool is_out_of_time() const;
+
     // Returns when all threads have left, whatever they threw; at once if there are none.
     void join() noexcept;
 
@@ -154,6 +164,7 @@ class Tuner {
     void settle();
     void record(const Report& report);
     void look_for_wants();
+    bool is_late(const Task& task) const;
     Done train(int thread, const Task& task);
     Done help(int thread, const Invited& invited);
     void ring() noexcept;
@@ -169,6 +180,10 @@ class Tuner {
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;
     const Replay::Owner owner_;
+    double limit_ = std::numeric_limits<double>::infinity();  // seconds of the run in which no job may end
+    double paced_seconds_ = 0.0;                              // of the jobs that have ended here, and their cost
+    double paced_cost_ = 0.0;
+    std::unordered_map<std::int32_t, double> pace_;  // of each candidate that waits: seconds per cost of its last job
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
 

@@ -52,10 +52,24 @@ std::optional<Task> Replay::next(Clock& clock, const Owner& owner) {
         }
         if (!task) return std::nullopt;
         const auto known = known_.extract(key(task->job));
-        if (known.empty()) return task;
-        owner.replay(*task, known.mapped());
+        if (!known.empty()) {
+            owner.replay(*task, known.mapped());
+        } else if (owner.is_late(*task)) {
+            again_.insert(again_.begin(), *task);
+            return std::nullopt;
+        } else {
+            return task;
+        }
     }
     return std::nullopt;
+}
+
+bool Replay::has_task(const Clock& clock, const Owner& owner) const {
+    return again_.empty() ? clock.has_task() : !is_late(owner);
+}
+
+bool Replay::is_late(const Owner& owner) const {
+    return !again_.empty() && !known_.contains(key(again_.front().job)) && owner.is_late(again_.front());
 }
 
 std::optional<Task> Replay::ask(Clock& clock, const Owner& owner) {

@@ -39,11 +39,12 @@ struct KnownJob {
 class Replay {
   public:
     // given: of each task that the clock gives, once. replay: to report a known result to the clock. is_over: whether the
-    // run is over, which a result may make it.
+    // run is over, which a result may make it. is_late: whether a task would end after the time is up.
     struct Owner {
         std::function<void(const Task& task)> given;
         std::function<void(const Task& task, const KnownJob& known)> replay;
         std::function<bool()> is_over;
+        std::function<bool(const Task& task)> is_late;
     };
 
     // Results that count from now on, one per job.
@@ -55,11 +56,15 @@ class Replay {
     // Goes through the steps as far as the clock agrees. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task to be trained, once all known results that come before it have been reported.
+    // The next task to be trained, once all known results that come before it have been reported. Nothing while it is late:
+    // it waits then, and all that come after it.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Whether next() would do anything.
-    bool has_task(const Clock& clock) const { return !again_.empty() || clock.has_task(); }
+    bool has_task(const Clock& clock, const Owner& owner) const;
+
+    // Whether the next task is known and late.
+    bool is_late(const Owner& owner) const;
 
   private:
     using Key = std::pair<std::int32_t, std::int32_t>;  // candidate, rung
@@ -69,7 +74,7 @@ class Replay {
     static std::optional<Task> ask(Clock& clock, const Owner& owner);
 
     std::map<Key, KnownJob> known_;  // not yet reported
-    std::vector<Task> again_;        // given out by the clock so far, without a result
+    std::vector<Task> again_;        // given out by the clock, and neither trained nor reported; the next one first
 };
 
 }  // namespace ash

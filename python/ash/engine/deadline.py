@@ -5,8 +5,9 @@
                                         ^ how long would a refit take now?
 
 How many networks are refitted, and so how long that takes, is known only at the end. So at first the most that a refit
-may take is reserved. When only that is left, the deadline asks how long the refit would take now, and gives the rest of
-the reserve back to training. It asks again when that is used up, until too little is left to gain.
+may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long the refit would
+take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too little is
+left to gain.
 """
 
 import math
@@ -32,7 +33,7 @@ class Deadline:
     time_limit : float or None
         Seconds; None: training is not limited.
     refit : bool
-        Whether a refit follows.
+        Whether a refit may follow, or networks may have to be trained again.
 
     Attributes
     ----------
@@ -49,19 +50,21 @@ class Deadline:
             self._most = REFIT * time_limit if refit else 0.0
         self._at = self.end - self._most
 
-    def left(self, needed: Callable[[], float] | None = None) -> float:
+    def left(self, needed: Callable[[], float] | None = None, is_short: bool = False) -> float:
         """Return the seconds of training that are left, 0 or less at its end.
 
         Parameters
         ----------
         needed : callable, optional
             Returns the seconds that a refit would take now; called when only the reserve is left.
+        is_short : bool
+            Whether the next job takes longer than what is left.
         """
         left = self._at - monotonic()
-        if left > 0 or needed is None or self._most == 0:
+        if (left > 0 and not is_short) or needed is None or self._most == 0:
             return left
         later = self.end - min(self._most, needed())
-        if later - monotonic() < WORTH * self._limit:
+        if later - max(self._at, monotonic()) < WORTH * self._limit:
             self._most = 0.0  # this was the last look
             return left
         self._at = later

@@ -8,11 +8,14 @@ Threads: the core's threads never run Python, unless a function of the user scor
 installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ash import _core
 from ash._utils.threads import warn_of_fewer
@@ -61,13 +64,16 @@ class EventLoop:
     scorers: Sequence["ValidationScorer"]
     recorded: RunRecord | None = None
 
-    def run(self, seconds_left: Callable[[], float]) -> Ending:
-        """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C."""
+    def run(self, seconds_left: Callable[[bool], float]) -> Ending:
+        """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C.
+
+        `seconds_left` is told whether the next job needs more time than there is.
+        """
         tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs
         began, before = self.journal.start()
         started = time.monotonic()
-        if seconds_left() <= 0 or self.reporter.stopped:
+        if seconds_left(False) <= 0 or self.reporter.stopped:
             tuner.stop()  # before the start, so that no job ends
         dispatcher.start()
         tuner.start()  # before the view, so that they train while rich is imported
@@ -91,11 +97,15 @@ class EventLoop:
             tuner.stop()  # after a second Ctrl-C too, no thread trains on
         return Ending(ended, began, wall_seconds)
 
-    def _watch(self, view: View, seconds_left: Callable[[], float]) -> str | None:
+    def _watch(self, view: View, seconds_left: Callable[[bool], float]) -> str | None:
         """Return "time_limit" or "interrupted"; None if the run ended itself, by a callback or by an error."""
         tuner = self.tuner
         try:
-            while (left := seconds_left()) > 0:
+            while (left := seconds_left(tuner.short_of_time)) > 0:
+                if left < math.inf:
+                    tuner.limit(left)
+                if tuner.out_of_time:
+                    break
                 if tuner.wait(min(WAKE_SECONDS, left)):
                     return None
                 if wanted := tuner.wanted:
@@ -125,6 +135,16 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
     if all(kept):
         return
     tuner.complete(kept.count(False) if ended != "interrupted" else int(not any(kept)))
+
+
+def completion_seconds(tuner: _core.Tuner, threads: int) -> float:
+    """Return how long `_complete` would take if the run ended now."""
+    lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
+    if not lacking:
+        return 0.0
+    jobs = tuner.jobs()
+    last = np.array([lacking.get(candidate, -1) for candidate in jobs["candidate"].tolist()])
+    return float(jobs["core_seconds"][jobs["rung"] <= last].sum()) / threads
 
 
 def _end(tuner: _core.Tuner) -> None:

@@ -21,7 +21,7 @@ from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import REFIT, REST, Deadline
-from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop
+from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
@@ -130,7 +130,9 @@ class TuningRun:
                     recorded=self._record,
                 )
                 self._prepared = time.monotonic() - self._started
-                ending = loop.run(lambda: self._deadline.left(lambda: self._refit_seconds(tuner, dispatcher)))
+                ending = loop.run(
+                    lambda is_short: self._deadline.left(lambda: self._seconds_after(tuner, dispatcher), is_short)
+                )
                 result, model = self._collected(tuner, ending)
                 reporter.end(result, model)
         return result, model
@@ -173,7 +175,8 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit)
+        may_lack = self._elsewhere is not None or bool(self._journal.restored)
+        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit or may_lack)
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
@@ -248,11 +251,14 @@ class TuningRun:
         """Return the options for what this process computes itself."""
         return replace(self._options, threads=self._threads)
 
-    def _refit_seconds(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
-        """Return how long the refit would take if the run ended now."""
+    def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
+        """Return how long it would take to complete the kept networks, and the refit, if the run ended now."""
         dispatcher.fetch(tuner)
+        seconds = completion_seconds(tuner, self._threads)
+        if not refits(self._final, self._split):
+            return seconds
         size = 1 if self._final is None else self._final.ensemble
-        return refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
+        return seconds + refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
         """Warn if the ladder has one rung and the user did not ask for that."""
