@@ -31,6 +31,8 @@ const char* name(Ending ending) {
             return "epoch_limit";
         case Ending::report_limit:
             return "report_limit";
+        case Ending::work_limit:
+            return "work_limit";
         case Ending::none:
             break;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -40,7 +41,7 @@ struct Arguments {
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
-    double stop_score;
+    double stop_score, work_limit;
     std::uint64_t seed;
     std::vector<py::object> scorers;
     std::shared_ptr<Mailbox> mailbox;
@@ -54,6 +55,7 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
             .schedule =
                 pick<Schedule>(a.schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
             .workers = a.workers,
+            .work_limit = a.work_limit,
             .teams = a.teams && !a.mailbox,
             .keep = a.keep};
 }
@@ -63,6 +65,7 @@ std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
     check_folds(data);
     checked_places(a.threads, "threads: 1 to 65536");
     checked_places(a.workers, "workers: 1 to 65536");
+    require(std::isfinite(a.work_limit) && a.work_limit >= 0.0, "work_limit: 0 or more");
     require(a.scorers.empty() || a.scorers.size() == data.size(), "scorers: one per fold");
     const auto continuation =
         pick<Continuation>(a.training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
@@ -284,7 +287,7 @@ void bind_tuner(py::module_& m) {
                      const std::string& algorithm, const std::string& promotion, const std::string& training,
                      const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
                      const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                     std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
+                     std::int64_t epoch_limit, double stop_score, std::int64_t report_limit, double work_limit,
                      const std::vector<py::object>& scorers, int keep, std::shared_ptr<Mailbox> mailbox) {
                      return make_tuner(std::move(data), candidates,
                                        {.count = count,
@@ -306,6 +309,7 @@ void bind_tuner(py::module_& m) {
                                         .keep = keep,
                                         .teams = teams,
                                         .stop_score = stop_score,
+                                        .work_limit = work_limit,
                                         .seed = seed,
                                         .scorers = scorers,
                                         .mailbox = std::move(mailbox)});
@@ -316,8 +320,8 @@ void bind_tuner(py::module_& m) {
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
-             py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("scorers") = std::vector<py::object>{},
-             py::arg("keep") = 1, py::arg("mailbox") = nullptr)
+             py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("work_limit") = 0.0,
+             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },

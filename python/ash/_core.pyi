@@ -287,6 +287,7 @@ class Tuner:
         epoch_limit: int = 0,  # of all jobs together; 0: none
         stop_score: float = ...,  # a score that ends the run; NaN: none
         report_limit: int = 0,  # of jobs that are decided; 0: none
+        work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: none
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
@@ -318,7 +319,7 @@ class Tuner:
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
-    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit, report_limit or stopped
+    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit, work_limit, report_limit, stopped
     # candidate, rung, score, network of each fold, the best first; what they predict: [kept, validation rows of all
     # folds, outputs]. As many as predict with so many multiply-adds, but at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...

@@ -9,13 +9,14 @@ others as fields of a `SearchConfig`. A test compares signatures, docstrings and
 """
 
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 from ash._utils.arguments import explained
-from ash._utils.checks import one_of, read_score, read_seconds, whole, yes_or_no
+from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
 from ash._utils.machine import default_limit, resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -32,6 +33,12 @@ SCHEDULES = ("reproducible", "greedy")
 
 FUNCTION = "function"
 """What `task` says of a function of the user's."""
+
+WORKERS, WORKERS_A_THREAD = 32, 4
+"""Virtual workers of a run, and per thread of one that is to fill a time: many reach high rungs late, few leave threads
+idle or their results undecided."""
+WORKERS_OF_WORK = 8
+"""Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
 
 AUTO = "auto"
 CANDIDATES = 128
@@ -142,6 +149,12 @@ def _job_limit(name: str, value: Any) -> float | None:
     return limit
 
 
+def _work(name: str, value: Any) -> float | None:
+    if value is not None and not (is_number(value) and 0 < value < math.inf):
+        raise SettingError(f"{name} must be a number of multiply-adds above 0, got {value!r}")
+    return None if value is None else float(value)
+
+
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
@@ -163,8 +176,8 @@ class SearchConfig:
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
     min_epochs : int, optional
-        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit`; in `ASHSearchCV`
-        what ends at `max_epochs`.
+        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit` or `work_limit`; in
+        `ASHSearchCV` what ends at `max_epochs`.
     max_rungs : int, optional
         The most rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
     algorithm : {"ash", "sh", "random"}, optional
@@ -183,7 +196,9 @@ class SearchConfig:
         `time_limit`, and in `ash.tune_function` without `costs`.
     workers : int, optional
         Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It determines the outcome;
-        the number of threads does not. Threads beyond it can only help others, in teams. Default 32.
+        the number of threads does not. Threads beyond it can only help others, in teams. Default 32; where the ladder
+        is planned, four per thread for a `time_limit` and 8 for a `work_limit`; of functions with a `time_limit` four
+        per thread.
     teams : bool, optional
         Whether threads without a job join running ones, which never changes the outcome of a reproducible run. Default
         True. Networks only.
@@ -193,6 +208,9 @@ class SearchConfig:
         Networks only.
     epoch_limit : int, optional
         The most epochs of all jobs together. The first job that would exceed it ends the run.
+    work_limit : float, optional
+        Multiply-adds of all jobs together, after which no job begins: a `time_limit` that is the same on every machine.
+        The ladder is planned for it likewise. `Result.work` is what a run took. Networks only.
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1.
     memory_limit : int, optional
@@ -246,6 +264,7 @@ class SearchConfig:
     teams: bool | None = None
     epoch_rows: int | None = None
     epoch_limit: int | None = None
+    work_limit: float | None = None
     stop_score: float | None = None
     memory_limit: int | None = None
     keep: int | None = None
@@ -278,7 +297,7 @@ class RunOptions:
     """Checked options of one run, of whatever is trained.
 
     `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options ask for the same run.
-    `candidates` is None for an endless stream.
+    `candidates` is None for an endless stream, and `workers` until it is known how many threads there are.
     """
 
     candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
@@ -289,7 +308,7 @@ class RunOptions:
     promotion: Annotated[str, Option(None, _optional(_word(*PROMOTIONS)), ANY, "order")]
     training: Annotated[str, Option("resume", _word(*TRAININGS), ANY, "results")]
     schedule: Annotated[str, Option(None, _optional(_word(*SCHEDULES)), ANY + COMMAND, "order")]
-    workers: Annotated[int, Option(32, _whole(1, MOST_WORKERS), ANY + COMMAND, "order")]
+    workers: Annotated[int | None, Option(None, _optional(_whole(1, MOST_WORKERS)), ANY + COMMAND, "order")]
     teams: Annotated[bool, Option(True, _SWITCH, TABLES + COMMAND)]
     threads: Annotated[int, Option(None, _THREADS, ("tune", "tune_function", "command"))]
     metric: Annotated[
@@ -315,6 +334,7 @@ class Options(RunOptions):
 
     planned: bool
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
+    work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
     keep: Annotated[int | None, Option(None, _optional(_whole(1, MOST_KEPT)), ("tune",), planned=True)]
     folds: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), (), planned=True)]
@@ -365,6 +385,18 @@ def is_needed(name: str, options: RunOptions) -> bool:
     return other is None or getattr(options, other) == value
 
 
+def virtual_workers(options: RunOptions) -> int:
+    """Return how many virtual workers a run has."""
+    if options.workers is not None:
+        return options.workers
+    is_planned = options.planned if isinstance(options, Options) else options.time_limit is not None
+    if not is_planned or options.schedule == "greedy":
+        return WORKERS
+    if isinstance(options, Options) and options.work_limit is not None:
+        return WORKERS_OF_WORK
+    return min(WORKERS_A_THREAD * options.threads, MOST_WORKERS)
+
+
 def read_config(caller: Caller, config: Any) -> SearchConfig:
     """Return the argument `config` of an entry point, or raise SettingError where it is not one that it can use."""
     if config is None:
@@ -399,12 +431,14 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked = _checked(Options, {**given, **config.given()})
     planned = False
     if checked["candidates"] == AUTO:
-        fills = checked["time_limit"] is not None and checked["algorithm"] == "ash"
+        is_limited = checked["time_limit"] is not None or checked["work_limit"] is not None
+        fills = is_limited and checked["algorithm"] == "ash"
         planned = fills and checked["min_epochs"] is None and checked["max_rungs"] is None
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
-    checked["schedule"] = checked["schedule"] or ("greedy" if planned else "reproducible")
+    is_timed = planned and checked["work_limit"] is None
+    checked["schedule"] = checked["schedule"] or ("greedy" if is_timed else "reproducible")
     options = Options(**checked, planned=planned)
     _check_needed(config, options)
     check_budget(options)
@@ -458,10 +492,10 @@ def check_budget(options: RunOptions) -> None:
         )
     if options.candidates is not None:
         return
-    if options.time_limit is None and options.epoch_limit is None and options.stop_score is None:
-        raise SettingError(
-            "candidates=None never ends by itself: give time_limit, or epoch_limit or stop_score in the config"
-        )
+    limits = ("time_limit", "epoch_limit", "work_limit", "stop_score")
+    if all(getattr(options, name, None) is None for name in limits):
+        given = "time_limit, or epoch_limit, work_limit or stop_score in the config"
+        raise SettingError(f"candidates=None never ends by itself: give {given}")
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")
     if options.algorithm == "random" and options.max_rungs is None:

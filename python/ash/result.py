@@ -36,6 +36,7 @@ ENDED = {
     "finished": "",
     "stop_score": ", stop score reached",
     "epoch_limit": ", epoch limit reached",
+    "work_limit": ", work limit reached",
     "time_limit": ", stopped by the time limit",
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
@@ -332,7 +333,7 @@ class Result(RunResult):
     space : Space
         Where the candidates were drawn from.
     ended : str
-        "finished", "stop_score", "epoch_limit", "time_limit", "stopped" (by a callback) or "interrupted".
+        "finished", "stop_score", "epoch_limit", "work_limit", "time_limit", "stopped" (by a callback) or "interrupted".
     started : datetime
         When the threads were started, in UTC: second 0 of all jobs.
     wall_seconds : float
@@ -371,6 +372,11 @@ class Result(RunResult):
     def validation_pool(self) -> Kept | None:
         """Return `kept`."""
         return self.kept
+
+    @property
+    def work(self) -> float:
+        """Return the multiply-adds of all finished jobs, which ``SearchConfig(work_limit=)`` limits; 0 if greedy."""
+        return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
         """Return what only runs of networks tell in JSON."""

@@ -18,9 +18,16 @@ from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
-from ash.journal.identity import seed_of
+from ash.journal.identity import setting_of
 from ash.journal.journal import Journal, NullJournal, read_journal
-from ash.options import CONFIG_FIELDS, FunctionOptions, SearchConfig, read_function_options, warn_of_one_rung
+from ash.options import (
+    CONFIG_FIELDS,
+    FunctionOptions,
+    SearchConfig,
+    read_function_options,
+    virtual_workers,
+    warn_of_one_rung,
+)
 from ash.result import FunctionResult
 from ash.space.function_space import FunctionSpace
 from ash.space.space import read_space
@@ -125,10 +132,12 @@ def tune_function(
     _check_executor(executor)
     kept = read_journal(journal)
     if seed is None:
-        given["seed"] = seed_of(kept)
+        given["seed"] = setting_of(kept, "seed")
     options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
+    options = replace(options, workers=options.workers or setting_of(kept, "workers"))
+    options = replace(options, workers=virtual_workers(options))
     cost = read_costs(costs)
     domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)

@@ -84,6 +84,7 @@ struct Run {
     bool sleepy = false;
     LadderSettings ladder = {};
     Continuation continuation = Continuation::resume;
+    double work_limit = 0.0;
 };
 
 std::unique_ptr<Tuner> make_tuner(const Data& data, std::uint64_t seed, const Run& run) {
@@ -92,7 +93,11 @@ std::unique_ptr<Tuner> make_tuner(const Data& data, std::uint64_t seed, const Ru
     const Fold fold{data, {.kernels = kernels(""), .seed = seed, .continuation = run.continuation, .metric = metric}};
     return std::make_unique<Tuner>(
         std::make_unique<Shaken>(fold, mixed(kCount), run.threads, run.memory_limit, run.sleepy),
-        TunerSettings{.ladder = run.ladder, .threads = run.threads, .workers = 6, .teams = run.teams});
+        TunerSettings{.ladder = run.ladder,
+                      .threads = run.threads,
+                      .workers = 6,
+                      .work_limit = run.work_limit,
+                      .teams = run.teams});
 }
 
 std::vector<Row> outcome(const Data& data, std::uint64_t seed, const Run& run) {
@@ -136,6 +141,32 @@ TEST_CASE("limits of the ladder end a run at the same decision, whoever is still
             }
         }
     }
+}
+
+TEST_CASE("no job begins once the work is used up, and the last one is the same on any threads") {
+    const Data data = ash::testing::make_data(150, 6, 3);
+    const auto whole = make_tuner(data, 3, {});
+    whole->start();
+    REQUIRE(whole->wait(60.0));
+    double work = 0.0;
+    double most = 0.0;
+    for (const JobRecord& record : whole->jobs()) {
+        work += record.task.finish - record.task.start;
+        most = std::max(most, record.task.finish - record.task.start);
+    }
+    for (const double limit : {1.0, 0.4 * work, 0.7 * work}) {
+        const auto tuner = make_tuner(data, 3, {.work_limit = limit});
+        tuner->start();
+        REQUIRE(tuner->wait(60.0));
+        CHECK(tuner->ending() == Ending::work_limit);
+        double spent = 0.0;
+        for (const JobRecord& record : tuner->jobs()) spent += record.task.finish - record.task.start;
+        CHECK(spent >= limit);
+        CHECK(spent < limit + most);
+        for (const int threads : {2, 5})
+            CHECK(outcome(data, 3, {.threads = threads, .sleepy = true, .work_limit = limit}) == rows(*tuner));
+    }
+    CHECK(outcome(data, 3, {.work_limit = 2.0 * work}) == rows(*whole));
 }
 
 TEST_CASE("a run that is stopped has the first records of one that is not, and a report limit repeats it") {

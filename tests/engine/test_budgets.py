@@ -55,6 +55,49 @@ def test_an_epoch_limit_of_one_job():
     assert result.best_candidate == 0 and result.ended == "epoch_limit"
 
 
+# Work
+
+
+def test_no_job_begins_once_the_work_is_used_up():
+    whole = quick()
+    costs = [job.virtual_end - job.virtual_start for job in whole.jobs]
+    assert whole.work == sum(costs)
+    for share in (1e-6, 0.3, 0.6):
+        result = quick(work_limit=share * whole.work)
+        assert result.ended == "work_limit" and "work limit reached" in repr(result).splitlines()[1]
+        assert share * whole.work <= result.work < share * whole.work + max(costs)
+        assert result.digest == quick(work_limit=share * whole.work, threads=1).digest
+        assert result.digest == quick(work_limit=result.work).digest
+    assert quick(work_limit=2 * whole.work).digest == whole.digest
+    assert quick(candidates=None, work_limit=whole.work).ended == "work_limit"
+    assert quick(schedule="greedy", work_limit=0.3 * whole.work).ended == "work_limit"
+
+
+def test_a_ladder_is_planned_for_work_without_a_clock(monkeypatch):
+    def timed(*_):
+        raise AssertionError("the speed of the machine was asked for")
+
+    monkeypatch.setattr("ash.engine.planning._seconds_a_cost", timed)
+    given = {"random_state": 0, "config": ash.SearchConfig(work_limit=3e9)}
+    digests = {ash.ASHClassifier(**given, n_jobs=threads).fit(*WINE).model_.digest for threads in (1, 2)}
+    fit = ash.ASHClassifier(**given).fit(*WINE)
+    assert digests == {fit.model_.digest}
+    assert fit.result_.ended == "work_limit" and fit.result_.work >= 3e9
+    assert (
+        fit.result_.options.workers == 8
+        and fit.result_.options.schedule == "reproducible"
+       
+    )
+    more = ash.ASHClassifier(random_state=0, config=ash.SearchConfig(work_limit=2e10)).fit(*WINE).result_
+    assert len(more.params) > len(fit.result_.params)
+
+
+@pytest.mark.parametrize("work", [0, -1.0, math.inf, math.nan, "much", True])
+def test_work_must_be_a_number(work):
+    with pytest.raises(ash.SettingError, match="work_limit must be a number of multiply-adds above 0, got"):
+        ash.SearchConfig(work_limit=work)
+
+
 # A stop score
 
 

@@ -5,6 +5,8 @@ import pickle
 import pydoc
 import warnings
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from sklearn.model_selection import GridSearchCV
 import ash
 from ash.cli import cli
 from ash.journal.identity import OPEN, REPEATED
-from ash.options import CONFIG_FIELDS, FunctionOptions, Options, option_names, option_table
+from ash.options import CONFIG_FIELDS, FunctionOptions, Options, option_names, option_table, virtual_workers
 from config_help import configured
+from data_help import options
 from docstring_help import documented_types
 
 pytestmark = pytest.mark.core
@@ -310,3 +313,30 @@ def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
 
 def test_the_help_of_tune_fits_on_three_screens():
     assert len(pydoc.plain(pydoc.render_doc(ash.tune)).splitlines()) <= 3 * 24
+
+
+# Virtual workers
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_virtual_workers_follow_the_threads_where_a_time_is_filled(threads: int) -> None:
+    planned = options(time_limit=60, threads=threads)
+    assert planned.planned and virtual_workers(planned) == 32, "greedy, which has none"
+    virtual = options(time_limit=60, threads=threads, schedule="reproducible")
+    assert virtual.workers is None and virtual_workers(virtual) == 4 * threads
+    assert virtual_workers(options(time_limit=60, threads=threads, schedule="reproducible", workers=5)) == 5
+    for given in ({}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
+        assert virtual_workers(options(threads=threads, **given)) == 32
+    assert virtual_workers(options(work_limit=1e9, threads=threads)) == 8
+
+
+def test_a_search_that_fills_a_time_has_virtual_workers_by_its_threads(tmp_path: Path) -> None:
+    def train(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return float(params["x"])
+
+    given: dict[str, Any] = {"candidates": 4, "costs": lambda params, epochs: epochs, "journal": tmp_path / "run.ash"}
+    space = {"x": ash.uniform(0, 1)}
+    assert ash.tune_function(train, space, time_limit=60, threads=2, **given).settings["workers"] == 8
+    again = ash.tune_function(train, space, time_limit=60, threads=1, **given)
+    assert again.settings["workers"] == 8, "as the journal was begun"
+    assert ash.tune_function(train, space, threads=2, **{**given, "journal": None}).settings["workers"] == 32

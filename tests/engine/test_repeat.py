@@ -88,7 +88,7 @@ def test_a_record_is_the_same_on_any_number_of_threads() -> None:
 
 def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest(tmp_path: Path) -> None:
     """Stopped by a callback, and by a record that is cut: the first decisions of the same run."""
-    given: dict[str, Any] = {"candidates": 64, "progress": False}
+    given: dict[str, Any] = {"candidates": 512, "progress": False}
     whole = ash.tune(*WINE, **given)
     stopped = ash.tune(*WINE, **given, callbacks=Stopper(9))
     count = len(stopped.jobs)
@@ -117,7 +117,9 @@ def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
     assert content(again.model_, tmp_path) == content(first.model_, tmp_path)
 
 
-@pytest.mark.parametrize("limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}])
+@pytest.mark.parametrize(
+    "limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}, {"work_limit": 1e8}]
+)
 def test_limits_are_repeated(limit: dict[str, Any]) -> None:
     first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit))
     assert first.ended in limit
@@ -126,7 +128,7 @@ def test_limits_are_repeated(limit: dict[str, Any]) -> None:
 
 
 def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"candidates": 64, "progress": False}
+    given: dict[str, Any] = {"candidates": 512, "progress": False}
     first = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(20))
     resumed = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(40))
     assert len(first.jobs) < len(resumed.jobs)
@@ -137,8 +139,20 @@ def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
         ash.resume(tmp_path / "again.ash", *WINE)
 
 
+def test_a_resumed_run_selects_from_all_that_it_has_kept(tmp_path: Path) -> None:
+    """Networks that the journal does not have are trained again, also where the run was ended early."""
+    given: dict[str, Any] = {"candidates": 512, "progress": False, "journal": tmp_path / "run.ash"}
+    first = ash.tune(*WINE, **given, callbacks=Stopper(30))
+    assert not (tmp_path / "run.ash-states").exists(), "the run was too short for states to be written"
+    resumed = ash.tune(*WINE, **given, callbacks=Stopper(2))
+    assert len(first.jobs) < len(resumed.jobs) < 512 and len(resumed.record.kept) == 32
+    again = ash.tune(*WINE, record=resumed.record)
+    assert again.record == resumed.record
+    assert content(again.ensemble(8), tmp_path) == content(resumed.ensemble(8), tmp_path)
+
+
 def test_a_repeat_that_is_interrupted_continues_from_its_journal(tmp_path: Path) -> None:
-    record = ash.tune(*WINE, candidates=64, progress=False).record
+    record = ash.tune(*WINE, candidates=512, progress=False).record
     part = ash.tune(*WINE, record=record, journal=tmp_path / "run.ash", callbacks=Stopper(9))
     assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs)
     assert ash.tune(*WINE, record=record, journal=tmp_path / "run.ash").record == record

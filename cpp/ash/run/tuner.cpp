@@ -35,8 +35,9 @@ Tuner::Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settin
     : settings_(checked(settings, *candidates)),
       candidates_(std::move(candidates)),
       ladder_(settings_.ladder),
-      clock_(make_clock(settings_.schedule, ladder_, candidates_->known(), settings_.workers,
-                        [this](const Job& job) { return candidates_->cost(job); })),
+      clock_(make_clock(
+          settings_.schedule, ladder_, candidates_->known(), settings_.workers,
+          [this](const Job& job) { return candidates_->cost(job); }, Order::finish, settings_.work_limit)),
       records_(settings_.keep),
       seats_(settings_.threads, settings_.cores, settings_.teams, bell_),
       owner_{.given = [this](const Task& task) { records_.started(task.job, seconds()); },

@@ -59,7 +59,8 @@ struct TunerSettings {
     int threads = 1;
     int cores = 0;  // how many threads may run at once, teams included; 0: threads
     Schedule schedule = Schedule::reproducible;
-    int workers = 32;  // of the virtual clock
+    int workers = 32;         // of the virtual clock
+    double work_limit = 0.0;  // multiply-adds of all jobs together, after which none begins; 0: none
     bool teams = true;
     int keep = 1;  // how many of the best candidates keep their states
 };

@@ -21,22 +21,31 @@ void check_known(const Ladder& ladder, std::int64_t least, std::int64_t known) {
 
 }  // namespace
 
+double Clock::begin(const Job& job) {
+    const double cost = cost_(job);
+    work_ += cost;
+    if (limits_work() && work_ >= work_limit_) ladder_.close();
+    return cost;
+}
+
 std::optional<Task> GreedyClock::next() {
-    if (released_ || is_starved(ladder_, known_)) return std::nullopt;
-    const std::optional<Job> job = ladder_.next();
-    return job ? std::optional(Task{.job = *job}) : std::nullopt;
+    if (released_ || is_starved(ladder(), known_)) return std::nullopt;
+    const std::optional<Job> job = ladder().next();
+    if (!job) return std::nullopt;
+    if (limits_work()) begin(*job);
+    return Task{.job = *job};
 }
 
 void GreedyClock::finish(const Report& report) {
-    ladder_.report(report.task.job, report.score, report.loss);
+    ladder().report(report.task.job, report.score, report.loss);
     begin_decisions();
     add_decision(report);
 }
 
-bool GreedyClock::has_task() const { return !released_ && !is_starved(ladder_, known_) && ladder_.has_job(); }
+bool GreedyClock::has_task() const { return !released_ && !is_starved(ladder(), known_) && ladder().has_job(); }
 
 void GreedyClock::provide(std::int64_t candidates) {
-    check_known(ladder_, known_, candidates);
+    check_known(ladder(), known_, candidates);
     begin_decisions();
     known_ = candidates;
 }
@@ -46,12 +55,10 @@ void GreedyClock::release() {
     released_ = true;
 }
 
-bool GreedyClock::starved() const { return !released_ && is_starved(ladder_, known_); }
+bool GreedyClock::starved() const { return !released_ && is_starved(ladder(), known_); }
 
-bool GreedyClock::finished() const { return ladder_.finished(); }
-
-VirtualClock::VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order)
-    : ladder_(ladder), known_(known), cost_(std::move(cost)), order_(order) {
+VirtualClock::VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order, double work_limit)
+    : Clock(ladder, std::move(cost), work_limit), known_(known), order_(order) {
     if (workers < 1) throw std::invalid_argument("workers must be at least 1, not " + std::to_string(workers));
     workers_.resize(static_cast<std::size_t>(workers));
     for (std::int32_t number = 0; number < workers; ++number) idle_.insert(idle_.end(), number);
@@ -85,7 +92,7 @@ bool VirtualClock::is_running(const Task& task) const {
 }
 
 void VirtualClock::provide(std::int64_t candidates) {
-    check_known(ladder_, known_, candidates);
+    check_known(ladder(), known_, candidates);
     begin_decisions();
     known_ = candidates;
     if (!released_) advance();
@@ -98,13 +105,11 @@ void VirtualClock::release() {
     outstanding_.clear();
 }
 
-bool VirtualClock::finished() const { return ladder_.finished(); }
-
 // Advances virtual time as far as results reach. A clock that stands still until candidates are provided employs no
 // worker and takes no result: idle workers come before the next end.
 void VirtualClock::advance() {
     employ();
-    while (!ends_.empty() && !ladder_.finished() && !starved()) {
+    while (!ends_.empty() && !ladder().finished() && !starved()) {
         Worker& first = worker(ends_.begin()->second);
         if (!first.finished) return;
         ends_.erase(ends_.begin());
@@ -117,11 +122,11 @@ void VirtualClock::advance() {
 
 void VirtualClock::employ() {
     while (!idle_.empty() && !starved()) {
-        const std::optional<Job> job = ladder_.next();
+        const std::optional<Job> job = ladder().next();
         if (!job) return;
         const std::int32_t number = *idle_.begin();
         idle_.erase(idle_.begin());
-        const Task task{*job, number, now_, now_ + cost_(*job)};
+        const Task task{*job, number, now_, now_ + begin(*job)};
         worker(number) = {.report = {.task = task, .score = 0.0, .loss = 0.0}};
         ends_.emplace(task.finish, number);
         outstanding_.insert(key(task));
@@ -129,12 +134,12 @@ void VirtualClock::employ() {
 }
 
 void VirtualClock::decide(const Report& report) {
-    ladder_.report(report.task.job, report.score, report.loss);
+    ladder().report(report.task.job, report.score, report.loss);
     add_decision(report);
 }
 
 // An idle worker waits for a candidate that is still to be drawn.
-bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder_, known_); }
+bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder(), known_); }
 
 VirtualClock::Key VirtualClock::key(const Task& task) const {
     switch (order_) {
@@ -149,10 +154,10 @@ VirtualClock::Key VirtualClock::key(const Task& task) const {
 }
 
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
-                                  Order order) {
+                                  Order order, double work_limit) {
     check_known(ladder, 0, known);
-    if (schedule == Schedule::greedy) return std::make_unique<GreedyClock>(ladder, known);
-    return std::make_unique<VirtualClock>(ladder, known, workers, std::move(cost), order);
+    if (schedule == Schedule::greedy) return std::make_unique<GreedyClock>(ladder, known, std::move(cost), work_limit);
+    return std::make_unique<VirtualClock>(ladder, known, workers, std::move(cost), order, work_limit);
 }
 
 }  // namespace ash

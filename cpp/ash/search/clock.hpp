@@ -19,6 +19,8 @@
 //              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet,
 //                  and no idle worker could have had a job at that time, unless candidates are wanted;
 //              (4) finished() never turns false again.
+// Work:        once the jobs that were given out have cost `work_limit`, no further one is. A function of the jobs before,
+//              so reproducible like any decision.
 // Candidates:  provide() announces more of a stream. Where the next candidate might be needed and is not known yet, the
 //              clock stands still, so when candidates come changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
@@ -65,6 +67,10 @@ using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
+    // REQUIRES: the ladder outlives the clock, and nothing else asks or tells it. cost: of a job, positive and finite.
+    // work_limit: 0 for none.
+    Clock(Ladder& ladder, Cost cost, double work_limit)
+        : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;
 
     // The next task to be executed, or nothing to do now.
@@ -92,20 +98,29 @@ class Clock {
     virtual void release() = 0;
 
     // Whether nothing runs and no job is left.
-    virtual bool finished() const = 0;
+    bool finished() const { return ladder_.finished(); }
 
   protected:
+    Ladder& ladder() { return ladder_; }
+    const Ladder& ladder() const { return ladder_; }
+    double begin(const Job& job);  // returns its cost, which counts as work from now on
+    bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
     void add_decision(const Report& report) { decided_.push_back(report); }
 
   private:
+    Ladder& ladder_;
+    const Cost cost_;
+    const double work_limit_;
+    double work_ = 0.0;
     std::vector<Report> decided_;
 };
 
-// REQUIRES: the ladder outlives the clock, and nothing else asks or tells it. known: candidates there at the beginning.
 class GreedyClock final : public Clock {
   public:
-    GreedyClock(Ladder& ladder, std::int64_t known) : ladder_(ladder), known_(known) {}
+    // known: candidates there at the beginning. The cost is asked for only where work is limited.
+    GreedyClock(Ladder& ladder, std::int64_t known, Cost cost = {}, double work_limit = 0.0)
+        : Clock(ladder, std::move(cost), work_limit), known_(known) {}
 
     std::optional<Task> next() override;
     void finish(const Report& report) override;
@@ -113,18 +128,16 @@ class GreedyClock final : public Clock {
     void provide(std::int64_t candidates) override;
     bool starved() const override;
     void release() override;
-    bool finished() const override;
 
   private:
-    Ladder& ladder_;
     std::int64_t known_;
     bool released_ = false;
 };
 
 class VirtualClock final : public Clock {
   public:
-    // cost: of a job, positive and finite; called once per job. Throws std::invalid_argument for workers < 1.
-    VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order);
+    // The cost is called once per job. Throws std::invalid_argument for workers < 1.
+    VirtualClock(Ladder& ladder, std::int64_t known, int workers, Cost cost, Order order, double work_limit = 0.0);
 
     std::optional<Task> next() override;
     void finish(const Report& report) override;
@@ -132,7 +145,6 @@ class VirtualClock final : public Clock {
     void provide(std::int64_t candidates) override;
     bool starved() const override;
     void release() override;
-    bool finished() const override;
 
   private:
     struct Worker {
@@ -149,9 +161,7 @@ class VirtualClock final : public Clock {
     bool is_running(const Task& task) const;
     Worker& worker(std::int32_t number) { return workers_[static_cast<std::size_t>(number)]; }
 
-    Ladder& ladder_;
     std::int64_t known_;
-    const Cost cost_;
     const Order order_;
     double now_ = 0.0;
     bool released_ = false;
@@ -163,6 +173,6 @@ class VirtualClock final : public Clock {
 
 // Throws std::invalid_argument for known < 0 or beyond the ladder's candidates, and as VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
-                                  Order order = Order::finish);
+                                  Order order = Order::finish, double work_limit = 0.0);
 
 }  // namespace ash

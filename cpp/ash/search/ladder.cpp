@@ -90,7 +90,7 @@ Ladder::Ladder(const LadderSettings& settings) : settings_(settings), epochs_lef
 
 std::optional<Job> Ladder::next() {
     const std::optional<std::size_t> rung = next_rung();
-    if (!rung || !affordable(*rung)) return std::nullopt;
+    if (closed_ || !rung || !affordable(*rung)) return std::nullopt;
     if (*rung > 0) return start(rungs_[*rung - 1].promote().candidate, *rung);
     running_rung_.push_back(kNotRunning);
     if (is_improving(settings_)) last_.emplace_back();
@@ -132,7 +132,7 @@ bool Ladder::improved(std::size_t rung, const Entry& entry) const {
 
 bool Ladder::has_job() const {
     const std::optional<std::size_t> rung = next_rung();
-    return rung && affordable(*rung);
+    return !closed_ && rung && affordable(*rung);
 }
 
 Ending Ladder::ending() const {
@@ -140,6 +140,7 @@ Ending Ladder::ending() const {
     if (running_ > 0) return Ending::none;
     const std::optional<std::size_t> rung = next_rung();
     if (!rung) return Ending::finished;
+    if (closed_) return Ending::work_limit;
     return affordable(*rung) ? Ending::none : Ending::epoch_limit;
 }
 

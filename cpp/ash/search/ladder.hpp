@@ -21,7 +21,7 @@
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
 // Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
 //              ladder at once when a score reaches it, and report_limit after that number of reports. Jobs that still
-//              run may be reported.
+//              run may be reported. After close() no job is given out either: the work is used up, which a clock counts.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
@@ -76,8 +76,9 @@ struct LadderSettings {
     std::vector<GivenRung> rungs = {};  // the whole ladder, in place of eta, min_epochs and max_rungs; empty: by these
 };
 
-// Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it.
-enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit, report_limit };
+// Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it; work_limit: it
+// was closed before.
+enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit, report_limit, work_limit };
 
 class Ladder {
   public:
@@ -91,6 +92,9 @@ class Ladder {
 
     // Throws std::invalid_argument, and changes nothing, when the job is not running.
     void report(const Job& job, double score, double loss);
+
+    // next() gives nothing any more; jobs that run are reported.
+    void close() { closed_ = true; }
 
     // Whether next() would give a job.
     bool has_job() const;
@@ -134,6 +138,7 @@ class Ladder {
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
     std::int64_t reported_ = 0;
+    bool closed_ = false;
     Ending cut_ = Ending::none;
 };
 

@@ -78,8 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
-    if args.candidates is None and (args.time_limit, args.epoch_limit, args.stop_score) == (None, None, None):
-        raise SettingError("--candidates all never ends by itself: give --time-limit, --epoch-limit or --stop-score")
+    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score)
+    if args.candidates is None and all(limit is None for limit in limits):
+        raise SettingError(
+            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit or --stop-score"
+        )
     threads = threads_of(args)
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
@@ -205,15 +208,16 @@ def _parser() -> argparse.ArgumentParser:
         type=_candidates,
         metavar="N",
         help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
-        "--time-limit, --epoch-limit or --stop-score",
+        "--time-limit, --epoch-limit, --work-limit or --stop-score",
     )
     parser.add_argument("--seed", type=int, metavar="S", help="of all that is random (default: 0)")
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop then, with what has finished")
     parser.add_argument("--epoch-limit", type=int, metavar="N", help="stop before all jobs together take more")
+    parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
     parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible; greedy with --time-limit alone")
-    parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32)")
+    parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32, or four per thread)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     add_executor_options(parser)
     parser.add_argument(

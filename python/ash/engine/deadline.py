@@ -5,9 +5,9 @@
                                         ^ how long would a refit take now?
 
 How many networks are refitted, and so how long that takes, is known only at the end. So at first the most that a refit
-may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long the refit would
-take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too little is
-left to gain.
+may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long the refit
+would take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too little
+is left to gain.
 """
 
 import math

@@ -31,7 +31,7 @@ from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, Options, RunOptions
+from ash.options import LARGEST, Options, RunOptions, virtual_workers
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, to_settings
 from ash.space.space import Space
@@ -157,43 +157,88 @@ def plan(
     threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
     classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
     validation = whole("validation", validation, 0, LARGEST)
-    most = default_epoch_rows(rows) if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
+    most = None if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
         raise SettingError(f"time_limit must be a number of seconds, got {time_limit!r}")
     if not candidates:
         raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
-    shape = (features, classes or outputs, numbers)
+    table = _Shape(rows, features, outputs, classes, numbers, validation)
     settings = [to_settings(params) for params in candidates[:TYPICAL]]
-    costs = [_core.training_cost(each, *shape) for each in settings]
-    cost_seconds = _seconds_a_cost(settings[0], costs[0], shape, classes)
-    row_seconds = float(np.mean(costs)) * cost_seconds
-    scoring_seconds = SCORING * validation * row_seconds
-    seconds = max(0.0, time_limit) * threads
-    held = (FIRST_SHARE * seconds - scoring_seconds) / row_seconds
-    usual = parts_of_pass(rows, most)
-    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * validation)))
+    cost_seconds = _seconds_a_cost(settings[0], table)
+    finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
+    found = _plan_for(max(0.0, time_limit) * threads / cost_seconds, table, settings, finishers, eta, most)
+    return Plan(
+        min_epochs=found.min_epochs,
+        max_rungs=found.max_rungs,
+        eta=eta,
+        epoch_rows=found.epoch_rows,
+        epoch_seconds=found.epoch_work * cost_seconds,
+        scoring_seconds=found.scoring_work * cost_seconds,
+        epochs=found.epochs,
+    )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The shape of the table to train on."""
+
+    rows: int
+    features: int
+    outputs: int
+    classes: int
+    numbers: int
+    validation: int
+
+    @property
+    def inner(self) -> tuple[int, int, int]:
+        """Return features, outputs of a network, and numbers among the features."""
+        return self.features, self.classes or self.outputs, self.numbers
+
+
+@dataclass(frozen=True)
+class _WorkPlan:
+    """A ladder for so many multiply-adds; `epoch_work` and `scoring_work` are those of an average candidate."""
+
+    min_epochs: int
+    max_rungs: int
+    epoch_rows: int
+    epoch_work: float
+    scoring_work: float
+    epochs: float
+
+
+def _plan_for(
+    work: float, table: _Shape, settings: Sequence[_core.Settings], finishers: int, eta: int, epoch_rows: int | None
+) -> _WorkPlan:
+    """Return the ladder for so many multiply-adds, in which so many candidates finish the highest rung."""
+    rows = table.rows
+    costs = [_core.training_cost(each, *table.inner) for each in settings]
+    row_work = float(np.mean(costs))
+    scoring_work = SCORING * table.validation * row_work
+    held = (FIRST_SHARE * work - scoring_work) / row_work
+    usual = parts_of_pass(rows, default_epoch_rows(rows) if epoch_rows is None else epoch_rows)
+    fewest = max(_fewest(rows, settings), min(rows, math.ceil(SCORING * table.validation)))
     parts = usual if epoch_rows is not None else _parts(rows, usual, held, fewest)
     cut = parts > usual
     taken = [rows // parts if each.batch_size else rows for each in settings]
-    epoch_seconds = float(np.mean(np.multiply(costs, taken))) * cost_seconds
+    epoch_work = float(np.mean(np.multiply(costs, taken)))
     first, rungs = ladder(
-        seconds / epoch_seconds,
+        work / epoch_work,
         float(np.mean([-(-own // (each.batch_size or own)) for each, own in zip(settings, taken, strict=True)])),
         eta,
-        finishers=max(FINISHERS, FINISHERS_A_THREAD * threads),
+        finishers=finishers,
         least=1 if cut else LEAST_UPDATES,
         most=MOST_EPOCHS * parts,
-        scoring=scoring_seconds / epoch_seconds,
+        scoring=scoring_work / epoch_work,
     )
-    return Plan(
+    return _WorkPlan(
         min_epochs=1 if cut else first,
         max_rungs=rungs,
-        eta=eta,
         epoch_rows=-(-rows // parts),
-        epoch_seconds=epoch_seconds,
-        scoring_seconds=scoring_seconds,
-        epochs=seconds / epoch_seconds,
+        epoch_work=epoch_work,
+        scoring_work=scoring_work,
+        epochs=work / epoch_work,
     )
 
 
@@ -234,14 +279,15 @@ def ladder(
     return max(1, int(min(shortest, epochs / finishers))), 1
 
 
-def _seconds_a_cost(settings: _core.Settings, cost: float, shape: tuple[int, int, int], classes: int) -> float:
+def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
     """Return the seconds of one multiply-add in a step of these settings, on a random table of this shape."""
-    count = int(np.clip(_CELLS // shape[0], 1, _ROWS))
-    data = _random_table(count, shape, classes)
+    count = int(np.clip(_CELLS // table.features, 1, _ROWS))
+    data = _random_table(count, table.inner, table.classes)
     first = _core.time_steps(data, settings, 1, 1)[0]
     steps = max(1, int(_SECONDS / max(first, 1e-6)))
     timed = _core.time_steps(data, settings, steps, 3)
-    return float(np.median(timed)) / (min(settings.batch_size or count, count) * cost)
+    rows = min(settings.batch_size or count, count)
+    return float(np.median(timed)) / (rows * _core.training_cost(settings, *table.inner))
 
 
 def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
@@ -260,22 +306,41 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
     """Return the options with what was left open: the rows of an epoch, and a ladder for these seconds of training.
 
-    A planned ladder is decided greedily unless the user says otherwise (`read_options`). Which jobs end before the time
-    limit depends on timing in any case, and on a virtual clock with many workers no candidate would finish the ladder
-    in time.
+    A `work_limit` takes the place of the seconds. A ladder that is planned for a time is decided greedily unless the
+    user says otherwise (`read_options`).
     """
     fold = split.folds[0]
     rows = len(fold.training)
     if not options.planned:
         return replace(options, epoch_rows=options.epoch_rows or default_epoch_rows(rows))
-    found = _plan_of(options, space, split, seconds, options.epoch_rows)
+    found: Plan | _WorkPlan
+    if options.work_limit is None:
+        found = _plan_of(options, space, split, seconds, options.epoch_rows)
+        scorings = PREDICTING * seconds * options.threads / found.scoring_seconds
+    else:
+        found = _plan_of_work(options, space, split)
+        scorings = PREDICTING * options.work_limit / found.scoring_work
+    usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
     return replace(
         options,
         min_epochs=found.min_epochs,
         max_rungs=found.max_rungs,
         epoch_rows=options.epoch_rows or (found.epoch_rows if found.epoch_rows < rows else None),
-        keep=options.keep or _keep(found.scoring_seconds, PREDICTING * seconds * options.threads, fold),
+        keep=options.keep or max(1, int(min(usual, scorings))),
     )
+
+
+def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
+    """Return the plan of a run whose work is limited."""
+    fold, table = split.folds[0], split.table
+    numbers = int(fold.encoding.scaled.sum())
+    shape = _Shape(
+        len(fold.training), fold.encoding.features, table.y.shape[1], table.classes, numbers, len(fold.validation)
+    )
+    settings = [to_settings(params) for params in space.sample(min(TYPICAL, space.size), options.seed)]
+    finishers = max(FINISHERS, virtual_workers(options) // 2)
+    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are alike, and a job trains each
+    return _plan_for(work, shape, settings, finishers, options.eta, options.epoch_rows)
 
 
 def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
@@ -285,7 +350,7 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
         len(fold.training),
         fold.encoding.features,
         space.sample(min(TYPICAL, space.size), options.seed),
-        time_limit=seconds / len(split.folds),  # the folds are alike, and a job trains each
+        time_limit=seconds / len(split.folds),
         threads=options.threads,
         outputs=table.y.shape[1],
         classes=table.classes,
@@ -300,12 +365,6 @@ def first_job_seconds(options: Options, space: Space, split: Split) -> float:
     """Return about how long one thread takes for a job of the first rung; the options are planned."""
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
-
-
-def _keep(scoring_seconds: float, held: float, fold: Fold) -> int:
-    """Return how many networks a run keeps if their predictions may take `held` seconds of threads."""
-    usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
-    return max(1, int(min(usual, held / scoring_seconds)))
 
 
 def default_epoch_rows(rows: int) -> int | None:

@@ -26,7 +26,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 TUNE = "ash.tune"
-PLAN = ("candidates", "max_rungs", "epoch_limit", "keep", "folds")
+PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record has beside those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""

@@ -29,12 +29,12 @@ from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
-from ash.journal.identity import identity_of
+from ash.journal.identity import identity_of, setting_of
 from ash.journal.journal import Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import Options, warn_of_one_rung
+from ash.options import Options, virtual_workers, warn_of_one_rung
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
@@ -93,7 +93,9 @@ class TuningRun:
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._sort = space, sort
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
-        self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
+        options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
+        options = replace(options, workers=options.workers or setting_of(journal, "workers"))
+        self._options = replace(options, workers=virtual_workers(options))
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
         self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
@@ -210,6 +212,7 @@ class TuningRun:
             threads=self._threads,
             memory_limit=options.memory_limit or 0,
             epoch_limit=options.epoch_limit or 0,
+            work_limit=options.work_limit or 0.0,
             stop_score=math.nan if options.stop_score is None else options.stop_score,
             report_limit=0 if self._record is None else len(self._record.decisions),
             scorers=self._scorers,

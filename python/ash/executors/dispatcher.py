@@ -25,7 +25,7 @@ from ash._utils.threads import start_thread
 from ash.errors import ExecutorFailed
 from ash.executors.job_pool import Pool, border, is_broken, no_worker
 from ash.executors.jobs import DONE, LACKS, REFUSED, JobAnswer, Order, Shared
-from ash.options import MOST_WORKERS, Options
+from ash.options import MOST_WORKERS, Options, virtual_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
@@ -89,7 +89,7 @@ def dispatcher_of(
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, options.workers)  # no more jobs are given out
+        capacity = min(capacity, virtual_workers(options))  # no more jobs are given out
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 

@@ -20,7 +20,7 @@ from ash.errors import SettingError
 from ash.function.job_runners import Key
 from ash.function.sources import Source
 from ash.journal.journal import NullJournal
-from ash.options import FunctionOptions
+from ash.options import FunctionOptions, virtual_workers
 from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
@@ -45,7 +45,7 @@ def clock_of(
         epoch_limit=options.epoch_limit or 0,
         stop_score=math.nan if options.stop_score is None else options.stop_score,
         schedule=options.schedule,
-        workers=options.workers,
+        workers=virtual_workers(options),
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
         rungs=rungs,

@@ -18,6 +18,7 @@ ENDED = {
     "finished": "The search completed.",
     "stop_score": "The search ended when it reached the stop score.",
     "epoch_limit": "The search ended when the epoch limit was used up.",
+    "work_limit": "The search ended when the work limit was used up.",
     "time_limit": "The search ended at its time limit.",
     "stopped": "A callback stopped the search.",
     "interrupted": "The search was interrupted.",
@@ -56,10 +57,11 @@ def _found(facts: Facts) -> Markup:
 
 def _asked(facts: Facts) -> str:
     options = facts.history.options
-    count = _candidates(facts)
+    count, work = _candidates(facts), getattr(options, "work_limit", None)
     limits = [
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
+        "" if work is None else f"at most {work:.3g} multiply-adds",
         "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)

@@ -17,7 +17,7 @@ space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
-    an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in the config, must end.
+    an endless stream, which `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config, must end.
 time_limit : float, optional
     Seconds that `fit` takes, from reading the table to the refit.
 scoring : str, callable or None, default=None
