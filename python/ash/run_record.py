@@ -19,6 +19,8 @@ from ash._utils.checks import is_list_of
 
 Facts: TypeAlias = dict[str, Any]
 
+TUNE, COMMAND = "ash.tune", "ash-tune"
+"""Who may have been called, beside the estimators. The command holds out a part of the rows."""
 DIGITS = 8
 """Hexadecimal digits of the hash of a decision."""
 SHORT = 16
@@ -104,7 +106,18 @@ class RunRecord:
         return cls(**{**facts, **lists, "decisions": decisions})
 
     def first_difference(self, other: "RunRecord") -> int | None:
-        """Return the number of the first decision that is not the same in another record; None if all are."""
+        """Return the number of the first decision that is not the same in another record.
+
+        Parameters
+        ----------
+        other : RunRecord
+            Of a run that should have made the same decisions.
+
+        Returns
+        -------
+        int or None
+            From 0 on; None if all are the same, and as many.
+        """
         pairs = zip(self.decisions, other.decisions, strict=False)
         different = (number for number, (own, theirs) in enumerate(pairs) if own != theirs)
         shorter = min(len(self.decisions), len(other.decisions))

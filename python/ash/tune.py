@@ -10,7 +10,7 @@ from ash.callbacks.dispatch import read_callbacks
 from ash.engine.repeat import repeated
 from ash.engine.run import TuningRun
 from ash.executors.executor_argument import read_elsewhere
-from ash.journal.identity import asked_of, setting_of
+from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
@@ -117,7 +117,7 @@ def tune(
     if record is not None:
         return _repeat(given, kept)
     if seed is None:
-        given["seed"] = setting_of(kept, "seed")
+        given["seed"] = seed_of(kept)
     native, scoring = read_scoring("metric", metric)
     resolved = {**given, "metric": native, "threads": threads if executor is None else None}
     options = read_options("tune", resolved)

@@ -18,7 +18,7 @@ from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
-from ash.journal.identity import setting_of
+from ash.journal.identity import seed_of
 from ash.journal.journal import Journal, NullJournal, read_journal
 from ash.options import (
     CONFIG_FIELDS,
@@ -132,18 +132,19 @@ def tune_function(
     _check_executor(executor)
     kept = read_journal(journal)
     if seed is None:
-        given["seed"] = setting_of(kept, "seed")
+        given["seed"] = seed_of(kept)
     options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
-    options = replace(options, workers=options.workers or setting_of(kept, "workers"))
-    options = replace(options, workers=virtual_workers(options))
     cost = read_costs(costs)
     domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
     identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
+        options = replace(options, workers=options.workers or recorder.workers())
+        options = replace(options, workers=virtual_workers(options))
         if identity is not None:
+            identity["settings"] |= {"workers": options.workers}  # which the journal may have
             recorder.agree(identity, options, {"by": "ash.tune_function"}, code_of(train, costs))
         source = source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:

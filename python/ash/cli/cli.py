@@ -4,6 +4,8 @@
 
     --dask, mpiexec      cli_executor.py
     ash-tune predict     cli_predict.py
+    ash-tune check       cli_repeat.py
+    ash-tune repeat      cli_repeat.py
     ash-tune show        cli_show.py
     ash-tune export      cli_export.py
 
@@ -18,32 +20,29 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ash import _core
-from ash._utils.user_warnings import warn_user
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
+from ash.cli.cli_repeat import Target, check, check_parser, held_out, repeat, repeat_parser
 from ash.cli.cli_report import Report, print_report, write_files
 from ash.cli.cli_show import show_file, show_parser
 from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, read_table
-from ash.data.frames import Frame, check_numbers
-from ash.data.table import read_training, split
-from ash.errors import AshError, DataError, SettingError
+from ash.data.frames import check_numbers
+from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import TASKS
 from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
+from ash.run_record import COMMAND
 from ash.tune import tune
 
-TEST_SHARE = 0.2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
@@ -67,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if act is None:
                 return _run(args, interruption)
-            act(args)
-            return 0
+            return act(args) or 0
         except KeyboardInterrupt:
             complain("stopped before there was anything to write")
             return interruption.status
@@ -87,14 +85,12 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
     task = args.task or data.task
-    whole = read_training(data.X, data.y, task)
+    whole, X, rest, test = held_out(data, task, args.seed)
     if task is None and not args.quiet and whole.classes_ is not None and data.y.dtype.kind in "iuf":
         say(
             f"ash-tune: the {len(whole.classes_)} numbers in {data.target!r} are taken as classes; "
             "--task regression predicts numbers"
         )
-    rest, test = split(whole, TEST_SHARE, args.seed)
-    X = _with_values(data.X, rest)
     options = {name: getattr(args, name) for name in option_names(caller="command")}
     fields = {name: options.pop(name) for name in CONFIG_FIELDS if name in options}
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
@@ -105,7 +101,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
                 say(f"dashboard at {callbacks[0].address}")
         result = tune(
             X.take(rest),
-            _Target(data.y[rest], data.target),
+            Target(data.y[rest], data.target),
             **{**options, "threads": threads, "task": whole.task},
             progress=not args.quiet,
             callbacks=callbacks,
@@ -113,36 +109,13 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             executor=executor,
             config=SearchConfig(**fields, keep=1),  # one network is saved
         )
+        result.model.record = replace(result.record, by=COMMAND)
         test_score = result.model.score(X.take(test), data.y[test], result.metric)
         report = Report(args.data, data, result, len(rest), len(test), test_score, args.journal)
         files = write_files(report, Path(args.out), args.json)
         if not args.quiet:
             print_whole(lambda stream: print_report(report, files))
     return interruption.status if result.interrupted else 0
-
-
-class _Target:
-    """A target and its name, as `ash.tune` reads a column of a frame."""
-
-    def __init__(self, values: NDArray[Any], name: str) -> None:
-        self.values, self.name = values, name
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self.values if dtype is None else self.values.astype(dtype)
-
-
-def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
-    """Return the table without columns of text that the rows to tune on leave empty: these would be of no kind."""
-    kinds = [column.natural for column in X.take(rest).columns]
-    kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
-    if len(kept) == len(X.columns):
-        return X
-    left_out = [column.label for place, column in enumerate(X.columns) if place not in kept]
-    if not kept:
-        raise DataError(f"{left_out[0]} has values in a few rows only, and there is no other column: pass more rows")
-    warn_user(f"left out: {', '.join(left_out)}; every cell outside of the test part is empty")
-    names = None if X.names is None else tuple(X.names[place] for place in kept)
-    return Frame(X.rows, names, tuple(X.columns[place] for place in kept), None)
 
 
 class _Interruption:
@@ -168,9 +141,11 @@ class _Interruption:
         raise KeyboardInterrupt
 
 
-_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], None]]] = {
+_COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], int | None]]] = {
+    "check": (check_parser, check),
     "export": (export_parser, export),
     "predict": (predict_parser, predict),
+    "repeat": (repeat_parser, repeat),
     "show": (show_parser, show_file),
 }
 """A file of such a name is meant by ./name."""
@@ -197,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ash-tune",
         description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
-        epilog="See also: ash-tune predict --help, ash-tune show --help, ash-tune export --help. "
+        epilog="See also --help of ash-tune predict, show, export, check and repeat. "
         "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
     )
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")

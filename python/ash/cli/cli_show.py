@@ -53,6 +53,7 @@ def _model_lines(path: str) -> Iterator[str]:
         "layers": _layers(networks[0]) if len(networks) == 1 else f"those of {len(networks)} networks, see below",
         "size": f"{sum(map(_weights, networks))} weights and biases, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
+        "record": "none" if model.record is None else repr(model.record),
     }
     lines = [path, *(f"{name:8}{fact}" for name, fact in facts.items())]
     return map(printable, [*lines, "", *_hyperparameters(model), "", *_columns(model)])

@@ -8,7 +8,7 @@ A category has levels: the texts seen in training, sorted. A column keeps at mos
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,6 +75,11 @@ class Schema:
     def kinds(self) -> list[Kind]:
         """What each column is read as."""
         return [column.kind for column in self.columns]
+
+    @property
+    def without_dtypes(self) -> "Schema":
+        """Return it as it is for all sources of a table, whatever word they have for a type."""
+        return replace(self, columns=tuple(replace(column, dtype="") for column in self.columns))
 
     @property
     def is_numeric(self) -> bool:

@@ -20,12 +20,11 @@ from ash.journal.journal import Facts
 from ash.models.model import Model
 from ash.models.model_pool import Kept
 from ash.options import Caller, Options, recorded_options
-from ash.run_record import RunRecord
+from ash.run_record import COMMAND, TUNE, RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
-TUNE = "ash.tune"
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record has beside those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
@@ -143,7 +142,8 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
     if not isinstance(record, RunRecord):
         raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got {record!r}")
     if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
-        again = "ash.tune(X, y, record=...)" if record.by == TUNE else f"{record.by}(record=...).fit(X, y)"
+        calls = {TUNE: "ash.tune(X, y, record=...)", COMMAND: "ash-tune repeat MODEL DATA"}
+        again = calls.get(record.by, f"{record.by}(record=...).fit(X, y)")
         raise SettingError(f"the record is of {record.by}: repeat its run by {again}")
     if not record.decisions:
         raise SettingError("the record has no decision: there is nothing to repeat")

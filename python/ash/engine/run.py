@@ -29,8 +29,8 @@ from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
-from ash.journal.identity import identity_of, setting_of
-from ash.journal.journal import Journal, NullJournal
+from ash.journal.identity import identity_of
+from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
@@ -93,9 +93,7 @@ class TuningRun:
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._sort = space, sort
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
-        options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
-        options = replace(options, workers=options.workers or setting_of(journal, "workers"))
-        self._options = replace(options, workers=virtual_workers(options))
+        self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
         self._callbacks, self._path, self._elsewhere, self._record = callbacks, journal, elsewhere, record
@@ -139,6 +137,15 @@ class TuningRun:
                 reporter.end(result, model)
         return result, model
 
+    def identity(self) -> Facts:
+        """Return the facts of the run as of `identity_of`, without running it."""
+        with _opened(None) as self._journal:
+            self._read()
+            self._plan()
+            data = prepare_all(self._split.folds, self._options)
+            scoring = None if self._scoring is None else self._scoring.identity
+            return identity_of(self._options, self._space, self._split.folds, data, scoring)
+
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
         scoring = self._scoring
@@ -153,6 +160,8 @@ class TuningRun:
 
     def _read(self) -> None:
         """Read the table and split it."""
+        options = replace(self._options, workers=self._options.workers or self._journal.workers())
+        self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options

@@ -152,8 +152,8 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     return {"by": by, "arguments": {**arguments, **plain}, "given again": lost}
 
 
-def setting_of(journal: Journal | None, name: str) -> int | None:
-    """Return a number that a journal was begun with, None where there is none yet: for a call that leaves it open."""
+def seed_of(journal: Journal | None) -> int | None:
+    """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     try:
@@ -163,7 +163,7 @@ def setting_of(journal: Journal | None, name: str) -> int | None:
             raise
         return None  # the run continues without its journal
     with sound(journal.file):
-        return int(facts["run"]["settings"][name]) if "run" in facts else None
+        return int(facts["run"]["settings"]["seed"]) if "run" in facts else None
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
@@ -195,7 +195,7 @@ def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
     return {
         "columns of X": len(table.frame.columns),
         "features": encoding.features,
-        "names": _hash((table.frame.names, encoding.schema)),
+        "names": _hash((table.frame.names, encoding.schema.without_dtypes)),
         "classes": len(classes),
         "labels": _hash(classes),
         "folds": len(folds),

@@ -130,6 +130,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     def planned(self, options: Options) -> Options | None:
         """Return the options with the ladder that was planned when the run was begun, if it was."""
 
+    def workers(self) -> int | None:
+        """Return the virtual workers of the run when it was begun, None where there is none yet."""
+
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or raise JournalError where the journal holds another run.
 

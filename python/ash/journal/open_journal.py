@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, JournalUnwritable
 from ash.journal.database import (
@@ -110,6 +111,13 @@ class OpenJournal(NullJournal):
                 error.add_note(f"the journal does not have everything: {other}")
         finally:
             self._close()
+
+    def workers(self) -> int | None:
+        """Return the virtual workers of the run when it was begun, None where there is none yet."""
+        if "run" not in self._facts:
+            return None
+        with sound(self._path):
+            return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
         """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""

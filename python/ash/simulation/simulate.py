@@ -20,7 +20,7 @@ from ash._utils.machine import check_room
 from ash.errors import SettingError
 from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
-from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES
+from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES, virtual_workers
 from ash.simulation.cluster import Cluster, core_settings
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     rule = {
         name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score")
     }
-    other: dict[str, Any] = {name: getattr(options, name) for name in ("workers", "schedule")}
+    other: dict[str, Any] = {"workers": virtual_workers(options), "schedule": options.schedule}
     shared = bool((result.columns["team"] > 1).any())
     other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
     other |= {"order": "finish", "noise": 0.0, "cluster": None, "seed": 0}

@@ -106,11 +106,11 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 _BUDGET = frozenset(
     (
         *("budget", "candidates", "epoch_limit", "epoch_rows", "epochs", "eta", "max_epochs", "max_iter"),
-        *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit"),
+        *("max_rungs", "min_epochs", "n_epochs", "n_iter", "n_jobs", "rungs", "threads", "time_limit", "work_limit"),
     )
 )
 _OF_THE_RUN = option_table().keys() | {
-    *("callbacks", "config", "cv", "ensemble", "executor", "groups", "journal", "random_state", "refit"),
+    *("callbacks", "config", "cv", "ensemble", "executor", "groups", "journal", "random_state", "record", "refit"),
     *("sample_weight", "scoring", "validation"),
 }
 _PEERS = {

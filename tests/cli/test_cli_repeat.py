@@ -1,0 +1,153 @@
+"""`ash-tune check` and `ash-tune repeat`: whether a model came from these rows and this code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from sklearn.model_selection import KFold
+
+import ash
+from ash.cli.cli import main
+from ash.models.file import DIGEST, KEY, digest
+from data_help import mixed_columns, mixed_target
+
+
+def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str]:
+    """Run the command and return its exit status and what it says."""
+    capfd.readouterr()
+    status = main([str(word) for word in words])
+    told = capfd.readouterr()
+    return status, told.out + told.err
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a CSV file of numbers and text with gaps."""
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    columns = mixed_columns()
+    frame = pd.DataFrame({name: values for name, values in columns.items() if not isinstance(values[0], bool)})
+    frame.assign(label=np.where(mixed_target(columns) > 0, "yes", "no")).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the model that the command makes of it."""
+    folder = tmp_path_factory.mktemp("made")
+    assert main([str(table), "--candidates", "8", "--out", str(folder), "--quiet", "--seed", "3"]) == 0
+    return folder / "model.safetensors"
+
+
+def changed(model: Path, folder: Path, change: Any) -> Path:
+    """Return a model whose record was changed: by `change`, which is called with it."""
+    with safe_open(model, framework="numpy") as file:
+        about, tensors = json.loads(file.metadata()[KEY]), {name: file.get_tensor(name) for name in list(file.keys())}
+    change(about["record"])
+    text = json.dumps(about)
+    save_file(tensors, folder / "changed.safetensors", metadata={KEY: text, DIGEST: digest(text, tensors)})
+    return folder / "changed.safetensors"
+
+
+def test_the_command_repeats_its_own_model(
+    table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for threads in (1, 2):
+        again = tmp_path / f"{threads}.safetensors"
+        status, said = run(capfd, "repeat", made, table, "--threads", threads, "--out", again)
+        assert (status, said.splitlines()[0]) == (0, "identical")
+        assert said.splitlines()[1] == repr(ash.load(made).record)
+        assert ash.load(again).digest == ash.load(made).digest
+    status, said = run(capfd, "check", made, table)
+    assert (status, said.splitlines()[0]) == (0, "the same rows and the same model, by their hashes")
+
+
+def test_a_timed_fit_is_repeated_from_its_file(table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv(table)
+    config = ash.SearchConfig(schedule="reproducible")
+    fit = ash.ASHClassifier(time_limit=1.5, random_state=0, config=config).fit(
+        frame.drop(columns="label"), frame["label"]
+    )
+    fit.model_.save(tmp_path / "model.safetensors")
+    again = tmp_path / "again.safetensors"
+    status, said = run(capfd, "repeat", tmp_path / "model.safetensors", table, "--threads", 1, "--out", again)
+    assert (status, said.splitlines()[0]) == (0, "identical")
+    assert ash.load(again).digest == fit.model_.digest and ash.load(again).record == fit.model_.record
+    assert run(capfd, "check", tmp_path / "model.safetensors", table)[0] == 0
+
+
+def test_an_ensemble_and_a_regression_are_repeated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    columns = mixed_columns()
+    frame = pd.DataFrame({name: values for name, values in columns.items() if not isinstance(values[0], bool)})
+    frame.insert(1, "price", mixed_target(columns).astype(float))
+    frame.assign(unused=1.0).to_csv(tmp_path / "table.csv", index=False)
+    frame = pd.read_csv(tmp_path / "table.csv")
+    features = frame.drop(columns=["price", "unused"])
+    ash.tune(features, frame["price"], candidates=8, task="regression").ensemble(4).save(tmp_path / "m.safetensors")
+    status, said = run(capfd, "repeat", tmp_path / "m.safetensors", tmp_path / "table.csv")
+    assert (status, said.splitlines()[0]) == (0, "identical")
+
+
+def test_other_rows_are_different(table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = table.read_text().splitlines()
+    (tmp_path / "less.csv").write_text("\n".join(lines[:-1]) + "\n")
+    frame = pd.read_csv(table)
+    numbers = frame.select_dtypes("number").columns[0]
+    frame.loc[frame[numbers].first_valid_index(), numbers] += 1.5
+    frame.to_csv(tmp_path / "other.csv", index=False)
+    for name in ("less.csv", "other.csv"):
+        status, said = run(capfd, "check", made, tmp_path / name)
+        assert status == 1 and said.startswith("different\nrows: ")
+        status, said = run(capfd, "repeat", made, tmp_path / name)
+        assert status == 1 and said.startswith(
+            "different from the first decision on\nthese are not the rows of the run"
+        )
+
+
+@pytest.mark.filterwarnings("default:the repeated run may differ")
+def test_another_decision_and_another_model_are_named(
+    table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def other_decision(record: dict[str, Any]) -> None:
+        record["decisions"] = record["decisions"][:24] + "00000000" + record["decisions"][32:]
+
+    def older(record: dict[str, Any]) -> None:
+        other_decision(record)
+        record["version"]["version of ash"] = "0.1.0"
+
+    def other_model(record: dict[str, Any]) -> None:
+        record["model"] = "0" * 64
+
+    status, said = run(capfd, "repeat", changed(made, tmp_path, other_decision), table)
+    assert status == 1 and said.startswith("different from decision 3 on, of 14\nrows and version are the same: please")
+    status, said = run(capfd, "repeat", changed(made, tmp_path, older), table)
+    assert status == 1 and "the likely reason is the code: version of ash: '0.1.0' there" in said
+    status, said = run(capfd, "check", changed(made, tmp_path, other_model), table)
+    assert status == 1 and "model: its hash is " in said and "0000 is recorded" in said
+
+
+@pytest.mark.parametrize("command", ["check", "repeat"])
+def test_what_cannot_be_told_is_an_error(
+    command: str, table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(table)
+    X, y = frame.drop(columns="label"), frame["label"]
+    ash.tune(X, y, candidates=4, cv=KFold(3)).model.save(tmp_path / "folds.safetensors")
+    alone = ash.tune(X, y, candidates=4).model
+    alone.record = None
+    alone.save(tmp_path / "alone.safetensors")
+    for model, text in (
+        ("folds.safetensors", "folds.safetensors lacks cv, which no file holds: repeat the run in Python"),
+        ("alone.safetensors", "has no record of its run"),
+        ("none.safetensors", "no such file"),
+    ):
+        status, said = run(capfd, command, tmp_path / model, table)
+        assert status == 2 and text in said
+    frame.drop(columns=X.columns[0]).to_csv(tmp_path / "narrow.csv", index=False)
+    ash.tune(X, y, candidates=4).model.save(tmp_path / "whole.safetensors")
+    status, said = run(capfd, command, tmp_path / "whole.safetensors", tmp_path / "narrow.csv")
+    assert status == 2 and f"lacks 1 of the columns of the model: {X.columns[0]}" in said
