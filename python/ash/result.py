@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from ash._utils.checks import whole, yes_or_no
 from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
-from ash.history.digest import SHORT_DIGEST
 from ash.history.history import History
 from ash.history.records import Columns
 from ash.models.ensemble import Ensemble
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.models.network import Network
 from ash.options import FunctionOptions, Options
-from ash.run_record import RunRecord
+from ash.run_record import SHORT_DIGEST, RunRecord
 from ash.space.function_space import FunctionSpace
 
 if TYPE_CHECKING:

@@ -23,8 +23,10 @@ TUNE, COMMAND = "ash.tune", "ash-tune"
 """Who may have been called, beside the estimators. The command holds out a part of the rows."""
 DIGITS = 8
 """Hexadecimal digits of the hash of a decision."""
-SHORT = 16
-"""Digits of a digest that are shown."""
+SHORT_DIGEST = 16
+"""Digits of a digest that are shown: two that differ agree in all of them once in 2^64."""
+MOST = 2**53
+"""Above any epoch or candidate."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,7 +101,7 @@ class RunRecord:
             elif name == "missing":
                 _check(is_list_of(value, str), name)
             else:
-                _check(is_list_of(value, int) and all(each >= 0 for each in value), name)
+                _check(is_list_of(value, int) and all(0 <= each <= MOST for each in value), name)
         hashes = facts["decisions"]
         decisions = tuple(hashes[place : place + DIGITS] for place in range(0, len(hashes), DIGITS))
         lists = {name: tuple(facts[name]) for name in ("missing", "kept", "refit")}
@@ -126,8 +128,8 @@ class RunRecord:
     def __repr__(self) -> str:
         """Return one line: who was called, how many decisions there were, and both digests."""
         return (
-            f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT]}, "
-            f"model {self.model[:SHORT]})"
+            f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}, "
+            f"model {self.model[:SHORT_DIGEST]})"
         )
 
     __hash__ = None  # type: ignore[assignment]  # it holds dicts

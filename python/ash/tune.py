@@ -14,7 +14,7 @@ from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
 from ash.result import Result
-from ash.run_record import RunRecord
+from ash.run_record import TUNE, RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.space import Space
 
@@ -114,43 +114,36 @@ def tune(
     """
     given = dict(locals())
     kept = read_journal(journal)
-    if record is not None:
-        return _repeat(given, kept)
-    if seed is None:
-        given["seed"] = seed_of(kept)
-    native, scoring = read_scoring("metric", metric)
-    resolved = {**given, "metric": native, "threads": threads if executor is None else None}
-    options = read_options("tune", resolved)
-    elsewhere = read_elsewhere(executor, threads, options)
-    run = TuningRun(
+    run = _new_run(given, kept) if record is None else repeated("tune", tune, _resolved(given), record)
+    return TuningRun(
         X,
         y,
-        space,
-        options,
-        sample_weight=sample_weight,
-        validation=0.2 if validation is None and cv is None else validation,
-        cv=cv,
         groups=groups,
-        asked=asked_of("ash.tune", given, options),
-        scoring=scoring,
+        sample_weight=sample_weight,
         callbacks=read_callbacks(callbacks),
         journal=kept,
-        elsewhere=elsewhere,
-    )
-    return run.run()[0]
-
-
-def _repeat(given: Mapping[str, Any], journal: Journal | None) -> Result:
-    """Repeat the run of a record."""
-    resolved = {**given, "threads": given["threads"] if given["executor"] is None else None}
-    run = repeated("tune", tune, resolved, given["record"])
-    return TuningRun(
-        given["X"],
-        given["y"],
-        sample_weight=given["sample_weight"],
-        groups=given["groups"],
-        callbacks=read_callbacks(given["callbacks"]),
-        journal=journal,
-        elsewhere=read_elsewhere(given["executor"], given["threads"], run["options"]),
+        elsewhere=read_elsewhere(executor, threads, run["options"]),
         **run,
     ).run()[0]
+
+
+def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the threads of this process: those of an executor are elsewhere."""
+    return {**given, "threads": given["threads"] if given["executor"] is None else None}
+
+
+def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
+    """Return what the arguments say of the run, as `repeated` returns what a record says."""
+    if given["seed"] is None:
+        given["seed"] = seed_of(journal)
+    metric, scoring = read_scoring("metric", given["metric"])
+    options = read_options("tune", {**_resolved(given), "metric": metric})
+    validation, cv = given["validation"], given["cv"]
+    return {
+        "space": given["space"],
+        "options": options,
+        "validation": 0.2 if validation is None and cv is None else validation,
+        "cv": cv,
+        "asked": asked_of(TUNE, given, options),
+        "scoring": scoring,
+    }

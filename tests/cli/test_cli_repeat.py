@@ -108,7 +108,7 @@ def test_other_rows_are_different(table: Path, made: Path, tmp_path: Path, capfd
         )
 
 
-@pytest.mark.filterwarnings("default:the repeated run may differ")
+@pytest.mark.filterwarnings("default:the repeated run")
 def test_another_decision_and_another_model_are_named(
     table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

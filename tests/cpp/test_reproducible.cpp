@@ -194,7 +194,7 @@ TEST_CASE("a job that would end too late does not begin, and begins once there i
     const std::vector<Row> all = outcome(data, 5, {});
     for (const int threads : {1, 3}) {
         const auto tuner = make_tuner(data, 5, {.threads = threads, .sleepy = true});
-        tuner->limit(0.0);  // before a job has ended, nobody knows how long one takes
+        tuner->limit(0.0);  // no effect until a job has ended: the duration of the others is unknown
         tuner->start();
         while (!tuner->is_out_of_time()) REQUIRE_FALSE(tuner->wait(0.001));
         CHECK(tuner->is_short_of_time());

@@ -99,9 +99,9 @@ class Tuner {
     // Asks the threads to leave; returns at once.
     void stop() noexcept;
 
-    // No job is begun any more that would end later than so many seconds from now; a later call extends it. Reproducible
-    // only: what comes after such a job could not be decided. How long it takes follows from its cost and from the jobs
-    // that have ended.
+    // Sets the deadline, in seconds from now. From then on a job that would end after it is not started. A later call
+    // moves the deadline. The duration of a job is estimated from its cost and from the jobs that have ended. Has no
+    // effect on a greedy schedule.
     void limit(double seconds);
 
     // Whether the next job would end too late, and whether none runs any more either.
@@ -181,7 +181,7 @@ class Tuner {
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;
     const Replay::Owner owner_;
-    double limit_ = std::numeric_limits<double>::infinity();  // seconds of the run in which no job may end
+    double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
     double paced_seconds_ = 0.0;                              // of the jobs that have ended here, and their cost
     double paced_cost_ = 0.0;
     std::unordered_map<std::int32_t, double> pace_;  // of each candidate that waits: seconds per cost of its last job

@@ -19,15 +19,15 @@ from ash.cli.cli_streams import Parser, print_whole, printable
 from ash.data.files import DataTable, read_table
 from ash.data.frames import Frame
 from ash.data.table import Table, read_training, split
-from ash.engine.repeat import repeated
+from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
 from ash.journal.identity import differences, version_facts
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.options import Options
 from ash.run_record import COMMAND, TUNE, RunRecord
-from ash.sklearn.estimators import ASHClassifier, ASHRegressor
 from ash.tune import tune
 
 TEST_SHARE = 0.2
@@ -96,41 +96,41 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 def check(args: argparse.Namespace) -> int:
     """Print whether rows and model are those of the record, and return the exit status."""
     model, record = _recorded(args.model)
-    X, y = _rows(model, record, args)
-    call, given = _call_of(record, None)
-    run = TuningRun(X, y, **repeated("tune" if call is tune else "estimators", call, given, given["record"]))
-    found = [f"rows: {each}" for each in differences({"data": record.data}, {"data": run.identity()["data"]})]
-    if model.digest != record.model:
-        found.append(f"model: its hash is {model.digest}, and {record.model} is recorded")
+    found = [f"rows: {each}" for each in row_differences(record, _run_of(model, record, args, None).identity())]
+    found += _altered(model, record)
     there = [f"version: {each}" for each in differences({"version": record.version}, {"version": version_facts()})]
     if found:
-        return _say("different", *found, *there)
-    return _say("the same rows and the same model, by their hashes", repr(record), *there)
+        return _say(DIFFERENT, "different", *found, *there)
+    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there)
 
 
 def repeat(args: argparse.Namespace) -> int:
     """Train again, print whether all is the same, and return the exit status."""
     model, record = _recorded(args.model)
-    X, y = _rows(model, record, args)
-    call, given = _call_of(record, args.threads)
     try:
-        if call is tune:
-            result = tune(X, y, **_given(given, "record", "threads"))
-            again: Any = result.model
-            ensemble = record.arguments.get("ensemble")
-            again = again if ensemble is None else result.ensemble(ensemble)
-        else:
-            again = call(**_given(given, "record", "n_jobs")).fit(X, y).model_
-    except DataError as error:
-        return _say("different from the first decision on", str(error))
+        result, again = _run_of(model, record, args, args.threads).run()
+    except OtherRowsError as error:
+        return _say(DIFFERENT, "different from the first decision on", str(error))
+    size = record.arguments.get("ensemble")
+    if record.by in (TUNE, COMMAND) and size is not None:
+        again = result.ensemble(size)
     if args.out is not None:
+        again.record = replace(result.record, by=record.by, model=again.digest)
         again.save(args.out)
-    first = record.first_difference(again.record)
+    first = record.first_difference(result.record)
     if first is not None:
-        return _say(f"different from decision {first} on, of {len(record.decisions)}", _reason(record))
+        return _say(DIFFERENT, f"different from decision {first} on, of {len(record.decisions)}", _reason(record))
     if again.digest != model.digest:
-        return _say(f"all {len(record.decisions)} decisions are the same, but not the model", _reason(record))
-    return _say("identical", repr(record))
+        why = _altered(model, record) or [_reason(record)]
+        return _say(DIFFERENT, f"all {len(record.decisions)} decisions are the same, but not the model", *why)
+    return _say(0, "identical", repr(record))
+
+
+def _altered(model: Model, record: RunRecord) -> list[str]:
+    """Return in words that the model of a file is not the one that its record describes; nothing if it is."""
+    if model.digest == record.model:
+        return []
+    return [f"model: its hash is {model.digest}, and {record.model} is recorded"]
 
 
 def _recorded(path: str) -> tuple[Network | Ensemble, RunRecord]:
@@ -144,14 +144,23 @@ def _recorded(path: str) -> tuple[Network | Ensemble, RunRecord]:
     return model, model.record
 
 
-def _rows(model: Model, record: RunRecord, args: argparse.Namespace) -> tuple[Frame, Any]:
+def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> TuningRun:
+    """Return the run of the record on the rows of the file."""
+    is_tune = record.by in (TUNE, COMMAND)
+    given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
+    named = replace(record, by=TUNE) if is_tune else record
+    run = repeated("tune" if is_tune else "estimators", tune, given, named)
+    return TuningRun(*_rows(model, record.by, run["options"], args), **run)
+
+
+def _rows(model: Model, by: str, options: Options, args: argparse.Namespace) -> tuple[Frame, Any]:
     """Return the rows that the model was trained on: of its columns, without what the command has held out."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     names = model.target_names or ()
     data = read_table(args.data, args.target or (names[0] if len(names) == 1 else None))
-    if record.by == COMMAND:
-        _, X, rest, _ = held_out(data, str(record.settings["task"]), int(record.settings["seed"]))
+    if by == COMMAND:
+        _, X, rest, _ = held_out(data, options.task, options.seed)
         return X.take(rest), Target(data.y[rest], data.target)
     y: Any = Target(data.y, data.target) if names else data.y
     wanted, known = model.feature_names, data.X.names
@@ -162,19 +171,6 @@ def _rows(model: Model, record: RunRecord, args: argparse.Namespace) -> tuple[Fr
     return _only(data.X, [known.index(name) for name in wanted]), y
 
 
-def _call_of(record: RunRecord, threads: int | None) -> tuple[Any, dict[str, Any]]:
-    """Return the entry point that repeats the run of a record, and its arguments."""
-    shared = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
-    if record.by in (TUNE, COMMAND):
-        return tune, {**shared, "record": replace(record, by=TUNE)}
-    kind = ASHClassifier if record.settings.get("task") == "classification" else ASHRegressor
-    return kind, {**shared, "record": record, "n_jobs": -1 if threads is None else threads}
-
-
-def _given(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: given[name] for name in names}
-
-
 def _reason(record: RunRecord) -> str:
     """Return the likely reason why a run on the same rows differs."""
     found = differences({"version": record.version}, {"version": version_facts()})
@@ -183,8 +179,8 @@ def _reason(record: RunRecord) -> str:
     return "rows and version are the same: please report it, with the output of ash.show_versions()"
 
 
-def _say(*lines: str) -> int:
-    """Print the lines and return the exit status: the first one says what it is."""
+def _say(status: int, *lines: str) -> int:
+    """Print the lines and return the exit status."""
     text = "\n".join(map(printable, lines))
     print_whole(lambda stream: print(text, file=stream))
-    return 0 if lines[0].startswith(("identical", "the same")) else DIFFERENT
+    return status

@@ -198,7 +198,10 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _WorkPlan:
-    """A ladder for so many multiply-adds; `epoch_work` and `scoring_work` are those of an average candidate."""
+    """A ladder that fits a number of multiply-adds.
+
+    `epoch_work` and `scoring_work` are the multiply-adds of an epoch and of scoring, for an average candidate.
+    """
 
     min_epochs: int
     max_rungs: int
@@ -211,7 +214,7 @@ class _WorkPlan:
 def _plan_for(
     work: float, table: _Shape, settings: Sequence[_core.Settings], finishers: int, eta: int, epoch_rows: int | None
 ) -> _WorkPlan:
-    """Return the ladder for so many multiply-adds, in which so many candidates finish the highest rung."""
+    """Return the ladder that fits `work` multiply-adds. `finishers` candidates finish its highest rung."""
     rows = table.rows
     costs = [_core.training_cost(each, *table.inner) for each in settings]
     row_work = float(np.mean(costs))

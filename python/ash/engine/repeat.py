@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.engine.refit import Final
 from ash.errors import DataError, SettingError
@@ -18,7 +19,7 @@ from ash.history.records import Columns
 from ash.journal.identity import GIVEN_AGAIN, differences, space_of_facts
 from ash.journal.journal import Facts
 from ash.models.model import Model
-from ash.models.model_pool import Kept
+from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.options import Caller, Options, recorded_options
 from ash.run_record import COMMAND, TUNE, RunRecord
 from ash.scoring.fold_scoring import read_scoring
@@ -31,6 +32,10 @@ SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""
 _HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"}
 """Arguments in place of which the record speaks."""
+
+
+class OtherRowsError(DataError):
+    """The rows are not those of the record."""
 
 
 def record_of(
@@ -124,6 +129,7 @@ def repeated(
     _, scoring = read_scoring(words["metric"], chosen["metric"])
     facts = {**record.settings, **record.plan, "metric": None if scoring else record.settings.get("metric")}
     size = record.arguments.get("ensemble")
+    size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)
     return {
         "space": _space_of(record),
         "options": recorded_options(caller, facts, given),
@@ -140,7 +146,8 @@ def repeated(
 def _check_record(record: Any, caller: Caller, task: str | None) -> None:
     """Raise SettingError unless this entry point can repeat the run of a record."""
     if not isinstance(record, RunRecord):
-        raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got {record!r}")
+        kind = type(record).__name__
+        raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got a {kind}")
     if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
         calls = {TUNE: "ash.tune(X, y, record=...)", COMMAND: "ash-tune repeat MODEL DATA"}
         again = calls.get(record.by, f"{record.by}(record=...).fit(X, y)")
@@ -161,15 +168,30 @@ def _space_of(record: RunRecord) -> Space:
         raise SettingError(f"the space of the record is none: {type(error).__name__}: {error}") from error
 
 
+def row_differences(record: RunRecord, identity: Facts) -> list[str]:
+    """Return in words how the rows of a run differ from those of a record, or raise SettingError if it has none."""
+    try:
+        return differences({"data": record.data}, {"data": identity["data"]})
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SettingError(f"the data of the record are none: {type(error).__name__}: {error}") from error
+
+
 def check_rows(record: RunRecord, identity: Facts) -> None:
-    """Raise DataError where a run has other rows than the record, and warn where its decisions may differ.
+    """Raise OtherRowsError where a run has other rows than the record, and warn where its decisions may differ.
 
     Warns
     -----
     UserWarning
         It is another version of ash, or a processor without fused multiply-adds.
     """
-    if found := differences({"data": record.data}, {"data": identity["data"]}):
-        raise DataError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")
+    if found := row_differences(record, identity):
+        raise OtherRowsError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")
     if found := differences({"version": record.version}, {"version": identity["version"]}):
         warn_user(f"the repeated run may differ from the one recorded: {'; '.join(found)}")
+
+
+def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
+    """Warn if a repeated run has come to other decisions than its record."""
+    first = record.first_difference(again)
+    if first is not None:
+        warn_user(f"the repeated run differs from the one recorded, from decision {first} on")

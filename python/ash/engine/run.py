@@ -25,7 +25,7 @@ from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_se
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.engine.repeat import check_rows, record_of
+from ash.engine.repeat import check_rows, record_of, warn_of_difference
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
@@ -142,9 +142,11 @@ class TuningRun:
         with _opened(None) as self._journal:
             self._read()
             self._plan()
-            data = prepare_all(self._split.folds, self._options)
-            scoring = None if self._scoring is None else self._scoring.identity
-            return identity_of(self._options, self._space, self._split.folds, data, scoring)
+            return self._identity_of(prepare_all(self._split.folds, self._options))
+
+    def _identity_of(self, data: Sequence[_core.Data]) -> Facts:
+        scoring = None if self._scoring is None else self._scoring.identity
+        return identity_of(self._options, self._space, self._split.folds, data, scoring)
 
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
@@ -202,8 +204,7 @@ class TuningRun:
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
         """Write down what the run is; raise what says that the journal holds another one, or the record other rows."""
-        scoring = None if self._scoring is None else self._scoring.identity
-        self._identity = identity_of(self._options, self._space, self._split.folds, data, scoring)
+        self._identity = self._identity_of(data)
         if self._record is not None:
             check_rows(self._record, self._identity)
         by = self._asked["by"] if self._record is None else f"{self._asked['by']} with record="
@@ -317,6 +318,8 @@ class TuningRun:
             ended=ending.ended,
             model=model,
         )
+        if recorded is not None:
+            warn_of_difference(recorded, model.record)
         return self._result(tuner, columns, kept, ending, model.record), model
 
     def _too_short(self) -> NothingFinished:

@@ -26,9 +26,6 @@ from ash.run_record import DIGITS
 
 TAG = b"ash digest 1\n"
 
-SHORT_DIGEST = 16
-"""Digits that are shown: two runs that differ agree in all of them once in 2^64."""
-
 JOB = np.dtype(
     [
         ("candidate", "<i8"),
