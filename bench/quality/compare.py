@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.figures import Table
 from bench.quality.contenders import OURS
-from bench.quality.page import KINDS, Fits, geometric_mean, mean_ratio, shown_mean
+from bench.quality.page import KINDS, Fits, geometric_mean, mean_error, mean_ratio, shared, shown_mean
 from bench.quality.plan import LIMIT
 from bench.quality.tables import TABLES
 from bench.record import Record
@@ -30,9 +30,10 @@ def compared(before: Fits, after: Fits) -> Table:
     }
     rows = []
     for table in sorted(ratios, key=lambda table: -ratios[table]):
-        pairs = [fits.error(table, OURS) for fits in (before, after)]
-        seeds = len(before.of(table, OURS).keys() & after.of(table, OURS).keys())
-        rows.append([table, str(seeds), *(f"{error:.4g}" for error in pairs), f"{ratios[table]:.3f}"])
+        runs = [fits.of(table, OURS) for fits in (before, after)]
+        seeds = shared(*runs)
+        errors = [f"{mean_error(table, each, seeds):.4g}" for each in runs]
+        rows.append([table, str(len(seeds)), *errors, f"{ratios[table]:.3f}"])
     halves = [[ratio for table, ratio in ratios.items() if list(TABLES).index(table) % 2 == half] for half in (0, 1)]
     better = all(half and geometric_mean(half)[2] < 1 for half in halves)
     parts = {"All": list(ratios.values()), "every other table": halves[0], "the rest": halves[1]}

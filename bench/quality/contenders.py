@@ -248,7 +248,7 @@ class Contender:
     modules: tuple[str, ...] = ()  # beside ash and scikit-learn; their packages have the same names
     limited: bool = True  # runs until the time limit
     categories: bool = True  # takes text as pandas' categories
-    seeds: int = 3
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     def missing(self) -> str | None:
         """Return which package is not there, in a few words."""
@@ -265,13 +265,13 @@ OURS, PLAIN, TUNED, REALMLP, AUTOGLUON = "ash", "ash-default", "lightgbm-tuned",
 _OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "torch")
 CONTENDERS = {
     OURS: Contender("ash", ash, categories=False),
-    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), categories=False, seeds=1),
-    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna"), seeds=1),
+    PLAIN: Contender("ash, scoring=None", partial(ash, told=False), categories=False, seeds=(1,)),
+    TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna"), seeds=(0,)),
     "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
     REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False),
-    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=1),
+    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=(0,)),
     "autogluon-medium": Contender(
-        "AutoGluon, medium", partial(autogluon, presets="medium_quality"), _OF_AUTOGLUON, seeds=1
+        "AutoGluon, medium", partial(autogluon, presets="medium_quality"), _OF_AUTOGLUON, seeds=(0,)
     ),
-    AUTOGLUON: Contender("AutoGluon, best", partial(autogluon, presets="best_quality"), _OF_AUTOGLUON, seeds=1),
+    AUTOGLUON: Contender("AutoGluon, best", partial(autogluon, presets="best_quality"), _OF_AUTOGLUON, seeds=(0,)),
 }

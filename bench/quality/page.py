@@ -5,7 +5,7 @@
     table    the mean of that over the seeds that both have; against the best peer: the largest of its ratios
     all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
 
-Below 1 ours errs less. Elo (bencheval) is of the first seed, in which all have fitted.
+Below 1 ours errs less. Elo (bencheval) is of the first seed, with which all have fitted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from bench.figures import Line, Picture, Plot, Section, Table, Text
 from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
 from bench.quality.measure import COMPARED
-from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, fits
+from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, OTHER_SEED, SEEDS, fits
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
@@ -60,11 +60,6 @@ class Fits:
         """The tables that ash has fitted within the usual limit."""
         return [table for table in TABLES if self.of(table, OURS)]
 
-    def error(self, table: str, contender: str, limit: float = LIMIT) -> float | None:
-        """Return the mean of what is compared over the seeds; None where there is nothing."""
-        runs = self.of(table, contender, limit)
-        return fmean(error_of(table, run) for run in runs.values()) if runs else None
-
     def ratio(self, table: str, peer: str, limit: float = LIMIT, ours: str = OURS) -> float | None:
         """Return our error by a peer's on a table; None where no seed has both."""
         return mean_ratio(table, self.of(table, ours), self.of(table, peer, limit))
@@ -80,9 +75,19 @@ def error_of(table: str, run: Run) -> float:
     return float(run[COMPARED[TABLES[table].kind]])
 
 
+def mean_error(table: str, runs: Mapping[int, Run], seeds: Sequence[int]) -> float:
+    """Return the mean of what is compared over some seeds."""
+    return fmean(error_of(table, runs[seed]) for seed in seeds)
+
+
+def shared(own: Mapping[int, Run], their: Mapping[int, Run]) -> list[int]:
+    """Return the seeds that both have."""
+    return sorted(own.keys() & their.keys())
+
+
 def mean_ratio(table: str, own: Mapping[int, Run], their: Mapping[int, Run]) -> float | None:
     """Return the mean ratio of the errors over the seeds that both have, None where they share none."""
-    seeds = sorted(own.keys() & their.keys())
+    seeds = shared(own, their)
     return fmean(smoothed(table, own[seed], their[seed]) for seed in seeds) if seeds else None
 
 
@@ -129,9 +134,11 @@ def losses_table(fits: Fits) -> Table:
     found = [(best, table) for table in fits.tables if (best := fits.best_peer(table)) is not None]
     rows = []
     for (ratio, peer), table in sorted(found, reverse=True):
-        ours, theirs, seeds = fits.error(table, OURS), fits.error(table, peer), len(fits.of(table, OURS))
-        facts = [str(fits.of(table, OURS)[min(fits.of(table, OURS))]["rows"]), KINDS[TABLES[table].kind], str(seeds)]
-        rows.append([table, *facts, f"{ours:.4g}", f"{theirs:.4g}", CONTENDERS[peer].name, f"{ratio:.3f}"])
+        ours, theirs = fits.of(table, OURS), fits.of(table, peer)
+        seeds = shared(ours, theirs)
+        facts = [str(ours[seeds[0]]["rows"]), KINDS[TABLES[table].kind], str(len(seeds))]
+        errors = [f"{mean_error(table, runs, seeds):.4g}" for runs in (ours, theirs)]
+        rows.append([table, *facts, *errors, CONTENDERS[peer].name, f"{ratio:.3f}"])
     ratios = [ratio for (ratio, _), _ in found]
     wins = sum(ratio < 1 for ratio in ratios)
     note = (
@@ -209,16 +216,16 @@ GROUPS: dict[str, Callable[[str, Run], bool]] = {
 
 
 def errors_table(fits: Fits) -> Table:
-    """Return the error of each contender on each table."""
-    columns = [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]
+    """Return the error of each contender on each table, with the seed that all have."""
+    columns = (OURS, *PEERS)
 
-    def cell(table: str, contender: str, limit: float) -> str:
-        error = fits.error(table, contender, limit)
-        return "-" if error is None else f"{error:.4g}"
+    def cell(table: str, contender: str) -> str:
+        run = fits.of(table, contender).get(SEEDS[0])
+        return "-" if run is None else f"{error_of(table, run):.4g}"
 
-    rows = [[table, *(cell(table, *column) for column in columns)] for table in fits.tables]
-    note = "What is compared, on the held-out rows; means over the seeds that a contender has."
-    return Table("Errors", ["table", *(_name(*column) for column in columns)], rows, note)
+    rows = [[table, *(cell(table, column) for column in columns)] for table in fits.tables]
+    note = "What is compared, on the held-out rows, with the first seed."
+    return Table("Errors", ["table", *(CONTENDERS[column].name for column in columns)], rows, note)
 
 
 def _name(contender: str, limit: float) -> str:
@@ -231,7 +238,8 @@ def scoring_table(fits: Fits) -> Table:
     for table in fits.tables:
         ratio = fits.ratio(table, PLAIN)
         if TABLES[table].classes and ratio is not None:
-            own, plain = fits.of(table, OURS)[0], fits.of(table, PLAIN)[0]
+            [seed] = shared(fits.of(table, OURS), fits.of(table, PLAIN))
+            own, plain = fits.of(table, OURS)[seed], fits.of(table, PLAIN)[seed]
             apart = (error_of(table, own) - error_of(table, plain)) / plain["deviation"]
             ratios.append(ratio)
             errors = [f"{error_of(table, own):.4g}", f"{error_of(table, plain):.4g}"]
@@ -247,7 +255,7 @@ def curve_sections(fits: Fits) -> list[Section]:
     limits = sorted({*CURVE_LIMITS, LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:
-        points = {x: fits.of(table, OURS, x)[0] for x in limits if 0 in fits.of(table, OURS, x)}
+        points = {x: runs[OTHER_SEED] for x in limits if OTHER_SEED in (runs := fits.of(table, OURS, x))}
         if len(points) < 2:
             continue
         rise = largest_rise(table, points)
@@ -259,7 +267,7 @@ def curve_sections(fits: Fits) -> list[Section]:
     if not rows:
         return []
     note = (
-        "Of the first seed. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
+        f"Of seed {OTHER_SEED}. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
         f"It is above {RISE:g} on {rises} of {len(rows)} tables."
     )
     header = ["table", *(f"{limit:g} s" for limit in limits), "largest rise"]
