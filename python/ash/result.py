@@ -539,6 +539,9 @@ class FunctionResult(RunResult):
         When it began, in UTC: second 0 of all jobs.
     wall_seconds : float
         To the end of the last job.
+    record : RunRecord or None
+        What repeats the run: the same call with ``record=result.record``. None where `train` or what it holds cannot be
+        pickled, so that nothing can say later whether it is the same.
 
     Notes
     -----
@@ -562,6 +565,7 @@ class FunctionResult(RunResult):
     failures: tuple[FailureRecord, ...]
     memory: dict[str, int]
     infos: tuple[Any, ...]
+    record: RunRecord | None
 
     @property
     def schedule(self) -> str:
@@ -570,7 +574,7 @@ class FunctionResult(RunResult):
 
     def own_story(self) -> dict[str, Any]:
         """Return what only runs of functions tell in JSON."""
-        return {"failures": self.rows("failures")}
+        return {"failures": self.rows("failures"), "record": None if self.record is None else self.record.to_json()}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table as flat rows.

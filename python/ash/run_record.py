@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
 from ash._utils.checks import is_list_of
+from ash._utils.user_warnings import warn_user
+from ash.errors import SettingError
 
 Facts: TypeAlias = dict[str, Any]
 
-TUNE, COMMAND = "ash.tune", "ash-tune"
-"""Who may have been called, beside the estimators. The command holds out a part of the rows."""
+TUNE, TUNE_FUNCTION, SEARCH, COMMAND = "ash.tune", "ash.tune_function", "ASHSearchCV", "ash-tune"
+"""What may have been called, beside the estimators of tables. The command holds out a part of the rows."""
 DIGITS = 8
 """Hexadecimal digits of the hash of a decision."""
 SHORT_DIGEST = 16
@@ -126,13 +128,43 @@ class RunRecord:
         return next(different, None if len(self.decisions) == len(other.decisions) else shorter)
 
     def __repr__(self) -> str:
-        """Return one line: who was called, how many decisions there were, and both digests."""
-        return (
-            f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}, "
-            f"model {self.model[:SHORT_DIGEST]})"
-        )
+        """Return one line: what was called, how many decisions there were, and both digests."""
+        model = f", model {self.model[:SHORT_DIGEST]}" if self.model else ""
+        return f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}{model})"
 
     __hash__ = None  # type: ignore[assignment]  # it holds dicts
+
+
+def check_record(record: Any) -> None:
+    """Raise SettingError unless the argument `record` is one whose run can be repeated."""
+    if not isinstance(record, RunRecord):
+        kind = type(record).__name__
+        raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got a {kind}")
+    if not record.decisions:
+        raise SettingError("the record has no decision: there is nothing to repeat")
+    if record.settings.get("schedule") != "reproducible":
+        raise SettingError(
+            "the record is of a run with schedule='greedy', whose decisions depend on timing: it cannot be repeated"
+        )
+
+
+def of_another(record: RunRecord) -> SettingError:
+    """Return what is raised for the record of another entry point, with the call that repeats its run."""
+    calls = {
+        TUNE: "ash.tune(X, y, record=...)",
+        COMMAND: "ash-tune repeat MODEL DATA",
+        TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
+        SEARCH: "ASHSearchCV(estimator, space, ..., record=...).fit(X, y)",
+    }
+    again = calls.get(record.by, f"{record.by}(record=...).fit(X, y)")
+    return SettingError(f"the record is of {record.by}: repeat its run by {again}")
+
+
+def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
+    """Warn if a repeated run has come to other decisions than its record."""
+    first = record.first_difference(again)
+    if first is not None:
+        warn_user(f"the repeated run differs from the one recorded, from decision {first} on")
 
 
 def _check(condition: bool, what: str) -> None:

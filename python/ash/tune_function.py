@@ -3,25 +3,29 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
 from ash._utils.arguments import explained
+from ash._utils.checks import whole
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.clock import read_costs
-from ash.function.function_identity import code_of, identity_of
+from ash.function.function_identity import NoIdentity, code_of, identity_of
+from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.sources import read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
-from ash.journal.journal import Journal, NullJournal, read_journal
+from ash.journal.journal import Facts, Journal, NullJournal, read_journal
 from ash.options import (
     CONFIG_FIELDS,
+    MOST_WORKERS,
     FunctionOptions,
     SearchConfig,
     read_function_options,
@@ -29,6 +33,7 @@ from ash.options import (
     warn_of_one_rung,
 )
 from ash.result import FunctionResult
+from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
 from ash.space.function_space import FunctionSpace
 from ash.space.space import read_space
 
@@ -51,6 +56,7 @@ def tune_function(
     callbacks: Callback | Sequence[Callback] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
     executor: Any = None,
+    record: RunRecord | None = None,
     config: SearchConfig | None = None,
 ) -> FunctionResult:
     """Tune a function that trains something further; return the best hyperparameters and the state they led to.
@@ -96,6 +102,10 @@ def tune_function(
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
         mpi4py, which stays open.
+    record : RunRecord, optional
+        Of an earlier run, as `FunctionResult.record`. The same call with it repeats that run without a clock: after as
+        many decisions it ends, and jobs that `job_limit` failed then fail at once. On any number of threads, if costs
+        were given and `train` depends on its arguments alone.
     config : SearchConfig, optional
         All other options: the ladder (rung ``k`` trains ``min_epochs * eta**k`` epochs), the schedule, limits.
 
@@ -131,31 +141,56 @@ def tune_function(
     _check_train(train)
     _check_executor(executor)
     kept = read_journal(journal)
+    repeat = None if record is None else repeat_of(record)
     if seed is None:
-        given["seed"] = seed_of(kept)
+        given["seed"] = seed_of(kept) if record is None else record.settings.get("seed")
     options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
     cost = read_costs(costs)
     domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
-    identity = None if kept is None else identity_of(train, domains, options, costs, sampler, known)
+    identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
-        options = replace(options, workers=options.workers or recorder.workers())
+        options = replace(options, workers=options.workers or _workers(record) or recorder.workers())
         options = replace(options, workers=virtual_workers(options))
+        recorded = None
         if identity is not None:
-            identity["settings"] |= {"workers": options.workers}  # which the journal may have
-            recorder.agree(identity, options, {"by": "ash.tune_function"}, code_of(train, costs))
+            identity["settings"] |= {"workers": options.workers}  # which the journal or the record may have
+            recorded = partial(record_of, train, identity, options)
+        if record is not None:
+            check_same_run(record, train, identity or {}, options)
+            options = replace(options, time_limit=None, job_limit=None)
+        recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         source = source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
-            run = FunctionRun(places, source, domains, options, cost, recorder, rungs)
+            run = FunctionRun(places, source, domains, options, cost, recorder, rungs, repeat, recorded)
             if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
                 warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)
+            if result.record is not None:
+                recorder.sign(result.record)
+            if record is not None and result.record is not None:
+                warn_of_difference(record, result.record)
             reporter.end(result, None)
     return result
+
+
+def _identity(is_needed: bool, *run: Any) -> Facts | None:
+    """Return what makes a run the one it is, None where nobody can tell and nothing needs it."""
+    try:
+        return identity_of(*run)
+    except NoIdentity:
+        if is_needed:
+            raise
+        return None
+
+
+def _workers(record: RunRecord | None) -> int | None:
+    """Return the virtual workers of a record."""
+    return None if record is None else whole("workers of the record", record.settings.get("workers"), 1, MOST_WORKERS)
 
 
 def _opened(journal: Journal | None) -> NullJournal:

@@ -332,7 +332,9 @@ def test_scoring_by_the_metric_is_beside_scoring_by_accuracy() -> None:
 
 
 def test_curves_tell_the_largest_rise() -> None:
-    values = made("letter", OURS, (0.2, 0.1), deviation=0.05) | made("letter", OURS, (0.04,), limit=5.0, first=1, deviation=0.024)
+    values = made("letter", OURS, (0.2, 0.1), deviation=0.05) | made(
+        "letter", OURS, (0.04,), limit=5.0, first=1, deviation=0.024
+    )
     *_, errors, picture = sections(values)
     assert isinstance(picture, Picture) and row(errors, "letter")["largest rise"] == "+2.50"
     assert row(errors, "letter")["5 s"] == "0.04" and "above 2 on 1 of 1 tables" in errors.note

@@ -21,6 +21,7 @@ from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
 from ash.options import FUNCTION
+from ash.run_record import RunRecord
 
 LABELS = 10  # that are listed
 
@@ -144,6 +145,8 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
         f"{sum(job[EPOCHS] for job in jobs)} epochs in {show_seconds(progress['training seconds'])}"
     )
     yield _beside(contents)
+    if facts.get("record"):
+        yield f"record    {RunRecord.from_json(facts['record'])!r}"
     if not (best := _best(jobs)):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])

@@ -21,7 +21,7 @@ from ash.journal.journal import Facts
 from ash.models.model import Model
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.options import Caller, Options, recorded_options
-from ash.run_record import COMMAND, TUNE, RunRecord
+from ash.run_record import TUNE, RunRecord, check_record, of_another
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
@@ -145,19 +145,9 @@ def repeated(
 
 def _check_record(record: Any, caller: Caller, task: str | None) -> None:
     """Raise SettingError unless this entry point can repeat the run of a record."""
-    if not isinstance(record, RunRecord):
-        kind = type(record).__name__
-        raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got a {kind}")
+    check_record(record)
     if (record.by == TUNE) != (caller == "tune") or (task is not None and record.settings.get("task") != task):
-        calls = {TUNE: "ash.tune(X, y, record=...)", COMMAND: "ash-tune repeat MODEL DATA"}
-        again = calls.get(record.by, f"{record.by}(record=...).fit(X, y)")
-        raise SettingError(f"the record is of {record.by}: repeat its run by {again}")
-    if not record.decisions:
-        raise SettingError("the record has no decision: there is nothing to repeat")
-    if record.settings.get("schedule") != "reproducible":
-        raise SettingError(
-            "the record is of a run with schedule='greedy', whose decisions depend on timing: it cannot be repeated"
-        )
+        raise of_another(record)
 
 
 def _space_of(record: RunRecord) -> Space:
@@ -188,10 +178,3 @@ def check_rows(record: RunRecord, identity: Facts) -> None:
         raise OtherRowsError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")
     if found := differences({"version": record.version}, {"version": identity["version"]}):
         warn_user(f"the repeated run may differ from the one recorded: {'; '.join(found)}")
-
-
-def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
-    """Warn if a repeated run has come to other decisions than its record."""
-    first = record.first_difference(again)
-    if first is not None:
-        warn_user(f"the repeated run differs from the one recorded, from decision {first} on")

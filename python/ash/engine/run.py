@@ -25,7 +25,7 @@ from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_se
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
 from ash.engine.refit import Final, finish, refit_seconds, refits
-from ash.engine.repeat import check_rows, record_of, warn_of_difference
+from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
@@ -36,7 +36,7 @@ from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options, virtual_workers, warn_of_one_rung
 from ash.result import CAUSES_SHOWN, Result, no_score
-from ash.run_record import RunRecord
+from ash.run_record import RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
 from ash.space.hyperparameters import Params, check_params
 from ash.space.space import Space, read_space
@@ -318,6 +318,7 @@ class TuningRun:
             ended=ending.ended,
             model=model,
         )
+        self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
         return self._result(tuner, columns, kept, ending, model.record), model

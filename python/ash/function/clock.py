@@ -31,11 +31,16 @@ Start = Callable[[_core.Task], None]
 
 
 def clock_of(
-    options: FunctionOptions, source: Source, cost: Cost | None, rungs: Sequence[tuple[int, int]] = ()
+    options: FunctionOptions,
+    source: Source,
+    cost: Cost | None,
+    rungs: Sequence[tuple[int, int]] = (),
+    decisions: int = 0,
 ) -> _core.Clock:
     """Return the ladder of the options, and its clock.
 
-    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options.
+    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options. It ends
+    after a number of `decisions`, if that is not 0.
     """
     params = source.params
     return _core.Clock(
@@ -49,6 +54,7 @@ def clock_of(
         known=len(params),
         cost=None if cost is None else lambda candidate, epochs: cost(dict(params[candidate]), epochs),
         rungs=rungs,
+        report_limit=decisions,
     )
 
 

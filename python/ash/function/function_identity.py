@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from ash.errors import SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import deciding, version_facts
 from ash.journal.journal import Facts
@@ -25,6 +26,10 @@ from ash.result import FunctionResult
 from ash.space.domains import key_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
+
+
+class NoIdentity(SettingError):
+    """Something of a function cannot be hashed, so that nothing can say later whether it is the same."""
 
 
 def identity_of(

@@ -15,7 +15,7 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +24,9 @@ import numpy as np
 from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
-from ash.function.answers import FINISHED, Answer, failure
+from ash.function.answers import FINISHED, LATE, Answer, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
+from ash.function.function_repeat import Repeat
 from ash.function.job_runners import JobRunners, Key
 from ash.function.retraining import Best, Retraining, state_of
 from ash.function.sources import Source
@@ -36,9 +37,11 @@ from ash.options import FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.result import FailureRecord, FunctionResult, causes, no_score
+from ash.run_record import RunRecord
 from ash.space.function_space import FunctionSpace
 
 WAKE_SECONDS = 0.05
+LOST_BEFORE = "in the run that is repeated the job took longer than job_limit, or its process died"
 
 Row = tuple[Any, ...]
 
@@ -53,7 +56,11 @@ END = JobRecord._fields.index("end")
 
 
 class FunctionRun:
-    """One run: its jobs are done by `runners`, its candidates come from `source`; `rungs` as for `clock_of`."""
+    """One run: its jobs are done by `runners`, its candidates come from `source`; `rungs` as for `clock_of`.
+
+    With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
+    is known before the run.
+    """
 
     def __init__(
         self,
@@ -64,10 +71,12 @@ class FunctionRun:
         cost: Cost | None,
         journal: NullJournal,
         rungs: Sequence[tuple[int, int]] = (),
+        repeat: Repeat | None = None,
+        recorded: Callable[..., RunRecord] | None = None,
     ) -> None:
         self._runners, self._space, self._options = runners, space, options
-        self._source, self._journal = source, journal
-        self._clock = clock_of(options, source, cost, rungs)
+        self._source, self._journal, self._repeat, self._recorded = source, journal, repeat, recorded
+        self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
         self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
         self._running: dict[Key, _core.Task] = {}
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
@@ -208,6 +217,9 @@ class FunctionRun:
         self._events.append(("started", task.candidate, task.rung, now, 0.0))
         if (known := self._journal.recall(task)) is not None:
             return self._finish(key, known, is_known=True)
+        if self._repeat is not None and key in self._repeat.lost:
+            began = time.monotonic()
+            return self._finish(key, Answer(LATE, text=LOST_BEFORE, start=began, end=began))
         try:
             state = self._state(task.candidate)
         except Exception as error:
@@ -238,8 +250,10 @@ class FunctionRun:
             self._states.drop(candidate)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
-        """Write down what the ladder has taken."""
+        """Write down what the ladder has taken, up to the failure that ends the run."""
         for decision in decisions:
+            if self._ended == "failures":
+                return
             task, answer, started = self._answers.pop((decision.candidate, decision.rung))
             good = answer.kind == FINISHED
             row = _row_of(task, answer, started)
@@ -256,8 +270,10 @@ class FunctionRun:
                 continue
             self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
             self._in_a_row += 1
-            if self._in_a_row >= self._options.most_failures:
+            if self._in_a_row >= self._options.most_failures and self._repeat is None:
                 self._end("failures")
+        if self._repeat is not None and len(self._rows) == self._repeat.decisions:
+            self._end(self._repeat.ended)
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best
@@ -269,6 +285,11 @@ class FunctionRun:
         ladder, params = self.rungs, self._source.params
         if self._options.candidates is None:
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        columns = self.jobs()
+        record = None
+        if self._recorded is not None:
+            found = {"failures": self._failures, "best": (best.candidate, best.rung), "ended": ended}
+            record = self._recorded(params=params, columns=columns, **found)
         return FunctionResult(
             best_candidate=best.candidate,
             best_rung=best.rung,
@@ -277,7 +298,7 @@ class FunctionRun:
             memory=self._states.memory,
             infos=tuple(self._infos),
             params=tuple(params),
-            columns=self.jobs(),
+            columns=columns,
             assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
             ladder=ladder,
             options=self._options,
@@ -285,6 +306,7 @@ class FunctionRun:
             ended=ended,
             started=began,
             wall_seconds=seconds,
+            record=record,
         )
 
 

@@ -13,8 +13,9 @@ The document:
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
       "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
       "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
-      "memory", "record":  `Result.memory`, `Result.record`,
-      "failures":    of a function, in place of these two: [the fields of `FailureRecord`, ...],
+      "record":      `Result.record`,
+      "memory":      `Result.memory`,
+      "failures":    of a function, in place of this: [the fields of `FailureRecord`, ...],
       "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
       "started":     ISO 8601, UTC: second 0 of "start" and "end" of the jobs,
       "versions":    what `ash.versions()` says, of the machine and time of writing

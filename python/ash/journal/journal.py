@@ -12,6 +12,7 @@ from ash import _core
 from ash._utils.checks import one_of
 from ash.errors import AshError, JournalCorrupt, SettingError
 from ash.options import Options, RunOptions, option_names
+from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 
 ON_ERROR = ("raise", "continue")
@@ -150,6 +151,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
 
     def finish(self, ended: str) -> None:
         """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended."""
+
+    def sign(self, record: RunRecord) -> None:
+        """Write down the record of the run, which has ended."""
 
     def restore(
         self,

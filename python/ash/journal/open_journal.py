@@ -36,6 +36,7 @@ from ash.journal.identity import check_same
 from ash.journal.journal import Facts, Journal, NullJournal, sound
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
+from ash.run_record import RunRecord
 
 MOST_RUNGS = 63
 """Epochs at least double from one to the next, and are counted in 63 bits."""
@@ -133,6 +134,7 @@ class OpenJournal(NullJournal):
             "begun": {**call, "date": date},
             "candidates": options.candidates,
             "ended": None,
+            "record": None,
             **more,
         }
         self._had_ended = self._had_ended and self._facts.get("candidates") == options.candidates
@@ -163,6 +165,14 @@ class OpenJournal(NullJournal):
     def finish(self, ended: str) -> None:
         """Write down all."""
         self._try_to_write(ended)
+
+    def sign(self, record: RunRecord) -> None:
+        """Write it down."""
+        if self._is_kept:
+            changes = Changes()
+            changes.facts = {"record": record.to_json()}
+            with self._failing():
+                self._save(changes)
 
     def _try_to_write(self, ended: str | None = None) -> None:
         if self._is_kept:

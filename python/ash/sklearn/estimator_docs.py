@@ -147,6 +147,9 @@ executor : None, "processes", or an object with `submit`, default=None
     Where jobs are done, as for `ash.tune_function`. None: threads, which train folds too where there are fewer jobs
     than threads; processes for `HistGradientBoosting` and nets of skorch not on a GPU, which would wait for Python's
     lock, if they and the scorer can be pickled.
+record : ash.RunRecord or None, default=None
+    Of an earlier fit, as ``result_.record``: the same search with it, and the same rows, repeats that fit without a
+    clock, on any number of threads. The libraries of a job get as many threads as they had then.
 config : ash.SearchConfig or None, default=None
     All other options: the ladder (`eta` is 4 by default), the schedule, limits. Its fields are parameters too:
     ``set_params(config__eta=3)``.

@@ -175,7 +175,7 @@ class HalvingSearchCV(ASHSearchCV):
     ([10, 4, 2], [1, 3, 9], 9)
     """
 
-    forecast, sampler, costs = False, None, None
+    forecast, sampler, costs, record = False, None, None, None
 
     @explained(CONFIG_FIELDS)
     def __init__(

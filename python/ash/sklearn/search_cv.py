@@ -29,9 +29,11 @@ from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
+from ash.function.function_repeat import repeat_of
 from ash.journal.journal import Journal
-from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig, read_config, warn_of_one_rung
+from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, causes
+from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
@@ -126,6 +128,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         callbacks: Callback | Sequence[Callback] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
         executor: Any = None,
+        record: RunRecord | None = None,
         config: SearchConfig | None = None,
     ) -> None:
         set_parameters(self, locals())
@@ -243,7 +246,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         splits = list(splitter.split(X, y, **given.split))
         table = SearchTable(X, y, given.fit, given.score, labels_of(self.estimator, y))
         plan = self._plan(table, way, splits)
-        return self._trainer(table, way, plan.rungs, splits, scorers, seed_of(self.random_state)), plan
+        return self._trainer(table, way, plan.rungs, splits, scorers, self._seed()), plan
 
     def _plan(self, table: SearchTable, way: Way, splits: list[Any]) -> SearchPlan:
         space = checked_space(self.space, self.estimator, way.resource)
@@ -261,7 +264,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             table=table,
             splits=splits,
             scorers=scorers,
-            inner=max(1, threads_of(-1) // self._jobs()),
+            inner=self._inner(),
             seed=seed,
             restart=self._config().training == "restart",
             with_train=yes_or_no("return_train_score", self.return_train_score),
@@ -274,6 +277,20 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             forecasts=yes_or_no("forecast", self.forecast),
             constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
         )
+
+    def _seed(self) -> int:
+        """Return the seed, of a search that is repeated and has none of its own that of the record."""
+        if self.record is None or self.random_state is not None:
+            return seed_of(self.random_state)
+        repeat_of(self.record)
+        return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
+
+    def _inner(self) -> int:
+        """Return how many threads a job may start in libraries, whose results may depend on it."""
+        if self.record is None:
+            return max(1, threads_of(-1) // self._jobs())
+        repeat_of(self.record)
+        return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
         config = self._config()
@@ -313,7 +330,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
     def _run(self, trainer: Trainer, plan: SearchPlan) -> FunctionResult:
-        settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal")}
+        settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal", "record")}
         settings |= {"candidates": plan.candidates, "first": plan.first}
         settings |= {"threads": self._jobs(), "seed": trainer.seed, "progress": progress_of(self.verbose)}
         settings["executor"] = trainer.executor

@@ -23,8 +23,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
-from ash.errors import SettingError
 from ash.function.answers import Scored
+from ash.function.function_identity import NoIdentity
+from ash.run_record import SEARCH
 from ash.sklearn.cv_results import FoldInfo, JobInfo
 from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import Way
@@ -57,6 +58,8 @@ class SearchTable:
 @dataclass(repr=False)
 class Trainer:
     """Trains and scores candidates; called by `ash.tune_function`."""
+
+    caller = SEARCH  # in the record of the run; no field
 
     estimator: Any
     way: Way
@@ -108,6 +111,11 @@ class Trainer:
             "scoring": f"{scorers.ranks}, {hash_of('scoring', scorers.scorer)}",
             "forecast": self.forecasts,
         }
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Return what follows from the machine and may decide on scores, for the record of the run."""
+        return {"threads of a job": self.inner}
 
     @property
     def given_rungs(self) -> tuple[tuple[int, int], ...]:
@@ -186,11 +194,11 @@ class Trainer:
 
 
 def hash_of(what: str, value: Any) -> str:
-    """Return a hash of what a value holds, or raise SettingError where that cannot be pickled."""
+    """Return a hash of what a value holds, or raise NoIdentity where that cannot be pickled."""
     try:
         return str(joblib.hash(value))
     except Exception as error:
-        raise SettingError(f"journal= needs to know {what} again, which cannot be pickled: {error}") from error
+        raise NoIdentity(f"journal= and record= need to know {what} again, which cannot be pickled: {error}") from error
 
 
 def prepared(estimator: Any, params: Params, seed: int) -> Any:

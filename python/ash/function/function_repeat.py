@@ -1,0 +1,132 @@
+"""How a run of a function is written down so that it can be repeated (`record_of`), and how it is repeated (`Repeat`).
+
+    the same call with record=  ->  the arguments are compared with the record
+                                ->  as many decisions on as many virtual workers; jobs that were lost fail at once
+
+Functions, costs and samplers are not in a record, only their names. The user passes them again.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ash._utils.user_warnings import warn_user
+from ash.errors import SettingError
+from ash.function.answers import DIED, LATE, Train
+from ash.function.job_runners import Key
+from ash.history.digest import decision_hashes, digest_run
+from ash.history.records import Columns
+from ash.journal.identity import differences
+from ash.journal.journal import Facts
+from ash.options import FUNCTION, FunctionOptions
+from ash.result import FailureRecord
+from ash.run_record import TUNE_FUNCTION, RunRecord, check_record, of_another
+from ash.space.hyperparameters import Params
+
+PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
+"""Options that a record has beside those on which results and their order depend."""
+LOST = "lost"
+"""The argument of a record that names the jobs which `job_limit` or a dead process has failed."""
+
+
+class Repeat(NamedTuple):
+    """What time has decided in the run that is repeated."""
+
+    decisions: int
+    lost: frozenset[Key]
+    """Jobs that were late, or whose processes died."""
+    ended: str
+
+
+def record_of(
+    train: Train,
+    identity: Facts,
+    options: FunctionOptions,
+    *,
+    params: Sequence[Params],
+    columns: Columns,
+    failures: Sequence[FailureRecord],
+    best: Key,
+    ended: str,
+) -> RunRecord:
+    """Return the record of a run that has ended.
+
+    Parameters
+    ----------
+    train, identity, options
+        Of the run; identity as of `identity_of`.
+    params : sequence of dict
+        Of all candidates, by number.
+    columns : Columns
+        Of the decided jobs.
+    failures : sequence of FailureRecord
+        Those without a score.
+    best : (int, int)
+        The best candidate and its rung.
+    ended : str
+        As `FunctionResult.ended`.
+    """
+    lost = [[failure.candidate, failure.rung] for failure in failures if failure.kind in (LATE, DIED)]
+    record = RunRecord(
+        by=getattr(train, "caller", TUNE_FUNCTION),
+        settings=identity["settings"],
+        plan=_plan(train, options),
+        arguments={LOST: lost},
+        space=identity["space"],
+        version=identity["version"],
+        data={},
+        missing=(),
+        ended=ended,
+        decisions=decision_hashes(columns),
+        kept=best[:1],
+        refit=(),
+        digest=digest_run(params, columns, best),
+        model="",
+    )
+    return RunRecord.from_json(record.to_json())  # as it comes back from a file: tuples are lists
+
+
+def repeat_of(record: Any) -> Repeat:
+    """Return what the argument `record` says that time has decided.
+
+    Raises
+    ------
+    SettingError
+        It is no record of a function, or of a greedy run.
+    """
+    check_record(record)
+    if record.settings.get("task") != FUNCTION:
+        raise of_another(record)
+    lost = record.arguments.get(LOST)
+    if not isinstance(lost, list) or not all(_is_job(each) for each in lost):
+        raise SettingError("the record of its run is none: lost")
+    return Repeat(len(record.decisions), frozenset((candidate, rung) for candidate, rung in lost), record.ended)
+
+
+def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:
+    """Raise SettingError, with every difference, unless a call is the one of the record.
+
+    Warns
+    -----
+    UserWarning
+        It is another version of ash.
+    """
+    there = {"settings": {**record.settings, **record.plan}, "space": record.space}
+    here = {"settings": {**identity["settings"], **_plan(train, options)}, "space": identity["space"]}
+    try:
+        found = differences(there, here)
+        others = differences({"version": record.version}, {"version": identity["version"]})
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SettingError(f"the record of its run is none: {type(error).__name__}: {error}") from error
+    if found:
+        raise SettingError(f"the record is of another run: {'; '.join(found)}. Repeat its call with record=")
+    if others:
+        warn_user(f"the repeated run may differ from the one recorded: {'; '.join(others)}")
+
+
+def _plan(train: Train, options: FunctionOptions) -> Facts:
+    own = getattr(train, "plan", {})  # of a search: how many threads a job has
+    return {**{name: getattr(options, name) for name in PLAN}, **own}
+
+
+def _is_job(each: Any) -> bool:
+    return isinstance(each, Sequence) and len(each) == 2 and all(type(number) is int for number in each)

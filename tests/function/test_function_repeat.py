@@ -1,0 +1,289 @@
+"""`ash.tune_function(..., record=)`: a run that time has ended is repeated without a clock, to the same digest."""
+
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ash
+import needs
+from ash.function.answers import DIED, LATE
+from ash.run_record import RunRecord
+from callback_help import After, Stopper
+from fault_help import HANG_SECONDS
+from function_help import SPACE, cost, run, train, wait
+
+pytestmark = pytest.mark.core
+
+TIMED: dict[str, Any] = {"candidates": None, "time_limit": 0.5, "costs": cost}
+
+
+def interrupt(_: ash.Run) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def record_of(result: ash.FunctionResult) -> RunRecord:
+    assert result.record is not None
+    return result.record
+
+
+def check_repeated(first: ash.FunctionResult, again: ash.FunctionResult) -> None:
+    assert again.record == first.record and again.digest == first.digest == record_of(first).digest
+    assert (again.ended, again.best_params, again.best_state) == (first.ended, first.best_params, first.best_state)
+    assert len(again.jobs) == len(first.jobs) == len(record_of(first).decisions)
+
+
+# The same outcome
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"threads": 2},
+        {"threads": 1},
+        {"threads": 2, "candidates": 4_000},
+        {"threads": 2, "candidates": 4_000, "promotion": "improving", "eta": 3},
+        {"threads": 2, "sampler": "sobol"},
+        {"threads": 2, "training": "restart", "first": [{"x": 0.5, "depth": 1, "kind": "a"}]},
+        {"threads": 2, "executor": "processes", "time_limit": 4.0},
+    ],
+    ids=lambda case: " ".join(map(str, case.values())),
+)
+def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any]) -> None:
+    first = run(wait, **{**TIMED, **case})
+    assert first.ended == "time_limit" and record_of(first).by == "ash.tune_function"
+    for threads in (1, 2):
+        own = {**case, "executor": None, "threads": threads}
+        check_repeated(first, run(wait, **{**TIMED, **own, "record": first.record}))
+    with ThreadPoolExecutor(2) as pool:
+        others = {name: value for name, value in {**TIMED, **case}.items() if name not in ("time_limit", "threads")}
+        check_repeated(first, run(wait, **{**others, "executor": pool, "record": first.record}))
+
+
+def test_a_sampler_that_learns_is_repeated() -> None:
+    needs.package("optuna")
+    import optuna
+
+    def sampled(**changes: Any) -> ash.FunctionResult:
+        return run(wait, **TIMED, sampler=optuna.samplers.TPESampler(seed=1, n_startup_trials=4), **changes)
+
+    first = sampled(threads=2)
+    assert len(first.params) > 8
+    check_repeated(first, sampled(threads=1, record=first.record))
+
+
+@pytest.mark.parametrize(
+    ("limit", "ended"),
+    [
+        ({"callbacks": Stopper(30)}, "stopped"),
+        ({"callbacks": After(30, interrupt)}, "interrupted"),
+        ({"stop_score": 0.9}, "stop_score"),
+        ({"epoch_limit": 60}, "epoch_limit"),
+        ({}, "finished"),
+    ],
+    ids=lambda case: case if isinstance(case, str) else "",
+)
+def test_every_end_is_repeated(limit: dict[str, Any], ended: str) -> None:
+    first = run(wait, costs=cost, threads=2, candidates=100, **limit)
+    assert first.ended == ended
+    again = {name: value for name, value in limit.items() if name != "callbacks"}
+    check_repeated(first, run(wait, costs=cost, threads=1, candidates=100, record=first.record, **again))
+
+
+def test_a_run_that_failures_have_ended_is_repeated() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        score = wait(params, epochs, state)
+        if params["depth"] > 1:
+            raise ValueError("too far")
+        return score
+
+    with pytest.warns(UserWarning, match="the run has ended after 3 failures in a row"):
+        first = run(function, costs=cost, threads=2, most_failures=3)
+    assert first.ended == "failures" and len(first.failures) >= 3
+    with pytest.warns(UserWarning, match="the run has ended after 3 failures in a row"):
+        again = run(function, costs=cost, threads=1, most_failures=3, record=first.record)
+    check_repeated(first, again)
+    assert [(each.candidate, each.kind) for each in again.failures] == [
+        (each.candidate, each.kind) for each in first.failures
+    ]
+
+
+def test_jobs_that_were_late_fail_at_once() -> None:
+    hangs = threading.Event()  # set once the first run is over: in the repeated one the job would be fast
+    slow: list[float] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if epochs > 1 and not slow:
+            slow.append(params["x"])
+            hangs.wait(HANG_SECONDS)
+        return train(params, epochs, state)
+
+    with pytest.warns(UserWarning, match="the run has one thread less"):
+        first = run(function, costs=cost, threads=2, job_limit=2.0, candidates=12)
+    late = [(each.candidate, each.rung) for each in first.failures if each.kind == LATE]
+    hangs.set()
+    assert late and record_of(first).arguments["lost"] == [list(job) for job in late]
+    again = run(function, costs=cost, threads=1, candidates=12, record=first.record)
+    check_repeated(first, again)
+    assert [(each.candidate, each.rung) for each in again.failures] == late
+    assert "took longer than job_limit" in again.failures[0].text
+
+
+def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    """End the process, as long as there is a file."""
+    if params["depth"] == 2 and params["x"] < 0.4 and Path(os.environ["ASH_TEST_DIES"]).is_file():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train(params, epochs, state)
+
+
+def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dies").touch()
+    monkeypatch.setenv("ASH_TEST_DIES", str(tmp_path / "dies"))
+    first = run(dies_once, costs=cost, threads=2, executor="processes", candidates=12)
+    assert {each.kind for each in first.failures} == {DIED}
+    (tmp_path / "dies").unlink()
+    check_repeated(first, run(dies_once, costs=cost, threads=1, candidates=12, record=first.record))
+
+
+def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"costs": cost, "candidates": 200}
+    run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
+    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(40))
+    whole = run(wait, **given, threads=2)
+    count = len(resumed.jobs)
+    assert 40 < count < len(whole.jobs)
+    assert record_of(resumed).decisions == record_of(whole).decisions[:count]
+    again = run(wait, **given, journal=tmp_path / "again.ash", threads=1, record=resumed.record)
+    assert again.record == resumed.record and again.best_state is not None
+
+
+def test_a_seed_that_was_drawn_is_in_the_record() -> None:
+    first = run(**{**TIMED, "seed": None})
+    check_repeated(first, run(**{**TIMED, "seed": None}, record=first.record))
+
+
+def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest() -> None:
+    whole, stopped = run(wait, costs=cost, threads=2), run(wait, costs=cost, threads=2, callbacks=Stopper(9))
+    count = len(stopped.jobs)
+    cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
+    assert run(costs=cost, threads=1, record=cut, function=wait).record == stopped.record
+
+
+# What is written down
+
+
+def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
+    result = run(costs=cost, journal=tmp_path / "run.ash")
+    document = json.loads(result.to_json() or "")
+    assert RunRecord.from_json(document["record"]) == result.record
+    assert (
+        repr(result.record)
+        == f"RunRecord(ash.tune_function, {len(result.jobs)} decisions, digest {result.digest[:16]})"
+    )
+
+
+# What is refused
+
+
+ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
+    "candidates": ({"candidates": 39}, "candidates: 40 there, 39 here"),
+    "seed": ({"seed": 4}, "seed: 3 there, 4 here"),
+    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
+    "limit": ({"epoch_limit": 60}, "epoch_limit: None there, 60 here"),
+    "score": ({"stop_score": 0.5}, r"stop_score: None there, 0\.5 here"),
+    "workers": ({"workers": 5}, "workers: 32 there, 5 here"),
+    "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
+    "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' there, "),
+    "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None there"),
+    "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
+}
+
+
+@pytest.mark.parametrize("name", ANOTHER)
+def test_another_call_is_refused_before_anything_runs(name: str) -> None:
+    changes, words = ANOTHER[name]
+    record = run(costs=cost).record
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("a job was done")
+
+    never.__qualname__ = "train"
+    with pytest.raises(ash.SettingError, match=f"the record is of another run: .*{words}"):
+        run(**{"function": never, "costs": cost, **changes}, record=record)
+
+
+def test_another_space_is_refused() -> None:
+    record = run(costs=cost).record
+    with pytest.raises(ash.SettingError, match=r"another run: .*depth has other levels or conditions in the space"):
+        ash.tune_function(train, {**SPACE, "depth": [1, 2]}, candidates=40, seed=3, costs=cost, record=record)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: "record", "record must be an ash.RunRecord, such as result.record or model.record, got a str"),
+        (lambda: run().record, "schedule='greedy', whose decisions depend on timing"),
+        (lambda: replace(record_of(run(costs=cost)), decisions=()), "nothing to repeat"),
+        (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "the record of its run is none: lost"),
+        (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "is none|another run"),
+        (
+            lambda: replace(record_of(run(costs=cost)), settings={"task": "function", "schedule": "reproducible"}),
+            "work",
+        ),
+    ],
+)
+def test_what_cannot_be_repeated_is_refused(made: Any, words: str) -> None:
+    with pytest.raises(ash.SettingError, match=words):
+        run(costs=cost, record=made())
+
+
+def test_records_of_functions_and_of_tables_are_told_apart() -> None:
+    X, y = [[0.0], [1.0], [2.0], [3.0]] * 10, [0, 1, 1, 0] * 10
+    table = ash.tune(X, y, candidates=2).record
+    with pytest.raises(
+        ash.SettingError, match=r"the record is of ash\.tune: repeat its run by ash\.tune\(X, y, record"
+    ):
+        run(costs=cost, record=table)
+    with pytest.raises(
+        ash.SettingError, match=r"is of ash\.tune_function: repeat its run by ash\.tune_function\(train"
+    ):
+        ash.tune(X, y, record=run(costs=cost).record)
+
+
+def test_a_function_that_scores_otherwise_is_noticed() -> None:
+    record = record_of(run(costs=cost))
+
+    def other(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        score, done = train(params, epochs, state)
+        return score - (done > 1), done
+
+    other.__qualname__ = "train"
+    with pytest.warns(UserWarning, match="the repeated run differs from the one recorded, from decision [1-9]"):
+        assert run(other, costs=cost, record=record).record != record
+
+
+def test_a_repeated_run_needs_no_time() -> None:
+    """It does not wait for jobs whose outcome is not decided."""
+    first = run(costs=cost, threads=2, callbacks=Stopper(9))
+    slow = threading.Event()
+    count = len(first.jobs)
+    begun: list[int] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        begun.append(epochs)
+        if len(begun) > count + 1:
+            slow.wait(HANG_SECONDS)
+        return train(params, epochs, state)
+
+    function.__qualname__ = "train"
+    began = time.monotonic()
+    check_repeated(first, run(function, costs=cost, threads=2, record=first.record))
+    slow.set()
+    assert time.monotonic() - began < HANG_SECONDS / 2

@@ -1,0 +1,105 @@
+"""`ASHSearchCV(record=)`: a search that time has ended is repeated, down to what the best estimator predicts."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import make_scorer
+
+import ash
+from ash._utils.machine import default_threads
+from callback_help import Stopper
+from config_help import configured
+from search_help import SPACE, X, Y, forest, lightgbm, search
+
+
+def timed(estimator: Any, space: Any, y: Any = Y, **changes: Any) -> ash.ASHSearchCV:
+    given = {"candidates": None, "time_limit": 1.0, "cv": 3, "random_state": 0, **changes}
+    return ash.ASHSearchCV(estimator, space, **configured(given)).fit(X, y)
+
+
+def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
+    assert again.result_.record == first.result_.record and again.result_.digest == first.result_.digest
+    assert (again.best_params_, again.best_score_) == (first.best_params_, first.best_score_)
+    assert again.predict_proba(X).tobytes() == first.predict_proba(X).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space"),
+    [
+        (forest, {**SPACE, "max_depth": [2, 3, 4, 5, 6, 7, 8]}),
+        (lambda: SGDClassifier(loss="log_loss"), {"alpha": ash.log(1e-6, 1e-1), "eta0": ash.log(1e-3, 1)}),
+        (lightgbm, {"num_leaves": ash.integers(4, 64), "learning_rate": ash.log(0.01, 0.3)}),
+    ],
+    ids=["forest", "SGD", "LightGBM"],
+)
+def test_a_timed_search_is_repeated_on_other_threads(estimator: Any, space: Any) -> None:
+    first = timed(estimator(), space, n_jobs=2)
+    assert first.result_.ended == "time_limit" and first.result_.record.by == "ASHSearchCV"
+    for jobs in (1, 2):
+        check_repeated(first, timed(estimator(), space, n_jobs=jobs, record=first.result_.record))
+
+
+def test_a_clone_of_a_search_repeats_it() -> None:
+    """The number that a random state of None stands for is in the record."""
+    first = search(candidates=12, random_state=None, callbacks=Stopper(9)).fit(X, Y)
+    again = clone(first).set_params(record=first.result_.record, callbacks=None).fit(X, Y)
+    assert again.result_.ended == "stopped"
+    check_repeated(first, again)
+
+
+def test_a_job_has_as_many_threads_as_in_the_record() -> None:
+    first = search(candidates=4, n_jobs=1).fit(X, Y)
+    assert first.result_.record.plan["threads of a job"] == default_threads().count
+    other = replace(first.result_.record, plan={**first.result_.record.plan, "threads of a job": 3})
+    again = search(candidates=4, n_jobs=2, record=other).fit(X, Y)
+    assert again.result_.record == other
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "words"),
+    [
+        ((X + 1, Y), {}, "data: "),
+        ((X, Y), {"cv": 4}, "cv: "),
+        ((X, Y), {"estimator": forest(max_depth=3)}, "estimator: "),
+        ((X, Y), {"scoring": "neg_log_loss"}, "scoring: "),
+        ((X, Y), {"random_state": 7}, "seed: "),
+        ((X, Y), {"max_epochs": 9}, "max_epochs: "),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_another_search_is_refused(rows: Any, changes: dict[str, Any], words: str) -> None:
+    record = search(candidates=4).fit(X, Y).result_.record
+    with pytest.raises(ash.SettingError, match=f"the record is of another run: .*{words}"):
+        search(**{"candidates": 4, "record": record, **changes}).fit(*rows)
+
+
+def test_records_of_others_are_refused() -> None:
+    fit = ash.ASHClassifier(candidates=2).fit(X, Y)
+    with pytest.raises(ash.SettingError, match=r"the record is of ASHClassifier: repeat its run by ASHClassifier\(rec"):
+        search(record=fit.result_.record).fit(X, Y)
+    with pytest.raises(ash.SettingError, match=r"the record is of ASHSearchCV: repeat its run by ASHSearchCV\(estima"):
+        ash.ASHClassifier(record=search(candidates=4).fit(X, Y).result_.record).fit(X, Y)
+    with pytest.raises(ash.SettingError, match=r"record must be an ash\.RunRecord"):
+        search(record=1, random_state=None).fit(X, Y)
+    with pytest.raises(ash.SettingError, match="threads of a job in the record must be"):
+        record = search(candidates=4).fit(X, Y).result_.record
+        search(candidates=4, record=replace(record, plan={})).fit(X, Y)
+
+
+def test_what_cannot_be_hashed_has_no_record() -> None:
+    class Unpicklable:
+        def __call__(self, truth: Any, found: Any) -> float:
+            return float(np.mean(truth == found))
+
+        def __reduce__(self) -> Any:
+            raise TypeError("never")
+
+    scoring = make_scorer(Unpicklable())
+    assert search(candidates=4, scoring=scoring).fit(X, Y).result_.record is None
+    record = search(candidates=4).fit(X, Y).result_.record
+    with pytest.raises(ash.SettingError, match="journal= and record= need to know scoring again, which cannot be pick"):
+        search(candidates=4, scoring=scoring, record=record).fit(X, Y)
