@@ -12,8 +12,9 @@ from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 import ash
 from ash._utils import machine
-from ash.engine import deadline
+from ash.engine import deadline, run
 from ash.engine.deadline import Deadline
+from ash.engine.refit import Refit
 from callback_help import TimeIsUp
 from config_help import configured
 
@@ -166,10 +167,40 @@ def test_no_time_for_a_single_job(schedule, candidates):
     with pytest.raises(ash.NothingFinished, match=r"^time_limit=0 was over before the first job ended") as caught:
         quick(candidates=candidates, time_limit=0, schedule=schedule)
     said = re.search(
-        r"encoding 178 rows took (.*) s, and a job takes about (.*) s; .* at least (.*)$", str(caught.value)
+        r"reading 178 rows took (.*) s, and a job takes about (.*) s; .* at least (.*)$", str(caught.value)
     )
     prepared, job, needed = map(float, said.groups())
     assert needed > prepared + job > 0
+
+
+def test_a_limit_that_reading_uses_up_is_an_error_at_once(monkeypatch):
+    """Before the rows are encoded, with the time that is needed: given that, the run has a model."""
+    split, encoded = run.split_table, []
+
+    def slow(*given, **more):
+        time.sleep(0.3)
+        return split(*given, **more)
+
+    monkeypatch.setattr(run, "split_table", slow)
+    monkeypatch.setattr(run, "prepare_all", lambda *given: encoded.append(given))
+    with pytest.raises(ash.NothingFinished, match=r"^time_limit=0\.2 was over .* reading 178 rows took") as caught:
+        ash.ASHClassifier(time_limit=0.2, n_jobs=1).fit(*WINE)
+    assert not encoded
+    monkeypatch.undo()
+    monkeypatch.setattr(run, "split_table", slow)
+    needed = float(str(caught.value).rpartition(" ")[2])
+    assert needed > 0.3 and ash.ASHClassifier(time_limit=needed, n_jobs=1).fit(*WINE).result_.jobs
+
+
+def test_without_time_for_training_on_all_rows_the_network_of_a_fold_predicts(monkeypatch):
+    """The limit holds also where the ladder is the user's: its best candidate would take a third of the time again."""
+    given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
+    monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
+    with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
+        fit = ash.ASHClassifier(**configured({**given, "time_limit": 100})).fit(*WINE)
+    assert fit.result_.record.refit == (0,) and fit.model_.digest == fit.result_.model.digest
+    monkeypatch.undo()
+    assert ash.ASHClassifier(record=fit.result_.record).fit(*WINE).result_.record == fit.result_.record
 
 
 def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
@@ -199,33 +230,33 @@ def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
 
 
 def test_without_a_limit_there_is_no_end(clock: list[float]) -> None:
-    assert Deadline(100.0, None, refit=True).left() == math.inf
+    assert Deadline(100.0, None).left() == math.inf
 
 
-def test_without_a_refit_only_the_rest_is_kept_free(clock: list[float]) -> None:
-    assert Deadline(100.0, 10.0, refit=False).left() == pytest.approx(10 * (1 - deadline.REST))
-    assert Deadline(100.0, 1000.0, refit=False).left() == pytest.approx(1000 - deadline.LONGEST_REST)
+def test_the_rest_is_kept_free_and_what_is_reserved(clock: list[float]) -> None:
+    assert Deadline(100.0, 10.0).left() == pytest.approx(10 * (1 - deadline.REST - deadline.RESERVE))
+    assert Deadline(100.0, 1000.0, 0.04).left() == pytest.approx(1000 * 0.96 - deadline.LONGEST_REST)
 
 
 def test_a_refit_that_needs_all_gets_all(clock: list[float]) -> None:
-    given = Deadline(100.0, 100.0, refit=True)
-    assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.REFIT)
+    given = Deadline(100.0, 100.0)
+    assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.RESERVE)
 
 
 def test_time_that_the_refit_does_not_need_is_used_for_training(clock: list[float]) -> None:
-    given = Deadline(100.0, 100.0, refit=True)
+    given = Deadline(100.0, 100.0)
     assert train(clock, given, [4.0, 3.5]) == pytest.approx(given.end - 4.0)
-    given = Deadline(clock[0], 100.0, refit=True)
+    given = Deadline(clock[0], 100.0)
     assert train(clock, given, [8.0, 2.0, 2.0]) == pytest.approx(given.end - 2.0)
 
 
 def test_more_needed_than_before_ends_it_at_once(clock: list[float]) -> None:
-    given = Deadline(100.0, 100.0, refit=True)
+    given = Deadline(100.0, 100.0)
     assert train(clock, given, [8.0, 12.0]) == pytest.approx(given.end - 8.0)
 
 
 def test_the_time_of_the_call_counts(clock: list[float]) -> None:
-    assert Deadline(90.0, 20.0, refit=False).left() == pytest.approx(20 * (1 - deadline.REST) - 10)
+    assert Deadline(90.0, 20.0, 0.0).left() == pytest.approx(20 * (1 - deadline.REST) - 10)
 
 
 # Memory of waiting candidates: a limit costs time and changes no outcome

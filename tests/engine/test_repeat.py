@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 import ash
 import needs
+from ash.cli.cli_show import journal_lines
 from ash.run_record import DIGITS, RunRecord
 from callback_help import After, Stopper
 from config_help import configured
@@ -136,6 +137,7 @@ def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
     again = ash.tune(*WINE, record=resumed.record, journal=tmp_path / "again.ash")
     assert again.record == resumed.record
     assert content(again.model, tmp_path) == content(resumed.model, tmp_path)
+    assert f"record    {again.record!r}" in list(journal_lines(str(tmp_path / "again.ash")))
     with pytest.raises(ash.JournalError, match=r"was begun by ash\.tune with record=: make the same call"):
         ash.resume(tmp_path / "again.ash", *WINE)
 

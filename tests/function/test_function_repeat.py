@@ -14,6 +14,7 @@ import pytest
 
 import ash
 import needs
+from ash.cli.cli_show import journal_lines
 from ash.function.answers import DIED, LATE
 from ash.run_record import RunRecord
 from callback_help import After, Stopper
@@ -153,13 +154,11 @@ def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"costs": cost, "candidates": 200}
-    run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
+    given: dict[str, Any] = {"costs": cost, "candidates": 5_000}
+    first = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
     resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(40))
-    whole = run(wait, **given, threads=2)
-    count = len(resumed.jobs)
-    assert 40 < count < len(whole.jobs)
-    assert record_of(resumed).decisions == record_of(whole).decisions[:count]
+    assert first.ended == resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs)
+    assert record_of(resumed).decisions[: len(first.jobs)] == record_of(first).decisions
     again = run(wait, **given, journal=tmp_path / "again.ash", threads=1, record=resumed.record)
     assert again.record == resumed.record and again.best_state is not None
 
@@ -183,6 +182,7 @@ def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
     result = run(costs=cost, journal=tmp_path / "run.ash")
     document = json.loads(result.to_json() or "")
     assert RunRecord.from_json(document["record"]) == result.record
+    assert f"record    {result.record!r}" in list(journal_lines(str(tmp_path / "run.ash")))
     assert (
         repr(result.record)
         == f"RunRecord(ash.tune_function, {len(result.jobs)} decisions, digest {result.digest[:16]})"

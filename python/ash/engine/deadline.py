@@ -1,13 +1,13 @@
-"""The deadline of a run: when training ends so that the refit still fits into the time limit.
+"""The deadline of a run: when training ends so that what follows it still fits into the time limit.
 
-    |<------------------------------- time_limit ------------------------------->|
-    | training, at least until here     | ... and until here | refit      | rest |
-                                        ^ how long would a refit take now?
+    |<-------------------------------- time_limit -------------------------------->|
+    | training, at least until here     | ... and until here | selection, refit | rest |
+                                        ^ how long would these take now?
 
-How many networks are refitted, and so how long that takes, is known only at the end. So at first the most that a refit
-may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long the refit
-would take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too little
-is left to gain.
+How many networks are selected from and refitted, and so how long that takes, is known only at the end. So at first the
+most that it may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long
+it would take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too
+little is left to gain.
 """
 
 import math
@@ -15,9 +15,11 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""Reserved for the ensemble and the rest of the work: a share of the time limit, and seconds at most."""
-REFIT = 0.15
-"""The most that is reserved for a refit, as a share of the time limit."""
+"""Reserved for all that is not asked about: a share of the time limit, and seconds at most."""
+RESERVE = 0.15
+"""The most that is reserved for selection and refit, as a share of the time limit."""
+SELECTION = 0.04
+"""The most that is reserved for selection alone; a planned run keeps as many networks as predict in that time."""
 WORTH = 0.03
 """The least gain for which the deadline asks again, as a share of the time limit: the answer takes a prediction of all
 kept networks."""
@@ -32,22 +34,22 @@ class Deadline:
         When the call began.
     time_limit : float or None
         Seconds; None: training is not limited.
-    refit : bool
-        Whether a refit may follow, or networks may have to be trained again.
+    reserve : float
+        The most that is reserved, as a share of the time limit.
 
     Attributes
     ----------
     end : float
-        When training and refit must be done.
+        When training, selection and refit must be done.
     """
 
-    def __init__(self, started: float, time_limit: float | None, refit: bool) -> None:
+    def __init__(self, started: float, time_limit: float | None, reserve: float = RESERVE) -> None:
         self._limit = math.inf if time_limit is None else time_limit
         self.end = started + self._limit
         self._most = 0.0
         if time_limit is not None:
             self.end -= min(LONGEST_REST, REST * time_limit)
-            self._most = REFIT * time_limit if refit else 0.0
+            self._most = reserve * time_limit
         self._at = self.end - self._most
 
     def left(self, needed: Callable[[], float] | None = None, is_short: bool = False) -> float:
@@ -56,7 +58,7 @@ class Deadline:
         Parameters
         ----------
         needed : callable, optional
-            Returns the seconds that a refit would take now; called when only the reserve is left.
+            Returns the seconds that selection and refit would take now; called when only the reserve is left.
         is_short : bool
             Whether the next job takes longer than what is left.
         """

@@ -29,6 +29,7 @@ from ash import _core
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
+from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
 from ash.options import LARGEST, Options, RunOptions, virtual_workers
@@ -54,8 +55,6 @@ FIRST_SHARE = 1 / 64
 """The most that a job of one epoch takes, as a share of the time of all threads, so that some can be compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
 """The least updates and rows of an epoch, however short the time."""
-PREDICTING = 0.04
-"""The most that the predictions of the kept networks take after a planned run, as a share of its time."""
 SCORING = 1 / 3
 """The cost of predicting a row, as a share of training on it: one of three products."""
 TYPICAL = 64
@@ -319,10 +318,10 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
     found: Plan | _WorkPlan
     if options.work_limit is None:
         found = _plan_of(options, space, split, seconds, options.epoch_rows)
-        scorings = PREDICTING * seconds * options.threads / found.scoring_seconds
+        scorings = SELECTION * seconds * options.threads / found.scoring_seconds
     else:
         found = _plan_of_work(options, space, split)
-        scorings = PREDICTING * options.work_limit / found.scoring_work
+        scorings = SELECTION * options.work_limit / found.scoring_work
     usual = networks_to_keep(None, len(fold.validation), fold.table.classes or fold.y.shape[1])
     return replace(
         options,

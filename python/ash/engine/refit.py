@@ -51,6 +51,8 @@ HASTE = 0.9
 """The share of the remaining time that the refit is planned for."""
 SECONDS_OF_INTERRUPTED = 0.25
 """The longest refit after Ctrl-C."""
+LATE = 1.0
+"""Seconds by which the training of the best network on all rows may end after the deadline."""
 LONGEST = 1e9
 """Seconds that mean no limit."""
 
@@ -116,6 +118,12 @@ def finish(
         if recorded is None and interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
             warn_user("the run was interrupted: the model is the network of the first fold")
             recorded = (0,)
+        elif recorded is None and time.monotonic() + refit.wall_seconds(counts) > deadline + LATE:
+            warn_user(
+                "no time is left to train the best network on all rows: the model is the network of the first fold; "
+                "raise time_limit"
+            )
+            recorded = (0,)
         kept, epochs = refit.best_on_all_rows(tuner, recorded)
         return kept, kept.networks[0], epochs
     if interrupted:
@@ -124,13 +132,17 @@ def finish(
     return kept, trained.model_of(counts), epochs  # the result keeps the networks that were scored
 
 
-def refit_seconds(tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, ensemble: int) -> float:
-    """Return how long the refit of at most `ensemble` networks would take if the run, which may go on, ended now."""
+def final_seconds(
+    tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, final: Final | None
+) -> float:
+    """Return how long selection and refit would take if the run, which may go on, ended now: by doing the selection."""
+    began = time.monotonic()
     kept = read_kept(tuner, split, params, options)
     if kept is None:
         return 0.0
-    refit = Refit(kept, tuner.jobs(), split, options)
-    return refit.wall_seconds(kept.best_counts(ensemble))
+    counts = kept.best_counts(1 if final is None else final.ensemble)
+    seconds = time.monotonic() - began
+    return seconds + (Refit(kept, tuner.jobs(), split, options).wall_seconds(counts) if refits(final, split) else 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +211,7 @@ class Refit:
         return self._with_cores(places, cores, fold), tuple(lengths.tolist())
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows, even where there is no time; its network takes the first place.
+        """Train the best candidate on all rows; its network takes the first place.
 
         It is not trained where the epochs are `recorded` as 0. They are returned with the networks.
 

@@ -20,11 +20,11 @@ from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.engine.core_data import prepare_all
-from ash.engine.deadline import REFIT, REST, Deadline
+from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import draw, first_job_seconds, planned, space_of
-from ash.engine.refit import Final, finish, refit_seconds, refits
+from ash.engine.refit import Final, final_seconds, finish, refits
 from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
@@ -88,7 +88,7 @@ class TuningRun:
         elsewhere: Elsewhere | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        self._started = time.monotonic()
+        self._started, self._prepared = time.monotonic(), None
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._sort = space, sort
@@ -188,8 +188,11 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        may_lack = self._elsewhere is not None or bool(self._journal.restored)
-        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, refit or may_lack)
+        may_train = refit or self._elsewhere is not None or bool(self._journal.restored) or not self._options.planned
+        began = self._started - self._journal.seconds
+        self._deadline = Deadline(began, self._options.time_limit, RESERVE if may_train else SELECTION)
+        if self._deadline.left() <= 0 and not self._journal.restored:
+            raise self._too_short()
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
@@ -265,13 +268,10 @@ class TuningRun:
         return replace(self._options, threads=self._threads)
 
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
-        """Return how long it would take to complete the kept networks, and the refit, if the run ended now."""
+        """Return how long completing the kept networks, selection and refit would take if the run ended now."""
         dispatcher.fetch(tuner)
-        seconds = completion_seconds(tuner, self._threads)
-        if not refits(self._final, self._split):
-            return seconds
-        size = 1 if self._final is None else self._final.ensemble
-        return seconds + refit_seconds(tuner, self._split, self._candidates.params, self._here, size)
+        seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final)
+        return seconds + completion_seconds(tuner, self._threads)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
         """Warn if the ladder has one rung and the user did not ask for that."""
@@ -326,10 +326,13 @@ class TuningRun:
     def _too_short(self) -> NothingFinished:
         """Return what took the time where it was over before the first job ended, and how much is needed."""
         job = first_job_seconds(self._options, self._space, self._split)
-        spent = f"reading and encoding {self._split.table.rows:,} rows took {show_seconds(self._prepared)}"
+        prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
+        what = "reading" if self._prepared is None else "reading and encoding"
+        spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        needed = (self._journal.seconds + self._prepared + job) / (1 - REST - REFIT)
+        encoding = prepared / 2 if self._prepared is None else 0.0  # some of it is done; of wide tables most is left
+        needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
             f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
             f"about {show_seconds(job)}; give a time_limit of at least {math.ceil(10 * needed) / 10:g}"
