@@ -193,7 +193,7 @@ def test_a_reader_that_leaves_early_is_no_error(dashboard, capfd):
 
 def test_a_run_without_a_result(dashboard):
     with pytest.raises(ash.NothingFinished):
-        tune(dashboard, time_limit=0)
+        tune(dashboard, Stopper(0))
     end = updates(dashboard)
     assert not end["running"] and end["head"] == "No result" and "NothingFinished: " in end["sections"]["overview"]
     wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))

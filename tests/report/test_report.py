@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_wine
 
 import ash
-from ash._utils.display import show, show_param
+from ash._utils.display import show, show_param, show_seconds
 from ash.history.chart_data import ladder_points, lines_of
 from ash.history.importance import importance_of
 from ash.history.records import curves
@@ -155,9 +155,19 @@ def test_scaling_is_the_simulation(made):
     text = page(made)
     head, *rows = table(text, "Speed-up by threads")
     found = speedups_of(made, [int(row[0]) for row in rows])
-    assert made.threads in found.threads and head[4] == "simulated, without teams"
-    assert [float(row[4]) for row in rows] == pytest.approx(found.alone, abs=0.006)
-    assert [float(row[2]) for row in rows] == pytest.approx(found.bound, abs=0.006)
+    assert made.threads in found.threads and head[5] == "simulated, without teams"
+    assert [float(row[5]) for row in rows] == pytest.approx(found.alone, abs=0.006)
+    assert [float(row[3]) for row in rows] == pytest.approx(found.bound, abs=0.006)
+
+
+def test_the_time_on_other_threads_is_that_of_the_run_by_the_speed_up(made):
+    _, *rows = table(page(made), "Speed-up by threads")
+    took = {int(row[0]): row[1] for row in rows}
+    assert took[made.threads] == show_seconds(made.wall_seconds)
+    found = speedups_of(made, [*took])
+    gains = dict(zip(found.threads, found.alone if found.shared is None else found.shared, strict=True))
+    assert all(took[count] == show_seconds(made.wall_seconds * gains[made.threads] / gains[count]) for count in took)
+    assert f"by simulation the same jobs take {took[8]} on 8 and {took[64]} on 64. No schedule" in page(made)
 
 
 def test_the_candidates_are_there_the_best_first(made):

@@ -1,5 +1,6 @@
 """The sections of the threads: which of them trained which rung when, and what more of them would have brought."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -107,20 +108,18 @@ def scaling(facts: Facts) -> Section:
     history = facts.history
     found = speedups_of(history, sorted({*THREADS, history.threads}))
     gains = dict(zip(found.threads, found.alone if found.shared is None else found.shared, strict=True))
-    told = [
-        f"{threads} threads would have taken {gains[history.threads] / gains[threads]:.2f} of the time"
-        for threads in (8, 64)
-        if threads > history.threads
-    ]
+    seconds = {threads: history.wall_seconds * gains[history.threads] / gain for threads, gain in gains.items()}
+    told = [f"{show_seconds(seconds[threads])} on {threads}" for threads in (8, 64) if threads > history.threads]
+    simulated = f"; by simulation the same jobs take {' and '.join(told)}" if told else ""
     caption = (
         "Speed-up by number of threads, simulated with the ladder and schedule of this run and the measured time of "
-        f"each job. This run reached {show(found.measured)} on {history.threads}"
-        f"{'; by simulation ' + ', '.join(told) if told else ''}. No schedule without teams can beat the dash-dotted "
-        "line, since the jobs of one candidate follow each other. For barriers, all jobs of a rung take equally long."
+        f"each job. This run reached {show(found.measured)} on {history.threads} and took "
+        f"{show_seconds(history.wall_seconds)}{simulated}. No schedule without teams can beat the dash-dotted line, since "
+        "the jobs of one candidate follow each other. For barriers, all jobs of a rung take equally long."
     )
     keys = _scaling_legend(found, history.threads)
     drawn = figure(_scaling_picture(facts, found), caption, keys, kind="medium", label="Scaling")
-    return Section("scaling", "Scaling", join(drawn, _speedup_table(found)))
+    return Section("scaling", "Scaling", join(drawn, _speedup_table(found, seconds)))
 
 
 def _lines(found: Speedups) -> list[tuple[str, str, list[float]]]:
@@ -166,9 +165,11 @@ def _scaling_legend(found: Speedups, threads: int) -> Markup:
     return legend([*entries, (STAR, f"this run, measured on {threads}")])
 
 
-def _speedup_table(found: Speedups) -> Markup:
+def _speedup_table(found: Speedups, seconds: Mapping[int, float]) -> Markup:
     lines = _lines(found)
     rows = [
-        [str(count), *(f"{values[place]:.2f}" for _, _, values in lines)] for place, count in enumerate(found.threads)
+        [str(count), show_seconds(seconds[count]), *(f"{values[place]:.2f}" for _, _, values in lines)]
+        for place, count in enumerate(found.threads)
     ]
-    return table(["threads", *(text for _, text, _ in lines)], rows, "Speed-up by threads", "numbers")
+    head = ["threads", "time of the same jobs", *(text for _, text, _ in lines)]
+    return table(head, rows, "Speed-up by threads", "numbers")
