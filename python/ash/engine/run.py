@@ -88,7 +88,8 @@ class TuningRun:
         elsewhere: Elsewhere | None = None,
         record: RunRecord | None = None,
     ) -> None:
-        self._started, self._prepared = time.monotonic(), None
+        self._started = time.monotonic()
+        self._prepared: float | None = None  # seconds until training began
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._sort = space, sort
