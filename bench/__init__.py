@@ -24,5 +24,6 @@ SUBJECTS = {
     ),
     "searches": Subject("How good and fast are searches over forests, boosting, pipelines and PyTorch?", "1 h"),
     "ablation": Subject("What is each part of the default recipe worth?", "2 h"),
+    "repeats": Subject("Are timed runs repeated bit for bit, and what does it cost?", "2 h"),
     "executors": Subject("What does a job cost on processes, Dask and MPI?", "3 min"),
 }

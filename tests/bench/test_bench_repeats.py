@@ -1,0 +1,119 @@
+"""The bench `repeats`: what it plans, what it measures, and what its tables say."""
+
+from argparse import Namespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import repeats
+from bench.repeats import VARIANTS, decided, price, prove, sections
+from bench_help import row, table
+
+
+def options(**changes: Any) -> Namespace:
+    return Namespace(**{"quick": False, "parts": None, "data": None, "tables": None, **changes})
+
+
+def test_all_is_planned() -> None:
+    keys = [case.key for case in repeats.cases(options())]
+    assert len(set(keys)) == len(keys)
+    parts = [key.partition(":")[0] for key in keys]
+    assert (parts.count("proof"), parts.count("places"), parts.count("search")) == (40, 20, 3)
+    assert sum("loaded" in key for key in keys) == 20
+    prices = [case.key for case in repeats.cases(options(parts=("price",), tables=("letter",)))]
+    assert prices == [
+        f"price: letter, {schedule}, seed {seed}" for seed in range(3) for schedule in ("greedy", "reproducible")
+    ]
+    assert len(repeats.cases(options(quick=True))) == 4
+
+
+def test_what_is_not_there_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "find_spec", lambda name: None)
+    case = next(case for case in repeats.cases(options()) if case.key.startswith("places: Dask, folds, regression"))
+    assert case.run() == {"skipped": "distributed is not installed"}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A variant on a table that is always there."""
+    monkeypatch.setitem(VARIANTS, "small", repeats.Variant("wine", {"validation": 0.3}, weighted=True))
+    return "small"
+
+
+def test_a_fit_is_repeated(small: str) -> None:
+    found = prove(small, 1.0, 2, loaded=False, data=None)
+    assert found["equal"] and found["ended"] == "time_limit" and found["decisions"] > 0
+    assert set(found["seconds"]) == {"2", "again on 1", "again on 2"}
+
+
+def test_a_fit_on_loaded_cores_is_repeated(small: str) -> None:
+    found = prove(small, 1.5, 1, loaded=True, data=None)
+    assert found["equal"] and set(found["seconds"]) == {"1", "again on 2"}
+
+
+def test_another_model_is_not_equal(small: str) -> None:
+    fit = repeats.Fitting(small, None)
+    first, second = fit.timed(5.0, 1, candidates=4), fit.timed(5.0, 1, candidates=4, random_state=1)
+    assert not repeats.is_equal(first, second)
+
+
+def test_a_fit_that_was_killed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
+    monkeypatch.setitem(VARIANTS, "folds, regression", repeats.Variant("diabetes", {"candidates": 500}))
+    found = repeats.prove_killed("folds, regression", 0, None)
+    assert found["equal"] and found["decisions"] > 0
+
+
+def test_the_price_is_measured() -> None:
+    found = price("wine", "reproducible", 0, 1.0, None)
+    assert 0 < found["decided"] <= 1 and 0 < found["busy"] < 1.5 and found["rows"] == 178 and found["error"] < 0.2
+
+
+class Run:
+    def __init__(self, ended: list[tuple[int, int]], known: int) -> None:
+        def columns(jobs: list[tuple[int, int]]) -> dict[str, Any]:
+            return {"candidate": np.array([job[0] for job in jobs]), "rung": np.array([job[1] for job in jobs])}
+
+        self.rungs = [{"rung": 0, "epochs": 1}, {"rung": 1, "epochs": 4}]
+        self.fold_scores, self.columns = columns(ended), columns(ended[:known])
+
+
+def test_the_share_that_was_decided_is_of_epochs() -> None:
+    assert decided(Run([(0, 0), (1, 0), (0, 1)], 2)) == pytest.approx(2 / 6)
+    assert decided(Run([(0, 0), (1, 0), (0, 1)], 3)) == 1
+
+
+# What the page shows
+
+
+def proved(equal: bool, again: float) -> dict[str, Any]:
+    return {"equal": equal, "decisions": 9, "seconds": {"2": 5.0, "again on 1": 8.0, "again on 2": again}}
+
+
+def test_what_is_not_equal_is_counted() -> None:
+    values = {"proof: a": proved(True, 5.0), "proof: b": proved(False, 6.0), "proof: c": {"skipped": "no file"}}
+    found = table(list(sections(values)), "Timed fits")
+    assert row(found, "a")["equal"] == "yes" and row(found, "b")["equal"] == "NO"
+    assert "1 of 2 are equal" in found.note and "median 1.10, <= 1.02 NO" in found.note
+
+
+def test_the_price_is_a_ratio_of_errors() -> None:
+    def run(error: float, own: float) -> dict[str, Any]:
+        return {"error": error, "deviation": 0.0, "rows": 4_000, "decided": own, "busy": 0.96}
+
+    values = {
+        "price: california, reproducible, seed 0": run(0.51, 0.98),
+        "price: california, greedy, seed 0": run(0.5, 1),
+    }
+    values["price: wine, reproducible, seed 0"] = {**run(9.0, 0.0), "log_loss": 9.0, "rows": 178}
+    found = table(list(sections(values)), "The price")
+    assert found.rows == [["california", "4000", "1", "1.020", "0.980", "0.960"]]
+    assert "upper bound <= 1.01 NO. Decided: 0.980, >= 0.97 yes. Busy: 0.960, >= 0.95 yes." in found.note
+
+
+def test_a_search_must_reach_its_top_rung() -> None:
+    run = {"rungs": 3, "jobs": 90, "equal": True}
+    values = {"search: one": {**run, "reached": 3}, "search: other": {**run, "reached": 2}}
+    assert "the top rung is reached, NO" in table(list(sections(values)), "ASHSearchCV").note
+    assert "yes" in table(list(sections({"search: one": values["search: one"]})), "ASHSearchCV").note
