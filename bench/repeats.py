@@ -206,8 +206,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
         child.send_signal(signal.SIGKILL)
         child.wait()
         fit = Fitting(variant, data)
-        seconds = 2 * PLACE_LIMIT + 10.0  # the pauses of the first process count
-        first = fit.timed(seconds, 1, journal=journal)
+        first = fit.timed(3 * PLACE_LIMIT + 2.0, 1, journal=journal)  # with what the killed process took
         return {**_about(first), "equal": is_equal(first, fit.again(first, n_jobs=THREADS))}
 
 

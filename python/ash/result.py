@@ -462,15 +462,15 @@ class Result(RunResult):
             f"{len(self.params)} candidates, {jobs} jobs, {self.epochs} epochs in {show_seconds(self.wall_seconds)}"
             f" on {self.threads} thread{'s' * (self.threads > 1)} ({self.utilization:.0%} busy), seed {self.seed}"
             f"{ENDED[self.ended]}",
-            f"digest {self.digest[:SHORT_DIGEST]}{self._of_this_run_only()};"
+            f"digest {self.digest[:SHORT_DIGEST]}{self._repeats()};"
             f" states of at most {memory['peak_bytes'] / 1e6:.3g} MB{dropped * (memory['dropped'] > 0)}",
         ]
 
-    def _of_this_run_only(self) -> str:
-        """Return a remark where another run with the same arguments may have another digest."""
+    def _repeats(self) -> str:
+        """Return a remark where another call with the same arguments may have another digest."""
         if self.options.schedule == "greedy" and self.threads > 1:
             return " (of this run only: greedy)"
-        return " (of this run only)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
+        return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
         names = ["rung", "epochs", "places", "finished", "promoted"]

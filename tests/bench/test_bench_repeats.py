@@ -60,7 +60,6 @@ def test_another_model_is_not_equal(small: str) -> None:
 
 def test_a_fit_that_was_killed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
-    monkeypatch.setitem(VARIANTS, "folds, regression", repeats.Variant("diabetes", {"candidates": 500}))
     found = repeats.prove_killed("folds, regression", 0, None)
     assert found["equal"] and found["decisions"] > 0
 

@@ -107,10 +107,10 @@ def test_it_is_shown(result):
     greedy = dataclasses.replace(result, options=dataclasses.replace(result.options, schedule="greedy"))
     assert f"digest {result.digest[:16]} (of this run only: greedy);" in repr(greedy)
     alone = dataclasses.replace(greedy, options=dataclasses.replace(greedy.options, threads=1))
-    assert "of this run only" not in repr(alone)
+    assert "of this run only" not in repr(alone) and "its record" not in repr(alone)
     for ended in ("time_limit", "stopped", "interrupted"):
-        assert "(of this run only);" in repr(dataclasses.replace(result, ended=ended))
-    assert "of this run only" not in repr(dataclasses.replace(result, ended="stop_score"))
+        assert "(its record repeats it);" in repr(dataclasses.replace(result, ended=ended))
+    assert "its record" not in repr(dataclasses.replace(result, ended="stop_score"))
 
 
 @pytest.mark.parametrize("load", [load_wine, load_diabetes])
