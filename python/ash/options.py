@@ -22,6 +22,7 @@ from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.ladder import ALGORITHMS, PROMOTIONS
 from ash.metrics import TASKS
+from ash.run_record import FUNCTION
 
 Missing: TypeAlias = Literal["indicator", "error"]
 Unknown: TypeAlias = Literal["bucket", "error"]
@@ -30,9 +31,6 @@ MISSING: tuple[Missing, ...] = ("indicator", "error")
 UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
-
-FUNCTION = "function"
-"""What `task` says of a function of the user's."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
 """Virtual workers of a run, and per thread of one that is to fill a time: many reach high rungs late, few leave threads

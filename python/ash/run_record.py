@@ -21,8 +21,10 @@ from ash.errors import SettingError
 
 Facts: TypeAlias = dict[str, Any]
 
-TUNE, TUNE_FUNCTION, SEARCH, COMMAND = "ash.tune", "ash.tune_function", "ASHSearchCV", "ash-tune"
-"""What may have been called, beside the estimators of tables. The command holds out a part of the rows."""
+TUNE, TUNE_FUNCTION, COMMAND = "ash.tune", "ash.tune_function", "ash-tune"
+"""What may have been called, beside estimators and searches. The command holds out a part of the rows."""
+FUNCTION = "function"
+"""The task of functions and searches."""
 DIGITS = 8
 """Hexadecimal digits of the hash of a decision."""
 SHORT_DIGEST = 16
@@ -154,9 +156,9 @@ def of_another(record: RunRecord) -> SettingError:
         TUNE: "ash.tune(X, y, record=...)",
         COMMAND: "ash-tune repeat MODEL DATA",
         TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
-        SEARCH: "ASHSearchCV(estimator, space, ..., record=...).fit(X, y)",
     }
-    again = calls.get(record.by, f"{record.by}(record=...).fit(X, y)")
+    is_search = record.settings.get("task") == FUNCTION
+    again = calls.get(record.by, f"{record.by}({'estimator, ..., ' if is_search else ''}record=...).fit(X, y)")
     return SettingError(f"the record is of {record.by}: repeat its run by {again}")
 
 

@@ -26,7 +26,7 @@ import ash
 from ash.space.function_space import plain_value
 from estimator_help import scikit_learn_checks
 
-OWN = ["time_limit", "callbacks", "journal", "executor", "config"]
+OWN = ["time_limit", "callbacks", "journal", "executor", "record", "config"]
 BARRIERS = ash.SearchConfig(algorithm="sh")
 X, Y = make_classification(200, 8, n_informative=5, random_state=0)
 FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}

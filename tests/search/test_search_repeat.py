@@ -77,11 +77,21 @@ def test_another_search_is_refused(rows: Any, changes: dict[str, Any], words: st
         search(**{"candidates": 4, "record": record, **changes}).fit(*rows)
 
 
+def test_a_search_by_the_names_of_scikit_learn_is_repeated() -> None:
+    def halving(jobs: int, **changes: Any) -> ash.HalvingSearchCV:
+        given = {"resource": "n_estimators", "max_resources": 40, "n_candidates": 12, "random_state": 0, **changes}
+        return ash.HalvingSearchCV(forest(), SPACE, n_jobs=jobs, cv=2, **given).fit(X, Y)
+
+    first = halving(2, callbacks=Stopper(9))
+    assert first.result_.ended == "stopped" and first.result_.record.by == "HalvingSearchCV"
+    check_repeated(first, halving(1, record=first.result_.record))
+
+
 def test_records_of_others_are_refused() -> None:
     fit = ash.ASHClassifier(candidates=2).fit(X, Y)
     with pytest.raises(ash.SettingError, match=r"the record is of ASHClassifier: repeat its run by ASHClassifier\(rec"):
         search(record=fit.result_.record).fit(X, Y)
-    with pytest.raises(ash.SettingError, match=r"the record is of ASHSearchCV: repeat its run by ASHSearchCV\(estima"):
+    with pytest.raises(ash.SettingError, match=r"the record is of ASHSearchCV: repeat its run by ASHSearchCV\(estim"):
         ash.ASHClassifier(record=search(candidates=4).fit(X, Y).result_.record).fit(X, Y)
     with pytest.raises(ash.SettingError, match=r"record must be an ash\.RunRecord"):
         search(record=1, random_state=None).fit(X, Y)

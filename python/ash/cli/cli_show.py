@@ -20,8 +20,7 @@ from ash.journal.lock import holder
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
-from ash.options import FUNCTION
-from ash.run_record import RunRecord
+from ash.run_record import FUNCTION, RunRecord
 
 LABELS = 10  # that are listed
 

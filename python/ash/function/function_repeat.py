@@ -17,9 +17,9 @@ from ash.history.digest import decision_hashes, digest_run
 from ash.history.records import Columns
 from ash.journal.identity import differences
 from ash.journal.journal import Facts
-from ash.options import FUNCTION, FunctionOptions
+from ash.options import FunctionOptions
 from ash.result import FailureRecord
-from ash.run_record import TUNE_FUNCTION, RunRecord, check_record, of_another
+from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_another
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
@@ -67,7 +67,7 @@ def record_of(
     """
     lost = [[failure.candidate, failure.rung] for failure in failures if failure.kind in (LATE, DIED)]
     record = RunRecord(
-        by=getattr(train, "caller", TUNE_FUNCTION),
+        by=_own(train).get("by", TUNE_FUNCTION),
         settings=identity["settings"],
         plan=_plan(train, options),
         arguments={LOST: lost},
@@ -124,8 +124,12 @@ def check_same_run(record: RunRecord, train: Train, identity: Facts, options: Fu
 
 
 def _plan(train: Train, options: FunctionOptions) -> Facts:
-    own = getattr(train, "plan", {})  # of a search: how many threads a job has
-    return {**{name: getattr(options, name) for name in PLAN}, **own}
+    return {**{name: getattr(options, name) for name in PLAN}, **_own(train).get("plan", {})}
+
+
+def _own(train: Train) -> Facts:
+    """Return what the trainer of a search says of itself."""
+    return train.record_facts() if hasattr(train, "record_facts") else {}
 
 
 def _is_job(each: Any) -> bool:

@@ -30,7 +30,8 @@ from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
-from ash.options import FUNCTION, Options, RunOptions, is_needed, option_names, option_table, read_config
+from ash.options import Options, RunOptions, is_needed, option_names, option_table, read_config
+from ash.run_record import FUNCTION
 from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.space import Space
 

@@ -15,9 +15,9 @@ from ash._utils.cached import cached_property
 from ash.history.chart_data import ParameterAxis, parameter_axes
 from ash.history.history import RUNNING, History
 from ash.history.records import Standing, standing_of
-from ash.options import FUNCTION
 from ash.report.chart import shade
 from ash.report.markup import Markup
+from ash.run_record import FUNCTION
 
 MOST_KNOWN = 4096
 MOST_DRAWN = 512

@@ -2,10 +2,10 @@
 
 from ash._utils.display import show, show_seconds
 from ash._utils.installation import versions
-from ash.options import FUNCTION, RunOptions
+from ash.options import RunOptions
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, counted, folded, join, pairs, table, tag
-from ash.run_record import SHORT_DIGEST
+from ash.run_record import FUNCTION, SHORT_DIGEST
 
 ALGORITHMS = {
     "ash": "asynchronous successive halving",

@@ -6,10 +6,10 @@ import numpy as np
 
 from ash._utils.display import show, show_param
 from ash.history.validation import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
-from ash.options import FUNCTION
 from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, pairs, same_as_table, shares, short, tag
+from ash.run_record import FUNCTION
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000

@@ -25,6 +25,7 @@ from ash.errors import SettingError
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig
 from ash.result import FunctionResult
+from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
 from ash.sklearn.estimator_parameters import set_parameters
 from ash.sklearn.param_distributions import drawn_candidates, drawn_space
@@ -112,6 +113,8 @@ class HalvingSearchCV(ASHSearchCV):
         if `random_state` is an int.
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs are done, as for `ash.ASHSearchCV`.
+    record : ash.RunRecord or None, default=None
+        Of an earlier fit, which is repeated, as by `ash.ASHSearchCV`; `random_state` must have been an int.
     config : ash.SearchConfig or None, default=None
         All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
         `eta`, `min_epochs` and `max_rungs` are arguments here: `factor`, `min_resources` and `max_resources`.
@@ -175,7 +178,7 @@ class HalvingSearchCV(ASHSearchCV):
     ([10, 4, 2], [1, 3, 9], 9)
     """
 
-    forecast, sampler, costs, record = False, None, None, None
+    forecast, sampler, costs = False, None, None
 
     @explained(CONFIG_FIELDS)
     def __init__(
@@ -201,6 +204,7 @@ class HalvingSearchCV(ASHSearchCV):
         callbacks: Callback | Sequence[Callback] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
         executor: Any = None,
+        record: RunRecord | None = None,
         config: SearchConfig | None = None,
     ) -> None:
         set_parameters(self, locals())

@@ -258,6 +258,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         executor = self._executor(way, scorers)
         begins = self.forecast and way.law_of(self.estimator) == ROUNDS  # its curve, with a constant
         return Trainer(
+            caller=type(self).__name__,
             estimator=clone(self.estimator),
             way=way,
             rungs=rungs,

@@ -25,7 +25,6 @@ from sklearn.utils.validation import _num_samples
 
 from ash.function.answers import Scored
 from ash.function.function_identity import NoIdentity
-from ash.run_record import SEARCH
 from ash.sklearn.cv_results import FoldInfo, JobInfo
 from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import Way
@@ -59,8 +58,7 @@ class SearchTable:
 class Trainer:
     """Trains and scores candidates; called by `ash.tune_function`."""
 
-    caller = SEARCH  # in the record of the run; no field
-
+    caller: str  # the class of the search
     estimator: Any
     way: Way
     rungs: Rungs
@@ -112,10 +110,9 @@ class Trainer:
             "forecast": self.forecasts,
         }
 
-    @property
-    def plan(self) -> dict[str, Any]:
-        """Return what follows from the machine and may decide on scores, for the record of the run."""
-        return {"threads of a job": self.inner}
+    def record_facts(self) -> dict[str, Any]:
+        """Return what searches, and what follows from the machine and may decide on scores, for the record."""
+        return {"by": self.caller, "plan": {"threads of a job": self.inner}}
 
     @property
     def given_rungs(self) -> tuple[tuple[int, int], ...]:
