@@ -1,4 +1,4 @@
-"""Runs that a time limit ends, repeated from their records; and what it costs that they can be repeated.
+"""Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
 Proof. A timed fit is repeated without a clock on another number of threads. Both must have the same decisions and the
 same bytes of the model's file. Some fits have another program on every core; some go through Dask or loky, or are
@@ -8,8 +8,8 @@ Price. The same fit with schedule="reproducible" and with schedule="greedy", on 
 the share of the trained epochs that was decided before the end, and the share of the cores' time that was computed.
 The ratio of errors is smoothed as in the bench `quality`.
 
-What this favours. The greedy schedule uses all results; the other one drops those that came too early. It takes two
-hours; --parts and --tables choose what to measure now. Nothing else may run on the machine.
+What this favours. The greedy schedule uses all results; the other one drops those that came too early. The bench takes
+two hours; --parts and --tables choose what to measure now. Nothing else may run on the machine.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
 
 
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Return the error of a timed fit by its schedule, the share of its epochs that was decided, and of busy cores."""
+    """Return the error of a timed fit, the share of its epochs that was decided, and of the cores' time in use."""
     import ash
 
     warnings.simplefilter("ignore")
@@ -238,7 +238,7 @@ def price(table: str, schedule: str, seed: int, limit: float, data: str | None) 
 
 
 def decided(result: Any) -> float:
-    """Return the share of the epochs of all jobs that ended which belongs to decided jobs."""
+    """Return the decided share of the epochs of all finished jobs."""
     epochs = {rung["rung"]: rung["epochs"] for rung in result.rungs}
     ended = {(candidate, rung) for candidate, rung in zip(*_keys(result.fold_scores), strict=True)}
     of_jobs = set(zip(*_keys(result.columns), strict=True))
@@ -370,8 +370,8 @@ def _proof_table(found: Mapping[str, Any]) -> Table:
     note = f"Equal: the digest, the record and the bytes of the model's file. {_count(found)} "
     if again:
         note += (
-            f"Again: the time of the repeated fit on as many threads by that of the timed one; median "
-            f"{median(again):.2f}, {verdict(median(again), '<=', MOST_REPEAT)}. Repeated on one thread by on two: "
+            f"Again: time of the repeated fit divided by that of the timed one, on equally many threads; median "
+            f"{median(again):.2f}, {verdict(median(again), '<=', MOST_REPEAT)}. One thread divided by two: "
             f"{shown(spread(scaling), '.2f')}."
         )
     return Table("Timed fits, repeated on other threads", ["fit", "equal", "decisions", "again"], rows, note)
@@ -405,7 +405,7 @@ def _price_table(found: Mapping[str, Any]) -> Table:
         shares = [f"{fmean(own[name] for own, _ in pairs):.3f}" for name in ("decided", "busy")]
         rows.append([table, str(pairs[0][0]["rows"]), str(len(pairs)), f"{ratios[-1]:.3f}", *shares])
     rows.sort(key=lambda row: -float(row[3]))
-    note = "Ratio: the error of the reproducible schedule by that of the greedy one; below 1 it errs less. "
+    note = "Ratio: error of the reproducible schedule divided by that of the greedy one. "
     if ratios:
         kept = [run for (_, schedule, _), run in runs.items() if schedule == "reproducible"]
         means = {name: fmean(run[name] for run in kept) for name in ("decided", "busy")}

@@ -5,7 +5,7 @@
     table    the mean of that over the seeds that both have; against the best peer: the largest of its ratios
     all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
 
-Below 1 ours errs less. Elo (bencheval) is of the first seed, with which all have fitted.
+Below 1 ours errs less. Elo (bencheval) is of the contenders that have fitted all tables with the first seed.
 """
 
 from __future__ import annotations

@@ -540,8 +540,8 @@ class FunctionResult(RunResult):
     wall_seconds : float
         To the end of the last job.
     record : RunRecord or None
-        What repeats the run: the same call with ``record=result.record``. None where `train` or what it holds cannot be
-        pickled, so that nothing can say later whether it is the same.
+        What repeats the run: the same call with ``record=result.record``. None if `train` or an object that it holds
+        cannot be pickled, because a later call could not be checked.
 
     Notes
     -----

@@ -143,10 +143,10 @@ def check_record(record: Any) -> None:
         kind = type(record).__name__
         raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got a {kind}")
     if not record.decisions:
-        raise SettingError("the record has no decision: there is nothing to repeat")
+        raise SettingError("record has no decisions to repeat: pass the record of a run that finished at least one job")
     if record.settings.get("schedule") != "reproducible":
         raise SettingError(
-            "the record is of a run with schedule='greedy', whose decisions depend on timing: it cannot be repeated"
+            "record comes from a run with schedule='greedy', which cannot be repeated; only 'reproducible' runs can"
         )
 
 
@@ -159,7 +159,7 @@ def of_another(record: RunRecord) -> SettingError:
     }
     is_search = record.settings.get("task") == FUNCTION
     again = calls.get(record.by, f"{record.by}({'estimator, ..., ' if is_search else ''}record=...).fit(X, y)")
-    return SettingError(f"the record is of {record.by}: repeat its run by {again}")
+    return SettingError(f"record comes from {record.by}: repeat its run with {again}")
 
 
 def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
@@ -171,4 +171,4 @@ def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
 
 def _check(condition: bool, what: str) -> None:
     if not condition:
-        raise ValueError(f"the record of its run is none: {what}")
+        raise ValueError(f"the record of the run is damaged: {what}")

@@ -103,9 +103,9 @@ def tune_function(
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
         mpi4py, which stays open.
     record : RunRecord, optional
-        Of an earlier run, as `FunctionResult.record`. The same call with it repeats that run without a clock: after as
-        many decisions it ends, and jobs that `job_limit` failed then fail at once. On any number of threads, if costs
-        were given and `train` depends on its arguments alone.
+        Of an earlier run with `costs`, as `FunctionResult.record`. The same call with it repeats that run without a
+        clock. It ends after the recorded number of decisions, and jobs that exceeded `job_limit` fail at once. The
+        number of threads may differ if the scores of `train` depend on its arguments alone.
     config : SearchConfig, optional
         All other options: the ladder (rung ``k`` trains ``min_epochs * eta**k`` epochs), the schedule, limits.
 
@@ -179,7 +179,7 @@ def tune_function(
 
 
 def _identity(is_needed: bool, *run: Any) -> Facts | None:
-    """Return what makes a run the one it is, None where nobody can tell and nothing needs it."""
+    """Return the identity of a run; None if it cannot be determined and is not needed."""
     try:
         return identity_of(*run)
     except NoIdentity:

@@ -206,13 +206,13 @@ def test_a_record_of_another_entry_point_and_of_a_greedy_run() -> None:
     of_tune = ash.tune(*WINE, candidates=4).record
     of_fit = ash.ASHClassifier(candidates=4).fit(*WINE).result_.record
     for call in (ash.ASHClassifier(record=of_tune).fit, ash.ASHRegressor(record=of_tune).fit):
-        with pytest.raises(ash.SettingError, match=r"the record is of ash.tune: repeat its run by ash.tune\(X, y"):
+        with pytest.raises(ash.SettingError, match=r"record comes from ash\.tune: repeat its run with ash\.tune\(X"):
             call(*WINE)
     for wrong in (lambda: ash.tune(*WINE, record=of_fit), lambda: ash.ASHRegressor(record=of_fit).fit(*WINE)):
-        with pytest.raises(ash.SettingError, match=r"is of ASHClassifier: repeat its run by ASHClassifier\(record="):
+        with pytest.raises(ash.SettingError, match=r"comes from ASHClassifier: repeat its run with ASHClassifier\(rec"):
             wrong()
     greedy = ash.tune(*WINE, candidates=4, config=ash.SearchConfig(schedule="greedy")).record
-    with pytest.raises(ash.SettingError, match="schedule='greedy', whose decisions depend on timing: it cannot be"):
+    with pytest.raises(ash.SettingError, match="schedule='greedy', which cannot be repeated; only 'reproducible'"):
         ash.tune(*WINE, record=greedy)
     with pytest.raises(
         ash.SettingError, match=r"record must be an ash\.RunRecord, such as result\.record or model\.record, got a str"
@@ -286,7 +286,7 @@ def test_the_hashes_of_decisions_name_the_first_that_differs() -> None:
 )
 def test_what_is_no_record_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     facts = ash.tune(*WINE, candidates=4).record.to_json()
-    with pytest.raises(ValueError, match="the record of its run is none"):
+    with pytest.raises(ValueError, match="the record of the run is damaged"):
         RunRecord.from_json({**facts, **change})
 
 

@@ -134,7 +134,7 @@ def test_jobs_that_were_late_fail_at_once() -> None:
     again = run(function, costs=cost, threads=1, candidates=12, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.rung) for each in again.failures] == late
-    assert "took longer than job_limit" in again.failures[0].text
+    assert "the job failed in the recorded run: it exceeded job_limit" in again.failures[0].text
 
 
 def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -229,10 +229,10 @@ def test_another_space_is_refused() -> None:
     ("made", "words"),
     [
         (lambda: "record", "record must be an ash.RunRecord, such as result.record or model.record, got a str"),
-        (lambda: run().record, "schedule='greedy', whose decisions depend on timing"),
-        (lambda: replace(record_of(run(costs=cost)), decisions=()), "nothing to repeat"),
-        (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "the record of its run is none: lost"),
-        (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "is none|another run"),
+        (lambda: run().record, "schedule='greedy', which cannot be repeated"),
+        (lambda: replace(record_of(run(costs=cost)), decisions=()), "record has no decisions to repeat"),
+        (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "record is damaged: 'lost' must hold"),
+        (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "record is damaged"),
         (
             lambda: replace(record_of(run(costs=cost)), settings={"task": "function", "schedule": "reproducible"}),
             "work",
@@ -248,11 +248,11 @@ def test_records_of_functions_and_of_tables_are_told_apart() -> None:
     X, y = [[0.0], [1.0], [2.0], [3.0]] * 10, [0, 1, 1, 0] * 10
     table = ash.tune(X, y, candidates=2).record
     with pytest.raises(
-        ash.SettingError, match=r"the record is of ash\.tune: repeat its run by ash\.tune\(X, y, record"
+        ash.SettingError, match=r"record comes from ash\.tune: repeat its run with ash\.tune\(X, y, record"
     ):
         run(costs=cost, record=table)
     with pytest.raises(
-        ash.SettingError, match=r"is of ash\.tune_function: repeat its run by ash\.tune_function\(train"
+        ash.SettingError, match=r"comes from ash\.tune_function: repeat its run with ash\.tune_function\(train"
     ):
         ash.tune(X, y, record=run(costs=cost).record)
 

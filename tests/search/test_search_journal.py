@@ -95,7 +95,7 @@ def test_another_search_is_refused(changes: dict[str, Any], named: str, tmp_path
 
 def test_a_journal_refuses_a_scorer_that_cannot_be_pickled(tmp_path: Path) -> None:
     scorer = make_scorer(lambda y, predicted: float((y == predicted).mean()))
-    with pytest.raises(ash.SettingError, match="journal= and record= need to know scoring again, which"):
+    with pytest.raises(ash.SettingError, match="scoring cannot be pickled, as journal= and record= require"):
         search(scoring=scorer, journal=tmp_path / "run.ash").fit(X, Y)
     assert fitted(scoring=scorer).best_score_ > 0.5
 

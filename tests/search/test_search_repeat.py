@@ -89,9 +89,13 @@ def test_a_search_by_the_names_of_scikit_learn_is_repeated() -> None:
 
 def test_records_of_others_are_refused() -> None:
     fit = ash.ASHClassifier(candidates=2).fit(X, Y)
-    with pytest.raises(ash.SettingError, match=r"the record is of ASHClassifier: repeat its run by ASHClassifier\(rec"):
+    with pytest.raises(
+        ash.SettingError, match=r"record comes from ASHClassifier: repeat its run with ASHClassifier\(rec"
+    ):
         search(record=fit.result_.record).fit(X, Y)
-    with pytest.raises(ash.SettingError, match=r"the record is of ASHSearchCV: repeat its run by ASHSearchCV\(estim"):
+    with pytest.raises(
+        ash.SettingError, match=r"record comes from ASHSearchCV: repeat its run with ASHSearchCV\(estim"
+    ):
         ash.ASHClassifier(record=search(candidates=4).fit(X, Y).result_.record).fit(X, Y)
     with pytest.raises(ash.SettingError, match=r"record must be an ash\.RunRecord"):
         search(record=1, random_state=None).fit(X, Y)
@@ -111,5 +115,5 @@ def test_what_cannot_be_hashed_has_no_record() -> None:
     scoring = make_scorer(Unpicklable())
     assert search(candidates=4, scoring=scoring).fit(X, Y).result_.record is None
     record = search(candidates=4).fit(X, Y).result_.record
-    with pytest.raises(ash.SettingError, match="journal= and record= need to know scoring again, which cannot be pick"):
+    with pytest.raises(ash.SettingError, match="scoring cannot be pickled, as journal= and record= require"):
         search(candidates=4, scoring=scoring, record=record).fit(X, Y)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""Reserved for all that is not asked about: a share of the time limit, and seconds at most."""
+"""Reserved for all but selection and refit: a share of the time limit, and the most seconds."""
 RESERVE = 0.15
 """The most that is reserved for selection and refit, as a share of the time limit."""
 SELECTION = 0.04

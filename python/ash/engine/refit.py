@@ -135,7 +135,7 @@ def finish(
 def final_seconds(
     tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, final: Final | None
 ) -> float:
-    """Return how long selection and refit would take if the run, which may go on, ended now: by doing the selection."""
+    """Return how long selection and refit would take if the run ended now. It selects to find out."""
     began = time.monotonic()
     kept = read_kept(tuner, split, params, options)
     if kept is None:

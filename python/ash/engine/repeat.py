@@ -155,7 +155,9 @@ def _space_of(record: RunRecord) -> Space:
     try:
         return space_of_facts(record.space)
     except (KeyError, TypeError, ValueError) as error:
-        raise SettingError(f"the space of the record is none: {type(error).__name__}: {error}") from error
+        raise SettingError(
+            f"record is damaged, in its space ({type(error).__name__}: {error}); pass an intact one"
+        ) from error
 
 
 def row_differences(record: RunRecord, identity: Facts) -> list[str]:
@@ -163,7 +165,9 @@ def row_differences(record: RunRecord, identity: Facts) -> list[str]:
     try:
         return differences({"data": record.data}, {"data": identity["data"]})
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise SettingError(f"the data of the record are none: {type(error).__name__}: {error}") from error
+        raise SettingError(
+            f"record is damaged, in its data ({type(error).__name__}: {error}); pass an intact one"
+        ) from error
 
 
 def check_rows(record: RunRecord, identity: Facts) -> None:

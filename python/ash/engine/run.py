@@ -189,9 +189,10 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        may_train = refit or self._elsewhere is not None or bool(self._journal.restored) or not self._options.planned
-        began = self._started - self._journal.seconds
-        self._deadline = Deadline(began, self._options.time_limit, RESERVE if may_train else SELECTION)
+        # A planned run selects from few enough networks, unless some must be trained again or on all rows.
+        trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
+        reserve = SELECTION if self._options.planned and not trains_again else RESERVE
+        self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
         if self._deadline.left() <= 0 and not self._journal.restored:
             raise self._too_short()
         self._options = self._journal.planned(self._options) or planned(

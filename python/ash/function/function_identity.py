@@ -29,7 +29,7 @@ from ash.space.hyperparameters import Params
 
 
 class NoIdentity(SettingError):
-    """Something of a function cannot be hashed, so that nothing can say later whether it is the same."""
+    """Part of a function cannot be hashed, so a later call cannot be checked against it."""
 
 
 def identity_of(

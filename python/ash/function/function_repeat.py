@@ -1,7 +1,7 @@
-"""How a run of a function is written down so that it can be repeated (`record_of`), and how it is repeated (`Repeat`).
+"""Records of runs of functions (`record_of`), and what is needed to repeat these runs (`Repeat`).
 
     the same call with record=  ->  the arguments are compared with the record
-                                ->  as many decisions on as many virtual workers; jobs that were lost fail at once
+                                ->  the recorded number of decisions and virtual workers; lost jobs fail at once
 
 Functions, costs and samplers are not in a record, only their names. The user passes them again.
 """
@@ -29,7 +29,7 @@ LOST = "lost"
 
 
 class Repeat(NamedTuple):
-    """What time has decided in the run that is repeated."""
+    """The outcomes of the recorded run that depended on timing."""
 
     decisions: int
     lost: frozenset[Key]
@@ -86,7 +86,7 @@ def record_of(
 
 
 def repeat_of(record: Any) -> Repeat:
-    """Return what the argument `record` says that time has decided.
+    """Return the outcomes in the argument `record` that depended on timing.
 
     Raises
     ------
@@ -98,7 +98,9 @@ def repeat_of(record: Any) -> Repeat:
         raise of_another(record)
     lost = record.arguments.get(LOST)
     if not isinstance(lost, list) or not all(_is_job(each) for each in lost):
-        raise SettingError("the record of its run is none: lost")
+        raise SettingError(
+            f"record is damaged: 'lost' must hold [candidate, rung] pairs, got {lost!r}; pass an intact one"
+        )
     return Repeat(len(record.decisions), frozenset((candidate, rung) for candidate, rung in lost), record.ended)
 
 
@@ -116,9 +118,9 @@ def check_same_run(record: RunRecord, train: Train, identity: Facts, options: Fu
         found = differences(there, here)
         others = differences({"version": record.version}, {"version": identity["version"]})
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise SettingError(f"the record of its run is none: {type(error).__name__}: {error}") from error
+        raise SettingError(f"record is damaged ({type(error).__name__}: {error}); pass an intact one") from error
     if found:
-        raise SettingError(f"the record is of another run: {'; '.join(found)}. Repeat its call with record=")
+        raise SettingError(f"the record is of another run: {'; '.join(found)}; pass the arguments of the recorded run")
     if others:
         warn_user(f"the repeated run may differ from the one recorded: {'; '.join(others)}")
 

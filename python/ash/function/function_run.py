@@ -41,7 +41,7 @@ from ash.run_record import RunRecord
 from ash.space.function_space import FunctionSpace
 
 WAKE_SECONDS = 0.05
-LOST_BEFORE = "in the run that is repeated the job took longer than job_limit, or its process died"
+LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
 
 Row = tuple[Any, ...]
 

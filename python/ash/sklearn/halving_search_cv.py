@@ -114,7 +114,8 @@ class HalvingSearchCV(ASHSearchCV):
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs are done, as for `ash.ASHSearchCV`.
     record : ash.RunRecord or None, default=None
-        Of an earlier fit, which is repeated, as by `ash.ASHSearchCV`; `random_state` must have been an int.
+        Of an earlier fit with an int as `random_state`. The same search with it repeats that fit, as for
+        `ash.ASHSearchCV`.
     config : ash.SearchConfig or None, default=None
         All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
         `eta`, `min_epochs` and `max_rungs` are arguments here: `factor`, `min_resources` and `max_resources`.

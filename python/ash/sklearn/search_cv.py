@@ -280,7 +280,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed, of a search that is repeated and has none of its own that of the record."""
+        """Return the seed: `random_state`, or the seed of the record if that is None."""
         if self.record is None or self.random_state is not None:
             return seed_of(self.random_state)
         repeat_of(self.record)

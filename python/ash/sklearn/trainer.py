@@ -111,7 +111,7 @@ class Trainer:
         }
 
     def record_facts(self) -> dict[str, Any]:
-        """Return what searches, and what follows from the machine and may decide on scores, for the record."""
+        """Return the class of the search, and the threads of a job, on which scores may depend, for the record."""
         return {"by": self.caller, "plan": {"threads of a job": self.inner}}
 
     @property
@@ -195,7 +195,9 @@ def hash_of(what: str, value: Any) -> str:
     try:
         return str(joblib.hash(value))
     except Exception as error:
-        raise NoIdentity(f"journal= and record= need to know {what} again, which cannot be pickled: {error}") from error
+        raise NoIdentity(
+            f"{what} cannot be pickled, as journal= and record= require: {error}; define it where it can be imported"
+        ) from error
 
 
 def prepared(estimator: Any, params: Params, seed: int) -> Any:
