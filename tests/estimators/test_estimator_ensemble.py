@@ -160,14 +160,18 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
     assert isinstance(fitted.model_, ash.Ensemble) and shares == [0.5] * len(fitted.model_.members)
 
 
-def test_time_is_kept_for_a_refit_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planned run selects from few enough networks for a 25th of its time; all others may take longer."""
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
-    trained_on: list[dict[str, Any]] = [{"refit": True}, {"refit": False, "cv": 2, "ensemble": 1}]
+    trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]
     as_they_are: list[dict[str, Any]] = [{"refit": False}, {"refit": True, "validation": (X, Y)}, {"cv": 2}]
     for given in (*trained_on, *as_they_are):
-        classifier(candidates=2, time_limit=1000, **given).fit(X, Y)
-    assert all(seconds < 850 for seconds in left[:2]) and all(seconds > 980 for seconds in left[2:])
+        classifier(candidates="auto", min_epochs=None, time_limit=1000, epoch_limit=4, **given).fit(X, Y)
+    classifier(candidates=2, time_limit=1000, refit=False).fit(X, Y)
+    *planned, last = left
+    assert all(seconds < 850 for seconds in planned[:2]) and all(950 < seconds < 960 for seconds in planned[2:])
+    assert last < 850
 
 
 def test_a_separate_validation_table_is_not_trained_on() -> None:

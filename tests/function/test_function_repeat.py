@@ -232,7 +232,7 @@ def test_another_space_is_refused() -> None:
         (lambda: run().record, "schedule='greedy', which cannot be repeated"),
         (lambda: replace(record_of(run(costs=cost)), decisions=()), "record has no decisions to repeat"),
         (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "record is damaged: 'lost' must hold"),
-        (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "record is damaged"),
+        (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "the record is of another run"),
         (
             lambda: replace(record_of(run(costs=cost)), settings={"task": "function", "schedule": "reproducible"}),
             "work",
