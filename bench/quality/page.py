@@ -240,7 +240,7 @@ def scoring_table(fits: Fits) -> Table:
         if TABLES[table].classes and ratio is not None:
             [seed] = shared(fits.of(table, OURS), fits.of(table, PLAIN))
             own, plain = fits.of(table, OURS)[seed], fits.of(table, PLAIN)[seed]
-            apart = (error_of(table, own) - error_of(table, plain)) / plain["deviation"]
+            apart = in_deviations(table, own, plain)
             ratios.append(ratio)
             errors = [f"{error_of(table, own):.4g}", f"{error_of(table, plain):.4g}"]
             rows.append((apart, [table, *errors, f"{ratio:.3f}", f"{apart:+.2f}"]))
@@ -275,11 +275,16 @@ def curve_sections(fits: Fits) -> list[Section]:
     return [Table("Error against time", header, rows, note), Picture("quality", [plot], "A line per table.")]
 
 
+def in_deviations(table: str, one: Run, other: Run) -> float:
+    """Return how far an error is above another, in standard errors of that, which may be 0."""
+    return (error_of(table, one) - error_of(table, other)) / max(other["deviation"], 1e-12)
+
+
 def largest_rise(table: str, points: Mapping[float, Run]) -> float:
     """Return how far an error is above an earlier one at most, in standard errors of that."""
     limits = sorted(points)
     return max(
-        (error_of(table, points[late]) - error_of(table, points[early])) / max(points[early]["deviation"], 1e-12)
+        in_deviations(table, points[late], points[early])
         for place, early in enumerate(limits)
         for late in limits[place + 1 :]
     )

@@ -327,8 +327,9 @@ def test_what_was_skipped_or_failed_is_said() -> None:
 def test_scoring_by_the_metric_is_beside_scoring_by_accuracy() -> None:
     values = made("crx", OURS, (0.1, 0.3)) | made("crx", PLAIN, (0.2,), first=1, deviation=0.05)
     values |= made("diabetes", OURS, (50.0, 50.0)) | made("diabetes", PLAIN, (50.0,), first=1)
+    values |= made("chess", OURS, (0.0, 0.0)) | made("chess", PLAIN, (0.0,), first=1)
     found = table(sections(values), "The metric that is compared")
-    assert found.rows == [["crx", "0.3", "0.2", "1.400", "+2.00"]]
+    assert found.rows == [["crx", "0.3", "0.2", "1.400", "+2.00"], ["chess", "0", "0", "1.000", "+0.00"]]
 
 
 def test_curves_tell_the_largest_rise() -> None:
