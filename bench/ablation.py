@@ -390,7 +390,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--data", type=folder(), help="folder of the tables in CSV files (else ../shared/data)")
     parser.add_argument("--tables", type=names(tables), help=f"some of {','.join(tables)} (all)")
     parser.add_argument("--variants", type=names(VARIANTS), help=f"some of {','.join(VARIANTS)} (all)")
-    parser.add_argument("--seeds", type=integer(SEEDS), help="only so many seeds, from 0 (10, of searches 4)")
+    parser.add_argument("--seeds", type=integer(SEEDS), help="the number of seeds, counted from 0 (10, of searches 4)")
 
 
 BENCHES = (

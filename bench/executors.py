@@ -22,7 +22,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -55,34 +55,43 @@ def once(candidates: int, **where: Any) -> dict[str, Any]:
     return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
 
 
-@contextmanager
-def _threads(candidates: int) -> Iterator[Run]:
-    with ThreadPoolExecutor(WORKERS) as executor:
-        yield partial(once, candidates, executor=executor)
+def _threads() -> AbstractContextManager[Any]:
+    return ThreadPoolExecutor(WORKERS)
 
 
-@contextmanager
-def _processes(candidates: int) -> Iterator[Run]:
-    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as executor:
-        yield partial(once, candidates, executor=executor)
+def _processes() -> AbstractContextManager[Any]:
+    return ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"))
 
 
-@contextmanager
-def _loky(candidates: int) -> Iterator[Run]:
+def _loky() -> AbstractContextManager[Any]:
     from loky import ProcessPoolExecutor as LokyExecutor
 
-    with LokyExecutor(WORKERS) as executor:
-        yield partial(once, candidates, executor=executor)
+    return LokyExecutor(WORKERS)  # type: ignore[no-any-return]
 
 
 @contextmanager
-def _dask(candidates: int) -> Iterator[Run]:
+def _dask() -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     shape: dict[str, Any] = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(silence_logs=50, **shape) as cluster, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(WORKERS)
-        yield partial(once, candidates, executor=client)
+        yield client
+
+
+EXECUTORS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "ThreadPoolExecutor": _threads,
+    "ProcessPoolExecutor": _processes,
+    "loky": _loky,
+    "Dask": _dask,
+}
+"""Opens each executor, and closes it."""
+
+
+@contextmanager
+def _within(name: str, candidates: int) -> Iterator[Run]:
+    with EXECUTORS[name]() as executor:
+        yield partial(once, candidates, executor=executor)
 
 
 @contextmanager
@@ -105,10 +114,7 @@ def mpiexec() -> str | None:
 
 
 PLACES: dict[str, Callable[[int], Any]] = {
-    "ThreadPoolExecutor": _threads,
-    "ProcessPoolExecutor": _processes,
-    "loky": _loky,
-    "Dask": _dask,
+    **{name: partial(_within, name) for name in EXECUTORS},
     "MPI": partial(_mpi, WORKERS),
     "MPI, a rank of two threads": partial(_mpi, 1),
 }

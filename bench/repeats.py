@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.arguments import Parser, folder, names
+from bench.executors import EXECUTORS, NEEDS
 from bench.figures import Section, Table, shown, spread, timed, verdict
 from bench.machine import CORE
 from bench.processes import call
@@ -169,28 +170,6 @@ def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None
     return {**_about(first), "equal": is_equal(first, again)}
 
 
-@contextmanager
-def _dask() -> Iterator[Any]:
-    from distributed import Client, LocalCluster
-
-    shape: dict[str, Any] = {"n_workers": THREADS, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with LocalCluster(silence_logs=50, **shape) as cluster, Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(THREADS)
-        yield client
-
-
-@contextmanager
-def _loky() -> Iterator[Any]:
-    from loky import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(THREADS) as executor:
-        yield executor
-
-
-EXECUTORS = {"Dask": _dask, "loky": _loky}
-PACKAGES = {"Dask": "distributed", "loky": "loky"}
-
-
 def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
     """Kill a process that fits, at a random moment; resume its journal, and repeat what came of it."""
     warnings.simplefilter("ignore")
@@ -305,10 +284,10 @@ def _proofs(options: Namespace, data: str | None) -> Iterator[Case]:
 def _places(options: Namespace, data: str | None) -> Iterator[Case]:
     if options.quick:
         return
-    for place, package in PACKAGES.items():
+    for place in ("Dask", "loky"):
         for number, variant in enumerate(list(VARIANTS)[:COPIES]):
             told = {"place": place, "variant": variant, "here_first": number % 2 == 0, "data": data}
-            yield _case(f"{PLACES}: {place}, {variant}", VARIANTS[variant].table, "prove_elsewhere", told, package)
+            yield _case(f"{PLACES}: {place}, {variant}", VARIANTS[variant].table, "prove_elsewhere", told, NEEDS[place])
     for seed in range(2 * COPIES):
         variant = list(VARIANTS)[seed % len(VARIANTS)]
         told = {"variant": variant, "seed": seed, "data": data}

@@ -113,7 +113,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (all)")
     parser.add_argument("--contenders", type=names(CONTENDERS), help=f"some of {','.join(CONTENDERS)} (all)")
     parser.add_argument("--limits", type=names(SECONDS), help=f"seconds: some of {','.join(SECONDS)} (all)")
-    parser.add_argument("--seeds", type=integer(len(SEEDS)), help="only so many seeds, from 0 (all)")
+    parser.add_argument("--seeds", type=integer(len(SEEDS)), help="the number of seeds, counted from 0 (all)")
 
 
 BENCHES = (

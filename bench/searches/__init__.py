@@ -137,7 +137,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (both)")
     parser.add_argument("--models", type=names(MODELS), help=f"some of {','.join(MODELS)} (all)")
     parser.add_argument("--contenders", type=names(CONTENDERS), help=f"some of {','.join(CONTENDERS)} (all)")
-    parser.add_argument("--seeds", type=integer(MOST_SEEDS), default=1, help="so many seeds, from 0 (1)")
+    parser.add_argument("--seeds", type=integer(MOST_SEEDS), default=1, help="the number of seeds, counted from 0 (1)")
 
 
 BENCHES = (Bench("searches", "Searches over models", CORE, cases, sections, check),)
