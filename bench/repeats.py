@@ -115,11 +115,8 @@ class Fitting:
 
     def timed(self, limit: float, threads: int | None, **changes: Any) -> Any:
         """Return the fit that the limit ends."""
-        import ash
-
         given = {**self._variant.given, "time_limit": limit, "n_jobs": threads, "random_state": 0, **changes}
-        config = ash.SearchConfig(schedule="reproducible")
-        return self._estimator(**given, config=config).fit(self._x, self._y, sample_weight=self._weights)
+        return self._estimator(**given).fit(self._x, self._y, sample_weight=self._weights)
 
     def again(self, first: Any, **where: Any) -> Any:
         """Return the fit that is repeated from the record of the first."""

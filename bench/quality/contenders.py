@@ -269,7 +269,7 @@ CONTENDERS = {
     TUNED: Contender("LightGBM, tuned", tuned, ("lightgbm", "optuna"), seeds=(0,)),
     "catboost": Contender("CatBoost", catboost, ("catboost",), limited=False),
     REALMLP: Contender("RealMLP-TD-S", realmlp, ("pytabkit", "torch"), limited=False, seeds=(0, 1)),
-    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=(0,)),
+    "flaml": Contender("FLAML", flaml, ("flaml", "lightgbm", "xgboost"), seeds=(0, 1)),
     "autogluon-medium": Contender(
         "AutoGluon, medium", partial(autogluon, presets="medium_quality"), _OF_AUTOGLUON, seeds=(0,)
     ),

@@ -190,8 +190,8 @@ class SearchConfig:
     schedule : {"reproducible", "greedy"}, optional
         "reproducible": decisions are taken on a virtual clock, so the same data, arguments and seed give the same
         outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are taken as jobs end, so
-        two runs on several threads may differ. Default "reproducible"; "greedy" where the ladder is planned from
-        `time_limit`, and in `ash.tune_function` without `costs`.
+        two runs on several threads may differ. Default "reproducible"; "greedy" in `ash.tune_function` without
+        `costs`.
     workers : int, optional
         Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It determines the outcome;
         the number of threads does not. Threads beyond it can only help others, in teams. Default 32; where the ladder
@@ -435,8 +435,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
         checked["candidates"] = None if planned else CANDIDATES
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
-    is_timed = planned and checked["work_limit"] is None
-    checked["schedule"] = checked["schedule"] or ("greedy" if is_timed else "reproducible")
+    checked["schedule"] = checked["schedule"] or "reproducible"
     options = Options(**checked, planned=planned)
     _check_needed(config, options)
     check_budget(options)

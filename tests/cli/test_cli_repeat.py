@@ -68,10 +68,7 @@ def test_the_command_repeats_its_own_model(
 
 def test_a_timed_fit_is_repeated_from_its_file(table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     frame = pd.read_csv(table)
-    config = ash.SearchConfig(schedule="reproducible")
-    fit = ash.ASHClassifier(time_limit=1.5, random_state=0, config=config).fit(
-        frame.drop(columns="label"), frame["label"]
-    )
+    fit = ash.ASHClassifier(time_limit=1.5, random_state=0).fit(frame.drop(columns="label"), frame["label"])
     fit.model_.save(tmp_path / "model.safetensors")
     again = tmp_path / "again.safetensors"
     status, said = run(capfd, "repeat", tmp_path / "model.safetensors", table, "--threads", 1, "--out", again)

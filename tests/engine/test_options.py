@@ -219,7 +219,7 @@ def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call,
     [
         ({"validation": 0.2, "cv": 3}, "validation= and cv="),
         ({"workers": 4, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
-        ({"workers": 4, "time_limit": 1.0}, "workers=4 .*schedule='greedy'"),
+        ({"workers": 4, "time_limit": 1.0, "schedule": "greedy"}, "workers=4 .*schedule='greedy'"),
         ({"promotion": "paper", "algorithm": "sh"}, "promotion='paper' .*algorithm='sh'"),
         ({"keep": 4, "cv": 3}, "keep=4 .*cv="),
         ({"worker_timeout": 3.0}, "worker_timeout=3.0 .*executor="),
@@ -241,10 +241,11 @@ def test_costs_contradict_the_greedy_schedule():
 def test_a_schedule_that_is_asked_for_is_kept_where_the_ladder_is_planned():
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
     arguments = {"time_limit": 0.5, "threads": 1, "progress": False}
-    config = ash.SearchConfig(schedule="reproducible", workers=2)
-    kept, usual = ash.tune(X, Y, space, config=config, **arguments), ash.tune(X, Y, space, **arguments)
-    assert (kept.options.schedule, kept.options.workers, usual.options.schedule) == ("reproducible", 2, "greedy")
-    assert kept.options.planned and usual.options.planned
+    greedy, few = ash.SearchConfig(schedule="greedy"), ash.SearchConfig(workers=2)
+    kept, own, usual = (ash.tune(X, Y, space, config=config, **arguments) for config in (greedy, few, None))
+    assert [each.options.schedule for each in (kept, own, usual)] == ["greedy", "reproducible", "reproducible"]
+    assert (own.options.workers, usual.options.workers) == (2, 4)
+    assert all(each.options.planned for each in (kept, own, usual))
 
 
 # Ladders of one rung
@@ -321,10 +322,10 @@ def test_the_help_of_tune_fits_on_three_screens():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_virtual_workers_follow_the_threads_where_a_time_is_filled(threads: int) -> None:
     planned = options(time_limit=60, threads=threads)
-    assert planned.planned and virtual_workers(planned) == 32, "greedy, which has none"
-    virtual = options(time_limit=60, threads=threads, schedule="reproducible")
-    assert virtual.workers is None and virtual_workers(virtual) == 4 * threads
-    assert virtual_workers(options(time_limit=60, threads=threads, schedule="reproducible", workers=5)) == 5
+    assert planned.planned and planned.schedule == "reproducible"
+    assert planned.workers is None and virtual_workers(planned) == 4 * threads
+    assert virtual_workers(options(time_limit=60, threads=threads, workers=5)) == 5
+    assert virtual_workers(options(time_limit=60, threads=threads, schedule="greedy")) == 32, "which has none"
     for given in ({}, {"candidates": 64, "time_limit": 60}, {"candidates": None, "work_limit": 1e9}):
         assert virtual_workers(options(threads=threads, **given)) == 32
     assert virtual_workers(options(work_limit=1e9, threads=threads)) == 8

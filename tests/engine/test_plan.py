@@ -158,7 +158,7 @@ def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     options = result.options
     assert options.planned and options.candidates is None
     assert (options.min_epochs > 1) and len(result.rungs) <= (options.max_rungs or 0)
-    assert (options.schedule, options.promotion) == ("greedy", "improving")
+    assert (options.schedule, options.promotion) == ("reproducible", "improving")
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
     parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
-    parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible; greedy with --time-limit alone")
+    parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
     parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32, or four per thread)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     add_executor_options(parser)

@@ -308,8 +308,7 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
     """Return the options with what was left open: the rows of an epoch, and a ladder for these seconds of training.
 
-    A `work_limit` takes the place of the seconds. A ladder that is planned for a time is decided greedily unless the
-    user says otherwise (`read_options`).
+    A `work_limit` takes the place of the seconds.
     """
     fold = split.folds[0]
     rows = len(fold.training)
