@@ -569,7 +569,7 @@ class FunctionResult(RunResult):
 
     @property
     def schedule(self) -> str:
-        """Return "reproducible" where the outcome depends on no timing, else "greedy"."""
+        """Return "reproducible" where promotions depend on no timing, else "greedy"."""
         return self.options.schedule
 
     def own_story(self) -> dict[str, Any]:
@@ -614,6 +614,12 @@ def causes(failures: Sequence[FailureRecord]) -> str:
     shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
     more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
     return "\n".join([*format_table(["jobs", "end", "cause"], shown), *more])
+
+
+def interruption(result: Result | FunctionResult, journal: object) -> str:
+    """Return what to say of a run that Ctrl-C has ended: how far it got, and whether the same call continues it."""
+    rest = "" if journal is None else "; the same call continues from the journal"
+    return f"interrupted by Ctrl-C after {len(result.columns['rung'])} jobs{rest}"
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:

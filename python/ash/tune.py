@@ -5,6 +5,7 @@ from os import PathLike
 from typing import Any
 
 from ash._utils.arguments import explained
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.engine.repeat import repeated
@@ -13,7 +14,7 @@ from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of, seed_of
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
-from ash.result import Result
+from ash.result import Result, interruption
 from ash.run_record import TUNE, RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.space.space import Space
@@ -115,7 +116,7 @@ def tune(
     given = dict(locals())
     kept = read_journal(journal)
     run = _new_run(given, kept) if record is None else repeated("tune", tune, _resolved(given), record)
-    return TuningRun(
+    result, _ = TuningRun(
         X,
         y,
         groups=groups,
@@ -124,7 +125,10 @@ def tune(
         journal=kept,
         elsewhere=read_elsewhere(executor, threads, run["options"]),
         **run,
-    ).run()[0]
+    ).run()
+    if result.interrupted and record is None:
+        warn_user(f"the run was {interruption(result, journal)}")
+    return result
 
 
 def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ash._utils.arguments import explained
 from ash._utils.checks import whole
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback, Run, rung_plans
 from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
@@ -32,7 +33,7 @@ from ash.options import (
     virtual_workers,
     warn_of_one_rung,
 )
-from ash.result import FunctionResult
+from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
 from ash.space.function_space import FunctionSpace
 from ash.space.space import read_space
@@ -175,6 +176,8 @@ def tune_function(
             if record is not None and result.record is not None:
                 warn_of_difference(record, result.record)
             reporter.end(result, None)
+    if result.interrupted and record is None:
+        warn_user(f"the run was {interruption(result, journal)}")
     return result
 
 

@@ -20,7 +20,7 @@ from ash.callbacks.dispatch import Reporter
 from ash.engine.event_loop import _end_behind
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.history.records import JobRecord
-from callback_help import After, Diary, Failing, Stopper, X, Y, decided, endless, tune
+from callback_help import INTERRUPTED, After, Diary, Failing, Stopper, X, Y, decided, endless, tune
 from estimator_help import classifier
 from fault_help import small_space, table
 from result_help import make_result
@@ -278,7 +278,8 @@ def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
     def interrupt(run: ash.Run) -> None:
         raise KeyboardInterrupt
 
-    result = endless(After(1, interrupt), diary)
+    with pytest.warns(UserWarning, match=INTERRUPTED):
+        result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
     assert len(diary.jobs) == len(result.jobs)  # the first one too, whose telling was interrupted
 

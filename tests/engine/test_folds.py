@@ -285,9 +285,13 @@ def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
         raise KeyboardInterrupt
 
     retrained_by(interrupt, monkeypatch)
-    with pytest.warns(UserWarning, match="training on all rows was interrupted: the model is the network of the first"):
-        search = fitted(ensemble=1)
-    assert isinstance(search.model_, ash.Network)
+    search = ash.ASHClassifier(space(), candidates=16, cv=3, ensemble=1)
+    words = "training on all rows was interrupted: the model is the network of the first fold"
+    with pytest.warns(UserWarning, match=words), pytest.raises(KeyboardInterrupt, match="result_ and model_ hold"):
+        search.fit(X, Y)
+    record = search.result_.record
+    assert isinstance(search.model_, ash.Network) and (record.ended, record.refit) == ("interrupted", (0,))
+    assert ash.ASHClassifier(record=record).fit(X, Y).result_.record == record
 
 
 def test_an_interrupted_run_has_the_ensemble_that_another_has(monkeypatch: pytest.MonkeyPatch) -> None:

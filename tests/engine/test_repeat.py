@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ import ash
 import needs
 from ash.cli.cli_show import journal_lines
 from ash.run_record import DIGITS, RunRecord
-from callback_help import After, Stopper
+from callback_help import INTERRUPTED, After, Stopper, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target
 
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.core
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
 MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
-TIMED: dict[str, Any] = {"time_limit": 1.5, "schedule": "reproducible", "workers": 4}
+TIMED: dict[str, Any] = {"time_limit": 1.5, "workers": 4}
 
 
 def content(model: Any, folder: Path) -> bytes:
@@ -41,10 +40,6 @@ def content(model: Any, folder: Path) -> bytes:
 
 def fitted(kind: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **given: Any) -> Any:
     return kind(**configured(given)).fit(X, y, sample_weight=sample_weight, groups=groups)
-
-
-def interrupt(_: ash.Run) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 # The same outcome
@@ -104,7 +99,8 @@ def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest(tmp_
 
 
 def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
-    first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, interrupt))
+    with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
+        first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, press_ctrl_c))
     assert first.ended == "interrupted" and 0 < len(first.jobs) < 5_000
     again = ash.tune(*WINE, record=first.record, threads=1)
     assert again.ended == "interrupted" and again.record == first.record
@@ -113,7 +109,9 @@ def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
 
 
 def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
-    first = fitted(ash.ASHRegressor, *DIABETES, candidates=5_000, validation=0.2, callbacks=After(40, interrupt))
+    first = ash.ASHRegressor(candidates=5_000, validation=0.2, callbacks=After(40, press_ctrl_c))
+    with pytest.raises(KeyboardInterrupt, match=f"^ASHRegressor.fit was {INTERRUPTED}; result_ and model_ hold"):
+        first.fit(*DIABETES)
     assert first.result_.ended == "interrupted" and set(first.result_.record.refit) == {0}
     again = fitted(ash.ASHRegressor, *DIABETES, record=first.result_.record)
     assert content(again.model_, tmp_path) == content(first.model_, tmp_path)
@@ -154,7 +152,15 @@ def test_a_resumed_run_selects_from_all_that_it_has_kept(tmp_path: Path) -> None
     assert content(again.ensemble(8), tmp_path) == content(resumed.ensemble(8), tmp_path)
 
 
-def test_a_repeat_that_is_interrupted_continues_from_its_journal(tmp_path: Path) -> None:
+def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
+    record = ash.tune(*WINE, candidates=512, progress=False).record
+    given: dict[str, Any] = {"record": record, "journal": tmp_path / "run.ash"}
+    with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
+        ash.tune(*WINE, **given, callbacks=After(9, press_ctrl_c))
+    assert ash.tune(*WINE, **given).record == record
+
+
+def test_a_repeat_that_a_callback_stops_continues_from_its_journal(tmp_path: Path) -> None:
     record = ash.tune(*WINE, candidates=512, progress=False).record
     part = ash.tune(*WINE, record=record, journal=tmp_path / "run.ash", callbacks=Stopper(9))
     assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs)

@@ -66,6 +66,16 @@ try:
 except KeyboardInterrupt:
     print("nothing")
 """
+FIT = """
+from sklearn.model_selection import GridSearchCV, cross_val_score
+estimator = ash.ASHClassifier(candidates=None, config=ash.SearchConfig(stop_score=2.0))
+interrupt_after("finished")
+try:
+    HOW
+except KeyboardInterrupt as error:
+    assert str(error).startswith("ASHClassifier.fit was interrupted by Ctrl-C after"), error
+    print("stopped")
+"""
 COMMAND = """
 interrupt_after("finished", NUMBER)
 from ash.cli.cli import main
@@ -82,7 +92,16 @@ def child(code, status=0, **settings):
 
 @pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, progress=False"])
 def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
-    child(PARTIAL.replace("CANDIDATES", candidates))
+    done = child(PARTIAL.replace("CANDIDATES", candidates))
+    assert done.stderr.count("UserWarning: the run was interrupted by Ctrl-C after") == 1
+
+
+@pytest.mark.parametrize(
+    "how", ["cross_val_score(estimator, X, y)", "GridSearchCV(estimator, {'random_state': [0, 1]}).fit(X, y)"]
+)
+def test_ctrl_c_in_a_fit_ends_what_has_called_it(how):
+    """A fold of which half was trained would be scored like all others."""
+    assert child(FIT.replace("HOW", how)).stdout == "stopped\n"
 
 
 def test_f76_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():

@@ -17,7 +17,7 @@ import pytest
 import ash
 from ash.errors import NothingFinished
 from ash.function.function_journal import FunctionJournal
-from callback_help import Diary, Stopper, TimeIsUp
+from callback_help import INTERRUPTED, Diary, Stopper, TimeIsUp
 from fault_help import HANG_SECONDS
 from function_help import cost, train, wait
 from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
@@ -269,7 +269,8 @@ def test_ctrl_c_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         return train(params, epochs, state)
 
-    first = tune(path, function=function)
+    with pytest.warns(UserWarning, match=f"{INTERRUPTED}; the same call continues from the journal"):
+        first = tune(path, function=function)
     assert first.ended == "interrupted" and rows(path, "SELECT value FROM facts WHERE name='ended'") == [
         ('"interrupted"',)
     ]

@@ -17,17 +17,13 @@ import needs
 from ash.cli.cli_show import journal_lines
 from ash.function.answers import DIED, LATE
 from ash.run_record import RunRecord
-from callback_help import After, Stopper
+from callback_help import INTERRUPTED, After, Stopper, press_ctrl_c
 from fault_help import HANG_SECONDS
 from function_help import SPACE, cost, run, train, wait
 
 pytestmark = pytest.mark.core
 
 TIMED: dict[str, Any] = {"candidates": None, "time_limit": 0.5, "costs": cost}
-
-
-def interrupt(_: ash.Run) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 def record_of(result: ash.FunctionResult) -> RunRecord:
@@ -84,7 +80,6 @@ def test_a_sampler_that_learns_is_repeated() -> None:
     ("limit", "ended"),
     [
         ({"callbacks": Stopper(30)}, "stopped"),
-        ({"callbacks": After(30, interrupt)}, "interrupted"),
         ({"stop_score": 0.9}, "stop_score"),
         ({"epoch_limit": 60}, "epoch_limit"),
         ({}, "finished"),
@@ -96,6 +91,23 @@ def test_every_end_is_repeated(limit: dict[str, Any], ended: str) -> None:
     assert first.ended == ended
     again = {name: value for name, value in limit.items() if name != "callbacks"}
     check_repeated(first, run(wait, costs=cost, threads=1, candidates=100, record=first.record, **again))
+
+
+def test_ctrl_c_is_repeated() -> None:
+    given: dict[str, Any] = {"costs": cost, "candidates": 100}
+    with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
+        first = run(wait, **given, threads=2, callbacks=After(30, press_ctrl_c))
+    assert first.ended == "interrupted" and len(first.jobs) >= 30
+    check_repeated(first, run(wait, **given, threads=1, record=first.record))
+
+
+def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"costs": cost, "candidates": 30}
+    first = run(wait, **given)
+    again: dict[str, Any] = {**given, "record": first.record, "journal": tmp_path / "run.ash"}
+    with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
+        run(wait, **again, callbacks=After(9, press_ctrl_c))
+    check_repeated(first, run(wait, **again))
 
 
 def test_a_run_that_failures_have_ended_is_repeated() -> None:

@@ -1,5 +1,6 @@
 """Callbacks for tests, and short runs for them."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,12 @@ from config_help import configured
 from fault_help import small_space
 
 X, Y = load_wine(return_X_y=True)
+INTERRUPTED = r"interrupted by Ctrl-C after \d+ jobs"
+
+
+def press_ctrl_c(_: ash.Run) -> None:
+    """Do what Ctrl-C does; for `After`."""
+    signal.raise_signal(signal.SIGINT)
 
 
 class TimeIsUp(ash.Callback):

@@ -1,6 +1,7 @@
 """`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and that candidates are trained on."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import ash
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from ash.sklearn.trainer import seed_of_candidate
+from callback_help import INTERRUPTED, After, press_ctrl_c
 from estimator_help import scikit_learn_checks
 from search_help import SPACE, X, Y, fitted, forest, search
 
@@ -297,6 +299,17 @@ def of_best(ours: Any) -> list[float]:
 
 def best(ours: Any) -> Any:
     return sklearn.clone(ours.best_estimator_)
+
+
+def test_ctrl_c_ends_what_has_called_the_search(tmp_path: Path) -> None:
+    ours, held = search(candidates=12, callbacks=After(9, press_ctrl_c)), "result_, cv_results_ and best_params_ hold"
+    with pytest.raises(KeyboardInterrupt, match=f"^ASHSearchCV.fit was {INTERRUPTED}; {held}"):
+        cross_val_score(ours, X, Y)
+    ours.set_params(journal=tmp_path / "run.ash")
+    with pytest.raises(KeyboardInterrupt, match=f"{INTERRUPTED}; the same call continues from the journal; {held}"):
+        ours.fit(X, Y)
+    assert len(ours.result_.jobs) >= 9 and ours.best_params_ in ours.cv_results_["params"]
+    assert not hasattr(ours, "best_estimator_")
 
 
 def test_weights_train_and_score() -> None:

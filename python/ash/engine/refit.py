@@ -26,6 +26,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,27 @@ class Final:
     refit: bool
 
 
+class Finished(NamedTuple):
+    """What is left of a run.
+
+    Attributes
+    ----------
+    kept : Kept
+        The kept networks, the best first.
+    model : Model
+        What predicts.
+    epochs : tuple of int
+        Of each network that predicts, on all rows: 0 where it was not trained on them; empty if none is to be.
+    interrupted : bool
+        Whether Ctrl-C has ended the training on all rows.
+    """
+
+    kept: Kept
+    model: Model
+    epochs: tuple[int, ...]
+    interrupted: bool = False
+
+
 def refits(final: Final | None, split: Split) -> bool:
     """Return whether networks are trained on all rows: of several folds a single one, of one fold as asked for."""
     if split.whole is not None:
@@ -90,10 +112,10 @@ def finish(
     interrupted: bool = False,
     deadline: float = math.inf,
     recorded: Sequence[int] | None = None,
-) -> tuple[Kept, Model, tuple[int, ...]]:
-    """Return the kept networks, the best first, the model that predicts, and how long its networks were refitted.
+) -> Finished:
+    """Select the networks that predict, and train them on all rows if that is to be.
 
-    The last are the epochs of each network that is trained on all rows: 0 where it was not; empty if none is to be.
+    Ctrl-C ends that training: the networks then stay as the search has left them.
 
     Parameters
     ----------
@@ -106,14 +128,20 @@ def finish(
         shorter cycles are trained, or none.
     recorded : sequence of int, optional
         How long the networks were refitted in the run that is repeated.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C has ended the training of a run that is repeated.
     """
+    repeats = recorded is not None
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
         recorded = None  # it is not the run that was recorded
     if not refits(final, split):
-        return kept, kept.model_of(counts), ()
+        return Finished(kept, kept.model_of(counts), ())
     if split.whole is not None:
         if recorded is None and interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
             warn_user("the run was interrupted: the model is the network of the first fold")
@@ -124,12 +152,23 @@ def finish(
                 "raise time_limit"
             )
             recorded = (0,)
-        kept, epochs = refit.best_on_all_rows(tuner, recorded)
-        return kept, kept.networks[0], epochs
+        try:
+            trained, epochs = refit.best_on_all_rows(tuner, recorded)
+        except KeyboardInterrupt:
+            if repeats:
+                raise
+            warn_user("training on all rows was interrupted: the model is the network of the first fold")
+            return Finished(kept, kept.networks[0], (0,), interrupted=True)
+        return Finished(trained, trained.networks[0], epochs)
     if interrupted:
         recorded = (0,) * drawn
-    trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
-    return kept, trained.model_of(counts), epochs  # the result keeps the networks that were scored
+    try:
+        trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
+    except KeyboardInterrupt:
+        if repeats:
+            raise
+        return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
+    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the networks that were scored
 
 
 def final_seconds(
@@ -203,10 +242,7 @@ class Refit:
         settings = [_last_settings(kept.networks[place].params) for place in places]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
         candidates = [kept.candidates[place] for place in places]
-        try:
-            cores, stopped = tuner.refit(data, candidates, settings, lengths[trained].tolist(), options.seed, left)
-        except KeyboardInterrupt:  # the user wants to wait no longer, and the networks are there
-            return untrained
+        cores, stopped = tuner.refit(data, candidates, settings, lengths[trained].tolist(), options.seed, left)
         lengths[trained[np.array(stopped)]] = 0
         return self._with_cores(places, cores, fold), tuple(lengths.tolist())
 
@@ -218,22 +254,16 @@ class Refit:
         Warns
         -----
         UserWarning
-            It has diverged, as it did in no fold, or Ctrl-C has ended its training.
+            It has diverged, as it did in no fold.
         """
         whole = self.split.whole
         assert whole is not None
         if recorded is not None and not any(recorded):
             return self.kept, (0,)
-        epochs, why = (
-            int(self.columns["epochs"][self._jobs(0)].sum()),
-            "training on all rows diverged, though no fold did",
-        )
-        try:
-            core = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows), self.kept.candidates[0])
-        except KeyboardInterrupt:  # the user wants to wait no longer, and the networks of the folds are there
-            core, epochs, why = None, 0, "training on all rows was interrupted"
+        epochs = int(self.columns["epochs"][self._jobs(0)].sum())
+        core = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows), self.kept.candidates[0])
         if core is None:
-            warn_user(f"{why}: the model is the network of the first fold")
+            warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
         return self._with_cores([0], [core], whole), (epochs,)
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -286,7 +286,10 @@ class TuningRun:
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
-        work = WORK_OF_INTERRUPTED if ending.ended == "interrupted" else math.inf
+        is_interrupted = ending.ended == "interrupted"
+        if is_interrupted and self._record is not None:
+            raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
+        work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
         kept = read_kept(tuner, self._split, self._candidates.params, self._options, work)
         if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
             raise self._too_short()
@@ -296,17 +299,19 @@ class TuningRun:
         if recorded is not None:
             kept, ending = kept.of(recorded.kept), replace(ending, ended=recorded.ended)
         selected = kept
-        kept, model, refit = finish(
+        finished = finish(
             tuner,
             kept,
             self._split,
             self._here,
             self._final or Final(1, refit=False),
-            interrupted=recorded is None and ending.ended == "interrupted",
+            interrupted=is_interrupted,
             deadline=self._deadline.end,
             recorded=None if recorded is None else recorded.refit,
         )
-        columns = tuner.jobs()
+        if finished.interrupted:
+            ending = replace(ending, ended="interrupted")
+        columns, model = tuner.jobs(), finished.model
         model.record = record_of(
             asked=self._asked,
             options=self._options,
@@ -316,14 +321,14 @@ class TuningRun:
             params=self._candidates.params,
             columns=columns,
             kept=selected,
-            refit=refit,
+            refit=finished.epochs,
             ended=ending.ended,
             model=model,
         )
         self._journal.sign(model.record)
         if recorded is not None:
             warn_of_difference(recorded, model.record)
-        return self._result(tuner, columns, kept, ending, model.record), model
+        return self._result(tuner, columns, finished.kept, ending, model.record), model
 
     def _too_short(self) -> NothingFinished:
         """Return what took the time where it was over before the first job ended, and how much is needed."""

@@ -277,6 +277,8 @@ class FunctionRun:
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best
+        if ended == "interrupted" and self._repeat is not None and len(self._rows) < self._repeat.decisions:
+            raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
         if best is None:
             raise no_score(ended, self._failures, seconds)
         if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told

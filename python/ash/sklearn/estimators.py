@@ -33,7 +33,7 @@ from ash.metrics import Task
 from ash.models.model import Model, normalized
 from ash.models.model_pool import MOST_DRAWS
 from ash.options import CONFIG_FIELDS, SearchConfig, read_options
-from ash.result import Result
+from ash.result import Result, interruption
 from ash.run_record import RunRecord
 from ash.scoring.fold_scoring import read_scoring
 from ash.sklearn.cv_results import tuning_results
@@ -105,6 +105,8 @@ class _Estimator(Configured):
             There is no network; as for `ash.tune`.
         JournalError
             As for `ash.tune`.
+        KeyboardInterrupt
+            Ctrl-C has ended the run. The estimator is fitted with what had finished, if anything had.
         """
         run = self._new_run() if self.record is None else self._recorded_run()
         made = TuningRun(
@@ -117,7 +119,11 @@ class _Estimator(Configured):
             elsewhere=read_elsewhere(self.executor, jobs_of(self.n_jobs), run["options"]),
             **run,
         )
-        self._keep(*made.run())
+        result, model = made.run()
+        self._keep(result, model)
+        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
+            held = "result_ and model_ hold what they have found"
+            raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self
 
     def _new_run(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
-from ash.result import FunctionResult, causes
+from ash.result import FunctionResult, causes, interruption
 from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
@@ -157,6 +157,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             Every fit has failed; the message has a table of causes. With ``error_score="raise"`` the first error.
         NothingFinished
             A limit or a callback has ended the search before the first job did.
+        KeyboardInterrupt
+            Ctrl-C has ended the search. The attributes hold what had finished, if anything had; nothing is refitted.
         """
         trainer, plan = self._prepared(X, y, params)
         result = self._run(trainer, plan)
@@ -165,6 +167,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scorer = trainer.scorers.scorer
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         self._keep(result, trainer)
+        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
+            held = "result_, cv_results_ and best_params_ hold what they have found"
+            raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         if self.refit:
             self._fit_best(trainer)
         return self
@@ -347,6 +352,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
+                warnings.filterwarnings("ignore", message="the run was interrupted by Ctrl-C")  # which is raised
                 if trainer.ends_at_errors:  # which the error says
                     warnings.filterwarnings("ignore", message="the run has ended after")
                 return tune_function(trainer, plan.space, costs=costs, **settings)
