@@ -21,6 +21,7 @@ from ash.cli.cli_streams import Parser, print_whole, say
 from ash.data.columns import blocks
 from ash.data.files import FileTable, read_file
 from ash.data.frames import Frame
+from ash.data.spelling import Spelling
 from ash.errors import DataError, SettingError
 from ash.metrics import METRICS
 from ash.models.ensemble import Ensemble
@@ -73,16 +74,16 @@ def load_model(path: str) -> Network | Ensemble:
 def _read_table(model: Model, name: str) -> FileTable:
     """Read what the model needs and, where it is there, the target."""
     schema = model.encoding.schema
-    is_text = [column.kind == "category" for column in schema.columns]
+    read_as = [column.spelling or column.kind == "category" for column in schema.columns]
 
-    def choose(names: Sequence[str]) -> dict[str, bool]:
+    def choose(names: Sequence[str]) -> dict[str, bool | Spelling]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(is_text))  # the network says that they are too many
-            return dict(zip(names, is_text + rest, strict=False))
+            rest = [False] * max(0, len(names) - len(read_as))  # the network says that they are too many
+            return dict(zip(names, [*read_as, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
-        wanted = dict.fromkeys(_target_names(model), text_labels)
-        wanted |= dict(zip(schema.names, is_text, strict=True))
+        wanted: dict[str, bool | Spelling] = dict.fromkeys(_target_names(model), text_labels)
+        wanted |= dict(zip(schema.names, read_as, strict=True))
         return {column: wanted[column] for column in names if column in wanted}
 
     return read_file(name, choose)

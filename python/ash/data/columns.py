@@ -13,13 +13,14 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
+from ash.data.spelling import Spelling
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,13 +48,17 @@ class Column(ABC):
     dtype : str
         The name of its type in its library, such as "int64", "String" or "category".
     rows : int
+    spelling : Spelling or None
+        How the text spelled its numbers that they were read from, if not as Python does.
     """
+
+    spelling: Spelling | None = None
 
     def __init__(self, label: str, dtype: str, rows: int) -> None:
         self.label, self.dtype, self.rows = label, dtype, rows
         self._order: Order | None = None
 
-    def with_order(self, order: Order) -> "Column":
+    def with_order(self, order: Order) -> Self:
         """Return the column of these rows of the user's data, in this order."""
         taken = copy.copy(self)
         taken.__dict__.pop("_is_numeric", None)  # known of the other rows
@@ -103,9 +108,9 @@ class _NumberColumn(Column):
 class ArrayColumn(_NumberColumn):
     """Real numbers or booleans in a one-dimensional NumPy array of any dtype, byte order and stride."""
 
-    def __init__(self, label: str, dtype: str, values: NDArray[Any]) -> None:
+    def __init__(self, label: str, dtype: str, values: NDArray[Any], spelling: Spelling | None = None) -> None:
         super().__init__(label, dtype, len(values))
-        self.values = values
+        self.values, self.spelling = values, spelling
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
@@ -156,6 +161,33 @@ class CellColumn(Column):
         super().__init__(label, dtype, rows)
         self._read, self._is_text = read, is_text
 
+    def texts(self) -> set[str]:
+        """Return the distinct texts among its cells; none of categories, which stay what they are."""
+        if not self._is_text:
+            return set()
+        cells: set[Any] = set()
+        for first, stop in blocks(self.rows):
+            cells.update(filter(_is_str, self._read(self._at(slice(first, stop)))))
+        return cells
+
+    def spelled(self, spelling: Spelling) -> "ArrayColumn | None":
+        """Return the column as numbers, its text read by a spelling; None if some text is no number in it."""
+        known: dict[str, float] = {}
+        parts = []
+        try:
+            for first, stop in blocks(self.rows):
+                cells = self._read(self._at(slice(first, stop)))
+                known |= {text: spelling.number(text) for text in {*filter(_is_str, cells)} - known.keys()}
+                parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
+        except ValueError:
+            return None
+        numbers = np.concatenate(parts)
+        if self._order is None:
+            return ArrayColumn(self.label, self.dtype, numbers, spelling)
+        everywhere = np.full(int(self._order.max()) + 1, np.nan)
+        everywhere[self._order] = numbers
+        return ArrayColumn(self.label, self.dtype, everywhere, spelling).with_order(self._order)
+
     @property
     def natural(self) -> Kind:
         """What the values look like: numbers if each cell is a number, spells one or is missing."""
@@ -202,11 +234,14 @@ def _is_scalar(kind: type) -> bool:
     return hasattr(kind, "__float__") or hasattr(kind, "__index__") or kind.__name__ in ("NAType", "NaTType")
 
 
+def _is_str(cell: Any) -> bool:
+    return isinstance(cell, str)
+
+
 def _spells_numbers(cells: list[Any]) -> bool:
     try:
-        for cell in cells:
-            if isinstance(cell, str):
-                float(cell)
+        for cell in filter(_is_str, cells):
+            float(cell)
     except ValueError:
         return False
     return True

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column
+from ash.data.spelling import Spelling
 from ash.errors import DataError
 
 SAVE, UNPACK, RENAME = "save the table as CSV or Parquet", "unpack it first", "rename it"
@@ -143,7 +144,7 @@ class ColumnBuilder:
         self._again.clear()
         self._codes.clear()
         self._book = None
-        return CellColumn(label, "text", len(codes), lambda rows: levels[codes[rows]].tolist(), is_text=False)
+        return CellColumn(label, "text", len(codes), lambda rows: levels[codes[rows]].tolist())
 
 
 def _to_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
@@ -161,8 +162,9 @@ def _to_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 
 
 BLOCK = 2048  # rows whose text stays in the cache
-Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
-"""Gives, for the names of all columns, those to read, and whether each is text even if it looks like numbers."""
+Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool | Spelling]]
+"""Gives, for the names of all columns, those to read: whether each is text even if it looks like numbers, or how its
+text spells numbers."""
 
 
 def read_csv(name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, ...]]:
@@ -223,7 +225,7 @@ def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tu
     rows.warn_of_numbers()
     check_names(rows.names, name)
     chosen = choose(rows.names)
-    kept = {place: ColumnBuilder(chosen[column]) for place, column in enumerate(rows.names) if column in chosen}
+    kept = {place: ColumnBuilder(bool(chosen[column])) for place, column in enumerate(rows.names) if column in chosen}
     read = 0
     for block in rows.blocks():
         read += 1

@@ -7,7 +7,7 @@
 A column of text stays one whichever rows are taken, though those that are left may spell numbers only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from ash._utils.installation import require_extra
 from ash.data.arrays import EXACT, column_label
 from ash.data.columns import ArrayColumn, CellColumn, Column, Order
 from ash.data.csv import Choose, check_names, read_csv
-from ash.data.frames import Frame, read_frame
+from ash.data.frames import Frame, read_frame, spelled_columns
+from ash.data.spelling import Spelling
 from ash.errors import DataError, SettingError
 
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
@@ -134,8 +135,7 @@ def read_file(name: str, choose: Choose) -> FileTable:
     name : str
         A path, or a key of BUILT_IN (a file of such a name is meant by ./name).
     choose : callable
-        Gives, for the names of all columns, those to read, and whether each is text even if it looks like numbers. At
-        least one is read.
+        As of csv.py. At least one column is read.
 
     Raises
     ------
@@ -150,7 +150,14 @@ def read_file(name: str, choose: Choose) -> FileTable:
         return _read_built_in(name, choose)
     if name.lower().endswith((".parquet", ".pq")):
         return _read_parquet(name, choose)
-    return FileTable(*read_csv(name, choose))
+    asked: dict[str, bool | Spelling] = {}
+
+    def remembered(names: Sequence[str]) -> Mapping[str, bool | Spelling]:
+        asked.update(choose(names))
+        return asked
+
+    names, columns = read_csv(name, remembered)
+    return FileTable(names, _settled(columns, [asked[column] for column in names], name))
 
 
 def _read_built_in(name: str, choose: Choose) -> FileTable:
@@ -182,11 +189,22 @@ def _read_parquet(name: str, choose: Choose) -> FileTable:
             raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
     frame = read_frame(table, name)
     kept = tuple(table.column_names)
-    columns = (
-        as_text(column) if chosen[column_name] or column.natural == "category" else column
-        for column_name, column in zip(kept, frame.columns, strict=True)
+    return FileTable(kept, _settled(frame.columns, [chosen[column] for column in kept], name), table)
+
+
+def _settled(given: Sequence[Column], chosen: Sequence[bool | Spelling], name: str) -> tuple[Column, ...]:
+    """Return columns of which each has one kind, whichever rows are taken: text as numbers where it spells them."""
+    columns = [
+        column.spelled(how) or column if isinstance(how, Spelling) and isinstance(column, CellColumn) else column
+        for column, how in zip(given, chosen, strict=True)
+    ]
+    free = [place for place, how in enumerate(chosen) if how is False]
+    for place, column in zip(free, spelled_columns([columns[place] for place in free], name), strict=True):
+        columns[place] = column
+    return tuple(
+        as_text(column) if how is True or column.natural == "category" else column
+        for column, how in zip(columns, chosen, strict=True)
     )
-    return FileTable(kept, tuple(columns), table)
 
 
 def as_text(column: Column) -> Column:

@@ -11,7 +11,7 @@ through all numbers once: it finds missing ones and refuses those that the core 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
@@ -32,6 +32,7 @@ from ash.data.arrays import (
     refuse_values,
 )
 from ash.data.columns import ArrayColumn, CellColumn, Column, Kind, Order, SeriesColumn, blocks
+from ash.data.spelling import NEARLY, learn_spelling
 from ash.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ _NUMBERS_TODO = "turn it into numbers first, for example seconds or days since a
 _SPLIT_TODO = "split it into columns of its own"
 _TEXT_TODO = "decode it to text first"
 _SCANNED_CELLS = 2**17  # at a time: 1 MiB of float64
+_LISTED = 5  # columns that a message names
+
+
+def at_most(facts: Sequence[str]) -> list[str]:
+    """Return the facts, or the first few of them."""
+    return [*facts[:_LISTED], *["..."] * (len(facts) > _LISTED)]
 
 
 class _MatrixColumns(Sequence[Column]):
@@ -290,6 +297,49 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
     if _is_any_rounded(frame, places):
         warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     return missing
+
+
+def spelled_frame(frame: Frame, name: str = "X") -> Frame:
+    """Return the frame with columns of numbers where text spells them; as `spelled_columns`."""
+    if frame.matrix is not None:
+        return frame
+    return replace(frame, columns=tuple(spelled_columns(frame.columns, name)))
+
+
+def spelled_columns(given: Sequence[Column], name: str) -> list[Column]:
+    """Return the columns of a table, those of numbers where text spells them; see spelling.py.
+
+    Warns
+    -----
+    UserWarning
+        Once for all such columns; for those that can be read in two ways; and for those that hold some other text.
+    """
+    columns = list(given)
+    read: list[str] = []
+    is_open: list[str] = []
+    odd: list[str] = []
+    for place, column in enumerate(columns):
+        if not isinstance(column, CellColumn) or column.natural == "number" or not (texts := column.texts()):
+            continue
+        learned = learn_spelling(texts)
+        if learned.spelling is not None and (numbers := column.spelled(learned.spelling)) is not None:
+            columns[place] = numbers
+            number = learned.spelling.number(learned.example)
+            meaning = "missing" if number != number else f"{number:.12g}"
+            (is_open if learned.is_open else read).append(f"{column.label}: {learned.example!r} is {meaning}")
+        elif learned.share >= NEARLY:
+            odd.append(f"{column.label}: {learned.example!r}")
+    if read:
+        warn_user(f"{name} holds text that is read as numbers ({'; '.join(at_most(read))})")
+    if is_open:
+        todo = "if the comma is a decimal one, replace it by a point"
+        warn_user(f"{name} holds text that can be read as numbers in two ways ({'; '.join(at_most(is_open))}): {todo}")
+    if odd:
+        todo = "replace such cells by missing ones, or the column stays a category"
+        warn_user(
+            f"{name} holds columns that are nearly all numbers, but for some text ({'; '.join(at_most(odd))}): {todo}"
+        )
+    return columns
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:

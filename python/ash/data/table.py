@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ash._utils.checks import check_seed, is_integer, is_number
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
-from ash.data.frames import Frame, read_frame
+from ash.data.frames import Frame, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
@@ -91,7 +91,7 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        A ``y`` that looks one-hot.
+        A ``y`` that looks one-hot; text that spells numbers.
     """
     frame = read_frame(X)
     weights = read_weights(sample_weight, frame.rows)
@@ -99,6 +99,7 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     target = read_target(y, frame.rows, task, kept)
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), weights[kept]
+    frame = spelled_frame(frame)
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     return Table(frame, target.y, target.classes, target.task, target.names, weights)

@@ -2,7 +2,8 @@
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification
+    text, booleans, categories                                     classification, but for text that spells numbers
+                                                                   by which the rows below say regression
     numbers of which one is not whole                              regression
     whole numbers with few distinct values, each seen twice on average, or only two distinct values
                                                                    classification
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
+from ash.data.spelling import is_gap, learn_spelling
 from ash.errors import DataError, SettingError
 from ash.metrics import TASKS, Task
 
@@ -57,6 +59,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     refuse_type(y, "y")
     values, names = _flat(as_array(y, "y"), rows), _target_names(y)
     values = _plain(values if kept is None else values[kept])
+    if task != "classification" and values.dtype.kind == "U":
+        values = _spelled(values, task)
     chosen = next((one for one in TASKS if one == task), None) or infer_task(values)
     if chosen == "classification":
         numbers, labels = _read_classes(values)
@@ -100,6 +104,25 @@ def _plain(y: NDArray[Any]) -> NDArray[Any]:
         kinds = sorted({type(cell).__name__ for cell in cells})
         raise DataError(f"Unknown label type: y holds objects of type {', '.join(kinds)}; pass all text or all numbers")
     return alike.reshape(y.shape)
+
+
+def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
+    """Return text as the numbers that it spells, unless it can be labels; see spelling.py."""
+    texts, spelling, example = {str(text) for text in y.flat}, None, ""
+    try:
+        numbers = y.astype(np.float64)
+    except ValueError:
+        learned = learn_spelling(texts)
+        spelling, example = learned.spelling, learned.example
+        if spelling is None or any(map(is_gap, texts)):
+            return y
+        numbers = np.array([spelling.number(text) for text in y.flat]).reshape(y.shape)
+    if task is None and infer_task(numbers) == "classification":
+        return y
+    if spelling is not None or task is None:
+        example = example or max(texts, key=len)
+        warn_user(f"y holds text that is read as numbers ({example!r} is {numbers[y == example].flat[0]:.12g})")
+    return numbers
 
 
 def _alike(cells: list[Any]) -> NDArray[Any] | None:
@@ -227,6 +250,8 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
             raise DataError(f"y holds labels that were not in training: {', '.join(unknown)}")
         return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
     targets = _known_array(y)
+    if targets.dtype.kind == "U":
+        targets = _spelled(targets, "regression")
     if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
         raise DataError(f"y must have shape ({rows}, {outputs}), one target per row of X, got {targets.shape}")
     numbers = to_float(targets.reshape(rows, outputs), "y", None)

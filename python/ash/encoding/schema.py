@@ -15,8 +15,9 @@ import numpy as np
 
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
-from ash.data.columns import Column, Kind, blocks
-from ash.data.frames import Frame, check_numbers
+from ash.data.columns import CellColumn, Column, Kind, blocks
+from ash.data.frames import Frame, at_most, check_numbers
+from ash.data.spelling import Spelling, spelling_from_json
 from ash.errors import DataError
 from ash.options import MISSING, UNKNOWN, Missing, Unknown
 
@@ -25,7 +26,6 @@ Word = TypeVar("Word", bound=str)
 MOST_LEVELS = 2**16
 ONE_HOT_LEVELS = 32
 """A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
-_LISTED = 5  # of what differs
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,26 @@ class ColumnSchema:
         Sorted; empty for most numbers.
     missing : bool
         Whether cells were missing.
+    spelling : Spelling or None
+        How text spells its numbers, if that is not as Python does.
     """
 
     kind: Kind
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
+    spelling: Spelling | None = None
+
+    def of(self, given: Column) -> Column:
+        """Return a column of another table with its text read as numbers as it was in training, if it can be."""
+        if self.spelling is None or not isinstance(given, CellColumn):
+            return given
+        return given.spelled(self.spelling) or given
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `_column_from_json` reads."""
+        told = {"kind": self.kind, "dtype": self.dtype, "levels": list(self.levels), "missing": self.missing}
+        return told | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,13 @@ class Schema:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)
 
+    def spelled(self, frame: Frame) -> Frame:
+        """Return a table with its text read as numbers as it was in training."""
+        if len(frame.columns) != len(self.columns) or not any(column.spelling for column in self.columns):
+            return frame
+        pairs = zip(frame.columns, self.columns, strict=True)
+        return replace(frame, columns=tuple(column.of(given) for given, column in pairs))
+
     def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
         """Raise DataError unless a table has these columns, and in them what the core can take.
 
@@ -107,7 +128,7 @@ class Schema:
         differ = [] if frame.matrix is not None and self.is_numeric else self._differing(frame)
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
-            raise DataError(f"{name} in {'; '.join(_at_most(differ))}: {todo}")
+            raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
 
     def check_cells(self, frame: Frame, name: str = "X") -> None:
         """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""
@@ -124,7 +145,7 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `schema_from_json` reads."""
-        columns = [asdict(column) | {"levels": list(column.levels)} for column in self.columns]
+        columns = [column.to_json() for column in self.columns]
         names = None if self.names is None else list(self.names)
         told = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
         return told | {"neighbors": True} if self.neighbors else told
@@ -159,7 +180,7 @@ def learn_schema(
         levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
         if has_gap and missing == "error":
             _refuse_missing(frame, column, kind, name)
-        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap))
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, column.spelling))
     return Schema(tuple(columns), frame.names, missing, unknown)
 
 
@@ -204,7 +225,8 @@ def check_schema(condition: bool, wrong: str) -> None:
 
 def _column_from_json(data: Any, place: int) -> ColumnSchema:
     where = f"column {place} of the schema"
-    check_schema(_has_keys(data, {"kind", "dtype", "levels", "missing"}), f"{where} has other entries")
+    entries = {"kind", "dtype", "levels", "missing"}
+    check_schema(_has_keys(data, entries) or _has_keys(data, entries | {"spelling"}), f"{where} has other entries")
     kind, levels = data["kind"], data["levels"]
     check_schema(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
     check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
@@ -216,7 +238,9 @@ def _column_from_json(data: Any, place: int) -> ColumnSchema:
     allowed = len(levels) > 0 if kind == "category" else len(levels) == 0 or len(levels) > ONE_HOT_LEVELS
     check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
     check_schema(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
-    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"])
+    spelling = spelling_from_json(data["spelling"]) if "spelling" in data else None
+    check_schema(spelling is None or kind == "number", f"{where} spells a category")
+    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling)
 
 
 def _has_keys(data: Any, keys: set[str]) -> bool:
@@ -257,11 +281,7 @@ def _names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
     unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))
     for heading, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", gone)):
         if names:
-            text += f"Feature names {heading}:\n" + "".join(f"- {name}\n" for name in _at_most(names))
+            text += f"Feature names {heading}:\n" + "".join(f"- {name}\n" for name in at_most(names))
     if not unseen and not gone:
         text += "Feature names must be in the same order as they were in fit.\n"
     return text
-
-
-def _at_most(facts: list[str]) -> list[str]:
-    return facts if len(facts) <= _LISTED else [*facts[:_LISTED], "..."]

@@ -224,7 +224,8 @@ class Model(ABC):
         SettingError
             The networks of an ensemble scale their inputs differently, which no run makes.
         """
-        frame, schema, scaling = read_frame(X), self.encoding.schema, scaling_of(self)
+        schema, scaling = self.encoding.schema, scaling_of(self)
+        frame = schema.spelled(read_frame(X))
         schema.check(frame, f"the {type(self).__name__.lower()}")
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
@@ -373,6 +374,7 @@ class Model(ABC):
         ndarray of shape (rows, outputs), float32
         """
         schema = self.encoding.schema
+        frame = schema.spelled(frame)
         schema.check_columns(frame, expecting or f"the {type(self).__name__.lower()}")
         direct = self.encoding.takes_rows_as_they_are(frame)
         if not direct:

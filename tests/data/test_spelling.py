@@ -1,0 +1,290 @@
+"""Numbers that are written as text: what is read, what is said, and that a model reads other tables alike."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars
+import pyarrow
+import pytest
+from numpy.typing import NDArray
+
+import ash
+from ash.data.files import read_table
+from ash.data.frames import Frame, read_frame, spelled_frame
+from ash.data.spelling import Spelling, learn_spelling, spelling_from_json
+from ash.data.targets import read_target, read_targets
+
+ROWS = 300
+RANDOM = np.random.default_rng(0)
+NUMBERS = np.round(RANDOM.normal(scale=3e4, size=ROWS), 2)
+LABELS = (NUMBERS > 0).astype(int)
+
+
+def german(number: float) -> str:
+    return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+WRITTEN: dict[str, tuple[Callable[[float], str], Spelling]] = {
+    "decimal comma": (lambda number: f"{number:.2f}".replace(".", ","), Spelling(",")),
+    "thousands": (lambda number: f"{number:,.2f}", Spelling(".", ",")),
+    "thousands and decimal comma": (german, Spelling(",", ".")),
+    "blanks": (lambda number: f"{number:,.2f}".replace(",", "\u202f"), Spelling(".", " ")),
+    "blanks and decimal comma": (lambda number: german(number).replace(".", "\u00a0"), Spelling(",", " ")),
+    "apostrophes": (lambda number: f"{number:,.2f}".replace(",", "\u2019"), Spelling(".", "'")),
+    "dollars": (lambda number: f"-${-number:,.2f}" if number < 0 else f"${number:,.2f}", Spelling(".", ",", "$")),
+    "sign inside": (lambda number: f"$ {number:.2f}".replace(" -", "-"), Spelling(".", "", "$")),
+    "euros": (lambda number: f"{german(number)} \u20ac", Spelling(",", ".", "\u20ac")),
+    "percent": (lambda number: f" {number:.2f} %", Spelling(".", "", "%")),
+    "minus sign": (lambda number: f"{number:.2f}".replace("-", "\u2212").replace(".", ","), Spelling(",")),
+}
+
+
+def spelled(cells: list[Any]) -> Frame:
+    return spelled_frame(read_frame(pd.DataFrame({"x": np.array(cells, object)})))
+
+
+def numbers_of(frame: Frame) -> list[float]:
+    return frame.columns[0].numbers(slice(None)).tolist()
+
+
+# What is read
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_is_read(name: str) -> None:
+    write, spelling = WRITTEN[name]
+    with pytest.warns(UserWarning, match=r"^X holds text that is read as numbers \(column 0 \('x'\): '.*' is -?\d"):
+        frame = spelled([*map(write, NUMBERS.tolist()), None])
+    assert frame.columns[0].natural == "number" and frame.columns[0].spelling == spelling
+    assert np.array_equal(numbers_of(frame), [*NUMBERS, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("gap", ["?", "N/A", " - ", "#N/A", "", "Unknown"])
+def test_text_for_missing_cells_does_not_make_a_category(gap: str) -> None:
+    with pytest.warns(UserWarning, match=f"read as numbers .*: '{gap}' is missing".replace("?", r"\?")):
+        frame = spelled(["1.5", gap, "1e3", "-2"])
+    assert np.array_equal(numbers_of(frame), [1.5, np.nan, 1000, -2], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["a", "b"],
+        ["?", "N/A"],
+        ["$", "$$", "$$$"],
+        ["$5", "\u20ac5"],
+        ["5 %", "5"],
+        ["12:30", "08:15"],
+        ["2020-01-01", "2020-02-01"],
+        ["12.05.2020", "01.06.2020"],
+        ["1,2,3", "4,5,6"],
+        ["0,123.5", "1"],
+        ["1 2", "3 4"],
+        ["18-25", "26-35"],
+        ["--5", "3"],
+    ],
+)
+def test_other_text_is_none_of_numbers(cells: list[str]) -> None:
+    frame = spelled(cells * 3)
+    assert frame.columns[0].natural == "category" and frame.columns[0].cells(slice(2)) == cells[:2]
+
+
+def test_declared_categories_stay_categories() -> None:
+    frame = spelled_frame(read_frame(pd.DataFrame({"x": pd.Categorical(["1,5", "2,5", "1,5"])})))
+    assert frame.columns[0].natural == "category"
+
+
+@pytest.mark.parametrize("cells", [["1,234", "5,678"], ["1,234", "56"], ["1,234", "5678"], ["$1,234", "$7"]])
+def test_a_comma_that_can_be_either_is_announced(cells: list[str]) -> None:
+    words = (
+        r"can be read as numbers in two ways \(column 0 \('x'\): '\$?1,234' is 1234\): if the comma is a decimal one"
+    )
+    with pytest.warns(UserWarning, match=words):
+        frame = spelled(cells)
+    assert numbers_of(frame)[0] == 1234
+
+
+@pytest.mark.parametrize(("cells", "first"), [(["0,123", "0,456"], 0.123), (["1,234", "0,5"], 1.234)])
+def test_a_comma_that_can_be_only_one_is_not(cells: list[str], first: float) -> None:
+    with pytest.warns(UserWarning, match="read as numbers"):
+        assert numbers_of(spelled(cells))[0] == first
+
+
+def test_a_column_of_nearly_all_numbers_is_announced() -> None:
+    cells = [*map(str, range(50)), "abc"]
+    with pytest.warns(UserWarning, match=r"nearly all numbers, but for some text \(column 0 \('x'\): 'abc'\): replace"):
+        assert spelled(cells).columns[0].natural == "category"
+
+
+def test_at_most_five_columns_are_named() -> None:
+    table = pd.DataFrame({f"x{place}": ["0,5", "1,5"] for place in range(9)})
+    with pytest.warns(UserWarning, match=r"'x4'\): '0,5' is 0.5; \.\.\.\)"):
+        spelled_frame(read_frame(table))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pd.DataFrame,
+        lambda cells: pd.DataFrame(cells, dtype="string"),
+        polars.DataFrame,
+        pyarrow.table,
+        lambda cells: np.array(list(cells.values()), object).T,
+        lambda cells: np.array([["0,5", "a"], ["1,5", "b"], ["2,5", "a"]]),
+    ],
+    ids=["pandas", "string", "polars", "pyarrow", "objects", "text"],
+)
+def test_every_library_alike(make: Callable[[Any], Any]) -> None:
+    with pytest.warns(UserWarning, match="read as numbers"):
+        frame = spelled_frame(read_frame(make({"x": ["0,5", "1,5", "2,5"], "c": ["a", "b", "a"]})))
+    assert numbers_of(frame) == [0.5, 1.5, 2.5] and [column.natural for column in frame.columns] == [
+        "number",
+        "category",
+    ]
+    taken = frame.take(np.array([2, 0]))
+    assert numbers_of(taken) == [2.5, 0.5] and taken.columns[0].spelling == Spelling(",")
+
+
+def test_rows_that_were_taken_before_are_read_too() -> None:
+    frame = read_frame(pd.DataFrame({"x": ["a", "0,5", "1,5", "2,5"]})).take(np.array([3, 1]))
+    with pytest.warns(UserWarning, match="read as numbers"):
+        frame = spelled_frame(frame)
+    assert numbers_of(frame) == [2.5, 0.5] and numbers_of(frame.take(np.array([1]))) == [0.5]
+
+
+# Models
+
+
+def fitted() -> tuple[ash.ASHClassifier, pd.DataFrame]:
+    table = pd.DataFrame({"x": [*map(german, NUMBERS.tolist())], "c": RANDOM.choice(["a", "b"], ROWS)})
+    table.loc[3, "x"] = "?"
+    with pytest.warns(UserWarning, match="read as numbers"):
+        model = ash.ASHClassifier(candidates=4, random_state=0).fit(table, LABELS)
+    return model, table
+
+
+def test_a_model_reads_other_tables_as_it_was_trained(tmp_path: Path) -> None:
+    model, table = fitted()
+    assert model.score(table, LABELS) > 0.9
+    as_numbers = table.assign(x=np.where(np.arange(ROWS) == 3, np.nan, NUMBERS))
+    model.model_.save(tmp_path / "model.safetensors")
+    loaded = ash.load(tmp_path / "model.safetensors")
+    expected = model.model_.predict_proba(table)
+    for one in (model.model_, loaded):
+        for given in (table, as_numbers, polars.from_pandas(table)):
+            assert one.predict_proba(given).tobytes() == expected.tobytes()
+    assert loaded.encoding.schema == model.model_.encoding.schema
+    few = table.iloc[:1].assign(x="1.234")  # which Python reads as another number
+    many = table.iloc[:1].assign(x=1234.0)
+    assert loaded.predict_proba(few).tobytes() == loaded.predict_proba(many).tobytes()
+
+
+def test_text_that_is_no_number_is_refused_in_predict() -> None:
+    model, table = fitted()
+    with pytest.raises(ash.DataError, match=r"column 0 \('x'\) has dtype .* \(category\), but was number"):
+        model.predict(table.assign(x="large"))
+
+
+def test_a_validation_table_and_weights_of_zero() -> None:
+    table, spoiled = pd.DataFrame({"x": [*map(german, NUMBERS.tolist())]}), pd.DataFrame({"x": ["large"]})
+    weights = np.array([*np.ones(ROWS), 0])
+    with pytest.warns(UserWarning, match="read as numbers"):
+        result = ash.tune(
+            pd.concat([table, spoiled]),
+            [*LABELS, 0],
+            sample_weight=weights,
+            candidates=2,
+            validation=(table[:50], LABELS[:50]),
+            progress=False,
+        )
+    assert result.model.encoding.schema.columns[0].spelling == Spelling(",", ".")
+
+
+# Files
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from ash.cli.cli import main
+
+    table = pd.DataFrame({"x": [*map(german, NUMBERS.tolist())], "y": [f"{2 * number:.2f} %" for number in NUMBERS]})
+
+    def written(rows: pd.DataFrame, name: str) -> str:
+        path = tmp_path / f"{name}.{kind}"
+        if kind == "csv":
+            rows.to_csv(path, index=False, sep=";")
+        else:
+            rows.to_parquet(path)
+        return str(path)
+
+    with pytest.warns(UserWarning, match=r"column 0 \('x'\): '.*' is -?\d.*; column 1 \('y'\): '.*%' is -?\d"):
+        read = read_table(written(table, "table"), None)
+    assert np.array_equal(read.X.columns[0].numbers(slice(None)), NUMBERS)
+    assert np.array_equal(read.y, np.round(2 * NUMBERS, 2))
+    model = ash.ASHRegressor(candidates=2, random_state=0).fit(read.X, read.y).model_
+    model.save(tmp_path / "model.safetensors")
+    one = written(pd.DataFrame({"x": ["1.234"]}), "one")
+    assert main(["predict", str(tmp_path / "model.safetensors"), one]) == 0
+    expected = model.predict(pd.DataFrame({"x": [1234.0]}))
+    assert float(capsys.readouterr().out.splitlines()[1]) == pytest.approx(expected[0])
+
+
+# Targets
+
+
+def test_a_target_is_read_alike() -> None:
+    X = np.arange(4.0)[:, None]
+    with pytest.warns(UserWarning, match=r"^y holds text that is read as numbers \('-?1,25 \u20ac' is 1.25\)"):
+        target = read_target(["0,5 \u20ac", "1,25 \u20ac", "2 \u20ac", "3 \u20ac"], len(X), "regression")
+    assert target.y[:, 0].tolist() == [0.5, 1.25, 2, 3]
+    with pytest.warns(UserWarning, match="read as numbers"):
+        assert read_targets(["0,5 \u20ac", "1,25 \u20ac"], 2, None, 1)[:, 0].tolist() == [0.5, 1.25]
+    for y in (["0,5", "1,5", "2,5", "3,5"], ["0.5", "1.5", "2.5", "3.5"]):
+        with pytest.warns(UserWarning, match="read as numbers"):
+            assert read_target(y, len(X), None).task == "regression"
+
+
+@pytest.mark.parametrize("y", [["1", "2", "1", "2"], ["1,000", "2,000", "1,000", "2,000"], ["a", "b", "a", "b"]])
+def test_text_that_can_be_labels_is_labels(y: list[str]) -> None:
+    for task in (None, "classification"):
+        target = read_target(y, 4, task)
+        assert target.classes is not None and target.classes.tolist() == sorted(set(y))
+
+
+def test_a_target_with_gaps_is_refused() -> None:
+    with pytest.raises(ash.DataError, match="y holds text that is not a number"):
+        read_target(["0,5", "?", "1,5"], 3, "regression")
+
+
+# Spellings from files
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        {},
+        {"decimal": ",", "thousands": "", "unit": "", "more": 1},
+        {"decimal": ";", "thousands": "", "unit": ""},
+        {"decimal": ".", "thousands": ".", "unit": ""},
+        {"decimal": ".", "thousands": "", "unit": "kg"},
+        {"decimal": ".", "thousands": "", "unit": 5},
+        {"decimal": ["."], "thousands": "", "unit": ""},
+    ],
+)
+def test_spellings_that_nobody_has_written_are_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match="a spelling"):
+        spelling_from_json(data)
+
+
+def test_a_spelling_reads_no_more_than_it_says() -> None:
+    spelling = learn_spelling({"1.234,5", "6"}).spelling
+    assert spelling == Spelling(",", ".")
+    found: list[NDArray[Any] | float] = [spelling.number(text) for text in ("1.234", "-1.234.567,25", "?")]
+    assert found[:2] == [1234, -1234567.25] and np.isnan(found[2])
+    for text in ("1,234.5", "1.23", "12.3456", "1e5", "5 %", "+-5", "one"):
+        with pytest.raises(ValueError, match="is no number in this spelling"):
+            spelling.number(text)
