@@ -619,7 +619,7 @@ def causes(failures: Sequence[FailureRecord]) -> str:
 def interruption(result: Result | FunctionResult, journal: object) -> str:
     """Return what to say of a run that Ctrl-C has ended: how far it got, and whether the same call continues it."""
     rest = "" if journal is None else "; the same call continues from the journal"
-    return f"interrupted by Ctrl-C after {len(result.columns['rung'])} jobs{rest}"
+    return f"interrupted after {len(result.columns['rung'])} jobs{rest}"
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:

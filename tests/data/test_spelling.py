@@ -114,9 +114,12 @@ def test_a_comma_that_can_be_only_one_is_not(cells: list[str], first: float) -> 
 
 
 def test_a_column_of_nearly_all_numbers_is_announced() -> None:
-    cells = [*map(str, range(50)), "abc"]
-    with pytest.warns(UserWarning, match=r"nearly all numbers, but for some text \(column 0 \('x'\): 'abc'\): replace"):
-        assert spelled(cells).columns[0].natural == "category"
+    for count in (50, 5000):
+        cells = [*map(str, range(count)), "abc"]
+        with pytest.warns(
+            UserWarning, match=r"nearly all numbers, but for some text \(column 0 \('x'\): 'abc'\): replace"
+        ):
+            assert spelled(cells).columns[0].natural == "category"
 
 
 def test_at_most_five_columns_are_named() -> None:
@@ -247,10 +250,12 @@ def test_a_target_is_read_alike() -> None:
             assert read_target(y, len(X), None).task == "regression"
 
 
-@pytest.mark.parametrize("y", [["1", "2", "1", "2"], ["1,000", "2,000", "1,000", "2,000"], ["a", "b", "a", "b"]])
+@pytest.mark.parametrize(
+    "y", [["1", "2", "1", "2"], ["1,000", "2,000", "1,000", "2,000"], ["a", "b", "a", "b"], [*map(str, range(90))]]
+)
 def test_text_that_can_be_labels_is_labels(y: list[str]) -> None:
     for task in (None, "classification"):
-        target = read_target(y, 4, task)
+        target = read_target(y, len(y), task)
         assert target.classes is not None and target.classes.tolist() == sorted(set(y))
 
 

@@ -103,10 +103,22 @@ def test_bad_parameters_are_named_by_fit(changes: dict[str, Any], message: str) 
 # Attributes
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "save"])
 def test_an_unfitted_one_says_so(method: str) -> None:
     with pytest.raises(NotFittedError, match="This ASHClassifier instance is not fitted yet"):
         getattr(classifier(), method)(X)
+
+
+@pytest.mark.parametrize("ensemble", [1, 8])
+def test_a_saved_one_is_read_as_a_model(ensemble: int, tmp_path: Path) -> None:
+    for estimator, y in ((classifier(ensemble=ensemble).fit(X, Y), Y), (regressor(ensemble=ensemble).fit(XR, YR), YR)):
+        table = X if y is Y else XR
+        estimator.save(tmp_path / "model.safetensors")
+        model = ash.load(tmp_path / "model.safetensors")
+        assert model.digest == estimator.model_.digest and model.record == estimator.result_.record
+        assert model.predict(table).tobytes() == estimator.predict(table).tobytes()
+        if y is Y:
+            assert model.predict_proba(table).tobytes() == estimator.predict_proba(table).tobytes()
 
 
 def test_attributes_agree_with_the_result() -> None:

@@ -50,7 +50,7 @@ class Watch(ash.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.filterwarnings("ignore:the run was interrupted by Ctrl-C")
+@pytest.mark.filterwarnings("ignore:the run was interrupted")
 @pytest.mark.parametrize("how", ["stop", "interrupt"])
 @pytest.mark.parametrize("space", [None, WIDE], ids=["small", "wide"])
 def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> None:
@@ -105,7 +105,7 @@ LOADS: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the run was interrupted by Ctrl-C")
+@pytest.mark.filterwarnings("ignore:the run was interrupted")
 @pytest.mark.parametrize("load", LOADS)
 def test_a_large_run_ends_within_half_a_second(load: str) -> None:
     shape, space, given, epochs = LOADS[load]

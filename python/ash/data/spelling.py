@@ -20,7 +20,7 @@ GAPS = ("", "-", "--", "?", "#n/a", "n.a.", "n/a", "na", "nan", "nil", "none", "
 NEARLY = 0.9
 """The share of numbers from which a column of text is said to have some cells that are none."""
 MOST_LOOKED_AT = 1_000
-"""Distinct cells that are looked at to say so."""
+"""About as many distinct cells are looked at to say so."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
 _UNITS = "%$\u00a2-\u00a5\u20a0-\u20cf"
@@ -85,7 +85,7 @@ class Learned:
     is_open : bool
         Whether another spelling reads all cells as well, as other numbers.
     share : float
-        The share of distinct cells that are numbers, without a spelling.
+        Without a spelling, the share of numbers among the distinct cells that were looked at.
     """
 
     spelling: Spelling | None
@@ -129,7 +129,7 @@ def learn_spelling(texts: Set[str]) -> Learned:
         if _reads_all(spelling, written):
             is_open = thousands == "," and _reads_all(Spelling(",", "", unit), written)
             return Learned(spelling, _example(spelling, written, texts), is_open)
-    return _nearly(written[:MOST_LOOKED_AT], unit)
+    return _nearly(written, unit)
 
 
 def _unit_of(text: str) -> str:
@@ -154,10 +154,10 @@ def _example(spelling: Spelling, written: Iterable[str], texts: Iterable[str]) -
 
 
 def _nearly(texts: list[str], unit: str) -> Learned:
-    """Return the first text that is no number in the spelling that reads most of them."""
-    best: list[str] = list(texts)
-    for decimal, thousands in _FORMS:
-        spelling = Spelling(decimal, thousands, unit)
-        odd = [text for text in texts if not _reads_all(spelling, [text])]
-        best = min(best, odd, key=len)
-    return Learned(None, best[0], share=1 - len(best) / len(texts))
+    """Return the first text that is no number in the spelling that reads most of those that are looked at."""
+    some = texts[:: -(-len(texts) // MOST_LOOKED_AT)]
+    spellings = [Spelling(decimal, thousands, unit) for decimal, thousands in _FORMS]
+    read = [sum(_reads_all(spelling, [text]) for text in some) for spelling in spellings]
+    best = spellings[read.index(max(read))]
+    odd = next(text for text in texts if not _reads_all(best, [text]))
+    return Learned(None, odd, share=max(read) / len(some))

@@ -2,8 +2,8 @@
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification, but for text that spells numbers
-                                                                   by which the rows below say regression
+    text, booleans, categories                                     classification, but for text that spells numbers,
+                                                                   not all of them whole: see below
     numbers of which one is not whole                              regression
     whole numbers with few distinct values, each seen twice on average, or only two distinct values
                                                                    classification
@@ -117,7 +117,8 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
         if spelling is None or any(map(is_gap, texts)):
             return y
         numbers = np.array([spelling.number(text) for text in y.flat]).reshape(y.shape)
-    if task is None and infer_task(numbers) == "classification":
+    is_plain = spelling is None and bool(np.all(numbers == np.floor(numbers)))  # such as "11": a label
+    if task is None and (is_plain or infer_task(numbers) == "classification"):
         return y
     if spelling is not None or task is None:
         example = example or max(texts, key=len)

@@ -8,7 +8,7 @@ A category has levels: the texts seen in training, sorted. A column keeps at mos
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,7 +49,7 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = None
+    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
 
     def of(self, given: Column) -> Column:
         """Return a column of another table with its text read as numbers as it was in training, if it can be."""

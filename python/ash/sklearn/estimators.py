@@ -169,6 +169,24 @@ class _Estimator(Configured):
         outputs = self._outputs(X)
         return self.model_.decide(outputs)
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to a safetensors file. `ash.load` returns a model that predicts as this estimator.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, replaced if it is there; by custom it ends in `.safetensors`. It is readable by its owner only.
+
+        Raises
+        ------
+        NotFittedError
+            `fit` was not called.
+        ModelFormatError, OSError
+            As of `Network.save`.
+        """
+        check_is_fitted(self)
+        self.model_.save(path)
+
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         check_is_fitted(self)
         frame = read_frame(X)

@@ -352,7 +352,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
-                warnings.filterwarnings("ignore", message="the run was interrupted by Ctrl-C")  # which is raised
+                warnings.filterwarnings("ignore", message="the run was interrupted")  # which is raised
                 if trainer.ends_at_errors:  # which the error says
                     warnings.filterwarnings("ignore", message="the run has ended after")
                 return tune_function(trainer, plan.space, costs=costs, **settings)
