@@ -287,7 +287,10 @@ def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
     retrained_by(interrupt, monkeypatch)
     search = ash.ASHClassifier(space(), candidates=16, cv=3, ensemble=1)
     words = "training on all rows was interrupted: the model is the network of the first fold"
-    with pytest.warns(UserWarning, match=words), pytest.raises(KeyboardInterrupt, match="result_ and model_ hold"):
+    with (
+        pytest.warns(UserWarning, match=words),
+        pytest.raises(KeyboardInterrupt, match="the results so far are in result_ and model_"),
+    ):
         search.fit(X, Y)
     record = search.result_.record
     assert isinstance(search.model_, ash.Network) and (record.ended, record.refit) == ("interrupted", (0,))

@@ -110,7 +110,9 @@ def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
 
 def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
     first = ash.ASHRegressor(candidates=5_000, validation=0.2, callbacks=After(40, press_ctrl_c))
-    with pytest.raises(KeyboardInterrupt, match=f"^ASHRegressor.fit was {INTERRUPTED}; result_ and model_ hold"):
+    with pytest.raises(
+        KeyboardInterrupt, match=f"^ASHRegressor.fit was {INTERRUPTED}; the results so far are in result_ and model_"
+    ):
         first.fit(*DIABETES)
     assert first.result_.ended == "interrupted" and set(first.result_.record.refit) == {0}
     again = fitted(ash.ASHRegressor, *DIABETES, record=first.result_.record)

@@ -194,7 +194,7 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
     except OverflowError:
         return float("inf")
     except ValueError:
-        reason = f"could not convert string to float: {cell!r}"
+        reason = f"could not convert string to float: {str(cell)!r}"
     except TypeError:
         reason = f"argument must be a string or a real number, not {type(cell).__name__!r}"
     todo = "encode text as numbers first, for example by sklearn.preprocessing.OneHotEncoder"

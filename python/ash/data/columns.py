@@ -159,28 +159,31 @@ class CellColumn(Column):
         self, label: str, dtype: str, rows: int, read: Callable[[slice | Order], list[Any]], is_text: bool = True
     ) -> None:
         super().__init__(label, dtype, rows)
-        self._read, self._is_text = read, is_text
+        self._read, self.is_text = read, is_text
 
     def texts(self) -> set[str]:
         """Return the distinct texts among its cells; none of categories, which stay what they are."""
-        if not self._is_text:
+        if not self.is_text:
             return set()
         cells: set[Any] = set()
         for first, stop in blocks(self.rows):
             cells.update(filter(_is_str, self._read(self._at(slice(first, stop)))))
         return cells
 
-    def spelled(self, spelling: Spelling) -> "ArrayColumn | None":
-        """Return the column as numbers, its text read by a spelling; None if some text is no number in it."""
+    def spelled(self, spelling: Spelling, name: str = "X") -> "ArrayColumn":
+        """Return the column as numbers, its text read by a spelling; raise DataError for other text."""
         known: dict[str, float] = {}
         parts = []
-        try:
-            for first, stop in blocks(self.rows):
-                cells = self._read(self._at(slice(first, stop)))
-                known |= {text: spelling.number(text) for text in {*filter(_is_str, cells)} - known.keys()}
-                parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
-        except ValueError:
-            return None
+        for first, stop in blocks(self.rows):
+            cells = self._read(self._at(slice(first, stop)))
+            for text in {*filter(_is_str, cells)} - known.keys():
+                try:
+                    known[text] = spelling.number(text)
+                except ValueError:
+                    fact = f"{text!r}, which is no number written like {spelling.example!r}, as in training"
+                    todo = "correct such cells or make them missing"
+                    raise DataError(f"{name} in {self.label} holds {fact}: {todo}") from None
+            parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
         numbers = np.concatenate(parts)
         if self._order is None:
             return ArrayColumn(self.label, self.dtype, numbers, spelling)
@@ -221,7 +224,7 @@ class CellColumn(Column):
 
     @cached_property
     def _is_numeric(self) -> bool:
-        spells = _spells_numbers if self._is_text else _all_missing
+        spells = _spells_numbers if self.is_text else _all_missing
         return all(spells(self._read(self._at(slice(first, stop)))) for first, stop in blocks(self.rows))
 
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import column_label
-from ash.data.columns import ArrayColumn, CellColumn, Column
+from ash.data.columns import ArrayColumn, CellColumn, Column, Order
 from ash.data.spelling import Spelling
 from ash.errors import DataError
 
@@ -235,7 +235,26 @@ def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tu
         raise DataError(f"{name} has no rows below its line of names: add some")
     _read_again(file, name, kept)
     names = tuple(rows.names[place] for place in kept)
-    return names, tuple(builder.build(column_label(place, rows.names)) for place, builder in kept.items())
+    built = (builder.build(column_label(place, rows.names)) for place, builder in kept.items())
+    return names, tuple(read_as(column, chosen[each], name) for each, column in zip(names, built, strict=True))
+
+
+def read_as(column: Column, how: bool | Spelling, name: str) -> Column:
+    """Return a column of a file as it is to be read, by `Choose`."""
+    if how is True:
+        return as_text(column)
+    return column.spelled(how, name) if isinstance(how, Spelling) and isinstance(column, CellColumn) else column
+
+
+def as_text(column: Column) -> Column:
+    """Return a column that is text in any choice of its rows; a column of numbers as it is."""
+    if not isinstance(column, CellColumn):
+        return column
+
+    def read(rows: slice | Order) -> list[str | None]:
+        return column.cells(rows) if isinstance(rows, slice) else column.with_order(rows).cells(slice(None))
+
+    return CellColumn(column.label, column.dtype, column.rows, read, is_text=False)
 
 
 def _read_again(file: IO[str], name: str, builders: Mapping[int, ColumnBuilder]) -> None:

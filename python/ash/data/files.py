@@ -7,8 +7,8 @@
 A column of text stays one whichever rows are taken, though those that are left may spell numbers only.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from ash._utils.checks import near_names
 from ash._utils.installation import require_extra
 from ash.data.arrays import EXACT, column_label
-from ash.data.columns import ArrayColumn, CellColumn, Column, Order
-from ash.data.csv import Choose, check_names, read_csv
-from ash.data.frames import Frame, read_frame, spelled_columns
-from ash.data.spelling import Spelling
+from ash.data.columns import ArrayColumn, CellColumn, Column
+from ash.data.csv import Choose, as_text, check_names, read_as, read_csv
+from ash.data.frames import Frame, read_frame, spelled_frame
 from ash.errors import DataError, SettingError
 
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
@@ -111,7 +110,8 @@ def read_table(name: str, target: str | None) -> DataTable:
     if missing:
         fact = f"the target {chosen!r} lacks {missing} of {table.rows} cells"
         raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
-    X = table.frame(table.names[:place] + table.names[place + 1 :])
+    X = spelled_frame(table.frame(table.names[:place] + table.names[place + 1 :]), name)
+    X = replace(X, columns=tuple(as_text(column) if column.natural == "category" else column for column in X.columns))
     return DataTable(X, labels.values, chosen, BUILT_IN.get(name))
 
 
@@ -150,14 +150,7 @@ def read_file(name: str, choose: Choose) -> FileTable:
         return _read_built_in(name, choose)
     if name.lower().endswith((".parquet", ".pq")):
         return _read_parquet(name, choose)
-    asked: dict[str, bool | Spelling] = {}
-
-    def remembered(names: Sequence[str]) -> Mapping[str, bool | Spelling]:
-        asked.update(choose(names))
-        return asked
-
-    names, columns = read_csv(name, remembered)
-    return FileTable(names, _settled(columns, [asked[column] for column in names], name))
+    return FileTable(*read_csv(name, choose))
 
 
 def _read_built_in(name: str, choose: Choose) -> FileTable:
@@ -189,33 +182,8 @@ def _read_parquet(name: str, choose: Choose) -> FileTable:
             raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
     frame = read_frame(table, name)
     kept = tuple(table.column_names)
-    return FileTable(kept, _settled(frame.columns, [chosen[column] for column in kept], name), table)
-
-
-def _settled(given: Sequence[Column], chosen: Sequence[bool | Spelling], name: str) -> tuple[Column, ...]:
-    """Return columns of which each has one kind, whichever rows are taken: text as numbers where it spells them."""
-    columns = [
-        column.spelled(how) or column if isinstance(how, Spelling) and isinstance(column, CellColumn) else column
-        for column, how in zip(given, chosen, strict=True)
-    ]
-    free = [place for place, how in enumerate(chosen) if how is False]
-    for place, column in zip(free, spelled_columns([columns[place] for place in free], name), strict=True):
-        columns[place] = column
-    return tuple(
-        as_text(column) if how is True or column.natural == "category" else column
-        for column, how in zip(columns, chosen, strict=True)
-    )
-
-
-def as_text(column: Column) -> Column:
-    """Return a column that is text in any choice of its rows; a column of numbers as it is."""
-    if not isinstance(column, CellColumn):
-        return column
-
-    def read(rows: slice | Order) -> list[str | None]:
-        return column.cells(rows) if isinstance(rows, slice) else column.with_order(rows).cells(slice(None))
-
-    return CellColumn(column.label, column.dtype, column.rows, read, is_text=False)
+    columns = tuple(read_as(column, chosen[each], name) for each, column in zip(kept, frame.columns, strict=True))
+    return FileTable(kept, columns, table)
 
 
 def _number_labels(column: Column) -> Labels:

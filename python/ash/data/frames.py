@@ -300,14 +300,14 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
 
 
 def spelled_frame(frame: Frame, name: str = "X") -> Frame:
-    """Return the frame with columns of numbers where text spells them; as `spelled_columns`."""
+    """Turn columns of text that spells numbers into columns of numbers, as `spelled_columns`."""
     if frame.matrix is not None:
         return frame
     return replace(frame, columns=tuple(spelled_columns(frame.columns, name)))
 
 
 def spelled_columns(given: Sequence[Column], name: str) -> list[Column]:
-    """Return the columns of a table, those of numbers where text spells them; see spelling.py.
+    """Turn columns of text that spells numbers into columns of numbers; see spelling.py.
 
     Warns
     -----
@@ -322,23 +322,22 @@ def spelled_columns(given: Sequence[Column], name: str) -> list[Column]:
         if not isinstance(column, CellColumn) or column.natural == "number" or not (texts := column.texts()):
             continue
         learned = learn_spelling(texts)
-        if learned.spelling is not None and (numbers := column.spelled(learned.spelling)) is not None:
-            columns[place] = numbers
+        if learned.spelling is not None:
+            columns[place] = column.spelled(learned.spelling, name)
             number = learned.spelling.number(learned.example)
             meaning = "missing" if number != number else f"{number:.12g}"
             (is_open if learned.is_open else read).append(f"{column.label}: {learned.example!r} is {meaning}")
         elif learned.share >= NEARLY:
             odd.append(f"{column.label}: {learned.example!r}")
     if read:
-        warn_user(f"{name} holds text that is read as numbers ({'; '.join(at_most(read))})")
+        todo = "make a column a category to keep its text"
+        warn_user(f"{name} holds text that is read as numbers ({'; '.join(at_most(read))}): {todo}")
     if is_open:
-        todo = "if the comma is a decimal one, replace it by a point"
-        warn_user(f"{name} holds text that can be read as numbers in two ways ({'; '.join(at_most(is_open))}): {todo}")
+        todo = "if another number is meant, pass numbers in place of text"
+        warn_user(f"{name} holds text that can be read as different numbers ({'; '.join(at_most(is_open))}): {todo}")
     if odd:
-        todo = "replace such cells by missing ones, or the column stays a category"
-        warn_user(
-            f"{name} holds columns that are nearly all numbers, but for some text ({'; '.join(at_most(odd))}): {todo}"
-        )
+        todo = "they are categories unless such cells are made missing"
+        warn_user(f"{name} holds columns of numbers with some other text ({'; '.join(at_most(odd))}): {todo}")
     return columns
 
 

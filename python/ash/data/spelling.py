@@ -9,18 +9,19 @@ separates thousands.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ash._utils.cached import cached_property
 
-GAPS = ("", "-", "--", "?", "#n/a", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown")
+GAPS = frozenset({"", "-", "--", "?", "#n/a", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown"})
 """What stands for a missing number, in upper or lower case, with or without blanks around."""
 NEARLY = 0.9
-"""The share of numbers from which a column of text is said to have some cells that are none."""
-MOST_LOOKED_AT = 1_000
-"""About as many distinct cells are looked at to say so."""
+"""From this share of numbers on, a warning names a cell that keeps a column of text from being one of numbers."""
+SAMPLE = 1_000
+"""About so many distinct cells decide which spellings are tried on all."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
 _UNITS = "%$\u00a2-\u00a5\u20a0-\u20cf"
@@ -47,19 +48,27 @@ class Spelling:
 
     def number(self, text: str) -> float:
         """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
-        if is_gap(text):
-            return float("nan")
         found = self._pattern.fullmatch(text.strip())
         signs = "" if found is None else found["sign"] + found["inner"]
         if found is None or found["before"] + found["after"] != self.unit or len(signs) > 1:
+            if is_gap(text):
+                return float("nan")
             raise ValueError(f"{text!r} is no number in this spelling")
-        digits = re.sub(f"[{self._separators}]", "", found["digits"]) if self.thousands else found["digits"]
-        number = float(digits.replace(self.decimal, "."))
+        number = float(found["digits"].translate(self._table))
         return -number if signs in ("-", "\u2212") else number
+
+    @property
+    def example(self) -> str:
+        """Return a number in this spelling."""
+        return f"1{self.thousands}234{self.decimal}5 {self.unit}".strip()
 
     @property
     def _separators(self) -> str:
         return {" ": _BLANKS, "'": _APOSTROPHES}.get(self.thousands, self.thousands)
+
+    @cached_property
+    def _table(self) -> dict[int, str | None]:
+        return {**dict.fromkeys(map(ord, self._separators)), ord(self.decimal): "."}
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -85,7 +94,7 @@ class Learned:
     is_open : bool
         Whether another spelling reads all cells as well, as other numbers.
     share : float
-        Without a spelling, the share of numbers among the distinct cells that were looked at.
+        Without a spelling, the share of numbers among the distinct cells, by a sample of them.
     """
 
     spelling: Spelling | None
@@ -97,10 +106,10 @@ class Learned:
 def spelling_from_json(data: Any) -> Spelling:
     """Return a spelling out of a model file; raise ValueError if it is none."""
     if not isinstance(data, dict) or data.keys() != {"decimal", "thousands", "unit"}:
-        raise ValueError("a spelling has other entries")
+        raise ValueError("a spelling must have decimal, thousands and unit")
     decimal, thousands, unit = (data[name] for name in ("decimal", "thousands", "unit"))
     if (decimal, thousands) not in _FORMS or type(unit) is not str or (unit and not re.fullmatch(f"[{_UNITS}]", unit)):
-        raise ValueError("a spelling is none that is known")
+        raise ValueError(f"a spelling of decimal {decimal!r}, thousands {thousands!r} and unit {unit!r} is unknown")
     return Spelling(decimal, thousands, unit)
 
 
@@ -120,16 +129,16 @@ def learn_spelling(texts: Set[str]) -> Learned:
     written = sorted(text for text in texts if not is_gap(text))
     if not written:
         return Learned(None)
-    units = set(map(_unit_of, written[:MOST_LOOKED_AT]))
-    if len(units) > 1:
-        return Learned(None)
-    unit = units.pop()
-    for decimal, thousands in _FORMS:
-        spelling = Spelling(decimal, thousands, unit)
-        if _reads_all(spelling, written):
-            is_open = thousands == "," and _reads_all(Spelling(",", "", unit), written)
-            return Learned(spelling, _example(spelling, written, texts), is_open)
-    return _nearly(written, unit)
+    sample = written[:: -(-len(written) // SAMPLE)]
+    units = Counter(map(_unit_of, sample))
+    unit = units.most_common(1)[0][0]
+    spellings = [Spelling(decimal, thousands, unit) for decimal, thousands in _FORMS] if len(unit) < 2 else []
+    fitting = [each for each in spellings if _reads_all(each, sample) and _reads_all(each, written)]
+    if fitting:
+        first, *others = fitting
+        is_open = any(first.number(text) != other.number(text) for other in others for text in sample)
+        return Learned(first, _example(first, sample, texts), is_open)
+    return _nearly(spellings, written, sample)
 
 
 def _unit_of(text: str) -> str:
@@ -147,17 +156,18 @@ def _reads_all(spelling: Spelling, texts: Iterable[str]) -> bool:
 
 def _example(spelling: Spelling, written: Iterable[str], texts: Iterable[str]) -> str:
     """Return the text that shows most of the spelling; what stands for a missing cell, if Python reads all others."""
-    if spelling == Spelling("."):
-        return min(text for text in texts if is_gap(text))
+    gaps = [text for text in texts if is_gap(text)] if spelling == Spelling(".") else []
+    if gaps:
+        return min(gaps)
     signs = {spelling.decimal, spelling.thousands, spelling.unit} - {"", "."}
     return max(written, key=lambda text: (sum(sign in text for sign in signs), len(text)))
 
 
-def _nearly(texts: list[str], unit: str) -> Learned:
-    """Return the first text that is no number in the spelling that reads most of those that are looked at."""
-    some = texts[:: -(-len(texts) // MOST_LOOKED_AT)]
-    spellings = [Spelling(decimal, thousands, unit) for decimal, thousands in _FORMS]
-    read = [sum(_reads_all(spelling, [text]) for text in some) for spelling in spellings]
+def _nearly(spellings: list[Spelling], written: list[str], sample: list[str]) -> Learned:
+    """Return the first text that is no number in the spelling that reads most of the sample."""
+    read = [sum(_reads_all(spelling, [text]) for text in sample) for spelling in spellings]
+    if not any(read):
+        return Learned(None)
     best = spellings[read.index(max(read))]
-    odd = next(text for text in texts if not _reads_all(best, [text]))
-    return Learned(None, odd, share=max(read) / len(some))
+    odd = next(text for text in written if not _reads_all(best, [text]))
+    return Learned(None, odd, share=max(read) / len(sample))

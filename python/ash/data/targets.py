@@ -3,7 +3,7 @@
 The task, unless the caller names it:
     two or more columns                                            regression of each
     text, booleans, categories                                     classification, but for text that spells numbers,
-                                                                   not all of them whole: see below
+                                                                   not all of them whole: then as below
     numbers of which one is not whole                              regression
     whole numbers with few distinct values, each seen twice on average, or only two distinct values
                                                                    classification
@@ -122,7 +122,8 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
         return y
     if spelling is not None or task is None:
         example = example or max(texts, key=len)
-        warn_user(f"y holds text that is read as numbers ({example!r} is {numbers[y == example].flat[0]:.12g})")
+        todo = "" if task else ": pass task='classification' to take it as labels"
+        warn_user(f"y holds text that is read as numbers ({example!r} is {numbers[y == example].flat[0]:.12g}){todo}")
     return numbers
 
 
@@ -251,8 +252,6 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
             raise DataError(f"y holds labels that were not in training: {', '.join(unknown)}")
         return np.searchsorted(classes, labels).astype(np.float64).reshape(rows, 1)
     targets = _known_array(y)
-    if targets.dtype.kind == "U":
-        targets = _spelled(targets, "regression")
     if targets.shape != (rows, outputs) and (outputs != 1 or targets.shape != (rows,)):
         raise DataError(f"y must have shape ({rows}, {outputs}), one target per row of X, got {targets.shape}")
     numbers = to_float(targets.reshape(rows, outputs), "y", None)

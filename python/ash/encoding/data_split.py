@@ -168,7 +168,7 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
         raise SettingError(
             f"validation must be a share, a number of rows, or a tuple (X, y), got a tuple of {len(validation)} parts"
         )
-    held_out = schema.spelled(read_frame(validation[0], "validation X"))
+    held_out = schema.spelled(read_frame(validation[0], "validation X"), "validation X")
     schema.check(held_out, "the table to train on", "validation X")
     targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
     training = np.arange(table.rows, dtype=np.int64)

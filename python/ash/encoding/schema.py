@@ -51,11 +51,16 @@ class ColumnSchema:
     missing: bool = False
     spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
 
-    def of(self, given: Column) -> Column:
-        """Return a column of another table with its text read as numbers as it was in training, if it can be."""
-        if self.spelling is None or not isinstance(given, CellColumn):
+    def of(self, given: Column, name: str = "X") -> Column:
+        """Return a column of another table, its text read as numbers as it was in training."""
+        if self.kind != "number" or not isinstance(given, CellColumn) or not given.is_text:
             return given
-        return given.spelled(self.spelling) or given
+        if self.spelling is not None:
+            return given.spelled(self.spelling, name)
+        try:
+            return given if given.natural == "number" else given.spelled(Spelling("."), name)  # text for missing cells
+        except DataError:
+            return given  # `check_columns` says that it is of another kind
 
     def to_json(self) -> dict[str, Any]:
         """Return what `_column_from_json` reads."""
@@ -100,12 +105,12 @@ class Schema:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)
 
-    def spelled(self, frame: Frame) -> Frame:
-        """Return a table with its text read as numbers as it was in training."""
-        if len(frame.columns) != len(self.columns) or not any(column.spelling for column in self.columns):
+    def spelled(self, frame: Frame, name: str = "X") -> Frame:
+        """Return a table with its text read as numbers as it was in training; raise DataError where that is none."""
+        if frame.matrix is not None or len(frame.columns) != len(self.columns):
             return frame
         pairs = zip(frame.columns, self.columns, strict=True)
-        return replace(frame, columns=tuple(column.of(given) for given, column in pairs))
+        return replace(frame, columns=tuple(column.of(given, name) for given, column in pairs))
 
     def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
         """Raise DataError unless a table has these columns, and in them what the core can take.

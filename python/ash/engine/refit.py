@@ -128,13 +128,7 @@ def finish(
         shorter cycles are trained, or none.
     recorded : sequence of int, optional
         How long the networks were refitted in the run that is repeated.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        Ctrl-C has ended the training of a run that is repeated.
     """
-    repeats = recorded is not None
     refit = Refit(kept, tuner.jobs(), split, options, deadline)
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
@@ -155,8 +149,6 @@ def finish(
         try:
             trained, epochs = refit.best_on_all_rows(tuner, recorded)
         except KeyboardInterrupt:
-            if repeats:
-                raise
             warn_user("training on all rows was interrupted: the model is the network of the first fold")
             return Finished(kept, kept.networks[0], (0,), interrupted=True)
         return Finished(trained, trained.networks[0], epochs)
@@ -165,8 +157,6 @@ def finish(
     try:
         trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
     except KeyboardInterrupt:
-        if repeats:
-            raise
         return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
     return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the networks that were scored
 

@@ -287,8 +287,7 @@ class TuningRun:
         """Return the result and what predicts, or raise what says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         is_interrupted = ending.ended == "interrupted"
-        if is_interrupted and self._record is not None:
-            raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
+        self._refuse_part(is_interrupted)
         work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
         kept = read_kept(tuner, self._split, self._candidates.params, self._options, work)
         if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
@@ -309,6 +308,7 @@ class TuningRun:
             deadline=self._deadline.end,
             recorded=None if recorded is None else recorded.refit,
         )
+        self._refuse_part(finished.interrupted)
         if finished.interrupted:
             ending = replace(ending, ended="interrupted")
         columns, model = tuner.jobs(), finished.model
@@ -329,6 +329,11 @@ class TuningRun:
         if recorded is not None:
             warn_of_difference(recorded, model.record)
         return self._result(tuner, columns, finished.kept, ending, model.record), model
+
+    def _refuse_part(self, is_interrupted: bool) -> None:
+        """Raise KeyboardInterrupt where Ctrl-C has ended a run that repeats another."""
+        if is_interrupted and self._record is not None:
+            raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
         """Return what took the time where it was over before the first job ended, and how much is needed."""

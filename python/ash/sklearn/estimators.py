@@ -122,7 +122,7 @@ class _Estimator(Configured):
         result, model = made.run()
         self._keep(result, model)
         if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
-            held = "result_ and model_ hold what they have found"
+            held = "the results so far are in result_ and model_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self
 

@@ -168,7 +168,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         self._keep(result, trainer)
         if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
-            held = "result_, cv_results_ and best_params_ hold what they have found"
+            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # of an earlier fit
+                self.__dict__.pop(name, None)
+            held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         if self.refit:
             self._fit_best(trainer)
