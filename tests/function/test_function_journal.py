@@ -277,6 +277,24 @@ def test_ctrl_c_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
     assert outcome(tune(path, function=function)) == outcome(tune(None))
 
 
+def test_ctrl_c_while_the_best_state_is_trained_again(tmp_path: Path) -> None:
+    path, over = tmp_path / "run.ash", []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if over:
+            raise KeyboardInterrupt
+        return train(params, epochs, state)
+
+    first = tune(path, function=function)
+    over.append(True)
+    with pytest.warns(UserWarning, match=f"best_state is None|{INTERRUPTED}; the same call continues") as said:
+        again = tune(path, function=function)
+    assert len(said) == 2 and again.best_state is None and first.best_state is not None
+    assert (first.ended, again.ended) == ("finished", "interrupted") and again.digest == first.digest
+    over.clear()
+    assert outcome(tune(path, function=function)) == outcome(first)
+
+
 def test_nothing_has_finished_yet(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(NothingFinished):

@@ -49,7 +49,7 @@ class Column(ABC):
         The name of its type in its library, such as "int64", "String" or "category".
     rows : int
     spelling : Spelling or None
-        How the text spelled its numbers that they were read from, if not as Python does.
+        How numbers were written in the text that they were read from; None for numbers, or text as Python writes it.
     """
 
     spelling: Spelling | None = None
@@ -176,7 +176,9 @@ class CellColumn(Column):
         parts = []
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
-            for text in {*filter(_is_str, cells)} - known.keys():
+            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so that an error names the first
+                if text in known:
+                    continue
                 try:
                     known[text] = spelling.number(text)
                 except ValueError:

@@ -163,8 +163,8 @@ def _to_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 
 BLOCK = 2048  # rows whose text stays in the cache
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool | Spelling]]
-"""Gives, for the names of all columns, those to read: whether each is text even if it looks like numbers, or how its
-text spells numbers."""
+"""Takes the names of all columns and returns those to read, each with one of: True, it is text even if it looks like
+numbers; False, it is what it looks like; or how its text spells numbers."""
 
 
 def read_csv(name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, ...]]:

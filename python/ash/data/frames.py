@@ -300,21 +300,17 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
 
 
 def spelled_frame(frame: Frame, name: str = "X") -> Frame:
-    """Turn columns of text that spells numbers into columns of numbers, as `spelled_columns`."""
-    if frame.matrix is not None:
-        return frame
-    return replace(frame, columns=tuple(spelled_columns(frame.columns, name)))
-
-
-def spelled_columns(given: Sequence[Column], name: str) -> list[Column]:
     """Turn columns of text that spells numbers into columns of numbers; see spelling.py.
 
     Warns
     -----
     UserWarning
-        Once for all such columns; for those that can be read in two ways; and for those that hold some other text.
+        Once for all such columns, once for those that can be read as different numbers, and once for those in which
+        some other text stands among numbers.
     """
-    columns = list(given)
+    if frame.matrix is not None:
+        return frame
+    columns = list(frame.columns)
     read: list[str] = []
     is_open: list[str] = []
     odd: list[str] = []
@@ -338,7 +334,7 @@ def spelled_columns(given: Sequence[Column], name: str) -> list[Column]:
     if odd:
         todo = "they are categories unless such cells are made missing"
         warn_user(f"{name} holds columns of numbers with some other text ({'; '.join(at_most(odd))}): {todo}")
-    return columns
+    return replace(frame, columns=tuple(columns))
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:

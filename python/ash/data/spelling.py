@@ -19,9 +19,9 @@ from ash._utils.cached import cached_property
 GAPS = frozenset({"", "-", "--", "?", "#n/a", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown"})
 """What stands for a missing number, in upper or lower case, with or without blanks around."""
 NEARLY = 0.9
-"""From this share of numbers on, a warning names a cell that keeps a column of text from being one of numbers."""
+"""The least share of numbers in a column of text for a warning, which names a cell that is no number."""
 SAMPLE = 1_000
-"""About so many distinct cells decide which spellings are tried on all."""
+"""Spellings are tried on this many distinct cells of a column first, and on all of them if they read these."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
 _UNITS = "%$\u00a2-\u00a5\u20a0-\u20cf"
@@ -164,7 +164,7 @@ def _example(spelling: Spelling, written: Iterable[str], texts: Iterable[str]) -
 
 
 def _nearly(spellings: list[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return the first text that is no number in the spelling that reads most of the sample."""
+    """Return the share of numbers in the sample, and a text that is no number."""
     read = [sum(_reads_all(spelling, [text]) for text in sample) for spelling in spellings]
     if not any(read):
         return Learned(None)

@@ -287,6 +287,13 @@ class FunctionRun:
         ladder, params = self.rungs, self._source.params
         if self._options.candidates is None:
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
+        try:
+            state = state_of(best, self._retraining, ended, self._options.training)
+        except KeyboardInterrupt:
+            if self._repeat is not None:
+                raise
+            ended = "interrupted"
+            state = state_of(best, self._retraining, ended, self._options.training)
         columns = self.jobs()
         record = None
         if self._recorded is not None:
@@ -295,7 +302,7 @@ class FunctionRun:
         return FunctionResult(
             best_candidate=best.candidate,
             best_rung=best.rung,
-            best_state=self._runners.open(state_of(best, self._retraining, ended, self._options.training)),
+            best_state=self._runners.open(state),
             failures=tuple(self._failures),
             memory=self._states.memory,
             infos=tuple(self._infos),

@@ -91,18 +91,20 @@ class Retraining:
 
 
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
-    """Return the state of the best job; one of an earlier process is trained again, or None with a warning."""
+    """Return the state of the best job; one of an earlier process is trained again, or None with a warning.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C has ended this training.
+    """
     if best.state is not LOST:
         return best.state
     why = f"a run that was ended by {ended!r} does not train it again"
     if ended not in FROM_OUTSIDE:
-        try:
-            answer = retraining.complete((best.candidate, best.rung), training)
-        except KeyboardInterrupt:
-            why = "its training was interrupted"
-        else:
-            if answer is not None and answer.kind == FINISHED:
-                return answer.state
-            why = "all threads hang" if answer is None else f"training it again has failed: {answer.text}"
+        answer = retraining.complete((best.candidate, best.rung), training)
+        if answer is not None and answer.kind == FINISHED:
+            return answer.state
+        why = "all threads hang" if answer is None else f"training it again has failed: {answer.text}"
     warn_user(f"best_state is None: it was made in an earlier call and is gone, and {why}")
     return None
