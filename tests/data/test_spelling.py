@@ -1,5 +1,6 @@
 """Numbers that are written as text: what is read, what is said, and that a model reads other tables alike."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -254,6 +255,14 @@ def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureF
     with pytest.warns(UserWarning, match=r"^y holds text that is read as numbers \('.* %' is"):
         target = read_target(read.y, ROWS, None)
     assert np.array_equal(target.y[:, 0], np.round(2 * NUMBERS, 2))
+    made = str(tmp_path / "out" / "model.safetensors")
+    given = str(tmp_path / f"table.{kind}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # the command prints them
+        assert main([given, "--candidates", "4", "--quiet", "--out", str(tmp_path / "out")]) == 0
+        assert capsys.readouterr().err.count("holds text that is read as numbers") == 2
+        assert main(["repeat", made, given]) == 0
+    assert capsys.readouterr().out.startswith("identical") and ash.load(made).task == "regression"
     model = ash.ASHRegressor(candidates=2, random_state=0).fit(read.X, target.y[:, 0]).model_
     model.save(tmp_path / "model.safetensors")
     one = written(pd.DataFrame({"x": ["1.234"]}), "one")

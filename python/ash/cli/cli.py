@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     data = read_table(args.data, args.target)
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
     task = args.task or data.task
-    whole, X, rest, test = held_out(data, task, args.seed)
+    whole, X, y, rest, test = held_out(data, task, args.seed)
     if task is None and not args.quiet and whole.classes_ is not None and data.y.dtype.kind in "iuf":
         say(
             f"ash-tune: the {len(whole.classes_)} numbers in {data.target!r} are taken as classes; "
@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
                 say(f"dashboard at {callbacks[0].address}")
         result = tune(
             X.take(rest),
-            Target(data.y[rest], data.target),
+            Target(y[rest], data.target),
             **{**options, "threads": threads, "task": whole.task},
             progress=not args.quiet,
             callbacks=callbacks,
@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             config=SearchConfig(**fields, keep=1),  # one network is saved
         )
         result.model.record = replace(result.record, by=COMMAND)
-        test_score = result.model.score(X.take(test), data.y[test], result.metric)
+        test_score = result.model.score(X.take(test), y[test], result.metric)
         report = Report(args.data, data, result, len(rest), len(test), test_score, args.journal)
         files = write_files(report, Path(args.out), args.json)
         if not args.quiet:

@@ -47,11 +47,14 @@ class Target:
         return self.values if dtype is None else self.values.astype(dtype)
 
 
-def held_out(data: DataTable, task: str | None, seed: int) -> tuple[Table, Frame, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the table, its columns, and the rows that the command tunes on and those that it holds out."""
+def held_out(
+    data: DataTable, task: str | None, seed: int
+) -> tuple[Table, Frame, NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the table, its columns and target, and the rows that the command tunes on and those that it holds out."""
     whole = read_training(data.X, data.y, task)
     rest, test = split(whole, TEST_SHARE, seed)
-    return whole, _with_values(data.X, rest), rest, test
+    y = whole.y[:, 0] if whole.classes_ is None and data.y.dtype.kind == "U" else data.y  # text that spells numbers
+    return whole, _with_values(data.X, rest), y, rest, test
 
 
 def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
@@ -160,8 +163,8 @@ def _rows(model: Model, by: str, options: Options, args: argparse.Namespace) -> 
     names = model.target_names or ()
     data = read_table(args.data, args.target or (names[0] if len(names) == 1 else None))
     if by == COMMAND:
-        _, X, rest, _ = held_out(data, options.task, options.seed)
-        return X.take(rest), Target(data.y[rest], data.target)
+        _, X, chosen, rest, _ = held_out(data, options.task, options.seed)
+        return X.take(rest), Target(chosen[rest], data.target)
     y: Any = Target(data.y, data.target) if names else data.y
     wanted, known = model.feature_names, data.X.names
     if wanted is None or known is None:
